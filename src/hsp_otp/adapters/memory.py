@@ -1,0 +1,126 @@
+"""Every store in memory: for tests, and for development with one worker."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.names import PassCode, Slot
+from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.rows import AuditRow, Row, SendRow, SignInRow
+from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.slot import Held, SlotRecord
+from hsp_otp.ports.audit import AuditTrail
+
+O = TypeVar("O")  # noqa: E741
+
+
+class MemorySlots:
+    """
+    Slots in a dictionary.
+
+    Nothing suspends between reading and writing, so a transition is one step. The rows come
+    right after it.
+    """
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+        self._records: dict[Slot, SlotRecord] = {}
+        self._usages: dict[UsageKey, Usage] = {}
+
+    async def transition(
+        self,
+        slot: Slot,
+        usages: tuple[UsageKey, ...],
+        decide: Callable[[Held], Decision[Held, O]],
+    ) -> O:
+        """Keep the promise of `SlotRepository.transition`."""
+        held = Held(self._records.get(slot, SlotRecord()), _read(self._usages, usages))
+        decision = decide(held)
+        if decision.becomes is not held:
+            self._records[slot] = decision.becomes.record
+            self._usages.update(decision.becomes.usages)
+        await self._audit.write(*decision.rows)
+        return decision.outcome
+
+
+class MemoryUsage:
+    """Usages in a dictionary."""
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+        self._usages: dict[UsageKey, Usage] = {}
+
+    async def transition(
+        self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
+    ) -> O:
+        """Keep the promise of `UsageCounter.transition`."""
+        held = _read(self._usages, keys)
+        decision = decide(held)
+        if decision.becomes is not held:
+            self._usages.update(decision.becomes)
+        await self._audit.write(*decision.rows)
+        return decision.outcome
+
+
+class MemoryFamilies:
+    """Families in a dictionary."""
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+        self._families: dict[str, Family] = {}
+
+    async def transition(
+        self,
+        family_id: str,
+        decide: Callable[[Family | None], Decision[Family | None, O]],
+    ) -> O:
+        """Keep the promise of `FamilyRepository.transition`."""
+        held = self._families.get(family_id)
+        decision = decide(held)
+        if decision.becomes is not None:
+            self._families[family_id] = decision.becomes
+        await self._audit.write(*decision.rows)
+        return decision.outcome
+
+
+class MemoryPasses:
+    """Passes in a dictionary."""
+
+    def __init__(self) -> None:
+        self.stored: dict[PassCode, Pass] = {}
+
+    async def find(self, code: PassCode) -> Pass | None:
+        """Keep the promise of `Passes.find`."""
+        return self.stored.get(code)
+
+
+@attrs.define
+class MemoryAudit:
+    """
+    Rows in lists.
+
+    Attributes:
+        signed_in: What sign-ins left at users and passes.
+    """
+
+    rows: list[AuditRow] = attrs.field(factory=list[AuditRow])
+    sends: list[SendRow] = attrs.field(factory=list[SendRow])
+    signed_in: list[SignInRow] = attrs.field(factory=list[SignInRow])
+
+    async def write(self, *rows: Row) -> None:
+        """Keep the promise of `AuditTrail.write`."""
+        for row in rows:
+            match row:
+                case AuditRow():
+                    self.rows.append(row)
+                case SendRow():
+                    self.sends.append(row)
+                case SignInRow():
+                    self.signed_in.append(row)
+
+
+def _read(usages: dict[UsageKey, Usage], keys: tuple[UsageKey, ...]) -> Usages:
+    return {key: usages.get(key, ()) for key in keys}

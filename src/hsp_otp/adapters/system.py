@@ -1,0 +1,22 @@
+"""The machine's own clock and randomness."""
+
+import secrets
+import time
+
+from hsp_otp.domain.instant import Instant
+
+
+class SystemClock:
+    """The wall clock."""
+
+    def now(self) -> Instant:
+        """Keep the promise of `Clock.now`."""
+        return Instant(time.time_ns() // 1_000)
+
+
+class SystemRandomness:
+    """The operating system's cryptographic source."""
+
+    def draw(self, count: int) -> bytes:
+        """Keep the promise of `Randomness.draw`."""
+        return secrets.token_bytes(count)

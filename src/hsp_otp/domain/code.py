@@ -1,0 +1,86 @@
+"""The code itself: how it is made, read and compared. It is never stored."""
+
+import hmac
+import unicodedata
+from typing import NoReturn
+
+from hsp_otp.domain.keys import Key
+
+
+class MalformedCodeError(ValueError):
+    """The text is not a code of the policy's length."""
+
+
+class Code:
+    """
+    Decimal digits, only ever in memory.
+
+    Shown by neither `repr` nor `str`, refused by pickle, and compared by `matches` alone.
+    """
+
+    __slots__ = ("_digits",)
+
+    def __init__(self, digits: str) -> None:
+        self._digits = digits
+
+    @classmethod
+    def parse(cls, text: str, digits: int) -> "Code":
+        """
+        Read what somebody typed or pasted.
+
+        Outer white space is trimmed, decimal digits of any script are folded to ASCII, and
+        spaces and dashes between digits are dropped.
+
+        Args:
+            text: What was submitted.
+            digits: The policy's number of digits; no other number is accepted.
+
+        Raises:
+            MalformedCodeError: Anything else is left, or the number of digits differs.
+        """
+        trimmed = text.strip()
+        folded = [_digit(character) for character in trimmed]
+        found = "".join(character for character in folded if character)
+        outer_are_digits = bool(folded) and bool(folded[0]) and bool(folded[-1])
+        if None in folded or not outer_are_digits or len(found) != digits:
+            raise MalformedCodeError(f"not {digits} digits")
+        return cls(found)
+
+    def matches(self, other: "Code") -> bool:
+        """Whether both are the same code; takes the same time either way."""
+        return hmac.compare_digest(self._digits.encode(), other._digits.encode())
+
+    def reveal(self) -> str:
+        """The digits, for the message alone."""
+        return self._digits
+
+    def __repr__(self) -> str:
+        return "Code(******)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a code is never pickled")
+
+
+def derive(key: Key, nonce: bytes, bound_to: tuple[str, ...], digits: int) -> Code:
+    """
+    The code of a challenge, computed again wherever it is needed instead of being stored.
+
+    A 256-bit number modulo at most 10**10 is uniform to within 2**-222: every code of the
+    space, leading zeros included, is equally likely.
+
+    Args:
+        key: From the ring of codes.
+        nonce: Private to the challenge, 16 random bytes.
+        bound_to: What the code is good for; any difference makes another code.
+        digits: 4 to 10.
+    """
+    number = int.from_bytes(key.digest(nonce, *bound_to), "big")
+    return Code(str(number % 10**digits).zfill(digits))
+
+
+def _digit(character: str) -> str | None:
+    """The ASCII digit, "" for a separator, None for anything else."""
+    value = unicodedata.decimal(character, None)
+    if value is not None:
+        return str(value)
+    return "" if unicodedata.category(character) in {"Zs", "Pd"} else None

@@ -1,0 +1,46 @@
+"""Time as whole microseconds: exact to compare, small to store, and free of time zones."""
+
+from datetime import UTC, datetime, timedelta
+from typing import NewType, TypeAlias
+
+Instant = NewType("Instant", int)
+"""Microseconds since 1970-01-01T00:00:00Z."""
+
+Duration: TypeAlias = int
+"""Microseconds."""
+
+SECOND: Duration = 1_000_000
+MINUTE: Duration = 60 * SECOND
+HOUR: Duration = 60 * MINUTE
+DAY: Duration = 24 * HOUR
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def after(instant: Instant, duration: Duration) -> Instant:
+    """The instant that lies *duration* later; earlier where it is negative."""
+    return Instant(instant + duration)
+
+
+def seconds_until(later: Instant, now: Instant) -> int:
+    """
+    Whole seconds from *now* to *later*, rounded up, never negative.
+
+    Whoever waits that long has reached *later*; whoever waits a second less has not.
+    """
+    return max(0, -((now - later) // SECOND))
+
+
+def from_datetime(moment: datetime) -> Instant:
+    """The instant of an aware *moment*."""
+    return Instant((moment - _EPOCH) // timedelta(microseconds=1))
+
+
+def to_datetime(instant: Instant) -> datetime:
+    """The aware UTC datetime of *instant*."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def to_iso(instant: Instant) -> str:
+    """ISO 8601 in UTC with Z; fractions only where there are any."""
+    return to_datetime(instant).isoformat().replace("+00:00", "Z")

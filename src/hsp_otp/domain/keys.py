@@ -1,0 +1,56 @@
+"""Keys that live outside the stores. Each use has a ring of its own, derived beforehand."""
+
+import hashlib
+import hmac
+
+import attrs
+
+
+@attrs.frozen
+class Key:
+    """
+    Attributes:
+        id: Stands beside whatever the key made.
+        secret: 32 bytes.
+    """
+
+    id: str
+    secret: bytes = attrs.field(repr=False)
+
+    def digest(self, *parts: str | bytes) -> bytes:
+        """
+        HMAC-SHA-256 of *parts*, 32 bytes.
+
+        Each part goes in with its length in front, so that no two lists of parts collide.
+        """
+        mac = hmac.new(self.secret, digestmod=hashlib.sha256)
+        for part in parts:
+            data = part.encode() if isinstance(part, str) else part
+            mac.update(len(data).to_bytes(4, "big"))
+            mac.update(data)
+        return mac.digest()
+
+
+@attrs.frozen
+class KeyRing:
+    """
+    The keys of one use: the first writes, all verify.
+
+    Attributes:
+        keys: At least one; their ids are unique.
+    """
+
+    keys: tuple[Key, ...]
+
+    @property
+    def first(self) -> Key:
+        """The key that writes."""
+        return self.keys[0]
+
+    def find(self, key_id: str) -> Key | None:
+        """The key of that id, or None where it has been dropped."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+    def fingerprint(self, text: str) -> str:
+        """A keyed fingerprint of *text* under the first key: its id, a colon, 32 hex digits."""
+        return f"{self.first.id}:{self.first.digest(text).hex()[:32]}"

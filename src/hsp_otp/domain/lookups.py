@@ -1,0 +1,72 @@
+"""How often a client may look passes up and present codes."""
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import MISS_WEIGHT, ClientLimits
+from hsp_otp.domain.quota import Demand, Limit, Refusal, UsageKey, Usages, charge, judge
+
+
+def keys(client: ClientAddress) -> tuple[UsageKey, ...]:
+    """What `look_up` and `check` read and charge."""
+    return (_checks(client), _lookups(client), _hits(client), _misses())
+
+
+def look_up(
+    usages: Usages,
+    *,
+    client: ClientAddress,
+    limits: ClientLimits,
+    missed: bool,
+    checking: bool,
+    now: Instant,
+) -> Decision[Usages, Refusal | None]:
+    """
+    Judge and charge a look-up that has been made, and the check that it was made for.
+
+    A refusal is the same whether the look-up missed or not, its wait included: otherwise the
+    last look-up of the window would tell hits from misses for nothing.
+
+    Args:
+        usages: What `keys` hold.
+        limits: The quotas; those that are off neither judge nor charge.
+        missed: The look-up found no usable pass, and weighs double.
+        checking: A code was presented too.
+    """
+    demands = [
+        Demand(
+            limit=Limit.LOOKUPS,
+            key=_lookups(client),
+            quotas=(limits.lookups,),
+            weight=MISS_WEIGHT if missed else 1,
+        )
+    ]
+    if checking:
+        demands.append(Demand(limit=Limit.CLIENT, key=_checks(client), quotas=(limits.checks,)))
+    gate = Demand(
+        limit=Limit.LOOKUPS, key=_misses(), quotas=(limits.misses,), weight=1 if missed else 0
+    )
+    known = any(hit > now - limits.known_for for hit in usages.get(_hits(client), ()))
+    refusal = judge(usages, demands if known else [*demands, gate], now)
+    if refusal is not None:
+        return Decision(refusal, usages)
+    charged = charge(usages, [*demands, gate], now)
+    if not missed and limits.misses.limit:
+        charged = {**charged, _hits(client): (now,)}
+    return Decision(None, usages if charged == usages else charged)
+
+
+def _checks(client: ClientAddress) -> UsageKey:
+    return UsageKey("checks", client.value)
+
+
+def _lookups(client: ClientAddress) -> UsageKey:
+    return UsageKey("lookups", client.value)
+
+
+def _hits(client: ClientAddress) -> UsageKey:
+    return UsageKey("lookup_hits", client.value)
+
+
+def _misses() -> UsageKey:
+    return UsageKey("lookup_misses", "everybody")

@@ -1,0 +1,99 @@
+"""The names of things: what a limit, a challenge or a pass is filed under."""
+
+import enum
+import re
+
+import attrs
+
+_PASS_CODE = re.compile(r"HSP-[0-9]{4}-[0-9]{4}")
+
+
+class MalformedPassCodeError(ValueError):
+    """The text is not of the form ``HSP-dddd-dddd``."""
+
+
+class Purpose(enum.Enum):
+    """What a proof is for. Each purpose has one policy."""
+
+    PHONE_VERIFICATION = "phone_verification"
+
+
+class Flow(enum.Enum):
+    """The journey that a request belongs to."""
+
+    PASS_LOGIN = "pass_login"  # noqa: S105 - a name, not a password
+
+
+@attrs.frozen
+class Subject:
+    """
+    Whom a proof is about.
+
+    Attributes:
+        kind: What *id* identifies, for example ``user``.
+        id: Unique within *kind*.
+    """
+
+    kind: str
+    id: str
+
+
+@attrs.frozen
+class Slot:
+    """The place where the one live challenge of a subject and purpose stands."""
+
+    subject: Subject
+    purpose: Purpose
+
+    def __str__(self) -> str:
+        return f"{self.purpose.value}:{self.subject.kind}:{self.subject.id}"
+
+
+@attrs.frozen
+class PassCode:
+    """
+    A pass code of the form ``HSP-dddd-dddd``, in upper case.
+
+    Attributes:
+        value: The whole code. It is as good as a user name, so `repr` and logs mask it.
+    """
+
+    value: str = attrs.field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "PassCode":
+        """
+        Read *text*, outer white space and letter case aside.
+
+        Raises:
+            MalformedPassCodeError: It is not a pass code. Letters that merely fold to ASCII
+                in upper case, as the long s does, are refused too.
+        """
+        trimmed = text.strip()
+        if not trimmed.isascii() or not _PASS_CODE.fullmatch(trimmed.upper()):
+            raise MalformedPassCodeError("not of the form HSP-dddd-dddd")
+        return cls(trimmed.upper())
+
+    @property
+    def masked(self) -> str:
+        """What may be shown: the last four digits."""
+        return f"HSP-****-{self.value[-4:]}"
+
+    def __str__(self) -> str:
+        return self.masked
+
+
+@attrs.frozen
+class ClientAddress:
+    """
+    Where a request came from, as limits, audit and logs see it.
+
+    Attributes:
+        value: An IPv4 address, an IPv6 network of 64 bits, or ``unknown``, the one bucket
+            of all callers without a usable address.
+    """
+
+    value: str
+
+    def __str__(self) -> str:
+        return self.value

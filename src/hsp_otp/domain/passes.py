@@ -1,0 +1,103 @@
+"""Passes and the users who hold them."""
+
+import enum
+from typing import ClassVar
+
+import attrs
+
+from hsp_otp.domain.instant import DAY, Instant
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.phone import PhoneNumber
+
+
+class PaymentStatus(enum.Enum):
+    """Only `PAID` signs in."""
+
+    PAID = "paid"
+    PENDING = "pending"
+    REFUNDED = "refunded"
+    CANCELLED = "cancelled"
+
+
+@attrs.frozen(kw_only=True)
+class User:
+    """
+    Who holds a pass. Several users may share a number.
+
+    Attributes:
+        id: Random; the subject of tokens.
+        email: In lower case; what a user is known by.
+    """
+
+    id: str
+    email: str
+    first_name: str = ""
+    last_name: str = ""
+    phone: PhoneNumber | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Pass:
+    """
+    Attributes:
+        expires_at: The first instant at which it is past its end; None where it has none.
+            A pass past its end still signs in.
+    """
+
+    code: PassCode
+    user: User
+    payment_status: PaymentStatus
+    plan_name: str = ""
+    expires_at: Instant | None = None
+
+    def is_expired(self, now: Instant) -> bool:
+        """Whether its end has come."""
+        return self.expires_at is not None and now >= self.expires_at
+
+    def days_until_expiry(self, now: Instant) -> int | None:
+        """Full days left, 0 once past; None where it has no end."""
+        return None if self.expires_at is None else max(0, (self.expires_at - now) // DAY)
+
+
+@attrs.frozen
+class UsablePass:
+    """A paid pass of a user with a number: what every step of pass login needs."""
+
+    word: ClassVar[str] = "valid"
+    found: Pass
+    phone: PhoneNumber
+
+
+@attrs.frozen
+class PassNotFound:
+    """There is no pass of that code."""
+
+    word: ClassVar[str] = "pass_not_found"
+
+
+@attrs.frozen
+class PassNotPaid:
+    """The pass is pending, refunded or cancelled."""
+
+    word: ClassVar[str] = "pass_not_paid"
+
+
+@attrs.frozen
+class NoPhone:
+    """The user of the pass has no number."""
+
+    word: ClassVar[str] = "no_phone"
+
+
+UnusablePass = PassNotFound | PassNotPaid | NoPhone
+
+
+def usable(found: Pass | None) -> UsablePass | UnusablePass:
+    """What a look-up came to; everything but `UsablePass` is a miss."""
+    if found is None:
+        return PassNotFound()
+    if found.payment_status is not PaymentStatus.PAID:
+        return PassNotPaid()
+    if found.user.phone is None:
+        return NoPhone()
+    return UsablePass(found, found.user.phone)

@@ -1,0 +1,117 @@
+"""Every number that governs codes and limits: unit and source. Settings start from here."""
+
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.instant import DAY, HOUR, SECOND, Duration
+from hsp_otp.domain.quota import Quota
+
+CODE_DIGITS: Final = 6
+"""Decimal digits: the fewest that NIST SP 800-63B-4, 3.1.3.2 allows for an out-of-band code."""
+
+CODE_DIGITS_RANGE: Final = (4, 10)
+"""Below four a guesser needs no luck; above ten nobody types it."""
+
+LOGIN_CODE_SECONDS: Final = 600
+"""Lifetime of a code of pass login, seconds."""
+
+MAX_CODE_SECONDS: Final = 600
+"""No code lives longer: NIST SP 800-63B-4, 3.1.3.2 (ten minutes)."""
+
+MAX_ATTEMPTS: Final = 3
+"""Guesses judged per code: three in a million at six digits."""
+
+RESEND_COOLDOWN_SECONDS: Final = 30
+"""Seconds between sends of one subject and purpose: about what an SMS takes to arrive."""
+
+PHONE_SENDS_PER_DAY: Final = 10
+"""Sends to one number in 24 h, all flows together: the cap on harassment and on cost."""
+
+LOGIN_SENDS_PER_CLIENT_HOUR: Final = 5
+"""Sends of pass login from one client address in 1 h."""
+
+LOOKUPS_PER_CLIENT_HOUR: Final = 120
+"""Pass look-ups from one client address in 1 h; a miss counts double."""
+
+MISS_WEIGHT: Final = 2
+"""What a look-up that misses is charged: guessing pass codes runs out twice as fast."""
+
+LOOKUP_MISSES_PER_HOUR: Final = 600
+"""Misses of everybody together in 1 h, after which newcomers wait: a distributed scan of the
+10**8 pass codes finds at most 600 an hour wrong."""
+
+KNOWN_CLIENT_HOURS: Final = 24
+"""Hours for which a hit exempts a client from the gate on misses."""
+
+CHECKS_PER_CLIENT_HOUR: Final = 60
+"""Presented codes from one client address in 1 h."""
+
+FAILED_GUESSES_PER_DAY: Final = 15
+"""Failures of one subject and purpose in 24 h before the lock: 15 chances in a million a day."""
+
+FAILED_GUESSES_PER_30_DAYS: Final = 45
+"""Failures of one subject and purpose in 30 days before the lock."""
+
+FAILED_GUESSES_IN_A_ROW: Final = 100
+"""Failures with no success in between, after which only an operator unlocks: NIST SP 800-63B-4,
+3.2.2."""
+
+ACCESS_TOKEN_SECONDS: Final = 900
+"""Lifetime of an access token, seconds: other backends trust it to its end."""
+
+REFRESH_TOKEN_DAYS: Final = 30
+"""Lifetime of a family of refresh tokens, days, from the sign-in; refreshing does not extend it."""
+
+NONCE_BYTES: Final = 16
+"""Random bytes of a challenge's private nonce."""
+
+ID_BYTES: Final = 16
+"""Random bytes of a public id: 128 bits, not to be guessed."""
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """
+    The numbers that govern the challenges of one purpose.
+
+    Attributes:
+        digits: Decimal digits of a code, 4 to 10.
+        lifetime: From issue to expiry; the expiry itself is outside. At most ten minutes.
+        max_attempts: Guesses judged per challenge, at least 1.
+        cooldown: Least time between two asks of one slot; 0 switches it off.
+        failures: Windows of failed guesses; where one is full, the slot is locked until it lets go.
+        max_run: Failures in a row that lock until an operator unlocks; 0 switches it off.
+        phone_sends: Sends to one number.
+        client_sends: Sends from one client address.
+    """
+
+    digits: int = CODE_DIGITS
+    lifetime: Duration = LOGIN_CODE_SECONDS * SECOND
+    max_attempts: int = MAX_ATTEMPTS
+    cooldown: Duration = RESEND_COOLDOWN_SECONDS * SECOND
+    failures: tuple[Quota, ...] = (
+        Quota(FAILED_GUESSES_PER_DAY, DAY),
+        Quota(FAILED_GUESSES_PER_30_DAYS, 30 * DAY),
+    )
+    max_run: int = FAILED_GUESSES_IN_A_ROW
+    phone_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
+    client_sends: tuple[Quota, ...] = (Quota(LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),)
+
+
+@attrs.frozen(kw_only=True)
+class ClientLimits:
+    """
+    The limits on what is cheap and frequent, whatever its purpose.
+
+    Attributes:
+        checks: Presented codes from one client address.
+        lookups: Pass look-ups from one client address; a miss is charged `MISS_WEIGHT` times.
+        misses: Look-ups of everybody together that missed.
+        known_for: How long a hit exempts a client from `misses`.
+    """
+
+    checks: Quota = Quota(CHECKS_PER_CLIENT_HOUR, HOUR)
+    lookups: Quota = Quota(LOOKUPS_PER_CLIENT_HOUR, HOUR)
+    misses: Quota = Quota(LOOKUP_MISSES_PER_HOUR, HOUR)
+    known_for: Duration = KNOWN_CLIENT_HOURS * HOUR

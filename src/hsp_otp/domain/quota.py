@@ -1,0 +1,135 @@
+"""Exact sliding windows: in any interval of a window's length at most the limit is admitted."""
+
+import bisect
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+
+from hsp_otp.domain.instant import Duration, Instant, after
+
+Usage: TypeAlias = tuple[Instant, ...]
+"""What was charged to a key, oldest first, at least as far back as its longest window."""
+
+
+class Limit(enum.Enum):
+    """The limits, by the word that a refusal carries."""
+
+    PHONE_SENDS = "phone_rate_limited"
+    CLIENT = "rate_limited"
+    COOLDOWN = "resend_too_soon"
+    LOOKUPS = "lookup_rate_limited"
+
+
+@attrs.frozen
+class Quota:
+    """
+    Attributes:
+        limit: Charges admitted in any interval of *window*, half open; 0 switches it off.
+        window: In microseconds.
+    """
+
+    limit: int
+    window: Duration
+
+
+@attrs.frozen
+class UsageKey:
+    """
+    What a usage is counted for.
+
+    Attributes:
+        scope: What is counted, for example ``phone_sends``.
+        who: Whom it is counted for. May be a full number, so `repr` leaves it out.
+    """
+
+    scope: str
+    who: str = attrs.field(repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.scope}:{self.who}"
+
+
+Usages: TypeAlias = Mapping[UsageKey, Usage]
+
+
+@attrs.frozen(kw_only=True)
+class Demand:
+    """
+    One limit that a request wants to pass.
+
+    Attributes:
+        limit: The word of the refusal.
+        quotas: All of them must admit it; those that are off are skipped.
+        weight: How often the key is charged once the request is admitted. It plays no part in
+            the judgement, so that a refusal tells nothing about what the weight depends on.
+    """
+
+    limit: Limit
+    key: UsageKey
+    quotas: tuple[Quota, ...]
+    weight: int = 1
+
+    @property
+    def longest(self) -> Duration:
+        """The longest window that is on, or 0 where none is."""
+        return max((quota.window for quota in self.quotas if quota.limit), default=0)
+
+
+@attrs.frozen
+class Refusal:
+    """
+    A limit said no.
+
+    Attributes:
+        retry_at: The first instant at which the same request would be admitted if nothing
+            else were charged meanwhile.
+    """
+
+    limit: Limit
+    retry_at: Instant
+
+    @property
+    def word(self) -> str:
+        """The stable word of this outcome."""
+        return self.limit.value
+
+
+def admitted_at(usage: Sequence[Instant], quotas: Iterable[Quota], now: Instant) -> Instant:
+    """
+    The first instant, at *now* or later, at which all *quotas* have room for one more.
+
+    Instants that lie after *now* count too: machines' clocks may differ.
+    """
+    ready = now
+    for quota in quotas:
+        if quota.limit == 0:
+            continue
+        counted = usage[bisect.bisect_right(usage, now - quota.window) :]
+        excess = len(counted) - quota.limit
+        if excess >= 0:
+            ready = max(ready, after(counted[excess], quota.window))
+    return ready
+
+
+def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | None:
+    """The refusal with the longest wait, so that its wait suffices; None where all admit."""
+    worst: Refusal | None = None
+    for demand in demands:
+        ready = admitted_at(usages.get(demand.key, ()), demand.quotas, now)
+        if ready > now and (worst is None or ready > worst.retry_at):
+            worst = Refusal(demand.limit, ready)
+    return worst
+
+
+def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
+    """*usages* with every demand charged, and what no window can reach any more dropped."""
+    charged = dict(usages)
+    for demand in demands:
+        if demand.longest and demand.weight:
+            kept = [at for at in charged.get(demand.key, ()) if at > now - demand.longest]
+            for _ in range(demand.weight):
+                bisect.insort(kept, now)
+            charged[demand.key] = tuple(kept)
+    return charged

@@ -1,0 +1,92 @@
+"""What is written down beside the state: the audit, the sends, and the sign-ins."""
+
+import enum
+
+import attrs
+
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose
+
+
+class Action(enum.Enum):
+    """What was asked of the service."""
+
+    LOOK_UP = "look_up"
+    SEND = "send"
+    CHECK = "check"
+    UNLOCK = "unlock"
+
+
+@attrs.frozen(kw_only=True)
+class AuditRow:
+    """
+    One request and what became of it. Holds no code, digest, token, full number or pass code.
+
+    Attributes:
+        outcome: The stable word of the outcome, for example ``invalid_otp``.
+        pass_code: Masked.
+        phone: Masked.
+        region: ISO 3166-1 alpha-2 code of the number's region.
+        phone_fingerprint: Keyed fingerprint of the number, its key's id in front.
+        prefix_fingerprint: The same of the number without its last four digits.
+        sender: The adapter that took the message.
+        provider_message_id: The provider's own name for the message.
+        reason: Why an operator did it.
+        flood: One of many refusals of one client by one limit: rows of one client, action and
+            outcome within a minute are kept as a single row with a count.
+    """
+
+    at: Instant
+    flow: Flow | None
+    purpose: Purpose | None
+    action: Action
+    outcome: str
+    client: ClientAddress | None
+    request_id: str | None
+    pass_code: str | None = None
+    phone: str | None = None
+    region: str | None = None
+    phone_fingerprint: str | None = None
+    prefix_fingerprint: str | None = None
+    sender: str | None = None
+    provider_message_id: str | None = None
+    reason: str | None = None
+    flood: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SendRow:
+    """
+    One admitted send, written before its message goes out, so that the limits on sends can
+    be rebuilt from the database.
+
+    Attributes:
+        challenge_id: The challenge that the message is for; unique.
+        phone: E.164.
+    """
+
+    challenge_id: str
+    at: Instant
+    flow: Flow
+    purpose: Purpose
+    slot: str
+    phone: str = attrs.field(repr=False)
+    client: ClientAddress
+
+
+@attrs.frozen(kw_only=True)
+class SignInRow:
+    """
+    What a sign-in leaves at the user and the pass. Writing it twice changes nothing more.
+
+    Attributes:
+        pass_code: In full.
+        pass_ended: The pass is past its end and is to be marked expired.
+    """
+
+    user_id: str
+    pass_code: str = attrs.field(repr=False)
+    pass_ended: bool
+
+
+Row = AuditRow | SendRow | SignInRow

@@ -1,0 +1,382 @@
+"""
+The whole life of a code in one place: issue, check, withdraw; supersede, exhaust, expire, lock.
+
+Every rule is a function of what a slot holds, the facts of the request and the instant. The
+record of a slot is one aggregate: issuing replaces the challenge in it, so the older code stops
+working in the same step, and the failed guesses and the cooldown beside it survive that.
+"""
+
+import enum
+from typing import ClassVar, Final
+
+import attrs
+
+from hsp_otp.domain.code import Code, derive
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Duration, Instant, after
+from hsp_otp.domain.keys import Key, KeyRing
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.quota import (
+    Demand,
+    Limit,
+    Refusal,
+    Usage,
+    UsageKey,
+    Usages,
+    admitted_at,
+    charge,
+    judge,
+)
+
+
+class Ended(enum.Enum):
+    """How a challenge ended before its time. Expiry and exhaustion are derived, never stored."""
+
+    USED = "used"
+    WITHDRAWN = "withdrawn"
+
+
+@attrs.frozen(kw_only=True)
+class Challenge:
+    """
+    One issued code with its life. The code itself is not in here; `code_of` makes it again.
+
+    Attributes:
+        id: Public; 128 random bits.
+        phone: The number the message goes to.
+        session: What the code is bound to beside its slot, or None.
+        key_id: The key of the ring of codes that it was derived with.
+        nonce: Private; never leaves the store.
+        expires_at: The first instant at which it no longer lives.
+        attempts: Guesses judged so far.
+    """
+
+    id: str
+    flow: Flow
+    purpose: Purpose
+    slot: str
+    phone: PhoneNumber
+    session: str | None = None
+    key_id: str
+    nonce: bytes = attrs.field(repr=False)
+    issued_at: Instant
+    expires_at: Instant
+    attempts: int = 0
+    ended: Ended | None = None
+
+
+@attrs.frozen(kw_only=True)
+class SlotRecord:
+    """
+    All that is known of one subject and purpose.
+
+    Attributes:
+        challenge: The latest one, whatever became of it.
+        asked_at: When it was issued; the cooldown runs from here, also after a failed delivery.
+        failures: Instants of wrong guesses across codes, oldest first.
+        run: Wrong guesses with no success in between.
+    """
+
+    challenge: Challenge | None = None
+    asked_at: Instant | None = None
+    failures: Usage = ()
+    run: int = 0
+
+
+@attrs.frozen
+class Held:
+    """
+    What one transition of a slot sees and replaces.
+
+    Attributes:
+        record: The slot.
+        usages: The usages that limit sends.
+    """
+
+    record: SlotRecord = SlotRecord()
+    usages: Usages = attrs.field(factory=dict[UsageKey, Usage])
+
+
+@attrs.frozen(kw_only=True)
+class Asking:
+    """
+    The facts of a request for a code, everything random drawn beforehand.
+
+    Attributes:
+        key_id: The key of the ring of codes that writes.
+    """
+
+    challenge_id: str
+    nonce: bytes = attrs.field(repr=False)
+    key_id: str
+    slot: Slot
+    flow: Flow
+    phone: PhoneNumber
+    client: ClientAddress
+    session: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Presented:
+    """
+    The facts of a presented code.
+
+    Attributes:
+        challenge_id: The challenge it is meant for, where the caller names one.
+        phone: The subject's number as it is now.
+        client: Only to tell when a new code may be asked for.
+    """
+
+    code: Code
+    challenge_id: str | None
+    slot: Slot
+    flow: Flow
+    phone: PhoneNumber
+    client: ClientAddress
+    session: str | None = None
+
+
+@attrs.frozen
+class Issued:
+    """A new challenge stands, and its message is to be sent."""
+
+    word: ClassVar[str] = "sent"
+    challenge: Challenge
+    resend_at: Instant | None
+
+
+@attrs.frozen
+class Locked:
+    """
+    Too many failed guesses.
+
+    Attributes:
+        retry_at: When the windows let go; None where only an operator unlocks.
+    """
+
+    word: ClassVar[str] = "locked_out"
+    retry_at: Instant | None
+
+
+@attrs.frozen
+class Verified:
+    """The code was right, and has been used up by this."""
+
+    word: ClassVar[str] = "verified"
+    challenge: Challenge
+    resend_at: Instant | None
+
+
+@attrs.frozen
+class WrongCode:
+    """
+    A guess was judged, counted and wrong.
+
+    Attributes:
+        attempts_remaining: Guesses that this challenge still judges.
+        resend_at: When a new code may be asked for; None where only an operator unlocks.
+    """
+
+    word: ClassVar[str] = "invalid_otp"
+    attempts_remaining: int
+    resend_at: Instant | None
+
+
+@attrs.frozen
+class NoLiveCode:
+    """Expired, replaced, used, withdrawn, never sent, or another challenge. Nothing was charged."""
+
+    word: ClassVar[str] = "otp_expired"
+    resend_at: Instant | None
+
+
+@attrs.frozen
+class Exhausted:
+    """All guesses of the challenge have been judged. Nothing was charged."""
+
+    word: ClassVar[str] = "too_many_attempts"
+    resend_at: Instant | None
+
+
+AskOutcome = Issued | Refusal | Locked
+CheckOutcome = Verified | WrongCode | NoLiveCode | Exhausted | Locked
+
+
+def send_keys(phone: PhoneNumber, flow: Flow, client: ClientAddress) -> tuple[UsageKey, ...]:
+    """What limits sends beside the slot itself: the number, and the client in this flow."""
+    return (
+        UsageKey("phone_sends", phone.e164),
+        UsageKey(f"{flow.value}_sends", client.value),
+    )
+
+
+def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[Held, AskOutcome]:
+    """
+    Judge the lock, then the limits on sends together; where all admit, charge them and put a
+    new challenge into the slot. The older one stops working by that.
+    """
+    locked = lock(held.record, policy, now)
+    if locked is not None:
+        return Decision(locked, held)
+    demands = _demands(asking.phone, asking.flow, asking.client, policy)
+    cooled_at = _cooled_at(held.record, policy)
+    refusal = judge(held.usages, demands, now)
+    if cooled_at > now and (refusal is None or cooled_at > refusal.retry_at):
+        refusal = Refusal(Limit.COOLDOWN, cooled_at)
+    if refusal is not None:
+        return Decision(refusal, held)
+    challenge = Challenge(
+        id=asking.challenge_id,
+        flow=asking.flow,
+        purpose=asking.slot.purpose,
+        slot=str(asking.slot),
+        phone=asking.phone,
+        session=asking.session,
+        key_id=asking.key_id,
+        nonce=asking.nonce,
+        issued_at=now,
+        expires_at=after(now, policy.lifetime),
+    )
+    becomes = Held(
+        attrs.evolve(held.record, challenge=challenge, asked_at=now),
+        charge(held.usages, demands, now),
+    )
+    return Decision(Issued(challenge, _resend_at(becomes, demands, policy, now)), becomes)
+
+
+def check(
+    held: Held, presented: Presented, policy: Policy, ring: KeyRing, now: Instant
+) -> Decision[Held, CheckOutcome]:
+    """
+    Judge the lock, then the challenge, then the guess.
+
+    A judged guess is part of the state that follows, right or wrong, so it stays counted
+    whatever happens to the request afterwards.
+    """
+    record = held.record
+    locked = lock(record, policy, now)
+    if locked is not None:
+        return Decision(locked, held)
+    demands = _demands(presented.phone, presented.flow, presented.client, policy)
+    resend_at = _resend_at(held, demands, policy, now)
+    challenge = record.challenge
+    if (
+        challenge is None
+        or challenge.ended is not None
+        or now >= challenge.expires_at
+        or presented.challenge_id not in {None, challenge.id}
+        or presented.session != challenge.session
+    ):
+        return Decision(NoLiveCode(resend_at), held)
+    if challenge.attempts >= policy.max_attempts:
+        return Decision(Exhausted(resend_at), held)
+    key = ring.find(challenge.key_id)
+    if key is None:
+        return Decision(NoLiveCode(resend_at), held)
+    judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
+    right = presented.code.matches(code_of(challenge, key, policy.digits))
+    # A code made for another number, flow or slot is wrong even where its digits agree.
+    bound = (challenge.phone, challenge.flow, challenge.slot) == (
+        presented.phone,
+        presented.flow,
+        str(presented.slot),
+    )
+    if right and bound:
+        used = attrs.evolve(judged, ended=Ended.USED)
+        return Decision(
+            Verified(used, resend_at),
+            attrs.evolve(held, record=attrs.evolve(record, challenge=used, run=0)),
+        )
+    becomes = attrs.evolve(
+        held,
+        record=attrs.evolve(
+            record,
+            challenge=judged,
+            failures=_with_failure(record.failures, policy, now),
+            run=record.run + 1,
+        ),
+    )
+    return Decision(
+        WrongCode(policy.max_attempts - judged.attempts, _resend_at(becomes, demands, policy, now)),
+        becomes,
+    )
+
+
+def withdraw(held: Held, challenge_id: str) -> Decision[Held, None]:
+    """End the challenge of that id, so that it can never succeed; any other is left alone."""
+    challenge = held.record.challenge
+    if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
+        return Decision(None, held)
+    withdrawn = attrs.evolve(challenge, ended=Ended.WITHDRAWN)
+    return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, challenge=withdrawn)))
+
+
+def unlock(held: Held) -> Decision[Held, None]:
+    """Clear the windows of failed guesses and the run. A live challenge stays as it is."""
+    if not held.record.failures and not held.record.run:
+        return Decision(None, held)
+    return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, failures=(), run=0)))
+
+
+def lock(record: SlotRecord, policy: Policy, now: Instant) -> Locked | None:
+    """Whether failed guesses keep this slot from asking and checking."""
+    if policy.max_run and record.run >= policy.max_run:
+        return Locked(None)
+    ready = admitted_at(record.failures, policy.failures, now)
+    return Locked(ready) if ready > now else None
+
+
+def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
+    """The code of *challenge*, bound to all that it is good for."""
+    bound_to = (
+        challenge.flow.value,
+        challenge.purpose.value,
+        challenge.slot,
+        challenge.phone.e164,
+        challenge.session or "",
+        challenge.id,
+    )
+    return derive(key, challenge.nonce, bound_to, digits)
+
+
+def _demands(
+    phone: PhoneNumber, flow: Flow, client: ClientAddress, policy: Policy
+) -> tuple[Demand, ...]:
+    phone_key, client_key = send_keys(phone, flow, client)
+    return (
+        Demand(limit=Limit.PHONE_SENDS, key=phone_key, quotas=(policy.phone_sends,)),
+        Demand(limit=Limit.CLIENT, key=client_key, quotas=policy.client_sends),
+    )
+
+
+_LONG_AGO: Final = Instant(0)
+
+
+def _cooled_at(record: SlotRecord, policy: Policy) -> Instant:
+    if record.asked_at is None or not policy.cooldown:
+        return _LONG_AGO
+    return after(record.asked_at, policy.cooldown)
+
+
+def _resend_at(
+    held: Held, demands: tuple[Demand, ...], policy: Policy, now: Instant
+) -> Instant | None:
+    """When the lock and every limit on sends would admit an ask; None where no wait helps."""
+    locked = lock(held.record, policy, now)
+    if locked is not None and locked.retry_at is None:
+        return None
+    refusal = judge(held.usages, demands, now)
+    return max(
+        now,
+        _cooled_at(held.record, policy),
+        (locked and locked.retry_at) or now,
+        refusal.retry_at if refusal else now,
+    )
+
+
+def _with_failure(failures: Usage, policy: Policy, now: Instant) -> Usage:
+    longest: Duration = max((q.window for q in policy.failures if q.limit), default=0)
+    kept = [at for at in failures if at > now - longest]
+    return tuple(sorted([*kept, now])) if longest else ()

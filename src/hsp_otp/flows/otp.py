@@ -1,0 +1,219 @@
+"""The engine that the journeys share: ask for a code, check a code."""
+
+import base64
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar, TypeVar
+
+import attrs
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import ID_BYTES, NONCE_BYTES, Policy
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.rows import AuditRow, SendRow
+from hsp_otp.domain.slot import (
+    Asking,
+    AskOutcome,
+    Challenge,
+    CheckOutcome,
+    Held,
+    Issued,
+    Locked,
+    Presented,
+    Verified,
+    ask,
+    check,
+    code_of,
+    send_keys,
+    withdraw,
+)
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.messages import Messages
+from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.slots import SlotRepository
+from hsp_otp.ports.sms import Receipt, Sms, SmsSender
+
+O = TypeVar("O", AskOutcome, CheckOutcome)  # noqa: E741
+
+
+@attrs.frozen
+class Undelivered:
+    """
+    No sender took the message; its challenge has been withdrawn.
+
+    Attributes:
+        resend_at: When a new code may be asked for; the send counts all the same.
+    """
+
+    word: ClassVar[str] = "sms_failed"
+    resend_at: Instant | None
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """
+    Who asks, and for whom.
+
+    Attributes:
+        row: The audit row of this request; only its outcome is missing.
+    """
+
+    slot: Slot
+    flow: Flow
+    phone: PhoneNumber
+    client: ClientAddress
+    row: AuditRow
+    session: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Otp:
+    """
+    Attributes:
+        codes: The ring of codes.
+        policies: One for each purpose.
+    """
+
+    slots: SlotRepository
+    sender: SmsSender
+    messages: Messages
+    audit: AuditTrail
+    clock: Clock
+    randomness: Randomness
+    codes: KeyRing
+    policies: Mapping[Purpose, Policy]
+
+    async def ask(self, request: Request) -> Issued | Refusal | Locked | Undelivered:
+        """
+        Issue a new code and hand its message over.
+
+        The challenge and the send's row stand before the message goes out. Where that fails,
+        for whatever reason, the challenge is withdrawn.
+
+        Raises:
+            Unavailable: A store did not answer. No code of this request can succeed unless its
+                message went out.
+        """
+        policy = self.policies[request.slot.purpose]
+        asking = Asking(
+            challenge_id=new_id(self.randomness),
+            nonce=self.randomness.draw(NONCE_BYTES),
+            key_id=self.codes.first.id,
+            slot=request.slot,
+            flow=request.flow,
+            phone=request.phone,
+            client=request.client,
+            session=request.session,
+        )
+        now = self.clock.now()
+
+        def decide(held: Held) -> Decision[Held, AskOutcome]:
+            decision = ask(held, asking, policy, now)
+            if isinstance(decision.outcome, Issued):
+                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request),))
+            return _audited(decision, request.row)
+
+        usages = send_keys(request.phone, request.flow, request.client)
+        outcome = await self.slots.transition(request.slot, usages, decide)
+        if not isinstance(outcome, Issued):
+            return outcome
+        receipt = await self._deliver(outcome.challenge, request)
+        if receipt is None:
+            undelivered = Undelivered(outcome.resend_at)
+            await self.audit.write(attrs.evolve(request.row, outcome=undelivered.word))
+            return undelivered
+        await self.audit.write(
+            attrs.evolve(
+                request.row,
+                outcome=outcome.word,
+                sender=receipt.sender,
+                provider_message_id=receipt.provider_message_id,
+            )
+        )
+        return outcome
+
+    async def check(self, request: Request, code: Code, challenge_id: str | None) -> CheckOutcome:
+        """
+        Judge a presented code, once.
+
+        A success is not audited here: the journey does that with what it makes of it.
+
+        Raises:
+            Unavailable: The store did not answer; the guess may have been counted.
+        """
+        policy = self.policies[request.slot.purpose]
+        presented = Presented(
+            code=code,
+            challenge_id=challenge_id,
+            slot=request.slot,
+            flow=request.flow,
+            phone=request.phone,
+            client=request.client,
+            session=request.session,
+        )
+        now = self.clock.now()
+
+        def decide(held: Held) -> Decision[Held, CheckOutcome]:
+            decision = check(held, presented, policy, self.codes, now)
+            if isinstance(decision.outcome, Verified):
+                return decision
+            return _audited(decision, request.row)
+
+        usages = send_keys(request.phone, request.flow, request.client)
+        return await self.slots.transition(request.slot, usages, decide)
+
+    async def _deliver(self, challenge: Challenge, request: Request) -> Receipt | None:
+        policy = self.policies[challenge.purpose]
+        receipt = None
+        try:
+            code = code_of(challenge, self.codes.first, policy.digits)
+            text = self.messages.sms(challenge.purpose, code, policy.lifetime)
+            receipt = await self.sender.send(Sms(to=challenge.phone, text=text))
+        except SmsFailed:
+            return None
+        finally:
+            if receipt is None:
+                await self.slots.transition(
+                    request.slot, (), partial(withdraw, challenge_id=challenge.id)
+                )
+        return receipt
+
+
+def new_id(randomness: Randomness) -> str:
+    """A public id of 128 random bits: 22 characters of URL-safe base64."""
+    return base64.urlsafe_b64encode(randomness.draw(ID_BYTES)).rstrip(b"=").decode()
+
+
+def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
+    """*row* with what may be told of *phone*."""
+    return attrs.evolve(
+        row,
+        phone=phone.masked,
+        region=phone.region,
+        phone_fingerprint=fingerprints.fingerprint(phone.e164),
+        prefix_fingerprint=fingerprints.fingerprint(phone.prefix),
+    )
+
+
+def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:
+    word = decision.outcome.word
+    return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=word),))
+
+
+def _send_row(issued: Issued, request: Request) -> SendRow:
+    return SendRow(
+        challenge_id=issued.challenge.id,
+        at=issued.challenge.issued_at,
+        flow=request.flow,
+        purpose=request.slot.purpose,
+        slot=str(request.slot),
+        phone=request.phone.e164,
+        client=request.client,
+    )

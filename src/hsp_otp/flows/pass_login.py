@@ -1,0 +1,262 @@
+"""Pass login: a pass code, the masked number, a code by SMS, and a signed-in customer."""
+
+from functools import partial
+from typing import ClassVar
+
+import attrs
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Duration, Instant, after
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.lookups import keys, look_up
+from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, Slot, Subject
+from hsp_otp.domain.passes import NoPhone, Pass, PassNotFound, PassNotPaid, UsablePass, usable
+from hsp_otp.domain.policy import ClientLimits
+from hsp_otp.domain.quota import Refusal, Usages
+from hsp_otp.domain.rows import Action, AuditRow, SignInRow
+from hsp_otp.domain.sessions import AlreadyBegan, Began, Family, RefreshToken, begin
+from hsp_otp.domain.slot import (
+    Challenge,
+    Exhausted,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Verified,
+    WrongCode,
+)
+from hsp_otp.flows.otp import Otp, Request, Undelivered, about, new_id
+from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.tokens import Access, AccessTokens
+from hsp_otp.ports.usage import UsageCounter
+
+_TOKEN_BYTES = 32
+
+
+@attrs.frozen
+class Caller:
+    """
+    Who sent a request.
+
+    Attributes:
+        request_id: Ties the answer, the audit row and the log lines together.
+    """
+
+    client: ClientAddress
+    request_id: str
+
+
+@attrs.frozen(kw_only=True)
+class SignedIn:
+    """
+    The proof became a login.
+
+    Attributes:
+        access_token: For other backends too.
+        refresh_token: Opaque.
+        expires_in: Lifetime of the access token.
+        at: The instant of the sign-in.
+    """
+
+    word: ClassVar[str] = "verified"
+    access_token: str = attrs.field(repr=False)
+    refresh_token: str = attrs.field(repr=False)
+    expires_in: Duration
+    signed_in: Pass
+    at: Instant
+
+
+@attrs.frozen
+class CodeSent:
+    """The provider took the message."""
+
+    word: ClassVar[str] = "sent"
+    challenge: Challenge
+    resend_at: Instant | None
+
+
+LookUpOutcome = UsablePass | PassNotFound | PassNotPaid | NoPhone | Refusal
+SendOutcome = CodeSent | PassNotFound | PassNotPaid | NoPhone | Refusal | Locked | Undelivered
+VerifyOutcome = (
+    SignedIn
+    | PassNotFound
+    | PassNotPaid
+    | NoPhone
+    | Refusal
+    | Locked
+    | WrongCode
+    | NoLiveCode
+    | Exhausted
+)
+
+
+@attrs.frozen(kw_only=True)
+class PassLogin:
+    """
+    Attributes:
+        fingerprints: The ring of number fingerprints.
+        refresh_keys: The ring of refresh tokens.
+        access_lifetime: Of an access token.
+        family_lifetime: Of a family of refresh tokens, from the sign-in.
+    """
+
+    otp: Otp
+    passes: Passes
+    usage: UsageCounter
+    families: FamilyRepository
+    access_tokens: AccessTokens
+    limits: ClientLimits
+    fingerprints: KeyRing
+    refresh_keys: KeyRing
+    access_lifetime: Duration
+    family_lifetime: Duration
+
+    async def validate(self, code: PassCode, caller: Caller) -> LookUpOutcome:
+        """
+        Look a pass up.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        return await self._look_up(code, caller, Action.LOOK_UP)
+
+    async def send(self, code: PassCode, caller: Caller) -> SendOutcome:
+        """
+        Send a code to the holder of a pass.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        found = await self._look_up(code, caller, Action.SEND)
+        if not isinstance(found, UsablePass):
+            return found
+        outcome = await self.otp.ask(self._request(found, caller, Action.SEND))
+        if isinstance(outcome, Issued):
+            return CodeSent(outcome.challenge, outcome.resend_at)
+        return outcome
+
+    async def verify(
+        self, code: PassCode, guess: Code, challenge_id: str | None, caller: Caller
+    ) -> VerifyOutcome:
+        """
+        Check a code and sign the holder of the pass in.
+
+        Args:
+            guess: The presented code.
+            challenge_id: Which challenge it is for, where the caller knows.
+
+        Raises:
+            Unavailable: A store did not answer; the guess may have been counted.
+        """
+        found = await self._look_up(code, caller, Action.CHECK)
+        if not isinstance(found, UsablePass):
+            return found
+        request = self._request(found, caller, Action.CHECK)
+        outcome = await self.otp.check(request, guess, challenge_id)
+        if not isinstance(outcome, Verified):
+            return outcome
+        return await self._sign_in(outcome, found.found, request)
+
+    async def _look_up(self, code: PassCode, caller: Caller, action: Action) -> LookUpOutcome:
+        """
+        Make the look-up, charge it, and only then answer.
+
+        Where it ends the request it is audited here, in the same step.
+        """
+        found = usable(await self.passes.find(code))
+        now = self.otp.clock.now()
+        row = self._row(code, caller, action, now)
+
+        def decide(usages: Usages) -> Decision[Usages, LookUpOutcome]:
+            decision = look_up(
+                usages,
+                client=caller.client,
+                limits=self.limits,
+                missed=not isinstance(found, UsablePass),
+                checking=action is Action.CHECK,
+                now=now,
+            )
+            outcome = decision.outcome or found
+            if isinstance(outcome, UsablePass) and action is not Action.LOOK_UP:
+                return Decision(outcome, decision.becomes)
+            told = attrs.evolve(row, outcome=outcome.word, flood=isinstance(outcome, Refusal))
+            if isinstance(outcome, UsablePass):
+                told = about(told, outcome.phone, self.fingerprints)
+            return Decision(outcome, decision.becomes, (told,))
+
+        return await self.usage.transition(keys(caller.client), decide)
+
+    async def _sign_in(
+        self, verified: Verified, found: Pass, request: Request
+    ) -> SignedIn | NoLiveCode:
+        challenge = verified.challenge
+        clock, randomness = self.otp.clock, self.otp.randomness
+        now = clock.now()
+        refresh_token = RefreshToken.mint(
+            self.refresh_keys.first, challenge.id, randomness.draw(_TOKEN_BYTES)
+        )
+        access_token = self.access_tokens.sign(
+            Access(
+                user_id=found.user.id,
+                family_id=challenge.id,
+                token_id=new_id(randomness),
+                purpose=challenge.purpose,
+                issued_at=now,
+                expires_at=after(now, self.access_lifetime),
+            )
+        )
+        marks = SignInRow(
+            user_id=found.user.id,
+            pass_code=found.code.value,
+            pass_ended=found.is_expired(now),
+        )
+        begins = partial(
+            begin,
+            token=refresh_token,
+            family_id=challenge.id,
+            user_id=found.user.id,
+            pass_code=found.code,
+            purpose=challenge.purpose,
+            lifetime=self.family_lifetime,
+            now=now,
+        )
+
+        def decide(held: Family | None) -> Decision[Family | None, Began | AlreadyBegan]:
+            decision = begins(held)
+            told = attrs.evolve(request.row, outcome=decision.outcome.word)
+            began = isinstance(decision.outcome, Began)
+            return attrs.evolve(decision, rows=(told, marks) if began else (told,))
+
+        outcome = await self.families.transition(challenge.id, decide)
+        if not isinstance(outcome, Began):
+            return NoLiveCode(verified.resend_at)
+        return SignedIn(
+            access_token=access_token,
+            refresh_token=refresh_token.value,
+            expires_in=self.access_lifetime,
+            signed_in=found,
+            at=now,
+        )
+
+    def _request(self, found: UsablePass, caller: Caller, action: Action) -> Request:
+        row = self._row(found.found.code, caller, action, self.otp.clock.now())
+        return Request(
+            slot=Slot(Subject("user", found.found.user.id), Purpose.PHONE_VERIFICATION),
+            flow=Flow.PASS_LOGIN,
+            phone=found.phone,
+            client=caller.client,
+            row=about(row, found.phone, self.fingerprints),
+        )
+
+    def _row(self, code: PassCode, caller: Caller, action: Action, now: Instant) -> AuditRow:
+        return AuditRow(
+            at=now,
+            flow=Flow.PASS_LOGIN,
+            purpose=Purpose.PHONE_VERIFICATION,
+            action=action,
+            outcome="",
+            client=caller.client,
+            request_id=caller.request_id,
+            pass_code=code.masked,
+        )

@@ -1,0 +1,22 @@
+"""The rows that tell of decisions."""
+
+from typing import Protocol
+
+from hsp_otp.domain.rows import Row
+
+
+class AuditTrail(Protocol):
+    """Keeps rows in the SQL database."""
+
+    async def write(self, *rows: Row) -> None:
+        """
+        Keep *rows*; they are committed when this returns.
+
+        Audit rows that cannot be written now are kept aside, counted, logged and tried again:
+        they never fail the request that they tell of.
+
+        Raises:
+            Unavailable: The database did not answer for a row that the request depends on,
+                a send or a sign-in.
+        """
+        ...

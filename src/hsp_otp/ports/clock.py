@@ -1,0 +1,13 @@
+"""The clock."""
+
+from typing import Protocol
+
+from hsp_otp.domain.instant import Instant
+
+
+class Clock(Protocol):
+    """Tells the time. Clocks of several machines may differ by up to 5 seconds."""
+
+    def now(self) -> Instant:
+        """The present instant."""
+        ...

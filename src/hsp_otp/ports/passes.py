@@ -1,0 +1,19 @@
+"""Where passes are found."""
+
+from typing import Protocol
+
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.passes import Pass
+
+
+class Passes(Protocol):
+    """Passes with the users who hold them."""
+
+    async def find(self, code: PassCode) -> Pass | None:
+        """
+        The pass of that code as it is now, or None.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        ...

@@ -1,0 +1,26 @@
+"""The counter of what is cheap and frequent."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.quota import UsageKey, Usages
+
+O = TypeVar("O")  # noqa: E741
+
+
+class UsageCounter(Protocol):
+    """Keeps the usages that limit checks and look-ups."""
+
+    async def transition(
+        self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
+    ) -> O:
+        """
+        Replace what *keys* hold by what *decide* makes of it, as one step.
+
+        The same promises as `SlotRepository.transition`.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        ...
