@@ -48,7 +48,7 @@ class Code:
 
     def matches(self, other: "Code") -> bool:
         """Whether both are the same code; takes the same time either way."""
-        return hmac.compare_digest(self._digits.encode(), other._digits.encode())
+        return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
 
     def reveal(self) -> str:
         """The digits, for the message alone."""

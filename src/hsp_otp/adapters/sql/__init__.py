@@ -1,0 +1,1 @@
+"""Every store in one SQL database, through SQLAlchemy Core."""

@@ -1,0 +1,228 @@
+"""Group commit: the steps that wait in one turn of the event loop share a transaction."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import attrs
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.database import Database, deadline, insert
+from hsp_otp.adapters.sql.rows import write_audit, write_needed
+from hsp_otp.adapters.sql.tables import records
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.rows import AuditRow, Row
+from hsp_otp.ports.failures import Unavailable
+
+O = TypeVar("O")  # noqa: E741
+
+Bodies = Mapping[str, str | None]
+"""Bodies of records by key; None where there is no record."""
+
+_MOST_STEPS: Final = 200
+"""In one transaction, so that none holds the lock for long."""
+
+_MOST_KEPT_ASIDE: Final = 10_000
+"""Audit rows that wait for the database; some 10 MB."""
+
+_TRY_AGAIN_SECONDS: Final = 1.0
+
+_log = structlog.get_logger()
+
+
+class _MovedError(Exception):
+    """Another writer changed a record between our reading and our writing."""
+
+
+@attrs.define(eq=False)
+class _Step:
+    keys: tuple[str, ...]
+    decide: Callable[[Bodies], Decision[Bodies, Any]]
+    by: float
+    done: asyncio.Future[Any]
+
+
+class Commits:
+    """
+    The one way into the database for what requests change.
+
+    A transaction reads the records of all its steps, runs their decisions in order over them,
+    and writes what changed, each record only if its version is still the one that was read.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Step] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._aside: deque[AuditRow] = deque()
+
+    async def step(
+        self, keys: tuple[str, ...], decide: Callable[[Bodies], Decision[Bodies, O]]
+    ) -> O:
+        """
+        Replace what *keys* hold by what *decide* makes of it, with its rows.
+
+        *decide* returns the very mapping it was given, or one of what changes.
+
+        Raises:
+            Unavailable: The database did not answer within two seconds.
+        """
+        loop = asyncio.get_running_loop()
+        step = _Step(keys, decide, deadline(), loop.create_future())
+        self._waiting.append(step)
+        if self._running is None:
+            # A task of its own: a caller that is cancelled takes nobody else along.
+            self._running = loop.create_task(self._run())
+        outcome: O = await step.done
+        return outcome
+
+    async def write(self, *rows: Row) -> None:
+        """Keep the promise of `AuditTrail.write`."""
+        try:
+            await self.step((), lambda held: Decision(None, held, rows))
+        except Unavailable:
+            told = [row for row in rows if isinstance(row, AuditRow)]
+            if len(told) < len(rows):
+                raise
+            self._keep_aside(told)
+
+    async def write_kept_aside(self) -> None:
+        """Write the audit rows that could not be written before; forever, once a second."""
+        while True:
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Try once to write the audit rows that were kept aside."""
+        rows = list(self._aside)
+        self._aside.clear()
+        if rows:
+            await self.write(*rows)
+
+    @property
+    def kept_aside(self) -> int:
+        """How many audit rows wait for the database."""
+        return len(self._aside)
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # let everybody of this turn of the loop join
+                count = min(len(self._waiting), _MOST_STEPS)
+                await self._settle([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._running = None
+
+    async def _settle(self, steps: list[_Step]) -> None:
+        """Commit *steps* together; where that fails for a reason of one of them, one by one."""
+        try:
+            outcomes: list[Any] = await self._commit(steps)
+        except Unavailable as failure:
+            outcomes = [failure] * len(steps)
+        except Exception as failure:  # noqa: BLE001 - it belongs to one of the callers
+            if len(steps) > 1:
+                for step in steps:
+                    await self._settle([step])
+                return
+            outcomes = [failure]
+        for step, outcome in zip(steps, outcomes, strict=True):
+            if step.done.done():
+                continue  # its caller has gone
+            if isinstance(outcome, Exception):
+                step.done.set_exception(outcome)
+            else:
+                step.done.set_result(outcome)
+
+    async def _commit(self, steps: list[_Step]) -> list[Any]:
+        by = min(step.by for step in steps)
+        while True:
+            try:
+                async with self._database.write(by) as connection:
+                    outcomes, refused = await self._decide(connection, steps)
+            except _MovedError as error:
+                if asyncio.get_running_loop().time() >= by:
+                    raise Unavailable("the records would not hold still") from error
+            else:
+                self._keep_aside(refused)
+                return outcomes
+
+    async def _decide(
+        self, connection: AsyncConnection, steps: list[_Step]
+    ) -> tuple[list[Any], list[AuditRow]]:
+        """The outcomes, an exception where a decision raised, and audit rows not taken."""
+        held, versions = await _read(connection, sorted({key for s in steps for key in s.keys}))
+        outcomes: list[Any] = []
+        changed: dict[str, str | None] = {}
+        rows: list[Row] = []
+        for step in steps:
+            seen = {key: held[key] for key in step.keys}
+            try:
+                decision = step.decide(seen)
+            except Exception as bug:  # noqa: BLE001 - its neighbours must not fail for it
+                outcomes.append(bug)
+                continue
+            if decision.becomes is not seen:
+                changed.update(decision.becomes)
+                held.update(decision.becomes)
+            rows.extend(decision.rows)
+            outcomes.append(decision.outcome)
+        await _write(connection, changed, versions)
+        await write_needed(connection, rows)
+        told = [row for row in rows if isinstance(row, AuditRow)]
+        try:
+            if told:
+                async with connection.begin_nested():
+                    await write_audit(connection, told)
+        except DBAPIError:
+            return outcomes, told  # the request must not fail for its audit row
+        return outcomes, []
+
+    def _keep_aside(self, rows: list[AuditRow]) -> None:
+        if not rows:
+            return
+        self._aside.extend(rows)
+        dropped = max(0, len(self._aside) - _MOST_KEPT_ASIDE)
+        for _ in range(dropped):
+            self._aside.popleft()
+        _log.error("audit_not_written", rows=len(rows), kept_aside=len(self._aside), lost=dropped)
+
+
+async def _read(
+    connection: AsyncConnection, keys: list[str]
+) -> tuple[dict[str, str | None], dict[str, int]]:
+    held: dict[str, str | None] = dict.fromkeys(keys)
+    versions = dict.fromkeys(keys, 0)
+    if keys:
+        found = await connection.execute(
+            # Locked where the dialect locks rows, and in one order, against deadlocks.
+            select(records).where(records.c.key.in_(keys)).order_by(records.c.key).with_for_update()
+        )
+        for row in found:
+            held[row.key], versions[row.key] = row.body, row.version
+    return held, versions
+
+
+async def _write(
+    connection: AsyncConnection, changed: Mapping[str, str | None], versions: Mapping[str, int]
+) -> None:
+    if not changed:
+        return
+    statement = insert(records).values(
+        [
+            {"key": key, "body": body, "version": versions[key] + 1}
+            for key, body in sorted(changed.items())
+        ]
+    )
+    written = await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[records.c.key],
+            set_={"body": statement.excluded.body, "version": statement.excluded.version},
+            where=records.c.version == statement.excluded.version - 1,
+        ).returning(records.c.key)
+    )
+    if len(written.all()) < len(changed):
+        raise _MovedError

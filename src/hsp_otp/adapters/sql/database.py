@@ -1,0 +1,162 @@
+"""One SQL database: a writing connection, a reading one, and deadlines on both."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final, Self
+
+from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from hsp_otp.ports.failures import Unavailable
+
+DEADLINE_SECONDS: Final = 2.0
+"""How long a step may take: an answer is promised within 3 s where the database is away."""
+
+_RETRY_SECONDS: Final = 0.001
+
+insert = sqlite.insert
+"""The dialect's INSERT, which can say ON CONFLICT."""
+
+
+def deadline() -> float:
+    """The event loop's time by which a step that begins now must have ended."""
+    return asyncio.get_running_loop().time() + DEADLINE_SECONDS
+
+
+class Database:
+    """
+    SQLite with a write-ahead log.
+
+    One connection writes, so that writers of this process queue here and not at the file's
+    lock; those of other processes are waited for by trying again every millisecond, because the
+    library's own waiting sleeps ever longer and starves. Another connection reads, and is
+    blocked by no writer.
+    """
+
+    def __init__(self, url: str, *, durable: bool) -> None:
+        """
+        Open nothing yet.
+
+        Args:
+            url: ``sqlite+aiosqlite:///`` and a path.
+            durable: Sync at every commit. Without it a power cut can lose the last commits,
+                and with them a used code; only for development.
+        """
+        self._writing = _engine(url, "FULL" if durable else "NORMAL")
+        self._reading = _engine(url, "FULL")
+        self._turn = asyncio.Lock()
+        event.listen(self._writing.sync_engine, "begin", _begin_immediate)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._writing.dispose()
+        await self._reading.dispose()
+
+    @asynccontextmanager
+    async def write(self, by: float | None = None) -> AsyncGenerator[AsyncConnection]:
+        """
+        One transaction; committed at the end of the block, rolled back where it raises.
+
+        Args:
+            by: The event loop's time until which to wait for the lock; two seconds from now
+                where not given.
+
+        Raises:
+            Unavailable: The lock was not to be had, or the database failed.
+        """
+        by = deadline() if by is None else by
+        async with _failing_as_unavailable(), asyncio.timeout_at(by) as waiting, self._turn:
+            connection = await _connected(self._writing, by)
+            waiting.reschedule(None)
+            try:
+                yield connection
+                await connection.commit()
+            finally:
+                await connection.close()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
+        """
+        The latest committed state.
+
+        Raises:
+            Unavailable: The database failed.
+        """
+        async with _failing_as_unavailable():
+            connection = await _connected(self._reading, deadline())
+            try:
+                yield connection
+            finally:
+                await connection.close()
+
+
+def is_locked(error: DBAPIError) -> bool:
+    """Whether SQLite said that somebody else holds the lock."""
+    return "locked" in str(error.orig) or "busy" in str(error.orig)
+
+
+def _engine(url: str, synchronous: str) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        # The driver opens no transaction of its own: a deferred one that reads and then writes
+        # fails at once under contention, so ours begin with BEGIN IMMEDIATE.
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=DEADLINE_SECONDS,
+        connect_args={"timeout": 0},
+    )
+
+    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
+        cursor = connection.cursor()
+        for pragma in (
+            "busy_timeout=0",
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", prepare)
+    return engine
+
+
+def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
+    """A connection whose transaction, or whose first read, has begun."""
+    while True:
+        connection = engine.connect()
+        try:
+            await connection.start()
+            await connection.begin()
+        except OperationalError as error:
+            await connection.close()
+            if not is_locked(error) or asyncio.get_running_loop().time() >= by:
+                raise
+            await asyncio.sleep(_RETRY_SECONDS)
+        except BaseException:
+            await connection.close()
+            raise
+        else:
+            return connection
+
+
+@asynccontextmanager
+async def _failing_as_unavailable() -> AsyncGenerator[None]:
+    try:
+        yield
+    except (OperationalError, TimeoutError, PoolTimeoutError) as error:
+        raise Unavailable("the SQL database did not answer") from error

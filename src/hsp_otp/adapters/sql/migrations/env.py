@@ -1,0 +1,13 @@
+"""Runs migrations inside the transaction that the caller has begun."""
+
+from alembic import context
+
+from hsp_otp.adapters.sql.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=False,  # the caller's transaction holds it all
+)
+context.run_migrations()

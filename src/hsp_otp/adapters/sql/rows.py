@@ -1,0 +1,88 @@
+"""How rows are written down."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any, Final
+
+import attrs
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.database import insert
+from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.domain.instant import MINUTE
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.rows import AuditRow, Row, SendRow, SignInRow
+
+_ROWS_PER_STATEMENT: Final = 500
+"""SQLite takes at most 32766 parameters a statement."""
+
+
+async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None:
+    """Write the rows that a request depends on: sends, and what sign-ins leave behind."""
+    for row in rows:
+        match row:
+            case SendRow():
+                await connection.execute(insert(sends).values(_columns(row)))
+            case SignInRow():
+                await connection.execute(
+                    update(users)
+                    .where(users.c.id == row.user_id, ~users.c.is_verified)
+                    .values(is_verified=True)
+                )
+                if row.pass_ended:
+                    await connection.execute(
+                        update(passes)
+                        .where(passes.c.code == row.pass_code)
+                        .values(status="expired")
+                    )
+            case AuditRow():
+                pass
+
+
+async def write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) -> None:
+    """Write audit rows; a flood of one client's refusals adds to one row a minute."""
+    counts = Counter(key for row in rows if (key := _flood_key(row)))
+    firsts: dict[str, AuditRow] = {}
+    for row in rows:
+        firsts.setdefault(_flood_key(row) or "", row)
+    values = [
+        {**_audit_columns(row), "count": counts[key] if key else 1, "flood_key": key}
+        for row in rows
+        if not (key := _flood_key(row)) or firsts[key] is row
+    ]
+    for start in range(0, len(values), _ROWS_PER_STATEMENT):
+        statement = insert(audit).values(values[start : start + _ROWS_PER_STATEMENT])
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[audit.c.flood_key],
+                set_={"count": audit.c.count + statement.excluded.count},
+            )
+        )
+
+
+def _flood_key(row: AuditRow) -> str | None:
+    if not row.flood:
+        return None
+    return f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
+
+
+def _audit_columns(row: AuditRow) -> dict[str, Any]:
+    columns = _columns(row)
+    del columns["flood"]
+    return columns
+
+
+def _columns(row: AuditRow | SendRow) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in attrs.asdict(row, recurse=False).items()}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Enum():
+            return value.value
+        case ClientAddress():
+            return value.value
+        case _:
+            return value

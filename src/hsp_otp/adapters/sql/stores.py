@@ -1,0 +1,108 @@
+"""Slots, usages and families as records of JSON."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+import msgspec
+
+from hsp_otp.adapters.sql.commits import Bodies, Commits
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.names import Slot
+from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.slot import Held, SlotRecord
+
+O = TypeVar("O")  # noqa: E741
+
+_slot = msgspec.json.Decoder(SlotRecord)
+_usage = msgspec.json.Decoder(Usage)
+_family = msgspec.json.Decoder(Family)
+
+
+@attrs.frozen
+class SqlSlots:
+    """Keeps slots, and the usages that limit sends."""
+
+    commits: Commits
+
+    async def transition(
+        self,
+        slot: Slot,
+        usages: tuple[UsageKey, ...],
+        decide: Callable[[Held], Decision[Held, O]],
+    ) -> O:
+        """Keep the promise of `SlotRepository.transition`."""
+        key = f"slot:{slot}"
+
+        def step(bodies: Bodies) -> Decision[Bodies, O]:
+            body = bodies[key]
+            held = Held(_slot.decode(body) if body else SlotRecord(), _usages(bodies, usages))
+            decision = decide(held)
+            changed = _changed(held.usages, decision.becomes.usages)
+            if decision.becomes.record is not held.record:
+                changed[key] = _encode(decision.becomes.record)
+            return Decision(decision.outcome, changed, decision.rows)
+
+        return await self.commits.step((key, *map(_key, usages)), step)
+
+
+@attrs.frozen
+class SqlUsage:
+    """Keeps the usages that limit checks and look-ups."""
+
+    commits: Commits
+
+    async def transition(
+        self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
+    ) -> O:
+        """Keep the promise of `UsageCounter.transition`."""
+
+        def step(bodies: Bodies) -> Decision[Bodies, O]:
+            held = _usages(bodies, keys)
+            decision = decide(held)
+            changed = {} if decision.becomes is held else _changed(held, decision.becomes)
+            return Decision(decision.outcome, changed, decision.rows)
+
+        return await self.commits.step(tuple(map(_key, keys)), step)
+
+
+@attrs.frozen
+class SqlFamilies:
+    """Keeps families of refresh tokens."""
+
+    commits: Commits
+
+    async def transition(
+        self,
+        family_id: str,
+        decide: Callable[[Family | None], Decision[Family | None, O]],
+    ) -> O:
+        """Keep the promise of `FamilyRepository.transition`."""
+        key = f"family:{family_id}"
+
+        def step(bodies: Bodies) -> Decision[Bodies, O]:
+            body = bodies[key]
+            held = _family.decode(body) if body else None
+            decision = decide(held)
+            changed = {} if decision.becomes is held else {key: _encode(decision.becomes)}
+            return Decision(decision.outcome, changed, decision.rows)
+
+        return await self.commits.step((key,), step)
+
+
+def _key(key: UsageKey) -> str:
+    return f"usage:{key}"
+
+
+def _usages(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
+    found = ((key, bodies[_key(key)]) for key in keys)
+    return {key: _usage.decode(body) if body else () for key, body in found}
+
+
+def _changed(held: Usages, becomes: Usages) -> dict[str, str | None]:
+    return {_key(key): _encode(usage) for key, usage in becomes.items() if held[key] != usage}
+
+
+def _encode(value: object) -> str:
+    return msgspec.json.encode(value).decode()

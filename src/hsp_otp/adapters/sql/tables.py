@@ -1,0 +1,85 @@
+"""The tables. Instants are whole microseconds since 1970 in UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False, unique=True, comment="lower case"),
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text, nullable=False),
+    Column("phone_number", Text, index=True, comment="E.164"),
+    Column("is_verified", Boolean, nullable=False, comment="has proved the number once"),
+)
+
+passes = Table(
+    "passes",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("payment_status", Text, nullable=False, comment="paid, pending, refunded, cancelled"),
+    Column("status", Text, nullable=False, comment="active; expired once a sign-in found it so"),
+    Column("plan_name", Text, nullable=False),
+    Column("expires_at", BigInteger),
+)
+
+records = Table(
+    "records",
+    metadata,
+    Column("key", Text, primary_key=True, comment="kind, colon, what it is filed under"),
+    Column("body", Text, nullable=False, comment="JSON"),
+    Column("version", BigInteger, nullable=False, comment="1 at first, 1 more at every change"),
+)
+
+sends = Table(
+    "sends",
+    metadata,
+    Column("challenge_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("slot", Text, nullable=False),
+    Column("phone", Text, nullable=False, comment="E.164"),
+    Column("client", Text, nullable=False),
+    Index("sends_by_phone", "phone", "at"),
+    Index("sends_by_client", "client", "at"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("flow", Text),
+    Column("purpose", Text),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("client", Text),
+    Column("request_id", Text),
+    Column("pass_code", Text, comment="masked"),
+    Column("phone", Text, comment="masked"),
+    Column("region", Text),
+    Column("phone_fingerprint", Text),
+    Column("prefix_fingerprint", Text),
+    Column("sender", Text),
+    Column("provider_message_id", Text),
+    Column("reason", Text),
+    Column("count", BigInteger, nullable=False, comment="requests that this row stands for"),
+    Column("flood_key", Text, unique=True, comment="one row a minute, client, action and outcome"),
+    Index("audit_by_phone", "phone_fingerprint", "at"),
+    Index("audit_by_client", "client", "at"),
+    Index("audit_by_outcome", "outcome", "at"),
+)
