@@ -1,0 +1,159 @@
+"""Access tokens as signed JWTs (RFC 7519, RFC 8725, RFC 9068), and the keys that sign them."""
+
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, assert_never
+
+import attrs
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from hsp_otp.domain.instant import SECOND
+from hsp_otp.domain.key_text import decode_secret, read_keys
+from hsp_otp.ports.tokens import Access
+
+PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
+"""Algorithms whose keys are pairs: on P-256, and Ed25519."""
+
+Algorithm: TypeAlias = Literal[PemAlgorithm, "HS256"]
+"""What a token may be signed with; HS256 is for a backend that shares the secret."""
+
+_TAKES: Final[dict[PemAlgorithm, str]] = {
+    "ES256": "one on the curve P-256",
+    "EdDSA": "one on the curve Ed25519",
+}
+
+
+@attrs.frozen
+class SigningKey:
+    """
+    Attributes:
+        id: The `kid` of the tokens that it signs.
+        material: Of the kind that *algorithm* takes; a secret of HS256 has 32 bytes or more.
+    """
+
+    id: str
+    algorithm: Algorithm
+    material: EllipticCurvePrivateKey | Ed25519PrivateKey | bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class JwtAccessTokens:
+    """
+    Attributes:
+        keys: The first signs; at least one.
+        issuer: The claim `iss`.
+        audience: The claim `aud`.
+    """
+
+    keys: tuple[SigningKey, ...]
+    issuer: str
+    audience: str
+
+    def sign(self, access: Access) -> str:
+        """
+        Keep the promise of `AccessTokens.sign`.
+
+        A JWT's times are whole seconds here. Both the instant and the lifetime are rounded down,
+        so that no token is issued in the future or outlives its configured lifetime.
+        """
+        key = self.keys[0]
+        issued_at = access.issued_at // SECOND
+        lifetime = (access.expires_at - access.issued_at) // SECOND
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": access.user_id,
+            "iat": issued_at,
+            "nbf": issued_at,
+            "exp": issued_at + lifetime,
+            "jti": access.token_id,
+            "sid": access.family_id,
+            "token_type": "access",
+            "amr": ["otp", "sms"],  # RFC 8176
+            "purpose": access.purpose.value,
+        }
+        headers = {"typ": "at+jwt", "kid": key.id}
+        return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
+
+
+def parse_signing_keys(algorithm: Algorithm, text: str) -> tuple[SigningKey, ...]:
+    """
+    Read ``id:path-to-PEM,…``, or ``id:base64,…`` for HS256; the first signs.
+
+    Raises:
+        ValueError: An entry is malformed or its id is taken; its file cannot be read; its key is
+            encrypted, too short, or not of the kind that *algorithm* takes. The message repeats
+            nothing of *text*: under the wrong algorithm, a path is a secret.
+    """
+    if algorithm == "HS256":
+        return read_keys(text, _read_secret)
+    return read_keys(text, partial(_read_file, algorithm))
+
+
+def new_signing_key_pem(algorithm: PemAlgorithm) -> bytes:
+    """A new private key as PEM (PKCS #8), not encrypted."""
+    match algorithm:
+        case "ES256":
+            return _pem(generate_private_key(SECP256R1()))
+        case "EdDSA":
+            return _pem(Ed25519PrivateKey.generate())
+        case _:
+            assert_never(algorithm)
+
+
+def _read_file(algorithm: PemAlgorithm, key_id: str, path: str) -> SigningKey:
+    try:
+        pem = Path(path).read_bytes()
+    except OSError as error:
+        # The error itself names the path.
+        raise ValueError(f"its file cannot be read: {error.strerror}") from None
+    return _read_pem(algorithm, key_id, pem)
+
+
+def _read_pem(algorithm: PemAlgorithm, key_id: str, pem: bytes) -> SigningKey:
+    match algorithm, _load(pem):
+        case "ES256", EllipticCurvePrivateKey(curve=SECP256R1()) as key:
+            return SigningKey(key_id, algorithm, key)
+        case "EdDSA", Ed25519PrivateKey() as key:
+            return SigningKey(key_id, algorithm, key)
+        case _:
+            raise ValueError(f"another kind of key: {algorithm} takes {_TAKES[algorithm]}")
+
+
+def _read_secret(key_id: str, value: str) -> SigningKey:
+    secret = decode_secret(value)
+    try:
+        # The library refuses public keys and JWKs as secrets, but only once it signs.
+        jwt.get_algorithm_by_name("HS256").prepare_key(secret)
+    except jwt.InvalidKeyError:
+        raise ValueError("a key file in base64, and HS256 takes random bytes") from None
+    return SigningKey(key_id, "HS256", secret)
+
+
+def _load(pem: bytes) -> PrivateKeyTypes:
+    try:
+        return load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ValueError("an encrypted key, and there is no password to read it with") from None
+    except UnsupportedAlgorithm:
+        raise ValueError("a key of an unknown kind") from None
+    except ValueError:
+        raise ValueError("not a private key in PEM") from None
+
+
+def _pem(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -1,0 +1,43 @@
+"""Messages on the terminal: for development, and the one place where a code is shown."""
+
+import textwrap
+from typing import TextIO
+
+from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.sms import Receipt, Sms
+
+_WIDTH = 60
+
+
+class ConsoleSms:
+    """Prints every message in a box."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """
+        Print to *stream*.
+
+        Args:
+            stream: Standard output; several processes may write to it.
+        """
+        self._stream = stream
+
+    async def send(self, sms: Sms) -> Receipt:
+        """Keep the promise of `SmsSender.send`. Blocks while the terminal does."""
+        box = _box(f"SMS to {sms.to.e164}", sms.text)
+        # An encoding error would carry the whole text, and with it the code, into a log.
+        encoding = self._stream.encoding or "utf-8"
+        printable = box.encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            # In one piece, so that another worker's box is not printed into this one.
+            self._stream.write(printable)
+            self._stream.flush()
+        except OSError as error:
+            raise SmsFailed("the terminal is gone") from error
+        return Receipt(sender="console")
+
+
+def _box(title: str, text: str) -> str:
+    wrapped = [row for line in text.splitlines() for row in textwrap.wrap(line, _WIDTH) or [""]]
+    edge = f"+{'-' * (_WIDTH + 2)}+"
+    rows = [f"| {row:<{_WIDTH}} |" for row in (title, "", *wrapped)]
+    return "\n".join((edge, *rows, edge, ""))

@@ -1,0 +1,96 @@
+"""The console sender."""
+
+import asyncio
+import io
+
+import pytest
+
+from hsp_otp.adapters.sms.console import ConsoleSms
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.sms import Receipt, Sms
+
+TEXT = (
+    "012345 is your House Service Pass code. It expires in 10 minutes. Do not share it with anyone."
+)
+SMS = Sms(to=PhoneNumber("+919876543210"), text=TEXT)
+
+
+class Terminal(io.RawIOBase):
+    """What reaches the terminal, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def writable(self) -> bool:
+        """It is written to."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Take all of it."""
+        assert isinstance(data, memoryview | bytes)
+        self.writes.append(bytes(data))
+        return len(data)
+
+
+class GoneTerminal(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text: str) -> int:  # noqa: ARG002 - it is never printed
+        """Take nothing."""
+        raise BrokenPipeError
+
+
+def _stream(terminal: Terminal, encoding: str = "utf-8") -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedWriter(terminal), encoding=encoding)
+
+
+def test_the_box() -> None:
+    """The message stands in a box under the full number, and the receipt names the sender."""
+    stream = io.StringIO()
+    assert asyncio.run(ConsoleSms(stream).send(SMS)) == Receipt(sender="console")
+    assert stream.getvalue() == (
+        "+--------------------------------------------------------------+\n"
+        "| SMS to +919876543210                                         |\n"
+        "|                                                              |\n"
+        "| 012345 is your House Service Pass code. It expires in 10     |\n"
+        "| minutes. Do not share it with anyone.                        |\n"
+        "+--------------------------------------------------------------+\n"
+    )
+
+
+def test_one_write() -> None:
+    """A box reaches the terminal at once and in one piece: several workers share it."""
+    terminal = Terminal()
+    stream = _stream(terminal)
+    sender = ConsoleSms(stream)
+    asyncio.run(sender.send(SMS))
+    assert len(terminal.writes) == 1
+    asyncio.run(sender.send(SMS))
+    assert len(terminal.writes) == 2
+    assert terminal.writes[0] == terminal.writes[1]
+    assert terminal.writes[0].endswith(b"-+\n")
+
+
+def test_lines_are_kept() -> None:
+    """A message of several lines keeps them, empty ones too."""
+    stream = io.StringIO()
+    sms = Sms(to=PhoneNumber("+919876543210"), text="012345\n\n@example.com #012345")
+    asyncio.run(ConsoleSms(stream).send(sms))
+    rows = [row.strip("| ") for row in stream.getvalue().splitlines()[1:-1]]
+    assert rows == ["SMS to +919876543210", "", "012345", "", "@example.com #012345"]
+
+
+def test_a_narrow_encoding() -> None:
+    """A terminal that lacks a character gets its name: no error that would carry the code."""
+    terminal = Terminal()
+    stream = _stream(terminal, "ascii")
+    sms = Sms(to=PhoneNumber("+919876543210"), text="012345 is your Café code.")
+    asyncio.run(ConsoleSms(stream).send(sms))
+    assert rb"012345 is your Caf\xe9 code." in terminal.writes[0]
+
+
+def test_a_terminal_that_is_gone() -> None:
+    """Where the terminal is gone the message was not handed over, and the error shows nothing."""
+    with pytest.raises(SmsFailed, match=r"^the terminal is gone$"):
+        asyncio.run(ConsoleSms(GoneTerminal()).send(SMS))

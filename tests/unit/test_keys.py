@@ -1,0 +1,118 @@
+"""Secret keys as settings give them, and the rings derived from them."""
+
+import base64
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsp_otp.adapters.keys import (
+    CODES,
+    NUMBER_FINGERPRINTS,
+    REFRESH_TOKENS,
+    new_secret_key,
+    parse_secret_keys,
+    ring,
+)
+from hsp_otp.domain.keys import Key
+
+COUNTING = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+STANDARD = "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s="
+URL_SAFE = "-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s="
+
+MALFORMED = "not of the form id:value, with an id of 1 to 32 of A-Za-z0-9_-"
+BROKEN = "not base64: characters are missing, or too many"
+
+
+def test_keys_keep_their_order() -> None:
+    """Keys are read in their order, white space around an entry aside."""
+    keys = parse_secret_keys(f"new:{STANDARD}, old-1_A:{COUNTING}\n")
+    assert [key.id for key in keys] == ["new", "old-1_A"]
+    assert [key.secret for key in keys] == [b"\xfb" * 32, bytes(range(32))]
+
+
+@pytest.mark.parametrize("value", [STANDARD, STANDARD[:-1], URL_SAFE, URL_SAFE[:-1]])
+def test_either_alphabet_padded_or_not(value: str) -> None:
+    """A secret may be written in either alphabet of base64, padded or not."""
+    assert parse_secret_keys(f"k:{value}") == (Key("k", b"\xfb" * 32),)
+
+
+@given(st.binary(min_size=32, max_size=96), st.booleans(), st.booleans())
+def test_every_secret_comes_back(secret: bytes, url_safe: bool, padded: bool) -> None:  # noqa: FBT001 - drawn
+    """Whatever 32 bytes or more are written in base64 are read as they were."""
+    text = (base64.urlsafe_b64encode if url_safe else base64.b64encode)(secret).decode()
+    assert parse_secret_keys(f"k:{text if padded else text.rstrip('=')}")[0].secret == secret
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", f"entry 1: {MALFORMED}"),
+        (COUNTING, f"entry 1: {MALFORMED}"),
+        ("k:", f"entry 1: {MALFORMED}"),
+        (f":{COUNTING}", f"entry 1: {MALFORMED}"),
+        (f"{COUNTING}:k", f"entry 1: {MALFORMED}"),
+        (f"k y:{COUNTING}", f"entry 1: {MALFORMED}"),
+        (f"k.y:{COUNTING}", f"entry 1: {MALFORMED}"),
+        (f"ключ:{COUNTING}", f"entry 1: {MALFORMED}"),
+        (f"{'k' * 33}:{COUNTING}", f"entry 1: {MALFORMED}"),
+        (f"k:{COUNTING},", f"entry 2: {MALFORMED}"),
+        (f"k:{COUNTING},k:{STANDARD}", "entry 2: its id is taken by an earlier entry"),
+        (f"a:{COUNTING},b: {STANDARD}", "entry 2: not base64"),
+        (f"k:{COUNTING[:20]}\n{COUNTING[20:]}", "entry 1: not base64"),
+        ("k:+_v7+_v7+_v7+_v7+_v7+_v7+_v7+_v7+_v7+_v7+_s=", "entry 1: not base64"),
+        (f"k:{COUNTING}=", f"entry 1: {BROKEN}"),
+        (f"k:{COUNTING}==", "entry 1: not base64"),
+        (f"k:{COUNTING[:41]}", f"entry 1: {BROKEN}"),
+        (f"k:{COUNTING[:42]}", "entry 1: 31 bytes long, and takes 32 or more"),
+    ],
+)
+def test_malformed_keys_are_refused(text: str, message: str) -> None:
+    """A malformed entry is refused by its place and reason."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse_secret_keys(text)
+
+
+@given(st.text(alphabet=st.sampled_from("QRSTUWXY0123456789+/=~"), min_size=6, max_size=31))
+def test_a_refusal_repeats_nothing(secret: str) -> None:
+    """A message holds nothing of what was given, whichever way round it was written."""
+    for text in (secret, f"k:{secret}", f"{secret}:k", f"k:{COUNTING},k:{secret}"):
+        with pytest.raises(ValueError, match=r"^entry ") as refusal:
+            parse_secret_keys(text)
+        assert secret not in str(refusal.value)
+
+
+def test_secrets_are_not_shown() -> None:
+    """A key is never shown."""
+    shown = repr(parse_secret_keys(f"k:{COUNTING}"))
+    assert shown == "(Key(id='k'),)"
+
+
+@pytest.mark.parametrize(
+    ("label", "derived"),
+    [
+        (CODES, "9fba8fa3255e9aaa998b9d09593dd3c8856f0aa940717fc7f147126e6a05006f"),
+        (NUMBER_FINGERPRINTS, "7428f8b7dc0c20ccd30a257d2dfb1b4f180916674dc98b1a97d72862624b6b4d"),
+        (REFRESH_TOKENS, "a3709aacf65fa226260fc45758de511b311ec4d269baa2ade2d51ce8fe41ba7d"),
+    ],
+)
+def test_each_label_has_a_key_of_its_own(label: str, derived: str) -> None:
+    """A derived key never changes: whatever is live under it would be lost (RFC 5869)."""
+    found = ring((Key("k", bytes(range(32))),), label)
+    assert found.first == Key("k", bytes.fromhex(derived))
+
+
+def test_a_ring_keeps_order_and_ids() -> None:
+    """The first secret key makes the key that writes; each is found by the same id."""
+    keys = parse_secret_keys(f"new:{STANDARD},old:{COUNTING}")
+    found = ring(keys, CODES)
+    assert [key.id for key in found.keys] == ["new", "old"]
+    assert found.find("old") == ring(keys[1:], CODES).first
+
+
+def test_a_new_secret_key_is_read_back() -> None:
+    """A new secret key is 32 bytes in base64, and another one each time."""
+    first, second = new_secret_key(), new_secret_key()
+    assert first != second
+    assert [len(key.secret) for key in parse_secret_keys(f"a:{first},b:{second}")] == [32, 32]

@@ -1,0 +1,184 @@
+"""Texts: the message that carries a code, and the sentences about errors."""
+
+from importlib.resources import files
+from io import BytesIO
+
+import pytest
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsp_otp.adapters.messages import GettextMessages, check_service_name
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.instant import MINUTE, SECOND
+from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.quota import Limit
+from hsp_otp.ports.messages import Messages
+
+# 3GPP TS 23.038, 6.2.1, without the escape to the extension table.
+GSM_7 = (
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+
+WORDS = {
+    "pass_code_required",
+    "invalid_format",
+    "pass_not_found",
+    "pass_not_paid",
+    "no_phone",
+    "lookup_rate_limited",
+    "invalid_pass",
+    "no_phone_number",
+    "phone_rate_limited",
+    "rate_limited",
+    "resend_too_soon",
+    "locked_out",
+    "sms_failed",
+    "missing_fields",
+    "malformed_otp",
+    "invalid_otp",
+    "otp_expired",
+    "too_many_attempts",
+    "not_found",
+    "method_not_allowed",
+    "body_too_large",
+    "unsupported_media_type",
+    "malformed_request",
+    "internal_error",
+    "unavailable",
+}
+
+
+def _messages(name: str = "House Service Pass") -> Messages:
+    return GettextMessages({Purpose.PHONE_VERIFICATION: name})
+
+
+def _sms(digits: str, lifetime: int, name: str = "House Service Pass") -> str:
+    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime)
+
+
+def test_the_text_message() -> None:
+    """A message gives the code, the service and the minutes, and says not to share it."""
+    assert _sms("012345", 10 * MINUTE) == (
+        "012345 is your House Service Pass code."
+        " It expires in 10 minutes. Do not share it with anyone."
+    )
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "told"),
+    [
+        (1 * SECOND, " in 1 minute. "),
+        (60 * SECOND, " in 1 minute. "),
+        (119 * SECOND, " in 1 minute. "),
+        (120 * SECOND, " in 2 minutes. "),
+        (599 * SECOND, " in 9 minutes. "),
+    ],
+)
+def test_minutes_are_whole(lifetime: int, told: str) -> None:
+    """Minutes are rounded down, and never less than one."""
+    assert told in _sms("123456", lifetime)
+
+
+@given(
+    st.text(alphabet=st.sampled_from(GSM_7), min_size=1, max_size=40),
+    st.integers(min_value=4, max_value=10),
+    st.integers(min_value=0, max_value=10**10 - 1),
+    st.integers(min_value=1, max_value=600),
+)
+def test_every_message_fits(name: str, digits: int, number: int, seconds: int) -> None:
+    """Whatever name is allowed, the text is one GSM-7 segment with the code once and no link."""
+    try:
+        checked = check_service_name(name)
+    except ValueError:
+        return
+    code = str(number % 10**digits).zfill(digits)
+    text = _sms(code, seconds * SECOND, checked)
+    assert set(text) <= set(GSM_7)
+    assert len(text) <= 160
+    assert checked in text
+    assert text.count(code) == 1
+    assert "/" not in text
+    assert "@" not in text
+
+
+def test_the_longest_message() -> None:
+    """The longest message takes 120 of the 160 septets of a segment."""
+    assert len(_sms("0123456789", 10 * MINUTE, check_service_name("W" * 40))) == 120
+
+
+@pytest.mark.parametrize(
+    "name", ["House Service Pass", "NeoBank", "Bank 365", "Café & Söhne (St. Gallen) Co.", "Ω"]
+)
+def test_names_that_fit(name: str) -> None:
+    """An ordinary name is taken as it is."""
+    assert check_service_name(name) == name
+
+
+def test_white_space_around_a_name() -> None:
+    """White space around a name does not count."""
+    assert check_service_name("  NeoBank\n") == "NeoBank"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "takes 1 to 40 letters"),
+        ("  ", "takes 1 to 40 letters"),
+        ("W" * 41, "takes 1 to 40 letters"),
+        ("365", "takes 1 to 40 letters"),
+        ("- . -", "takes 1 to 40 letters"),
+        ("Neo\nBank", "takes 1 to 40 letters"),
+        ("Neo\tBank", "takes 1 to 40 letters"),
+        ("Neo\u200bBank", "takes 1 to 40 letters"),
+        ("हाउस", "takes 1 to 40 letters"),
+        ("Cafe\u0301", "takes 1 to 40 letters"),
+        ("Neo€Bank", "takes 1 to 40 letters"),
+        ("Neo{code}", "takes 1 to 40 letters"),
+        ("https://neo", "takes 1 to 40 letters"),
+        ("neo/bank", "takes 1 to 40 letters"),
+        ("@neo", "takes 1 to 40 letters"),
+        ("neo #1", "takes 1 to 40 letters"),
+        ("Bank 1234", "takes at most 3 digits"),
+        ("1 Bank 2 of 3 and 4", "takes at most 3 digits"),
+        ("neo.bank", "takes a dot only before a space or at the end"),
+        (".bank", "takes a dot only before a space or at the end"),
+    ],
+)
+def test_names_that_do_not_fit(name: str, reason: str) -> None:
+    """A name that is no name, or could pass for a code or a link, is refused."""
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        check_service_name(name)
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_every_word_is_explained(word: str) -> None:
+    """Every error word has a sentence of its own, which is not the word."""
+    sentence = _messages().explain(word)
+    assert sentence.endswith(".")
+    assert sentence[0].isupper()
+    assert word not in sentence
+    assert "{" not in sentence
+
+
+@pytest.mark.parametrize("word", ["", "sms", "no_such_word", "Sms_failed"])
+def test_unknown_words_are_bugs(word: str) -> None:
+    """A word without a sentence is a bug, and never shown to anybody."""
+    with pytest.raises(KeyError):
+        _messages().explain(word)
+
+
+def test_the_limits_are_explained() -> None:
+    """Every limit of the domain carries a word that is explained."""
+    assert {limit.value for limit in Limit} <= WORDS
+
+
+def test_the_catalogue_holds_what_is_used() -> None:
+    """The English catalogue is whole: every text, nothing unused, nothing doubtful."""
+    source = files("hsp_otp") / "locale" / "en" / "LC_MESSAGES" / "hsp_otp.po"
+    catalogue = read_po(BytesIO(source.read_bytes()), locale="en", abort_invalid=True)
+    entries = [message for message in catalogue if message.id]
+    assert {message.id for message in entries} == WORDS | {("sms", "sms")}
+    assert all(message.string and not message.fuzzy for message in entries)
+    assert not catalogue.obsolete
