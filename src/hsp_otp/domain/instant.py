@@ -14,6 +14,9 @@ MINUTE: Duration = 60 * SECOND
 HOUR: Duration = 60 * MINUTE
 DAY: Duration = 24 * HOUR
 
+CLOCK_SKEW: Duration = 5 * SECOND
+"""How far the clocks of two machines may lie apart."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

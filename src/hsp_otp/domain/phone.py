@@ -6,7 +6,7 @@ import unicodedata
 import attrs
 import phonenumbers
 
-_ALLOWED = re.compile(r"\+?[0-9 ().-]+")
+_ALLOWED = re.compile(r"[ (]*\+?[0-9 ().-]+")
 _MAX_LENGTH = 64
 _SHOWN_DIGITS = 4
 _TOO_SHORT_TO_SHOW = 7

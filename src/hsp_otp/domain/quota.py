@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import attrs
 
-from hsp_otp.domain.instant import Duration, Instant, after
+from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 
 Usage: TypeAlias = tuple[Instant, ...]
 """What was charged to a key, oldest first, at least as far back as its longest window."""
@@ -124,11 +124,15 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
 
 
 def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
-    """*usages* with every demand charged, and what no window can reach any more dropped."""
+    """
+    *usages* with every demand charged, and what no window can reach any more dropped, not even
+    that of a machine whose clock is behind.
+    """
     charged = dict(usages)
     for demand in demands:
         if demand.longest and demand.weight:
-            kept = [at for at in charged.get(demand.key, ()) if at > now - demand.longest]
+            reach = now - demand.longest - CLOCK_SKEW
+            kept = [at for at in charged.get(demand.key, ()) if at > reach]
             for _ in range(demand.weight):
                 bisect.insort(kept, now)
             charged[demand.key] = tuple(kept)

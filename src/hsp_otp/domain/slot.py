@@ -13,7 +13,7 @@ import attrs
 
 from hsp_otp.domain.code import Code, derive
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Duration, Instant, after
+from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
 from hsp_otp.domain.phone import PhoneNumber
@@ -378,5 +378,5 @@ def _resend_at(
 
 def _with_failure(failures: Usage, policy: Policy, now: Instant) -> Usage:
     longest: Duration = max((q.window for q in policy.failures if q.limit), default=0)
-    kept = [at for at in failures if at > now - longest]
+    kept = [at for at in failures if at > now - longest - CLOCK_SKEW]
     return tuple(sorted([*kept, now])) if longest else ()
