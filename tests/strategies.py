@@ -1,0 +1,59 @@
+"""What Hypothesis draws from: numbers, codes, and instants at the edges of a policy."""
+
+from hypothesis import strategies as st
+
+from hsp_otp.domain.instant import SECOND, Duration, Instant, after
+from hsp_otp.domain.policy import Policy
+from tests.world import START
+
+_MOBILE_SERIES = ("70", "84", "85", "90", "91", "92", "93", "94", "95", "96", "97", "98", "99")
+"""Beginnings of Indian mobile numbers of which every continuation is valid."""
+
+_SKEW = 5 * SECOND
+"""How far two machines' clocks may lie apart, by the contract."""
+
+
+def phones() -> st.SearchStrategy[str]:
+    """Valid Indian mobile numbers in E.164."""
+    return st.builds(
+        "+91{}{:08d}".format, st.sampled_from(_MOBILE_SERIES), st.integers(0, 99_999_999)
+    )
+
+
+def codes(digits: int = 6) -> st.SearchStrategy[str]:
+    """Codes of the whole space, leading zeros included."""
+    return st.integers(0, 10**digits - 1).map(lambda number: f"{number:0{digits}d}")
+
+
+def nudges() -> st.SearchStrategy[Duration]:
+    """The last microsecond before an edge, the edge, and the first after it."""
+    return st.sampled_from((-1, 0, 1))
+
+
+def edges(policy: Policy, issued_at: Instant) -> st.SearchStrategy[Instant]:
+    """Instants around every edge that a challenge of *policy* issued at *issued_at* has."""
+    windows = [q.window for q in (*policy.failures, policy.phone_sends, *policy.client_sends)]
+    spans = [0, policy.cooldown, policy.lifetime, *windows]
+    return st.builds(
+        lambda span, nudge: after(issued_at, span + nudge), st.sampled_from(spans), nudges()
+    )
+
+
+def histories(longest: Duration) -> st.SearchStrategy[list[Instant]]:
+    """
+    Instants of requests in the order in which a store sees them.
+
+    They come from machines whose clocks differ by up to five seconds, so they are not sorted.
+    """
+    edges = (0, 1, longest - _SKEW, longest - 1, longest)
+    gap = st.one_of(st.sampled_from(edges), st.integers(0, longest // 4))
+    skew = st.one_of(st.sampled_from((0, _SKEW)), st.integers(0, _SKEW))
+    return st.lists(st.tuples(gap, skew), min_size=1, max_size=25).map(_told)
+
+
+def _told(steps: list[tuple[Duration, Duration]]) -> list[Instant]:
+    now, told = START, list[Instant]()
+    for gap, skew in steps:
+        now = after(now, gap)
+        told.append(after(now, skew))
+    return told

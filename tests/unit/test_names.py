@@ -1,0 +1,89 @@
+"""The names of things: `docs/contract.md`, pass login."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsp_otp.domain.names import (
+    ClientAddress,
+    MalformedPassCodeError,
+    PassCode,
+    Purpose,
+    Slot,
+    Subject,
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["HSP-1234-5678", "hsp-1234-5678", "Hsp-1234-5678", " HSP-1234-5678 ", "HSP-1234-5678\r\n"],
+)
+def test_spellings_of_one_pass_code(text: str) -> None:
+    """A pass code is compared trimmed and in upper case."""
+    assert PassCode.parse(text).value == "HSP-1234-5678"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "HSP",
+        "HSP-1234-567",
+        "HSP-1234-56789",
+        "HSP12345678",
+        "HSP-12345678",
+        "HSP 1234 5678",
+        "HSP-1234\u20135678",
+        "ABC-1234-5678",
+        "XHSP-1234-5678",
+        "HSP-1234-567A",
+        "HSP-1234\n-5678",
+        "HSP-1234-5678\nHSP-1234-5678",
+        "HSP-1234-5678\x00",
+        "\x00HSP-1234-5678",
+        "HſP-1234-5678",
+        "hſp-1234-5678",
+        "ＨＳＰ-1234-5678",
+        "HSP-१२३४-५६७८",
+        "HSP-١٢٣٤-٥٦٧٨",
+        "HSP-1234-567８",
+        "HSP-1234-567\ud800",
+        "H\u200bSP-1234-5678",
+    ],
+)
+def test_what_is_no_pass_code(text: str) -> None:
+    """Anything but ASCII of the form is refused, and the refusal does not repeat it."""
+    with pytest.raises(MalformedPassCodeError) as caught:
+        PassCode.parse(text)
+    assert str(caught.value) == "not of the form HSP-dddd-dddd"
+
+
+@given(text=st.text())
+def test_no_text_is_a_crash(text: str) -> None:
+    """Whatever is submitted is of the form or refused."""
+    try:
+        value = PassCode.parse(text).value
+    except MalformedPassCodeError:
+        return
+    assert len(value) == 13
+    assert value.isascii()
+
+
+def test_a_pass_code_is_masked() -> None:
+    """Neither `repr` nor `str` nor a format shows more than the last four digits."""
+    code = PassCode("HSP-1234-5678")
+    assert code.masked == "HSP-****-5678"
+    assert str(code) == "HSP-****-5678"
+    assert f"{code}" == "HSP-****-5678"
+    assert repr(code) == "PassCode()"
+
+
+def test_a_slot_has_a_name_of_its_own() -> None:
+    """A slot is named by its purpose and its subject: codes are bound to that name."""
+    slot = Slot(Subject("user", "u1"), Purpose.PHONE_VERIFICATION)
+    assert str(slot) == "phone_verification:user:u1"
+
+
+def test_a_client_address_is_shown_as_it_is() -> None:
+    """Logs and audit show the address that the limits count."""
+    assert str(ClientAddress("198.51.100.7")) == "198.51.100.7"

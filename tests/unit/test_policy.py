@@ -1,0 +1,38 @@
+"""The numbers of the contract: `docs/contract.md`, rules of the code and limits."""
+
+from hsp_otp.domain import policy
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.quota import Quota
+
+
+def test_defaults_of_a_purpose() -> None:
+    """Six digits, 600 s, 3 guesses, 30 s between sends, 15 a day, 45 a month, 100 in a row."""
+    assert Policy() == Policy(
+        digits=6,
+        lifetime=600_000_000,
+        max_attempts=3,
+        cooldown=30_000_000,
+        failures=(Quota(15, 86_400_000_000), Quota(45, 2_592_000_000_000)),
+        max_run=100,
+        phone_sends=Quota(10, 86_400_000_000),
+        client_sends=(Quota(5, 3_600_000_000),),
+    )
+
+
+def test_defaults_of_a_client() -> None:
+    """60 checks and 120 look-ups an hour, a gate at 600 misses, known for a day."""
+    assert ClientLimits() == ClientLimits(
+        checks=Quota(60, 3_600_000_000),
+        lookups=Quota(120, 3_600_000_000),
+        misses=Quota(600, 3_600_000_000),
+        known_for=86_400_000_000,
+    )
+
+
+def test_bounds() -> None:
+    """Four to ten digits, ten minutes at most, ids of 128 bits, a miss counts double."""
+    assert policy.CODE_DIGITS_RANGE == (4, 10)
+    assert policy.MAX_CODE_SECONDS == 600
+    assert (policy.ID_BYTES, policy.NONCE_BYTES) == (16, 16)
+    assert policy.MISS_WEIGHT == 2
+    assert (policy.ACCESS_TOKEN_SECONDS, policy.REFRESH_TOKEN_DAYS) == (900, 30)

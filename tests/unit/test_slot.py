@@ -1,0 +1,829 @@
+"""The life of a code: `docs/contract.md`, rules of the code."""
+
+import enum
+from typing import Any, TypedDict, TypeVar, Unpack, cast
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
+from hsp_otp.domain.slot import (
+    Asking,
+    AskOutcome,
+    Challenge,
+    CheckOutcome,
+    Ended,
+    Exhausted,
+    Held,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Presented,
+    SlotRecord,
+    Verified,
+    WrongCode,
+    ask,
+    check,
+    code_of,
+    lock,
+    send_keys,
+    unlock,
+    withdraw,
+)
+from tests.strategies import edges
+from tests.world import START, other_than, ring
+
+O = TypeVar("O")  # noqa: E741 - the outcome of a rule
+
+PHONE = PhoneNumber("+919876543210")
+CLIENT = ClientAddress("198.51.100.7")
+SLOT = Slot(Subject("user", "u1"), Purpose.PHONE_VERIFICATION)
+PHONE_SENDS = UsageKey("phone_sends", "+919876543210")
+CLIENT_SENDS = UsageKey("pass_login_sends", "198.51.100.7")
+
+POLICY = Policy()
+FREE = Policy(cooldown=0, phone_sends=Quota(0, DAY), client_sends=())
+"""No limit on sends, so that only the lock is left."""
+
+
+class Later(enum.Enum):
+    """A journey that this one's codes are not for."""
+
+    OTHER = "other"
+
+
+OTHER_FLOW = cast("Flow", Later.OTHER)
+
+
+class Facts(TypedDict, total=False):
+    """What a test may say of a request."""
+
+    slot: Slot
+    flow: Flow
+    phone: PhoneNumber
+    client: ClientAddress
+    session: str | None
+
+
+@attrs.define
+class Scene:
+    """One slot and the usages beside it, under one policy."""
+
+    policy: Policy = POLICY
+    held: Held = attrs.field(factory=Held)
+    now: Instant = START
+    asked: int = 0
+
+    def wait(self, duration: Duration) -> None:
+        """Let time pass."""
+        self.now = Instant(self.now + duration)
+
+    def ask(self, **changes: Unpack[Facts]) -> AskOutcome:
+        """Ask for a code."""
+        self.asked += 1
+        facts = Asking(
+            challenge_id=f"c{self.asked}",
+            nonce=self.asked.to_bytes(16, "big"),
+            key_id="k1",
+            slot=SLOT,
+            flow=Flow.PASS_LOGIN,
+            phone=PHONE,
+            client=CLIENT,
+        )
+        decision = ask(self.held, attrs.evolve(facts, **changes), self.policy, self.now)
+        return self._take(decision)
+
+    def issue(self, **changes: Unpack[Facts]) -> Challenge:
+        """Ask for a code that is admitted."""
+        outcome = self.ask(**changes)
+        assert isinstance(outcome, Issued)
+        return outcome.challenge
+
+    def check(
+        self,
+        digits: str,
+        *,
+        challenge_id: str | None = None,
+        keys: tuple[str, ...] = ("k1",),
+        **changes: Unpack[Facts],
+    ) -> CheckOutcome:
+        """Present *digits*."""
+        facts = Presented(
+            code=Code(digits),
+            challenge_id=challenge_id,
+            slot=SLOT,
+            flow=Flow.PASS_LOGIN,
+            phone=PHONE,
+            client=CLIENT,
+        )
+        decision = check(
+            self.held, attrs.evolve(facts, **changes), self.policy, ring("codes", *keys), self.now
+        )
+        return self._take(decision)
+
+    def right(self) -> str:
+        """The digits of the latest code."""
+        challenge = self.record.challenge
+        assert challenge is not None
+        return digits_of(challenge)
+
+    def fail(self, times: int = 1) -> None:
+        """Present wrong digits, each of them judged."""
+        for _ in range(times):
+            assert isinstance(self.check(other_than(self.right())), WrongCode)
+
+    def withdraw(self, challenge_id: str) -> None:
+        """Withdraw a challenge."""
+        self._take(withdraw(self.held, challenge_id))
+
+    def unlock(self) -> None:
+        """Unlock as an operator does."""
+        self._take(unlock(self.held))
+
+    @property
+    def record(self) -> SlotRecord:
+        """What stands in the slot."""
+        return self.held.record
+
+    def _take(self, decision: Decision[Held, O]) -> O:
+        self.held = decision.becomes
+        return decision.outcome
+
+
+def digits_of(challenge: Challenge) -> str:
+    """The code that was made for *challenge*."""
+    return code_of(challenge, ring("codes").first, 6).reveal()
+
+
+def later(duration: Duration) -> Instant:
+    """That much after the start."""
+    return Instant(START + duration)
+
+
+# Asking
+
+
+def test_an_ask_issues_a_challenge() -> None:
+    """A challenge carries what it is bound to, lives 600 s, and has had no guess."""
+    scene = Scene()
+    assert scene.ask(session="s1") == Issued(
+        Challenge(
+            id="c1",
+            flow=Flow.PASS_LOGIN,
+            purpose=Purpose.PHONE_VERIFICATION,
+            slot="phone_verification:user:u1",
+            phone=PHONE,
+            session="s1",
+            key_id="k1",
+            nonce=(1).to_bytes(16, "big"),
+            issued_at=START,
+            expires_at=Instant(START + 600_000_000),
+            attempts=0,
+            ended=None,
+        ),
+        Instant(START + 30_000_000),
+    )
+    assert scene.record.challenge is not None
+    assert scene.record.challenge.id == "c1"
+    assert scene.record.asked_at == START
+    assert scene.held.usages == {PHONE_SENDS: (START,), CLIENT_SENDS: (START,)}
+
+
+def test_what_limits_a_send() -> None:
+    """Sends count per number over all flows, and per client in each flow."""
+    assert send_keys(PHONE, Flow.PASS_LOGIN, CLIENT) == (PHONE_SENDS, CLIENT_SENDS)
+    assert send_keys(PHONE, OTHER_FLOW, CLIENT) == (
+        PHONE_SENDS,
+        UsageKey("other_sends", "198.51.100.7"),
+    )
+
+
+def test_rules_change_nothing_they_are_given() -> None:
+    """A rule answers the same for the same state and facts, and leaves the state alone."""
+    scene = Scene()
+    scene.issue()
+    before = scene.held
+    copy = Held(before.record, dict(before.usages))
+    first = Scene(held=before, now=later(30 * SECOND), asked=1)
+    second = Scene(held=before, now=later(30 * SECOND), asked=1)
+    assert first.ask() == second.ask()
+    assert first.held == second.held
+    assert before == copy
+
+
+def test_the_cooldown() -> None:
+    """A second ask is admitted 30 s after the first and not a microsecond sooner."""
+    scene = Scene()
+    scene.issue()
+    held = scene.held
+    scene.wait(30_000_000 - 1)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000))
+    assert scene.held is held
+    scene.wait(1)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_the_cooldown_runs_after_a_withdrawal_too() -> None:
+    """A failed delivery does not shorten the cooldown."""
+    scene = Scene()
+    scene.issue()
+    scene.withdraw("c1")
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000))
+
+
+def test_no_cooldown() -> None:
+    """A cooldown of 0 is off, also where another machine's clock is ahead."""
+    scene = Scene(Policy(cooldown=0))
+    scene.issue()
+    scene.wait(-5 * SECOND)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_an_ask_made_ahead_of_this_clock() -> None:
+    """The cooldown counts from an ask that another machine dated up to five seconds ahead."""
+    scene = Scene()
+    scene.issue()
+    scene.wait(-5 * SECOND)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000))
+
+
+def test_sends_to_a_number() -> None:
+    """Ten sends in 24 h go to one number, and the eleventh waits for the first to leave."""
+    scene = Scene(Policy(client_sends=()))
+    for _ in range(10):
+        scene.issue()
+        scene.wait(MINUTE)
+    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(DAY))
+    scene.now = later(DAY - 1)
+    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(DAY))
+    scene.now = later(DAY)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_sends_from_a_client() -> None:
+    """Five sends in 1 h come from one client, and the sixth waits for the first to leave."""
+    scene = Scene()
+    for _ in range(5):
+        scene.issue()
+        scene.wait(MINUTE)
+    assert scene.ask() == Refusal(Limit.CLIENT, later(HOUR))
+    assert isinstance(scene.ask(client=ClientAddress("203.0.113.9")), Issued)
+
+
+def test_the_limits_on_sends_are_judged_together() -> None:
+    """Of number, client and cooldown the longest wait answers, and nothing at all is charged."""
+    scene = Scene(
+        Policy(
+            cooldown=30 * SECOND, phone_sends=Quota(1, MINUTE), client_sends=(Quota(1, 2 * MINUTE),)
+        )
+    )
+    scene.issue()
+    held = scene.held
+    assert scene.ask() == Refusal(Limit.CLIENT, later(2 * MINUTE))
+    elsewhere = ClientAddress("203.0.113.9")
+    assert scene.ask(client=elsewhere) == Refusal(Limit.PHONE_SENDS, later(MINUTE))
+    other = PhoneNumber("+919812345678")
+    assert scene.ask(client=elsewhere, phone=other) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    scene.policy = attrs.evolve(scene.policy, cooldown=3 * MINUTE)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(3 * MINUTE))
+    assert scene.held is held
+
+
+def test_equal_waits_name_the_limit_that_costs_most() -> None:
+    """Where the cooldown waits as long as another limit, the other limit answers."""
+    scene = Scene(Policy(cooldown=MINUTE, phone_sends=Quota(1, MINUTE), client_sends=()))
+    scene.issue()
+    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(MINUTE))
+
+
+@given(st.data())
+def test_the_wait_of_a_refused_ask_suffices(data: st.DataObject) -> None:
+    """At `retry_at` the ask is admitted, and a microsecond earlier it is not."""
+    scene = Scene(Policy(client_sends=(Quota(2, MINUTE), Quota(3, HOUR))))
+    for _ in range(data.draw(st.integers(1, 6))):
+        scene.ask()
+        scene.wait(data.draw(st.sampled_from((0, SECOND, 30 * SECOND, MINUTE))))
+    refusal = scene.ask()
+    if isinstance(refusal, Refusal):
+        assert refusal.retry_at > scene.now
+        scene.now = Instant(refusal.retry_at - 1)
+        assert isinstance(scene.ask(), Refusal)
+        scene.now = refusal.retry_at
+        assert isinstance(scene.ask(), Issued)
+
+
+# Checking
+
+
+def test_the_right_code_succeeds_once() -> None:
+    """The first right code succeeds, and the second finds no live code and charges nothing."""
+    scene = Scene()
+    scene.issue()
+    outcome = scene.check(scene.right())
+    assert isinstance(outcome, Verified)
+    assert outcome.challenge.ended is Ended.USED
+    assert outcome.challenge.attempts == 1
+    assert outcome.resend_at == later(30_000_000)
+    assert scene.record.challenge == outcome.challenge
+    held = scene.held
+    assert scene.check(scene.right()) == NoLiveCode(later(30_000_000))
+    assert scene.held is held
+
+
+def test_three_guesses_are_judged() -> None:
+    """The third wrong guess is told 0 remaining; after it even the right code is refused."""
+    scene = Scene()
+    scene.issue()
+    wrong = other_than(scene.right())
+    resend_at = later(30_000_000)
+    assert scene.check(wrong) == WrongCode(2, resend_at)
+    assert scene.check(wrong) == WrongCode(1, resend_at)
+    assert scene.check(wrong) == WrongCode(0, resend_at)
+    held = scene.held
+    assert scene.check(wrong) == Exhausted(resend_at)
+    assert scene.check(scene.right()) == Exhausted(resend_at)
+    assert scene.held is held
+    assert scene.record.run == 3
+    assert scene.record.failures == (START,) * 3
+
+
+def test_two_wrong_guesses_leave_one() -> None:
+    """The right code succeeds as the third guess."""
+    scene = Scene()
+    scene.issue()
+    scene.fail(2)
+    assert isinstance(scene.check(scene.right()), Verified)
+
+
+def test_an_exhausted_code_expires_too() -> None:
+    """Too many attempts is the answer until the lifetime ends, then there is no live code."""
+    scene = Scene()
+    scene.issue()
+    scene.fail(3)
+    scene.now = later(600_000_000 - 1)
+    assert scene.check(scene.right()) == Exhausted(scene.now)
+    scene.now = later(600_000_000)
+    assert scene.check(scene.right()) == NoLiveCode(scene.now)
+
+
+@given(data=st.data())
+def test_the_lifetime_is_half_open(data: st.DataObject) -> None:
+    """A code lives while now lies before its expiry, at every edge that there is."""
+    scene = Scene()
+    scene.issue()
+    scene.now = data.draw(edges(POLICY, START))
+    alive = scene.now < START + 600_000_000
+    assert isinstance(scene.check(scene.right()), Verified) is alive
+
+
+def test_the_last_microsecond() -> None:
+    """A code succeeds a microsecond before its expiry, and is no live code at it."""
+    for left, expected in ((1, Verified), (0, NoLiveCode), (-1, NoLiveCode)):
+        scene = Scene()
+        scene.issue()
+        scene.now = later(600_000_000 - left)
+        assert isinstance(scene.check(scene.right()), expected)
+        assert isinstance(scene.check(other_than(scene.right())), NoLiveCode)
+
+
+def test_a_code_made_ahead_of_this_clock_is_good() -> None:
+    """A code that another machine dated up to five seconds ahead is judged as any."""
+    scene = Scene()
+    scene.issue()
+    scene.wait(-5 * SECOND)
+    assert isinstance(scene.check(scene.right()), Verified)
+
+
+def test_nothing_was_ever_sent() -> None:
+    """A slot without a challenge has no live code, and a new one may be asked for now."""
+    scene = Scene()
+    held = scene.held
+    assert scene.check("123456") == NoLiveCode(START)
+    assert scene.held is held
+
+
+def test_a_new_code_supersedes_the_old_one() -> None:
+    """Without a challenge id the old code is a wrong guess at the new one."""
+    scene = Scene()
+    scene.issue()
+    old = scene.right()
+    scene.wait(30 * SECOND)
+    scene.issue()
+    assert scene.right() != old
+    assert scene.check(old) == WrongCode(2, later(60 * SECOND))
+    assert isinstance(scene.check(scene.right()), Verified)
+
+
+def test_a_new_code_has_all_its_guesses() -> None:
+    """Guesses are counted per code, failures across codes."""
+    scene = Scene()
+    scene.issue()
+    scene.fail(3)
+    scene.wait(30 * SECOND)
+    scene.issue()
+    assert scene.check(other_than(scene.right())) == WrongCode(2, later(60 * SECOND))
+    assert scene.record.run == 4
+    assert len(scene.record.failures) == 4
+
+
+def test_another_challenges_id() -> None:
+    """With the id of another challenge there is no live code, and no guess is charged."""
+    scene = Scene()
+    scene.issue()
+    old = scene.right()
+    scene.wait(30 * SECOND)
+    scene.issue()
+    held = scene.held
+    for digits in (old, scene.right(), "000000"):
+        for challenge_id in ("c1", "", "c22"):
+            assert scene.check(digits, challenge_id=challenge_id) == NoLiveCode(later(MINUTE))
+    assert scene.held is held
+    assert isinstance(scene.check(scene.right(), challenge_id="c2"), Verified)
+
+
+def test_another_challenges_id_after_exhaustion() -> None:
+    """The id is looked at before the guesses that are left."""
+    scene = Scene()
+    scene.issue()
+    scene.fail(3)
+    assert isinstance(scene.check("000000", challenge_id="c0"), NoLiveCode)
+    assert isinstance(scene.check("000000", challenge_id="c1"), Exhausted)
+
+
+@pytest.mark.parametrize(("made", "shown"), [("s1", "s2"), ("s1", None), (None, "s1")])
+def test_another_session(made: str | None, shown: str | None) -> None:
+    """Through another session there is no live code, and the code is charged nothing."""
+    scene = Scene()
+    scene.issue(session=made)
+    held = scene.held
+    assert isinstance(scene.check(scene.right(), session=shown), NoLiveCode)
+    assert scene.held is held
+    assert isinstance(scene.check(scene.right(), session=made), Verified)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phone": PhoneNumber("+919812345678")},
+        {"flow": OTHER_FLOW},
+        {"slot": Slot(Subject("user", "u2"), Purpose.PHONE_VERIFICATION)},
+        {"slot": Slot(Subject("phone", "u1"), Purpose.PHONE_VERIFICATION)},
+    ],
+)
+def test_what_a_code_is_bound_to(change: dict[str, Any]) -> None:
+    """The right code for another number, flow or subject is a wrong one, and counts as that."""
+    scene = Scene()
+    scene.issue()
+    outcome = scene.check(scene.right(), **change)
+    assert isinstance(outcome, WrongCode)
+    assert outcome.attempts_remaining == 2
+    assert scene.record.run == 1
+    assert scene.record.failures == (START,)
+    assert isinstance(scene.check(scene.right()), Verified)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "c9"},
+        {"slot": "phone_verification:user:u2"},
+        {"phone": PhoneNumber("+919812345678")},
+        {"session": "s1"},
+        {"flow": OTHER_FLOW},
+        {"purpose": OTHER_FLOW},
+        {"nonce": bytes(16)},
+    ],
+)
+def test_the_digits_depend_on_what_a_code_is_bound_to(change: dict[str, Any]) -> None:
+    """A challenge of another id, subject, number, session, flow or purpose has another code."""
+    challenge = Scene().issue()
+    assert digits_of(attrs.evolve(challenge, **change)) != digits_of(challenge)
+
+
+def test_a_dropped_key() -> None:
+    """A code whose key is gone from the ring is no live code, and nothing is charged."""
+    scene = Scene()
+    scene.issue()
+    held = scene.held
+    assert scene.check(scene.right(), keys=("k2",)) == NoLiveCode(later(30_000_000))
+    assert scene.held is held
+    assert isinstance(scene.check(scene.right(), keys=("k2", "k1")), Verified)
+
+
+def test_a_withdrawn_code_never_succeeds() -> None:
+    """A withdrawn code is no live code, and no guess at it is charged."""
+    scene = Scene()
+    scene.issue()
+    right = scene.right()
+    scene.withdraw("c1")
+    assert scene.record.challenge is not None
+    assert scene.record.challenge.ended is Ended.WITHDRAWN
+    held = scene.held
+    assert isinstance(scene.check(right), NoLiveCode)
+    assert isinstance(scene.check(right, challenge_id="c1"), NoLiveCode)
+    assert scene.held is held
+
+
+def test_only_that_challenge_is_withdrawn() -> None:
+    """A withdrawal that comes late leaves a newer challenge, a used one and no challenge alone."""
+    empty = Held()
+    assert withdraw(empty, "c1").becomes is empty
+    scene = Scene()
+    scene.issue()
+    held = scene.held
+    scene.withdraw("c0")
+    assert scene.held is held
+    scene.check(scene.right())
+    held = scene.held
+    scene.withdraw("c1")
+    assert scene.held is held
+
+
+def test_a_withdrawal_keeps_what_else_is_known() -> None:
+    """Failures and charges stay when a challenge is withdrawn."""
+    scene = Scene()
+    scene.issue()
+    scene.fail(1)
+    usages = scene.held.usages
+    scene.withdraw("c1")
+    assert scene.record.failures == (START,)
+    assert scene.record.run == 1
+    assert scene.record.asked_at == START
+    assert scene.held.usages == usages
+
+
+def test_checking_works_while_sends_are_used_up() -> None:
+    """A code that was delivered stays verifiable while its owner is out of sends."""
+    scene = Scene(Policy(phone_sends=Quota(1, DAY)))
+    scene.issue()
+    outcome = scene.check(scene.right())
+    assert isinstance(outcome, Verified)
+    assert outcome.resend_at == later(DAY)
+
+
+# Failed guesses across codes
+
+
+def fill(scene: Scene, failures: int, gap: Duration) -> None:
+    """Fail so often, each time at a new code, with *gap* between."""
+    for _ in range(failures):
+        scene.issue()
+        scene.fail()
+        scene.wait(gap)
+
+
+def test_fifteen_failures_in_a_day_lock() -> None:
+    """The fifteenth failure in 24 h locks asking and checking until the first one leaves."""
+    scene = Scene(FREE)
+    fill(scene, 14, MINUTE)
+    scene.issue()
+    assert isinstance(scene.check(other_than(scene.right())), WrongCode)
+    held = scene.held
+    locked = Locked(later(DAY))
+    for now in (scene.now, later(DAY - 1)):
+        scene.now = now
+        assert scene.ask() == locked
+        assert scene.check("000000") == locked
+    assert scene.held is held
+    scene.now = later(DAY)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_the_lock_answers_before_the_challenge() -> None:
+    """While locked even the right code of a live challenge is refused, and charged nothing."""
+    scene = Scene(FREE)
+    fill(scene, 14, MINUTE)
+    scene.issue()
+    scene.fail(1)
+    held = scene.held
+    assert scene.check(scene.right()) == Locked(later(DAY))
+    assert scene.check(scene.right(), challenge_id="c1") == Locked(later(DAY))
+    assert scene.held is held
+
+
+def test_the_lock_answers_before_the_limits_on_sends() -> None:
+    """While locked an ask is answered by the lock, however long a limit on sends would wait."""
+    scene = Scene(Policy(failures=(Quota(3, HOUR),), phone_sends=Quota(1, DAY)))
+    scene.issue()
+    scene.fail(3)
+    assert scene.ask() == Locked(later(HOUR))
+
+
+def test_forty_five_failures_in_thirty_days_lock() -> None:
+    """Below fifteen a day, the forty-fifth failure in 30 days locks until the first leaves."""
+    scene = Scene(FREE)
+    fill(scene, 45, 15 * HOUR)
+    assert scene.now < later(30 * DAY)
+    assert scene.ask() == Locked(later(30 * DAY))
+    scene.now = later(30 * DAY - 1)
+    assert scene.ask() == Locked(later(30 * DAY))
+    scene.now = later(30 * DAY)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_forty_four_failures_in_thirty_days_do_not_lock() -> None:
+    """One failure fewer leaves the slot open."""
+    scene = Scene(FREE)
+    fill(scene, 44, 15 * HOUR)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_a_hundred_failures_in_a_row_lock_until_unlocked() -> None:
+    """After 100 failures without a success no wait helps."""
+    scene = Scene(FREE)
+    fill(scene, 99, 17 * HOUR)
+    scene.issue()
+    assert scene.check(other_than(scene.right())) == WrongCode(2, None)
+    scene.wait(365 * DAY)
+    held = scene.held
+    assert scene.ask() == Locked(None)
+    assert scene.check("000000") == Locked(None)
+    assert scene.held is held
+
+
+def test_a_success_resets_the_run_and_not_the_windows() -> None:
+    """After a success the run starts again, and the failures of the day still count."""
+    scene = Scene(FREE)
+    fill(scene, 14, MINUTE)
+    scene.issue()
+    scene.check(scene.right())
+    assert scene.record.run == 0
+    assert len(scene.record.failures) == 14
+    scene.issue()
+    scene.fail()
+    assert scene.ask() == Locked(later(DAY))
+
+
+def test_unlock_clears_windows_and_run() -> None:
+    """An operator's unlock clears failures and run, and a live code stays as it is."""
+    scene = Scene(FREE)
+    fill(scene, 15, 0)
+    challenge = scene.record.challenge
+    assert isinstance(scene.ask(), Locked)
+    scene.unlock()
+    assert scene.record == SlotRecord(challenge=challenge, asked_at=START)
+    assert isinstance(scene.check(scene.right()), Verified)
+
+
+def test_unlock_of_what_is_not_locked_changes_nothing() -> None:
+    """Without failures there is nothing to unlock, and with either of both there is."""
+    held = Held()
+    assert unlock(held).becomes is held
+    for record in (SlotRecord(run=1), SlotRecord(failures=(START,))):
+        assert unlock(Held(record)).becomes.record == SlotRecord()
+
+
+def test_the_lock_of_a_run_answers_before_the_windows() -> None:
+    """Where both lock, waiting does not help."""
+    record = SlotRecord(failures=(START,) * 15, run=100)
+    assert lock(record, POLICY, START) == Locked(None)
+    assert lock(attrs.evolve(record, run=99), POLICY, START) == Locked(later(DAY))
+
+
+def test_locks_that_are_off() -> None:
+    """0 switches each lock off, and then failures are not kept."""
+    scene = Scene(attrs.evolve(FREE, failures=(Quota(0, DAY), Quota(0, 30 * DAY)), max_run=0))
+    fill(scene, 120, 0)
+    assert scene.record.failures == ()
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_failures_are_kept_as_long_as_a_window_reaches() -> None:
+    """Failures stay in order for the longest window that is on and the clocks' five seconds."""
+    scene = Scene(attrs.evolve(FREE, failures=(Quota(9, MINUTE), Quota(0, DAY))))
+    fill(scene, 1, 1)
+    fill(scene, 1, 65 * SECOND - 1)
+    fill(scene, 1, -5 * SECOND)
+    assert list(scene.record.failures) == [later(1), later(65 * SECOND)]
+    fill(scene, 1, 0)
+    assert list(scene.record.failures) == [later(1), later(60 * SECOND), later(65 * SECOND)]
+
+
+# When a new code may be asked for
+
+
+def test_resend_counts_the_cooldown() -> None:
+    """Right after an ask a new one may come when the cooldown ends, and never before now."""
+    scene = Scene()
+    scene.issue()
+    scene.wait(40 * SECOND)
+    assert scene.check(other_than(scene.right())) == WrongCode(2, later(40 * SECOND))
+
+
+def test_resend_counts_the_limits_on_sends() -> None:
+    """The send that uses a limit up tells when the limit lets go."""
+    scene = Scene()
+    for _ in range(4):
+        scene.issue()
+        scene.wait(MINUTE)
+    outcome = scene.ask()
+    assert isinstance(outcome, Issued)
+    assert outcome.resend_at == later(HOUR)
+    assert scene.check(other_than(scene.right())) == WrongCode(2, later(HOUR))
+
+
+def test_resend_is_for_the_client_that_presents() -> None:
+    """The limits are those of the client that presents the code."""
+    scene = Scene(Policy(client_sends=(Quota(1, HOUR),)))
+    scene.issue()
+    elsewhere = ClientAddress("203.0.113.9")
+    assert scene.check("0000000", client=elsewhere) == WrongCode(2, later(30 * SECOND))
+
+
+def test_resend_counts_the_lock() -> None:
+    """The failure that locks tells when the lock lets go, or that no wait helps."""
+    scene = Scene(Policy(failures=(Quota(2, HOUR),), max_run=3))
+    scene.issue()
+    assert scene.check(other_than(scene.right())) == WrongCode(2, later(30 * SECOND))
+    assert scene.check(other_than(scene.right())) == WrongCode(1, later(HOUR))
+    scene.wait(HOUR)
+    scene.issue()
+    assert scene.check(other_than(scene.right())) == WrongCode(2, None)
+
+
+def test_resend_is_the_longest_of_all() -> None:
+    """A lock that ends before a limit on sends does leaves the limit to wait for."""
+    scene = Scene(Policy(failures=(Quota(1, MINUTE),), phone_sends=Quota(1, HOUR)))
+    scene.issue()
+    assert scene.check(other_than(scene.right())) == WrongCode(2, later(HOUR))
+
+
+@given(data=st.data())
+def test_resend_is_exact(data: st.DataObject) -> None:
+    """At the told instant an ask is admitted, and a microsecond earlier it is not."""
+    scene = Scene(
+        Policy(
+            failures=(Quota(2, HOUR),),
+            phone_sends=Quota(3, HOUR),
+            client_sends=(Quota(2, 5 * MINUTE),),
+        )
+    )
+    outcome = scene.ask()
+    for _ in range(data.draw(st.integers(0, 3))):
+        scene.wait(data.draw(st.sampled_from((30 * SECOND, MINUTE, 5 * MINUTE, HOUR))))
+        again = scene.ask()
+        outcome = again if isinstance(again, Issued) else outcome
+    assert isinstance(outcome, Issued)
+    told = outcome.resend_at
+    if data.draw(st.booleans()):
+        guess = scene.check(other_than(scene.right()))
+        if not isinstance(guess, WrongCode):
+            return
+        told = guess.resend_at
+    assert told is not None
+    if told > scene.now:
+        scene.now = Instant(told - 1)
+        assert not isinstance(scene.ask(), Issued)
+        scene.now = told
+    assert isinstance(scene.ask(), Issued)
+
+
+# What is shown and what is said
+
+
+def test_nothing_secret_is_shown() -> None:
+    """No `repr` of a state, a fact or an outcome tells a code, a nonce or a number."""
+    scene = Scene()
+    outcome = scene.ask()
+    digits = scene.right()
+    facts = Presented(
+        code=Code(digits),
+        challenge_id=None,
+        slot=SLOT,
+        flow=Flow.PASS_LOGIN,
+        phone=PHONE,
+        client=CLIENT,
+    )
+    asking = Asking(
+        challenge_id="c1",
+        nonce=b"a private nonce!",
+        key_id="k1",
+        slot=SLOT,
+        flow=Flow.PASS_LOGIN,
+        phone=PHONE,
+        client=CLIENT,
+    )
+    shown = "".join(map(repr, (outcome, scene.held, facts, asking)))
+    for secret in (digits, "9876543210", "nonce", r"\x00"):
+        assert secret not in shown
+
+
+def test_words() -> None:
+    """Every outcome has its stable word."""
+    kinds = (Issued, Locked, Verified, WrongCode, NoLiveCode, Exhausted)
+    assert [kind.word for kind in kinds] == [
+        "sent",
+        "locked_out",
+        "verified",
+        "invalid_otp",
+        "otp_expired",
+        "too_many_attempts",
+    ]

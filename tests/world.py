@@ -1,0 +1,301 @@
+"""
+A world for the flows: everything a port promises, in memory and under the test's control.
+
+Nothing in it suspends, so `run` drives a flow without an event loop.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import attrs
+
+from hsp_otp.adapters.memory import (
+    MemoryAudit,
+    MemoryFamilies,
+    MemoryPasses,
+    MemorySlots,
+    MemoryUsage,
+)
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.keys import Key, KeyRing
+from hsp_otp.domain.names import ClientAddress, PassCode, Purpose, Slot, Subject
+from hsp_otp.domain.passes import Pass, PaymentStatus, User
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.quota import Usage, UsageKey
+from hsp_otp.domain.slot import Held, SlotRecord
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.pass_login import Caller, LookUpOutcome, PassLogin, SendOutcome, VerifyOutcome
+from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.tokens import Access
+
+T = TypeVar("T")
+
+START = Instant(1_767_225_600_000_000)
+"""2026-01-01T00:00:00Z."""
+
+PASS_CODE = "HSP-1234-5678"
+PHONE = "+919876543210"
+OTHER_PHONE = "+919812345678"
+CLIENT = "198.51.100.7"
+OTHER_CLIENT = "203.0.113.9"
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """
+    What *coroutine* returns, with no event loop.
+
+    Raises:
+        AssertionError: It suspended: something in it waits for the world outside.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    coroutine.close()
+    raise AssertionError("it suspended")
+
+
+def ring(use: str, *ids: str) -> KeyRing:
+    """A ring for *use*; without *ids* it has one key, ``k1``."""
+    return KeyRing(
+        tuple(Key(i, hashlib.sha256(f"{use}:{i}".encode()).digest()) for i in ids or ("k1",))
+    )
+
+
+def other_than(digits: str) -> str:
+    """A code of the same length that differs in its last digit."""
+    return digits[:-1] + str((int(digits[-1]) + 1) % 10)
+
+
+@attrs.define
+class ManualClock:
+    """A clock that stands still until it is told otherwise."""
+
+    instant: Instant = START
+
+    def now(self) -> Instant:
+        """Keep the promise of `Clock.now`."""
+        return self.instant
+
+    def advance(self, duration: Duration) -> None:
+        """Move on by *duration*."""
+        self.instant = after(self.instant, duration)
+
+
+@attrs.define
+class ScriptedRandomness:
+    """The same bytes in every run, and never the same twice in one."""
+
+    draws: int = 0
+
+    def draw(self, count: int) -> bytes:
+        """Keep the promise of `Randomness.draw`."""
+        self.draws += 1
+        return hashlib.shake_256(str(self.draws).encode()).digest(count)
+
+
+@attrs.define
+class Outbox:
+    """
+    A sender that keeps what it was given.
+
+    Attributes:
+        failure: Raised instead of taking the message.
+        witness: Called when a message arrives, before it is taken or refused.
+    """
+
+    sent: list[Sms] = attrs.field(factory=list[Sms])
+    failure: Exception | None = None
+    witness: Callable[[], None] | None = None
+
+    async def send(self, sms: Sms) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        if self.witness is not None:
+            self.witness()
+        if self.failure is not None:
+            raise self.failure
+        self.sent.append(sms)
+        return Receipt(sender="outbox", provider_message_id=f"message-{len(self.sent)}")
+
+    @property
+    def codes(self) -> list[str]:
+        """The digits of every message taken, oldest first."""
+        return [re.findall(r"\d{4,10}", sms.text)[0] for sms in self.sent]
+
+
+@attrs.define
+class PlainMessages:
+    """Texts that a test can read a code from."""
+
+    def sms(self, purpose: Purpose, code: Code, lifetime: Duration) -> str:
+        """Keep the promise of `Messages.sms`."""
+        return f"{code.reveal()} is your code, for {lifetime // MINUTE} min ({purpose.value})."
+
+    def explain(self, word: str) -> str:
+        """Keep the promise of `Messages.explain`."""
+        return f"About {word}."
+
+
+@attrs.define
+class SignedAccess:
+    """Access tokens that are names for what they say."""
+
+    signed: list[Access] = attrs.field(factory=list[Access])
+
+    def sign(self, access: Access) -> str:
+        """Keep the promise of `AccessTokens.sign`."""
+        self.signed.append(access)
+        return f"access-{len(self.signed)}"
+
+
+@attrs.define(kw_only=True)
+class World:
+    """Pass login over memory, with the numbers of the contract unless a test says otherwise."""
+
+    clock: ManualClock = attrs.field(factory=ManualClock)
+    randomness: ScriptedRandomness = attrs.field(factory=ScriptedRandomness)
+    outbox: Outbox = attrs.field(factory=Outbox)
+    access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
+    audit: MemoryAudit = attrs.field(factory=MemoryAudit)
+    passes: MemoryPasses = attrs.field(factory=MemoryPasses)
+    slots: MemorySlots = attrs.field()
+    usage: MemoryUsage = attrs.field()
+    families: MemoryFamilies = attrs.field()
+    policy: Policy = attrs.field(factory=Policy)
+    limits: ClientLimits = attrs.field(factory=ClientLimits)
+    codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
+
+    @slots.default
+    def _slots(self) -> MemorySlots:
+        return MemorySlots(self.audit)
+
+    @usage.default
+    def _usage(self) -> MemoryUsage:
+        return MemoryUsage(self.audit)
+
+    @families.default
+    def _families(self) -> MemoryFamilies:
+        return MemoryFamilies(self.audit)
+
+    @property
+    def otp(self) -> Otp:
+        """The engine as the world is configured now."""
+        return Otp(
+            slots=self.slots,
+            sender=self.outbox,
+            messages=PlainMessages(),
+            audit=self.audit,
+            clock=self.clock,
+            randomness=self.randomness,
+            codes=self.codes,
+            policies={Purpose.PHONE_VERIFICATION: self.policy},
+        )
+
+    @property
+    def login(self) -> PassLogin:
+        """The journey as the world is configured now."""
+        return PassLogin(
+            otp=self.otp,
+            passes=self.passes,
+            usage=self.usage,
+            families=self.families,
+            access_tokens=self.access_tokens,
+            limits=self.limits,
+            fingerprints=ring("fingerprints"),
+            refresh_keys=ring("refresh"),
+            access_lifetime=900 * SECOND,
+            family_lifetime=30 * DAY,
+        )
+
+    def add(
+        self,
+        pass_code: str = PASS_CODE,
+        *,
+        user: str = "u1",
+        phone: str | None = PHONE,
+        payment: PaymentStatus = PaymentStatus.PAID,
+        expires_at: Instant | None = None,
+    ) -> Pass:
+        """Store a pass, or replace the one of that code."""
+        holder = User(
+            id=user,
+            email=f"{user}@example.com",
+            first_name="Asha",
+            last_name="Rao",
+            phone=PhoneNumber.parse(phone, None) if phone else None,
+        )
+        stored = Pass(
+            code=PassCode(pass_code),
+            user=holder,
+            payment_status=payment,
+            plan_name="Gold",
+            expires_at=expires_at,
+        )
+        self.passes.stored[stored.code] = stored
+        return stored
+
+    def validate(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> LookUpOutcome:
+        """Look a pass up."""
+        return run(self.login.validate(PassCode(pass_code), _caller(client)))
+
+    def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> SendOutcome:
+        """Ask for a code."""
+        return run(self.login.send(PassCode(pass_code), _caller(client)))
+
+    def verify(
+        self,
+        guess: str,
+        pass_code: str = PASS_CODE,
+        *,
+        challenge_id: str | None = None,
+        client: str = CLIENT,
+    ) -> VerifyOutcome:
+        """Present the digits *guess*."""
+        return run(
+            self.login.verify(PassCode(pass_code), Code(guess), challenge_id, _caller(client))
+        )
+
+    def record(self, user: str = "u1") -> SlotRecord:
+        """What stands in the slot of *user*."""
+        return run(self.slots.transition(slot_of(user), (), _look))
+
+    def restore(self, record: SlotRecord, user: str = "u1") -> None:
+        """Make the store of slots forget everything since *record*."""
+
+        def back(held: Held) -> Decision[Held, None]:
+            return Decision(None, Held(record, held.usages))
+
+        run(self.slots.transition(slot_of(user), (), back))
+
+    def sends_charged(self, key: UsageKey) -> Usage:
+        """What was charged to a limit on sends."""
+
+        def peek(held: Held) -> Decision[Held, Usage]:
+            return Decision(held.usages[key], held)
+
+        return run(self.slots.transition(slot_of("u1"), (key,), peek))
+
+    def charged(self, scope: str, who: str = CLIENT) -> int:
+        """How often a limit on checks or look-ups was charged."""
+        key = UsageKey(scope, who)
+        held = run(self.usage.transition((key,), lambda usages: Decision(usages, usages)))
+        return len(held[key])
+
+
+def slot_of(user: str) -> Slot:
+    """Where the challenge of *user* stands in pass login."""
+    return Slot(Subject("user", user), Purpose.PHONE_VERIFICATION)
+
+
+def _caller(client: str) -> Caller:
+    return Caller(ClientAddress(client), f"request-of-{client}")
+
+
+def _look(held: Held) -> Decision[Held, SlotRecord]:
+    return Decision(held.record, held)
