@@ -30,6 +30,7 @@ from hsp_otp.domain.slot import (
     check,
     code_of,
     send_keys,
+    unlock,
     withdraw,
 )
 from hsp_otp.ports.audit import AuditTrail
@@ -184,6 +185,23 @@ class Otp:
                     request.slot, (), partial(withdraw, challenge_id=challenge.id)
                 )
         return receipt
+
+
+async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
+    """
+    Clear the failed guesses of *slot*, as an operator asked.
+
+    Args:
+        row: Tells who it was done to, and why.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+
+    def decide(held: Held) -> Decision[Held, None]:
+        return attrs.evolve(unlock(held), rows=(row,))
+
+    await slots.transition(slot, (), decide)
 
 
 def new_id(randomness: Randomness) -> str:

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from hsp_otp.adapters.sql.tables import records
 from hsp_otp.ports.failures import Unavailable
 
 DEADLINE_SECONDS: Final = 2.0
@@ -95,6 +96,15 @@ class Database:
                 yield connection
             finally:
                 await connection.close()
+
+    async def answers(self) -> bool:
+        """Whether the database can be read right now."""
+        try:
+            async with self.read() as connection:
+                await connection.execute(select(records.c.key).limit(1))
+        except Unavailable:
+            return False
+        return True
 
 
 def is_locked(error: DBAPIError) -> bool:

@@ -1,17 +1,38 @@
 """Passes and users."""
 
-import attrs
-from sqlalchemy import select
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
 
-from hsp_otp.adapters.sql.database import Database
+import attrs
+from sqlalchemy import Row, case, false, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.tables import passes, users
+from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.ports.randomness import Randomness
+
+L = TypeVar("L")
+
+_BATCH: Final = 500
+"""Rows in a transaction: it holds the lock for some 20 ms, and a request waits up to 2 s."""
+
+_PAUSE_SECONDS: Final = 0.005
+"""Between transactions: who waits for the lock tries every millisecond, and gets it now."""
+
+_PATIENCE_SECONDS: Final = 30.0
+"""How long an import waits for the lock; nobody waits for its answer as for a request's."""
 
 _FIND = select(
     passes.c.code,
     passes.c.payment_status,
+    passes.c.status,
     passes.c.plan_name,
     passes.c.expires_at,
     users.c.id,
@@ -19,7 +40,23 @@ _FIND = select(
     users.c.first_name,
     users.c.last_name,
     users.c.phone_number,
+    users.c.is_verified,
 ).join(users)
+
+
+@attrs.frozen
+class KeptPass:
+    """
+    A pass with what sign-ins left behind.
+
+    Attributes:
+        status: ``active``, or ``expired`` once a sign-in found it so.
+        is_verified: Whether its user has proved the present number once.
+    """
+
+    found: Pass
+    status: str
+    is_verified: bool
 
 
 @attrs.frozen
@@ -30,21 +67,269 @@ class SqlPasses:
 
     async def find(self, code: PassCode) -> Pass | None:
         """Keep the promise of `Passes.find`."""
+        kept = await self.find_kept(code)
+        return None if kept is None else kept.found
+
+    async def find_kept(self, code: PassCode) -> KeptPass | None:
+        """
+        The pass of that code, with all that is kept of it.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
         async with self.database.read() as connection:
             found = await connection.execute(_FIND.where(passes.c.code == code.value))
             row = found.one_or_none()
         if row is None:
             return None
-        return Pass(
-            code=PassCode(row.code),
-            user=User(
-                id=row.id,
-                email=row.email,
-                first_name=row.first_name,
-                last_name=row.last_name,
-                phone=PhoneNumber(row.phone_number) if row.phone_number else None,
+        return KeptPass(
+            Pass(
+                code=PassCode(row.code),
+                user=_user(row),
+                payment_status=PaymentStatus(row.payment_status),
+                plan_name=row.plan_name,
+                expires_at=row.expires_at,
             ),
-            payment_status=PaymentStatus(row.payment_status),
-            plan_name=row.plan_name,
-            expires_at=row.expires_at,
+            row.status,
+            row.is_verified,
         )
+
+    async def users_of(self, phone: PhoneNumber) -> list[User]:
+        """
+        The users whose number is *phone*.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        async with self.database.read() as connection:
+            found = await connection.execute(
+                select(users).where(users.c.phone_number == phone.e164)
+            )
+            return [_user(row) for row in found]
+
+
+@attrs.frozen(kw_only=True)
+class ListedUser:
+    """
+    A user as an import lists them.
+
+    Attributes:
+        email: In lower case; what the user is known by.
+    """
+
+    email: str
+    first_name: str
+    last_name: str
+    phone: PhoneNumber | None
+
+
+@attrs.frozen(kw_only=True)
+class ListedPass:
+    """
+    A pass as an import lists it.
+
+    Attributes:
+        email: Of the user who holds it, in lower case.
+    """
+
+    code: PassCode
+    email: str
+    payment_status: PaymentStatus
+    plan_name: str
+    expires_at: Instant | None
+
+
+@attrs.frozen
+class Counts:
+    """What storing came to, in rows."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+        )
+
+
+@attrs.frozen
+class SqlPassImport:
+    """
+    Stores what an import lists, beside a server that runs.
+
+    Only rows that differ are written, so that storing the same again changes nothing. An import
+    that was interrupted is completed by doing it again.
+    """
+
+    database: Database
+    randomness: Randomness
+
+    async def store_users(
+        self, listed: Iterable[ListedUser], stored: Callable[[int], None]
+    ) -> Counts:
+        """
+        Store users, each of whom is listed once. A new number is not a verified one.
+
+        Args:
+            stored: Called with the number of rows after each transaction.
+
+        Raises:
+            Unavailable: The database did not answer; what was committed before stays.
+        """
+        return await self._store(listed, self._write_users, stored)
+
+    async def store_passes(
+        self, listed: Iterable[ListedPass], stored: Callable[[int], None]
+    ) -> Counts:
+        """
+        Store passes, each of which is listed once, and whose users are stored already.
+
+        One that gets another end is active again.
+
+        Args:
+            stored: Called with the number of rows after each transaction.
+
+        Raises:
+            Unavailable: The database did not answer; what was committed before stays.
+        """
+        return await self._store(listed, self._write_passes, stored)
+
+    async def _store(
+        self,
+        listed: Iterable[L],
+        write: Callable[[AsyncConnection, Sequence[L]], Awaitable[Counts]],
+        stored: Callable[[int], None],
+    ) -> Counts:
+        counts = Counts()
+        rest = iter(listed)
+        while batch := list(islice(rest, _BATCH)):
+            by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+            async with self.database.write(by) as connection:
+                counts += await write(connection, batch)
+            stored(len(batch))
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return counts
+
+    async def _write_users(
+        self, connection: AsyncConnection, listed: Sequence[ListedUser]
+    ) -> Counts:
+        emails = [user.email for user in listed]
+        found = await connection.execute(select(users).where(users.c.email.in_(emails)))
+        held = {row.email: row for row in found}
+        wanted = [
+            {
+                "id": held[user.email].id if user.email in held else self._new_id(),
+                "email": user.email,
+                "first_name": user.first_name,
+                "last_name": user.last_name,
+                "phone_number": None if user.phone is None else user.phone.e164,
+                "is_verified": False,
+            }
+            for user in listed
+        ]
+        differing = [
+            values
+            for values in wanted
+            if _differs(held.get(values["email"]), values, except_for="is_verified")
+        ]
+        statement = insert(users)
+        new = statement.excluded
+        if differing:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[users.c.email],
+                    set_={
+                        "first_name": new.first_name,
+                        "last_name": new.last_name,
+                        "phone_number": new.phone_number,
+                        "is_verified": case(
+                            (
+                                users.c.phone_number.is_not_distinct_from(new.phone_number),
+                                users.c.is_verified,
+                            ),
+                            else_=false(),
+                        ),
+                    },
+                ),
+                differing,
+            )
+        return _counts(len(wanted), len(held), len(differing))
+
+    async def _write_passes(
+        self, connection: AsyncConnection, listed: Sequence[ListedPass]
+    ) -> Counts:
+        codes = [one.code.value for one in listed]
+        found = await connection.execute(select(passes).where(passes.c.code.in_(codes)))
+        held = {row.code: row for row in found}
+        emails = {one.email for one in listed}
+        holders = await connection.execute(
+            select(users.c.email, users.c.id).where(users.c.email.in_(emails))
+        )
+        ids = {row.email: row.id for row in holders}
+        wanted = [
+            {
+                "code": one.code.value,
+                "user_id": ids[one.email],
+                "payment_status": one.payment_status.value,
+                "status": "active",
+                "plan_name": one.plan_name,
+                "expires_at": one.expires_at,
+            }
+            for one in listed
+        ]
+        differing = [
+            values
+            for values in wanted
+            if _differs(held.get(values["code"]), values, except_for="status")
+        ]
+        statement = insert(passes)
+        new = statement.excluded
+        if differing:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=[passes.c.code],
+                    set_={
+                        "user_id": new.user_id,
+                        "payment_status": new.payment_status,
+                        "status": case(
+                            (
+                                passes.c.expires_at.is_not_distinct_from(new.expires_at),
+                                passes.c.status,
+                            ),
+                            else_=new.status,
+                        ),
+                        "plan_name": new.plan_name,
+                        "expires_at": new.expires_at,
+                    },
+                ),
+                differing,
+            )
+        return _counts(len(wanted), len(held), len(differing))
+
+    def _new_id(self) -> str:
+        """22 characters that carry 128 random bits."""
+        return base64.urlsafe_b64encode(self.randomness.draw(16)).rstrip(b"=").decode()
+
+
+def _user(row: Row[*tuple[Any, ...]]) -> User:
+    return User(
+        id=row.id,
+        email=row.email,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        phone=PhoneNumber(row.phone_number) if row.phone_number else None,
+    )
+
+
+def _differs(held: Row[Any] | None, wanted: dict[str, Any], *, except_for: str) -> bool:
+    return held is None or any(
+        getattr(held, name) != value for name, value in wanted.items() if name != except_for
+    )
+
+
+def _counts(listed: int, held: int, differing: int) -> Counts:
+    added = listed - held
+    return Counts(added, differing - added, listed - differing)

@@ -59,6 +59,12 @@ def client_address(
     return _bucket(hop)
 
 
+def is_trusted(peer: str | None, trusted: tuple[Network, ...]) -> bool:
+    """Whether what *peer* says of other addresses is believed."""
+    address = _parse(peer or "")
+    return address is not None and any(address in network for network in trusted)
+
+
 def parse_trusted_proxies(text: str) -> tuple[Network, ...]:
     """
     Read a comma list of addresses and CIDRs; nothing at all trusts nobody.

@@ -1,0 +1,207 @@
+"""The command line."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import cyclopts
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from hsp_otp.adapters.jwt import PemAlgorithm, new_signing_key_pem
+from hsp_otp.adapters.keys import new_secret_key
+from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.instant import SECOND
+from hsp_otp.entrypoints import serving
+from hsp_otp.entrypoints.command import CommandError, insist_on_newest
+from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
+from hsp_otp.entrypoints.passes_cli import passes
+from hsp_otp.entrypoints.settings import (
+    DEVELOPMENT,
+    PREFIX,
+    Settings,
+    SettingsError,
+    check_to_serve,
+    described,
+    load,
+)
+from hsp_otp.entrypoints.unlock_cli import unlock
+from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.ports.failures import Unavailable
+
+OK: Final = 0
+FAILED: Final = 1
+MISUSED: Final = 2
+
+app = cyclopts.App(
+    name="hsp-otp",
+    help="Proves that somebody holds a phone number right now, by a one-time code.",
+    help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
+)
+app.command(passes)
+app.command(unlock)
+keys = cyclopts.App(name="keys", help="Keys of the service.")
+app.command(keys)
+db = cyclopts.App(name="db", help="The SQL database.")
+app.command(db)
+
+
+BANNER: Final = """
+hsp-otp is at {url} in development mode: codes are shown here, not sent.
+
+A pass to try: {demo}
+
+  curl {url}/customer/validate-pass/ --json '{{"pass_code": "{demo}"}}'
+  curl {url}/customer/send-otp/ --json '{{"pass_code": "{demo}"}}'
+  curl {url}/customer/verify-otp/ --json '{{"pass_code": "{demo}", "otp": "the code shown here"}}'
+
+Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
+"""
+
+
+def main() -> None:
+    """Run the command that the arguments name; mistakes are one line on stderr."""
+    try:
+        sys.exit(app() or OK)
+    except SettingsError as error:
+        _fail(str(error), MISUSED)
+    except CommandError as error:
+        _fail(str(error), FAILED)
+    except Unavailable:
+        _fail("the SQL database did not answer", FAILED)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+@app.command
+def serve() -> int:
+    """
+    Serve.
+
+    Example: HSP_OTP_MODE=development hsp-otp serve
+    """
+    settings = _served(load())
+    asyncio.run(_insist(settings))
+    return _run(settings)
+
+
+@app.command
+def dev() -> int:
+    """
+    Serve in development mode: SQLite, the console sender, generated keys, a pass to try.
+
+    Example: hsp-otp dev
+    """
+    # In the environment, because every worker reads the settings there.
+    os.environ[f"{PREFIX}MODE"] = DEVELOPMENT
+    settings = _served(load())
+    asyncio.run(_prepare(settings))
+    return _run(settings, banner=True)
+
+
+@app.command(name="settings")
+def show_settings() -> None:
+    """
+    Print every setting: its default, what it takes, and what it means.
+
+    Example: hsp-otp settings
+    """
+    table = Table(box=None, show_lines=False, pad_edge=False)
+    for heading in ("variable", "default", "takes", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for row in described():
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+@keys.command(name="new")
+def new_keys(
+    folder: Annotated[Path, Parameter(name="DIR")],
+    *,
+    algorithm: PemAlgorithm = "ES256",
+) -> None:
+    """
+    Write a new signing key to DIR, and print the lines for the settings.
+
+    Example: hsp-otp keys new /etc/hsp-otp
+
+    Parameters
+    ----------
+    folder
+        Where the PEM file goes; made where it is not there.
+    algorithm
+        What the key is for.
+    """
+    key_id = f"k{SystemClock().now() // SECOND}"
+    path = folder / f"{key_id}.pem"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(new_signing_key_pem(algorithm))
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}") from None
+    print(f"{PREFIX}SECRET_KEYS={key_id}:{new_secret_key()}")
+    print(f"{PREFIX}JWT_ALGORITHM={algorithm}")
+    print(f"{PREFIX}JWT_KEYS={key_id}:{path.resolve()}")
+
+
+@db.command(name="upgrade")
+def upgrade_database() -> None:
+    """
+    Bring the database to the newest schema.
+
+    Example: hsp-otp db upgrade
+    """
+    asyncio.run(_upgrade(load()))
+    print("the database has the newest schema")
+
+
+async def _insist(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await insist_on_newest(database)
+
+
+async def _upgrade(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await upgrade(database)
+
+
+async def _prepare(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await upgrade(database)
+        await add_demo_pass(database)
+
+
+def _served(settings: Settings) -> Settings:
+    """
+    *settings* with all that serving needs.
+
+    Raises:
+        SettingsError: Something is missing.
+    """
+    settings = with_generated_keys(settings)
+    check_to_serve(settings)
+    return settings
+
+
+def _run(settings: Settings, *, banner: bool = False) -> int:
+    try:
+        listening = serving.bind(settings)
+    except OSError as error:
+        raise CommandError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from None
+    if banner:
+        host, port = listening.getsockname()[:2]
+        print(BANNER.format(url=f"http://{host}:{port}", demo=DEMO_PASS), flush=True)
+    return OK if serving.run(settings, listening) else FAILED
+
+
+def _fail(line: str, status: int) -> NoReturn:
+    print(f"hsp-otp: {line}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,20 @@
+"""What the commands share."""
+
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.schema import is_newest
+
+
+class CommandError(Exception):
+    """One line for whoever typed the command."""
+
+
+async def insist_on_newest(database: Database) -> None:
+    """
+    Refuse to work on a database of another schema.
+
+    Raises:
+        CommandError: Its schema is not the newest.
+        Unavailable: It did not answer.
+    """
+    if not await is_newest(database):
+        raise CommandError("the database has another schema; run: hsp-otp db upgrade")

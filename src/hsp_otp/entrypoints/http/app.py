@@ -1,0 +1,63 @@
+"""The HTTP application."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+
+from hsp_otp.entrypoints.http.edge import Edge
+from hsp_otp.entrypoints.http.health import healthz, readyz
+from hsp_otp.entrypoints.http.pass_login import send_otp, validate_pass, verify_otp
+from hsp_otp.entrypoints.http.problems import (
+    INTERNAL_ERROR,
+    UNAVAILABLE,
+    answer,
+    of_status,
+)
+from hsp_otp.entrypoints.wiring import House
+from hsp_otp.ports.failures import Unavailable
+
+_log = structlog.get_logger()
+
+
+def create_app(opening: Callable[[], AbstractAsyncContextManager[House]]) -> Edge:
+    """
+    The application, its house open while it runs.
+
+    Args:
+        opening: Opens the house when the server starts, and closes it when it stops.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        async with opening() as house:
+            app.state.house = house
+            yield
+
+    return Edge(
+        Litestar(
+            route_handlers=[validate_pass, send_otp, verify_otp, healthz, readyz],
+            lifespan=[lifespan],
+            exception_handlers={Exception: _answer_failure},
+            openapi_config=None,
+            logging_config=None,
+        )
+    )
+
+
+def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Response[Any]:
+    match failure:
+        case Unavailable():
+            _log.warning("unavailable", exc_info=failure)
+            return answer(request, UNAVAILABLE)
+        case HTTPException():
+            response = answer(request, of_status(failure.status_code))
+            for name, value in (failure.headers or {}).items():
+                response.headers[name] = value
+            return response
+        case _:
+            _log.error("bug", exc_info=failure)
+            return answer(request, INTERNAL_ERROR)

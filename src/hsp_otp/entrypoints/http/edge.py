@@ -1,0 +1,116 @@
+"""What holds for every request and every answer, whatever becomes of it inside."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import Message, Receive, Scope, Send
+
+from hsp_otp.domain.instant import HOUR, Instant
+from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
+from hsp_otp.entrypoints.wiring import House
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WARN_EVERY: Final = HOUR
+
+_log = structlog.get_logger()
+
+
+class Edge:
+    """
+    Wraps the application: request ids, the client's address, the headers of every answer, and
+    one log line a request.
+    """
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+        self._warned_at: Instant | None = None
+        self._allowed = {route.path: _allow(route.methods) for route in app.routes}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        if scope["type"] == ScopeType.HTTP:
+            await self._serve(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, outer: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401
+        began = time.perf_counter()
+        house: House = self._app.state.house
+        headers: list[tuple[bytes, bytes]] = outer["headers"]
+        state = {**outer.get("state", {})}
+        state["request_id"] = _request_id(headers)
+        state["client"] = client_address(
+            peer := outer["client"][0] if outer["client"] else None,
+            forwarded := _lines(headers, b"x-forwarded-for"),
+            house.settings.trusted_proxies,
+        )
+        if forwarded and not is_trusted(peer, house.settings.trusted_proxies):
+            self._warn(house.clock.now())
+        # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
+        # the body of an answer to HEAD out.
+        method = {"HEAD": "GET", "OPTIONS": "NONE"}.get(outer["method"], outer["method"])
+        scope: Any = {**outer, "state": state, "method": method}
+        status = 500
+
+        async def finish(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answered = MutableScopeHeaders.from_message(message)
+                answered["X-Request-Id"] = state["request_id"]
+                answered["X-Content-Type-Options"] = "nosniff"
+                if "cache-control" not in answered:
+                    answered["Cache-Control"] = "no-store"
+                if status == 405:  # noqa: PLR2004
+                    answered["Allow"] = self._allowed.get(outer["path"].rstrip("/"), "")
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=state["request_id"]):
+            try:
+                await self._app(scope, receive, finish)
+            finally:
+                _log.info(
+                    "request",
+                    # Never the path itself: anything may stand in it.
+                    route=scope.get("path_template", "none"),
+                    method=outer["method"] if method in _METHODS else "other",
+                    status=status,
+                    outcome=state.get("outcome", "ok"),
+                    client=str(state["client"]),
+                    milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                )
+
+    def _warn(self, now: Instant) -> None:
+        if self._warned_at is None or now - self._warned_at >= _WARN_EVERY:
+            self._warned_at = now
+            _log.warning(
+                "forwarded_header_from_untrusted_peer",
+                hint="behind a proxy that HSP_OTP_TRUSTED_PROXIES does not name, all callers "
+                "share one address",
+            )
+
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "NONE"})
+
+
+def _allow(methods: Iterable[str]) -> str:
+    offered = set(methods) - {"OPTIONS"}
+    return ", ".join(sorted(offered | {"HEAD"} if "GET" in offered else offered))
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in headers if key == name]
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    given = _lines(headers, b"x-request-id")
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return secrets.token_hex(16)

@@ -1,0 +1,176 @@
+"""Answers: the only place that knows which outcome has which status and word."""
+
+from http import HTTPStatus
+from typing import Any, assert_never
+
+import attrs
+from litestar import Request, Response
+
+from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.entrypoints.wiring import House
+from hsp_otp.flows.otp import Undelivered
+
+FLOW_MEMBERS = {
+    "/customer/validate-pass": "valid",
+    "/customer/send-otp": "sent",
+    "/customer/verify-otp": "success",
+}
+"""The member of each flow's route that says false wherever the answer is not a success."""
+
+UNAVAILABLE_RETRY_SECONDS = 2
+
+Unusable = PassNotFound | PassNotPaid | NoPhone
+
+
+@attrs.frozen
+class Problem:
+    """
+    Anything but a success.
+
+    Attributes:
+        error: Stable and machine-readable.
+        retry_at: When the same request may succeed.
+        resend_at: When a new code may be asked for.
+        attempts_remaining: Guesses left of the challenge.
+    """
+
+    status: int
+    error: str
+    retry_at: Instant | None = None
+    resend_at: Instant | None = None
+    attempts_remaining: int | None = None
+
+
+UNAVAILABLE = Problem(503, "unavailable")
+INTERNAL_ERROR = Problem(500, "internal_error")
+MALFORMED = Problem(400, "malformed_request")
+
+_BY_STATUS = {
+    400: MALFORMED,
+    404: Problem(404, "not_found"),
+    405: Problem(405, "method_not_allowed"),
+    413: Problem(413, "body_too_large"),
+    415: Problem(415, "unsupported_media_type"),
+    500: INTERNAL_ERROR,
+    503: UNAVAILABLE,
+}
+
+
+def of_status(status: int) -> Problem:
+    """The problem of a refusal that the HTTP library made."""
+    return _BY_STATUS.get(status, INTERNAL_ERROR if status >= 500 else MALFORMED)  # noqa: PLR2004
+
+
+def of_look_up(outcome: Unusable | Refusal, *, uniform: bool) -> Problem:
+    """
+    Why a pass was not found usable.
+
+    Args:
+        uniform: Answer alike whether it is unknown, unpaid or without a number.
+    """
+    match outcome:
+        case Refusal():
+            return _of_refusal(outcome)
+        case PassNotFound():
+            return Problem(200, outcome.word)
+        case PassNotPaid() | NoPhone() if uniform:
+            return Problem(200, PassNotFound.word)
+        case PassNotPaid():
+            return Problem(200, outcome.word)
+        case NoPhone():
+            return Problem(400, outcome.word)
+        case _:
+            assert_never(outcome)
+
+
+def of_send(outcome: Unusable | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
+    """Why no code was sent."""
+    match outcome:
+        case NoPhone() if not uniform:
+            return Problem(400, "no_phone_number")
+        case PassNotFound() | PassNotPaid() | NoPhone():
+            return Problem(400, "invalid_pass")
+        case Refusal():
+            return _of_refusal(outcome)
+        case Locked():
+            return Problem(429, outcome.word, outcome.retry_at)
+        case Undelivered():
+            return Problem(400, outcome.word, resend_at=outcome.resend_at)
+        case _:
+            assert_never(outcome)
+
+
+def of_verify(
+    outcome: Unusable | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
+) -> Problem:
+    """Why a presented code signed nobody in."""
+    match outcome:
+        case PassNotFound() | PassNotPaid() | NoPhone():
+            return Problem(400, "invalid_pass")
+        case Refusal():
+            return _of_refusal(outcome)
+        case Locked():
+            return Problem(429, outcome.word, outcome.retry_at)
+        case WrongCode():
+            return Problem(
+                400,
+                outcome.word,
+                resend_at=outcome.resend_at,
+                attempts_remaining=outcome.attempts_remaining,
+            )
+        case NoLiveCode() | Exhausted():
+            return Problem(400, outcome.word, resend_at=outcome.resend_at)
+        case _:
+            assert_never(outcome)
+
+
+def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
+    """
+    The answer that tells of *problem*: RFC 9457, with the members of the flow beside it.
+
+    Where a flow calls a refusal a 200, it is plain JSON.
+    """
+    house: House = request.app.state.house
+    message = house.messages.explain(problem.error)
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": message,
+    }
+    if problem.status == HTTPStatus.OK:
+        body = {}
+    member = FLOW_MEMBERS.get(request.scope["path"].rstrip("/"))
+    if member:
+        body[member] = False
+    body |= {
+        "error": problem.error,
+        "message": message,
+        "request_id": request.scope["state"]["request_id"],
+    }
+    now = house.clock.now()
+    headers: dict[str, str] = {}
+    if problem.retry_at is not None:
+        body["retry_after_seconds"] = seconds_until(problem.retry_at, now)
+        headers["Retry-After"] = str(body["retry_after_seconds"])
+    elif problem is UNAVAILABLE:
+        headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
+    if problem.resend_at is not None:
+        body["resend_in"] = seconds_until(problem.resend_at, now)
+    if problem.attempts_remaining is not None:
+        body["attempts_remaining"] = problem.attempts_remaining
+    request.scope["state"]["outcome"] = problem.error
+    ok = problem.status == HTTPStatus.OK
+    return Response(
+        body,
+        status_code=problem.status,
+        media_type="application/json" if ok else "application/problem+json",
+        headers=headers,
+    )
+
+
+def _of_refusal(refusal: Refusal) -> Problem:
+    return Problem(429, refusal.word, refusal.retry_at)

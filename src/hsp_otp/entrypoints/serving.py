@@ -1,0 +1,92 @@
+"""Runs the server, with one worker or several."""
+
+import signal
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from hsp_otp.entrypoints import logs
+from hsp_otp.entrypoints.development import with_generated_keys
+from hsp_otp.entrypoints.http.app import create_app
+from hsp_otp.entrypoints.http.edge import Edge
+from hsp_otp.entrypoints.settings import Settings, load
+from hsp_otp.entrypoints.wiring import open_house
+
+GRACE_SECONDS: Final = 8
+"""For requests in flight when the server is told to stop; the whole stop takes at most 10."""
+
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Server(uvicorn.Server):
+    """Stops with exit status 0 when it is told to: the library raises the signal once more."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def app() -> Edge:
+    """The application by the environment's settings; every worker calls it for itself."""
+    settings = with_generated_keys(load())
+    logs.configure(for_people=settings.in_development)
+    return create_app(lambda: open_house(settings))
+
+
+def bind(settings: Settings) -> socket.socket:
+    """
+    A listening socket.
+
+    Raises:
+        OSError: The address or port is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError:
+        listening.close()
+        raise
+    listening.set_inheritable(True)
+    return listening
+
+
+def run(settings: Settings, listening: socket.socket) -> bool:
+    """
+    Serve until told to stop.
+
+    Returns:
+        Whether the server had started.
+    """
+    logs.configure(for_people=settings.in_development)
+    config = uvicorn.Config(
+        "hsp_otp.entrypoints.serving:app",
+        factory=True,
+        workers=settings.workers,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listening]).run()
+        return True
+    server = _Server(config)
+    server.run(sockets=[listening])
+    return server.started

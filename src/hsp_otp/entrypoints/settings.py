@@ -1,0 +1,415 @@
+"""Every setting: where it comes from, what it takes, and what it means."""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+import phonenumbers
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from hsp_otp.adapters.jwt import Algorithm, parse_signing_keys
+from hsp_otp.adapters.keys import parse_secret_keys
+from hsp_otp.adapters.messages import check_service_name
+from hsp_otp.domain import policy
+from hsp_otp.domain.instant import DAY, HOUR, SECOND
+from hsp_otp.domain.keys import Key
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.quota import Quota
+from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
+
+PREFIX: Final = "HSP_OTP_"
+CONFIG: Final = "HSP_OTP_CONFIG"
+
+SENDERS: Final = ("console",)
+"""The names that `HSP_OTP_SENDERS` knows."""
+
+SENDERS_TAKEN: Final = "console (development only)"
+
+ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "HS256")
+
+DEVELOPMENT: Final = "development"
+PRODUCTION: Final = "production"
+
+_MOST: Final = 1_000_000
+"""More than any limit needs to be."""
+
+T = TypeVar("T")
+S = TypeVar("S", bound=str)
+
+
+class SettingsError(ValueError):
+    """One line that names the variable, what it got (secrets never) and what it takes."""
+
+
+def _setting(
+    read: Callable[[str], T],
+    default: T,
+    meaning: str,
+    *,
+    takes: str,
+    shown_default: str | None = None,
+    secret: bool = False,
+) -> T:
+    """
+    One setting.
+
+    Args:
+        read: From text to the value.
+        meaning: What it does, with its unit.
+        takes: What may be given.
+        shown_default: What to call the default where its own text would not do.
+        secret: What was given is never shown.
+    """
+    shown = str(default) if shown_default is None else shown_default
+    metadata = {
+        "read": read,
+        "meaning": meaning,
+        "takes": takes,
+        "default": shown.lower() if isinstance(default, bool) else shown,
+        "secret": secret,
+    }
+    field: T = attrs.field(default=default, metadata=metadata, repr=not secret)
+    return field
+
+
+def _count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> int:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError
+        return int(text)
+
+    off = "; 0 switches it off" if least == 0 else ""
+    return _setting(read, default, meaning, takes=f"a whole number from {least} to {most}{off}")
+
+
+def _choice(default: S, meaning: str, *choices: S) -> S:
+    def read(text: str) -> S:
+        for choice in choices:
+            if choice == text:
+                return choice
+        raise ValueError
+
+    return _setting(read, default, meaning, takes=" or ".join(choices))
+
+
+def _flag(default: bool, meaning: str) -> bool:  # noqa: FBT001
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+    def read(text: str) -> bool:
+        try:
+            return words[text.lower()]
+        except KeyError:
+            raise ValueError from None
+
+    return _setting(read, default, meaning, takes="true/false, yes/no or 1/0")
+
+
+def _text(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError
+    return text
+
+
+def _region(text: str) -> str:
+    if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError
+    return text.upper()
+
+
+def _database_url(text: str) -> str:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError from None
+    if url.drivername != "sqlite+aiosqlite" or not url.database or url.database == ":memory:":
+        raise ValueError
+    return text
+
+
+def _senders(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names or len(set(names)) < len(names) or set(names) - set(SENDERS):
+        raise ValueError
+    return names
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All settings, read once."""
+
+    mode: str = _choice(
+        PRODUCTION,
+        "development allows the console sender, generated keys and demo data",
+        PRODUCTION,
+        DEVELOPMENT,
+    )
+    host: str = _setting(_text, "127.0.0.1", "address to listen on", takes="a host or address")
+    port: int = _count(8000, "port to listen on; 0 takes any free one", most=65535)
+    workers: int = _count(1, "processes that serve", least=1, most=64)
+    database_url: str = _setting(
+        _database_url,
+        "sqlite+aiosqlite:///hsp-otp.db",
+        "the SQL database",
+        takes="sqlite+aiosqlite:/// and the path of a file",
+        secret=True,
+    )
+    challenge_store: str = _choice(
+        "sql",
+        "where challenges, failed guesses and the limits on sends live; "
+        "memory only in development, with one worker",
+        "sql",
+        "memory",
+    )
+    usage_store: str = _choice(
+        "sql",
+        "where checks and look-ups are counted; memory only in development, with one worker",
+        "sql",
+        "memory",
+    )
+    senders: tuple[str, ...] = _setting(
+        _senders,
+        (),
+        "who sends messages",
+        takes=SENDERS_TAKEN,
+        shown_default="console in development",
+    )
+    secret_keys: tuple[Key, ...] = _setting(
+        parse_secret_keys,
+        (),
+        "keys of codes, number fingerprints and refresh tokens; the first writes, all verify",
+        takes="id:base64,... of 32 bytes or more each",
+        shown_default="generated in development",
+        secret=True,
+    )
+    jwt_algorithm: Algorithm = _choice("ES256", "algorithm of access tokens", *ALGORITHMS)
+    jwt_keys: str = _setting(
+        _text,
+        "",
+        "keys of access tokens; the first signs",
+        takes="id:path-to-PEM,... or, for HS256, id:base64,...",
+        shown_default="generated in development",
+        secret=True,
+    )
+    jwt_issuer: str = _setting(_text, "hsp-otp", "issuer of access tokens", takes="a text")
+    jwt_audience: str = _setting(_text, "hsp-otp", "audience of access tokens", takes="a text")
+    trusted_proxies: tuple[Network, ...] = _setting(
+        parse_trusted_proxies,
+        (),
+        "proxies whose X-Forwarded-For is believed",
+        takes="CIDRs, comma separated, and no wildcard",
+        shown_default="none",
+    )
+    default_region: str = _setting(
+        _region, "IN", "region of numbers in national form", takes="an ISO 3166-1 alpha-2 code"
+    )
+    login_code_seconds: int = _count(
+        policy.LOGIN_CODE_SECONDS,
+        "lifetime of a code of pass login, seconds",
+        least=1,
+        most=policy.MAX_CODE_SECONDS,
+    )
+    max_attempts: int = _count(policy.MAX_ATTEMPTS, "guesses judged per code", least=1, most=100)
+    code_digits: int = _count(
+        policy.CODE_DIGITS,
+        "digits of a code",
+        least=policy.CODE_DIGITS_RANGE[0],
+        most=policy.CODE_DIGITS_RANGE[1],
+    )
+    access_token_seconds: int = _count(
+        policy.ACCESS_TOKEN_SECONDS, "lifetime of an access token, seconds", least=1, most=86_400
+    )
+    refresh_token_days: int = _count(
+        policy.REFRESH_TOKEN_DAYS,
+        "lifetime of a refresh token's family, days from the sign-in",
+        least=1,
+        most=365,
+    )
+    phone_sends_per_day: int = _count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
+    login_sends_per_client_hour: int = _count(
+        policy.LOGIN_SENDS_PER_CLIENT_HOUR, "sends of pass login from one address in an hour"
+    )
+    resend_cooldown_seconds: int = _count(
+        policy.RESEND_COOLDOWN_SECONDS, "seconds between sends of one subject and purpose"
+    )
+    lookups_per_client_hour: int = _count(
+        policy.LOOKUPS_PER_CLIENT_HOUR,
+        "pass look-ups from one address in an hour; a miss counts double",
+    )
+    lookup_misses_per_hour: int = _count(
+        policy.LOOKUP_MISSES_PER_HOUR,
+        "look-ups of everybody that miss in an hour before newcomers wait",
+    )
+    checks_per_client_hour: int = _count(
+        policy.CHECKS_PER_CLIENT_HOUR, "presented codes from one address in an hour"
+    )
+    failed_guesses_per_day: int = _count(
+        policy.FAILED_GUESSES_PER_DAY, "failed guesses of a subject in 24 hours before the lock"
+    )
+    failed_guesses_per_30_days: int = _count(
+        policy.FAILED_GUESSES_PER_30_DAYS,
+        "failed guesses of a subject in 30 days before the lock",
+    )
+    failed_guesses_in_a_row: int = _count(
+        policy.FAILED_GUESSES_IN_A_ROW,
+        "failed guesses with no success in between before only an operator unlocks",
+    )
+    uniform_pass_errors: bool = _flag(
+        default=False, meaning="answer alike for unknown and unpaid passes and missing numbers"
+    )
+    service_name: str = _setting(
+        check_service_name,
+        "House Service Pass",
+        "what messages of pass login call the service",
+        takes="1 to 40 characters of the GSM-7 alphabet",
+    )
+
+    @property
+    def in_development(self) -> bool:
+        """Whether development mode is on."""
+        return self.mode == DEVELOPMENT
+
+    @property
+    def login_policy(self) -> Policy:
+        """The numbers of pass login."""
+        return Policy(
+            digits=self.code_digits,
+            lifetime=self.login_code_seconds * SECOND,
+            max_attempts=self.max_attempts,
+            cooldown=self.resend_cooldown_seconds * SECOND,
+            failures=(
+                Quota(self.failed_guesses_per_day, DAY),
+                Quota(self.failed_guesses_per_30_days, 30 * DAY),
+            ),
+            max_run=self.failed_guesses_in_a_row,
+            phone_sends=Quota(self.phone_sends_per_day, DAY),
+            client_sends=(Quota(self.login_sends_per_client_hour, HOUR),),
+        )
+
+    @property
+    def client_limits(self) -> ClientLimits:
+        """The limits on what is cheap and frequent."""
+        return ClientLimits(
+            checks=Quota(self.checks_per_client_hour, HOUR),
+            lookups=Quota(self.lookups_per_client_hour, HOUR),
+            misses=Quota(self.lookup_misses_per_hour, HOUR),
+        )
+
+
+def described() -> list[tuple[str, str, str, str]]:
+    """Variable, default, what it takes and what it means, of every setting."""
+    return [
+        (variable(field), field.metadata["default"], field.metadata["takes"], meaning)
+        for field in attrs.fields(Settings)
+        if (meaning := field.metadata["meaning"])
+    ] + [(CONFIG, "none", "the path of a TOML file", "settings by their name in lower case")]
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """
+    Read the settings: the environment first, then the file that it names, then the defaults.
+
+    Raises:
+        SettingsError: An unknown name, an impossible value, or values that do not go together.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    path = given.pop(CONFIG, "")
+    merged = {**(_from_file(path) if path else {}), **given}
+    values: dict[str, Any] = {}
+    for field in attrs.fields(Settings):
+        text = merged.pop(variable(field), "").strip()
+        if text:  # an empty variable is as good as none
+            values[field.name] = _read(field, text)
+    if merged:
+        raise SettingsError(f"{min(merged)}: there is no such setting; see hsp-otp settings")
+    settings = Settings(**values)
+    _check_development(settings)
+    return settings
+
+
+def check_to_serve(settings: Settings) -> None:
+    """
+    Make sure that there is all that serving needs beside what has defaults.
+
+    Raises:
+        SettingsError: Keys or senders are missing, or keys are unfit.
+    """
+    if not settings.in_development and not settings.senders:
+        raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
+    check_secret_keys(settings)
+    if not settings.jwt_keys:
+        raise SettingsError(_missing_key("JWT_KEYS"))
+    try:
+        parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}JWT_KEYS: {error}") from None
+
+
+def check_secret_keys(settings: Settings) -> None:
+    """
+    Make sure that there are secret keys.
+
+    Raises:
+        SettingsError: There are none.
+    """
+    if not settings.secret_keys:
+        raise SettingsError(_missing_key("SECRET_KEYS"))
+
+
+def _missing_key(name: str) -> str:
+    return f"{PREFIX}{name}: missing; hsp-otp keys new DIR makes one and prints the line"
+
+
+def variable(field: "attrs.Attribute[Any]") -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.name.upper()
+
+
+def _read(field: "attrs.Attribute[Any]", text: str) -> object:
+    try:
+        return field.metadata["read"](text)
+    except ValueError as error:
+        got = "a value that is not shown" if field.metadata["secret"] else repr(text[:80])
+        why = f" ({error})" if str(error) else ""
+        raise SettingsError(
+            f"{variable(field)}: got {got}, takes {field.metadata['takes']}{why}"
+        ) from None
+
+
+def _from_file(path: str) -> dict[str, str]:
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{CONFIG}: cannot read {path!r}: {error.strerror}") from None
+    except ValueError:
+        # The parser's own words repeat the text, and it may be a secret.
+        raise SettingsError(f"{CONFIG}: {path!r} is not TOML in UTF-8") from None
+    return {PREFIX + name.upper(): _flat(value) for name, value in found.items()}
+
+
+def _flat(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case list():
+            return ",".join(str(item) for item in cast("list[object]", value))
+        case _:
+            return str(value)
+
+
+def _check_development(settings: Settings) -> None:
+    stores = (("CHALLENGE_STORE", settings.challenge_store), ("USAGE_STORE", settings.usage_store))
+    for name, store in stores:
+        if store == "memory" and not settings.in_development:
+            raise SettingsError(f"{PREFIX}{name}: got 'memory', which is for development mode")
+        if store == "memory" and settings.workers > 1:
+            raise SettingsError(f"{PREFIX}{name}: got 'memory', which takes one worker")
+    if "console" in settings.senders and not settings.in_development:
+        raise SettingsError(
+            f"{PREFIX}SENDERS: got 'console', which shows codes and is for development mode"
+        )

@@ -1,0 +1,117 @@
+"""The only place that knows every adapter."""
+
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import attrs
+
+from hsp_otp.adapters.jwt import JwtAccessTokens, parse_signing_keys
+from hsp_otp.adapters.keys import CODES, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
+from hsp_otp.adapters.memory import MemorySlots, MemoryUsage
+from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.sms.console import ConsoleSms
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.passes import SqlPasses
+from hsp_otp.adapters.sql.stores import SqlFamilies, SqlSlots, SqlUsage
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.instant import DAY, SECOND
+from hsp_otp.domain.names import Purpose
+from hsp_otp.entrypoints.settings import Settings
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.messages import Messages
+from hsp_otp.ports.slots import SlotRepository
+from hsp_otp.ports.usage import UsageCounter
+
+
+@attrs.frozen(kw_only=True)
+class House:
+    """
+    Everything that answers requests, put together.
+
+    Attributes:
+        database_answers: Whether the SQL database does, right now.
+    """
+
+    settings: Settings
+    clock: Clock
+    messages: Messages
+    pass_login: PassLogin
+    database_answers: Callable[[], Awaitable[bool]]
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of *settings*."""
+    return Database(settings.database_url, durable=not settings.in_development)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncGenerator[House]:
+    """
+    Put the house together, and take it apart again in the reverse order.
+
+    Args:
+        settings: With their keys.
+    """
+    clock, randomness = SystemClock(), SystemRandomness()
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
+        commits = Commits(database)
+        stack.push_async_callback(commits.flush)
+        await stack.enter_async_context(_running(commits.write_kept_aside))
+        slots: SlotRepository = SqlSlots(commits)
+        if settings.challenge_store == "memory":
+            slots = MemorySlots(commits)
+        usage: UsageCounter = SqlUsage(commits)
+        if settings.usage_store == "memory":
+            usage = MemoryUsage(commits)
+        messages = GettextMessages({Purpose.PHONE_VERIFICATION: settings.service_name})
+        otp = Otp(
+            slots=slots,
+            sender=ConsoleSms(sys.stdout),
+            messages=messages,
+            audit=commits,
+            clock=clock,
+            randomness=randomness,
+            codes=ring(settings.secret_keys, CODES),
+            policies={Purpose.PHONE_VERIFICATION: settings.login_policy},
+        )
+        pass_login = PassLogin(
+            otp=otp,
+            passes=SqlPasses(database),
+            usage=usage,
+            families=SqlFamilies(commits),
+            access_tokens=JwtAccessTokens(
+                keys=parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys),
+                issuer=settings.jwt_issuer,
+                audience=settings.jwt_audience,
+            ),
+            limits=settings.client_limits,
+            fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+            refresh_keys=ring(settings.secret_keys, REFRESH_TOKENS),
+            access_lifetime=settings.access_token_seconds * SECOND,
+            family_lifetime=settings.refresh_token_days * DAY,
+        )
+        yield House(
+            settings=settings,
+            clock=clock,
+            messages=messages,
+            pass_login=pass_login,
+            database_answers=database.answers,
+        )
+
+
+@asynccontextmanager
+async def _running(work: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """*work* goes on in the background until the block ends."""
+    task = asyncio.ensure_future(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
