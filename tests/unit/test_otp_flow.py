@@ -1,0 +1,191 @@
+"""The engine that the journeys share: `docs/contract.md`, rules of the code and senders."""
+
+import attrs
+import pytest
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.instant import HOUR, Instant
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.rows import Action, AuditRow, SendRow
+from hsp_otp.domain.slot import Ended, Issued, Verified
+from hsp_otp.flows.otp import Request, Undelivered, about, new_id, unlock_slot
+from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from tests.world import (
+    CLIENT,
+    PHONE,
+    START,
+    ScriptedRandomness,
+    World,
+    other_than,
+    ring,
+    run,
+    slot_of,
+)
+
+REQUEST = Request(
+    slot=slot_of("u1"),
+    flow=Flow.PASS_LOGIN,
+    phone=PhoneNumber(PHONE),
+    client=ClientAddress(CLIENT),
+    row=AuditRow(
+        at=START,
+        flow=Flow.PASS_LOGIN,
+        purpose=Purpose.PHONE_VERIFICATION,
+        action=Action.SEND,
+        outcome="",
+        client=ClientAddress(CLIENT),
+        request_id="r1",
+    ),
+)
+
+
+def test_an_ask_sends_the_code_that_checks() -> None:
+    """The message goes to the number, carries the code once, and tells the minutes."""
+    world = World()
+    outcome = run(world.otp.ask(REQUEST))
+    assert isinstance(outcome, Issued)
+    (sms,) = world.outbox.sent
+    assert sms.to.e164 == "+919876543210"
+    (code,) = world.outbox.codes
+    assert len(code) == 6
+    assert sms.text == f"{code} is your code, for 10 min (phone_verification)."
+    assert code not in repr(sms)
+
+
+def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
+    """When the sender is called, the challenge is stored and its row is written."""
+    world = World()
+    seen = list[tuple[str, list[SendRow]]]()
+
+    def witness() -> None:
+        challenge = world.record().challenge
+        assert challenge is not None
+        seen.append((challenge.id, list(world.audit.sends)))
+
+    world.outbox.witness = witness
+    outcome = run(world.otp.ask(REQUEST))
+    assert isinstance(outcome, Issued)
+    ((challenge_id, sends),) = seen
+    assert challenge_id == outcome.challenge.id
+    assert sends == [
+        SendRow(
+            challenge_id=outcome.challenge.id,
+            at=START,
+            flow=Flow.PASS_LOGIN,
+            purpose=Purpose.PHONE_VERIFICATION,
+            slot="phone_verification:user:u1",
+            phone="+919876543210",
+            client=ClientAddress("198.51.100.7"),
+        )
+    ]
+    assert "9876543210" not in repr(sends)
+
+
+def test_a_taken_message_is_audited_with_its_sender() -> None:
+    """The row of an ask names the sender and the provider's own id."""
+    world = World()
+    run(world.otp.ask(REQUEST))
+    assert world.audit.rows == [
+        attrs.evolve(REQUEST.row, outcome="sent", sender="outbox", provider_message_id="message-1")
+    ]
+
+
+@pytest.mark.parametrize("failure", [SmsFailed("away"), SmsRejected("not a number")])
+def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
+    """A code that no sender took can never succeed, counts as a send, and leaves one row."""
+    world = World()
+    world.outbox.failure = failure
+    assert run(world.otp.ask(REQUEST)) == Undelivered(Instant(START + 30_000_000))
+    challenge = world.record().challenge
+    assert challenge is not None
+    assert challenge.ended is Ended.WITHDRAWN
+    assert len(world.audit.sends) == 1
+    assert world.audit.rows == [attrs.evolve(REQUEST.row, outcome="sms_failed")]
+    assert Undelivered.word == "sms_failed"
+
+
+@pytest.mark.parametrize(
+    "failure", [Unavailable("away"), RuntimeError("a bug"), TimeoutError("slow")]
+)
+def test_an_unexpected_failure_withdraws_the_challenge_too(failure: Exception) -> None:
+    """Whatever goes wrong after the challenge stands, it is withdrawn, and the failure stays."""
+    world = World()
+    world.outbox.failure = failure
+    with pytest.raises(type(failure)) as caught:
+        run(world.otp.ask(REQUEST))
+    assert caught.value is failure
+    challenge = world.record().challenge
+    assert challenge is not None
+    assert challenge.ended is Ended.WITHDRAWN
+
+
+def test_a_late_withdrawal_leaves_a_newer_challenge_alone() -> None:
+    """Where somebody asked again meanwhile, the newer code lives on."""
+    world = World(policy=attrs.evolve(World().policy, cooldown=0))
+
+    def ask_again() -> None:
+        world.outbox.witness = None
+        run(world.otp.ask(REQUEST))
+        world.outbox.failure = SmsFailed()
+
+    world.outbox.witness = ask_again
+    assert isinstance(run(world.otp.ask(REQUEST)), Undelivered)
+    challenge = world.record().challenge
+    assert challenge is not None
+    assert challenge.ended is None
+    assert len(world.outbox.sent) == 1
+
+
+def test_two_challenges_share_nothing() -> None:
+    """Ids and nonces are drawn anew for every ask, and the id is not the nonce."""
+    world = World(policy=attrs.evolve(World().policy, cooldown=0))
+    issued = [run(world.otp.ask(REQUEST)) for _ in range(2)]
+    challenges = [outcome.challenge for outcome in issued if isinstance(outcome, Issued)]
+    assert len({challenge.id for challenge in challenges}) == 2
+    assert len({challenge.nonce for challenge in challenges}) == 2
+    assert all(len(challenge.nonce) == 16 for challenge in challenges)
+    assert len(set(world.outbox.codes)) == 2
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_an_operator_unlocks(failures: int) -> None:
+    """Failures and run are cleared, and a row tells of it also where there was nothing to clear."""
+    world = World(policy=attrs.evolve(World().policy, failures=(Quota(2, HOUR),)))
+    run(world.otp.ask(REQUEST))
+    for _ in range(failures):
+        run(world.otp.check(REQUEST, Code(other_than(world.outbox.codes[0])), None))
+    row = attrs.evolve(
+        REQUEST.row, action=Action.UNLOCK, outcome="unlocked", client=None, reason="asked by phone"
+    )
+    run(unlock_slot(world.slots, slot_of("u1"), row))
+    assert world.audit.rows[-1] == row
+    assert (world.record().failures, world.record().run) == ((), 0)
+    outcome = run(world.otp.check(REQUEST, Code(world.outbox.codes[0]), None))
+    assert isinstance(outcome, Verified)
+
+
+def test_an_id_has_128_bits() -> None:
+    """A public id is 22 characters of URL-safe base64."""
+    ids = [new_id(ScriptedRandomness(n)) for n in range(50)]
+    assert all(len(id_) == 22 for id_ in ids)
+    assert all(set(id_) <= set(f"{'-_'}{_ALPHANUMERIC}") for id_ in ids)
+    assert len(set(ids)) == 50
+
+
+_ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def test_what_may_be_told_of_a_number() -> None:
+    """A row tells a number masked, by region, and by fingerprints of it and of its prefix."""
+    told = about(REQUEST.row, PhoneNumber(PHONE), ring("fingerprints", "f2", "f1"))
+    assert told.phone == "***-***-3210"
+    assert told.region == "IN"
+    assert told.phone_fingerprint is not None
+    assert told.prefix_fingerprint is not None
+    assert told.phone_fingerprint.startswith("f2:")
+    neighbour = about(REQUEST.row, PhoneNumber("+919876549999"), ring("fingerprints", "f2", "f1"))
+    assert neighbour.phone_fingerprint != told.phone_fingerprint
+    assert neighbour.prefix_fingerprint == told.prefix_fingerprint
+    assert "98765" not in repr(told)
