@@ -1,0 +1,273 @@
+# ruff: noqa: A005 - it is never imported but as tests.http
+"""
+The application over a world, called as an ASGI server calls it.
+
+There is no socket. The HTTP library's start and stop want an event loop; a request does not: it
+is driven like the flows are, and one that waits for the world outside fails its test.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.domain.names import Purpose
+from hsp_otp.entrypoints.http.app import create_app
+from hsp_otp.entrypoints.settings import Settings
+from hsp_otp.entrypoints.wiring import House
+from tests.world import CLIENT, PASS_CODE, World, run
+
+VALIDATE = "/customer/validate-pass/"
+SEND = "/customer/send-otp/"
+VERIFY = "/customer/verify-otp/"
+
+FLOW_MEMBERS = {VALIDATE: "valid", SEND: "sent", VERIFY: "success"}
+"""What says false in every answer of the route that is no success."""
+
+REQUEST_ID = "r-1"
+"""What the client calls its requests unless a test says otherwise."""
+
+Body = bytes | Sequence[bytes]
+
+
+@attrs.frozen
+class Reply:
+    """
+    An answer.
+
+    Attributes:
+        headers: By their names in lower case.
+        reads: Parts of the request's body that were read.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    reads: int
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
+        """The parsed body."""
+        return json.loads(self.body)
+
+
+def problem(
+    status: int, title: str, error: str, message: str, **members: bool | int
+) -> dict[str, Any]:
+    """The whole body of an error (docs/contract.md, section 5), *members* beside it."""
+    return {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": message,
+        "error": error,
+        "message": message,
+        "request_id": REQUEST_ID,
+        **members,
+    }
+
+
+async def _answers() -> bool:
+    return True
+
+
+class Client:
+    """
+    A client of an application whose house stands on a world.
+
+    Every answer is held to what section 5 of docs/contract.md says of all answers, and to 2.2:
+    it never shows a code that was sent.
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        database_answers: Callable[[], Awaitable[bool]] = _answers,
+        **settings: Any,  # noqa: ANN401 - of every kind
+    ) -> None:
+        """
+        Put the house together.
+
+        Args:
+            world: A new one unless given; its numbers are those of *settings*.
+            settings: By name, with the contract's defaults.
+        """
+        self.world = world or World()
+        self.settings = Settings(**settings)
+        self.world.policy = self.settings.login_policy
+        self.world.limits = self.settings.client_limits
+        house = House(
+            settings=self.settings,
+            clock=self.world.clock,
+            messages=GettextMessages({Purpose.PHONE_VERIFICATION: self.settings.service_name}),
+            pass_login=self.world.login,
+            database_answers=database_answers,
+        )
+
+        @asynccontextmanager
+        async def opening() -> AsyncGenerator[House]:
+            yield house
+
+        self._app = create_app(opening)
+        self._runner = asyncio.Runner()
+        self._events: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._lifespan = self._runner.run(self._start())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        self._runner.run(self._stop())
+        self._runner.close()
+
+    async def _start(self) -> asyncio.Task[None]:
+        self._to_app: asyncio.Queue[Any] = asyncio.Queue()
+        started = asyncio.Event()
+
+        async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
+            self._events.append(message["type"])
+            started.set()
+
+        scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
+        lifespan = asyncio.ensure_future(self._app(scope, self._to_app.get, send))
+        await self._to_app.put({"type": "lifespan.startup"})
+        await started.wait()
+        return lifespan
+
+    async def _stop(self) -> None:
+        await self._to_app.put({"type": "lifespan.shutdown"})
+        await self._lifespan
+        assert self._events == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Body = b"",
+        headers: Mapping[str, str | None] | None = None,
+        more_headers: Sequence[tuple[str, str]] = (),
+        client: str | None = CLIENT,
+    ) -> Reply:
+        """
+        Send a request.
+
+        Args:
+            body: Where it is in parts, its length is not announced.
+            headers: Beside or instead of the usual ones, which None leaves out.
+            more_headers: Further lines.
+            client: The socket's peer, where it has one.
+        """
+        parts = [body] if isinstance(body, bytes) else list(body)
+        lines: dict[str, str | None] = {"host": "otp.example", "x-request-id": REQUEST_ID}
+        if isinstance(body, bytes) and body:
+            lines["content-length"] = str(len(body))
+        lines |= headers or {}
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in (*lines.items(), *more_headers)
+                if value is not None
+            ],
+            "client": None if client is None else (client, 50_000),
+            "server": ("127.0.0.1", 8000),
+            "state": {},
+        }
+        reads = 0
+        sent: list[Any] = []
+
+        async def receive() -> Any:  # noqa: ANN401 - ASGI
+            nonlocal reads
+            assert reads < len(parts), "it read on"
+            reads += 1
+            return {
+                "type": "http.request",
+                "body": parts[reads - 1],
+                "more_body": reads < len(parts),
+            }
+
+        async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
+            sent.append(message)
+
+        run(self._app(scope, receive, send))
+        start, *rest = sent
+        assert start["type"] == "http.response.start"
+        pairs = [(name.decode().lower(), value.decode()) for name, value in start["headers"]]
+        reply = Reply(
+            status=start["status"],
+            headers=dict(pairs),
+            body=b"".join(message.get("body", b"") for message in rest),
+            reads=reads,
+        )
+        assert len(pairs) == len(reply.headers), "a header stands twice"
+        self._hold(reply)
+        return reply
+
+    def _hold(self, reply: Reply) -> None:
+        assert reply.headers["x-request-id"]
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in reply.headers
+        assert not [name for name in reply.headers if name.startswith("access-control-")]
+        assert reply.status != 401
+        assert not [code for code in self.world.outbox.codes if code in reply.body.decode()]
+        if "error" in reply.json:
+            assert reply.json["request_id"] == reply.headers["x-request-id"]
+            assert reply.json["message"]
+
+    def post(
+        self,
+        path: str,
+        members: object = None,
+        *,
+        body: Body | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        client: str | None = CLIENT,
+    ) -> Reply:
+        """Post *members*, or the bytes of *body*, as JSON."""
+        return self.request(
+            "POST",
+            path,
+            body=json.dumps(members).encode() if body is None else body,
+            headers={"content-type": "application/json", **(headers or {})},
+            client=client,
+        )
+
+    def validate(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> Reply:
+        """Look a pass up."""
+        return self.post(VALIDATE, {"pass_code": pass_code}, client=client)
+
+    def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> Reply:
+        """Ask for a code."""
+        return self.post(SEND, {"pass_code": pass_code}, client=client)
+
+    def verify(
+        self, otp: str, pass_code: str = PASS_CODE, *, client: str = CLIENT, **more: str
+    ) -> Reply:
+        """Present a code."""
+        return self.post(VERIFY, {"pass_code": pass_code, "otp": otp, **more}, client=client)
+
+    def code(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> str:
+        """Ask for a code, and read it from the message."""
+        assert self.send(pass_code, client=client).status == 200
+        return self.world.outbox.codes[-1]
