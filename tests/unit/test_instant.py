@@ -40,7 +40,16 @@ def test_after_goes_both_ways() -> None:
 
 @pytest.mark.parametrize(
     ("left", "seconds"),
-    [(-1, 0), (0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2), (30_000_000, 30)],
+    [
+        (-5_000_000, 0),
+        (-1, 0),
+        (0, 0),
+        (1, 1),
+        (999_999, 1),
+        (1_000_000, 1),
+        (1_000_001, 2),
+        (30_000_000, 30),
+    ],
 )
 def test_seconds_are_rounded_up(left: int, seconds: int) -> None:
     """A wait is told in whole seconds, rounded up, and never negative."""
