@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -40,10 +40,17 @@ class _MovedError(Exception):
 
 @attrs.define(eq=False)
 class _Step:
+    """
+    Attributes:
+        by: The event loop's time until which to try.
+        aside: The rows to keep aside where the database is away, instead of failing.
+    """
+
     keys: tuple[str, ...]
     decide: Callable[[Bodies], Decision[Bodies, Any]]
     by: float
     done: asyncio.Future[Any]
+    aside: tuple[AuditRow, ...] = ()
 
 
 class Commits:
@@ -71,42 +78,64 @@ class Commits:
         Raises:
             Unavailable: The database did not answer within two seconds.
         """
-        loop = asyncio.get_running_loop()
-        step = _Step(keys, decide, deadline(), loop.create_future())
-        self._waiting.append(step)
-        if self._running is None:
-            # A task of its own: a caller that is cancelled takes nobody else along.
-            self._running = loop.create_task(self._run())
-        outcome: O = await step.done
+        outcome: O = await self._added(keys, decide)
         return outcome
 
     async def write(self, *rows: Row) -> None:
         """Keep the promise of `AuditTrail.write`."""
-        try:
+        told = tuple(row for row in rows if isinstance(row, AuditRow))
+        if len(told) == len(rows):
+            await self._write_told(told)
+        else:
             await self.step((), lambda held: Decision(None, held, rows))
-        except Unavailable:
-            told = [row for row in rows if isinstance(row, AuditRow)]
-            if len(told) < len(rows):
-                raise
-            self._keep_aside(told)
 
     async def write_kept_aside(self) -> None:
         """Write the audit rows that could not be written before; forever, once a second."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
-            await self.flush()
+            await self._write_aside()
 
     async def flush(self) -> None:
-        """Try once to write the audit rows that were kept aside."""
-        rows = list(self._aside)
-        self._aside.clear()
-        if rows:
-            await self.write(*rows)
+        """Let what is under way end, and try once to write the audit rows kept aside by then."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        await self._write_aside()
 
     @property
     def kept_aside(self) -> int:
         """How many audit rows wait for the database."""
         return len(self._aside)
+
+    async def _added(
+        self,
+        keys: tuple[str, ...],
+        decide: Callable[[Bodies], Decision[Bodies, Any]],
+        aside: tuple[AuditRow, ...] = (),
+    ) -> Any:  # noqa: ANN401 - the outcome of any decision
+        loop = asyncio.get_running_loop()
+        step = _Step(keys, decide, deadline(), loop.create_future(), aside)
+        self._waiting.append(step)
+        if self._running is None:
+            # A task of its own: a caller that is cancelled takes nobody else along.
+            self._running = loop.create_task(self._run())
+        return await step.done
+
+    async def _write_aside(self) -> None:
+        left = len(self._aside)
+        while left:
+            # In portions: thousands at once would hold the lock for longer than requests wait.
+            rows = tuple(self._aside.popleft() for _ in range(min(left, _MOST_STEPS)))
+            left -= len(rows)
+            if not await self._write_told(rows):
+                return
+
+    async def _write_told(self, rows: tuple[AuditRow, ...]) -> bool:
+        """Whether the database was there; where it was not, *rows* are kept aside by now."""
+        # Not by the caller, who may be cancelled and gone when it turns out.
+        answered: bool = await self._added(
+            (), lambda held: Decision(outcome=True, becomes=held, rows=rows), aside=rows
+        )
+        return answered
 
     async def _run(self) -> None:
         try:
@@ -130,6 +159,9 @@ class Commits:
                 return
             outcomes = [failure]
         for step, outcome in zip(steps, outcomes, strict=True):
+            if step.aside and isinstance(outcome, Unavailable):
+                self._keep_aside(step.aside)
+                outcome = False  # noqa: PLW2901
             if step.done.done():
                 continue  # its caller has gone
             if isinstance(outcome, Exception):
@@ -181,7 +213,7 @@ class Commits:
             return outcomes, told  # the request must not fail for its audit row
         return outcomes, []
 
-    def _keep_aside(self, rows: list[AuditRow]) -> None:
+    def _keep_aside(self, rows: Sequence[AuditRow]) -> None:
         if not rows:
             return
         self._aside.extend(rows)

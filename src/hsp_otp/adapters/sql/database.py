@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy import event, select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -148,20 +148,22 @@ def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
 async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
     """A connection whose transaction, or whose first read, has begun."""
     while True:
-        connection = engine.connect()
         try:
-            await connection.start()
-            await connection.begin()
+            return await _begun(engine)
         except OperationalError as error:
-            await connection.close()
             if not is_locked(error) or asyncio.get_running_loop().time() >= by:
                 raise
-            await asyncio.sleep(_RETRY_SECONDS)
-        except BaseException:
-            await connection.close()
-            raise
-        else:
-            return connection
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _begun(engine: AsyncEngine) -> AsyncConnection:
+    connection = await engine.connect().start()
+    try:
+        await connection.begin()
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 @asynccontextmanager
@@ -170,3 +172,8 @@ async def _failing_as_unavailable() -> AsyncGenerator[None]:
         yield
     except (OperationalError, TimeoutError, PoolTimeoutError) as error:
         raise Unavailable("the SQL database did not answer") from error
+    except DatabaseError as error:
+        # The file is damaged, or no database at all; the other kinds tell of our own mistakes.
+        if type(error) is not DatabaseError:
+            raise
+        raise Unavailable("the SQL database cannot be read") from error

@@ -1,0 +1,1 @@
+"""Promises of ports, kept by real stores: files, locks and processes, no network."""

@@ -1,0 +1,55 @@
+"""Every kind of store, each in a folder of its own."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.schema import upgrade
+from tests.integration.stores import KINDS, Kind, Stores, sqlite_url
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop that the service runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of store."""
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+async def stores(kind: Kind, tmp_path: Path) -> AsyncGenerator[Stores]:
+    """Each kind of store, open."""
+    async with kind.open(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(params=[kind for kind in KINDS if kind.shared], ids=lambda kind: kind.name)
+async def writers(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncGenerator[tuple[Stores, Stores]]:
+    """Two writers over the same state, as two processes would be."""
+    kind: Kind = request.param
+    async with kind.open(tmp_path) as one, kind.open(tmp_path) as other:
+        yield one, other
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[Database]:
+    """SQLite with the newest schema, for what only SQL promises."""
+    async with Database(sqlite_url(tmp_path), durable=False) as found:
+        await upgrade(found)
+        yield found
+
+
+@pytest.fixture
+def commits(database: Database) -> Commits:
+    """The way into it."""
+    return Commits(database)

@@ -1,0 +1,238 @@
+"""The stores that keep the promises of the ports: contracts take their parameters from here."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import attrs
+from sqlalchemy import insert, select
+
+from hsp_otp.adapters.memory import (
+    MemoryAudit,
+    MemoryFamilies,
+    MemoryPasses,
+    MemorySlots,
+    MemoryUsage,
+)
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.passes import SqlPasses
+from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.adapters.sql.stores import SqlFamilies, SqlSlots, SqlUsage
+from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.domain.instant import DAY, SECOND, Instant
+from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.slots import SlotRepository
+from hsp_otp.ports.sms import SmsSender
+from hsp_otp.ports.usage import UsageCounter
+from tests.world import PlainMessages, SignedAccess, ring
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """What an audit row says, and for how many requests it stands."""
+
+    at: Instant
+    action: str
+    outcome: str
+    client: str | None
+    request_id: str | None
+    count: int
+
+
+@attrs.frozen(kw_only=True)
+class Stores:
+    """
+    One of everything that keeps something.
+
+    Attributes:
+        add: Stores a pass with its user, or replaces both.
+        told: The audit rows, in the order in which they were written.
+        sent: The challenges of the send rows, in that order.
+    """
+
+    slots: SlotRepository
+    usage: UsageCounter
+    families: FamilyRepository
+    audit: AuditTrail
+    passes: Passes
+    add: Callable[[Pass], Awaitable[None]]
+    told: Callable[[], Awaitable[list[Told]]]
+    sent: Callable[[], Awaitable[list[str]]]
+
+    def login(  # noqa: D102 - what it is called says it
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        sender: SmsSender,
+        policy: Policy | None = None,
+        limits: ClientLimits | None = None,
+    ) -> PassLogin:
+        return PassLogin(
+            otp=Otp(
+                slots=self.slots,
+                sender=sender,
+                messages=PlainMessages(),
+                audit=self.audit,
+                clock=clock,
+                randomness=randomness,
+                codes=ring("codes"),
+                policies={Purpose.PHONE_VERIFICATION: policy or Policy()},
+            ),
+            passes=self.passes,
+            usage=self.usage,
+            families=self.families,
+            access_tokens=SignedAccess(),
+            limits=limits or ClientLimits(),
+            fingerprints=ring("fingerprints"),
+            refresh_keys=ring("refresh"),
+            access_lifetime=900 * SECOND,
+            family_lifetime=30 * DAY,
+        )
+
+
+@asynccontextmanager
+async def open_memory(_: Path) -> AsyncGenerator[Stores]:
+    """Everything in dictionaries, gone at the end of the block."""
+    rows, kept = MemoryAudit(), MemoryPasses()
+
+    async def add(found: Pass) -> None:
+        kept.stored[found.code] = found
+
+    async def told() -> list[Told]:
+        return [
+            Told(
+                at=row.at,
+                action=row.action.value,
+                outcome=row.outcome,
+                client=None if row.client is None else row.client.value,
+                request_id=row.request_id,
+                count=1,
+            )
+            for row in rows.rows
+        ]
+
+    async def sent() -> list[str]:
+        return [row.challenge_id for row in rows.sends]
+
+    yield Stores(
+        slots=MemorySlots(rows),
+        usage=MemoryUsage(rows),
+        families=MemoryFamilies(rows),
+        audit=rows,
+        passes=kept,
+        add=add,
+        told=told,
+        sent=sent,
+    )
+
+
+@asynccontextmanager
+async def open_sqlite(folder: Path) -> AsyncGenerator[Stores]:
+    """A file in *folder*; who opens the same folder again is another writer of the same file."""
+    async with Database(sqlite_url(folder), durable=False) as database:
+        await upgrade(database)
+        yield sql_stores(database, Commits(database))
+
+
+def sqlite_path(folder: Path) -> Path:
+    """The file of `open_sqlite`."""
+    return folder / "otp.db"
+
+
+def sqlite_url(folder: Path) -> str:
+    """Its URL."""
+    return f"sqlite+aiosqlite:///{sqlite_path(folder)}"
+
+
+def sql_stores(database: Database, commits: Commits) -> Stores:
+    """Everything in *database*."""
+
+    async def add(found: Pass) -> None:
+        user = found.user
+        async with database.write() as connection:
+            await connection.execute(
+                insert(users)
+                .prefix_with("OR REPLACE")
+                .values(
+                    id=user.id,
+                    email=user.email,
+                    first_name=user.first_name,
+                    last_name=user.last_name,
+                    phone_number=None if user.phone is None else user.phone.e164,
+                    is_verified=False,
+                )
+            )
+            await connection.execute(
+                insert(passes)
+                .prefix_with("OR REPLACE")
+                .values(
+                    code=found.code.value,
+                    user_id=user.id,
+                    payment_status=found.payment_status.value,
+                    status="active",
+                    plan_name=found.plan_name,
+                    expires_at=found.expires_at,
+                )
+            )
+
+    async def told() -> list[Told]:
+        async with database.read() as connection:
+            found = await connection.execute(select(audit).order_by(audit.c.id))
+            return [
+                Told(
+                    at=row.at,
+                    action=row.action,
+                    outcome=row.outcome,
+                    client=row.client,
+                    request_id=row.request_id,
+                    count=row._mapping["count"],  # noqa: SLF001 - a row has a method of that name
+                )
+                for row in found
+            ]
+
+    async def sent() -> list[str]:
+        async with database.read() as connection:
+            found = await connection.execute(select(sends.c.challenge_id).order_by(sends.c.at))
+            return list(found.scalars())
+
+    return Stores(
+        slots=SqlSlots(commits),
+        usage=SqlUsage(commits),
+        families=SqlFamilies(commits),
+        audit=commits,
+        passes=SqlPasses(database),
+        add=add,
+        told=told,
+        sent=sent,
+    )
+
+
+@attrs.frozen
+class Kind:
+    """
+    A kind of store.
+
+    Attributes:
+        open: Opens it in a folder of its own.
+        shared: Opening the same folder again gives another writer over the same state.
+    """
+
+    name: str
+    open: Callable[[Path], AbstractAsyncContextManager[Stores]]
+    shared: bool
+
+
+KINDS = (
+    Kind("memory", open_memory, shared=False),
+    Kind("sqlite", open_sqlite, shared=True),
+)

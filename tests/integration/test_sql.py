@@ -1,0 +1,585 @@
+"""What SQL alone promises: versions, older records, faults, and audit rows kept aside."""
+
+import asyncio
+import base64
+import hashlib
+import re
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import MINUTE, Instant, after
+from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.slot import Held, SlotRecord
+from hsp_otp.flows.pass_login import Caller, CodeSent, SignedIn
+from hsp_otp.ports.failures import Unavailable
+from tests.integration.stores import Stores, open_sqlite, sql_stores, sqlite_path, sqlite_url
+from tests.integration.test_contracts import (
+    BOTH,
+    PHONE_SENDS,
+    SLOT,
+    a_pass,
+    audit_row,
+    look,
+    one_more,
+    send_row,
+)
+from tests.world import CLIENT, START, ManualClock, Outbox, ScriptedRandomness
+
+pytestmark = pytest.mark.anyio
+
+REFUSING_AUDIT = """
+CREATE TRIGGER refusing BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END
+"""
+
+HOLDING_THE_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The database's file."""
+    return sqlite_path(tmp_path)
+
+
+@pytest.fixture
+def no_database(file: Path) -> Path:
+    """The database's file, with something else in it."""
+    file.write_bytes(b"these are not the pages of a database" * 200)
+    return file
+
+
+@pytest.fixture
+def stores(database: Database, commits: Commits) -> Stores:
+    """Everything in SQLite."""
+    return sql_stores(database, commits)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """What was logged."""
+    with structlog.testing.capture_logs() as lines:
+        yield lines
+
+
+def execute(file: Path, statement: str, *parameters: object) -> list[Any]:
+    """Do something to the file behind the service's back."""
+    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def raw(file: Path) -> bytes:
+    """All that is on the disk of a database that is open."""
+    return file.read_bytes() + file.with_name(f"{file.name}-wal").read_bytes()
+
+
+def remove(file: Path) -> None:
+    """Make room for a database."""
+    file.unlink()
+
+
+def versions(file: Path) -> dict[str, int]:
+    """The version of every record."""
+    return dict(execute(file, "SELECT key, version FROM records"))
+
+
+@asynccontextmanager
+async def lock_held(file: Path) -> AsyncGenerator[None]:
+    """Another process holds the lock on writing."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        HOLDING_THE_LOCK,
+        str(file),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"held\n"
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def within(seconds: float, found: Callable[[], bool]) -> None:
+    """Wait until something is found to be so."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found():
+                return
+            await asyncio.sleep(0.01)
+
+
+async def fails_in_time(stores: Stores) -> None:
+    """Every port says that its store is away, within the three seconds of an answer."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    with pytest.raises(Unavailable):
+        await stores.slots.transition(SLOT, BOTH, one_more)
+    assert loop.time() - began < 3
+
+
+# --- What is written, and what is not
+
+
+async def test_a_change_raises_the_version_by_one(stores: Stores, file: Path) -> None:
+    """A record has version 1 at first and one more after every change."""
+    await stores.slots.transition(SLOT, BOTH, one_more)
+    await stores.slots.transition(SLOT, (PHONE_SENDS,), one_more)
+    assert versions(file) == {
+        "slot:phone_verification:user:u1": 2,
+        "usage:phone_sends:+919876543210": 2,
+        "usage:pass_login_sends:198.51.100.7": 1,
+    }
+
+
+async def test_what_is_unchanged_is_not_written(stores: Stores, file: Path) -> None:
+    """A decision that changes nothing writes nothing, and one that changes a part only that."""
+    await stores.slots.transition(SLOT, BOTH, one_more)
+    before = versions(file)
+    await stores.slots.transition(SLOT, BOTH, look)
+    await stores.slots.transition(
+        SLOT, BOTH, lambda held: Decision(None, Held(held.record, dict(held.usages)))
+    )
+    assert versions(file) == before
+    await stores.slots.transition(
+        SLOT, BOTH, lambda held: Decision(None, attrs.evolve(held, record=SlotRecord(run=7)))
+    )
+    assert versions(file) == {**before, "slot:phone_verification:user:u1": 2}
+
+
+async def test_a_look_at_what_is_not_there_leaves_nothing(stores: Stores, file: Path) -> None:
+    """Looking at a slot that nobody touched makes no record of it."""
+    await stores.slots.transition(SLOT, BOTH, look)
+    assert versions(file) == {}
+
+
+async def test_steps_of_one_turn_share_a_transaction(stores: Stores, file: Path) -> None:
+    """Steps that wait together are written once: their record moves by one version."""
+    await asyncio.gather(*(stores.slots.transition(SLOT, (), one_more) for _ in range(50)))
+    assert versions(file) == {"slot:phone_verification:user:u1": 1}
+
+
+async def test_the_state_is_not_written_without_its_rows(stores: Stores, file: Path) -> None:
+    """Where a row that the request depends on is refused, its state is not written either."""
+
+    def ask_again(held: Held) -> Decision[Held, int]:
+        return attrs.evolve(one_more(held), rows=(send_row("c1"),))
+
+    await stores.slots.transition(SLOT, (), ask_again)
+    with pytest.raises(IntegrityError):
+        await stores.slots.transition(SLOT, (), ask_again)
+    assert versions(file) == {"slot:phone_verification:user:u1": 1}
+
+
+async def test_a_refused_row_fails_no_neighbour(stores: Stores) -> None:
+    """Steps that share a transaction with one whose row is refused are done all the same."""
+    await stores.audit.write(send_row("c1"))
+    outcomes = await asyncio.gather(
+        stores.slots.transition(SLOT, (), one_more),
+        stores.audit.write(send_row("c1")),
+        stores.slots.transition(SLOT, (), one_more),
+        return_exceptions=True,
+    )
+    assert outcomes[0] == 0
+    assert isinstance(outcomes[1], IntegrityError)
+    assert outcomes[2] == 1
+
+
+async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
+    stores: Stores, file: Path
+) -> None:
+    """Where a record moved between reading and writing, decide sees the new state."""
+    await stores.slots.transition(SLOT, (), one_more)
+    # Moves the record inside our own statement, as a writer that came in between would have.
+    execute(
+        file,
+        """
+        CREATE TRIGGER moving BEFORE INSERT ON records BEGIN
+            UPDATE records SET version = version + 1 WHERE key = NEW.key;
+        END
+        """,
+    )
+    seen: list[int] = []
+    winner: list[asyncio.Task[None]] = []
+
+    def win() -> None:
+        with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DROP TRIGGER moving")
+            connection.execute("UPDATE records SET body = '{\"run\":41}', version = version + 1")
+            connection.execute("COMMIT")
+
+    def decide(held: Held) -> Decision[Held, int]:
+        seen.append(held.record.run)
+        if not winner:
+            winner.append(asyncio.ensure_future(asyncio.to_thread(win)))
+        return one_more(held)
+
+    assert await stores.slots.transition(SLOT, (), decide) == 41
+    await winner[0]
+    assert seen[0] == 1
+    assert seen[-1] == 41
+    assert set(seen) == {1, 41}
+    assert execute(file, "SELECT body ->> 'run' FROM records") == [(42,)]
+
+
+async def test_records_that_never_hold_still_are_unavailable(stores: Stores, file: Path) -> None:
+    """A step that loses every race for two seconds is refused, and has changed nothing."""
+    await stores.slots.transition(SLOT, (), one_more)
+    execute(
+        file,
+        """
+        CREATE TRIGGER moving BEFORE INSERT ON records BEGIN
+            UPDATE records SET version = version + 1 WHERE key = NEW.key;
+        END
+        """,
+    )
+    await fails_in_time(stores)
+    assert versions(file) == {"slot:phone_verification:user:u1": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "record"),
+    [
+        ("{}", SlotRecord()),
+        ('{"run":2}', SlotRecord(run=2)),
+        ('{"run":2,"later":{"x":[1]},"failures":[5]}', SlotRecord(run=2, failures=(Instant(5),))),
+    ],
+    ids=["empty", "older", "newer"],
+)
+async def test_records_of_other_versions_still_load(
+    stores: Stores, file: Path, body: str, record: SlotRecord
+) -> None:
+    """A record that lacks newer members, or has unknown ones, is read for what it has."""
+    execute(
+        file,
+        "INSERT INTO records VALUES ('slot:phone_verification:user:u1', ?, 1)",
+        body,
+    )
+    assert (await stores.slots.transition(SLOT, (), look)).record == record
+    assert await stores.slots.transition(SLOT, (), one_more) == record.run
+
+
+# --- Faults
+
+
+async def test_a_lock_that_is_held_is_unavailable_in_time(stores: Stores, file: Path) -> None:
+    """While another process holds the lock steps fail within 3 s; reading and later steps work."""
+    await stores.add(a_pass())
+    async with lock_held(file):
+        await fails_in_time(stores)
+        assert await stores.passes.find(PassCode("HSP-1234-5678")) == a_pass()
+    assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
+
+
+async def test_many_fail_in_time_together(stores: Stores, file: Path) -> None:
+    """Callers that queue behind a lock fail within 3 s too, all of them."""
+    loop = asyncio.get_running_loop()
+    async with lock_held(file):
+        began = loop.time()
+        outcomes = await asyncio.gather(
+            *(stores.slots.transition(SLOT, BOTH, one_more) for _ in range(500)),
+            return_exceptions=True,
+        )
+        assert loop.time() - began < 3
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
+
+
+async def test_a_lock_that_is_let_go_in_time_is_waited_for(stores: Stores, file: Path) -> None:
+    """A step that meets a lock for a moment is done once it is let go."""
+    async with lock_held(file):
+        step = asyncio.create_task(stores.slots.transition(SLOT, BOTH, one_more))
+        await asyncio.sleep(0.3)
+        assert not step.done()
+    assert await step == 0
+
+
+async def test_a_file_that_is_no_database_is_unavailable(no_database: Path, tmp_path: Path) -> None:
+    """Bytes that are no database are a store that is away; put right, it works again."""
+    async with Database(sqlite_url(tmp_path), durable=False) as database:
+        stores = sql_stores(database, Commits(database))
+        await fails_in_time(stores)
+        with pytest.raises(Unavailable):
+            await stores.passes.find(PassCode("HSP-1234-5678"))
+        assert not await database.answers()
+        with pytest.raises(Unavailable):
+            await is_newest(database)
+        remove(no_database)
+        await upgrade(database)
+        assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
+        assert await database.answers()
+
+
+async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    """A file that cannot be opened is a store that is away; put right, it works again."""
+    folder = tmp_path / "later"
+    async with Database(sqlite_url(folder), durable=False) as database:
+        stores = sql_stores(database, Commits(database))
+        await fails_in_time(stores)
+        assert not await database.answers()
+        folder.mkdir()
+        await upgrade(database)
+        assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
+
+
+async def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path, file: Path) -> None:
+    """A database that may only be read fails steps, and finds passes all the same."""
+    async with open_sqlite(tmp_path) as stores:
+        await stores.add(a_pass())
+    url = f"sqlite+aiosqlite:///file:{file}?mode=ro&uri=true"
+    async with Database(url, durable=False) as database:
+        stores = sql_stores(database, Commits(database))
+        await fails_in_time(stores)
+        assert await stores.passes.find(PassCode("HSP-1234-5678")) == a_pass()
+
+
+async def test_a_table_that_is_gone_is_unavailable(stores: Stores, file: Path) -> None:
+    """A database that lost a table is a store that is away, and so is one of an older schema."""
+    execute(file, "DROP TABLE records")
+    await fails_in_time(stores)
+
+
+async def test_a_send_that_cannot_be_written_is_refused(stores: Stores, file: Path) -> None:
+    """A row that the request depends on is never kept aside: its request fails."""
+    async with lock_held(file):
+        with pytest.raises(Unavailable):
+            await stores.audit.write(send_row("c1"), audit_row())
+    assert await stores.sent() == []
+
+
+# --- Audit rows that cannot be written
+
+
+async def test_an_audit_row_never_fails_its_request(
+    stores: Stores, commits: Commits, file: Path, logged: list[Any]
+) -> None:
+    """Where only the audit row is refused, the step is done, and the row is kept and logged."""
+    execute(file, REFUSING_AUDIT)
+
+    def told(held: Held) -> Decision[Held, int]:
+        return attrs.evolve(one_more(held), rows=(send_row("c1"), audit_row()))
+
+    assert await stores.slots.transition(SLOT, BOTH, told) == 0
+    assert versions(file)["slot:phone_verification:user:u1"] == 1
+    assert await stores.sent() == ["c1"]
+    assert await stores.told() == []
+    assert commits.kept_aside == 1
+    assert logged == [
+        {
+            "event": "audit_not_written",
+            "log_level": "error",
+            "rows": 1,
+            "kept_aside": 1,
+            "lost": 0,
+        }
+    ]
+
+
+async def test_a_row_written_alone_never_fails_either(
+    stores: Stores, commits: Commits, file: Path
+) -> None:
+    """While the database is away an audit row is kept aside, and its writer goes on."""
+    async with lock_held(file):
+        await stores.audit.write(audit_row())
+    assert commits.kept_aside == 1
+    await commits.flush()
+    assert commits.kept_aside == 0
+    assert [row.request_id for row in await stores.told()] == ["r1"]
+
+
+async def test_rows_kept_aside_are_tried_again_until_they_are_written(
+    stores: Stores, commits: Commits, file: Path, logged: list[Any]
+) -> None:
+    """Once the database takes audit rows again they are written, in their order."""
+    execute(file, REFUSING_AUDIT)
+    for number in range(3):
+        await stores.audit.write(audit_row(request_id=f"r{number}"))
+    retrying = asyncio.create_task(commits.write_kept_aside())
+    try:
+        await within(5, lambda: len(logged) > 3)
+        assert commits.kept_aside == 3
+        execute(file, "DROP TRIGGER refusing")
+        await within(5, lambda: len(execute(file, "SELECT 1 FROM audit")) == 3)
+        assert commits.kept_aside == 0
+    finally:
+        retrying.cancel()
+        with suppress(asyncio.CancelledError):
+            await retrying
+    assert [row.request_id for row in await stores.told()] == ["r0", "r1", "r2"]
+
+
+async def test_the_queue_has_an_end_and_says_what_it_lost(
+    stores: Stores, commits: Commits, file: Path, logged: list[Any]
+) -> None:
+    """Ten thousand rows are kept aside; the oldest beyond that are lost, counted and logged."""
+    execute(file, REFUSING_AUDIT)
+    await stores.audit.write(*(audit_row(request_id=f"r{number}") for number in range(10_050)))
+    assert commits.kept_aside == 10_000
+    assert logged == [
+        {
+            "event": "audit_not_written",
+            "log_level": "error",
+            "rows": 10_050,
+            "kept_aside": 10_000,
+            "lost": 50,
+        }
+    ]
+    execute(file, "DROP TRIGGER refusing")
+    await commits.flush()
+    assert commits.kept_aside == 0
+    told = await stores.told()
+    assert len(told) == 10_000
+    assert (told[0].request_id, told[-1].request_id) == ("r50", "r10049")
+
+
+async def test_writing_many_that_were_kept_aside_keeps_nobody_waiting(
+    stores: Stores, commits: Commits, file: Path
+) -> None:
+    """While thousands of rows are caught up on, a request's step is done within a second."""
+    execute(file, REFUSING_AUDIT)
+    await stores.audit.write(*(audit_row(request_id=f"r{number}") for number in range(10_000)))
+    execute(file, "DROP TRIGGER refusing")
+    catching_up = asyncio.create_task(commits.flush())
+    await within(3, lambda: commits.kept_aside < 10_000)
+    async with asyncio.timeout(1):
+        await stores.slots.transition(SLOT, BOTH, one_more)
+    assert not catching_up.done()
+    await catching_up
+    assert len(await stores.told()) == 10_000
+
+
+async def test_a_writer_that_is_cancelled_loses_no_row(
+    stores: Stores, commits: Commits, file: Path
+) -> None:
+    """A row whose writer has gone while the database was away is kept aside like any other."""
+    async with lock_held(file):
+        writing = asyncio.create_task(stores.audit.write(audit_row()))
+        await asyncio.sleep(0.1)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        await within(3, lambda: commits.kept_aside == 1)
+    await commits.flush()
+    assert [row.request_id for row in await stores.told()] == ["r1"]
+
+
+async def test_a_stop_in_the_middle_of_a_retry_loses_no_row(
+    stores: Stores, commits: Commits, file: Path
+) -> None:
+    """The last flush waits for a retry that was cut short, and finds what that left."""
+    async with lock_held(file):
+        await stores.audit.write(audit_row())
+        retrying = asyncio.create_task(commits.write_kept_aside())
+        await within(3, lambda: commits.kept_aside == 0)
+        retrying.cancel()
+        with suppress(asyncio.CancelledError):
+            await retrying
+        await commits.flush()
+        assert commits.kept_aside == 1
+    await commits.flush()
+    assert [row.request_id for row in await stores.told()] == ["r1"]
+
+
+# --- Floods
+
+
+def refused(
+    *,
+    at: int = 0,
+    client: str = CLIENT,
+    action: Action = Action.CHECK,
+    outcome: str = "rate_limited",
+) -> AuditRow:
+    """One of many refusals."""
+    return attrs.evolve(
+        audit_row(outcome, at=after(START, at)),
+        client=ClientAddress(client),
+        action=action,
+        flood=True,
+    )
+
+
+async def test_a_flood_is_one_row_a_minute_with_a_count(stores: Stores) -> None:
+    """Refusals of one client by one limit within a minute are one row that counts them."""
+    await asyncio.gather(*(stores.audit.write(refused(at=n)) for n in range(150)))
+    await stores.audit.write(refused(at=MINUTE - 1), refused(at=MINUTE), refused(at=MINUTE))
+    assert [(row.at - START, row.count) for row in await stores.told()] == [(0, 151), (MINUTE, 2)]
+
+
+async def test_floods_are_told_apart(stores: Stores) -> None:
+    """Another client, action or outcome, and what is no flood, has a row of its own."""
+    await stores.audit.write(
+        refused(),
+        refused(client="203.0.113.9"),
+        refused(action=Action.SEND),
+        refused(outcome="lookup_rate_limited"),
+        refused(),
+        audit_row("rate_limited"),
+        audit_row("rate_limited"),
+    )
+    assert sorted(row.count for row in await stores.told()) == [1, 1, 1, 1, 1, 2]
+
+
+async def test_a_flood_at_two_writers_is_one_row(tmp_path: Path) -> None:
+    """Refusals that several processes saw add to the same row."""
+    async with open_sqlite(tmp_path) as one, open_sqlite(tmp_path) as other:
+        await asyncio.gather(
+            *(writer.audit.write(refused(at=n)) for n in range(40) for writer in (one, other))
+        )
+        assert [row.count for row in await one.told()] == [80]
+
+
+# --- Secrecy
+
+
+async def test_no_file_holds_a_code_or_a_token(tmp_path: Path, file: Path) -> None:
+    """Neither an issued code, nor an unkeyed hash of it, nor a token is in the database's files."""
+    outbox = Outbox()
+    async with open_sqlite(tmp_path) as stores:
+        # Ten digits: they cannot stand in an instant or a fingerprint by chance.
+        login = stores.login(
+            ManualClock(), ScriptedRandomness(), outbox, Policy(digits=10, cooldown=0)
+        )
+        await stores.add(a_pass())
+        code, caller = PassCode("HSP-1234-5678"), Caller(ClientAddress(CLIENT), "r1")
+        assert isinstance(await login.send(code, caller), CodeSent)
+        assert isinstance(await login.send(code, caller), CodeSent)
+        await login.verify(code, Code("0123456789"), None, caller)
+        found = await login.verify(code, Code(outbox.codes[1]), None, caller)
+        assert isinstance(found, SignedIn)
+        kept = raw(file)
+    secrets = [*outbox.codes, "0123456789", found.refresh_token, found.access_token]
+    assert len(secrets) == 5
+    for secret in secrets:
+        assert secret.encode() not in kept
+        for algorithm in ("md5", "sha1", "sha256", "sha512"):
+            digest = hashlib.new(algorithm, secret.encode(), usedforsecurity=False).digest()
+            assert digest not in kept
+            assert digest.hex().encode() not in kept
+            assert base64.b64encode(digest).rstrip(b"=") not in kept
+    assert re.search(rb"HSP-1234-5678", kept)  # they do hold something
