@@ -1,0 +1,123 @@
+"""Processes that race each other over one file, through the real flows."""
+
+import asyncio
+import multiprocessing
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.flows.pass_login import Caller, PassLogin
+from tests.integration.stores import open_sqlite
+from tests.world import Outbox
+
+PATIENCE_SECONDS = 30
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request of a round."""
+
+    step: str
+    pass_code: str
+    client: str
+    digits: str = ""
+
+
+@attrs.frozen
+class Result:
+    """
+    What became of the calls of one process.
+
+    Attributes:
+        words: Of their outcomes, or the names of exceptions.
+        codes: Of the messages that this process sent.
+    """
+
+    words: list[str]
+    codes: list[str]
+
+
+class Racers:
+    """Some processes that have the same file open, and start each round together."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        spawning = multiprocessing.get_context("spawn")
+        self._lines: list[Connection] = []
+        self._processes = []
+        self._start = spawning.Barrier(count)  # is gone for all when its maker lets go of it
+        for _ in range(count):
+            here, there = spawning.Pipe()
+            process = spawning.Process(target=_race, args=(folder, there, self._start), daemon=True)
+            process.start()
+            there.close()
+            self._lines.append(here)
+            self._processes.append(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        for line in self._lines:
+            line.close()
+        for process in self._processes:
+            process.join(PATIENCE_SECONDS)
+            process.close()
+
+    def race(self, calls: Sequence[Call]) -> Result:
+        """Make *calls* all at once, dealt out among the processes."""
+        for number, line in enumerate(self._lines):
+            line.send(calls[number :: len(self._lines)])
+        words: list[str] = []
+        codes: list[str] = []
+        for line in self._lines:
+            assert line.poll(PATIENCE_SECONDS)
+            result: Result = line.recv()
+            words += result.words
+            codes += result.codes
+        return Result(words, codes)
+
+    def alone(self, call: Call) -> Result:
+        """Make one call."""
+        return self.race([call])
+
+
+def _race(folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401 - a barrier
+    asyncio.run(_serve(folder, line, start))
+
+
+async def _serve(folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401
+    outbox = Outbox()
+    async with open_sqlite(folder) as stores:
+        login = stores.login(SystemClock(), SystemRandomness(), outbox)
+        while True:
+            try:
+                calls: list[Call] = line.recv()
+            except EOFError:
+                return
+            outbox.sent.clear()
+            start.wait(PATIENCE_SECONDS)
+            words = await asyncio.gather(*(_made(login, call) for call in calls))
+            line.send(Result(list(words), outbox.codes))
+
+
+async def _made(login: PassLogin, call: Call) -> str:
+    code, caller = PassCode(call.pass_code), Caller(ClientAddress(call.client), "r1")
+    try:
+        match call.step:
+            case "validate":
+                return (await login.validate(code, caller)).word
+            case "send":
+                return (await login.send(code, caller)).word
+            case _:
+                return (await login.verify(code, Code(call.digits), None, caller)).word
+    except Exception as error:  # noqa: BLE001 - told to who races
+        return repr(error)

@@ -1,0 +1,212 @@
+"""One machine, all stores: the same steps have the same outcomes."""
+
+import random
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.domain.passes import Pass, PaymentStatus, User
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.quota import Quota, UsageKey
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.slot import Held
+from hsp_otp.flows.otp import unlock_slot
+from hsp_otp.flows.pass_login import Caller
+from hsp_otp.ports.failures import SmsFailed
+from tests.integration.stores import KINDS, Stores
+from tests.world import (
+    CLIENT,
+    OTHER_CLIENT,
+    OTHER_PHONE,
+    PHONE,
+    ManualClock,
+    Outbox,
+    ScriptedRandomness,
+    other_than,
+    slot_of,
+)
+
+# Small numbers: every limit is met within a run.
+POLICY = Policy(
+    max_attempts=2,
+    failures=(Quota(3, DAY), Quota(6, 30 * DAY)),
+    max_run=8,
+    phone_sends=Quota(4, DAY),
+    client_sends=(Quota(3, HOUR),),
+)
+LIMITS = ClientLimits(checks=Quota(12, HOUR), lookups=Quota(20, HOUR), misses=Quota(5, HOUR))
+
+PASSES = ("HSP-0000-0001", "HSP-0000-0002", "HSP-0000-0003", "HSP-0000-0004")
+"""Two of one user, one of another with the same number, and one that is not paid."""
+
+UNKNOWN = "HSP-9999-9999"
+
+SPANS = (POLICY.cooldown, POLICY.lifetime, MINUTE, HOUR, DAY, 30 * DAY)
+
+STEPS = 500
+
+SEEN = {
+    *("valid", "pass_not_found", "pass_not_paid", "lookup_rate_limited"),
+    *("sent", "sms_failed", "resend_too_soon", "rate_limited", "phone_rate_limited"),
+    *("verified", "invalid_otp", "otp_expired", "too_many_attempts", "locked_out"),
+}
+"""Every word that the runs come to, together."""
+
+
+@attrs.frozen(kw_only=True)
+class Step:
+    """
+    Something that happens.
+
+    Attributes:
+        kind: Of the request, or ``fail``, a send whose message nobody takes, ``unlock`` or
+            ``wait``.
+        challenge_id: The challenge that is named, where one is.
+    """
+
+    kind: str
+    code: str
+    client: str
+    digits: str
+    challenge_id: str | None
+    user: str
+    duration: Duration
+
+
+@attrs.define
+class Side:
+    """The flows over one kind of store, in a world that stands still between steps."""
+
+    stores: Stores
+    clock: ManualClock = attrs.field(factory=ManualClock)
+    randomness: ScriptedRandomness = attrs.field(factory=ScriptedRandomness)
+    outbox: Outbox = attrs.field(factory=Outbox)
+
+    async def store_passes(self) -> None:
+        """Two passes of one user, one of another with the same number, one that is not paid."""
+        paid, pending = PaymentStatus.PAID, PaymentStatus.PENDING
+        listed = [("a", PHONE, paid), ("a", PHONE, paid), ("b", PHONE, paid)]
+        listed.append(("c", OTHER_PHONE, pending))
+        for code, (user, phone, payment) in zip(PASSES, listed, strict=True):
+            holder = User(id=user, email=f"{user}@example.com", phone=PhoneNumber(phone))
+            await self.stores.add(Pass(code=PassCode(code), user=holder, payment_status=payment))
+
+    async def take(self, step: Step) -> Any:  # noqa: ANN401 - any outcome
+        """Take *step*; its outcome, or None where it has none."""
+        login = self.stores.login(self.clock, self.randomness, self.outbox, POLICY, LIMITS)
+        code, caller = PassCode(step.code), Caller(ClientAddress(step.client), "r1")
+        self.outbox.failure = SmsFailed("nobody took it") if step.kind == "fail" else None
+        match step.kind:
+            case "validate":
+                return await login.validate(code, caller)
+            case "send" | "fail":
+                return await login.send(code, caller)
+            case "verify":
+                return await login.verify(code, Code(step.digits), step.challenge_id, caller)
+            case "unlock":
+                return await self.unlock(step.user)
+            case _:
+                return self.clock.advance(step.duration)
+
+    async def unlock(self, user: str) -> None:
+        """Unlock as an operator does."""
+        row = AuditRow(
+            at=self.clock.now(),
+            flow=None,
+            purpose=None,
+            action=Action.UNLOCK,
+            outcome="unlocked",
+            client=None,
+            request_id=None,
+        )
+        await unlock_slot(self.stores.slots, slot_of(user), row)
+
+    async def state(self) -> object:
+        """All that is kept: slots, usages and rows."""
+        usages = tuple(
+            UsageKey(scope, who)
+            for scope, who in (
+                ("phone_sends", PHONE),
+                ("phone_sends", OTHER_PHONE),
+                ("pass_login_sends", CLIENT),
+                ("pass_login_sends", OTHER_CLIENT),
+            )
+        )
+
+        def look(held: Held) -> Decision[Held, Held]:
+            return Decision(held, held)
+
+        told: Counter[object] = Counter()
+        for row in await self.stores.told():
+            # A flood is one row with a count in SQL, and as many rows in memory.
+            told[row.at // MINUTE, row.client, row.action, row.outcome] += row.count
+        held = [await self.stores.slots.transition(slot_of(user), usages, look) for user in "ab"]
+        return held, told, await self.stores.sent()
+
+
+def presented(chance: random.Random, issued: list[str]) -> str:
+    """The latest code, an older one, or a wrong one."""
+    if not issued:
+        return "000000"
+    older = issued[max(-3, -len(issued))]
+    return chance.choices((issued[-1], older, other_than(issued[-1])), (4, 1, 3))[0]
+
+
+def forward(chance: random.Random, edges: list[Instant], now: Instant) -> Duration:
+    """A while, or as long as it takes to an edge that some step made, or next to it."""
+    if not edges or chance.random() < 0.3:
+        return chance.randrange(40 * SECOND)
+    span = chance.choices(SPANS, (12, 5, 4, 3, 0.5, 0.1))[0]
+    edge = after(chance.choice(edges[-6:]), span + chance.choice((-1, 0, 1)))
+    return max(0, edge - now)
+
+
+def next_step(chance: random.Random, side: Side, edges: list[Instant]) -> Step:
+    """What happens next."""
+    kinds = {"validate": 2, "send": 6, "fail": 1, "verify": 12, "unlock": 0.2, "wait": 8}
+    return Step(
+        kind=chance.choices(tuple(kinds), tuple(kinds.values()))[0],
+        code=chance.choices((*PASSES, UNKNOWN), (8, 4, 4, 1, 1))[0],
+        client=chance.choices((CLIENT, OTHER_CLIENT), (3, 1))[0],
+        digits=presented(chance, side.outbox.codes),
+        challenge_id=chance.choices((None, "another"), (9, 1))[0],
+        user=chance.choice("ab"),
+        duration=forward(chance, edges, side.clock.now()),
+    )
+
+
+async def words_of(seed: int, folder: Path) -> set[str]:
+    """The words that one run comes to, the same over every kind of store."""
+    chance = random.Random(seed)  # noqa: S311 - the same run every time
+    seen: set[str] = set()
+    edges: list[Instant] = []
+    async with AsyncExitStack() as stack:
+        sides = [Side(await stack.enter_async_context(kind.open(folder))) for kind in KINDS]
+        for side in sides:
+            await side.store_passes()
+        for _ in range(STEPS):
+            step = next_step(chance, sides[0], edges)
+            first, *others = [await side.take(step) for side in sides]
+            assert all(other == first for other in others)
+            if first is not None:
+                seen.add(first.word)
+                edges.append(sides[0].clock.now())
+        first, *others = [await side.state() for side in sides]
+        assert all(other == first for other in others)
+    return seen
+
+
+@pytest.mark.anyio
+async def test_all_stores_agree(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever is asked, presented, withdrawn, unlocked and waited for, every store agrees."""
+    seen = [await words_of(seed, tmp_path_factory.mktemp("stores")) for seed in range(4)]
+    assert set().union(*seen) == SEEN

@@ -1,0 +1,150 @@
+"""Several processes over one file, through the real flows: docs/contract.md, 2.5 to 2.7 and 3."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.passes import Pass, PaymentStatus, User
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.slot import Held
+from tests.integration.racers import Call, Racers
+from tests.integration.stores import open_sqlite
+from tests.world import other_than, slot_of
+
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
+"""Of every race; the soak asks for a hundred."""
+
+PROCESSES = (2, 4)
+
+pytestmark = pytest.mark.timeout(120 + 10 * ROUNDS)
+
+
+def pass_of(person: int) -> str:
+    """Everybody has a pass."""
+    return f"HSP-{person // 10_000:04d}-{person % 10_000:04d}"
+
+
+def address(number: int) -> str:
+    """Everybody has an address."""
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+async def _fill(folder: Path) -> None:
+    async with open_sqlite(folder) as stores:
+        for person in range(4 * ROUNDS):
+            holder = User(
+                id=f"u{person}",
+                email=f"u{person}@example.com",
+                phone=PhoneNumber(f"+9198{person:08d}"),
+            )
+            await stores.add(
+                Pass(code=PassCode(pass_of(person)), user=holder, payment_status=PaymentStatus.PAID)
+            )
+
+
+@pytest.fixture(scope="module", params=PROCESSES)
+def racers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Racers]:
+    """Two processes, and four, over a file with four people for every round."""
+    folder = tmp_path_factory.mktemp("races")
+    asyncio.run(_fill(folder))
+    with Racers(folder, request.param) as found:
+        yield found
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_forty_right_codes_one_wins(racers: Racers, number: int) -> None:
+    """Of forty right codes at the same instant exactly one succeeds, and the rest find it used."""
+    code, client = pass_of(4 * number), address(4 * number)
+    (digits,) = racers.alone(Call(step="send", pass_code=code, client=client)).codes
+    call = Call(step="verify", pass_code=code, client=client, digits=digits)
+    assert Counter(racers.race([call] * 40).words) == {"verified": 1, "otp_expired": 39}
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_forty_wrong_codes_three_are_judged(racers: Racers, number: int) -> None:
+    """Of forty wrong codes at the same instant exactly three are judged; then none is right."""
+    code, client = pass_of(4 * number + 1), address(4 * number + 1)
+    (digits,) = racers.alone(Call(step="send", pass_code=code, client=client)).codes
+    wrong = Call(step="verify", pass_code=code, client=client, digits=other_than(digits))
+    assert Counter(racers.race([wrong] * 40).words) == {"invalid_otp": 3, "too_many_attempts": 37}
+    right = Call(step="verify", pass_code=code, client=client, digits=digits)
+    assert racers.alone(right).words == ["too_many_attempts"]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_twenty_asks_one_makes_a_message(racers: Racers, number: int) -> None:
+    """Twenty clients that ask for one pass at once make one message, and its code works."""
+    code = pass_of(4 * number + 2)
+    clients = [address(100_000 + 20 * number + caller) for caller in range(20)]
+    calls = [Call(step="send", pass_code=code, client=client) for client in clients]
+    result = racers.race(calls)
+    assert Counter(result.words) == {"sent": 1, "resend_too_soon": 19}
+    (digits,) = result.codes
+    verify = Call(step="verify", pass_code=code, client=clients[0], digits=digits)
+    assert racers.alone(verify).words == ["verified"]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_the_quota_of_a_client_is_met_exactly(racers: Racers, number: int) -> None:
+    """A hundred and fifty look-ups of one client at the same instant: 120 are admitted."""
+    code, client = pass_of(4 * number + 3), address(200_000 + number)
+    call = Call(step="validate", pass_code=code, client=client)
+    assert Counter(racers.race([call] * 150).words) == {"valid": 120, "lookup_rate_limited": 30}
+
+
+COUNTING = """
+import asyncio, sys
+from pathlib import Path
+import attrs
+from hsp_otp.domain.decision import Decision
+from tests.integration.stores import open_sqlite
+from tests.world import slot_of
+
+def one_more(held):
+    run = held.record.run + 1
+    return Decision(run, attrs.evolve(held, record=attrs.evolve(held.record, run=run)))
+
+async def main():
+    async with open_sqlite(Path(sys.argv[1])) as stores:
+        while True:
+            print(await stores.slots.transition(slot_of("u1"), (), one_more), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_is_killed_loses_no_step_it_has_answered(tmp_path: Path) -> None:
+    """After a kill at any instant every step that was answered stands: docs/contract.md, 5.6."""
+    for delay in (0.05, 0.1, 0.2):
+        answers = tmp_path / "answers"
+        with answers.open("wb") as out:
+            process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-c", COUNTING, str(tmp_path)], stdout=out
+            )
+            give_up = time.monotonic() + 30
+            while answers.stat().st_size < 10 and time.monotonic() < give_up:
+                time.sleep(0.01)
+            time.sleep(delay)
+            process.kill()
+            process.wait()
+        answered = int(answers.read_text().splitlines()[-1])
+        assert answered <= asyncio.run(_run_of(tmp_path)) <= answered + 1
+
+
+async def _run_of(folder: Path) -> int:
+    def look(held: Held) -> Decision[Held, int]:
+        return Decision(held.record.run, held)
+
+    async with open_sqlite(folder) as stores:
+        return await stores.slots.transition(slot_of("u1"), (), look)
