@@ -1,0 +1,396 @@
+"""Reading a CSV file of passes: `docs/contract.md`, section 10, import."""
+
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsp_otp.adapters.sql.passes import ListedPass, ListedUser
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.passes import PaymentStatus
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.entrypoints.passes_csv import (
+    MAX_RECORD,
+    BadLine,
+    Line,
+    Listing,
+    UnreadableError,
+    read,
+)
+
+HEADER = "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number\n"
+GOOD = "HSP-1234-5678,paid,Gold,2099-12-31,asha@example.com,Asha,Rao,+919876543210\n"
+OTHER = "HSP-0000-0001,paid,,,ravi@example.com,,,\n"
+
+
+def lines_of(content: str | bytes) -> list[Line | BadLine]:
+    """What a file of *content* holds, header included."""
+    raw = content if isinstance(content, bytes) else content.encode()
+    return list(read(BytesIO(raw), "IN"))
+
+
+def row(**changes: str) -> str:
+    """A good line with some of its fields changed."""
+    fields = {
+        "pass_code": "HSP-1234-5678",
+        "payment_status": "paid",
+        "plan_name": "Gold",
+        "expires_at": "2099-12-31",
+        "email": "asha@example.com",
+        "first_name": "Asha",
+        "last_name": "Rao",
+        "phone_number": "+919876543210",
+    }
+    return ",".join((fields | changes).values()) + "\n"
+
+
+def good(line: str) -> Line:
+    """The one line of a file, which must be a good one."""
+    (found,) = lines_of(HEADER + line)
+    assert isinstance(found, Line)
+    return found
+
+
+def reason(line: str) -> str:
+    """Why the one line of a file is bad."""
+    (found,) = lines_of(HEADER + line)
+    assert isinstance(found, BadLine)
+    assert found.number == 2
+    return found.reason
+
+
+def numbers_and_reasons(content: str | bytes) -> list[tuple[int, str]]:
+    """Every line's number, and its reason where it is bad."""
+    return [
+        (line.number, line.reason if isinstance(line, BadLine) else "")
+        for line in lines_of(content)
+    ]
+
+
+def take_all(content: str) -> tuple[list[ListedPass], list[ListedUser], list[BadLine]]:
+    """What a file comes to, and the lines that are bad beside others."""
+    with Listing() as listing:
+        refused = [listing.take(line) for line in lines_of(content) if isinstance(line, Line)]
+        bad = [line for line in refused if line is not None]
+        assert listing.count() == len(list(listing.passes())) + len(list(listing.users()))
+        return list(listing.passes()), list(listing.users()), bad
+
+
+def test_a_line() -> None:
+    """Every column ends up in its place."""
+    assert lines_of(HEADER + GOOD) == [
+        Line(
+            2,
+            ListedPass(
+                code=PassCode("HSP-1234-5678"),
+                email="asha@example.com",
+                payment_status=PaymentStatus.PAID,
+                plan_name="Gold",
+                expires_at=Instant(4_102_358_400_000_000),
+            ),
+            ListedUser(
+                email="asha@example.com",
+                first_name="Asha",
+                last_name="Rao",
+                phone=PhoneNumber("+919876543210"),
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + (HEADER + GOOD).encode(),
+        (HEADER + GOOD).replace("\n", "\r\n").encode(),
+        (HEADER + GOOD).rstrip("\n").encode(),
+        (HEADER + GOOD).replace("pass_code", " Pass_Code ").encode(),
+        b'"' + (HEADER + GOOD)[:-1].replace("\n", '"\n"').replace(",", '","').encode() + b'"',
+    ],
+)
+def test_spellings_of_one_file(content: bytes) -> None:
+    """A byte order mark, the kind of line end and quotes make no difference."""
+    assert lines_of(content) == lines_of(HEADER + GOOD)
+
+
+def test_columns_in_any_order() -> None:
+    """The header says where a column is, and columns that nobody asked for do not matter."""
+    content = (
+        "note,phone_number,last_name,first_name,email,expires_at,plan_name,payment_status,"
+        "pass_code,note\n"
+        '"two\nlines",+919876543210,Rao,Asha,asha@example.com,2099-12-31,Gold,paid,'
+        "HSP-1234-5678,\n"
+    )
+    assert lines_of(content) == lines_of(HEADER + GOOD)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"\n \r\n", "the file is empty"),
+        (b"pass_code;payment_status,email,first_name,phone_number\n",
+         "the header lacks pass_code, payment_status, plan_name, expires_at, last_name"),
+        (HEADER.replace("email,", "").encode(), "the header lacks email"),
+        (HEADER.replace(",", ",email,", 1).encode(), "the header has more than one email"),
+        (HEADER.encode("utf-16"), "the header cannot be read: not UTF-8"),
+        (b"x" * 100_000, "the header cannot be read: longer than 65536 bytes"),
+        (b'"' + HEADER.encode(),
+         "the header cannot be read: its quotes or line breaks are out of place"),
+    ],
+)  # fmt: skip
+def test_a_file_without_its_header(content: bytes, words: str) -> None:
+    """What is no list of passes at all is refused as a whole, by one line."""
+    with pytest.raises(UnreadableError) as caught:
+        lines_of(content)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("paid", PaymentStatus.PAID),
+        (" PAID ", PaymentStatus.PAID),
+        ("pending", PaymentStatus.PENDING),
+        ("Refunded", PaymentStatus.REFUNDED),
+        ("cancelled", PaymentStatus.CANCELLED),
+    ],
+)
+def test_payment_status(text: str, status: PaymentStatus) -> None:
+    """There are four of them; letter case and outer space do not matter."""
+    assert good(row(payment_status=text)).listed.payment_status is status
+
+
+@pytest.mark.parametrize(
+    ("text", "expires_at"),
+    [
+        ("", None),
+        (" ", None),
+        ("2026-01-01", 1_767_225_600_000_000),
+        ("20260101", 1_767_225_600_000_000),
+        ("2026-01-01T00:00:00Z", 1_767_225_600_000_000),
+        ("2026-01-01t00:00:00z", 1_767_225_600_000_000),
+        ("2026-01-01 00:00", 1_767_225_600_000_000),
+        ("2026-01-01T05:30+05:30", 1_767_225_600_000_000),
+        ("2025-12-31T19:00:00-05:00", 1_767_225_600_000_000),
+        ("2026-01-01T00:00:00.000001Z", 1_767_225_600_000_001),
+        ("1969-12-31T23:59:59Z", -1_000_000),
+    ],
+)
+def test_expiry(text: str, expires_at: int | None) -> None:
+    """Nothing, a date (its first instant in UTC) or an instant, in UTC unless it says otherwise."""
+    assert good(row(expires_at=text)).listed.expires_at == expires_at
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "31/12/2026",
+        "2026-02-30",
+        "2026",
+        "1767225600",
+        "2026-01-01T25:00",
+        "2026-01-01T",
+        "2026-01-01_10:00",
+        "2026-01-01T10:00+99:00",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59-14:00",
+        "never",
+        "٢٠٢٦-٠١-٠١",
+    ],
+)
+def test_no_expiry(text: str) -> None:
+    """Whatever is neither a date nor an ISO 8601 instant of the years 1 to 9999 is refused."""
+    assert reason(row(expires_at=text)) == "expires_at is neither a date nor an ISO 8601 instant"
+
+
+def test_case_and_outer_space() -> None:
+    """Codes are in upper case, addresses in lower case, and outer space is nobody's."""
+    line = good(
+        row(
+            pass_code=" hsp-1234-5678 ",
+            email=" ASHA@Example.COM ",
+            first_name=" Asha ",
+            last_name="\tRao",
+            phone_number=" 98765 43210 ",
+            plan_name=" Gold ",
+            expires_at=" 2099-12-31 ",
+        )
+    )
+    assert line == good(GOOD)
+
+
+def test_no_phone() -> None:
+    """A user may have no number."""
+    assert good(row(phone_number="")).user.phone is None
+
+
+def test_phone_of_any_region() -> None:
+    """A number may be of any region; only national form is of the default one."""
+    assert good(row(phone_number="+447400123456")).user.phone == PhoneNumber("+447400123456")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pass_code": ""}, "pass_code is not of the form HSP-dddd-dddd"),
+        ({"pass_code": "HSP-1234-567"}, "pass_code is not of the form HSP-dddd-dddd"),
+        ({"payment_status": ""}, "payment_status is none of paid, pending, refunded, cancelled"),
+        ({"payment_status": "+919876543210"},
+         "payment_status is none of paid, pending, refunded, cancelled"),
+        ({"email": ""}, "email is empty"),
+        ({"email": "asha"}, "email is not an e-mail address"),
+        ({"email": "@example.com"}, "email is not an e-mail address"),
+        ({"email": "asha@"}, "email is not an e-mail address"),
+        ({"email": "a@b@c"}, "email is not an e-mail address"),
+        ({"email": "as ha@example.com"}, "email is not an e-mail address"),
+        ({"email": "as\u200bha@example.com"}, "email is not an e-mail address"),
+        ({"email": "asha@" + "x" * 250}, "email is longer than 254 characters"),
+        ({"first_name": "x" * 201}, "first_name is longer than 200 characters"),
+        ({"last_name": "x" * 201}, "last_name is longer than 200 characters"),
+        ({"plan_name": "x" * 201}, "plan_name is longer than 200 characters"),
+        ({"plan_name": "x" * 70_000}, "longer than 65536 bytes"),
+        ({"plan_name": "Go\x00ld"}, "it holds control characters"),
+        ({"plan_name": "\x1b[31mGold"}, "it holds control characters"),
+        ({"first_name": "A\tB"}, "first_name holds control characters"),
+        ({"phone_number": "98765"}, "phone_number is not a valid phone number"),
+        ({"phone_number": "hello"}, "phone_number is not a phone number"),
+        ({"phone_number": "+911123456789"}, "phone_number is not a mobile number"),
+        ({"phone_number": "+919876543210,"}, "9 fields where the header has 8"),
+        ({"plan_name": '"Gold" x'}, "its quotes or line breaks are out of place"),
+        ({"plan_name": "Go\rld"}, "its quotes or line breaks are out of place"),
+    ],
+)  # fmt: skip
+def test_bad_lines(changes: dict[str, str], words: str) -> None:
+    """A field that will not do makes its line bad, by a reason that names the field."""
+    assert reason(row(**changes)) == words
+
+
+def test_too_few_fields() -> None:
+    """A line has as many fields as the header."""
+    assert reason("HSP-1234-5678,paid\n") == "2 fields where the header has 8"
+
+
+def test_the_longest_that_will_do() -> None:
+    """200 characters of a name and 254 of an address are not too many, whatever their bytes."""
+    line = good(row(first_name="आ" * 200, email="a@" + "x" * 252))
+    assert len(line.user.first_name) == 200
+    assert len(line.user.email) == 254
+
+
+def test_line_numbers() -> None:
+    """A record has the number of its first line; blank lines count and are skipped."""
+    content = (
+        HEADER
+        + "\n"
+        + 'HSP-0000-0001,paid,"Gold\nand\r\nmore",,a@example.com,,,\n'
+        + "  \r\n"
+        + "bad,paid,,,b@example.com,,,\n"
+        + "HSP-0000-0002,paid,,,c@example.com,,,"
+    )
+    assert numbers_and_reasons(content) == [
+        (3, ""),
+        (7, "pass_code is not of the form HSP-dddd-dddd"),
+        (8, ""),
+    ]
+
+
+def test_line_breaks_in_a_text() -> None:
+    """A line break within a plan or a name reads as a space."""
+    assert good(row(plan_name='"Gold\r\nand more"')).listed.plan_name == "Gold and more"
+
+
+def test_bytes_that_are_not_utf_8() -> None:
+    """They spoil their own line alone."""
+    latin = row(last_name="Müller").encode("latin-1")
+    content = HEADER.encode() + latin + OTHER.encode()
+    assert numbers_and_reasons(content) == [(2, "not UTF-8"), (3, "")]
+
+
+@pytest.mark.parametrize("count", [1, 3_000])
+def test_a_quote_that_nothing_closes(count: int) -> None:
+    """It spoils its own line, however many follow; those are read."""
+    content = HEADER + row(plan_name='"Gold') + OTHER * count
+    assert numbers_and_reasons(content) == [
+        (2, "its quotes or line breaks are out of place"),
+        *((number, "") for number in range(3, 3 + count)),
+    ]
+
+
+def test_a_quote_that_a_later_line_closes() -> None:
+    """A stray quote does not swallow the lines up to the next one."""
+    content = HEADER + row(plan_name='"Gold') + OTHER + row(plan_name='"Gold"')
+    assert numbers_and_reasons(content) == [
+        (2, "its quotes or line breaks are out of place"),
+        (3, ""),
+        (4, ""),
+    ]
+
+
+def test_an_endless_line() -> None:
+    """A line above the limit is one bad line, and the next is read; so inside quotes."""
+    endless = "आ" * MAX_RECORD
+    content = HEADER + endless + "\n" + row(plan_name=f'"\n{endless}"') + OTHER
+    assert numbers_and_reasons(content) == [
+        (2, "longer than 65536 bytes"),
+        (3, "its quotes or line breaks are out of place"),
+        (4, "longer than 65536 bytes"),
+        (5, ""),
+    ]
+
+
+def test_the_same_pass_twice() -> None:
+    """The same content is as good as once; other content makes the later line bad."""
+    same = GOOD.replace("+919876543210", "98765 43210").replace("paid", "Paid")
+    other = GOOD.replace("Gold", "Silver")
+    found, people, bad = take_all(HEADER + GOOD + OTHER + same + other + other)
+    assert [one.plan_name for one in found] == ["", "Gold"]
+    assert [user.email for user in people] == ["asha@example.com", "ravi@example.com"]
+    assert bad == [
+        BadLine(5, "the same pass code stands on line 2"),
+        BadLine(6, "the same pass code stands on line 2"),
+    ]
+
+
+def test_the_same_pass_of_changed_user_data() -> None:
+    """The user's data belong to the content of a line."""
+    _, people, bad = take_all(HEADER + GOOD + GOOD.replace("Rao", "Roy"))
+    assert [user.last_name for user in people] == ["Rao"]
+    assert bad == [BadLine(3, "the same pass code stands on line 2")]
+
+
+def test_user_data_of_the_last_good_line() -> None:
+    """Where several lines describe a user, the last good one is what counts."""
+    content = (
+        HEADER
+        + row(pass_code="HSP-0000-0001", first_name="One")
+        + row(pass_code="HSP-0000-0002", first_name="Two", phone_number="")
+        + row(pass_code="HSP-0000-0003", first_name="Three", phone_number="1")
+        + row(pass_code="HSP-0000-0001", first_name="Four")
+    )
+    found, people, _ = take_all(content)
+    assert [one.code.value for one in found] == ["HSP-0000-0001", "HSP-0000-0002"]
+    assert people == [
+        ListedUser(email="asha@example.com", first_name="Two", last_name="Rao", phone=None)
+    ]
+
+
+@given(st.binary(max_size=300) | st.text(alphabet='",\r\nHSP-15 @.\x00é', max_size=300))
+def test_whatever_a_file_holds(content: bytes | str) -> None:
+    """Nothing crashes, numbers rise, every line is accounted for, and good lines stay good."""
+    raw = content if isinstance(content, bytes) else content.encode()
+    found = lines_of(HEADER.encode() + raw + b'\n"\n' + GOOD.encode())
+    numbers = [line.number for line in found]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 2 + raw.count(b"\n") + 2
+
+
+@given(st.integers(0, 7), st.sampled_from(["+919876543210", "9876543210", "919876543210x"]))
+def test_reasons_repeat_nothing(place: int, number: str) -> None:
+    """Wherever in a line a number stands, no reason repeats it."""
+    fields = GOOD.rstrip("\n").split(",")
+    fields[place] = f"{number} "
+    (line,) = lines_of(HEADER + ",".join(fields))
+    assert "9876543210" not in (line.reason if isinstance(line, BadLine) else "")
