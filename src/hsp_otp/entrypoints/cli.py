@@ -66,7 +66,9 @@ Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
 def main() -> None:
     """Run the command that the arguments name; mistakes are one line on stderr."""
     try:
-        sys.exit(app() or OK)
+        sys.exit(app(exit_on_error=False, print_error=False) or OK)
+    except cyclopts.CycloptsError as error:
+        _fail(str(error), MISUSED)
     except SettingsError as error:
         _fail(str(error), MISUSED)
     except CommandError as error:
@@ -203,5 +205,5 @@ def _run(settings: Settings, *, banner: bool = False) -> int:
 
 
 def _fail(line: str, status: int) -> NoReturn:
-    print(f"hsp-otp: {line}", file=sys.stderr)
+    print(f"hsp-otp: {' '.join(line.split())}", file=sys.stderr)
     sys.exit(status)
