@@ -32,7 +32,7 @@ FLOW_MEMBERS = {VALIDATE: "valid", SEND: "sent", VERIFY: "success"}
 REQUEST_ID = "r-1"
 """What the client calls its requests unless a test says otherwise."""
 
-Body = bytes | Sequence[bytes]
+Body = bytes | Sequence[bytes | None]
 
 
 @attrs.frozen
@@ -164,7 +164,7 @@ class Client:
         Send a request.
 
         Args:
-            body: Where it is in parts, its length is not announced.
+            body: Where it is in parts, its length is not announced; None is a client that leaves.
             headers: Beside or instead of the usual ones, which None leaves out.
             more_headers: Further lines.
             client: The socket's peer, where it has one.
@@ -200,6 +200,8 @@ class Client:
             nonlocal reads
             assert reads < len(parts), "it read on"
             reads += 1
+            if parts[reads - 1] is None:
+                return {"type": "http.disconnect"}
             return {
                 "type": "http.request",
                 "body": parts[reads - 1],

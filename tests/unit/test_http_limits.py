@@ -319,7 +319,8 @@ def test_a_refusal_charges_and_postpones_nothing(name: str) -> None:
 def test_zero_switches_a_limit_off(setting: str, name: str) -> None:
     """3.1: with 0 the request beyond the limit is admitted, and so are many more."""
     case = CASES[name]
-    with Client(**{setting: 0, "resend_cooldown_seconds": 0}) as client:
+    settings: dict[str, Any] = {setting: 0, "resend_cooldown_seconds": 0}
+    with Client(**settings) as client:
         case.fill(client)
         assert case.ask(client).status in {200, 400}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -53,7 +54,7 @@ def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Resp
         case Unavailable():
             _log.warning("unavailable", exc_info=failure)
             return answer(request, UNAVAILABLE)
-        case HTTPException():
+        case HTTPException() if failure.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             response = answer(request, of_status(failure.status_code))
             for name, value in (failure.headers or {}).items():
                 response.headers[name] = value

@@ -1,12 +1,13 @@
 """What requests carry, and what is refused before anybody looks at it."""
 
 import json
+import math
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, cast
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
 MAX_BODY_BYTES: Final = 16 * 1024
 _DEEPEST: Final = 64
@@ -39,35 +40,52 @@ async def refuse_malformed(request: Request[Any, Any, Any]) -> None:
         HTTPException: 415 where the content type is another.
         ClientException: 400 where the body is anything else.
     """
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if media_type.strip().lower() != "application/json" or charset not in {"", "utf-8", "utf8"}:
+    media_type, parameters = request.content_type
+    charset = parameters.get("charset", "utf-8").lower()
+    if media_type != "application/json" or charset not in {"utf-8", "utf8"}:
         raise HTTPException(status_code=415)
-    body = await request.body()
+    try:
+        body = await request.body()
+    except InternalServerException:  # the client went away; that is no bug of ours
+        raise ClientException from None
     try:
         # The decoder of the routes skips over what it does not need; this one reads it all.
-        found = json.loads(body.decode(), parse_int=float, parse_constant=_refuse)
+        found = json.loads(
+            body.decode(),
+            object_pairs_hook=_Object,
+            parse_int=_number,
+            parse_float=_number,
+            parse_constant=_number,
+        )
         json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is no text
     except (ValueError, RecursionError):
         raise ClientException from None
-    if not isinstance(found, dict) or _is_deep(found):
+    if not isinstance(found, _Object) or _is_deep(found):
         raise ClientException
 
 
-def _refuse(_: str) -> NoReturn:
-    raise ValueError
+class _Object(list[tuple[str, Any]]):
+    """All members of a JSON object, those too that a later one of the same name replaces."""
 
 
-def _is_deep(found: Any) -> bool:  # noqa: ANN401 - any JSON
+def _number(text: str) -> float:
+    """Nobody needs numbers; NaN is none, and the routes' decoder stumbles over large ones."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _is_deep(found: _Object) -> bool:
     level: list[Any] = [found]
     for _ in range(_DEEPEST):
-        level = [child for value in level for child in _children(value)]
+        level = [child for container in level for child in _containers(container)]
         if not level:
             return False
     return True
 
 
-def _children(value: Any) -> Iterable[Any]:  # noqa: ANN401 - any JSON
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("list[Any]", value) if isinstance(value, list) else ()
+def _containers(container: Any) -> Iterable[Any]:  # noqa: ANN401 - any JSON
+    """The objects and arrays that stand in *container*."""
+    within = [value for _, value in container] if isinstance(container, _Object) else container
+    return [value for value in cast("list[Any]", within) if isinstance(value, list)]

@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
+from litestar.utils.path import normalize_path
 
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
@@ -56,7 +57,9 @@ class Edge:
         # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
         # the body of an answer to HEAD out.
         method = {"HEAD": "GET", "OPTIONS": "NONE"}.get(outer["method"], outer["method"])
-        scope: Any = {**outer, "state": state, "method": method}
+        # The HTTP library routes by the normal form, and leaves it here only where it finds one.
+        path = normalize_path(outer["path"])
+        scope: Any = {**outer, "state": state, "method": method, "path": path}
         status = 500
 
         async def finish(message: Message) -> None:
@@ -69,7 +72,7 @@ class Edge:
                 if "cache-control" not in answered:
                     answered["Cache-Control"] = "no-store"
                 if status == 405:  # noqa: PLR2004
-                    answered["Allow"] = self._allowed.get(outer["path"].rstrip("/"), "")
+                    answered["Allow"] = self._allowed.get(path, "")
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=state["request_id"]):

@@ -18,6 +18,8 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     house: House = request.app.state.house
     ready = await house.database_answers()
+    if not ready:
+        request.scope["state"]["outcome"] = "unavailable"
     return Response(
         {
             "status": "ready" if ready else "unavailable",

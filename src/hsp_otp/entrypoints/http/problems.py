@@ -54,14 +54,12 @@ _BY_STATUS = {
     405: Problem(405, "method_not_allowed"),
     413: Problem(413, "body_too_large"),
     415: Problem(415, "unsupported_media_type"),
-    500: INTERNAL_ERROR,
-    503: UNAVAILABLE,
 }
 
 
 def of_status(status: int) -> Problem:
-    """The problem of a refusal that the HTTP library made."""
-    return _BY_STATUS.get(status, INTERNAL_ERROR if status >= 500 else MALFORMED)  # noqa: PLR2004
+    """The problem of a refusal, below 500, that the HTTP library made."""
+    return _BY_STATUS.get(status, MALFORMED)
 
 
 def of_look_up(outcome: Unusable | Refusal, *, uniform: bool) -> Problem:
@@ -143,7 +141,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[s
     }
     if problem.status == HTTPStatus.OK:
         body = {}
-    member = FLOW_MEMBERS.get(request.scope["path"].rstrip("/"))
+    member = FLOW_MEMBERS.get(request.scope["path"])
     if member:
         body[member] = False
     body |= {
