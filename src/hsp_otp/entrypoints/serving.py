@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
@@ -21,6 +22,9 @@ GRACE_SECONDS: Final = 8
 """For requests in flight when the server is told to stop; the whole stop takes at most 10."""
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+_log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
@@ -73,6 +77,8 @@ def run(settings: Settings, listening: socket.socket) -> bool:
         Whether the server had started.
     """
     logs.configure(for_people=settings.in_development)
+    host, port = listening.getsockname()[:2]
+    _log.info("listening", host=host, port=port)
     config = uvicorn.Config(
         "hsp_otp.entrypoints.serving:app",
         factory=True,

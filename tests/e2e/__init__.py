@@ -1,0 +1,1 @@
+"""A started server, by its real command."""

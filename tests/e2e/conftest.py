@@ -1,0 +1,15 @@
+"""Every server has a folder of its own and whatever port is free."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import Server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server in development mode, started by `hsp-otp dev`."""
+    with Server(tmp_path) as found:
+        yield found

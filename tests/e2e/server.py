@@ -1,0 +1,266 @@
+"""A server started by its real command, and what a client and an operator do with it."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import attrs
+
+T = TypeVar("T")
+
+COMMAND = Path(sys.executable).with_name("hsp-otp")
+PATIENCE_SECONDS = 30
+
+_LISTENING = re.compile(r"\blistening\b.*?\bport\W+(\d+)")
+_BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) is your ")
+_COMPLAINT = re.compile(r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|locked")
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """What is left of ours without settings, and *settings*, their names without the prefix."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HSP_OTP_")}
+    return ours | {f"HSP_OTP_{name}": value for name, value in settings.items()}
+
+
+def command(
+    folder: Path, *arguments: str | Path, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in *folder*."""
+    return subprocess.run(  # noqa: S603
+        [COMMAND, *arguments],
+        cwd=folder,
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+def until(found: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
+    """
+    What *found* finds, once it finds something.
+
+    Raises:
+        AssertionError: It found nothing in time.
+    """
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError("it did not come about in time")
+
+
+@attrs.frozen
+class Answer:
+    """An answer with a JSON body."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+    def __getitem__(self, member: str) -> Any:  # noqa: ANN401 - any JSON
+        return self.body[member]
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """A message on the console."""
+
+    to: str
+    code: str
+
+
+class Server:
+    """A process, or one with its workers; its output is in files in its folder."""
+
+    def __init__(self, folder: Path, name: str = "dev", **settings: str) -> None:
+        self.folder = folder
+        self._out = folder / "stdout.txt"
+        self._err = folder / "stderr.txt"
+        with self._out.open("ab") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(  # noqa: S603
+                [COMMAND, name],
+                cwd=folder,
+                env=environment({"PORT": "0", **settings}),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.port = int(until(self._listening)[1])
+        until(self._answers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        """Stop, and insist that it did so without complaint."""
+        try:
+            if self.process.poll() is None:
+                status = self.stop()
+                if kind is None:
+                    assert status == 0, self.errors
+                    assert self.complaints == []
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self) -> int:
+        """Tell it to stop as a supervisor does; its exit status."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        """End it and its workers on the spot."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def output(self) -> str:
+        """Its standard output until now."""
+        return self._out.read_text("utf-8")
+
+    @property
+    def errors(self) -> str:
+        """Its standard error until now."""
+        return self._err.read_text("utf-8")
+
+    @property
+    def complaints(self) -> list[str]:
+        """Lines of warnings, errors and tracebacks."""
+        return [line for line in self.errors.splitlines() if _COMPLAINT.search(line)]
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages that the console showed, oldest first."""
+        return [Message(to=to, code=code) for to, code in _BOX.findall(self.output)]
+
+    def message_to(self, number: str) -> Message:
+        """The latest message to *number*."""
+        return [message for message in self.messages if message.to == number][-1]
+
+    def workers(self) -> list[int]:
+        """The workers' pids; empty on systems that do not tell."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        if not children.exists():
+            return []
+        pids = [int(pid) for pid in children.read_text().split()]
+        return [pid for pid in pids if _sockets(pid)]
+
+    def connections(self) -> list[int]:
+        """How many sockets each worker has; empty on systems that do not tell."""
+        return [_sockets(pid) for pid in self.workers()]
+
+    def post(self, path: str, body: object, **headers: str) -> Answer:
+        """Ask it something."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+        try:
+            text = body if isinstance(body, str) else json.dumps(body)
+            kind = {"Content-Type": "application/json"}
+            connection.request("POST", path, text, kind | headers)
+            response = connection.getresponse()
+            found = dict(response.getheaders())
+            return Answer(response.status, json.loads(response.read()), found)
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Answer:
+        """Look at something."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return Answer(response.status, json.loads(response.read()), {})
+        finally:
+            connection.close()
+
+    def validate(self, pass_code: str) -> Answer:
+        """Look a pass up."""
+        return self.post("/customer/validate-pass/", {"pass_code": pass_code})
+
+    def send(self, pass_code: str) -> Answer:
+        """Ask for a code."""
+        return self.post("/customer/send-otp/", {"pass_code": pass_code})
+
+    def verify(self, pass_code: str, otp: str) -> Answer:
+        """Present a code."""
+        return self.post("/customer/verify-otp/", {"pass_code": pass_code, "otp": otp})
+
+    def _listening(self) -> re.Match[str] | None:
+        assert self.process.poll() is None, self.errors
+        return _LISTENING.search(self.errors)
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, self.errors
+        try:
+            return self.get("/healthz").status == 200
+        except OSError:
+            return False
+
+
+class Line:
+    """One connection, kept open, over which requests go without a pause in between."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> "Line":
+        """Connect, and make sure that somebody is at the other end."""
+        line = cls(*await asyncio.open_connection("127.0.0.1", port))
+        assert (await line.ask("GET", "/healthz")).status == 200
+        return line
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def post(self, path: str, body: object, client: str) -> Answer:
+        """Ask something, on behalf of *client*."""
+        return await self.ask("POST", path, json.dumps(body).encode(), client)
+
+    async def ask(self, method: str, path: str, body: bytes = b"", client: str = "") -> Answer:
+        """Make a request, and read its answer."""
+        head = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+        if body:
+            head.append("Content-Type: application/json")
+        if client:
+            head.append(f"X-Forwarded-For: {client}")
+        self._writer.write("\r\n".join([*head, "", ""]).encode() + body)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            status, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {
+                name.lower(): value
+                for name, _, value in (line.partition(": ") for line in lines if line)
+            }
+            told = await self._reader.readexactly(int(headers["content-length"]))
+        return Answer(int(status.split()[1]), json.loads(told), headers)
+
+
+def _sockets(pid: int) -> int:
+    count = 0
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                count += str(entry.readlink()).startswith("socket:")
+    return count
