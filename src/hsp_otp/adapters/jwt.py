@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import attrs
 import jwt
@@ -10,9 +10,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
     EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
     generate_private_key,
 )
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -20,9 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
-from hsp_otp.domain.instant import SECOND
+from hsp_otp.domain.instant import CLOCK_SKEW, SECOND, Duration, Instant
 from hsp_otp.domain.key_text import decode_secret, read_keys
+from hsp_otp.domain.names import Purpose
 from hsp_otp.ports.tokens import Access
 
 PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
@@ -30,6 +33,12 @@ PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
 
 Algorithm: TypeAlias = Literal[PemAlgorithm, "HS256"]
 """What a token may be signed with; HS256 is for a backend that shares the secret."""
+
+_TYPE: Final = "at+jwt"
+_ACCESS: Final = "access"
+
+_LONGEST: Final = 4096
+"""Characters of a token: some five times what one of ours has."""
 
 _TAKES: Final[dict[PemAlgorithm, str]] = {
     "ES256": "one on the curve P-256",
@@ -49,6 +58,11 @@ class SigningKey:
     algorithm: Algorithm
     material: EllipticCurvePrivateKey | Ed25519PrivateKey | bytes = attrs.field(repr=False)
 
+    @property
+    def verifying(self) -> EllipticCurvePublicKey | Ed25519PublicKey | bytes:
+        """What verifies its tokens: the public key, or the secret of HS256."""
+        return self.material if isinstance(self.material, bytes) else self.material.public_key()
+
 
 @attrs.frozen(kw_only=True)
 class JwtAccessTokens:
@@ -57,11 +71,13 @@ class JwtAccessTokens:
         keys: The first signs; at least one.
         issuer: The claim `iss`.
         audience: The claim `aud`.
+        lifetime: The longest that a token may live; verifying refuses a longer one.
     """
 
     keys: tuple[SigningKey, ...]
     issuer: str
     audience: str
+    lifetime: Duration
 
     def sign(self, access: Access) -> str:
         """
@@ -82,12 +98,78 @@ class JwtAccessTokens:
             "exp": issued_at + lifetime,
             "jti": access.token_id,
             "sid": access.family_id,
-            "token_type": "access",
+            "token_type": _ACCESS,
             "amr": ["otp", "sms"],  # RFC 8176
             "purpose": access.purpose.value,
         }
-        headers = {"typ": "at+jwt", "kid": key.id}
+        headers = {"typ": _TYPE, "kid": key.id}
         return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
+
+    def verify(self, token: str, now: Instant) -> Access | None:
+        """
+        Keep the promise of `AccessTokens.verify`.
+
+        The library checks form, signature, issuer and audience; what depends on the time is
+        checked here, because it would read the machine's clock.
+        """
+        try:
+            claims = self._claims(token)
+            return Access(
+                user_id=_text(claims["sub"]),
+                family_id=_text(claims["sid"]),
+                token_id=_text(claims["jti"]),
+                purpose=Purpose(claims["purpose"]),
+                issued_at=self._issued_at(claims, now),
+                expires_at=Instant(claims["exp"] * SECOND),
+            )
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, RecursionError):
+            # Each of these is what some forgery runs into; none is worth more than a refusal.
+            return None
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        if len(token) > _LONGEST:
+            raise ValueError
+        header = jwt.get_unverified_header(token)
+        key = next(key for key in (*self.keys, None) if key is None or key.id == header["kid"])
+        if key is None or header["typ"] != _TYPE or "crit" in header:
+            raise ValueError
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key.verifying,
+            algorithms=[key.algorithm],
+            issuer=self.issuer,
+            audience=self.audience,
+            options={
+                "strict_aud": True,
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+        if claims["token_type"] != _ACCESS:
+            raise ValueError
+        return claims
+
+    def _issued_at(self, claims: dict[str, Any], now: Instant) -> Instant:
+        """When the token was made, where its times are whole seconds that make sense now."""
+        issued, starts, expires = (claims[name] for name in ("iat", "nbf", "exp"))
+        if {type(issued), type(starts), type(expires)} != {int}:
+            raise ValueError
+        early = max(issued, starts) * SECOND > now + CLOCK_SKEW
+        if early or expires * SECOND <= now or (expires - issued) * SECOND > self.lifetime:
+            raise ValueError
+        return Instant(issued * SECOND)
+
+
+def key_set(keys: tuple[SigningKey, ...]) -> dict[str, list[dict[str, str]]]:
+    """The public keys as a JWK set (RFC 7517); secrets of HS256 are left out."""
+    return {
+        "keys": [
+            {**_public_members(key.verifying), "kid": key.id, "use": "sig", "alg": key.algorithm}
+            for key in keys
+            if not isinstance(key.verifying, bytes)
+        ]
+    }
 
 
 def parse_signing_keys(algorithm: Algorithm, text: str) -> tuple[SigningKey, ...]:
@@ -153,6 +235,18 @@ def _load(pem: bytes) -> PrivateKeyTypes:
         raise ValueError("a key of an unknown kind") from None
     except ValueError:
         raise ValueError("not a private key in PEM") from None
+
+
+def _public_members(key: EllipticCurvePublicKey | Ed25519PublicKey) -> dict[str, str]:
+    if isinstance(key, EllipticCurvePublicKey):
+        return ECAlgorithm.to_jwk(key, as_dict=True)
+    return OKPAlgorithm.to_jwk(key, as_dict=True)
+
+
+def _text(claim: object) -> str:
+    if not isinstance(claim, str):
+        raise TypeError
+    return claim
 
 
 def _pem(key: EllipticCurvePrivateKey | Ed25519PrivateKey) -> bytes:

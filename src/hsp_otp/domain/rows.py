@@ -14,6 +14,8 @@ class Action(enum.Enum):
     LOOK_UP = "look_up"
     SEND = "send"
     CHECK = "check"
+    REFRESH = "refresh"
+    REVOKE = "revoke"
     UNLOCK = "unlock"
 
 

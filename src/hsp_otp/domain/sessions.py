@@ -6,14 +6,22 @@ is the proof that the sign-in happened once, also where the challenge's own stor
 """
 
 import base64
-from typing import ClassVar
+import hmac
+from typing import ClassVar, Final
 
 import attrs
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Duration, Instant, after
-from hsp_otp.domain.keys import Key
+from hsp_otp.domain.instant import SECOND, Duration, Instant, after
+from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import PassCode, Purpose
+
+LOST_ANSWER_WINDOW: Final[Duration] = 30 * SECOND
+"""How long the direct parent of an unused token is good for another child: the answer that
+carried the first may have been lost. Counted from the parent's first use, the end included."""
+
+MOST_REPLACED: Final = 100
+"""Replaced children that a family remembers; what is older counts as used, the safe mistake."""
 
 
 @attrs.frozen
@@ -40,10 +48,57 @@ class RefreshToken:
         Args:
             random: 32 random bytes.
         """
-        secret = _base64(random)
+        return cls._sealed(key, family_id, _base64(random))
+
+    @classmethod
+    def read(cls, text: str, ring: KeyRing) -> "RefreshToken | None":
+        """The token that *text* is, or None where it was not made here or its key is gone."""
+        key_id, _, rest = text.partition(".")
+        family_id, _, secret = rest.partition(".")
+        key = ring.find(key_id)
+        if key is None:
+            return None
+        made = cls._sealed(key, family_id, secret.partition(".")[0])
+        # As bytes: the comparison refuses text beyond ASCII.
+        same = hmac.compare_digest(made.value.encode(), text.encode("utf-8", "surrogatepass"))
+        return made if same else None
+
+    @property
+    def family_id(self) -> str:
+        """The family that it belongs to."""
+        return self.value.split(".")[1]
+
+    @classmethod
+    def _sealed(cls, key: Key, family_id: str, secret: str) -> "RefreshToken":
         seal = _base64(key.digest("seal", key.id, family_id, secret))
         value = f"{key.id}.{family_id}.{secret}.{seal}"
         return cls(value, key.id, key.digest("stored", value))
+
+
+@attrs.frozen
+class Parent:
+    """
+    The token that the live one came from.
+
+    Attributes:
+        used_at: Its first use.
+    """
+
+    digest: bytes = attrs.field(repr=False)
+    used_at: Instant
+
+
+@attrs.frozen
+class Replaced:
+    """
+    A live token that another child of its parent took the place of.
+
+    Attributes:
+        until: To then it is merely invalid; afterwards presenting it is a reuse.
+    """
+
+    digest: bytes = attrs.field(repr=False)
+    until: Instant
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +111,9 @@ class Family:
         expires_at: Absolute: refreshing does not move it.
         key_id: The key that made `digest`.
         digest: Keyed hash of the one live token.
+        parent: What it came from; None for the first.
+        replaced: Lately replaced tokens, oldest first.
+        ended_at: When it was signed out or found misused.
     """
 
     id: str
@@ -66,6 +124,13 @@ class Family:
     expires_at: Instant
     key_id: str
     digest: bytes = attrs.field(repr=False)
+    parent: Parent | None = None
+    replaced: tuple[Replaced, ...] = ()
+    ended_at: Instant | None = None
+
+    def lives(self, now: Instant) -> bool:
+        """Whether it still grants anything."""
+        return self.ended_at is None and now < self.expires_at
 
 
 @attrs.frozen
@@ -81,6 +146,38 @@ class AlreadyBegan:
     """The challenge had led to a sign-in before: its store must have lost that."""
 
     word: ClassVar[str] = "otp_expired"
+
+
+@attrs.frozen
+class Refreshed:
+    """The presented token is dead, and the new one lives in its place."""
+
+    word: ClassVar[str] = "refreshed"
+    family: Family
+
+
+@attrs.frozen
+class InvalidToken:
+    """Not a token of ours, or one that no longer grants anything."""
+
+    word: ClassVar[str] = "invalid_token"
+
+
+@attrs.frozen
+class TokenReused:
+    """A used token was presented again: one of its two holders is a thief. The family ended."""
+
+    word: ClassVar[str] = "token_reused"
+
+
+@attrs.frozen
+class Revoked:
+    """The family has ended, now or before."""
+
+    word: ClassVar[str] = "revoked"
+
+
+RefreshOutcome = Refreshed | InvalidToken | TokenReused
 
 
 def begin(
@@ -108,6 +205,55 @@ def begin(
         digest=token.digest,
     )
     return Decision(Began(family), family)
+
+
+def refresh(
+    held: Family | None, *, presented: RefreshToken, fresh: RefreshToken, usable: bool, now: Instant
+) -> Decision[Family | None, RefreshOutcome]:
+    """
+    Rotate: *fresh* takes the place of *presented* (RFC 9700, 4.14.2).
+
+    The parent of the live token is good for another child within `LOST_ANSWER_WINDOW`, as long
+    as the live one is unused; that child replaces the live one. Any other token of the family
+    is a used one.
+
+    Args:
+        presented: A token that was made here.
+        usable: Whether the pass that signed in still does; where not, the family ends.
+    """
+    if held is None or not held.lives(now):
+        return Decision(InvalidToken(), held)
+    recent = tuple(old for old in held.replaced if now <= old.until)
+    if any(old.digest == presented.digest for old in recent):
+        return Decision(InvalidToken(), held)
+    parent = held.parent
+    if presented.digest == held.digest:
+        parent = Parent(presented.digest, now)
+    elif (
+        parent is not None
+        and presented.digest == parent.digest
+        and now <= after(parent.used_at, LOST_ANSWER_WINDOW)
+    ):
+        recent = (*recent, Replaced(held.digest, after(parent.used_at, LOST_ANSWER_WINDOW)))
+    else:
+        return Decision(TokenReused(), attrs.evolve(held, ended_at=now))
+    if not usable:
+        return Decision(InvalidToken(), attrs.evolve(held, ended_at=now))
+    family = attrs.evolve(
+        held,
+        key_id=fresh.key_id,
+        digest=fresh.digest,
+        parent=parent,
+        replaced=recent[-MOST_REPLACED:],
+    )
+    return Decision(Refreshed(family), family)
+
+
+def revoke(held: Family | None, *, now: Instant) -> Decision[Family | None, Revoked | InvalidToken]:
+    """End the family of a token that was made here."""
+    if held is None or not held.lives(now):
+        return Decision(InvalidToken(), held)
+    return Decision(Revoked(), attrs.evolve(held, ended_at=now))
 
 
 def _base64(data: bytes) -> str:

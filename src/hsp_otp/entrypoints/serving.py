@@ -15,6 +15,7 @@ from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.http.edge import Edge
+from hsp_otp.entrypoints.http.protocol import PromptH11Protocol
 from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.wiring import open_house
 
@@ -84,6 +85,8 @@ def run(settings: Settings, listening: socket.socket) -> bool:
         factory=True,
         workers=settings.workers,
         lifespan="on",
+        http=PromptH11Protocol,
+        ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -16,7 +16,8 @@ from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.settings import Settings, check_secret_keys, load
 from hsp_otp.entrypoints.wiring import open_database
-from hsp_otp.flows.otp import about, unlock_slot
+from hsp_otp.flows.caller import about
+from hsp_otp.flows.otp import unlock_slot
 
 
 def unlock(

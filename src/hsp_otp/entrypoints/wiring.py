@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import attrs
 
-from hsp_otp.adapters.jwt import JwtAccessTokens, parse_signing_keys
+from hsp_otp.adapters.jwt import JwtAccessTokens, key_set, parse_signing_keys
 from hsp_otp.adapters.keys import CODES, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
 from hsp_otp.adapters.memory import MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
@@ -22,6 +23,7 @@ from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.sessions import Sessions
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.slots import SlotRepository
@@ -34,6 +36,7 @@ class House:
     Everything that answers requests, put together.
 
     Attributes:
+        key_set: The public keys of access tokens, as a JWK set.
         database_answers: Whether the SQL database does, right now.
     """
 
@@ -41,6 +44,8 @@ class House:
     clock: Clock
     messages: Messages
     pass_login: PassLogin
+    sessions: Sessions
+    key_set: Mapping[str, Any]
     database_answers: Callable[[], Awaitable[bool]]
 
 
@@ -69,6 +74,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         usage: UsageCounter = SqlUsage(commits)
         if settings.usage_store == "memory":
             usage = MemoryUsage(commits)
+        signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = GettextMessages({Purpose.PHONE_VERIFICATION: settings.service_name})
         otp = Otp(
             slots=slots,
@@ -80,27 +86,40 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             codes=ring(settings.secret_keys, CODES),
             policies={Purpose.PHONE_VERIFICATION: settings.login_policy},
         )
-        pass_login = PassLogin(
-            otp=otp,
-            passes=SqlPasses(database),
-            usage=usage,
+        passes = SqlPasses(database)
+        fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
+        sessions = Sessions(
             families=SqlFamilies(commits),
+            passes=passes,
             access_tokens=JwtAccessTokens(
-                keys=parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys),
+                keys=signing_keys,
                 issuer=settings.jwt_issuer,
                 audience=settings.jwt_audience,
+                lifetime=settings.access_token_seconds * SECOND,
             ),
-            limits=settings.client_limits,
-            fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+            audit=commits,
+            clock=clock,
+            randomness=randomness,
             refresh_keys=ring(settings.secret_keys, REFRESH_TOKENS),
+            fingerprints=fingerprints,
             access_lifetime=settings.access_token_seconds * SECOND,
             family_lifetime=settings.refresh_token_days * DAY,
+        )
+        pass_login = PassLogin(
+            otp=otp,
+            sessions=sessions,
+            passes=passes,
+            usage=usage,
+            limits=settings.client_limits,
+            fingerprints=fingerprints,
         )
         yield House(
             settings=settings,
             clock=clock,
             messages=messages,
             pass_login=pass_login,
+            sessions=sessions,
+            key_set=key_set(signing_keys),
             database_answers=database.answers,
         )
 

@@ -1,6 +1,5 @@
 """The engine that the journeys share: ask for a code, check a code."""
 
-import base64
 from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -13,7 +12,7 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import ID_BYTES, NONCE_BYTES, Policy
+from hsp_otp.domain.policy import NONCE_BYTES, Policy
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import AuditRow, SendRow
 from hsp_otp.domain.slot import (
@@ -33,6 +32,7 @@ from hsp_otp.domain.slot import (
     unlock,
     withdraw,
 )
+from hsp_otp.flows.caller import new_id
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed
@@ -202,22 +202,6 @@ async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
         return attrs.evolve(unlock(held), rows=(row,))
 
     await slots.transition(slot, (), decide)
-
-
-def new_id(randomness: Randomness) -> str:
-    """A public id of 128 random bits: 22 characters of URL-safe base64."""
-    return base64.urlsafe_b64encode(randomness.draw(ID_BYTES)).rstrip(b"=").decode()
-
-
-def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
-    """*row* with what may be told of *phone*."""
-    return attrs.evolve(
-        row,
-        phone=phone.masked,
-        region=phone.region,
-        phone_fingerprint=fingerprints.fingerprint(phone.e164),
-        prefix_fingerprint=fingerprints.fingerprint(phone.prefix),
-    )
 
 
 def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:

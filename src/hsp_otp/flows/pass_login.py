@@ -1,21 +1,20 @@
 """Pass login: a pass code, the masked number, a code by SMS, and a signed-in customer."""
 
-from functools import partial
 from typing import ClassVar
 
 import attrs
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Duration, Instant, after
+from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lookups import keys, look_up
-from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, Slot, Subject
+from hsp_otp.domain.names import Flow, PassCode, Purpose, Slot, Subject
 from hsp_otp.domain.passes import NoPhone, Pass, PassNotFound, PassNotPaid, UsablePass, usable
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Refusal, Usages
-from hsp_otp.domain.rows import Action, AuditRow, SignInRow
-from hsp_otp.domain.sessions import AlreadyBegan, Began, Family, RefreshToken, begin
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.sessions import AlreadyBegan
 from hsp_otp.domain.slot import (
     Challenge,
     Exhausted,
@@ -25,44 +24,24 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.otp import Otp, Request, Undelivered, about, new_id
-from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.flows.caller import Caller, about
+from hsp_otp.flows.otp import Otp, Request, Undelivered
+from hsp_otp.flows.sessions import Grant, Sessions
 from hsp_otp.ports.passes import Passes
-from hsp_otp.ports.tokens import Access, AccessTokens
 from hsp_otp.ports.usage import UsageCounter
-
-_TOKEN_BYTES = 32
 
 
 @attrs.frozen
-class Caller:
-    """
-    Who sent a request.
-
-    Attributes:
-        request_id: Ties the answer, the audit row and the log lines together.
-    """
-
-    client: ClientAddress
-    request_id: str
-
-
-@attrs.frozen(kw_only=True)
 class SignedIn:
     """
     The proof became a login.
 
     Attributes:
-        access_token: For other backends too.
-        refresh_token: Opaque.
-        expires_in: Lifetime of the access token.
         at: The instant of the sign-in.
     """
 
     word: ClassVar[str] = "verified"
-    access_token: str = attrs.field(repr=False)
-    refresh_token: str = attrs.field(repr=False)
-    expires_in: Duration
+    grant: Grant
     signed_in: Pass
     at: Instant
 
@@ -96,21 +75,14 @@ class PassLogin:
     """
     Attributes:
         fingerprints: The ring of number fingerprints.
-        refresh_keys: The ring of refresh tokens.
-        access_lifetime: Of an access token.
-        family_lifetime: Of a family of refresh tokens, from the sign-in.
     """
 
     otp: Otp
+    sessions: Sessions
     passes: Passes
     usage: UsageCounter
-    families: FamilyRepository
-    access_tokens: AccessTokens
     limits: ClientLimits
     fingerprints: KeyRing
-    refresh_keys: KeyRing
-    access_lifetime: Duration
-    family_lifetime: Duration
 
     async def validate(self, code: PassCode, caller: Caller) -> LookUpOutcome:
         """
@@ -191,53 +163,10 @@ class PassLogin:
         self, verified: Verified, found: Pass, request: Request
     ) -> SignedIn | NoLiveCode:
         challenge = verified.challenge
-        clock, randomness = self.otp.clock, self.otp.randomness
-        now = clock.now()
-        refresh_token = RefreshToken.mint(
-            self.refresh_keys.first, challenge.id, randomness.draw(_TOKEN_BYTES)
-        )
-        access_token = self.access_tokens.sign(
-            Access(
-                user_id=found.user.id,
-                family_id=challenge.id,
-                token_id=new_id(randomness),
-                purpose=challenge.purpose,
-                issued_at=now,
-                expires_at=after(now, self.access_lifetime),
-            )
-        )
-        marks = SignInRow(
-            user_id=found.user.id,
-            pass_code=found.code.value,
-            pass_ended=found.is_expired(now),
-        )
-        begins = partial(
-            begin,
-            token=refresh_token,
-            family_id=challenge.id,
-            user_id=found.user.id,
-            pass_code=found.code,
-            purpose=challenge.purpose,
-            lifetime=self.family_lifetime,
-            now=now,
-        )
-
-        def decide(held: Family | None) -> Decision[Family | None, Began | AlreadyBegan]:
-            decision = begins(held)
-            told = attrs.evolve(request.row, outcome=decision.outcome.word)
-            began = isinstance(decision.outcome, Began)
-            return attrs.evolve(decision, rows=(told, marks) if began else (told,))
-
-        outcome = await self.families.transition(challenge.id, decide)
-        if not isinstance(outcome, Began):
+        grant = await self.sessions.begin(challenge.id, challenge.purpose, found, request.row)
+        if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
-        return SignedIn(
-            access_token=access_token,
-            refresh_token=refresh_token.value,
-            expires_in=self.access_lifetime,
-            signed_in=found,
-            at=now,
-        )
+        return SignedIn(grant, found, self.otp.clock.now())
 
     def _request(self, found: UsablePass, caller: Caller, action: Action) -> Request:
         row = self._row(found.found.code, caller, action, self.otp.clock.now())

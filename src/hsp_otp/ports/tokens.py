@@ -28,8 +28,17 @@ class Access:
 
 
 class AccessTokens(Protocol):
-    """Signs access tokens."""
+    """Signs access tokens, and reads them back."""
 
     def sign(self, access: Access) -> str:
         """The signed token, to be shown to nobody but its client."""
+        ...
+
+    def verify(self, token: str, now: Instant) -> Access | None:
+        """
+        What *token* says, where it was signed here and is valid at *now*; else None.
+
+        Whatever is wrong with it, it is no exception. One that was made up to 5 seconds in the
+        future is not refused for that: clocks differ.
+        """
         ...

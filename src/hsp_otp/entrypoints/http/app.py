@@ -18,6 +18,12 @@ from hsp_otp.entrypoints.http.problems import (
     answer,
     of_status,
 )
+from hsp_otp.entrypoints.http.sessions import (
+    key_set,
+    refresh_tokens,
+    revoke_tokens,
+    who_am_i,
+)
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.ports.failures import Unavailable
 
@@ -40,7 +46,17 @@ def create_app(opening: Callable[[], AbstractAsyncContextManager[House]]) -> Edg
 
     return Edge(
         Litestar(
-            route_handlers=[validate_pass, send_otp, verify_otp, healthz, readyz],
+            route_handlers=[
+                validate_pass,
+                send_otp,
+                verify_otp,
+                refresh_tokens,
+                revoke_tokens,
+                who_am_i,
+                key_set,
+                healthz,
+                readyz,
+            ],
             lifespan=[lifespan],
             exception_handlers={Exception: _answer_failure},
             openapi_config=None,

@@ -3,23 +3,28 @@
 import json
 import math
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
+from hsp_otp.entrypoints.wiring import House
+from hsp_otp.flows.caller import Caller
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+
 MAX_BODY_BYTES: Final = 16 * 1024
 _DEEPEST: Final = 64
 
 
-class PassBody(msgspec.Struct):
+class PassRequest(msgspec.Struct):
     """A pass code, of the form HSP-1234-5678."""
 
     pass_code: str | None = None
 
 
-class VerifyBody(msgspec.Struct):
+class VerifyRequest(msgspec.Struct):
     """A pass code with the code that was sent, and the challenge that it belongs to."""
 
     pass_code: str | None = None
@@ -27,12 +32,18 @@ class VerifyBody(msgspec.Struct):
     challenge_id: str | None = None
 
 
+class TokenRequest(msgspec.Struct):
+    """A refresh token."""
+
+    refresh_token: str | None = None
+
+
 def given(member: str | None) -> str | None:
     """*member* without outer white space; None where nothing is left."""
     return (member or "").strip() or None
 
 
-async def refuse_malformed(request: Request[Any, Any, Any]) -> None:
+async def refuse_malformed(request: AnyRequest) -> None:
     """
     Let only well-formed JSON objects in UTF-8 through to a route.
 
@@ -46,8 +57,8 @@ async def refuse_malformed(request: Request[Any, Any, Any]) -> None:
         raise HTTPException(status_code=415)
     try:
         body = await request.body()
-    except InternalServerException:  # the client went away; that is no bug of ours
-        raise ClientException from None
+    except InternalServerException:  # its caller has gone, or was too slow
+        raise HTTPException(status_code=408) from None
     try:
         # The decoder of the routes skips over what it does not need; this one reads it all.
         found = json.loads(
@@ -62,6 +73,18 @@ async def refuse_malformed(request: Request[Any, Any, Any]) -> None:
         raise ClientException from None
     if not isinstance(found, _Object) or _is_deep(found):
         raise ClientException
+
+
+def house_of(request: AnyRequest) -> House:
+    """The house that answers *request*."""
+    house: House = request.app.state.house
+    return house
+
+
+def caller_of(request: AnyRequest) -> Caller:
+    """Who sent *request*."""
+    state = request.scope["state"]
+    return Caller(state["client"], state["request_id"])
 
 
 class _Object(list[tuple[str, Any]]):

@@ -9,6 +9,7 @@ from litestar import Request, Response
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
 from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.sessions import InvalidToken, TokenReused
 from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.flows.otp import Undelivered
@@ -52,6 +53,7 @@ _BY_STATUS = {
     400: MALFORMED,
     404: Problem(404, "not_found"),
     405: Problem(405, "method_not_allowed"),
+    408: Problem(408, MALFORMED.error),
     413: Problem(413, "body_too_large"),
     415: Problem(415, "unsupported_media_type"),
 }
@@ -125,6 +127,11 @@ def of_verify(
             assert_never(outcome)
 
 
+def of_token(outcome: InvalidToken | TokenReused) -> Problem:
+    """Why a refresh or access token grants nothing."""
+    return Problem(401, outcome.word)
+
+
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
     """
     The answer that tells of *problem*: RFC 9457, with the members of the flow beside it.
@@ -158,6 +165,8 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[s
         headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
     if problem.resend_at is not None:
         body["resend_in"] = seconds_until(problem.resend_at, now)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     if problem.attempts_remaining is not None:
         body["attempts_remaining"] = problem.attempts_remaining
     request.scope["state"]["outcome"] = problem.error

@@ -1,0 +1,74 @@
+"""The routes of whoever is signed in, and the key set that other backends check tokens with."""
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.params import JSONBody
+
+from hsp_otp.domain.sessions import InvalidToken
+from hsp_otp.entrypoints.http.bodies import (
+    MAX_BODY_BYTES,
+    AnyRequest,
+    TokenRequest,
+    caller_of,
+    given,
+    house_of,
+    refuse_malformed,
+)
+from hsp_otp.entrypoints.http.problems import Problem, answer, of_token
+from hsp_otp.entrypoints.http.schemas import MeBody, RevokedBody, TokensBody
+from hsp_otp.flows.sessions import Grant
+
+_KEY_SET_SECONDS = 300
+
+
+@post(
+    "/token/refresh",
+    status_code=200,
+    before_request=refuse_malformed,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[Any]:
+    """Exchange a refresh token for a new pair; the old one is dead."""
+    token = given(data.refresh_token)
+    if token is None:
+        return answer(request, Problem(400, "missing_fields"))
+    outcome = await house_of(request).sessions.refresh(token, caller_of(request))
+    if not isinstance(outcome, Grant):
+        return answer(request, of_token(outcome))
+    return Response(TokensBody.of(outcome))
+
+
+@post(
+    "/token/revoke",
+    status_code=200,
+    before_request=refuse_malformed,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[Any]:
+    """Sign out. Says nothing about the token (RFC 7009)."""
+    if data.refresh_token is None:
+        return answer(request, Problem(400, "missing_fields"))
+    await house_of(request).sessions.revoke(data.refresh_token.strip(), caller_of(request))
+    return Response(RevokedBody())
+
+
+@get("/customer/me")
+async def who_am_i(request: AnyRequest) -> Response[Any]:
+    """The user and the pass that signed in, for a bearer access token."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return answer(request, of_token(InvalidToken()))
+    outcome = await house_of(request).sessions.me(token.strip())
+    if isinstance(outcome, InvalidToken):
+        return answer(request, of_token(outcome))
+    return Response(MeBody.of(outcome.signed_in, outcome.at))
+
+
+@get("/.well-known/jwks.json")
+async def key_set(request: AnyRequest) -> Response[Any]:
+    """The public keys of access tokens (RFC 7517), the one that signs first."""
+    return Response(
+        house_of(request).key_set,
+        headers={"Cache-Control": f"public, max-age={_KEY_SET_SECONDS}"},
+    )

@@ -1,0 +1,41 @@
+"""What every journey knows of a request, and tells of it."""
+
+import base64
+
+import attrs
+
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import ID_BYTES
+from hsp_otp.domain.rows import AuditRow
+from hsp_otp.ports.randomness import Randomness
+
+
+@attrs.frozen
+class Caller:
+    """
+    Who sent a request.
+
+    Attributes:
+        request_id: Ties the answer, the audit row and the log lines together.
+    """
+
+    client: ClientAddress
+    request_id: str
+
+
+def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
+    """*row* with what may be told of *phone*."""
+    return attrs.evolve(
+        row,
+        phone=phone.masked,
+        region=phone.region,
+        phone_fingerprint=fingerprints.fingerprint(phone.e164),
+        prefix_fingerprint=fingerprints.fingerprint(phone.prefix),
+    )
+
+
+def new_id(randomness: Randomness) -> str:
+    """A public id of 128 random bits: 22 characters of URL-safe base64."""
+    return base64.urlsafe_b64encode(randomness.draw(ID_BYTES)).rstrip(b"=").decode()

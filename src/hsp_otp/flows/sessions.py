@@ -1,0 +1,232 @@
+"""What follows a proof: the sign-in with its tokens, refreshing them, signing out."""
+
+import attrs
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Duration, Instant, after
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.names import Flow, Purpose
+from hsp_otp.domain.passes import Pass, UsablePass, usable
+from hsp_otp.domain.rows import Action, AuditRow, SignInRow
+from hsp_otp.domain.sessions import (
+    AlreadyBegan,
+    Began,
+    Family,
+    InvalidToken,
+    Refreshed,
+    RefreshOutcome,
+    RefreshToken,
+    Revoked,
+    TokenReused,
+    begin,
+    refresh,
+    revoke,
+)
+from hsp_otp.flows.caller import Caller, about, new_id
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.tokens import Access, AccessTokens
+
+_TOKEN_BYTES = 32
+
+
+@attrs.frozen(kw_only=True)
+class Grant:
+    """
+    What a signed-in customer holds.
+
+    Attributes:
+        access_token: For other backends too.
+        refresh_token: Opaque.
+        expires_in: Lifetime of the access token.
+    """
+
+    access_token: str = attrs.field(repr=False)
+    refresh_token: str = attrs.field(repr=False)
+    expires_in: Duration
+
+
+@attrs.frozen
+class Me:
+    """The pass that signed in, with its user, as they are at an instant."""
+
+    signed_in: Pass
+    at: Instant
+
+
+@attrs.frozen(kw_only=True)
+class Sessions:
+    """
+    Attributes:
+        refresh_keys: The ring of refresh tokens.
+        fingerprints: The ring of number fingerprints.
+        access_lifetime: Of an access token.
+        family_lifetime: Of a family of refresh tokens, from the sign-in.
+    """
+
+    families: FamilyRepository
+    passes: Passes
+    access_tokens: AccessTokens
+    audit: AuditTrail
+    clock: Clock
+    randomness: Randomness
+    refresh_keys: KeyRing
+    fingerprints: KeyRing
+    access_lifetime: Duration
+    family_lifetime: Duration
+
+    async def begin(
+        self, challenge_id: str, purpose: Purpose, found: Pass, row: AuditRow
+    ) -> Grant | AlreadyBegan:
+        """
+        Sign the holder of *found* in, once for each challenge.
+
+        Args:
+            row: The audit row of the request; only its outcome is missing.
+
+        Raises:
+            Unavailable: The database did not answer; the sign-in may have been recorded.
+        """
+        now = self.clock.now()
+        token = self._fresh_token(challenge_id)
+        marks = SignInRow(
+            user_id=found.user.id, pass_code=found.code.value, pass_ended=found.is_expired(now)
+        )
+
+        def decide(held: Family | None) -> Decision[Family | None, Began | AlreadyBegan]:
+            decision = begin(
+                held,
+                token=token,
+                family_id=challenge_id,
+                user_id=found.user.id,
+                pass_code=found.code,
+                purpose=purpose,
+                lifetime=self.family_lifetime,
+                now=now,
+            )
+            told = attrs.evolve(row, outcome=decision.outcome.word)
+            began = isinstance(decision.outcome, Began)
+            return attrs.evolve(decision, rows=(told, marks) if began else (told,))
+
+        outcome = await self.families.transition(challenge_id, decide)
+        if isinstance(outcome, AlreadyBegan):
+            return outcome
+        return self._grant(outcome.family, token, now)
+
+    async def refresh(self, text: str, caller: Caller) -> Grant | InvalidToken | TokenReused:
+        """
+        Give a new pair of tokens for a refresh token.
+
+        Raises:
+            Unavailable: A store did not answer; the token may have been rotated.
+        """
+        now = self.clock.now()
+        row = self._row(Action.REFRESH, caller, now)
+        presented = RefreshToken.read(text, self.refresh_keys)
+        if presented is None:
+            return await self._refused(InvalidToken(), row)
+        family = await self.families.transition(presented.family_id, _look)
+        if family is None:
+            return await self._refused(InvalidToken(), row)
+        found = usable(await self.passes.find(family.pass_code))
+        is_usable = isinstance(found, UsablePass) and found.found.user.id == family.user_id
+        row = self._about(row, family, found)
+        fresh = self._fresh_token(family.id)
+
+        def decide(held: Family | None) -> Decision[Family | None, RefreshOutcome]:
+            decision = refresh(held, presented=presented, fresh=fresh, usable=is_usable, now=now)
+            return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=decision.outcome.word),))
+
+        outcome = await self.families.transition(family.id, decide)
+        if isinstance(outcome, Refreshed):
+            return self._grant(outcome.family, fresh, now)
+        return outcome
+
+    async def revoke(self, text: str, caller: Caller) -> None:
+        """
+        End the family of a refresh token; any other text changes nothing.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        now = self.clock.now()
+        row = self._row(Action.REVOKE, caller, now)
+        presented = RefreshToken.read(text, self.refresh_keys)
+        if presented is None:
+            await self._refused(InvalidToken(), row)
+            return
+
+        def decide(held: Family | None) -> Decision[Family | None, Revoked | InvalidToken]:
+            decision = revoke(held, now=now)
+            told = attrs.evolve(row, outcome=decision.outcome.word)
+            if held is not None:
+                told = attrs.evolve(told, pass_code=held.pass_code.masked, purpose=held.purpose)
+            return attrs.evolve(decision, rows=(told,))
+
+        await self.families.transition(presented.family_id, decide)
+
+    async def me(self, access_token: str) -> Me | InvalidToken:
+        """
+        Who holds *access_token*, whose family must still be alive.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        now = self.clock.now()
+        access = self.access_tokens.verify(access_token, now)
+        if access is None:
+            return InvalidToken()
+        family = await self.families.transition(access.family_id, _look)
+        if family is None or not family.lives(now) or family.user_id != access.user_id:
+            return InvalidToken()
+        found = await self.passes.find(family.pass_code)
+        if found is None or found.user.id != family.user_id:
+            return InvalidToken()
+        return Me(found, now)
+
+    def _fresh_token(self, family_id: str) -> RefreshToken:
+        random = self.randomness.draw(_TOKEN_BYTES)
+        return RefreshToken.mint(self.refresh_keys.first, family_id, random)
+
+    def _grant(self, family: Family, token: RefreshToken, now: Instant) -> Grant:
+        access = Access(
+            user_id=family.user_id,
+            family_id=family.id,
+            token_id=new_id(self.randomness),
+            purpose=family.purpose,
+            issued_at=now,
+            expires_at=after(now, self.access_lifetime),
+        )
+        return Grant(
+            access_token=self.access_tokens.sign(access),
+            refresh_token=token.value,
+            expires_in=self.access_lifetime,
+        )
+
+    def _row(self, action: Action, caller: Caller, now: Instant) -> AuditRow:
+        return AuditRow(
+            at=now,
+            flow=Flow.PASS_LOGIN,
+            purpose=None,
+            action=action,
+            outcome="",
+            client=caller.client,
+            request_id=caller.request_id,
+        )
+
+    def _about(self, row: AuditRow, family: Family, found: object) -> AuditRow:
+        row = attrs.evolve(row, purpose=family.purpose, pass_code=family.pass_code.masked)
+        if isinstance(found, UsablePass):
+            return about(row, found.phone, self.fingerprints)
+        return row
+
+    async def _refused(self, outcome: InvalidToken, row: AuditRow) -> InvalidToken:
+        await self.audit.write(attrs.evolve(row, outcome=outcome.word))
+        return outcome
+
+
+def _look(held: Family | None) -> Decision[Family | None, Family | None]:
+    return Decision(held, held)
