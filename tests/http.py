@@ -107,6 +107,8 @@ class Client:
             clock=self.world.clock,
             messages=GettextMessages({Purpose.PHONE_VERIFICATION: self.settings.service_name}),
             pass_login=self.world.login,
+            sessions=self.world.sessions,
+            key_set={"keys": []},
             database_answers=database_answers,
         )
 

@@ -51,7 +51,9 @@ ACCESS = Access(
 
 
 def _signer(keys: tuple[SigningKey, ...]) -> AccessTokens:
-    return JwtAccessTokens(keys=keys, issuer="an issuer", audience="an audience")
+    return JwtAccessTokens(
+        keys=keys, issuer="an issuer", audience="an audience", lifetime=900_000_000
+    )
 
 
 def _opened(token: str, key: SigningKey) -> dict[str, Any]:

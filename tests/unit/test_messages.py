@@ -22,6 +22,8 @@ GSM_7 = (
 )
 
 WORDS = {
+    "invalid_token",
+    "token_reused",
     "pass_code_required",
     "invalid_format",
     "pass_not_found",

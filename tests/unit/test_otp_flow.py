@@ -10,7 +10,8 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.rows import Action, AuditRow, SendRow
 from hsp_otp.domain.slot import Ended, Issued, Verified
-from hsp_otp.flows.otp import Request, Undelivered, about, new_id, unlock_slot
+from hsp_otp.flows.caller import about, new_id
+from hsp_otp.flows.otp import Request, Undelivered, unlock_slot
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
 from tests.world import (
     CLIENT,

@@ -216,10 +216,10 @@ def test_the_right_code_signs_in() -> None:
     outcome = world.verify(code)
     assert isinstance(outcome, SignedIn)
     now = Instant(START + 60_000_000)
-    assert outcome.access_token == "access-1"
-    key_id, family_id, _, _ = outcome.refresh_token.split(".")
+    assert outcome.grant.access_token == "access-1"
+    key_id, family_id, _, _ = outcome.grant.refresh_token.split(".")
     assert (key_id, family_id) == ("k1", challenge_id)
-    assert outcome.expires_in == 900_000_000
+    assert outcome.grant.expires_in == 900_000_000
     assert outcome.signed_in.user.id == "u1"
     assert outcome.at == now
     assert outcome.word == "verified"
@@ -461,8 +461,8 @@ def test_no_row_tells_a_secret() -> None:
         "9876543210",
         "HSP-1234",
         "HSP-1111",
-        signed_in.access_token,
-        signed_in.refresh_token,
+        signed_in.grant.access_token,
+        signed_in.grant.refresh_token,
     ):
         assert secret not in told
 
@@ -495,6 +495,6 @@ def test_an_outcome_shows_no_number() -> None:
     signed_in = world.verify(world.outbox.codes[0])
     assert isinstance(signed_in, SignedIn)
     shown += repr(signed_in)
-    for secret in ("9876543210", "1234-5678", signed_in.refresh_token, world.outbox.codes[0]):
+    for secret in ("9876543210", "1234-5678", signed_in.grant.refresh_token, world.outbox.codes[0]):
         assert secret not in shown
     assert signed_in.signed_in.user.phone == PhoneNumber("+919876543210")
