@@ -39,6 +39,7 @@ _MOST: Final = 1_000_000
 """More than any limit needs to be."""
 
 T = TypeVar("T")
+U = TypeVar("U")
 S = TypeVar("S", bound=str)
 
 
@@ -48,13 +49,13 @@ class SettingsError(ValueError):
 
 def _setting(
     read: Callable[[str], T],
-    default: T,
+    default: U,
     meaning: str,
     *,
     takes: str,
     shown_default: str | None = None,
     secret: bool = False,
-) -> T:
+) -> T | U:
     """
     One setting.
 
@@ -73,7 +74,7 @@ def _setting(
         "default": shown.lower() if isinstance(default, bool) else shown,
         "secret": secret,
     }
-    field: T = attrs.field(default=default, metadata=metadata, repr=not secret)
+    field: T | U = attrs.field(default=default, metadata=metadata, repr=not secret)
     return field
 
 
@@ -97,7 +98,7 @@ def _choice(default: S, meaning: str, *choices: S) -> S:
     return _setting(read, default, meaning, takes=" or ".join(choices))
 
 
-def _flag(default: bool, meaning: str) -> bool:  # noqa: FBT001
+def _flag(default: T, meaning: str, shown_default: str | None = None) -> T | bool:
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
     def read(text: str) -> bool:
@@ -106,7 +107,9 @@ def _flag(default: bool, meaning: str) -> bool:  # noqa: FBT001
         except KeyError:
             raise ValueError from None
 
-    return _setting(read, default, meaning, takes="true/false, yes/no or 1/0")
+    return _setting(
+        read, default, meaning, takes="true/false, yes/no or 1/0", shown_default=shown_default
+    )
 
 
 def _text(text: str) -> str:
@@ -267,6 +270,15 @@ class Settings:
         "what messages of pass login call the service",
         takes="1 to 40 characters of the GSM-7 alphabet",
     )
+
+    docs: bool | None = _flag(
+        None, "/docs and the OpenAPI document", shown_default="on in development"
+    )
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether the API's description is served."""
+        return self.in_development if self.docs is None else self.docs
 
     @property
     def in_development(self) -> bool:

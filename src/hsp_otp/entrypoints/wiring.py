@@ -54,6 +54,11 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, durable=not settings.in_development)
 
 
+def texts(settings: Settings) -> Messages:
+    """The words that people read."""
+    return GettextMessages({Purpose.PHONE_VERIFICATION: settings.service_name})
+
+
 @asynccontextmanager
 async def open_house(settings: Settings) -> AsyncGenerator[House]:
     """
@@ -75,7 +80,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         if settings.usage_store == "memory":
             usage = MemoryUsage(commits)
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
-        messages = GettextMessages({Purpose.PHONE_VERIFICATION: settings.service_name})
+        messages = texts(settings)
         otp = Otp(
             slots=slots,
             sender=ConsoleSms(sys.stdout),

@@ -3,12 +3,13 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
+from hsp_otp.entrypoints.http.docs import docs_routes
 from hsp_otp.entrypoints.http.edge import Edge
 from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.pass_login import send_otp, validate_pass, verify_otp
@@ -26,16 +27,33 @@ from hsp_otp.entrypoints.http.sessions import (
 )
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.messages import Messages
 
 _log = structlog.get_logger()
 
 
-def create_app(opening: Callable[[], AbstractAsyncContextManager[House]]) -> Edge:
+ROUTES: Final = (
+    validate_pass,
+    send_otp,
+    verify_otp,
+    refresh_tokens,
+    revoke_tokens,
+    who_am_i,
+    key_set,
+    healthz,
+    readyz,
+)
+
+
+def create_app(
+    opening: Callable[[], AbstractAsyncContextManager[House]], docs: Messages | None = None
+) -> Edge:
     """
     The application, its house open while it runs.
 
     Args:
         opening: Opens the house when the server starts, and closes it when it stops.
+        docs: The sentences in the API's description, where it is to be served.
     """
 
     @asynccontextmanager
@@ -46,17 +64,7 @@ def create_app(opening: Callable[[], AbstractAsyncContextManager[House]]) -> Edg
 
     return Edge(
         Litestar(
-            route_handlers=[
-                validate_pass,
-                send_otp,
-                verify_otp,
-                refresh_tokens,
-                revoke_tokens,
-                who_am_i,
-                key_set,
-                healthz,
-                readyz,
-            ],
+            route_handlers=[*ROUTES, *(docs_routes(ROUTES, docs) if docs else ())],
             lifespan=[lifespan],
             exception_handlers={Exception: _answer_failure},
             openapi_config=None,

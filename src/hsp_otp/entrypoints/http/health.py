@@ -4,30 +4,32 @@ from typing import Any
 
 from litestar import Request, Response, get
 
+from hsp_otp.entrypoints.http.docs import refusals
+from hsp_otp.entrypoints.http.schemas import AliveBody, ReadyBody
 from hsp_otp.entrypoints.wiring import House
 
 
-@get("/healthz")
-async def healthz() -> dict[str, str]:
+@get("/healthz", operation_id="healthz", responses=refusals({}, has_body=False))
+async def healthz() -> AliveBody:
     """The process lives. Touches nothing."""
-    return {"status": "ok"}
+    return AliveBody()
 
 
-@get("/readyz")
-async def readyz(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
+@get("/readyz", operation_id="readyz", responses=refusals({}, has_body=False))
+async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     house: House = request.app.state.house
     ready = await house.database_answers()
     if not ready:
         request.scope["state"]["outcome"] = "unavailable"
     return Response(
-        {
-            "status": "ready" if ready else "unavailable",
-            "checks": {
+        ReadyBody(
+            status="ready" if ready else "unavailable",
+            checks={
                 "database": "ok" if ready else "away",
                 "redis": "not configured",
                 "senders": "ok",
             },
-        },
+        ),
         status_code=200 if ready else 503,
     )

@@ -1,7 +1,5 @@
 """The routes of pass login."""
 
-from typing import Any
-
 from litestar import Response, post
 from litestar.params import JSONBody
 
@@ -19,18 +17,29 @@ from hsp_otp.entrypoints.http.bodies import (
     house_of,
     refuse_malformed,
 )
+from hsp_otp.entrypoints.http.docs import refusals
 from hsp_otp.entrypoints.http.problems import Problem, answer, of_look_up, of_send, of_verify
-from hsp_otp.entrypoints.http.schemas import FoundBody, SentBody, SignedInBody
+from hsp_otp.entrypoints.http.schemas import FoundBody, RefusedBody, SentBody, SignedInBody
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
 
 
 @post(
     "/customer/validate-pass",
+    operation_id="validatePass",
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
+    responses=refusals(
+        {
+            400: ["pass_code_required", "invalid_format", "no_phone"],
+            429: ["lookup_rate_limited"],
+        },
+        member="valid",
+    ),
 )
-async def validate_pass(request: AnyRequest, data: JSONBody[PassRequest]) -> Response[Any]:
+async def validate_pass(
+    request: AnyRequest, data: JSONBody[PassRequest]
+) -> Response[FoundBody | RefusedBody]:
     """Look a pass up, and show where its code would go."""
     text = given(data.pass_code)
     if text is None:
@@ -49,11 +58,25 @@ async def validate_pass(request: AnyRequest, data: JSONBody[PassRequest]) -> Res
 
 @post(
     "/customer/send-otp",
+    operation_id="sendOtp",
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
+    responses=refusals(
+        {
+            400: ["pass_code_required", "invalid_pass", "no_phone_number", "sms_failed"],
+            429: [
+                "phone_rate_limited",
+                "rate_limited",
+                "resend_too_soon",
+                "lookup_rate_limited",
+                "locked_out",
+            ],
+        },
+        member="sent",
+    ),
 )
-async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response[Any]:
+async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response[SentBody]:
     """Send a code to the holder of a pass."""
     text = given(data.pass_code)
     if text is None:
@@ -78,11 +101,26 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
 
 @post(
     "/customer/verify-otp",
+    operation_id="verifyOtp",
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
+    responses=refusals(
+        {
+            400: [
+                "missing_fields",
+                "invalid_pass",
+                "malformed_otp",
+                "invalid_otp",
+                "otp_expired",
+                "too_many_attempts",
+            ],
+            429: ["locked_out", "rate_limited", "lookup_rate_limited"],
+        },
+        member="success",
+    ),
 )
-async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Response[Any]:
+async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Response[SignedInBody]:
     """Check a code, and sign the holder of the pass in."""
     pass_text, code_text = given(data.pass_code), given(data.otp)
     if pass_text is None or code_text is None:

@@ -132,7 +132,7 @@ def of_token(outcome: InvalidToken | TokenReused) -> Problem:
     return Problem(401, outcome.word)
 
 
-def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[dict[str, Any]]:
+def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """
     The answer that tells of *problem*: RFC 9457, with the members of the flow beside it.
 

@@ -15,6 +15,15 @@ class FoundBody(msgspec.Struct):
     valid: bool = True
 
 
+class RefusedBody(msgspec.Struct):
+    """Not a usable pass, and not an error either."""
+
+    error: str
+    message: str
+    request_id: str
+    valid: bool = False
+
+
 class SentBody(msgspec.Struct):
     """
     A code is on its way.
@@ -120,25 +129,65 @@ class SignedInBody(TokensBody, kw_only=True, rename={"pass_": "pass"}):
         )
 
 
+class Jwk(msgspec.Struct, omit_defaults=True):
+    """A public key (RFC 7517); an Ed25519 one has no `y`."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+    y: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class KeySetBody(msgspec.Struct):
+    """The public keys of access tokens, the one that signs first."""
+
+    keys: list[Jwk]
+
+
 class RevokedBody(msgspec.Struct):
     """Signed out, if anybody was signed in."""
 
     success: bool = True
 
 
-class ProblemBody(msgspec.Struct, rename={"type_": "type"}, omit_defaults=True):
-    """RFC 9457, with the members of the flow beside it."""
+class AliveBody(msgspec.Struct):
+    """The process lives."""
 
-    status: int
+    status: str = "ok"
+
+
+class ReadyBody(msgspec.Struct):
+    """
+    Whether requests can be served.
+
+    `status` is ready, degraded or unavailable; each check is ok, away or not configured.
+    """
+
+    status: str
+    checks: dict[str, str]
+
+
+class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
+    """
+    RFC 9457, with the members of the flow beside it.
+
+    Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
+    code may be asked for.
+    """
+
+    type_: str
     title: str
+    status: int
     detail: str
     error: str
     message: str
     request_id: str
-    type_: str = "about:blank"
-    valid: bool | None = None
-    sent: bool | None = None
-    success: bool | None = None
-    retry_after_seconds: int | None = None
-    resend_in: int | None = None
-    attempts_remaining: int | None = None
+    valid: bool | msgspec.UnsetType = msgspec.UNSET
+    sent: bool | msgspec.UnsetType = msgspec.UNSET
+    success: bool | msgspec.UnsetType = msgspec.UNSET
+    retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    resend_in: int | msgspec.UnsetType = msgspec.UNSET
+    attempts_remaining: int | msgspec.UnsetType = msgspec.UNSET

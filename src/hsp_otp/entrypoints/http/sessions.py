@@ -1,7 +1,6 @@
 """The routes of whoever is signed in, and the key set that other backends check tokens with."""
 
-from typing import Any
-
+import msgspec
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
@@ -15,8 +14,9 @@ from hsp_otp.entrypoints.http.bodies import (
     house_of,
     refuse_malformed,
 )
+from hsp_otp.entrypoints.http.docs import refusals
 from hsp_otp.entrypoints.http.problems import Problem, answer, of_token
-from hsp_otp.entrypoints.http.schemas import MeBody, RevokedBody, TokensBody
+from hsp_otp.entrypoints.http.schemas import KeySetBody, MeBody, RevokedBody, TokensBody
 from hsp_otp.flows.sessions import Grant
 
 _KEY_SET_SECONDS = 300
@@ -24,11 +24,13 @@ _KEY_SET_SECONDS = 300
 
 @post(
     "/token/refresh",
+    operation_id="refreshTokens",
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
+    responses=refusals({400: ["missing_fields"], 401: ["invalid_token", "token_reused"]}),
 )
-async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[Any]:
+async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
     """Exchange a refresh token for a new pair; the old one is dead."""
     token = given(data.refresh_token)
     if token is None:
@@ -41,11 +43,13 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
 
 @post(
     "/token/revoke",
+    operation_id="revokeTokens",
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
+    responses=refusals({400: ["missing_fields"]}),
 )
-async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[Any]:
+async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[RevokedBody]:
     """Sign out. Says nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
         return answer(request, Problem(400, "missing_fields"))
@@ -53,8 +57,13 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     return Response(RevokedBody())
 
 
-@get("/customer/me")
-async def who_am_i(request: AnyRequest) -> Response[Any]:
+@get(
+    "/customer/me",
+    operation_id="me",
+    security=[{"bearer": []}],
+    responses=refusals({401: ["invalid_token"]}, has_body=False),
+)
+async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     """The user and the pass that signed in, for a bearer access token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -65,10 +74,14 @@ async def who_am_i(request: AnyRequest) -> Response[Any]:
     return Response(MeBody.of(outcome.signed_in, outcome.at))
 
 
-@get("/.well-known/jwks.json")
-async def key_set(request: AnyRequest) -> Response[Any]:
+@get(
+    "/.well-known/jwks.json",
+    operation_id="keySet",
+    responses=refusals({}, has_body=False),
+)
+async def key_set(request: AnyRequest) -> Response[KeySetBody]:
     """The public keys of access tokens (RFC 7517), the one that signs first."""
     return Response(
-        house_of(request).key_set,
+        msgspec.convert(house_of(request).key_set, KeySetBody),
         headers={"Cache-Control": f"public, max-age={_KEY_SET_SECONDS}"},
     )
