@@ -28,8 +28,8 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Usage, UsageKey
 from hsp_otp.domain.slot import Held, SlotRecord
-from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import LookUpOutcome, PassLogin, SendOutcome, VerifyOutcome
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.ports.sms import Receipt, Sms

@@ -34,8 +34,9 @@ class AuditRow:
         sender: The adapter that took the message.
         provider_message_id: The provider's own name for the message.
         reason: Why an operator did it.
-        flood: One of many refusals of one client by one limit: rows of one client, action and
-            outcome within a minute are kept as a single row with a count.
+        flood: One of what may be many refusals of one client by one limit: those of one client,
+            action and outcome within a minute are kept as a single row, which tells of the first
+            and counts them all.
     """
 
     at: Instant

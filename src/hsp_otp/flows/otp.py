@@ -125,7 +125,11 @@ class Otp:
         outcome = await self.slots.transition(request.slot, usages, decide)
         if not isinstance(outcome, Issued):
             return outcome
-        receipt = await self._deliver(outcome.challenge, request)
+        try:
+            receipt = await self._deliver(outcome.challenge, request)
+        except Exception:
+            await self.audit.write(attrs.evolve(request.row, outcome="internal_error"))
+            raise
         if receipt is None:
             undelivered = Undelivered(outcome.resend_at)
             await self.audit.write(attrs.evolve(request.row, outcome=undelivered.word))
@@ -205,8 +209,9 @@ async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
 
 
 def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:
-    word = decision.outcome.word
-    return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=word),))
+    outcome = decision.outcome
+    told = attrs.evolve(row, outcome=outcome.word, flood=isinstance(outcome, Refusal))
+    return attrs.evolve(decision, rows=(told,))
 
 
 def _send_row(issued: Issued, request: Request) -> SendRow:
