@@ -133,7 +133,7 @@ class Sessions:
             return await self._refused(InvalidToken(), row)
         found = usable(await self.passes.find(family.pass_code))
         is_usable = isinstance(found, UsablePass) and found.found.user.id == family.user_id
-        row = self._about(row, family, found)
+        row = self._about(row, family, found if is_usable else None)
         fresh = self._fresh_token(family.id)
 
         def decide(held: Family | None) -> Decision[Family | None, RefreshOutcome]:

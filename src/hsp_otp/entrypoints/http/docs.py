@@ -24,7 +24,7 @@ _FILES: Final = Path(__file__).with_name("swagger_ui")
 _PROBLEM: Final = "application/problem+json"
 
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
@@ -37,7 +37,7 @@ _WITH_BODY: Final = {
 }
 
 _REQUEST_ID: Final = "f0aaac12786b19105ce557134d02c2da"
-_TOKENS: Final = {
+_TOKENS: Final[dict[str, Any]] = {
     "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.e30.c2lnbmF0dXJl",
     "refresh_token": "k1.aI7HpmwPr-rSBiYSYhURXQ.4Cn6WgL-0JRSspBhpfzEFA.X9QnOH0FXgQCCGoxAl_sfA",
     "token_type": "Bearer",
@@ -59,6 +59,17 @@ _USER_AND_PASS: Final = {
         "days_until_expiry": 26702,
         "is_expired": False,
     },
+}
+_REQUESTS: Final[dict[str, dict[str, str]]] = {
+    "validatePass": {"pass_code": "HSP-1234-5678"},
+    "sendOtp": {"pass_code": "HSP-1234-5678"},
+    "verifyOtp": {
+        "pass_code": "HSP-1234-5678",
+        "otp": "758239",
+        "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
+    },
+    "refreshTokens": {"refresh_token": _TOKENS["refresh_token"]},
+    "revokeTokens": {"refresh_token": _TOKENS["refresh_token"]},
 }
 SUCCESSES: Final[dict[str, list[dict[str, Any]]]] = {
     "validatePass": [
@@ -165,8 +176,17 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Messages) -> dict[s
             ),
         ),
     ).openapi_schema.to_schema()
+    described["paths"] = {
+        # As the contract spells them; the routes answer without the slash too.
+        f"{path}/" if path.startswith(("/customer", "/token")) else path: operations
+        for path, operations in described["paths"].items()
+    }
     for path in described["paths"].values():
         for operation in path.values():
+            operation["summary"] = operation["description"].splitlines()[0].rstrip(".")
+            if "requestBody" in operation:
+                content = operation["requestBody"]["content"]["application/json"]
+                content["example"] = _REQUESTS[operation["operationId"]]
             for status, response in operation["responses"].items():
                 _finish(operation, int(status), response, messages)
     return described

@@ -9,13 +9,13 @@ from hsp_otp.entrypoints.http.schemas import AliveBody, ReadyBody
 from hsp_otp.entrypoints.wiring import House
 
 
-@get("/healthz", operation_id="healthz", responses=refusals({}, has_body=False))
+@get("/healthz", operation_id="healthz", tags=["health"], responses=refusals({}, has_body=False))
 async def healthz() -> AliveBody:
     """The process lives. Touches nothing."""
     return AliveBody()
 
 
-@get("/readyz", operation_id="readyz", responses=refusals({}, has_body=False))
+@get("/readyz", operation_id="readyz", tags=["health"], responses=refusals({}, has_body=False))
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     house: House = request.app.state.house

@@ -26,6 +26,7 @@ from hsp_otp.flows.pass_login import CodeSent, SignedIn
 @post(
     "/customer/validate-pass",
     operation_id="validatePass",
+    tags=["pass login"],
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
@@ -59,6 +60,7 @@ async def validate_pass(
 @post(
     "/customer/send-otp",
     operation_id="sendOtp",
+    tags=["pass login"],
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
@@ -102,6 +104,7 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
 @post(
     "/customer/verify-otp",
     operation_id="verifyOtp",
+    tags=["pass login"],
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,

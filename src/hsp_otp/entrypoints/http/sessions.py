@@ -25,6 +25,7 @@ _KEY_SET_SECONDS = 300
 @post(
     "/token/refresh",
     operation_id="refreshTokens",
+    tags=["tokens"],
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
@@ -44,6 +45,7 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
 @post(
     "/token/revoke",
     operation_id="revokeTokens",
+    tags=["tokens"],
     status_code=200,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
@@ -60,6 +62,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
 @get(
     "/customer/me",
     operation_id="me",
+    tags=["tokens"],
     security=[{"bearer": []}],
     responses=refusals({401: ["invalid_token"]}, has_body=False),
 )
@@ -77,6 +80,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
 @get(
     "/.well-known/jwks.json",
     operation_id="keySet",
+    tags=["tokens"],
     responses=refusals({}, has_body=False),
 )
 async def key_set(request: AnyRequest) -> Response[KeySetBody]:
