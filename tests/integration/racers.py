@@ -13,7 +13,8 @@ import attrs
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ClientAddress, PassCode
-from hsp_otp.flows.pass_login import Caller, PassLogin
+from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.pass_login import PassLogin
 from tests.integration.stores import open_sqlite
 from tests.world import Outbox
 

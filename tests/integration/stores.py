@@ -26,6 +26,7 @@ from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.sessions import Sessions
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.families import FamilyRepository
@@ -88,15 +89,22 @@ class Stores:
                 codes=ring("codes"),
                 policies={Purpose.PHONE_VERIFICATION: policy or Policy()},
             ),
+            sessions=Sessions(
+                families=self.families,
+                passes=self.passes,
+                access_tokens=SignedAccess(),
+                audit=self.audit,
+                clock=clock,
+                randomness=randomness,
+                refresh_keys=ring("refresh"),
+                fingerprints=ring("fingerprints"),
+                access_lifetime=900 * SECOND,
+                family_lifetime=30 * DAY,
+            ),
             passes=self.passes,
             usage=self.usage,
-            families=self.families,
-            access_tokens=SignedAccess(),
             limits=limits or ClientLimits(),
             fingerprints=ring("fingerprints"),
-            refresh_keys=ring("refresh"),
-            access_lifetime=900 * SECOND,
-            family_lifetime=30 * DAY,
         )
 
 

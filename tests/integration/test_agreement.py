@@ -19,8 +19,8 @@ from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.slot import Held
+from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import unlock_slot
-from hsp_otp.flows.pass_login import Caller
 from hsp_otp.ports.failures import SmsFailed
 from tests.integration.stores import KINDS, Stores
 from tests.world import (

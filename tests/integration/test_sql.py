@@ -26,7 +26,8 @@ from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.slot import Held, SlotRecord
-from hsp_otp.flows.pass_login import Caller, CodeSent, SignedIn
+from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.pass_login import CodeSent, SignedIn
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.stores import Stores, open_sqlite, sql_stores, sqlite_path, sqlite_url
 from tests.integration.test_contracts import (
@@ -573,7 +574,7 @@ async def test_no_file_holds_a_code_or_a_token(tmp_path: Path, file: Path) -> No
         found = await login.verify(code, Code(outbox.codes[1]), None, caller)
         assert isinstance(found, SignedIn)
         kept = raw(file)
-    secrets = [*outbox.codes, "0123456789", found.refresh_token, found.access_token]
+    secrets = [*outbox.codes, "0123456789", found.grant.refresh_token, found.grant.access_token]
     assert len(secrets) == 5
     for secret in secrets:
         assert secret.encode() not in kept
