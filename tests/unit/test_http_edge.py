@@ -239,9 +239,8 @@ NOT_THERE = [
     "/schema",
     "/schema/openapi.json",
     "/metrics",
-    "/token/refresh/",
-    "/customer/me/",
-    "/.well-known/jwks.json",
+    "/token/",
+    "/.well-known/",
 ]
 
 

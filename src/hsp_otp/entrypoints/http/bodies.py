@@ -57,8 +57,8 @@ async def refuse_malformed(request: AnyRequest) -> None:
         raise HTTPException(status_code=415)
     try:
         body = await request.body()
-    except InternalServerException:  # its caller has gone, or was too slow
-        raise HTTPException(status_code=408) from None
+    except InternalServerException:  # the client went away or was too slow: no bug of ours
+        raise ClientException from None
     try:
         # The decoder of the routes skips over what it does not need; this one reads it all.
         found = json.loads(

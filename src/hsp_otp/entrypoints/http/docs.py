@@ -31,7 +31,6 @@ _POLICY: Final = (
 
 _EVERYWHERE: Final = {400: ["malformed_request"], 500: ["internal_error"], 503: ["unavailable"]}
 _WITH_BODY: Final = {
-    408: ["malformed_request"],
     413: ["body_too_large"],
     415: ["unsupported_media_type"],
 }

@@ -53,7 +53,6 @@ _BY_STATUS = {
     400: MALFORMED,
     404: Problem(404, "not_found"),
     405: Problem(405, "method_not_allowed"),
-    408: Problem(408, MALFORMED.error),
     413: Problem(413, "body_too_large"),
     415: Problem(415, "unsupported_media_type"),
 }
