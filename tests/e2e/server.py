@@ -101,8 +101,12 @@ class Server:
                 stderr=err,
                 start_new_session=True,
             )
-        self.port = int(until(self._listening)[1])
-        until(self._answers)
+        try:
+            self.port = int(until(self._listening)[1])
+            until(self._answers)
+        except BaseException:
+            self.kill()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -118,9 +122,7 @@ class Server:
                     assert status == 0, self.errors
                     assert self.complaints == []
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            self.kill()
 
     def stop(self) -> int:
         """Tell it to stop as a supervisor does; its exit status."""
@@ -128,8 +130,9 @@ class Server:
         return self.process.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
-        """End it and its workers on the spot."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """End it and its workers on the spot, where there is anything left of them."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     @property
@@ -176,7 +179,7 @@ class Server:
             kind = {"Content-Type": "application/json"}
             connection.request("POST", path, text, kind | headers)
             response = connection.getresponse()
-            found = dict(response.getheaders())
+            found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, json.loads(response.read()), found)
         finally:
             connection.close()

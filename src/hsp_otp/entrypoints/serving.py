@@ -22,6 +22,10 @@ from hsp_otp.entrypoints.wiring import open_house, texts
 GRACE_SECONDS: Final = 8
 """For requests in flight when the server is told to stop; the whole stop takes at most 10."""
 
+BOOT_SECONDS: Final = 60
+"""For a worker to answer its supervisor, which takes a worker that is still starting on a busy
+machine for one that hangs, and would start it over for ever."""
+
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -93,6 +97,7 @@ def run(settings: Settings, listening: socket.socket) -> bool:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_worker_healthcheck=BOOT_SECONDS,
     )
     if settings.workers > 1:
         Multiprocess(config, sockets=[listening]).run()

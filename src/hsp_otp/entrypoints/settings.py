@@ -131,6 +131,8 @@ def _database_url(text: str) -> str:
         raise ValueError from None
     if url.drivername != "sqlite+aiosqlite" or not url.database or url.database == ":memory:":
         raise ValueError
+    if url.host or url.port or url.username or url.password or url.query:
+        raise ValueError
     return text
 
 

@@ -73,9 +73,8 @@ class Database:
             Unavailable: The lock was not to be had, or the database failed.
         """
         by = deadline() if by is None else by
-        async with _failing_as_unavailable(), asyncio.timeout_at(by) as waiting, self._turn:
+        async with _failing_as_unavailable(), self._my_turn(by):
             connection = await _connected(self._writing, by)
-            waiting.reschedule(None)
             try:
                 yield connection
                 await connection.commit()
@@ -96,6 +95,17 @@ class Database:
                 yield connection
             finally:
                 await connection.close()
+
+    @asynccontextmanager
+    async def _my_turn(self, by: float) -> AsyncGenerator[None]:
+        # Only the wait is cut short: a driver's call that is cancelled leaves its connection
+        # in the middle of something. Those calls do not wait themselves.
+        async with asyncio.timeout_at(by):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def answers(self) -> bool:
         """Whether the database can be read right now."""

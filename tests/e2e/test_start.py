@@ -1,0 +1,230 @@
+"""Mistakes at the start, each one line: docs/contract.md, 9 and 10."""
+
+import re
+import socket
+from pathlib import Path
+
+import attrs
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.e2e.server import Server, command
+
+CONTRACT = Path(__file__).parents[2] / "docs" / "contract.md"
+
+SHORT = "czNjcjN0LXMzY3IzdC1zM2NyM3Q="
+"""Twenty bytes in base64."""
+
+LONG = "czNjcjN0LXMzY3IzdC1zM2NyM3QtczNjcjN0LXMzY3IzdA=="
+"""Enough of them."""
+
+
+@attrs.frozen
+class Mistake:
+    """
+    Something that is not to be started.
+
+    Attributes:
+        says: What stands in the one line.
+        files: Their contents by name.
+        without: What does not stand in it.
+    """
+
+    says: str
+    settings: dict[str, str]
+    name: str = "dev"
+    files: dict[str, bytes] = attrs.field(factory=dict)
+    without: str = SHORT
+
+
+def pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> bytes:
+    """A key file."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def toml(text: str | bytes) -> dict[str, bytes]:
+    """A file of settings."""
+    return {"otp.toml": text if isinstance(text, bytes) else text.encode()}
+
+
+CONFIG = {"CONFIG": "otp.toml"}
+
+MISTAKES = {
+    "unknown variable": Mistake("HSP_OTP_LIFETIME", {"LIFETIME": "600"}),
+    "lifetime above ten minutes": Mistake(
+        "HSP_OTP_LOGIN_CODE_SECONDS: got '601', takes a whole number from 1 to 600",
+        {"LOGIN_CODE_SECONDS": "601"},
+    ),
+    "wildcard proxy": Mistake("HSP_OTP_TRUSTED_PROXIES: got '*'", {"TRUSTED_PROXIES": "*"}),
+    "every IPv4 proxy": Mistake("HSP_OTP_TRUSTED_PROXIES", {"TRUSTED_PROXIES": "0.0.0.0/0"}),
+    "every IPv6 proxy": Mistake("HSP_OTP_TRUSTED_PROXIES", {"TRUSTED_PROXIES": "10.0.0.1,::/0"}),
+    "no guesses": Mistake("HSP_OTP_MAX_ATTEMPTS", {"MAX_ATTEMPTS": "0"}),
+    "no workers": Mistake("HSP_OTP_WORKERS", {"WORKERS": "0"}),
+    "unknown region": Mistake("HSP_OTP_DEFAULT_REGION", {"DEFAULT_REGION": "XX"}),
+    "unknown mode": Mistake("HSP_OTP_MODE", {"MODE": "test"}, "serve"),
+    "link as a name": Mistake("HSP_OTP_SERVICE_NAME", {"SERVICE_NAME": "evil.example"}),
+    "neither yes nor no": Mistake("HSP_OTP_UNIFORM_PASS_ERRORS", {"UNIFORM_PASS_ERRORS": "maybe"}),
+    "short secret key": Mistake("HSP_OTP_SECRET_KEYS", {"SECRET_KEYS": f"k1:{SHORT}"}),
+    "secret key without an id": Mistake("HSP_OTP_SECRET_KEYS", {"SECRET_KEYS": LONG}, without=LONG),
+    "short shared secret": Mistake(
+        "HSP_OTP_JWT_KEYS", {"JWT_ALGORITHM": "HS256", "JWT_KEYS": f"k1:{SHORT}"}
+    ),
+    "secret where a path belongs": Mistake(
+        "HSP_OTP_JWT_KEYS", {"JWT_KEYS": f"k1:{LONG}"}, without=LONG
+    ),
+    "key of another curve": Mistake(
+        "HSP_OTP_JWT_KEYS",
+        {"JWT_KEYS": "k1:key.pem"},
+        files={"key.pem": pem(ec.generate_private_key(ec.SECP384R1()))},
+    ),
+    "key of another kind": Mistake(
+        "HSP_OTP_JWT_KEYS",
+        {"JWT_KEYS": "k1:key.pem"},
+        files={"key.pem": pem(ed25519.Ed25519PrivateKey.generate())},
+    ),
+    "RSA key": Mistake(
+        "HSP_OTP_JWT_KEYS",
+        {"JWT_KEYS": "k1:key.pem", "JWT_ALGORITHM": "EdDSA"},
+        files={"key.pem": pem(rsa.generate_private_key(65537, 2048))},
+    ),
+    "unknown algorithm": Mistake("HSP_OTP_JWT_ALGORITHM", {"JWT_ALGORITHM": "none"}),
+    "console in production": Mistake("HSP_OTP_SENDERS", {"SENDERS": "console"}, "serve"),
+    "nothing set in production": Mistake("HSP_OTP_SENDERS", {}, "serve"),
+    "memory in production": Mistake(
+        "HSP_OTP_CHALLENGE_STORE", {"CHALLENGE_STORE": "memory"}, "serve"
+    ),
+    "challenges in the memory of two": Mistake(
+        "HSP_OTP_CHALLENGE_STORE", {"CHALLENGE_STORE": "memory", "WORKERS": "2"}
+    ),
+    "usages in the memory of two": Mistake(
+        "HSP_OTP_USAGE_STORE", {"USAGE_STORE": "memory", "WORKERS": "2"}
+    ),
+    "another database": Mistake(
+        "HSP_OTP_DATABASE_URL",
+        {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@localhost/otp"},
+    ),
+    "database with options": Mistake(
+        "HSP_OTP_DATABASE_URL", {"DATABASE_URL": "sqlite+aiosqlite:///otp.db?nope=1"}
+    ),
+    "database on a host": Mistake(
+        "HSP_OTP_DATABASE_URL",
+        {"DATABASE_URL": f"sqlite+aiosqlite://otp:{SHORT}@localhost/otp.db"},
+    ),
+    "older schema": Mistake(
+        "hsp-otp db upgrade", {"MODE": "development"}, "serve", files={"hsp-otp.db": b""}
+    ),
+    "file that is no database": Mistake(
+        "database", {"MODE": "development"}, files={"hsp-otp.db": b"pass_code\n" * 999}
+    ),
+    "host that is none": Mistake("cannot listen on", {"HOST": "256.256.256.256"}),
+    "host that cannot be one": Mistake("cannot listen on", {"HOST": "a..b"}),
+    "no file of settings": Mistake("HSP_OTP_CONFIG", CONFIG),
+    "folder as a file of settings": Mistake("HSP_OTP_CONFIG", {"CONFIG": "."}),
+    "file that is not TOML": Mistake(
+        "HSP_OTP_CONFIG", CONFIG, files=toml(f"secret_keys = k1:{SHORT}")
+    ),
+    "file that is not UTF-8": Mistake(
+        "HSP_OTP_CONFIG", CONFIG, files=toml(b"service_name = '\xff'")
+    ),
+    "unknown key in the file": Mistake("HSP_OTP_LIFETIME", CONFIG, files=toml("lifetime = 600")),
+    "unknown key of two lines": Mistake("HSP_OTP_", CONFIG, files=toml('"life\\ntime" = 600')),
+    "table in the file": Mistake("HSP_OTP_SERVER", CONFIG, files=toml("[server]\nport = 1")),
+    "bad value in the file": Mistake(
+        "HSP_OTP_PORT: got 'eighty', takes a whole number from 0 to 65535",
+        CONFIG,
+        files=toml("port = 'eighty'"),
+    ),
+    "short key in the file": Mistake(
+        "HSP_OTP_SECRET_KEYS", CONFIG, files=toml(f"secret_keys = ['k1:{SHORT}']")
+    ),
+    "mistyped command": Mistake("Unknown command", {}, "server"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line(mistake: Mistake, tmp_path: Path) -> None:
+    """A mistake ends the start with one line that names what is wrong, and repeats no secret."""
+    for name, content in mistake.files.items():
+        (tmp_path / name).write_bytes(content)
+    done = command(tmp_path, mistake.name, **mistake.settings)
+    assert done.returncode not in {0, -9, -15}
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("hsp-otp: ")
+    assert mistake.says in line
+    assert mistake.without not in line
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    """A port that somebody else listens on is named, and nothing is served."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = command(tmp_path, "dev", PORT=str(port))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_missing_keys_are_named(tmp_path: Path) -> None:
+    """Production makes no keys of its own: what is missing is named, and how to make it."""
+    command(tmp_path, "db", "upgrade")
+    done = command(tmp_path, "unlock", "--phone", "+919876543210", "--reason", "called")
+    assert done.returncode == 2
+    assert done.stderr.startswith("hsp-otp: HSP_OTP_SECRET_KEYS: missing; hsp-otp keys new DIR ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """A setting stands in the file by its name in lower case, and the environment overrules it."""
+    (tmp_path / "otp.toml").write_text(
+        "service_name = 'Pass'\nresend_cooldown_seconds = 7\ncode_digits = 8\n"
+    )
+    with Server(tmp_path, CONFIG="otp.toml", RESEND_COOLDOWN_SECONDS="9") as server:
+        assert server.send("HSP-1234-5678")["resend_in"] == 9
+        assert len(server.messages[0].code) == 8
+        assert "is your Pass code." in server.output
+
+
+def test_settings_are_described_without_any(tmp_path: Path) -> None:
+    """`hsp-otp settings` needs no secret and no valid setting, and names every variable."""
+    done = command(tmp_path, "settings", MODE="test", NOPE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    section = CONTRACT.read_text("utf-8").split("## 9. Settings")[1].split("## 10.")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    promised = {name for row in rows for name in re.findall(r"HSP_OTP_\w+", row)}
+    assert len(promised) >= 31
+    lines = done.stdout.splitlines()
+    assert promised <= {line.split()[0] for line in lines if line.startswith("HSP_OTP_")}
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+def test_new_keys_start_a_server(tmp_path: Path, algorithm: str) -> None:
+    """The lines that `keys new` prints are settings that a server starts with and signs by."""
+    done = command(tmp_path, "keys", "new", "keys", "--algorithm", algorithm)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert list(lines) == ["HSP_OTP_SECRET_KEYS", "HSP_OTP_JWT_ALGORITHM", "HSP_OTP_JWT_KEYS"]
+    path = Path(lines["HSP_OTP_JWT_KEYS"].split(":", 1)[1])
+    assert path.parent == tmp_path / "keys"
+    assert path.stat().st_mode & 0o777 == 0o600
+    settings = {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}
+    assert command(tmp_path, "db", "upgrade").returncode == 0
+    with Server(tmp_path, "serve", MODE="development", **settings) as server:
+        assert server.get("/readyz").status == 200
+    assert not list(tmp_path.glob("*.keys/*"))
+
+
+COMMANDS = (
+    *("dev", "serve", "settings", "keys new", "db upgrade"),
+    *("passes import", "passes show", "unlock"),
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_an_example(tmp_path: Path, name: str) -> None:
+    """`--help` of every command shows a line to type, and asks for no setting."""
+    done = command(tmp_path, *name.split(), "--help", NOPE="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(rf"Example: (\w+=\w+ )?hsp-otp {name}\b", done.stdout)
