@@ -26,6 +26,11 @@ VALIDATE = "/customer/validate-pass/"
 SEND = "/customer/send-otp/"
 VERIFY = "/customer/verify-otp/"
 
+REFRESH = "/token/refresh/"
+REVOKE = "/token/revoke/"
+ME = "/customer/me/"
+KEY_SET = "/.well-known/jwks.json"
+
 FLOW_MEMBERS = {VALIDATE: "valid", SEND: "sent", VERIFY: "success"}
 """What says false in every answer of the route that is no success."""
 
@@ -89,6 +94,7 @@ class Client:
         world: World | None = None,
         *,
         database_answers: Callable[[], Awaitable[bool]] = _answers,
+        key_set: Mapping[str, Any] | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
@@ -96,6 +102,7 @@ class Client:
 
         Args:
             world: A new one unless given; its numbers are those of *settings*.
+            key_set: Empty unless given.
             settings: By name, with the contract's defaults.
         """
         self.world = world or World()
@@ -108,7 +115,7 @@ class Client:
             messages=GettextMessages({Purpose.PHONE_VERIFICATION: self.settings.service_name}),
             pass_login=self.world.login,
             sessions=self.world.sessions,
-            key_set={"keys": []},
+            key_set=key_set or {"keys": []},
             database_answers=database_answers,
         )
 
@@ -224,16 +231,18 @@ class Client:
             reads=reads,
         )
         assert len(pairs) == len(reply.headers), "a header stands twice"
-        self._hold(reply)
+        self._hold(path.rstrip("/"), reply)
         return reply
 
-    def _hold(self, reply: Reply) -> None:
+    def _hold(self, path: str, reply: Reply) -> None:
         assert reply.headers["x-request-id"]
-        assert reply.headers["cache-control"] == "no-store"
+        cached = path == KEY_SET and reply.status == 200
+        assert reply.headers["cache-control"] == ("public, max-age=300" if cached else "no-store")
         assert reply.headers["x-content-type-options"] == "nosniff"
         assert "server" not in reply.headers
         assert not [name for name in reply.headers if name.startswith("access-control-")]
-        assert reply.status != 401
+        assert reply.status != 401 or path in {REFRESH[:-1], ME[:-1]}
+        assert ("www-authenticate" in reply.headers) == (reply.status == 401)
         assert not [code for code in self.world.outbox.codes if code in reply.body.decode()]
         if "error" in reply.json:
             assert reply.json["request_id"] == reply.headers["x-request-id"]

@@ -27,11 +27,18 @@ from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Usage, UsageKey
+from hsp_otp.domain.sessions import Family, InvalidToken, TokenReused
 from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.pass_login import LookUpOutcome, PassLogin, SendOutcome, VerifyOutcome
-from hsp_otp.flows.sessions import Sessions
+from hsp_otp.flows.pass_login import (
+    LookUpOutcome,
+    PassLogin,
+    SendOutcome,
+    SignedIn,
+    VerifyOutcome,
+)
+from hsp_otp.flows.sessions import Grant, Me, Sessions
 from hsp_otp.ports.sms import Receipt, Sms
 from hsp_otp.ports.tokens import Access
 
@@ -282,6 +289,29 @@ class World:
         return run(
             self.login.verify(PassCode(pass_code), Code(guess), challenge_id, _caller(client))
         )
+
+    def sign_in(self, pass_code: str = PASS_CODE) -> Grant:
+        """Ask for a code, and present it."""
+        self.send(pass_code)
+        outcome = self.verify(self.outbox.codes[-1], pass_code)
+        assert isinstance(outcome, SignedIn)
+        return outcome.grant
+
+    def refresh(self, token: str) -> Grant | InvalidToken | TokenReused:
+        """Exchange a refresh token."""
+        return run(self.sessions.refresh(token, _caller(CLIENT)))
+
+    def revoke(self, token: str) -> None:
+        """Sign out."""
+        run(self.sessions.revoke(token, _caller(CLIENT)))
+
+    def me(self, access_token: str) -> Me | InvalidToken:
+        """Ask who is signed in."""
+        return run(self.sessions.me(access_token))
+
+    def family(self, family_id: str) -> Family | None:
+        """What is stored of a family."""
+        return run(self.families.transition(family_id, lambda held: Decision(held, held)))
 
     def record(self, user: str = "u1") -> SlotRecord:
         """What stands in the slot of *user*."""

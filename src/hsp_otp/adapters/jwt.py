@@ -140,6 +140,7 @@ class JwtAccessTokens:
             issuer=self.issuer,
             audience=self.audience,
             options={
+                "require": ["amr"],  # every other claim is read
                 "strict_aud": True,
                 "verify_exp": False,
                 "verify_iat": False,
