@@ -9,7 +9,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
-from hsp_otp.domain.rows import AuditRow, Row, SendRow, SignInRow
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
 from hsp_otp.domain.sessions import Family
 from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.ports.audit import AuditTrail
@@ -108,6 +108,7 @@ class MemoryAudit:
 
     rows: list[AuditRow] = attrs.field(factory=list[AuditRow])
     sends: list[SendRow] = attrs.field(factory=list[SendRow])
+    handed_over: list[HandedOverRow] = attrs.field(factory=list[HandedOverRow])
     signed_in: list[SignInRow] = attrs.field(factory=list[SignInRow])
 
     async def write(self, *rows: Row) -> None:
@@ -118,6 +119,8 @@ class MemoryAudit:
                     self.rows.append(row)
                 case SendRow():
                     self.sends.append(row)
+                case HandedOverRow():
+                    self.handed_over.append(row)
                 case SignInRow():
                     self.signed_in.append(row)
 

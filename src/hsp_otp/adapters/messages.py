@@ -22,6 +22,9 @@ English text takes 120 of the 160 septets of a segment."""
 # what makes no link, origin line or placeholder. Each is one septet.
 _LETTERS = "A-Za-zèéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæßÉÄÖÑÜäöñüà"
 _NAME = re.compile(rf"(?=.*[{_LETTERS}])[{_LETTERS}0-9 &'()+,.!-]{{1,{MAX_SERVICE_NAME}}}")
+MAX_AUTOFILL_BYTES: Final = 140
+"""Of UTF-8, for a message with a line for autofill: Android's SMS Retriever reads no more."""
+
 _LINK = re.compile(r"\.\S")
 _MAX_NAME_DIGITS = 3
 
@@ -51,14 +54,25 @@ def check_service_name(name: str) -> str:
 class GettextMessages:
     """English texts; an id of the catalogue is an error word, or ``sms``."""
 
-    def __init__(self, service_names: Mapping[Purpose, str]) -> None:
+    def __init__(
+        self,
+        service_names: Mapping[Purpose, str],
+        *,
+        web_origin: str | None = None,
+        android_hash: str | None = None,
+    ) -> None:
         """
         Read the catalogue.
 
         Args:
             service_names: Who speaks, for every purpose; each as `check_service_name` leaves it.
+            web_origin: The host whose pages a browser may fill the code into (WICG, origin-bound
+                one-time codes).
+            android_hash: The app that Android's SMS Retriever hands the message to.
         """
         self._service_names = service_names
+        self._web_origin = web_origin
+        self._android_hash = android_hash
         source = files("hsp_otp") / "locale" / "en" / "LC_MESSAGES" / "hsp_otp.po"
         catalogue = read_po(BytesIO(source.read_bytes()), locale="en", abort_invalid=True)
         compiled = BytesIO()
@@ -78,9 +92,13 @@ class GettextMessages:
         """
         minutes = max(1, lifetime // MINUTE)
         template = self._texts.ngettext("sms", "sms", minutes)
-        return template.format(
+        text = template.format(
             code=code.reveal(), service=self._service_names[purpose], minutes=minutes
         )
+        origin = f"@{self._web_origin} #{code.reveal()}" if self._web_origin else ""
+        # Both formats want the last line, and each lets the other stand beside it.
+        last = " ".join(filter(None, (origin, self._android_hash)))
+        return f"{text}\n{last}" if last else text
 
     def explain(self, word: str) -> str:
         """

@@ -92,4 +92,18 @@ class SignInRow:
     pass_ended: bool
 
 
-Row = AuditRow | SendRow | SignInRow
+@attrs.frozen(kw_only=True)
+class HandedOverRow:
+    """
+    A provider took the message of an admitted send; receipts find the send by this.
+
+    Attributes:
+        challenge_id: The send's.
+    """
+
+    challenge_id: str
+    sender: str
+    provider_message_id: str | None
+
+
+Row = AuditRow | SendRow | HandedOverRow | SignInRow

@@ -17,7 +17,7 @@ from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.http.edge import Edge
 from hsp_otp.entrypoints.http.protocol import PromptH11Protocol
 from hsp_otp.entrypoints.settings import Settings, load
-from hsp_otp.entrypoints.wiring import open_house, texts
+from hsp_otp.entrypoints.wiring import open_house
 
 GRACE_SECONDS: Final = 8
 """For requests in flight when the server is told to stop; the whole stop takes at most 10."""
@@ -52,7 +52,7 @@ def app() -> Edge:
     """The application by the environment's settings; every worker calls it for itself."""
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
-    docs = texts(settings) if settings.shows_docs else None
+    docs = settings.texts if settings.shows_docs else None
     return create_app(lambda: open_house(settings), docs)
 
 

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 import attrs
 import phonenumbers
@@ -14,10 +15,12 @@ from sqlalchemy.exc import ArgumentError
 
 from hsp_otp.adapters.jwt import Algorithm, parse_signing_keys
 from hsp_otp.adapters.keys import parse_secret_keys
-from hsp_otp.adapters.messages import check_service_name
+from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain import policy
+from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import DAY, HOUR, SECOND
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
@@ -25,10 +28,10 @@ from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxi
 PREFIX: Final = "HSP_OTP_"
 CONFIG: Final = "HSP_OTP_CONFIG"
 
-SENDERS: Final = ("console",)
+SENDERS: Final = ("console", "twilio")
 """The names that `HSP_OTP_SENDERS` knows."""
 
-SENDERS_TAKEN: Final = "console (development only)"
+SENDERS_TAKEN: Final = "console (development only) or twilio"
 
 ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "HS256")
 
@@ -137,10 +140,28 @@ def _database_url(text: str) -> str:
 
 
 def _senders(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names or len(set(names)) < len(names) or set(names) - set(SENDERS):
+    if text not in SENDERS:
         raise ValueError
-    return names
+    return (text,)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"(?=.{1,80}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", text.lower()):
+        raise ValueError
+    return text.lower()
+
+
+def _android_hash(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9+/]{11}", text):
+        raise ValueError
+    return text
 
 
 @attrs.frozen(kw_only=True)
@@ -182,6 +203,54 @@ class Settings:
         "who sends messages",
         takes=SENDERS_TAKEN,
         shown_default="console in development",
+    )
+    twilio_account_sid: str = _setting(
+        _text, "", "Twilio's name for the account", takes="a text", shown_default="none"
+    )
+    twilio_auth_token: str = _setting(
+        _text,
+        "",
+        "signs in to Twilio, and checks its callbacks",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+    )
+    twilio_from: str = _setting(
+        _text,
+        "",
+        "number or name that messages come from",
+        takes="a number in E.164 or a name, where there is no messaging service",
+        shown_default="none",
+    )
+    twilio_messaging_service_sid: str = _setting(
+        _text, "", "Twilio's pool of numbers", takes="a text", shown_default="none"
+    )
+    twilio_base_url: str = _setting(
+        _url,
+        "https://api.twilio.com",
+        "where Twilio's API is: a region, a test gateway",
+        takes="http:// or https:// and a host",
+    )
+    public_url: str = _setting(
+        _url,
+        "",
+        "where providers reach this service; delivery receipts are asked for only when it is set",
+        takes="http:// or https:// and a host",
+        shown_default="none",
+    )
+    web_origin: str = _setting(
+        _host_name,
+        "",
+        "host name in the last line of messages, for a browser's autofill",
+        takes="a host name without scheme",
+        shown_default="none",
+    )
+    android_hash: str = _setting(
+        _android_hash,
+        "",
+        "hash in the last line of messages, for Android's SMS Retriever",
+        takes="11 characters of base64",
+        shown_default="none",
     )
     secret_keys: tuple[Key, ...] = _setting(
         parse_secret_keys,
@@ -288,6 +357,15 @@ class Settings:
         return self.mode == DEVELOPMENT
 
     @property
+    def texts(self) -> GettextMessages:
+        """The words that people read."""
+        return GettextMessages(
+            {Purpose.PHONE_VERIFICATION: self.service_name},
+            web_origin=self.web_origin or None,
+            android_hash=self.android_hash or None,
+        )
+
+    @property
     def login_policy(self) -> Policy:
         """The numbers of pass login."""
         return Policy(
@@ -355,6 +433,16 @@ def check_to_serve(settings: Settings) -> None:
     """
     if not settings.in_development and not settings.senders:
         raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
+    if "twilio" in settings.senders:
+        for name in ("twilio_account_sid", "twilio_auth_token"):
+            if not getattr(settings, name):
+                raise SettingsError(f"{PREFIX}{name.upper()}: missing; twilio needs it")
+        if bool(settings.twilio_from) == bool(settings.twilio_messaging_service_sid):
+            raise SettingsError(
+                f"{PREFIX}TWILIO_FROM: twilio needs either it or "
+                f"{PREFIX}TWILIO_MESSAGING_SERVICE_SID"
+            )
+    _check_message(settings)
     check_secret_keys(settings)
     if not settings.jwt_keys:
         raise SettingsError(_missing_key("JWT_KEYS"))
@@ -362,6 +450,21 @@ def check_to_serve(settings: Settings) -> None:
         parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
     except ValueError as error:
         raise SettingsError(f"{PREFIX}JWT_KEYS: {error}") from None
+
+
+def _check_message(settings: Settings) -> None:
+    if not settings.web_origin and not settings.android_hash:
+        return
+    text = settings.texts.sms(
+        Purpose.PHONE_VERIFICATION,
+        Code("0" * settings.code_digits),
+        settings.login_policy.lifetime,
+    )
+    if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
+        raise SettingsError(
+            f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "
+            f"have {MAX_AUTOFILL_BYTES}: shorten it or {PREFIX}SERVICE_NAME"
+        )
 
 
 def check_secret_keys(settings: Settings) -> None:

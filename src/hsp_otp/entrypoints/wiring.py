@@ -11,10 +11,12 @@ import attrs
 from hsp_otp.adapters.jwt import JwtAccessTokens, key_set, parse_signing_keys
 from hsp_otp.adapters.keys import CODES, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
 from hsp_otp.adapters.memory import MemorySlots, MemoryUsage
-from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.console import ConsoleSms
+from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioReceipts, TwilioSms, open_client
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import SqlFamilies, SqlSlots, SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
@@ -25,8 +27,10 @@ from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.slots import SlotRepository
+from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
 
@@ -36,6 +40,7 @@ class House:
     Everything that answers requests, put together.
 
     Attributes:
+        twilio_receipts: Reads status callbacks, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
         database_answers: Whether the SQL database does, right now.
     """
@@ -45,6 +50,8 @@ class House:
     messages: Messages
     pass_login: PassLogin
     sessions: Sessions
+    deliveries: Deliveries
+    twilio_receipts: TwilioReceipts | None
     key_set: Mapping[str, Any]
     database_answers: Callable[[], Awaitable[bool]]
 
@@ -54,9 +61,22 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, durable=not settings.in_development)
 
 
-def texts(settings: Settings) -> Messages:
-    """The words that people read."""
-    return GettextMessages({Purpose.PHONE_VERIFICATION: settings.service_name})
+STATUS_PATH = "/callbacks/twilio/status/"
+
+
+async def _open_sender(stack: AsyncExitStack, settings: Settings, clock: Clock) -> SmsSender:
+    if "twilio" not in settings.senders:
+        return ConsoleSms(sys.stdout)
+    account = TwilioAccount(
+        account_sid=settings.twilio_account_sid,
+        auth_token=settings.twilio_auth_token,
+        sender=settings.twilio_from or None,
+        messaging_service_sid=settings.twilio_messaging_service_sid or None,
+        base_url=settings.twilio_base_url,
+        status_callback=settings.public_url + STATUS_PATH if settings.public_url else None,
+    )
+    client = await stack.enter_async_context(open_client())
+    return CircuitSms(TwilioSms(account, client), clock)
 
 
 @asynccontextmanager
@@ -80,10 +100,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         if settings.usage_store == "memory":
             usage = MemoryUsage(commits)
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
-        messages = texts(settings)
+        messages = settings.texts
         otp = Otp(
             slots=slots,
-            sender=ConsoleSms(sys.stdout),
+            sender=await _open_sender(stack, settings, clock),
             messages=messages,
             audit=commits,
             clock=clock,
@@ -124,9 +144,17 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             messages=messages,
             pass_login=pass_login,
             sessions=sessions,
+            deliveries=SqlDeliveries(database),
+            twilio_receipts=_twilio_receipts(settings),
             key_set=key_set(signing_keys),
             database_answers=database.answers,
         )
+
+
+def _twilio_receipts(settings: Settings) -> TwilioReceipts | None:
+    if "twilio" not in settings.senders or not settings.public_url:
+        return None
+    return TwilioReceipts(settings.twilio_auth_token, settings.public_url + STATUS_PATH)
 
 
 @asynccontextmanager

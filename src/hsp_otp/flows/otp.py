@@ -14,7 +14,7 @@ from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import NONCE_BYTES, Policy
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.rows import AuditRow, SendRow
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, SendRow
 from hsp_otp.domain.slot import (
     Asking,
     AskOutcome,
@@ -47,10 +47,11 @@ O = TypeVar("O", AskOutcome, CheckOutcome)  # noqa: E741
 @attrs.frozen
 class Undelivered:
     """
-    No sender took the message; its challenge has been withdrawn.
+    No sender took the message; its challenge, where there was one, has been withdrawn.
 
     Attributes:
-        resend_at: When a new code may be asked for; the send counts all the same.
+        resend_at: When a new code may be asked for; the send counts all the same. None where
+            every sender is being skipped, so that nothing was charged.
     """
 
     word: ClassVar[str] = "sms_failed"
@@ -102,6 +103,10 @@ class Otp:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
+        if not self.sender.available():
+            unsent = Undelivered(None)
+            await self.audit.write(attrs.evolve(request.row, outcome=unsent.word))
+            return unsent
         policy = self.policies[request.slot.purpose]
         asking = Asking(
             challenge_id=new_id(self.randomness),
@@ -140,7 +145,12 @@ class Otp:
                 outcome=outcome.word,
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
-            )
+            ),
+            HandedOverRow(
+                challenge_id=outcome.challenge.id,
+                sender=receipt.sender,
+                provider_message_id=receipt.provider_message_id,
+            ),
         )
         return outcome
 
@@ -180,7 +190,9 @@ class Otp:
         try:
             code = code_of(challenge, self.codes.first, policy.digits)
             text = self.messages.sms(challenge.purpose, code, policy.lifetime)
-            receipt = await self.sender.send(Sms(to=challenge.phone, text=text))
+            left = challenge.expires_at - self.clock.now()
+            sms = Sms(to=challenge.phone, text=text, useful_for=left)
+            receipt = await self.sender.send(sms)
         except SmsFailed:
             return None
         finally:

@@ -1,10 +1,14 @@
 """Sending a text message."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
+from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.phone import PhoneNumber
+
+SEND_SECONDS: Final = 8.0
+"""How long handing a message over may take in all, however many senders are tried."""
 
 
 @attrs.frozen(kw_only=True)
@@ -14,10 +18,12 @@ class Sms:
 
     Attributes:
         text: Holds the code, so `repr` leaves it out.
+        useful_for: What is left of the code's life; delivered later it only confuses.
     """
 
     to: PhoneNumber
     text: str = attrs.field(repr=False)
+    useful_for: Duration
 
 
 @attrs.frozen(kw_only=True)
@@ -37,12 +43,16 @@ class Receipt:
 class SmsSender(Protocol):
     """Hands messages to a provider."""
 
+    def available(self) -> bool:
+        """Whether a message would be tried at all right now."""
+        ...
+
     async def send(self, sms: Sms) -> Receipt:
         """
-        Hand *sms* over, once.
+        Hand *sms* over, once, within `SEND_SECONDS`.
 
         Raises:
             SmsRejected: It was refused for its number or content.
-            SmsFailed: It could not be handed over.
+            SmsFailed: It could not be handed over, or nobody can tell whether it was.
         """
         ...

@@ -21,6 +21,10 @@ class ConsoleSms:
         """
         self._stream = stream
 
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
     async def send(self, sms: Sms) -> Receipt:
         """Keep the promise of `SmsSender.send`. Blocks while the terminal does."""
         box = _box(f"SMS to {sms.to.e164}", sms.text)

@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import insert
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
-from hsp_otp.domain.rows import AuditRow, Row, SendRow, SignInRow
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
 
 _ROWS_PER_STATEMENT: Final = 500
 """SQLite takes at most 32766 parameters a statement."""
@@ -25,6 +26,16 @@ async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None
         match row:
             case SendRow():
                 await connection.execute(insert(sends).values(_columns(row)))
+            case HandedOverRow():
+                await connection.execute(
+                    update(sends)
+                    .where(sends.c.challenge_id == row.challenge_id)
+                    .values(
+                        sender=row.sender,
+                        provider_message_id=row.provider_message_id,
+                        state=DeliveryState.QUEUED.value,
+                    )
+                )
             case SignInRow():
                 await connection.execute(
                     update(users)

@@ -54,6 +54,10 @@ sends = Table(
     Column("slot", Text, nullable=False),
     Column("phone", Text, nullable=False, comment="E.164"),
     Column("client", Text, nullable=False),
+    Column("sender", Text),
+    Column("provider_message_id", Text),
+    Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
+    Index("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_phone", "phone", "at"),
     Index("sends_by_client", "client", "at"),
 )

@@ -1,0 +1,188 @@
+"""Twilio, by its own package over a client of ours with real timeouts."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import attrs
+import httpx2
+from twilio.base.exceptions import TwilioRestException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import SECOND
+from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.sms import SEND_SECONDS, Receipt, Sms
+
+NAME: Final = "twilio"
+
+_API: Final = "https://api.twilio.com"
+_CONNECT_SECONDS: Final = 2.0
+_MOST_CONNECTIONS: Final = 500
+"""Hundreds of sends may hang at once for the eight seconds that they are given."""
+
+_LEAST_VALIDITY: Final = 1
+_MOST_VALIDITY: Final = 36_000
+"""Seconds that Twilio takes as a message's validity period."""
+
+_REJECTED: Final = frozenset(
+    {
+        # This number: not one, not valid, a short code, our own, a landline, not mobile.
+        *(21211, 21214, 21217, 21265, 21266, 21614, 21635),
+        21610,  # opted out
+        30450,  # blocked as SMS pumping fraud
+    }
+)
+"""Error codes that are about the message and would be the same elsewhere; of the others, 429 and
+20429 ask to try later, and what is not known counts as the provider's own trouble."""
+
+_STATES: Final = {
+    "accepted": DeliveryState.QUEUED,
+    "scheduled": DeliveryState.QUEUED,
+    "queued": DeliveryState.QUEUED,
+    "sending": DeliveryState.QUEUED,
+    "sent": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "read": DeliveryState.DELIVERED,
+    "undelivered": DeliveryState.UNDELIVERED,
+    "failed": DeliveryState.FAILED,
+    "canceled": DeliveryState.FAILED,
+}
+
+
+class _HttpClient(AsyncHttpClient):
+    """
+    The package's requests over a client with a deadline.
+
+    The package's own asynchronous client ignores timeouts. Redirects are not followed and
+    nothing is tried twice: sending is not idempotent.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, base_url: str) -> None:
+        super().__init__(logging.getLogger("twilio"), is_async=True)
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+
+    async def request(  # type: ignore[override]  # noqa: PLR0917 - the signature of the package
+        self,
+        method: str,
+        uri: str,
+        params: dict[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the package's signature
+        allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002
+    ) -> Response:
+        """Make one request; whatever the answer's status, it is returned."""
+        answered = await self._client.request(
+            method,
+            uri.replace(_API, self._base_url, 1),
+            params=params,
+            data=data,
+            headers=headers,
+            auth=auth,
+        )
+        return Response(answered.status_code, answered.text, answered.headers)
+
+
+@attrs.frozen(kw_only=True)
+class TwilioAccount:
+    """
+    Attributes:
+        auth_token: Signs in, and signs callbacks.
+        sender: What messages are sent from: a number or a name, where no service is given.
+        messaging_service_sid: A pool of numbers that Twilio chooses from.
+        base_url: Where the API is.
+        status_callback: Where receipts go, where they are wanted.
+    """
+
+    account_sid: str
+    auth_token: str = attrs.field(repr=False)
+    sender: str | None = None
+    messaging_service_sid: str | None = None
+    base_url: str = _API
+    status_callback: str | None = None
+
+
+class TwilioSms:
+    """Hands messages to Twilio."""
+
+    def __init__(self, account: TwilioAccount, client: httpx2.AsyncClient) -> None:
+        self._account = account
+        self._client = Client(
+            account.account_sid,
+            account.auth_token,
+            http_client=_HttpClient(client, account.base_url),
+        )
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
+    async def send(self, sms: Sms) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        account = self._account
+        by = {"from_": account.sender}
+        if account.messaging_service_sid:
+            by = {"messaging_service_sid": account.messaging_service_sid}
+        if account.status_callback:
+            by["status_callback"] = account.status_callback
+        # Unless told otherwise, Twilio queues a message for ten hours.
+        validity = min(max(sms.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                message = await self._client.messages.create_async(
+                    to=sms.to.e164, body=sms.text, validity_period=validity, **by
+                )
+        except TwilioRestException as error:
+            if error.code in _REJECTED:
+                raise SmsRejected(f"Twilio refused the message: {error.code}") from None
+            raise SmsFailed(f"Twilio answered {error.status}: {error.code}") from None
+        except Exception as error:  # noqa: BLE001
+            # The package stumbles in many ways over an answer that is none. It may have gone out
+            # all the same. The error's text may hold the number or the code.
+            raise SmsFailed(f"Twilio did not answer: {type(error).__name__}") from None
+        if not isinstance(message.sid, str):
+            raise SmsFailed("Twilio did not name the message")
+        return Receipt(sender=NAME, provider_message_id=message.sid)
+
+
+@asynccontextmanager
+async def open_client() -> AsyncGenerator[httpx2.AsyncClient]:
+    """The HTTP client for `TwilioSms`."""
+    async with httpx2.AsyncClient(
+        timeout=httpx2.Timeout(SEND_SECONDS, connect=_CONNECT_SECONDS),
+        limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS),
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+@attrs.frozen
+class TwilioReceipts:
+    """
+    Reads status callbacks.
+
+    Attributes:
+        url: The callback's address as Twilio knows it, which the signature covers.
+    """
+
+    auth_token: str = attrs.field(repr=False)
+    url: str
+
+    def is_signed(self, form: Mapping[str, str], signature: str) -> bool:
+        """Whether Twilio signed *form*."""
+        validator: Any = RequestValidator(self.auth_token)
+        return bool(validator.validate(self.url, dict(form), signature))
+
+    def read(self, form: Mapping[str, str]) -> tuple[str, DeliveryState] | None:
+        """The message and its state, or None where the form tells of neither."""
+        state = _STATES.get(form.get("MessageStatus", ""))
+        message_id = form.get("MessageSid", "")
+        return (message_id, state) if message_id and state else None

@@ -1,0 +1,40 @@
+"""The state of messages, beside their sends."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import attrs
+from sqlalchemy import select, update
+
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.tables import sends
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.delivery import DeliveryState
+
+O = TypeVar("O")  # noqa: E741
+
+
+@attrs.frozen
+class SqlDeliveries:
+    """Keeps states in the rows of sends."""
+
+    database: Database
+
+    async def transition(
+        self,
+        sender: str,
+        provider_message_id: str,
+        decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
+    ) -> O:
+        """Keep the promise of `Deliveries.transition`."""
+        which = (sends.c.sender == sender) & (sends.c.provider_message_id == provider_message_id)
+        async with self.database.write() as connection:
+            found = await connection.execute(select(sends.c.state).where(which).with_for_update())
+            state = found.scalars().first()
+            held = None if state is None else DeliveryState(state)
+            decision = decide(held)
+            if decision.becomes is not held and decision.becomes is not None:
+                await connection.execute(
+                    update(sends).where(which).values(state=decision.becomes.value)
+                )
+        return decision.outcome

@@ -1,0 +1,52 @@
+"""When a sender that keeps failing is left alone for a while."""
+
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.instant import SECOND, Duration, Instant, after
+
+FAILURES_IN_A_ROW: Final = 5
+"""After which a sender is skipped."""
+
+SAMPLE: Final = 20
+"""Attempts within `WINDOW`, half of which must have failed for the sender to be skipped."""
+
+WINDOW: Final[Duration] = 30 * SECOND
+
+OPEN_FOR: Final[Duration] = 15 * SECOND
+"""How long it is skipped: about what a provider takes to move to another machine."""
+
+
+@attrs.frozen
+class Circuit:
+    """
+    What is known of one sender's last attempts.
+
+    Attributes:
+        attempts: When they ended, and whether the message was handed over; within the window.
+        failures: In a row.
+        open_until: Before that, it is skipped.
+    """
+
+    attempts: tuple[tuple[Instant, bool], ...] = ()
+    failures: int = 0
+    open_until: Instant = Instant(0)
+
+    def admits(self, now: Instant) -> bool:
+        """Whether the sender is tried."""
+        return now >= self.open_until
+
+
+def attempted(circuit: Circuit, *, worked: bool, now: Instant) -> Circuit:
+    """*circuit* after another attempt, which may have opened it."""
+    recent = (*(a for a in circuit.attempts if a[0] > now - WINDOW), (now, worked))[-SAMPLE:]
+    failures = 0 if worked else circuit.failures + 1
+    failed = sum(not good for _, good in recent)
+    tripped = failures >= FAILURES_IN_A_ROW or (
+        len(recent) == SAMPLE and 2 * failed >= SAMPLE and not worked
+    )
+    if not tripped:
+        return Circuit(recent, failures, circuit.open_until)
+    # It starts afresh afterwards, but for the failures in a row: the next one opens it again.
+    return Circuit((), failures, after(now, OPEN_FOR))
