@@ -63,6 +63,13 @@ ACCESS_TOKEN_SECONDS: Final = 900
 REFRESH_TOKEN_DAYS: Final = 30
 """Lifetime of a family of refresh tokens, days, from the sign-in; refreshing does not extend it."""
 
+AUDIT_DAYS: Final = 90
+"""Days for which audit rows are kept: long enough to see a fraud that a bill tells of."""
+
+SEND_ROW_DAYS: Final = 7
+"""Days for which rows of sends are kept. The limits need a day; receipts come within a few. They
+hold full numbers, so they go long before the audit does."""
+
 NONCE_BYTES: Final = 16
 """Random bytes of a challenge's private nonce."""
 

@@ -3,14 +3,18 @@
 import bisect
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
-from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
+from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Duration, Instant, after
 
 Usage: TypeAlias = tuple[Instant, ...]
 """What was charged to a key, oldest first, at least as far back as its longest window."""
+
+
+LONGEST_WINDOW: Final[Duration] = DAY
+"""Of any usage; failed guesses are kept in slots."""
 
 
 class Limit(enum.Enum):
@@ -137,3 +141,8 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
                 bisect.insort(kept, now)
             charged[demand.key] = tuple(kept)
     return charged
+
+
+def is_over(usage: Usage, now: Instant) -> bool:
+    """Whether no window can reach any of *usage* any more, on whatever machine."""
+    return not usage or usage[-1] <= now - LONGEST_WINDOW - CLOCK_SKEW

@@ -320,6 +320,16 @@ def unlock(held: Held) -> Decision[Held, None]:
     return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, failures=(), run=0)))
 
 
+def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:
+    """Whether *record* means nothing any more, so that an empty one may take its place."""
+    challenge = record.challenge
+    lives_on = challenge is not None and now < after(challenge.expires_at, CLOCK_SKEW)
+    cools = _cooled_at(record, policy) > now
+    longest = max((quota.window for quota in policy.failures), default=0)
+    counts = any(at > now - longest - CLOCK_SKEW for at in record.failures)
+    return not (lives_on or cools or counts or record.run)
+
+
 def lock(record: SlotRecord, policy: Policy, now: Instant) -> Locked | None:
     """Whether failed guesses keep this slot from asking and checking."""
     if policy.max_run and record.run >= policy.max_run:

@@ -20,6 +20,7 @@ from hsp_otp.entrypoints import serving
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
 from hsp_otp.entrypoints.passes_cli import passes
+from hsp_otp.entrypoints.purge_cli import purge
 from hsp_otp.entrypoints.settings import (
     DEVELOPMENT,
     PREFIX,
@@ -44,6 +45,7 @@ app = cyclopts.App(
 )
 app.command(passes)
 app.command(unlock)
+app.command(purge)
 keys = cyclopts.App(name="keys", help="Keys of the service.")
 app.command(keys)
 db = cyclopts.App(name="db", help="The SQL database.")

@@ -332,6 +332,9 @@ class Settings:
         policy.FAILED_GUESSES_IN_A_ROW,
         "failed guesses with no success in between before only an operator unlocks",
     )
+    audit_days: int = _count(
+        policy.AUDIT_DAYS, "days for which purge keeps audit rows", least=1, most=3650
+    )
     uniform_pass_errors: bool = _flag(
         default=False, meaning="answer alike for unknown and unpaid passes and missing numbers"
     )

@@ -1,0 +1,51 @@
+"""The command that deletes what is past its time."""
+
+import asyncio
+
+import msgspec
+
+from hsp_otp.adapters.sql.purge import SqlPurge
+from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain import quota, slot
+from hsp_otp.domain.instant import DAY, Instant, after
+from hsp_otp.domain.policy import SEND_ROW_DAYS
+from hsp_otp.domain.quota import Usage
+from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.slot import SlotRecord
+from hsp_otp.entrypoints.command import insist_on_newest
+from hsp_otp.entrypoints.settings import Settings, load
+from hsp_otp.entrypoints.wiring import open_database
+
+
+def purge() -> None:
+    """
+    Delete what is past its time: audit rows, sends, slots, usages and families.
+
+    A server may be running. Example, once a night: hsp-otp purge
+    """
+    for what, count in asyncio.run(_purge(load(), SystemClock().now())).items():
+        print(f"{what}: {count} deleted")
+
+
+async def _purge(settings: Settings, now: Instant) -> dict[str, int]:
+    policy = settings.login_policy
+
+    def slot_is_over(body: str) -> bool:
+        return slot.is_over(msgspec.json.decode(body, type=SlotRecord), policy, now)
+
+    def usage_is_over(body: str) -> bool:
+        return quota.is_over(msgspec.json.decode(body, type=Usage), now)
+
+    def family_is_over(body: str) -> bool:
+        return now >= after(msgspec.json.decode(body, type=Family).expires_at, DAY)
+
+    async with open_database(settings) as database:
+        await insist_on_newest(database)
+        store = SqlPurge(database)
+        return {
+            "audit": await store.audit(after(now, -settings.audit_days * DAY)),
+            "sends": await store.sends(after(now, -SEND_ROW_DAYS * DAY)),
+            "slots": await store.records("slot", slot_is_over),
+            "usages": await store.records("usage", usage_is_over),
+            "families": await store.records("family", family_is_over),
+        }
