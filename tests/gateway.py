@@ -31,7 +31,8 @@ class Taken:
     @property
     def code(self) -> str:
         """The code in the message."""
-        return re.findall(r"\b\d{4,10}\b", self.form["Body"])[0]
+        code: str = re.findall(r"\b\d{4,10}\b", self.form["Body"])[0]
+        return code
 
 
 class Gateway:
@@ -147,13 +148,13 @@ def fail_after_accepting(handler: _Handler, form: dict[str, str]) -> None:
     handler.answer(500, {"code": 20500, "message": "internal error", "status": 500})
 
 
-def hang(handler: _Handler, form: dict[str, str]) -> None:
+def hang(handler: _Handler, _: dict[str, str]) -> None:
     """Never answer."""
     handler.house.closing.wait(60)
     handler.close_connection = True
 
 
-def reset(handler: _Handler, form: dict[str, str]) -> None:
+def reset(handler: _Handler, _: dict[str, str]) -> None:
     """Break the connection off."""
     handler.close_connection = True
     handler.connection.close()
@@ -162,13 +163,13 @@ def reset(handler: _Handler, form: dict[str, str]) -> None:
 def rubbish(body: bytes, status: int = 201) -> Behaviour:
     """Answer with something that is no answer."""
 
-    def behave(handler: _Handler, form: dict[str, str]) -> None:
+    def behave(handler: _Handler, _: dict[str, str]) -> None:
         handler.answer(status, body)
 
     return behave
 
 
-def drip(handler: _Handler, form: dict[str, str]) -> None:
+def drip(handler: _Handler, __: dict[str, str]) -> None:
     """Answer a byte a second."""
     handler.send_response(201)
     handler.send_header("Content-Length", "1000")
