@@ -24,7 +24,9 @@ PATIENCE_SECONDS = 30
 
 _LISTENING = re.compile(r"\blistening\b.*?\bport\W+(\d+)")
 _BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) is your ")
-_COMPLAINT = re.compile(r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|locked")
+_COMPLAINT = re.compile(
+    r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|database is locked"
+)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -93,7 +95,7 @@ class Server:
         self._err = folder / "stderr.txt"
         with self._out.open("ab") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(  # noqa: S603
-                [COMMAND, name],
+                self.start(name),
                 cwd=folder,
                 env=environment({"PORT": "0", **settings}),
                 stdin=subprocess.DEVNULL,
@@ -107,6 +109,10 @@ class Server:
         except BaseException:
             self.kill()
             raise
+
+    def start(self, name: str) -> list[str | Path]:
+        """The command line."""
+        return [COMMAND, name]
 
     def __enter__(self) -> Self:
         return self

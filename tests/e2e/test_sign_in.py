@@ -115,6 +115,9 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         os.kill(both[0], signal.SIGKILL)
         until(lambda: len(now := server.workers()) == 2 and both[0] not in now)
         assert server.verify(DEMO, server.message_to(NUMBER).code).status == 200
+        assert server.stop() == 0
+        (complaint,) = server.complaints
+        assert "worker_ended" in complaint
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

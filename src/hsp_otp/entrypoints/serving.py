@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.development import with_generated_keys
@@ -21,10 +22,6 @@ from hsp_otp.entrypoints.wiring import open_house
 
 GRACE_SECONDS: Final = 8
 """For requests in flight when the server is told to stop; the whole stop takes at most 10."""
-
-BOOT_SECONDS: Final = 60
-"""For a worker to answer its supervisor, which takes a worker that is still starting on a busy
-machine for one that hangs, and would start it over for ever."""
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -46,6 +43,30 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _Workers(Multiprocess):
+    """
+    Replaces workers that have ended, and stops where they cannot start.
+
+    The library also replaces those that do not answer it within seconds. On a busy machine one
+    that is still starting does not, and was started over for ever.
+    """
+
+    cannot_start = False
+
+    def keep_subprocess_alive(self) -> None:
+        for place, worker in enumerate(self.processes):
+            if self.should_exit.is_set() or worker.process.is_alive():
+                continue
+            worker.join()
+            _log.error("worker_ended", status=worker.exitcode)
+            if worker.exitcode == STARTUP_FAILURE:
+                self.cannot_start = True
+                self.should_exit.set()
+            else:
+                self.processes[place] = Process(self.config, self.sockets)
+                self.processes[place].start()
 
 
 def app() -> Edge:
@@ -97,11 +118,11 @@ def run(settings: Settings, listening: socket.socket) -> bool:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_worker_healthcheck=BOOT_SECONDS,
     )
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listening]).run()
-        return True
+        workers = _Workers(config, sockets=[listening])
+        workers.run()
+        return not workers.cannot_start
     server = _Server(config)
     server.run(sockets=[listening])
     return server.started

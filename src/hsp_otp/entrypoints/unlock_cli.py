@@ -42,8 +42,8 @@ def unlock(
     check_secret_keys(settings)
     if (pass_code is None) == (phone is None):
         raise CommandError("unlock takes either --pass-code or --phone")
-    if not reason.strip():
-        raise CommandError("unlock takes a reason that says something")
+    if not reason.strip() or not reason.strip().isprintable():
+        raise CommandError("unlock takes a reason that says something, in printable text")
     if settings.challenge_store == "memory":
         raise CommandError("failed guesses live in the server's memory: restart it")
     purposes = [purpose] if purpose else list(Purpose)

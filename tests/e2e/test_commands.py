@@ -1,0 +1,182 @@
+"""What an operator types beside a server that runs: docs/contract.md, section 10."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.server import Server, command
+
+DEMO = "HSP-1234-5678"
+HEADER = "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number\n"
+PASSES = (
+    "HSP-2000-0001,paid,Silver,2020-03-31,ravi@example.com,Ravi,Kumar,98123 45678\n"
+    "HSP-2000-0002,pending,Silver,,ravi@example.com,Ravi,Kumar,98123 45678\n"
+    "HSP-2000-0003,paid,Gold,,meera@example.com,Meera,Nair,+91 98123 45678\n"
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server that locks after two wrong guesses, with more passes than the demo's."""
+    (tmp_path / "passes.csv").write_text(HEADER + PASSES)
+    settings = {"FAILED_GUESSES_PER_DAY": "2", "RESEND_COOLDOWN_SECONDS": "0"}
+    with Server(tmp_path, **settings) as found:
+        assert run(found, "passes", "import", "passes.csv") == ""
+        yield found
+
+
+def run(server: Server, *arguments: str) -> str:
+    """Run a command beside *server*; what it complains of."""
+    return command(server.folder, *arguments, MODE="development").stderr
+
+
+def lock(server: Server, pass_code: str) -> None:
+    """Guess wrong until nothing is judged any more."""
+    assert server.send(pass_code).status == 200
+    wrong = f"{(int(server.messages[-1].code) + 1) % 1_000_000:06d}"
+    assert [server.verify(pass_code, wrong)["error"] for _ in range(3)] == [
+        "invalid_otp",
+        "invalid_otp",
+        "locked_out",
+    ]
+    assert server.send(pass_code)["error"] == "locked_out"
+
+
+def unlocks(server: Server) -> list[Any]:
+    """The audit rows of unlocks."""
+    with closing(sqlite3.connect(server.folder / "hsp-otp.db")) as connection:
+        return connection.execute(
+            "SELECT outcome, purpose, phone, region, reason, client, pass_code, count FROM audit"
+            " WHERE action = 'unlock' ORDER BY id"
+        ).fetchall()
+
+
+def told(reason: str, phone: str) -> tuple[object, ...]:
+    """The audit row of an unlock."""
+    return ("unlocked", "phone_verification", phone, "IN", reason, None, None, 1)
+
+
+def test_an_operator_unlocks_by_a_pass(server: Server) -> None:
+    """`unlock --pass-code` lets its user ask and sign in again, and is audited with the reason."""
+    lock(server, DEMO)
+    lock(server, "HSP-2000-0001")
+    done = command(
+        server.folder,
+        *("unlock", "--pass-code", DEMO.lower(), "--reason", " called back "),
+        MODE="development",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "unlocked 1 user\n", "")
+    assert unlocks(server) == [told("called back", "***-***-3210")]
+    assert server.verify(DEMO, server.message_to("+919876543210").code).status == 200
+    assert server.send("HSP-2000-0001")["error"] == "locked_out"
+
+
+def test_an_operator_unlocks_by_a_number(server: Server) -> None:
+    """`unlock --phone` unlocks all users with the number, in national form too, for one purpose."""
+    lock(server, "HSP-2000-0001")
+    lock(server, "HSP-2000-0003")
+    done = command(
+        server.folder,
+        *("unlock", "--phone", "98123 45678", "--purpose", "phone_verification"),
+        *("--reason", "both called"),
+        MODE="development",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "unlocked 2 users\n", "")
+    assert unlocks(server) == [told("both called", "***-***-5678")] * 2
+    assert server.send("HSP-2000-0001").status == 200
+    assert server.send("HSP-2000-0003").status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--reason", "x"), "either --pass-code or --phone"),
+        (("--pass-code", DEMO, "--phone", "9876543210", "--reason", "x"), "either --pass-code"),
+        (("--pass-code", DEMO), "--reason"),
+        (("--pass-code", DEMO, "--reason", " "), "reason"),
+        (("--pass-code", "HSP-1", "--reason", "x"), "--pass-code"),
+        (("--pass-code", "HSP-9999-9999", "--reason", "x"), "no pass"),
+        (("--phone", "12345", "--reason", "x"), "--phone"),
+        (("--phone", "+919812345679", "--reason", "x"), "nobody has that number"),
+        (("--phone", "9876543210", "--reason", "x", "--purpose", "payment"), "--purpose"),
+        (("--pass-code", DEMO, "--reason", "x\udcff"), "reason"),
+    ],
+    ids=[
+        *("nobody", "two ways", "no reason", "empty reason", "malformed pass", "unknown pass"),
+        *("malformed number", "unknown number", "unknown purpose", "reason that is no text"),
+    ],
+)
+def test_a_mistaken_unlock_is_one_line(
+    prepared: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    """An unlock that names nobody, or gives no reason, is one line and changes nothing."""
+    done = command(prepared, "unlock", *arguments, MODE="development")
+    assert done.returncode in {1, 2}
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("hsp-otp: ")
+    assert says in line
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a database and passes, and no server."""
+    folder = tmp_path_factory.mktemp("prepared")
+    (folder / "passes.csv").write_text(HEADER + PASSES + _DEMO_LINE)
+    assert command(folder, "db", "upgrade", MODE="development").returncode == 0
+    done = command(folder, "passes", "import", "passes.csv", MODE="development")
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+_DEMO_LINE = f"{DEMO},paid,Gold,2099-12-31,asha@example.com,Asha,Rao,+919876543210\n"
+
+
+def test_a_pass_is_shown(prepared: Path) -> None:
+    """`passes show` tells all that is kept of a pass, its number and code masked."""
+    done = command(prepared, "passes", "show", "hsp-2000-0001", MODE="development")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = dict(re.split(r":\s*", line, maxsplit=1) for line in done.stdout.splitlines())
+    assert {**shown, "user": ""} == {
+        "pass": "HSP-****-0001",
+        "plan": "Silver",
+        "payment": "paid",
+        "status": "active",
+        "expires": "2020-03-31T00:00:00Z (past)",
+        "user": "",
+        "email": "ravi@example.com",
+        "name": "Ravi Kumar",
+        "phone": "***-***-5678 (not verified)",
+    }
+
+
+@pytest.mark.parametrize("code", ["HSP-9999-9999", "HSP-1"], ids=["unknown", "malformed"])
+def test_a_pass_that_is_not_there_is_one_line(prepared: Path, code: str) -> None:
+    """A pass that cannot be shown is one line on stderr."""
+    done = command(prepared, "passes", "show", code, MODE="development")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_sign_in_marks_user_and_pass(server: Server) -> None:
+    """After a sign-in its user is verified, and a pass past its end is marked expired."""
+    assert server.send("HSP-2000-0001").status == 200
+    answer = server.verify("HSP-2000-0001", server.message_to("+919812345678").code)
+    assert answer["pass"]["is_expired"] is True
+    assert answer["pass"]["status"] == "expired"
+    shown = command(server.folder, "passes", "show", "HSP-2000-0001", MODE="development").stdout
+    assert re.search(r"^status: +expired$", shown, re.MULTILINE)
+    assert re.search(r"^phone: .* \(verified\)$", shown, re.MULTILINE)
+
+
+def test_an_upgrade_can_be_repeated(tmp_path: Path) -> None:
+    """`db upgrade` makes the schema, and says so again where it is there already."""
+    for _ in range(2):
+        done = command(tmp_path, "db", "upgrade")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "the database has the newest schema\n"

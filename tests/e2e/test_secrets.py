@@ -1,0 +1,308 @@
+"""One full run at debug level, and what it leaves anywhere: docs/contract.md, 2.2, 7 and 8.3."""
+
+import base64
+import copy
+import io
+import logging
+import os
+import pickle
+import re
+import signal
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import structlog
+
+from hsp_otp.adapters.jwt import parse_signing_keys
+from hsp_otp.adapters.keys import CODES, ring
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.sessions import RefreshToken
+from hsp_otp.entrypoints import logs
+from hsp_otp.entrypoints.settings import load
+from hsp_otp.ports.sms import Sms
+from tests.e2e.server import PATIENCE_SECONDS, Server
+from tests.world import Outbox, World
+
+DEMO = "HSP-1234-5678"
+NUMBER = "+919876543210"
+
+# Everything that the libraries say, too: the service's own caps are all that holds them.
+LOUD = """
+import asyncio, logging, os, socket, sys
+from hsp_otp.entrypoints import serving
+from hsp_otp.entrypoints.settings import load
+import uvicorn
+
+listening = serving.bind(load())
+app = serving.app()
+logging.getLogger().setLevel(logging.DEBUG)
+config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
+print("listening port", listening.getsockname()[1], file=sys.stderr, flush=True)
+server = uvicorn.Server(config)
+asyncio.run(server.serve(sockets=[listening]), debug=True)
+"""
+
+
+class LoudServer(Server):
+    """The application under a server that says everything it knows."""
+
+    def start(self, name: str) -> list[str | Path]:
+        """The command line."""
+        del name
+        return [sys.executable, "-X", "dev", "-W", "ignore", "-c", LOUD]
+
+
+@attrs.frozen
+class Run:
+    """
+    What a run dealt in, and what it left.
+
+    Attributes:
+        secrets: Codes, tokens and keys.
+        shown: Standard output without the boxes of messages.
+    """
+
+    secrets: dict[str, str]
+    shown: str
+    errors: str
+    database: Path
+    answers: list[str]
+
+
+def key_texts(folder: Path) -> dict[str, str]:
+    """The generated keys, as they are written and as they are."""
+    keys = folder / "hsp-otp.db.keys"
+    secret = (keys / "secret").read_text()
+    lines = (keys / "ES256.pem").read_text().splitlines()
+    return {"secret key": secret, **{f"line {n} of the PEM": lines[n] for n in (1, 2)}}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Sign-ins and failures of all kinds, with codes of ten digits that nothing else looks like."""
+    folder = tmp_path_factory.mktemp("loud")
+    database = folder / "hsp-otp.db"
+    settings = {"MODE": "development", "CODE_DIGITS": "10", "RESEND_COOLDOWN_SECONDS": "0"}
+    with Server(folder, **settings) as prepared:
+        assert prepared.get("/healthz").status == 200
+    with LoudServer(folder, **settings) as server:
+        server.validate(DEMO)
+        server.send(DEMO)
+        first = server.message_to(NUMBER).code
+        answers = [server.verify(DEMO, "0123456789")]
+        server.send(DEMO)
+        code = server.message_to(NUMBER).code
+        answers.append(server.verify(DEMO, first))
+        with closing(sqlite3.connect(database, isolation_level=None)) as holding:
+            holding.execute("BEGIN IMMEDIATE")
+            answers.append(server.verify(DEMO, code))
+        answers.append(server.post("/customer/verify-otp/", f'{{"pass_code": "{DEMO}", "{code}'))
+        answers.append(server.post("/customer/verify-otp/", {"pass_code": DEMO, "otp": [code]}))
+        answers.append(server.post(f"/customer/{code}/{DEMO}?otp={code}", {"otp": code}))
+        answers.append(server.verify(NUMBER, code))
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("ALTER TABLE users RENAME TO away")
+        answers.append(server.verify(DEMO, code))
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("ALTER TABLE away RENAME TO users")
+        signed_in = server.verify(DEMO, code)
+        assert signed_in.status == 200
+        answers.append(server.verify(DEMO, code))
+        os.kill(server.process.pid, signal.SIGTERM)
+        server.process.wait(PATIENCE_SECONDS)
+        shown = re.sub(r"^[|+].*[|+]\n", "", server.output, flags=re.MULTILINE)
+        yield Run(
+            {
+                "first code": first,
+                "code": code,
+                "wrong code": "0123456789",
+                "access token": signed_in["access_token"],
+                "refresh token": signed_in["refresh_token"],
+                **key_texts(folder),
+            },
+            shown,
+            server.errors,
+            database,
+            [str(answer.body) for answer in answers],
+        )
+
+
+def found_in(text: str, secrets: dict[str, str]) -> list[str]:
+    """The names of the secrets that *text* holds, or their last parts."""
+    return [name for name, secret in secrets.items() if secret in text or secret[-20:] in text]
+
+
+def test_the_run_was_loud(run: Run) -> None:
+    """The run says much: otherwise its silence about secrets would mean nothing."""
+    assert len(run.errors.splitlines()) > 15
+    assert "unavailable" in run.errors
+    assert "verify-otp" in run.errors
+    assert run.answers[2].count("unavailable") == 1
+
+
+def test_no_output_holds_a_secret(run: Run) -> None:
+    """Neither log nor output holds a code, a token or a key, whoever writes it."""
+    assert found_in(run.errors, run.secrets) == []
+    assert found_in(run.shown, run.secrets) == []
+
+
+def test_no_output_holds_a_number_or_a_pass_code(run: Run) -> None:
+    """Neither log nor output holds a full number or pass code, but for the demo's own banner."""
+    for told in (run.errors, re.sub(r"(?s)\nhsp-otp is at .*?FILE\.csv\n", "", run.shown)):
+        assert "9876543210" not in told
+        assert "1234-5678" not in told
+
+
+def test_no_refusal_repeats_a_secret(run: Run) -> None:
+    """No answer but a success holds a code, a number or a pass code."""
+    for answer in run.answers:
+        assert found_in(answer, run.secrets) == []
+        assert "9876543210" not in answer
+        assert "1234-5678" not in answer
+
+
+def test_no_file_of_the_database_holds_a_secret(run: Run) -> None:
+    """The bytes of the database hold no code, token or key, the write-ahead log included."""
+    kept = b"".join(
+        path.read_bytes() for path in run.database.parent.glob("hsp-otp.db*") if path.is_file()
+    )
+    assert DEMO.encode() in kept
+    assert found_in(kept.decode("latin-1"), run.secrets) == []
+    raw = base64.b64decode(run.secrets["secret key"])
+    assert raw not in kept
+
+
+def test_full_numbers_and_pass_codes_stand_where_they_must(run: Run) -> None:
+    """A full number stands with users, sends and records, a pass code with passes and families."""
+    numbers: set[tuple[str, str]] = set()
+    pass_codes: set[tuple[str, str]] = set()
+    with closing(sqlite3.connect(run.database)) as connection:
+        connection.row_factory = sqlite3.Row
+        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in names.fetchall():
+            for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608
+                for column in row.keys():  # noqa: SIM118 - a row is no mapping
+                    if "9876543210" in str(row[column]):
+                        numbers.add((table, column))
+                    if "1234-5678" in str(row[column]):
+                        pass_codes.add((table, f"{column} of {_kind(table, row)}"))
+    assert numbers == {
+        ("users", "phone_number"),
+        ("sends", "phone"),
+        ("records", "key"),
+        ("records", "body"),
+    }
+    assert pass_codes == {("passes", "code of passes"), ("records", "body of family")}
+
+
+def _kind(table: str, row: sqlite3.Row) -> str:
+    return row["key"].partition(":")[0] if table == "records" else table
+
+
+SECRET_KEY = base64.b64encode(bytes(range(100, 132))).decode()
+
+
+def test_no_repr_shows_a_secret() -> None:
+    """Settings, keys, codes, challenges, tokens and messages keep their secrets to themselves."""
+    settings = load(
+        {
+            "HSP_OTP_SECRET_KEYS": f"k1:{SECRET_KEY}",
+            "HSP_OTP_JWT_ALGORITHM": "HS256",
+            "HSP_OTP_JWT_KEYS": f"k1:{SECRET_KEY}",
+        }
+    )
+    codes = ring(settings.secret_keys, CODES)
+    token = RefreshToken.mint(codes.first, "c1", bytes(32))
+    world = World()
+    world.add()
+    sent = world.send()
+    signed_in = world.verify(world.outbox.codes[0])
+    things = [
+        settings,
+        codes,
+        *parse_signing_keys("HS256", settings.jwt_keys),
+        token,
+        sent,
+        signed_in,
+        world.record(),
+        Code("0123456789"),
+        PassCode(DEMO),
+        PhoneNumber(NUMBER),
+        Sms(to=PhoneNumber(NUMBER), text="0123456789 is your code"),
+        Outbox(sent=world.outbox.sent),
+    ]
+    secrets = {
+        "key": SECRET_KEY,
+        "key bytes": repr(bytes(range(100, 132)))[2:-1],
+        "derived key": repr(codes.first.secret)[2:-1],
+        "token": token.value,
+        "digest": repr(token.digest)[2:-1],
+        "code": "0123456789",
+        "sent code": f"{world.outbox.codes[0]} is",
+        "number": NUMBER,
+        "pass code": DEMO,
+        "access token": "'access-1'",
+    }
+    for thing in things:
+        for text in (repr(thing), str(thing), f"{thing}", repr([thing])):
+            assert [name for name, secret in secrets.items() if secret in text] == []
+
+
+def test_a_code_is_not_pickled_or_copied_into_text() -> None:
+    """A code refuses to be pickled or copied, and formats as stars."""
+    for take in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            take(Code("0123456789"))
+    assert f"{Code('0123456789')}" == "Code(******)"
+
+
+@contextmanager
+def logging_to(stream: io.StringIO) -> Iterator[None]:
+    """Logs as the service configures them, at debug level, and everything put back after it."""
+    root = logging.getLogger()
+    before = (root.handlers, root.level, sys.stderr)
+    sys.stderr = stream
+    try:
+        logs.configure(for_people=False)
+        root.setLevel(logging.DEBUG)
+        yield
+    finally:
+        root.handlers, sys.stderr = before[0], before[2]
+        root.setLevel(before[1])
+        structlog.reset_defaults()
+
+
+def test_an_exception_is_logged_without_what_it_says() -> None:
+    """Exceptions with codes in their texts and locals are logged by kind and place alone."""
+    stream = io.StringIO()
+    digits = "0123456789"
+
+    def stumble(code: Code) -> None:
+        revealed = code.reveal()
+        try:
+            int(f"no room for {revealed}")
+        except ValueError as error:
+            raise RuntimeError(revealed) from error
+
+    with logging_to(stream):
+        try:
+            stumble(Code(digits))
+        except RuntimeError as error:
+            structlog.get_logger().error("bug", exc_info=error)
+            structlog.get_logger().exception("bug")
+            logging.getLogger("some.library").exception("it failed")
+            logging.getLogger("aiosqlite").debug("executing %s", digits)
+            logging.getLogger("sqlalchemy.engine.Engine").info("[raw sql] %s", digits)
+            logging.getLogger("asyncio").debug("%s", digits)
+    told = stream.getvalue()
+    assert told.count("RuntimeError at ") == 3
+    assert told.count("ValueError at ") == 3
+    assert "stumble" in told
+    assert digits not in told
