@@ -15,11 +15,9 @@ from typing import Any, Self
 
 import attrs
 
-from hsp_otp.adapters.messages import GettextMessages
-from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.settings import Settings
-from hsp_otp.entrypoints.wiring import House
+from hsp_otp.entrypoints.wiring import House, twilio_receipts
 from tests.world import CLIENT, PASS_CODE, World, run
 
 VALIDATE = "/customer/validate-pass/"
@@ -112,9 +110,12 @@ class Client:
         house = House(
             settings=self.settings,
             clock=self.world.clock,
-            messages=GettextMessages({Purpose.PHONE_VERIFICATION: self.settings.service_name}),
+            messages=self.settings.texts,
             pass_login=self.world.login,
             sessions=self.world.sessions,
+            sender=self.world.outbox,
+            deliveries=self.world.deliveries,
+            twilio_receipts=twilio_receipts(self.settings),
             key_set=key_set or {"keys": []},
             database_answers=database_answers,
         )

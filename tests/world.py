@@ -20,6 +20,7 @@ from hsp_otp.adapters.memory import (
 )
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import ClientAddress, PassCode, Purpose, Slot, Subject
@@ -117,11 +118,17 @@ class Outbox:
     Attributes:
         failure: Raised instead of taking the message.
         witness: Called when a message arrives, before it is taken or refused.
+        skipped: It says that it would not try.
     """
 
     sent: list[Sms] = attrs.field(factory=list[Sms])
     failure: Exception | None = None
     witness: Callable[[], None] | None = None
+    skipped: bool = False
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return not self.skipped
 
     async def send(self, sms: Sms) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
@@ -136,6 +143,36 @@ class Outbox:
     def codes(self) -> list[str]:
         """The digits of every message taken, oldest first."""
         return [re.findall(r"\d{4,10}", sms.text)[0] for sms in self.sent]
+
+
+@attrs.define
+class SentMessages:
+    """
+    The state of every message that the rows tell of.
+
+    Attributes:
+        states: Of those of which anything was reported, by sender and the sender's id.
+    """
+
+    audit: MemoryAudit
+    states: dict[tuple[str, str], DeliveryState] = attrs.field(
+        factory=dict[tuple[str, str], DeliveryState]
+    )
+
+    async def transition(
+        self,
+        sender: str,
+        provider_message_id: str,
+        decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, T]],
+    ) -> T:
+        """Keep the promise of `Deliveries.transition`."""
+        key = (sender, provider_message_id)
+        known = [(row.sender, row.provider_message_id) for row in self.audit.handed_over]
+        held = self.states.get(key, DeliveryState.QUEUED) if key in known else None
+        decision = decide(held)
+        if decision.becomes is not None:
+            self.states[key] = decision.becomes
+        return decision.outcome
 
 
 @attrs.define
@@ -183,6 +220,7 @@ class World:
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryFamilies = attrs.field()
+    deliveries: SentMessages = attrs.field()
     policy: Policy = attrs.field(factory=Policy)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
@@ -199,6 +237,10 @@ class World:
     @families.default
     def _families(self) -> MemoryFamilies:
         return MemoryFamilies(self.audit)
+
+    @deliveries.default
+    def _deliveries(self) -> SentMessages:
+        return SentMessages(self.audit)
 
     @property
     def otp(self) -> Otp:

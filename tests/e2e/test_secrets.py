@@ -235,7 +235,7 @@ def test_no_repr_shows_a_secret() -> None:
         Code("0123456789"),
         PassCode(DEMO),
         PhoneNumber(NUMBER),
-        Sms(to=PhoneNumber(NUMBER), text="0123456789 is your code"),
+        Sms(to=PhoneNumber(NUMBER), text="0123456789 is your code", useful_for=1),
         Outbox(sent=world.outbox.sent),
     ]
     secrets = {

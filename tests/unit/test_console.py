@@ -3,6 +3,7 @@
 import asyncio
 import io
 
+import attrs
 import pytest
 
 from hsp_otp.adapters.sms.console import ConsoleSms
@@ -13,7 +14,7 @@ from hsp_otp.ports.sms import Receipt, Sms
 TEXT = (
     "012345 is your House Service Pass code. It expires in 10 minutes. Do not share it with anyone."
 )
-SMS = Sms(to=PhoneNumber("+919876543210"), text=TEXT)
+SMS = Sms(to=PhoneNumber("+919876543210"), text=TEXT, useful_for=600_000_000)
 
 
 class Terminal(io.RawIOBase):
@@ -75,7 +76,7 @@ def test_one_write() -> None:
 def test_lines_are_kept() -> None:
     """A message of several lines keeps them, empty ones too."""
     stream = io.StringIO()
-    sms = Sms(to=PhoneNumber("+919876543210"), text="012345\n\n@example.com #012345")
+    sms = attrs.evolve(SMS, text="012345\n\n@example.com #012345")
     asyncio.run(ConsoleSms(stream).send(sms))
     rows = [row.strip("| ") for row in stream.getvalue().splitlines()[1:-1]]
     assert rows == ["SMS to +919876543210", "", "012345", "", "@example.com #012345"]
@@ -85,7 +86,7 @@ def test_a_narrow_encoding() -> None:
     """A terminal that lacks a character gets its name: no error that would carry the code."""
     terminal = Terminal()
     stream = _stream(terminal, "ascii")
-    sms = Sms(to=PhoneNumber("+919876543210"), text="012345 is your Café code.")
+    sms = attrs.evolve(SMS, text="012345 is your Café code.")
     asyncio.run(ConsoleSms(stream).send(sms))
     assert rb"012345 is your Caf\xe9 code." in terminal.writes[0]
 
@@ -94,3 +95,8 @@ def test_a_terminal_that_is_gone() -> None:
     """Where the terminal is gone the message was not handed over, and the error shows nothing."""
     with pytest.raises(SmsFailed, match=r"^the terminal is gone$"):
         asyncio.run(ConsoleSms(GoneTerminal()).send(SMS))
+
+
+def test_it_is_always_there() -> None:
+    """Nothing makes the console skip a message."""
+    assert ConsoleSms(GoneTerminal()).available()

@@ -49,6 +49,7 @@ WORDS = {
     "malformed_request",
     "internal_error",
     "unavailable",
+    "forbidden",
 }
 
 

@@ -36,3 +36,4 @@ def test_bounds() -> None:
     assert (policy.ID_BYTES, policy.NONCE_BYTES) == (16, 16)
     assert policy.MISS_WEIGHT == 2
     assert (policy.ACCESS_TOKEN_SECONDS, policy.REFRESH_TOKEN_DAYS) == (900, 30)
+    assert (policy.AUDIT_DAYS, policy.SEND_ROW_DAYS) == (90, 7)

@@ -1,6 +1,7 @@
 """What is written down beside the state: the audit, the sends, and the sign-ins."""
 
 import enum
+from typing import TypeAlias
 
 import attrs
 
@@ -106,4 +107,7 @@ class HandedOverRow:
     provider_message_id: str | None
 
 
-Row = AuditRow | SendRow | HandedOverRow | SignInRow
+LateRow: TypeAlias = AuditRow | HandedOverRow
+"""Rows that tell of what has happened; they may come late, and nothing waits for them."""
+
+Row: TypeAlias = LateRow | SendRow | SignInRow

@@ -321,12 +321,16 @@ def unlock(held: Held) -> Decision[Held, None]:
 
 
 def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:
-    """Whether *record* means nothing any more, so that an empty one may take its place."""
+    """
+    Whether *record* means nothing any more, on whatever machine, so that an empty one may take
+    its place.
+    """
+    slowest = after(now, -CLOCK_SKEW)
     challenge = record.challenge
-    lives_on = challenge is not None and now < after(challenge.expires_at, CLOCK_SKEW)
-    cools = _cooled_at(record, policy) > now
+    lives_on = challenge is not None and slowest < challenge.expires_at
+    cools = _cooled_at(record, policy) > slowest
     longest = max((quota.window for quota in policy.failures), default=0)
-    counts = any(at > now - longest - CLOCK_SKEW for at in record.failures)
+    counts = any(at > slowest - longest for at in record.failures)
     return not (lives_on or cools or counts or record.run)
 
 

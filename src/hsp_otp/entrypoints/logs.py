@@ -17,6 +17,10 @@ _CAPPED: Final = {
     "sqlalchemy": logging.WARNING,
     "alembic": logging.WARNING,
     "asyncio": logging.WARNING,
+    # Bodies and headers of what goes to providers.
+    "httpcore2": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "twilio": logging.WARNING,
     "litestar": logging.WARNING,
     "uvicorn": logging.WARNING,
 }

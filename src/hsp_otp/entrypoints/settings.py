@@ -146,8 +146,11 @@ def _senders(text: str) -> tuple[str, ...]:
 
 
 def _url(text: str) -> str:
+    # Neither who signs in nor anything that a client would read in another way.
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", text):
+        raise ValueError
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if not parts.hostname or parts.port == 0:  # the port of some texts raises, too
         raise ValueError
     return text.rstrip("/")
 

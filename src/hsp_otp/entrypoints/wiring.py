@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -33,6 +33,9 @@ from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
+STATUS_PATH: Final = "/callbacks/twilio/status/"
+"""Where Twilio reports what became of a message."""
+
 
 @attrs.frozen(kw_only=True)
 class House:
@@ -40,6 +43,7 @@ class House:
     Everything that answers requests, put together.
 
     Attributes:
+        sender: Whoever takes messages.
         twilio_receipts: Reads status callbacks, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
         database_answers: Whether the SQL database does, right now.
@@ -50,6 +54,7 @@ class House:
     messages: Messages
     pass_login: PassLogin
     sessions: Sessions
+    sender: SmsSender
     deliveries: Deliveries
     twilio_receipts: TwilioReceipts | None
     key_set: Mapping[str, Any]
@@ -59,9 +64,6 @@ class House:
 def open_database(settings: Settings) -> Database:
     """The database of *settings*."""
     return Database(settings.database_url, durable=not settings.in_development)
-
-
-STATUS_PATH = "/callbacks/twilio/status/"
 
 
 async def _open_sender(stack: AsyncExitStack, settings: Settings, clock: Clock) -> SmsSender:
@@ -101,9 +103,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             usage = MemoryUsage(commits)
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
+        sender = await _open_sender(stack, settings, clock)
         otp = Otp(
             slots=slots,
-            sender=await _open_sender(stack, settings, clock),
+            sender=sender,
             messages=messages,
             audit=commits,
             clock=clock,
@@ -144,14 +147,16 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             messages=messages,
             pass_login=pass_login,
             sessions=sessions,
+            sender=sender,
             deliveries=SqlDeliveries(database),
-            twilio_receipts=_twilio_receipts(settings),
+            twilio_receipts=twilio_receipts(settings),
             key_set=key_set(signing_keys),
             database_answers=database.answers,
         )
 
 
-def _twilio_receipts(settings: Settings) -> TwilioReceipts | None:
+def twilio_receipts(settings: Settings) -> TwilioReceipts | None:
+    """What reads status callbacks, where they are asked for."""
     if "twilio" not in settings.senders or not settings.public_url:
         return None
     return TwilioReceipts(settings.twilio_auth_token, settings.public_url + STATUS_PATH)

@@ -12,8 +12,8 @@ class AuditTrail(Protocol):
         """
         Keep *rows*; they are committed when this returns.
 
-        Audit rows that cannot be written now are kept aside, counted, logged and tried again:
-        they never fail the request that they tell of.
+        Audit rows, and those of messages handed over, that cannot be written now are kept
+        aside, counted, logged and tried again: they never fail the request that they tell of.
 
         Raises:
             Unavailable: The database did not answer for a row that the request depends on,

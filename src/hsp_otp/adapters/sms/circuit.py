@@ -22,13 +22,13 @@ class CircuitSms:
         """Keep the promise of `SmsSender.send`."""
         if not self.available():
             raise SmsFailed("the circuit is open")
-        worked = False
         try:
             receipt = await self._sender.send(sms)
-            worked = True
-        except SmsRejected:
-            worked = True
+        except SmsFailed as failure:
+            self._note(worked=isinstance(failure, SmsRejected))
             raise
-        finally:
-            self._circuit = attempted(self._circuit, worked=worked, now=self._clock.now())
+        self._note(worked=True)
         return receipt
+
+    def _note(self, *, worked: bool) -> None:
+        self._circuit = attempted(self._circuit, worked=worked, now=self._clock.now())

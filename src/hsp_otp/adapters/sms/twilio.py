@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import httpx2
@@ -82,7 +83,8 @@ class _HttpClient(AsyncHttpClient):
         """Make one request; whatever the answer's status, it is returned."""
         answered = await self._client.request(
             method,
-            uri.replace(_API, self._base_url, 1),
+            # Wherever the package thinks it is: it reads variables of its own for that.
+            self._base_url + urlsplit(uri).path,
             params=params,
             data=data,
             headers=headers,
@@ -140,17 +142,27 @@ class TwilioSms:
                 message = await self._client.messages.create_async(
                     to=sms.to.e164, body=sms.text, validity_period=validity, **by
                 )
+            sid: object = message.sid
+            if isinstance(sid, str) and sid:
+                return Receipt(sender=NAME, provider_message_id=sid)
+            failure = SmsFailed("Twilio did not name the message")
         except TwilioRestException as error:
-            if error.code in _REJECTED:
-                raise SmsRejected(f"Twilio refused the message: {error.code}") from None
-            raise SmsFailed(f"Twilio answered {error.status}: {error.code}") from None
+            failure = _failure(error.status, error.code)
         except Exception as error:  # noqa: BLE001
-            # The package stumbles in many ways over an answer that is none. It may have gone out
-            # all the same. The error's text may hold the number or the code.
-            raise SmsFailed(f"Twilio did not answer: {type(error).__name__}") from None
-        if not isinstance(message.sid, str):
-            raise SmsFailed("Twilio did not name the message")
-        return Receipt(sender=NAME, provider_message_id=message.sid)
+            # The package stumbles in many ways over an answer that is none, and it may have gone
+            # out all the same.
+            failure = SmsFailed(f"Twilio did not answer: {type(error).__name__}")
+        # Out here, so that the error is not in its context: it may hold the number or the code.
+        raise failure
+
+
+def _failure(status: int, code: object) -> SmsFailed:
+    """What an answer means that is no success."""
+    if not isinstance(code, int):  # whatever the answer had in its place
+        return SmsFailed(f"Twilio answered {status}")
+    if code in _REJECTED:
+        return SmsRejected(f"Twilio refused the message: {code}")
+    return SmsFailed(f"Twilio answered {status}: {code}")
 
 
 @asynccontextmanager

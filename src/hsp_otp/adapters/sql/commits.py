@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database, deadline, insert
-from hsp_otp.adapters.sql.rows import write_audit, write_needed
+from hsp_otp.adapters.sql.rows import write_late, write_needed
 from hsp_otp.adapters.sql.tables import records
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.rows import AuditRow, Row
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row
 from hsp_otp.ports.failures import Unavailable
 
 O = TypeVar("O")  # noqa: E741
@@ -27,7 +27,7 @@ _MOST_STEPS: Final = 200
 """In one transaction, so that none holds the lock for long."""
 
 _MOST_KEPT_ASIDE: Final = 10_000
-"""Audit rows that wait for the database; some 10 MB."""
+"""Rows that wait for the database; some 10 MB."""
 
 _TRY_AGAIN_SECONDS: Final = 1.0
 
@@ -50,7 +50,7 @@ class _Step:
     decide: Callable[[Bodies], Decision[Bodies, Any]]
     by: float
     done: asyncio.Future[Any]
-    aside: tuple[AuditRow, ...] = ()
+    aside: tuple[LateRow, ...] = ()
 
 
 class Commits:
@@ -65,7 +65,7 @@ class Commits:
         self._database = database
         self._waiting: deque[_Step] = deque()
         self._running: asyncio.Task[None] | None = None
-        self._aside: deque[AuditRow] = deque()
+        self._aside: deque[LateRow] = deque()
 
     async def step(
         self, keys: tuple[str, ...], decide: Callable[[Bodies], Decision[Bodies, O]]
@@ -83,34 +83,34 @@ class Commits:
 
     async def write(self, *rows: Row) -> None:
         """Keep the promise of `AuditTrail.write`."""
-        told = tuple(row for row in rows if isinstance(row, AuditRow))
-        if len(told) == len(rows):
-            await self._write_told(told)
+        late = _late(rows)
+        if len(late) == len(rows):
+            await self._write_late(late)
         else:
             await self.step((), lambda held: Decision(None, held, rows))
 
     async def write_kept_aside(self) -> None:
-        """Write the audit rows that could not be written before; forever, once a second."""
+        """Write the rows that could not be written before; forever, once a second."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             await self._write_aside()
 
     async def flush(self) -> None:
-        """Let what is under way end, and try once to write the audit rows kept aside by then."""
+        """Let what is under way end, and try once to write the rows kept aside by then."""
         if self._running is not None:
             await asyncio.wait([self._running])
         await self._write_aside()
 
     @property
     def kept_aside(self) -> int:
-        """How many audit rows wait for the database."""
+        """How many rows wait for the database."""
         return len(self._aside)
 
     async def _added(
         self,
         keys: tuple[str, ...],
         decide: Callable[[Bodies], Decision[Bodies, Any]],
-        aside: tuple[AuditRow, ...] = (),
+        aside: tuple[LateRow, ...] = (),
     ) -> Any:  # noqa: ANN401 - the outcome of any decision
         loop = asyncio.get_running_loop()
         step = _Step(keys, decide, deadline(), loop.create_future(), aside)
@@ -126,10 +126,10 @@ class Commits:
             # In portions: thousands at once would hold the lock for longer than requests wait.
             rows = tuple(self._aside.popleft() for _ in range(min(left, _MOST_STEPS)))
             left -= len(rows)
-            if not await self._write_told(rows):
+            if not await self._write_late(rows):
                 return
 
-    async def _write_told(self, rows: tuple[AuditRow, ...]) -> bool:
+    async def _write_late(self, rows: tuple[LateRow, ...]) -> bool:
         """Whether the database was there; where it was not, *rows* are kept aside by now."""
         # Not by the caller, who may be cancelled and gone when it turns out.
         answered: bool = await self._added(
@@ -184,8 +184,8 @@ class Commits:
 
     async def _decide(
         self, connection: AsyncConnection, steps: list[_Step]
-    ) -> tuple[list[Any], list[AuditRow]]:
-        """The outcomes, an exception where a decision raised, and audit rows not taken."""
+    ) -> tuple[list[Any], Sequence[LateRow]]:
+        """The outcomes, an exception where a decision raised, and late rows not taken."""
         held, versions = await _read(connection, sorted({key for s in steps for key in s.keys}))
         outcomes: list[Any] = []
         changed: dict[str, str | None] = {}
@@ -204,16 +204,16 @@ class Commits:
             outcomes.append(decision.outcome)
         await _write(connection, changed, versions)
         await write_needed(connection, rows)
-        told = [row for row in rows if isinstance(row, AuditRow)]
+        late = _late(rows)
         try:
-            if told:
+            if late:
                 async with connection.begin_nested():
-                    await write_audit(connection, told)
+                    await write_late(connection, late)
         except DBAPIError:
-            return outcomes, told  # the request must not fail for its audit row
-        return outcomes, []
+            return outcomes, late  # the request must not fail for its audit row
+        return outcomes, ()
 
-    def _keep_aside(self, rows: Sequence[AuditRow]) -> None:
+    def _keep_aside(self, rows: Sequence[LateRow]) -> None:
         if not rows:
             return
         self._aside.extend(rows)
@@ -221,6 +221,10 @@ class Commits:
         for _ in range(dropped):
             self._aside.popleft()
         _log.error("audit_not_written", rows=len(rows), kept_aside=len(self._aside), lost=dropped)
+
+
+def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
+    return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow))
 
 
 async def _read(

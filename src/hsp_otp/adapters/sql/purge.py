@@ -72,7 +72,10 @@ class SqlPurge:
                     for row in over:
                         gone = await connection.execute(
                             delete(records).where(
-                                records.c.key == row.key, records.c.version == row.version
+                                records.c.key == row.key,
+                                records.c.version == row.version,
+                                # Made anew since another purge, it has the same version.
+                                records.c.body == row.body,
                             )
                         )
                         deleted += gone.rowcount
@@ -80,12 +83,15 @@ class SqlPurge:
 
     async def _older(self, table: Table, before: Instant) -> int:
         key = next(iter(table.primary_key))
-        old = select(key).where(table.c.at < before).limit(_STEP)
+        page = select(key).where(table.c.at < before).limit(_STEP)
         deleted = 0
         while True:
+            # Looked for outside the transaction: it takes a while where there are few among many.
+            async with self.database.read() as connection:
+                old = list((await connection.execute(page)).scalars())
+            if not old:
+                return deleted
             async with self.database.write() as connection:
                 gone = await connection.execute(delete(table).where(key.in_(old)))
             deleted += gone.rowcount
-            if gone.rowcount < _STEP:
-                return deleted
             await asyncio.sleep(_PAUSE_SECONDS)

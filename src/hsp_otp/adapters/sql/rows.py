@@ -14,7 +14,7 @@ from hsp_otp.adapters.sql.tables import audit, passes, sends, users
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
-from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
 
 _ROWS_PER_STATEMENT: Final = 500
 """SQLite takes at most 32766 parameters a statement."""
@@ -26,16 +26,6 @@ async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None
         match row:
             case SendRow():
                 await connection.execute(insert(sends).values(_columns(row)))
-            case HandedOverRow():
-                await connection.execute(
-                    update(sends)
-                    .where(sends.c.challenge_id == row.challenge_id)
-                    .values(
-                        sender=row.sender,
-                        provider_message_id=row.provider_message_id,
-                        state=DeliveryState.QUEUED.value,
-                    )
-                )
             case SignInRow():
                 await connection.execute(
                     update(users)
@@ -48,12 +38,31 @@ async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None
                         .where(passes.c.code == row.pass_code)
                         .values(status="expired")
                     )
-            case AuditRow():
+            case AuditRow() | HandedOverRow():
                 pass
 
 
-async def write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) -> None:
-    """Write audit rows; a flood of one client's refusals adds to one row a minute."""
+async def write_late(connection: AsyncConnection, rows: Sequence[LateRow]) -> None:
+    """Write the rows that tell of what has happened."""
+    told: list[AuditRow] = []
+    for row in rows:
+        if isinstance(row, AuditRow):
+            told.append(row)
+        else:
+            await connection.execute(
+                update(sends)
+                .where(sends.c.challenge_id == row.challenge_id)
+                .values(
+                    sender=row.sender,
+                    provider_message_id=row.provider_message_id,
+                    state=DeliveryState.QUEUED.value,
+                )
+            )
+    await _write_audit(connection, told)
+
+
+async def _write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) -> None:
+    """A flood of one client's refusals adds to one row a minute."""
     counts = Counter(key for row in rows if (key := _flood_key(row)))
     firsts: dict[str, AuditRow] = {}
     for row in rows:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from litestar import Response, post
+from litestar.exceptions import ClientException, InternalServerException
 
 from hsp_otp.domain.delivery import UnknownMessage
 from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, house_of
@@ -26,7 +27,11 @@ async def twilio_status(request: AnyRequest) -> Response[Any]:
     house = house_of(request)
     if house.twilio_receipts is None:
         return answer(request, _NOT_FOUND)
-    form = dict(parse_qsl((await request.body()).decode("latin-1"), keep_blank_values=True))
+    try:
+        body = await request.body()
+    except InternalServerException:  # it went away or was too slow: no bug of ours
+        raise ClientException from None
+    form = dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
     if not house.twilio_receipts.is_signed(form, request.headers.get("x-twilio-signature", "")):
         return answer(request, _FORBIDDEN)
     told = house.twilio_receipts.read(form)

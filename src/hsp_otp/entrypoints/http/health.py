@@ -19,17 +19,18 @@ async def healthz() -> AliveBody:
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     house: House = request.app.state.house
-    ready = await house.database_answers()
-    if not ready:
-        request.scope["state"]["outcome"] = "unavailable"
+    database, senders = await house.database_answers(), house.sender.available()
+    status = "ready" if senders else "degraded"
+    if not database:
+        status = request.scope["state"]["outcome"] = "unavailable"
     return Response(
         ReadyBody(
-            status="ready" if ready else "unavailable",
+            status=status,
             checks={
-                "database": "ok" if ready else "away",
+                "database": "ok" if database else "away",
                 "redis": "not configured",
-                "senders": "ok",
+                "senders": "ok" if senders else "away",
             },
         ),
-        status_code=200 if ready else 503,
+        status_code=200 if database else 503,
     )
