@@ -152,12 +152,14 @@ class SentMessages:
 
     Attributes:
         states: Of those of which anything was reported, by sender and the sender's id.
+        failure: Raised instead of looking.
     """
 
     audit: MemoryAudit
     states: dict[tuple[str, str], DeliveryState] = attrs.field(
         factory=dict[tuple[str, str], DeliveryState]
     )
+    failure: Exception | None = None
 
     async def transition(
         self,
@@ -166,6 +168,8 @@ class SentMessages:
         decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, T]],
     ) -> T:
         """Keep the promise of `Deliveries.transition`."""
+        if self.failure is not None:
+            raise self.failure
         key = (sender, provider_message_id)
         known = [(row.sender, row.provider_message_id) for row in self.audit.handed_over]
         held = self.states.get(key, DeliveryState.QUEUED) if key in known else None

@@ -47,6 +47,17 @@ def test_ready(client: Client, method: str, path: str) -> None:
     }
 
 
+def test_degraded(client: Client) -> None:
+    """5.4: 200 while every sender is skipped, for codes can still be checked."""
+    client.world.outbox.skipped = True
+    reply = client.request("GET", "/readyz")
+    assert reply.status == 200
+    assert reply.json == {
+        "status": "degraded",
+        "checks": {"database": "ok", "redis": "not configured", "senders": "away"},
+    }
+
+
 @pytest.mark.parametrize("path", ["/readyz", "/readyz/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_not_ready(method: str, path: str) -> None:

@@ -8,7 +8,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.adapters.messages import GettextMessages, check_service_name
+from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.names import Purpose
@@ -109,6 +109,52 @@ def test_every_message_fits(name: str, digits: int, number: int, seconds: int) -
 def test_the_longest_message() -> None:
     """The longest message takes 120 of the 160 septets of a segment."""
     assert len(_sms("0123456789", 10 * MINUTE, check_service_name("W" * 40))) == 120
+
+
+# --- The line for autofill
+
+
+def _last_lines(**lines: str) -> list[str]:
+    """The lines of a message of 012345 after the first."""
+    messages = GettextMessages({Purpose.PHONE_VERIFICATION: "House Service Pass"}, **lines)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE)
+    first, *rest = text.split("\n")
+    assert first == _sms("012345", 10 * MINUTE)
+    return rest
+
+
+def test_no_line_for_autofill_unless_it_is_set() -> None:
+    """Without an origin or a hash the message is one line."""
+    assert _last_lines() == []
+
+
+def test_an_origin_line() -> None:
+    """The last line binds the code to the host, as browsers read it."""
+    assert _last_lines(web_origin="example.com") == ["@example.com #012345"]
+
+
+def test_a_hash_line() -> None:
+    """The last line is the hash of the app, as Android reads it."""
+    assert _last_lines(android_hash="FA+9qCX9VSu") == ["FA+9qCX9VSu"]
+
+
+def test_both_in_one_line() -> None:
+    """Both stand in the last line, the origin first and the hash at the very end."""
+    lines = _last_lines(web_origin="example.com", android_hash="FA+9qCX9VSu")
+    assert lines == ["@example.com #012345 FA+9qCX9VSu"]
+
+
+def test_a_message_with_both_has_140_bytes_at_most() -> None:
+    """With the names of the contract both fit, and the text stays GSM-7."""
+    messages = GettextMessages(
+        {Purpose.PHONE_VERIFICATION: "House Service Pass"},
+        web_origin="example.com",
+        android_hash="FA+9qCX9VSu",
+    )
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE)
+    assert len(text.encode()) == 127
+    assert MAX_AUTOFILL_BYTES == 140
+    assert set(text) <= set(GSM_7)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """The engine that the journeys share: `docs/contract.md`, rules of the code and senders."""
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.instant import HOUR, Instant
+from hsp_otp.domain.instant import HOUR, Duration, Instant
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.quota import Quota
-from hsp_otp.domain.rows import Action, AuditRow, SendRow
-from hsp_otp.domain.slot import Ended, Issued, Verified
+from hsp_otp.domain.quota import Quota, UsageKey
+from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
+from hsp_otp.domain.slot import Ended, Issued, SlotRecord, Verified
 from hsp_otp.flows.caller import about, new_id
 from hsp_otp.flows.otp import Request, Undelivered, unlock_slot
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
@@ -93,6 +95,67 @@ def test_a_taken_message_is_audited_with_its_sender() -> None:
     ]
 
 
+def test_a_taken_message_is_found_by_its_receipts() -> None:
+    """A row ties the send to the sender and the provider's name for the message."""
+    world = World()
+    outcome = run(world.otp.ask(REQUEST))
+    assert isinstance(outcome, Issued)
+    assert world.audit.handed_over == [
+        HandedOverRow(
+            challenge_id=outcome.challenge.id, sender="outbox", provider_message_id="message-1"
+        )
+    ]
+
+
+def test_a_message_is_useful_for_what_is_left_of_the_code() -> None:
+    """The sender is told how long the code lives on, counted from now and not from the asking."""
+    world = World()
+
+    def sms(purpose: Purpose, code: Code, lifetime: Duration) -> str:
+        world.clock.advance(1_500_000)
+        return f"{code.reveal()} {purpose.value} {lifetime}"
+
+    otp = attrs.evolve(world.otp, messages=SlowMessages(sms))
+    assert isinstance(run(otp.ask(REQUEST)), Issued)
+    assert [sms.useful_for for sms in world.outbox.sent] == [598_500_000]
+
+
+@attrs.frozen
+class SlowMessages:
+    """Texts that take their time."""
+
+    sms: Callable[[Purpose, Code, Duration], str]
+
+    def explain(self, word: str) -> str:
+        """Keep the promise of `Messages.explain`."""
+        return word
+
+
+def test_nothing_is_charged_while_every_sender_is_skipped() -> None:
+    """While no sender would try, nothing is issued, charged or sent; one row tells of it."""
+    world = World()
+    world.outbox.skipped = True
+    assert run(world.otp.ask(REQUEST)) == Undelivered(None)
+    assert world.record() == SlotRecord()
+    assert world.sends_charged(UsageKey("phone_sends", PHONE)) == ()
+    assert world.sends_charged(UsageKey("pass_login_sends", CLIENT)) == ()
+    assert (world.audit.sends, world.audit.handed_over, world.outbox.sent) == ([], [], [])
+    assert world.audit.rows == [attrs.evolve(REQUEST.row, outcome="sms_failed")]
+    world.outbox.skipped = False
+    assert isinstance(run(world.otp.ask(REQUEST)), Issued)
+
+
+def test_an_older_code_lives_on_while_every_sender_is_skipped() -> None:
+    """An ask that nobody would deliver does not replace the code that was delivered."""
+    world = World()
+    run(world.otp.ask(REQUEST))
+    world.clock.advance(30_000_000)
+    world.outbox.skipped = True
+    assert run(world.otp.ask(REQUEST)) == Undelivered(None)
+    outcome = run(world.otp.check(REQUEST, Code(world.outbox.codes[0]), None))
+    assert isinstance(outcome, Verified)
+
+
 @pytest.mark.parametrize("failure", [SmsFailed("away"), SmsRejected("not a number")])
 def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
     """A code that no sender took can never succeed, counts as a send, and leaves one row."""
@@ -103,6 +166,7 @@ def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
     assert challenge is not None
     assert challenge.ended is Ended.WITHDRAWN
     assert len(world.audit.sends) == 1
+    assert world.audit.handed_over == []
     assert world.audit.rows == [attrs.evolve(REQUEST.row, outcome="sms_failed")]
     assert Undelivered.word == "sms_failed"
 

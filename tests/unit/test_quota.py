@@ -15,6 +15,7 @@ from hsp_otp.domain.quota import (
     Usages,
     admitted_at,
     charge,
+    is_over,
     judge,
 )
 from tests.strategies import histories
@@ -212,3 +213,47 @@ def test_a_key_hides_whom_it_counts() -> None:
     """The number in a key is in its text for the store, and not in its `repr`."""
     assert str(KEY) == "phone_sends:+919876543210"
     assert "9876543210" not in repr(KEY)
+
+
+# --- What may be deleted
+
+
+def test_a_usage_is_over_a_day_and_the_skew_after_its_last_charge() -> None:
+    """At a day and 5 s after the last charge a usage is over, a microsecond earlier it is not."""
+    over = Instant(START + 86_405_000_000)
+    assert is_over(at(-7, 0), over)
+    assert not is_over(at(-7, 0), Instant(over - 1))
+    assert not is_over(at(0.000001), over)
+
+
+def test_an_empty_usage_is_over() -> None:
+    """A usage that nothing is charged to means nothing."""
+    assert is_over((), START)
+
+
+@given(
+    history=histories(DAY),
+    waited=st.one_of(
+        st.sampled_from((0, DAY, DAY + 5 * SECOND - 1, DAY + 5 * SECOND)), st.integers(0, 2 * DAY)
+    ),
+    behind=st.one_of(st.sampled_from((0, 5 * SECOND)), st.integers(0, 5 * SECOND)),
+    window=st.sampled_from((MINUTE, HOUR, DAY)),
+)
+def test_what_is_over_counts_nowhere(
+    history: list[Instant], waited: int, behind: int, window: int
+) -> None:
+    """No machine, its clock up to 5 s behind, refuses for a usage that is over."""
+    usage = tuple(sorted(history))
+    now = Instant(usage[-1] + waited)
+    slow = Instant(now - behind)
+    if is_over(usage, now):
+        assert admitted_at(usage, [Quota(1, window)], slow) == slow
+
+
+@given(history=histories(DAY), waited=st.integers(0, DAY + 5 * SECOND - 1))
+def test_what_may_count_is_not_over(history: list[Instant], waited: int) -> None:
+    """As long as a machine 5 s behind would refuse for a usage, it is not over."""
+    usage = tuple(sorted(history))
+    slow = Instant(usage[-1] + waited - 5 * SECOND)
+    assert admitted_at(usage, [Quota(1, DAY)], slow) > slow
+    assert not is_over(usage, Instant(slow + 5 * SECOND))

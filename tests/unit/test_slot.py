@@ -33,6 +33,7 @@ from hsp_otp.domain.slot import (
     ask,
     check,
     code_of,
+    is_over,
     lock,
     send_keys,
     unlock,
@@ -827,3 +828,88 @@ def test_words() -> None:
         "otp_expired",
         "too_many_attempts",
     ]
+
+
+# --- What may be deleted
+
+
+def test_an_empty_record_is_over() -> None:
+    """A slot of which nothing is known means nothing."""
+    assert is_over(SlotRecord(), POLICY, START)
+
+
+def test_a_challenge_keeps_its_record_until_every_clock_is_past_its_expiry() -> None:
+    """A record is over 5 s after its challenge expired, a microsecond earlier it is not."""
+    scene = Scene()
+    scene.issue()
+    assert not is_over(scene.record, POLICY, START)
+    assert not is_over(scene.record, POLICY, Instant(START + 604_999_999))
+    assert is_over(scene.record, POLICY, Instant(START + 605_000_000))
+
+
+def test_a_cooldown_keeps_its_record_until_every_clock_is_past_it() -> None:
+    """Where the cooldown is longer than the life of a code, its end and 5 s count."""
+    policy = Policy(lifetime=SECOND, cooldown=60 * SECOND)
+    scene = Scene(policy)
+    scene.issue()
+    assert not is_over(scene.record, policy, Instant(START + 64_999_999))
+    assert is_over(scene.record, policy, Instant(START + 65_000_000))
+    assert is_over(scene.record, Policy(lifetime=SECOND, cooldown=0), Instant(START + 6_000_000))
+
+
+def test_failed_guesses_keep_their_record_until_every_window_has_passed() -> None:
+    """A record is over thirty days and 5 s after its last failed guess."""
+    record = SlotRecord(failures=(START, Instant(START + 1)))
+    assert not is_over(record, POLICY, Instant(START + 2_592_005_000_000))
+    assert is_over(record, POLICY, Instant(START + 2_592_005_000_001))
+    assert is_over(record, Policy(failures=()), Instant(START + 5_000_001))
+
+
+def test_a_run_keeps_its_record() -> None:
+    """Failures in a row are forgotten by a success or an operator, never by a purge."""
+    assert not is_over(SlotRecord(run=1), POLICY, Instant(START + 1000 * DAY))
+
+
+@given(
+    cooldown=st.sampled_from((0, 30 * SECOND, 2 * HOUR)),
+    challenge=st.booleans(),
+    asked=st.booleans(),
+    failures=st.lists(st.sampled_from((0, SECOND, HOUR)), max_size=3).map(sorted),
+    waited=st.one_of(
+        st.builds(
+            lambda span, skew, nudge: max(0, span + skew + nudge),
+            st.sampled_from((0, 30 * SECOND, 600 * SECOND, HOUR, 2 * HOUR, DAY, 30 * DAY)),
+            st.sampled_from((0, 5 * SECOND, HOUR + 5 * SECOND)),
+            st.sampled_from((-1, 0, 1)),
+        ),
+        st.integers(0, 31 * DAY),
+    ),
+    behind=st.one_of(st.sampled_from((0, 5 * SECOND)), st.integers(0, 5 * SECOND)),
+)
+def test_what_is_over_is_missed_by_nobody(  # noqa: PLR0917 - what is drawn
+    cooldown: Duration,
+    challenge: bool,  # noqa: FBT001
+    asked: bool,  # noqa: FBT001
+    failures: list[int],
+    waited: Duration,
+    behind: Duration,
+) -> None:
+    """On no machine, 5 s behind at most, does a record that is over answer unlike an empty one."""
+    policy = Policy(cooldown=cooldown, failures=(Quota(1, DAY), Quota(2, 30 * DAY)))
+    issued = Scene(policy)
+    made = issued.issue()
+    record = SlotRecord(
+        challenge=made if challenge else None,
+        asked_at=START if asked else None,
+        failures=tuple(Instant(START + at) for at in failures),
+    )
+    now = Instant(START + waited)
+    if not is_over(record, policy, now):
+        return
+    slow = Instant(now - behind)
+    for digits, challenge_id in ((digits_of(made), None), (digits_of(made), made.id)):
+        there, gone = Scene(policy, Held(record), slow), Scene(policy, Held(), slow)
+        assert there.check(digits, challenge_id=challenge_id) == gone.check(
+            digits, challenge_id=challenge_id
+        )
+        assert there.ask() == gone.ask()

@@ -25,7 +25,7 @@ class Circuit:
 
     Attributes:
         attempts: When they ended, and whether the message was handed over; within the window.
-        failures: In a row.
+        failures: In a row; as many as open it where it was opened and nothing has worked since.
         open_until: Before that, it is skipped.
     """
 
@@ -48,5 +48,5 @@ def attempted(circuit: Circuit, *, worked: bool, now: Instant) -> Circuit:
     )
     if not tripped:
         return Circuit(recent, failures, circuit.open_until)
-    # It starts afresh afterwards, but for the failures in a row: the next one opens it again.
-    return Circuit((), failures, after(now, OPEN_FOR))
+    # It starts afresh afterwards, but the next failure opens it again.
+    return Circuit((), FAILURES_IN_A_ROW, after(now, OPEN_FOR))

@@ -40,4 +40,4 @@ async def twilio_status(request: AnyRequest) -> Response[Any]:
         outcome = await take_receipt(house.deliveries, "twilio", *told)
         if isinstance(outcome, UnknownMessage):
             return answer(request, _NOT_FOUND)
-    return Response(None)
+    return Response({})

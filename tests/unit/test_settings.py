@@ -1,0 +1,230 @@
+"""Settings of senders, of messages and of the purge: docs/contract.md, 6, 7 and 9."""
+
+import base64
+
+import pytest
+
+from hsp_otp.domain import quota
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.names import Purpose
+from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, load
+
+KEY = base64.b64encode(bytes(32)).decode()
+
+KEYS = {"SECRET_KEYS": f"k1:{KEY}", "JWT_ALGORITHM": "HS256", "JWT_KEYS": f"k1:{KEY}"}
+
+TWILIO = {
+    "SENDERS": "twilio",
+    "TWILIO_ACCOUNT_SID": "AC0123456789abcdef0123456789abcdef",
+    "TWILIO_AUTH_TOKEN": "fedcba9876543210fedcba9876543210",
+    "TWILIO_FROM": "+15005550006",
+}
+
+
+def read(**given: str) -> Settings:
+    """The settings of variables by their names without the prefix."""
+    return load({f"HSP_OTP_{name}": text for name, text in given.items()})
+
+
+def refused(**given: str) -> str:
+    """The one line about variables that cannot be read or served with."""
+    with pytest.raises(SettingsError) as caught:
+        check_to_serve(read(**given))
+    line = str(caught.value)
+    assert "\n" not in line
+    assert TWILIO["TWILIO_AUTH_TOKEN"] not in line
+    return line
+
+
+def without(name: str) -> dict[str, str]:
+    """All that serving with Twilio takes but for one variable."""
+    return {key: value for key, value in (KEYS | TWILIO).items() if key != name}
+
+
+def test_defaults() -> None:
+    """Nobody sends by default, Twilio is where it is, and audit rows are kept for 90 days."""
+    settings = Settings()
+    assert settings.senders == ()
+    assert settings.twilio_base_url == "https://api.twilio.com"
+    assert (settings.public_url, settings.web_origin, settings.android_hash) == ("", "", "")
+    assert settings.audit_days == 90
+
+
+def test_production_serves_with_twilio() -> None:
+    """An account, its token and a sender are all that production needs beside its keys."""
+    settings = read(**KEYS, **TWILIO)
+    check_to_serve(settings)
+    assert settings.senders == ("twilio",)
+    assert not settings.in_development
+
+
+def test_a_service_instead_of_a_number() -> None:
+    """A messaging service takes the place of a number."""
+    check_to_serve(read(**without("TWILIO_FROM"), TWILIO_MESSAGING_SERVICE_SID="MG1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("SENDERS", "HSP_OTP_SENDERS: missing; takes console (development only) or twilio"),
+        ("TWILIO_ACCOUNT_SID", "HSP_OTP_TWILIO_ACCOUNT_SID: missing; twilio needs it"),
+        ("TWILIO_AUTH_TOKEN", "HSP_OTP_TWILIO_AUTH_TOKEN: missing; twilio needs it"),
+        (
+            "TWILIO_FROM",
+            "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID",
+        ),
+        ("SECRET_KEYS", "HSP_OTP_SECRET_KEYS: missing; "),
+        ("JWT_KEYS", "HSP_OTP_JWT_KEYS: missing; "),
+    ],
+)
+def test_what_is_missing_is_named(name: str, says: str) -> None:
+    """Production does not start without what Twilio and the keys need, and says what it is."""
+    assert refused(**without(name)).startswith(says)
+
+
+def test_a_number_and_a_service() -> None:
+    """Both a number and a service would leave open which of them sends."""
+    line = refused(**KEYS, **TWILIO, TWILIO_MESSAGING_SERVICE_SID="MG1")
+    assert line == (
+        "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
+    )
+
+
+@pytest.mark.parametrize("senders", ["twillio", "twilio,twilio", "console,twilio", "Twilio", ","])
+def test_senders_that_are_none(senders: str) -> None:
+    """One of the senders that there are, and nothing else."""
+    assert refused(SENDERS=senders) == (
+        f"HSP_OTP_SENDERS: got {senders!r}, takes console (development only) or twilio"
+    )
+
+
+def test_the_console_is_for_development() -> None:
+    """Production refuses the sender that shows codes."""
+    assert refused(SENDERS="console").startswith("HSP_OTP_SENDERS: got 'console', which shows")
+
+
+def test_the_token_is_shown_nowhere() -> None:
+    """Neither settings nor errors show the token."""
+    assert TWILIO["TWILIO_AUTH_TOKEN"] not in repr(read(**TWILIO))
+    line = refused(**(TWILIO | {"TWILIO_AUTH_TOKEN": f"{TWILIO['TWILIO_AUTH_TOKEN']}\x07"}))
+    assert line == "HSP_OTP_TWILIO_AUTH_TOKEN: got a value that is not shown, takes a text"
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL"])
+@pytest.mark.parametrize(
+    ("text", "read_as"),
+    [
+        ("https://otp.example.com", "https://otp.example.com"),
+        ("https://otp.example.com/", "https://otp.example.com"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("http://[::1]:8000/otp/", "http://[::1]:8000/otp"),
+        ("https://example.com/~house/otp-1", "https://example.com/~house/otp-1"),
+    ],
+)
+def test_addresses(name: str, text: str, read_as: str) -> None:
+    """An address is http or https, a host, and perhaps a port and a path; no slash at its end."""
+    assert getattr(read(**{name: text}), name.lower()) == read_as
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "otp.example.com",
+        "ftp://otp.example.com",
+        "//otp.example.com",
+        "https://",
+        "https:///callbacks",
+        "https://otp.example.com?key=1",
+        "https://otp.example.com/#top",
+        "https://user:secret@otp.example.com",
+        "https://otp.example.com:http",
+        "https://otp.example.com:99999",
+        "https://otp.example.com:0",
+        "https://otp .example.com",
+        "https://otp.ex\tample.com",
+        "https://[::1",
+        "https://otp.exämple.com",
+    ],
+)
+def test_addresses_that_are_none(name: str, text: str) -> None:
+    """What a client would read in another way, or sign in with, is refused."""
+    line = refused(**{name: text})
+    assert line.startswith(f"HSP_OTP_{name}: got {text!r}, takes http:// or https:// and a host")
+
+
+@pytest.mark.parametrize(
+    ("text", "read_as"),
+    [("example.com", "example.com"), ("OTP.Example.com", "otp.example.com"), ("a-1.in", "a-1.in")],
+)
+def test_origins(text: str, read_as: str) -> None:
+    """An origin is a host name, in lower case."""
+    assert read(WEB_ORIGIN=text).web_origin == read_as
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://example.com", "example.com/", "example.com:443", "@example.com", "example"),
+        *("-a.com", "a-.com", "a..com", ".com", "127.0.0.1", "exämple.com", "example.com #1"),
+        f"{'a' * 77}.com",
+    ],
+)
+def test_origins_that_are_none(text: str) -> None:
+    """A scheme, a port, a path or anything else that is no host name is refused."""
+    assert refused(WEB_ORIGIN=text) == (
+        f"HSP_OTP_WEB_ORIGIN: got {text[:80]!r}, takes a host name without scheme"
+    )
+
+
+def test_a_hash() -> None:
+    """A hash is eleven characters of base64."""
+    assert read(ANDROID_HASH="FA+9qCX9VSu").android_hash == "FA+9qCX9VSu"
+
+
+@pytest.mark.parametrize("text", ["FA+9qCX9VS", "FA+9qCX9VSuu", "FA-9qCX9VSu", "FA+9qCX9VS\n1"])
+def test_hashes_that_are_none(text: str) -> None:
+    """What has another length or other characters is refused."""
+    assert refused(ANDROID_HASH=text) == (
+        f"HSP_OTP_ANDROID_HASH: got {text!r}, takes 11 characters of base64"
+    )
+
+
+def test_a_message_that_is_too_long_with_autofill() -> None:
+    """A message of more than 140 bytes with a line for autofill stops the start, by one line."""
+    fits = {"SERVICE_NAME": "W" * 31, "WEB_ORIGIN": "example.com", "ANDROID_HASH": "FA+9qCX9VSu"}
+    check_to_serve(read(**KEYS, **TWILIO, **fits))
+    assert refused(**KEYS, **TWILIO, **(fits | {"SERVICE_NAME": "W" * 32})) == (
+        "HSP_OTP_WEB_ORIGIN: messages with a line for autofill have 141 bytes, and may have 140: "
+        "shorten it or HSP_OTP_SERVICE_NAME"
+    )
+    assert "have 141 bytes" in refused(
+        **KEYS, **TWILIO, **(fits | {"SERVICE_NAME": f"{'W' * 30}é"})
+    )
+    check_to_serve(read(**KEYS, **TWILIO, SERVICE_NAME="W" * 40))
+
+
+def test_the_texts_have_what_is_set() -> None:
+    """Messages end in the line that the settings ask for."""
+    settings = read(WEB_ORIGIN="example.com", ANDROID_HASH="FA+9qCX9VSu", SERVICE_NAME="NeoBank")
+    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000)
+    assert text == (
+        "012345 is your NeoBank code. It expires in 10 minutes. Do not share it with anyone.\n"
+        "@example.com #012345 FA+9qCX9VSu"
+    )
+
+
+@pytest.mark.parametrize("days", ["0", "3651", "-1", "ninety"])
+def test_days_of_audit_that_are_none(days: str) -> None:
+    """Audit rows are kept for a day at least, and for ten years at most."""
+    assert refused(AUDIT_DAYS=days) == (
+        f"HSP_OTP_AUDIT_DAYS: got {days!r}, takes a whole number from 1 to 3650"
+    )
+
+
+def test_no_window_is_longer_than_what_a_purge_keeps() -> None:
+    """Every window that a usage is counted in, and how long clients are known, is a day at most."""
+    policy, limits = Settings().login_policy, Settings().client_limits
+    quotas = (policy.phone_sends, *policy.client_sends, limits.checks, limits.lookups)
+    windows = [*(one.window for one in quotas), limits.misses.window, limits.known_for]
+    assert max(windows) == 86_400_000_000 == quota.LONGEST_WINDOW
