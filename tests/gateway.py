@@ -1,16 +1,22 @@
 """A gateway that plays the SMS provider, and is the witness of what was sent."""
 
+import base64
 import json
 import re
+import socket
+import struct
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import parse_qsl
 
 import attrs
+
+ACCOUNT: Final = "AC0123456789abcdef0123456789abcdef"
+TOKEN: Final = "fedcba9876543210fedcba9876543210"
+FROM: Final = "+15005550006"
 
 Behaviour = Callable[["_Handler", dict[str, str]], None]
 """What the gateway does with a request for a message."""
@@ -33,6 +39,16 @@ class Taken:
         """The code in the message."""
         code: str = re.findall(r"\b\d{4,10}\b", self.form["Body"])[0]
         return code
+
+
+class _Server(ThreadingHTTPServer):
+    """Takes hundreds of connections at once, and makes no noise about those that break off."""
+
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
 
 
 class Gateway:
@@ -58,8 +74,7 @@ class Gateway:
 
             house = gateway
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> Self:
@@ -82,6 +97,11 @@ class Gateway:
         """The messages taken for *number*."""
         return [one for one in self.taken if one.form["To"] == number]
 
+    def count(self) -> None:
+        """Another request came."""
+        with self._lock:
+            self.asked += 1
+
     def take(self, form: dict[str, str]) -> Taken:
         """Keep a message."""
         with self._lock:
@@ -98,7 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Take a request for a message."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = dict(parse_qsl(body, keep_blank_values=True))
-        self.house.asked += 1
+        self.house.count()
+        signed = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+        if self.headers["Authorization"] != f"Basic {signed}":
+            self.answer(401, {"code": 20003, "message": "Authenticate", "status": 401})
+            return
         if not re.fullmatch(r"/2010-04-01/Accounts/AC\w+/Messages\.json", self.path):
             self.answer(404, {"code": 20404, "message": "not found", "status": 404})
             return
@@ -157,7 +181,28 @@ def hang(handler: _Handler, _: dict[str, str]) -> None:
 def reset(handler: _Handler, _: dict[str, str]) -> None:
     """Break the connection off."""
     handler.close_connection = True
+    at_once = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    handler.rfile.close()
     handler.connection.close()
+
+
+def accept_and_leave(handler: _Handler, form: dict[str, str]) -> None:
+    """Take the message, and close the connection without a word."""
+    accept(handler, form)
+    handler.close_connection = True
+
+
+def send_elsewhere(url: str) -> Behaviour:
+    """Answer that it is to be sent to another address."""
+
+    def behave(handler: _Handler, _: dict[str, str]) -> None:
+        handler.send_response(307)
+        handler.send_header("Location", url + handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return behave
 
 
 def rubbish(body: bytes, status: int = 201) -> Behaviour:
@@ -174,7 +219,6 @@ def drip(handler: _Handler, __: dict[str, str]) -> None:
     handler.send_response(201)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
-    for _ in range(60):
+    while not handler.house.closing.wait(1):
         handler.wfile.write(b" ")
         handler.wfile.flush()
-        time.sleep(1)

@@ -208,7 +208,7 @@ def test_new_keys_start_a_server(tmp_path: Path, algorithm: str) -> None:
 
 COMMANDS = (
     *("dev", "serve", "settings", "keys new", "db upgrade"),
-    *("passes import", "passes show", "unlock"),
+    *("passes import", "passes show", "unlock", "purge"),
 )
 
 

@@ -24,6 +24,7 @@ from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
@@ -59,6 +60,7 @@ class Stores:
         add: Stores a pass with its user, or replaces both.
         told: The audit rows, in the order in which they were written.
         sent: The challenges of the send rows, in that order.
+        handed_over: What rows told of messages that were taken, by challenge.
     """
 
     slots: SlotRepository
@@ -69,6 +71,7 @@ class Stores:
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
     sent: Callable[[], Awaitable[list[str]]]
+    handed_over: Callable[[], Awaitable[list[HandedOverRow]]]
 
     def login(  # noqa: D102 - what it is called says it
         self,
@@ -132,6 +135,9 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
     async def sent() -> list[str]:
         return [row.challenge_id for row in rows.sends]
 
+    async def handed_over() -> list[HandedOverRow]:
+        return sorted(rows.handed_over, key=lambda row: row.challenge_id)
+
     yield Stores(
         slots=MemorySlots(rows),
         usage=MemoryUsage(rows),
@@ -141,6 +147,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         add=add,
         told=told,
         sent=sent,
+        handed_over=handed_over,
     )
 
 
@@ -213,6 +220,18 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
             found = await connection.execute(select(sends.c.challenge_id).order_by(sends.c.at))
             return list(found.scalars())
 
+    async def handed_over() -> list[HandedOverRow]:
+        taken = select(sends).where(sends.c.sender.is_not(None)).order_by(sends.c.challenge_id)
+        async with database.read() as connection:
+            return [
+                HandedOverRow(
+                    challenge_id=row.challenge_id,
+                    sender=row.sender,
+                    provider_message_id=row.provider_message_id,
+                )
+                for row in await connection.execute(taken)
+            ]
+
     return Stores(
         slots=SqlSlots(commits),
         usage=SqlUsage(commits),
@@ -222,6 +241,7 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
         add=add,
         told=told,
         sent=sent,
+        handed_over=handed_over,
     )
 
 

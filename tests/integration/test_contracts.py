@@ -12,7 +12,7 @@ from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
-from hsp_otp.domain.rows import Action, AuditRow, SendRow, SignInRow
+from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow, SignInRow
 from hsp_otp.domain.sessions import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.slot import Challenge, Ended, Held, SlotRecord
 from tests.integration.stores import Stores, Told
@@ -203,6 +203,20 @@ async def test_rows_are_kept_when_a_transition_returns(stores: Stores) -> None:
             count=1,
         )
     ]
+
+
+async def test_a_message_that_was_taken_is_kept_with_its_send(stores: Stores) -> None:
+    """Who took the message of a send, and what it is called there, stands beside the send."""
+    await stores.audit.write(send_row("c1"), send_row("c2"), send_row("c3"))
+    taken = [
+        HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1"),
+        HandedOverRow(challenge_id="c3", sender="console", provider_message_id=None),
+    ]
+    for row in reversed(taken):
+        await stores.audit.write(audit_row("sent"), row)
+    assert await stores.handed_over() == taken
+    assert await stores.sent() == ["c1", "c2", "c3"]
+    assert [row.outcome for row in await stores.told()] == ["sent", "sent"]
 
 
 async def test_rows_of_the_counter_and_of_families_are_kept_too(stores: Stores) -> None:

@@ -51,7 +51,8 @@ async def write_late(connection: AsyncConnection, rows: Sequence[LateRow]) -> No
         else:
             await connection.execute(
                 update(sends)
-                .where(sends.c.challenge_id == row.challenge_id)
+                # Once: written again after a receipt, it would take the state back.
+                .where(sends.c.challenge_id == row.challenge_id, sends.c.state.is_(None))
                 .values(
                     sender=row.sender,
                     provider_message_id=row.provider_message_id,
