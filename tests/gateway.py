@@ -18,7 +18,7 @@ ACCOUNT: Final = "AC0123456789abcdef0123456789abcdef"
 TOKEN: Final = "fedcba9876543210fedcba9876543210"
 FROM: Final = "+15005550006"
 
-Behaviour = Callable[["_Handler", dict[str, str]], None]
+Behaviour = Callable[["Handler", dict[str, str]], None]
 """What the gateway does with a request for a message."""
 
 
@@ -69,12 +69,12 @@ class Gateway:
         self._lock = threading.Lock()
         gateway = self
 
-        class Handler(_Handler):
+        class OwnHandler(Handler):
             """Knows its gateway."""
 
             house = gateway
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), OwnHandler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> Self:
@@ -110,7 +110,9 @@ class Gateway:
             return taken
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection."""
+
     protocol_version = "HTTP/1.1"
     house: Gateway
 
@@ -141,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def accept(handler: _Handler, form: dict[str, str]) -> None:
+def accept(handler: Handler, form: dict[str, str]) -> None:
     """Take the message."""
     taken = handler.house.take(form)
     handler.answer(
@@ -159,26 +161,26 @@ def accept(handler: _Handler, form: dict[str, str]) -> None:
 def refuse(code: int, status: int = 400) -> Behaviour:
     """Refuse it with one of Twilio's error codes; the answer repeats the number, as theirs do."""
 
-    def behave(handler: _Handler, form: dict[str, str]) -> None:
+    def behave(handler: Handler, form: dict[str, str]) -> None:
         message = f"The 'To' number {form['To']} is not what it should be: {form['Body']}"
         handler.answer(status, {"code": code, "message": message, "status": status})
 
     return behave
 
 
-def fail_after_accepting(handler: _Handler, form: dict[str, str]) -> None:
+def fail_after_accepting(handler: Handler, form: dict[str, str]) -> None:
     """Take the message, and say that something broke."""
     handler.house.take(form)
     handler.answer(500, {"code": 20500, "message": "internal error", "status": 500})
 
 
-def hang(handler: _Handler, _: dict[str, str]) -> None:
+def hang(handler: Handler, _: dict[str, str]) -> None:
     """Never answer."""
     handler.house.closing.wait(60)
     handler.close_connection = True
 
 
-def reset(handler: _Handler, _: dict[str, str]) -> None:
+def reset(handler: Handler, _: dict[str, str]) -> None:
     """Break the connection off."""
     handler.close_connection = True
     at_once = struct.pack("ii", 1, 0)
@@ -187,7 +189,7 @@ def reset(handler: _Handler, _: dict[str, str]) -> None:
     handler.connection.close()
 
 
-def accept_and_leave(handler: _Handler, form: dict[str, str]) -> None:
+def accept_and_leave(handler: Handler, form: dict[str, str]) -> None:
     """Take the message, and close the connection without a word."""
     accept(handler, form)
     handler.close_connection = True
@@ -196,7 +198,7 @@ def accept_and_leave(handler: _Handler, form: dict[str, str]) -> None:
 def send_elsewhere(url: str) -> Behaviour:
     """Answer that it is to be sent to another address."""
 
-    def behave(handler: _Handler, _: dict[str, str]) -> None:
+    def behave(handler: Handler, _: dict[str, str]) -> None:
         handler.send_response(307)
         handler.send_header("Location", url + handler.path)
         handler.send_header("Content-Length", "0")
@@ -208,13 +210,13 @@ def send_elsewhere(url: str) -> Behaviour:
 def rubbish(body: bytes, status: int = 201) -> Behaviour:
     """Answer with something that is no answer."""
 
-    def behave(handler: _Handler, _: dict[str, str]) -> None:
+    def behave(handler: Handler, _: dict[str, str]) -> None:
         handler.answer(status, body)
 
     return behave
 
 
-def drip(handler: _Handler, __: dict[str, str]) -> None:
+def drip(handler: Handler, __: dict[str, str]) -> None:
     """Answer a byte a second."""
     handler.send_response(201)
     handler.send_header("Content-Length", "1000")

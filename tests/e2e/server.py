@@ -22,7 +22,7 @@ T = TypeVar("T")
 COMMAND = Path(sys.executable).with_name("hsp-otp")
 PATIENCE_SECONDS = 30
 
-_LISTENING = re.compile(r"\blistening\b.*?\bport\W+(\d+)")
+_LISTENING = re.compile(r"^(?=.*\blistening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) is your ")
 _COMPLAINT = re.compile(
     r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|database is locked"
@@ -244,17 +244,21 @@ class Line:
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
-    async def post(self, path: str, body: object, client: str) -> Answer:
+    async def post(self, path: str, body: object, client: str, request_id: str = "") -> Answer:
         """Ask something, on behalf of *client*."""
-        return await self.ask("POST", path, json.dumps(body).encode(), client)
+        return await self.ask("POST", path, json.dumps(body).encode(), client, request_id)
 
-    async def ask(self, method: str, path: str, body: bytes = b"", client: str = "") -> Answer:
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", client: str = "", request_id: str = ""
+    ) -> Answer:
         """Make a request, and read its answer."""
         head = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
         if body:
             head.append("Content-Type: application/json")
         if client:
             head.append(f"X-Forwarded-For: {client}")
+        if request_id:
+            head.append(f"X-Request-Id: {request_id}")
         self._writer.write("\r\n".join([*head, "", ""]).encode() + body)
         async with asyncio.timeout(PATIENCE_SECONDS):
             status, *lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

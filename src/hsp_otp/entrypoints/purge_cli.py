@@ -21,7 +21,7 @@ def purge() -> None:
     """
     Delete what is past its time: audit rows, sends, slots, usages and families.
 
-    A server may be running. Example, once a night: hsp-otp purge
+    A server may be running; once a night is enough. Example: hsp-otp purge
     """
     for what, count in asyncio.run(_purge(load(), SystemClock().now())).items():
         print(f"{what}: {count} deleted")

@@ -1,0 +1,97 @@
+"""A service in production mode: its keys, its database, its people, and its provider."""
+
+import asyncio
+import csv
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.e2e.server import Line, Server, command
+from tests.gateway import ACCOUNT, FROM, TOKEN, Gateway
+
+PEOPLE: Final = 2_000
+PUBLIC_URL: Final = "https://otp.example.com"
+
+
+def pass_of(person: int) -> str:
+    """Everybody has a pass."""
+    return f"HSP-{person // 10_000:04d}-{person % 10_000:04d}"
+
+
+def number_of(person: int) -> str:
+    """Everybody has a number."""
+    return f"+9198{person:08d}"
+
+
+def address(number: int) -> str:
+    """An address behind the proxy."""
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def wrong(code: str) -> str:
+    """Another code."""
+    return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def prepare(folder: Path) -> dict[str, str]:
+    """
+    What an operator does before the first start, by the commands.
+
+    Returns:
+        The settings that the commands printed.
+    """
+    made = command(folder, "keys", "new", "keys")
+    assert made.returncode == 0, made.stderr
+    assert command(folder, "db", "upgrade").returncode == 0
+    with (folder / "passes.csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(
+            (
+                *("pass_code", "payment_status", "plan_name", "expires_at"),
+                *("email", "first_name", "last_name", "phone_number"),
+            )
+        )
+        for person in range(PEOPLE):
+            email = f"u{person}@example.com"
+            out.writerow([pass_of(person), "paid", "Gold", "", email, "A", "B", number_of(person)])
+    imported = command(folder, "passes", "import", "passes.csv")
+    assert imported.returncode == 0, imported.stderr
+    lines = dict(line.split("=", 1) for line in made.stdout.splitlines())
+    return {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}
+
+
+def start(folder: Path, keys: dict[str, str], gateway: Gateway, **settings: str) -> Server:
+    """Two workers in production mode behind a proxy, that send by *gateway*."""
+    given = {
+        "SENDERS": "twilio",
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_FROM": FROM,
+        "TWILIO_BASE_URL": gateway.url,
+        "PUBLIC_URL": PUBLIC_URL,
+        "TRUSTED_PROXIES": "127.0.0.1/32",
+        "WORKERS": "2",
+    }
+    return Server(folder, "serve", **(keys | given | settings))
+
+
+@asynccontextmanager
+async def open_lines(server: Server, count: int) -> AsyncGenerator[list[Line]]:
+    """Some connections, closed in the end whatever became of them."""
+    lines: list[Line] = []
+    try:
+        lines += await asyncio.gather(*(Line.open(server.port) for _ in range(count)))
+        yield lines
+    finally:
+        await asyncio.gather(*(line.close() for line in lines))
+
+
+def unexpected(server: Server, *events: str) -> list[str]:
+    """Lines of warnings and errors but for those *events*."""
+    return [
+        line
+        for line in server.complaints
+        if not line.startswith("{") or json.loads(line)["event"] not in events
+    ]
