@@ -25,7 +25,7 @@ NAME: Final = "twilio"
 _API: Final = "https://api.twilio.com"
 _CONNECT_SECONDS: Final = 2.0
 _MOST_CONNECTIONS: Final = 500
-"""Hundreds of sends may hang at once for the eight seconds that they are given."""
+"""Hundreds of sends may hang at once for as long as they are given."""
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
