@@ -57,7 +57,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     operation_id="me",
     tags=["tokens"],
     security=[{"bearer": []}],
-    responses=refusals({401: ["invalid_token"]}, has_body=False),
+    responses=refusals({401: ["invalid_token"], 503: ["unavailable"]}, has_body=False),
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     """The user and the pass that signed in, for a bearer access token."""
