@@ -115,6 +115,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         signed_in = server.verify(DEMO, code)
         assert signed_in.status == 200
         answers.append(server.verify(DEMO, code))
+        used = {"refresh_token": signed_in["refresh_token"]}
+        refreshed = server.post("/token/refresh/", used)
+        bearer = {"Authorization": f"Bearer {refreshed['access_token']}"}
+        with closing(sqlite3.connect(database, isolation_level=None)) as holding:
+            holding.execute("BEGIN IMMEDIATE")
+            answers.append(server.post("/token/refresh/", used))
+        answers.append(server.post("/customer/me/", {}, **bearer))
+        again = server.post("/token/refresh/", {"refresh_token": refreshed["refresh_token"]})
+        answers.append(server.post("/token/refresh/", used))
+        assert answers[-1]["error"] == "token_reused"
+        answers.append(server.post("/token/refresh/", {"refresh_token": again["refresh_token"]}))
+        server.post("/token/revoke/", {"refresh_token": again["refresh_token"]})
         os.kill(server.process.pid, signal.SIGTERM)
         server.process.wait(PATIENCE_SECONDS)
         shown = re.sub(r"^[|+].*[|+]\n", "", server.output, flags=re.MULTILINE)
@@ -125,6 +137,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 "wrong code": "0123456789",
                 "access token": signed_in["access_token"],
                 "refresh token": signed_in["refresh_token"],
+                "second access token": refreshed["access_token"],
+                "second refresh token": refreshed["refresh_token"],
+                "third refresh token": again["refresh_token"],
                 **key_texts(folder),
             },
             shown,

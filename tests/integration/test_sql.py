@@ -506,6 +506,21 @@ async def test_a_stop_in_the_middle_of_a_retry_loses_no_row(
     assert [row.request_id for row in await stores.told()] == ["r1"]
 
 
+async def test_what_a_stop_leaves_unwritten_is_told(
+    stores: Stores, commits: Commits, file: Path
+) -> None:
+    """Rows that the last try could not write are lost with the process, and never silently."""
+    async with lock_held(file):
+        await stores.audit.write(audit_row())
+        with structlog.testing.capture_logs() as logs:
+            await commits.close()
+    assert {"event": "audit_lost", "rows": 1, "log_level": "error"} in logs
+    await commits.flush()
+    with structlog.testing.capture_logs() as logs:
+        await commits.close()
+    assert logs == []
+
+
 # --- Floods
 
 

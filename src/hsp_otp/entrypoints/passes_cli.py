@@ -142,4 +142,4 @@ def _in_words(counts: Counts) -> str:
 def _progress() -> Progress:
     """Bars on a terminal, nothing elsewhere."""
     console = Console(stderr=True)
-    return Progress(console=console, disable=not sys.stderr.isatty())
+    return Progress(console=console, disable=not console.is_terminal)

@@ -93,7 +93,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         commits = Commits(database)
-        stack.push_async_callback(commits.flush)
+        stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
         slots: SlotRepository = SqlSlots(commits)
         if settings.challenge_store == "memory":

@@ -101,6 +101,12 @@ class Commits:
             await asyncio.wait([self._running])
         await self._write_aside()
 
+    async def close(self) -> None:
+        """Flush for the last time: what cannot be written now is lost with the process."""
+        await self.flush()
+        if self._aside:
+            _log.error("audit_lost", rows=len(self._aside))
+
     @property
     def kept_aside(self) -> int:
         """How many rows wait for the database."""

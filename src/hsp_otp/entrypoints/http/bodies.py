@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
-from litestar import Request
+from litestar import Request, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
 from hsp_otp.entrypoints.wiring import House
@@ -73,6 +74,15 @@ async def refuse_malformed(request: AnyRequest) -> None:
         raise ClientException from None
     if not isinstance(found, _Object) or _is_deep(found):
         raise ClientException
+
+
+post_json = partial(
+    post,
+    status_code=200,
+    before_request=refuse_malformed,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+"""The decorator of a route that takes a JSON object."""
 
 
 def house_of(request: AnyRequest) -> House:

@@ -29,10 +29,12 @@ _POLICY: Final = (
     "frame-ancestors 'none'"
 )
 
-_EVERYWHERE: Final = {400: ["malformed_request"], 500: ["internal_error"], 503: ["unavailable"]}
+_EVERYWHERE: Final = {500: ["internal_error"]}
 _WITH_BODY: Final = {
+    400: ["malformed_request"],
     413: ["body_too_large"],
     415: ["unsupported_media_type"],
+    503: ["unavailable"],  # each of them asks the database
 }
 
 _REQUEST_ID: Final = "f0aaac12786b19105ce557134d02c2da"

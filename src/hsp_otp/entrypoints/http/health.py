@@ -1,8 +1,10 @@
 """Whether the process lives, and whether it can serve."""
 
-from typing import Any
+from typing import Any, Final
 
 from litestar import Request, Response, get
+from litestar.openapi import ResponseSpec
+from litestar.openapi.spec import Example
 
 from hsp_otp.entrypoints.http.docs import refusals
 from hsp_otp.entrypoints.http.schemas import AliveBody, ReadyBody
@@ -15,7 +17,26 @@ async def healthz() -> AliveBody:
     return AliveBody()
 
 
-@get("/readyz", operation_id="readyz", tags=["health"], responses=refusals({}, has_body=False))
+_AWAY: Final = {
+    "status": "unavailable",
+    "checks": {"database": "away", "redis": "not configured", "senders": "ok"},
+}
+
+
+@get(
+    "/readyz",
+    operation_id="readyz",
+    tags=["health"],
+    responses={
+        **refusals({}, has_body=False),
+        503: ResponseSpec(
+            ReadyBody,
+            generate_examples=False,
+            description="Service Unavailable: a part that is needed is away",
+            examples=[Example(summary="unavailable", value=_AWAY)],
+        ),
+    },
+)
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     house: House = request.app.state.house

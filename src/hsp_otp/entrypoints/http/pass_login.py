@@ -1,6 +1,6 @@
 """The routes of pass login."""
 
-from litestar import Response, post
+from litestar import Response
 from litestar.params import JSONBody
 
 from hsp_otp.domain.code import Code, MalformedCodeError
@@ -8,14 +8,13 @@ from hsp_otp.domain.instant import seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.bodies import (
-    MAX_BODY_BYTES,
     AnyRequest,
     PassRequest,
     VerifyRequest,
     caller_of,
     given,
     house_of,
-    refuse_malformed,
+    post_json,
 )
 from hsp_otp.entrypoints.http.docs import refusals
 from hsp_otp.entrypoints.http.problems import Problem, answer, of_look_up, of_send, of_verify
@@ -23,13 +22,10 @@ from hsp_otp.entrypoints.http.schemas import FoundBody, RefusedBody, SentBody, S
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
 
 
-@post(
+@post_json(
     "/customer/validate-pass",
     operation_id="validatePass",
     tags=["pass login"],
-    status_code=200,
-    before_request=refuse_malformed,
-    request_max_body_size=MAX_BODY_BYTES,
     responses=refusals(
         {
             400: ["pass_code_required", "invalid_format", "no_phone"],
@@ -57,13 +53,10 @@ async def validate_pass(
     return Response(FoundBody(phone_masked=outcome.phone.masked))
 
 
-@post(
+@post_json(
     "/customer/send-otp",
     operation_id="sendOtp",
     tags=["pass login"],
-    status_code=200,
-    before_request=refuse_malformed,
-    request_max_body_size=MAX_BODY_BYTES,
     responses=refusals(
         {
             400: ["pass_code_required", "invalid_pass", "no_phone_number", "sms_failed"],
@@ -101,13 +94,10 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
     return Response(body)
 
 
-@post(
+@post_json(
     "/customer/verify-otp",
     operation_id="verifyOtp",
     tags=["pass login"],
-    status_code=200,
-    before_request=refuse_malformed,
-    request_max_body_size=MAX_BODY_BYTES,
     responses=refusals(
         {
             400: [

@@ -8,34 +8,34 @@ from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant
 
 
-class FoundBody(msgspec.Struct):
+class FoundBody(msgspec.Struct, kw_only=True):
     """A usable pass; its code would go to the masked number."""
 
-    phone_masked: str
     valid: bool = True
+    phone_masked: str
 
 
-class RefusedBody(msgspec.Struct):
+class RefusedBody(msgspec.Struct, kw_only=True):
     """Not a usable pass, and not an error either."""
 
+    valid: bool = False
     error: str
     message: str
     request_id: str
-    valid: bool = False
 
 
-class SentBody(msgspec.Struct):
+class SentBody(msgspec.Struct, kw_only=True):
     """
     A code is on its way.
 
     Seconds: `expires_in` is the code's lifetime, `resend_in` the wait before another.
     """
 
+    sent: bool = True
     phone_masked: str
     expires_in: int
-    challenge_id: str
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
-    sent: bool = True
+    challenge_id: str
 
 
 class UserBody(msgspec.Struct):
@@ -84,18 +84,22 @@ class PassBody(msgspec.Struct):
         )
 
 
-class TokensBody(msgspec.Struct):
+class TokensBody(msgspec.Struct, kw_only=True):
     """A pair of tokens; `expires_in` is the access token's, in seconds."""
 
     access_token: str
     refresh_token: str
-    expires_in: int
     token_type: str = "Bearer"  # noqa: S105 - the kind of token
+    expires_in: int
 
     @classmethod
     def of(cls, grant: Grant) -> "TokensBody":
         """What *grant* gives."""
-        return cls(grant.access_token, grant.refresh_token, grant.expires_in // SECOND)
+        return cls(
+            access_token=grant.access_token,
+            refresh_token=grant.refresh_token,
+            expires_in=grant.expires_in // SECOND,
+        )
 
 
 class MeBody(msgspec.Struct, rename={"pass_": "pass"}):
@@ -110,12 +114,16 @@ class MeBody(msgspec.Struct, rename={"pass_": "pass"}):
         return cls(UserBody.of(found), PassBody.of(found, now))
 
 
-class SignedInBody(TokensBody, kw_only=True, rename={"pass_": "pass"}):
+class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
     """The code was right."""
 
+    success: bool = True
+    access_token: str
+    refresh_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token
+    expires_in: int
     user: UserBody
     pass_: PassBody
-    success: bool = True
 
     @classmethod
     def of_sign_in(cls, outcome: SignedIn) -> "SignedInBody":

@@ -1,18 +1,17 @@
 """The routes of whoever is signed in, and the key set that other backends check tokens with."""
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response, get
 from litestar.params import JSONBody
 
 from hsp_otp.domain.sessions import InvalidToken
 from hsp_otp.entrypoints.http.bodies import (
-    MAX_BODY_BYTES,
     AnyRequest,
     TokenRequest,
     caller_of,
     given,
     house_of,
-    refuse_malformed,
+    post_json,
 )
 from hsp_otp.entrypoints.http.docs import refusals
 from hsp_otp.entrypoints.http.problems import Problem, answer, of_token
@@ -22,13 +21,10 @@ from hsp_otp.flows.sessions import Grant
 _KEY_SET_SECONDS = 300
 
 
-@post(
+@post_json(
     "/token/refresh",
     operation_id="refreshTokens",
     tags=["tokens"],
-    status_code=200,
-    before_request=refuse_malformed,
-    request_max_body_size=MAX_BODY_BYTES,
     responses=refusals({400: ["missing_fields"], 401: ["invalid_token", "token_reused"]}),
 )
 async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
@@ -42,13 +38,10 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     return Response(TokensBody.of(outcome))
 
 
-@post(
+@post_json(
     "/token/revoke",
     operation_id="revokeTokens",
     tags=["tokens"],
-    status_code=200,
-    before_request=refuse_malformed,
-    request_max_body_size=MAX_BODY_BYTES,
     responses=refusals({400: ["missing_fields"]}),
 )
 async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[RevokedBody]:
@@ -64,7 +57,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     operation_id="me",
     tags=["tokens"],
     security=[{"bearer": []}],
-    responses=refusals({401: ["invalid_token"]}, has_body=False),
+    responses=refusals({401: ["invalid_token"], 503: ["unavailable"]}, has_body=False),
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     """The user and the pass that signed in, for a bearer access token."""

@@ -1,0 +1,93 @@
+"""What a customer does with tokens, and what an operator sees of them in the database."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from tests.e2e.server import PATIENCE_SECONDS, Answer, Server
+
+DEMO: Final = "HSP-1234-5678"
+NUMBER: Final = "+919876543210"
+
+NO_LIMITS: Final = {
+    "PHONE_SENDS_PER_DAY": "0",
+    "LOGIN_SENDS_PER_CLIENT_HOUR": "0",
+    "RESEND_COOLDOWN_SECONDS": "0",
+    "LOOKUPS_PER_CLIENT_HOUR": "0",
+    "LOOKUP_MISSES_PER_HOUR": "0",
+    "CHECKS_PER_CLIENT_HOUR": "0",
+    "FAILED_GUESSES_PER_DAY": "0",
+    "FAILED_GUESSES_PER_30_DAYS": "0",
+    "FAILED_GUESSES_IN_A_ROW": "0",
+}
+
+
+def sign_in(server: Server, pass_code: str = DEMO, number: str = NUMBER) -> Answer:
+    """Prove *number*: a pair of tokens."""
+    assert server.send(pass_code).status == 200
+    answer = server.verify(pass_code, server.message_to(number).code)
+    assert answer.status == 200
+    return answer
+
+
+def refresh(server: Server, token: str) -> Answer:
+    """Exchange a refresh token."""
+    return server.post("/token/refresh/", {"refresh_token": token})
+
+
+def me(server: Server, token: str) -> Answer:
+    """Show an access token."""
+    response = httpx2.get(
+        f"http://127.0.0.1:{server.port}/customer/me/",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=PATIENCE_SECONDS,
+        trust_env=False,
+    )
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, response.json(), headers)
+
+
+def said(answer: Answer) -> tuple[int, str]:
+    """The status with its word."""
+    return answer.status, answer.body.get("error", "granted")
+
+
+def family_of(refresh_token: str) -> str:
+    """The family that a token belongs to."""
+    return refresh_token.split(".")[1]
+
+
+class Families:
+    """The records of families in the database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._database = folder / "hsp-otp.db"
+
+    def find(self, refresh_token: str) -> Any:  # noqa: ANN401 - any JSON
+        """The record of a token's family."""
+        with closing(sqlite3.connect(self._database)) as connection:
+            (body,) = connection.execute(
+                "SELECT body FROM records WHERE key = ?", (f"family:{family_of(refresh_token)}",)
+            ).fetchone()
+        return json.loads(body)
+
+    def ended(self, refresh_token: str) -> Callable[[], bool]:
+        """Whether a token's family is dead."""
+        return lambda: self.find(refresh_token)["ended_at"] is not None
+
+    def put_back(self, refresh_token: str, seconds: int) -> None:
+        """Let a token's family have been used *seconds* earlier than it was."""
+        family = self.find(refresh_token)
+        family["parent"]["used_at"] -= seconds * 1_000_000
+        for replaced in family["replaced"]:
+            replaced["until"] -= seconds * 1_000_000
+        with closing(sqlite3.connect(self._database)) as connection, connection:
+            connection.execute(
+                "UPDATE records SET body = ?, version = version + 1 WHERE key = ?",
+                (json.dumps(family), f"family:{family_of(refresh_token)}"),
+            )

@@ -1,0 +1,60 @@
+"""The API against its own description: schemathesis makes the requests up."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.server import Server
+from tests.e2e.sessions import NO_LIMITS, sign_in
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+
+EXAMPLES = 50
+"""Made up for every operation, beside those of the document and of every corner of a schema."""
+
+TOLD = """
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "401"]
+"""
+
+
+@pytest.mark.timeout(300)
+def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    """
+    No request finds an answer that the document does not describe, with every check there is.
+
+    One check, positive_data_acceptance, is told something: a well-formed body may be answered
+    with 400, and an unknown refresh token with 401. The contract itself rules that (5.1 and 5.2):
+    `{"pass_code": "HSP-0000-0000"}` is as well-formed as can be, and 400 `invalid_pass` where
+    that pass is not usable.
+    """
+    (tmp_path / "schemathesis.toml").write_text(TOLD)
+    with Server(tmp_path, **NO_LIMITS) as server:
+        token = sign_in(server)["access_token"]
+        found = subprocess.run(  # noqa: S603
+            [
+                SCHEMATHESIS,
+                *("run", f"http://127.0.0.1:{server.port}/docs/openapi.json"),
+                *("--checks", "all", "--mode", "all", "--continue-on-failure"),
+                *("--max-examples", str(EXAMPLES), "--generation-database", "none"),
+                *("--header", f"Authorization: Bearer {token}"),
+                *("--request-timeout", "30"),
+            ],
+            cwd=tmp_path,
+            # Nothing of ours is to be sent through a proxy or to be coloured.
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert found.returncode == 0, found.stdout + found.stderr
+        assert "9 selected / 9 total" in found.stdout
+        assert "- GET /customer/me/" not in found.stdout  # it would warn of nothing but 401
+        assert server.stop() == 0
+        # What is no HTTP at all is the server library's to log: schemathesis tries that first.
+        complaints = [line for line in server.complaints if "Invalid HTTP request" not in line]
+        assert complaints == []

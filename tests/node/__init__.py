@@ -1,0 +1,1 @@
+"""Access tokens, verified by an implementation that shares nothing with the service."""
