@@ -151,11 +151,12 @@ def main() -> None:
     print(f"plain reading  {plain:.1f} s")
     print(f"peak memory    {peak:.0f} MiB")
     busy = statistics.median(asking.took)
-    print(f"look-ups       {len(asking.took)} during the first import, {len(asking.failed)} failed")
+    asked, failed = len(asking.took), len(asking.failed)
+    print(f"look-ups       {asked} during the first import, {failed} failed")
     print(
         f"  at the median {busy / idle:.1f} times an idle server's, at most {max(asking.took):.2f} s"
     )
-    sys.exit(1 if asking.failed else 0)
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
