@@ -70,6 +70,7 @@ def test_datetimes_lose_nothing() -> None:
     india = timezone(timedelta(hours=5, minutes=30))
     moment = datetime(2026, 1, 1, 5, 30, 0, 7, tzinfo=india)
     assert from_datetime(moment) == 1_767_225_600_000_007
+    assert isinstance(from_datetime(moment), int)
     assert to_datetime(Instant(1_767_225_600_000_007)) == datetime(2026, 1, 1, 0, 0, 0, 7, UTC)
 
 
