@@ -1,20 +1,27 @@
 """
-How long the import of 100 000 passes takes, and how much memory.
+How long the import of 100 000 passes takes, how much memory, and what requests feel of it.
 
-Run it as ``.venv/bin/python bench/import_passes.py [LINES]``. The ratio compares with reading the
-same file by `csv.DictReader` and parsing every number, in the same run: it says what the machine
-is worth.
+Run it as ``.venv/bin/python bench/import_passes.py [LINES]``. A server answers look-ups before and
+during the first import; any that fails ends the run with status 1. The ratios compare with
+reading the same file by `csv.DictReader` and parsing every number, and with look-ups of the idle
+server, in the same run: they say what the machine is worth.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints
 
 import csv
+import http.client
 import os
 import resource
+import socket
+import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import phonenumbers
@@ -56,6 +63,70 @@ def read_plainly(path: Path) -> float:
     return time.perf_counter() - began
 
 
+@contextmanager
+def serving(url: str) -> Iterator[int]:
+    """A server in development mode with its limits off; its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "MODE": "development",
+        "PORT": str(port),
+        "LOOKUPS_PER_CLIENT_HOUR": "0",
+        "LOOKUP_MISSES_PER_HOUR": "0",
+        "DATABASE_URL": url,
+    }
+    environ = os.environ | {f"HSP_OTP_{name}": value for name, value in settings.items()}
+    server = subprocess.Popen(  # noqa: S603 - the command is ours
+        [COMMAND, "dev"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            try:
+                look_up(port)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def look_up(port: int) -> float:
+    """Seconds that one look-up takes; anything but its success is an `OSError`."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    body = '{"pass_code": "HSP-1234-5678"}'
+    connection.request(
+        "POST", "/customer/validate-pass/", body, {"Content-Type": "application/json"}
+    )
+    status = connection.getresponse().status
+    connection.close()
+    if status != http.client.OK:
+        raise ConnectionError(f"a look-up was answered {status}")
+    return time.perf_counter() - began
+
+
+class LookUps(threading.Thread):
+    """One look-up after the other until told to stop."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.port = port
+        self.over = threading.Event()
+        self.took: list[float] = []
+        self.failed: list[str] = []
+
+    def run(self) -> None:
+        """Ask."""
+        while not self.over.wait(0.02):
+            try:
+                self.took.append(look_up(self.port))
+            except OSError as error:
+                self.failed.append(str(error))
+
+
 def main() -> None:
     """Measure and print."""
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
@@ -63,8 +134,14 @@ def main() -> None:
         path = Path(folder) / "passes.csv"
         url = f"sqlite+aiosqlite:///{folder}/bench.db"
         write_file(path, lines)
-        run("db", "upgrade", url=url)
-        first = run("passes", "import", str(path), url=url)
+        with serving(url) as port:
+            idle = statistics.median(look_up(port) for _ in range(100))
+            asking = LookUps(port)
+            asking.start()
+            first = run("passes", "import", str(path), url=url)
+            asking.over.set()
+            asking.join()
+        # The server was a child too, and is smaller than an import.
         again = run("passes", "import", str(path), url=url)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         plain = read_plainly(path)
@@ -73,6 +150,12 @@ def main() -> None:
     print(f"second import  {again:.1f} s, {again / plain:.1f} times")
     print(f"plain reading  {plain:.1f} s")
     print(f"peak memory    {peak:.0f} MiB")
+    asked, failed = len(asking.took), len(asking.failed)
+    ratio = statistics.median(asking.took) / idle
+    print(f"look-ups       {asked} during the first import, {failed} failed")
+    print(f"               {ratio:.1f} times an idle server's at the median")
+    print(f"               {max(asking.took):.2f} s at most")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
