@@ -229,7 +229,7 @@ def test_nothing_secret_is_written(site: Site, person: int) -> None:
     assert "+9198" not in written
     assert not re.search(r"HSP-\d{4}-", written)
     assert not [one for one in site.gateway.taken if f'"{one.code}"' in written]
-    assert "api.twilio.com" not in written
+    assert "HTTP Request" not in written
 
 
 async def _send(line: Line, person: int) -> Answer:
