@@ -12,7 +12,6 @@ import pytest
 import schemathesis
 
 from hsp_otp.entrypoints.http.app import ROUTES
-from hsp_otp.entrypoints.http.callbacks import twilio_status
 from tests.e2e.server import PATIENCE_SECONDS, Server
 
 BODY: Final = {
@@ -132,7 +131,6 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     served = {
         (method.lower(), path)
         for route in ROUTES
-        if route is not twilio_status  # for the provider, which describes it itself
         for method in route.http_methods - {"OPTIONS"}
         for path in route.paths
         if not path.startswith("/callbacks/")
