@@ -18,7 +18,7 @@ import attrs
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House, twilio_receipts
-from tests.world import CLIENT, PASS_CODE, World, run
+from tests.world import CLIENT, PASS_CODE, World, ring, run
 
 VALIDATE = "/customer/validate-pass/"
 SEND = "/customer/send-otp/"
@@ -117,6 +117,7 @@ class Client:
             deliveries=self.world.deliveries,
             twilio_receipts=twilio_receipts(self.settings),
             key_set=key_set or {"keys": []},
+            csrf_keys=ring("csrf"),
             database_answers=database_answers,
         )
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from hsp_otp.adapters.keys import (
     CODES,
+    CSRF_TOKENS,
     NUMBER_FINGERPRINTS,
     REFRESH_TOKENS,
     new_secret_key,
     parse_secret_keys,
     ring,
 )
-from hsp_otp.domain.keys import Key
+from hsp_otp.domain.keys import Key, KeyRing
 
 COUNTING = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 STANDARD = "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s="
@@ -94,6 +95,7 @@ def test_secrets_are_not_shown() -> None:
     [
         (CODES, "9fba8fa3255e9aaa998b9d09593dd3c8856f0aa940717fc7f147126e6a05006f"),
         (NUMBER_FINGERPRINTS, "7428f8b7dc0c20ccd30a257d2dfb1b4f180916674dc98b1a97d72862624b6b4d"),
+        (CSRF_TOKENS, "4480bbfe8db3d71b11f2d629e6bd7d0ac5807531b7e91229c707847a1acddc8b"),
         (REFRESH_TOKENS, "a3709aacf65fa226260fc45758de511b311ec4d269baa2ade2d51ce8fe41ba7d"),
     ],
 )
@@ -116,3 +118,25 @@ def test_a_new_secret_key_is_read_back() -> None:
     first, second = new_secret_key(), new_secret_key()
     assert first != second
     assert [len(key.secret) for key in parse_secret_keys(f"a:{first},b:{second}")] == [32, 32]
+
+
+SEALING = KeyRing((Key("new", bytes(range(32))), Key("old", bytes(32))))
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127)))
+def test_what_was_sealed_comes_back(text: str) -> None:
+    """A seal shows what was sealed, as long as its key is there; the first key seals."""
+    sealed = SEALING.seal(text)
+    assert sealed.startswith("new.")
+    assert SEALING.unseal(sealed) == text
+    assert KeyRing(SEALING.keys[::-1]).unseal(sealed) == text
+    assert KeyRing(SEALING.keys[1:]).unseal(sealed) is None
+
+
+@given(st.text(), st.integers(0, 80))
+def test_a_changed_seal_is_worth_nothing(text: str, at: int) -> None:
+    """Whatever is changed of a sealed text, it is none any more."""
+    sealed = SEALING.seal("payload")
+    changed = sealed[:at] + text + sealed[at + 1 :]
+    assert (SEALING.unseal(changed) == "payload") == (changed == sealed)
+    assert SEALING.unseal(text) is None

@@ -14,6 +14,7 @@ from hsp_otp.domain.keys import Key, KeyRing
 CODES: Final = "codes"
 NUMBER_FINGERPRINTS: Final = "number fingerprints"
 REFRESH_TOKENS: Final = "refresh tokens"
+CSRF_TOKENS: Final = "csrf tokens"
 
 _DERIVED_BYTES = 32
 

@@ -51,6 +51,29 @@ class KeyRing:
         """The key of that id, or None where it has been dropped."""
         return next((key for key in self.keys if key.id == key_id), None)
 
+    def seal(self, text: str) -> str:
+        """
+        *text* between the first key's id and a seal that only we can make.
+
+        Args:
+            text: ASCII, for everybody to read.
+        """
+        return f"{self.first.id}.{text}.{_seal(self.first, text)}"
+
+    def unseal(self, sealed: str) -> str | None:
+        """What was sealed with a key of this ring, or None where nothing was."""
+        key_id, _, rest = sealed.partition(".")
+        text, _, seal = rest.rpartition(".")
+        key = self.find(key_id)
+        # A seal of ours is ASCII; the comparison refuses other text.
+        if key is None or not sealed.isascii():
+            return None
+        return text if hmac.compare_digest(seal, _seal(key, text)) else None
+
     def fingerprint(self, text: str) -> str:
         """A keyed fingerprint of *text* under the first key: its id, a colon, 32 hex digits."""
         return f"{self.first.id}:{self.first.digest(text).hex()[:32]}"
+
+
+def _seal(key: Key, text: str) -> str:
+    return key.digest("seal", key.id, text).hex()

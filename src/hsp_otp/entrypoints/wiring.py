@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from hsp_otp.adapters.jwt import JwtAccessTokens, key_set, parse_signing_keys
-from hsp_otp.adapters.keys import CODES, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
+from hsp_otp.adapters.keys import CODES, CSRF_TOKENS, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
 from hsp_otp.adapters.memory import MemorySlots, MemoryUsage
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.console import ConsoleSms
@@ -21,6 +21,7 @@ from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import SqlFamilies, SqlSlots, SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, SECOND
+from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
@@ -46,6 +47,7 @@ class House:
         sender: Whoever takes messages.
         twilio_receipts: Reads status callbacks, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
+        csrf_keys: The ring of CSRF tokens.
         database_answers: Whether the SQL database does, right now.
     """
 
@@ -58,6 +60,7 @@ class House:
     deliveries: Deliveries
     twilio_receipts: TwilioReceipts | None
     key_set: Mapping[str, Any]
+    csrf_keys: KeyRing
     database_answers: Callable[[], Awaitable[bool]]
 
 
@@ -151,6 +154,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             deliveries=SqlDeliveries(database),
             twilio_receipts=twilio_receipts(settings),
             key_set=key_set(signing_keys),
+            csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             database_answers=database.answers,
         )
 
