@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import attrs
 
+from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House, twilio_receipts
@@ -105,7 +106,8 @@ class Client:
         """
         self.world = world or World()
         self.settings = Settings(**settings)
-        self.world.policy = self.settings.login_policy
+        self.world.policy = self.settings.policies[Purpose.PHONE_VERIFICATION]
+        self.world.signup_policy = self.settings.policies[Purpose.SIGNUP]
         self.world.limits = self.settings.client_limits
         house = House(
             settings=self.settings,
@@ -113,6 +115,7 @@ class Client:
             messages=self.settings.texts,
             pass_login=self.world.login,
             sessions=self.world.sessions,
+            signup=self.world.signup,
             sender=self.world.outbox,
             deliveries=self.world.deliveries,
             twilio_receipts=twilio_receipts(self.settings),

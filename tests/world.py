@@ -13,8 +13,8 @@ import attrs
 
 from hsp_otp.adapters.memory import (
     MemoryAudit,
-    MemoryFamilies,
     MemoryPasses,
+    MemoryRecords,
     MemorySlots,
     MemoryUsage,
 )
@@ -23,12 +23,13 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import ClientAddress, PassCode, Purpose, Slot, Subject
+from hsp_otp.domain.names import ClientAddress, PassCode, Purpose, SessionId, Slot, Subject
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.quota import Usage, UsageKey
+from hsp_otp.domain.quota import Quota, Usage, UsageKey
 from hsp_otp.domain.sessions import Family, InvalidToken, TokenReused
+from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
 from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Otp
@@ -40,8 +41,9 @@ from hsp_otp.flows.pass_login import (
     VerifyOutcome,
 )
 from hsp_otp.flows.sessions import Grant, Me, Sessions
+from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.sms import Receipt, Sms
-from hsp_otp.ports.tokens import Access
+from hsp_otp.ports.tokens import Access, Proof
 
 T = TypeVar("T")
 
@@ -211,9 +213,27 @@ class SignedAccess:
         return None
 
 
+@attrs.define
+class SignedProofs:
+    """Proofs that are names for what they say."""
+
+    signed: list[Proof] = attrs.field(factory=list[Proof])
+
+    def sign(self, proof: Proof) -> str:
+        """Keep the promise of `Proofs.sign`."""
+        self.signed.append(proof)
+        return f"proof-{len(self.signed)}"
+
+
+SIGNUP_POLICY = Policy(
+    lifetime=300 * SECOND, client_sends=(Quota(5, MINUTE), Quota(20, 60 * MINUTE))
+)
+"""The numbers of the contract."""
+
+
 @attrs.define(kw_only=True)
 class World:
-    """Pass login over memory, with the numbers of the contract unless a test says otherwise."""
+    """Both journeys over memory, with the numbers of the contract unless a test says otherwise."""
 
     clock: ManualClock = attrs.field(factory=ManualClock)
     randomness: ScriptedRandomness = attrs.field(factory=ScriptedRandomness)
@@ -223,9 +243,13 @@ class World:
     passes: MemoryPasses = attrs.field(factory=MemoryPasses)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
-    families: MemoryFamilies = attrs.field()
+    families: MemoryRecords[str, Family] = attrs.field()
+    signup_sessions: MemoryRecords[SessionId, SignupSession] = attrs.field()
+    signup_steps: MemoryRecords[str, SignupStep] = attrs.field()
+    proofs: SignedProofs = attrs.field(factory=SignedProofs)
     deliveries: SentMessages = attrs.field()
     policy: Policy = attrs.field(factory=Policy)
+    signup_policy: Policy = attrs.field(factory=lambda: SIGNUP_POLICY)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
@@ -239,8 +263,16 @@ class World:
         return MemoryUsage(self.audit)
 
     @families.default
-    def _families(self) -> MemoryFamilies:
-        return MemoryFamilies(self.audit)
+    def _families(self) -> MemoryRecords[str, Family]:
+        return MemoryRecords(self.audit)
+
+    @signup_sessions.default
+    def _signup_sessions(self) -> MemoryRecords[SessionId, SignupSession]:
+        return MemoryRecords(self.audit)
+
+    @signup_steps.default
+    def _signup_steps(self) -> MemoryRecords[str, SignupStep]:
+        return MemoryRecords(self.audit)
 
     @deliveries.default
     def _deliveries(self) -> SentMessages:
@@ -257,7 +289,10 @@ class World:
             clock=self.clock,
             randomness=self.randomness,
             codes=self.codes,
-            policies={Purpose.PHONE_VERIFICATION: self.policy},
+            policies={
+                Purpose.PHONE_VERIFICATION: self.policy,
+                Purpose.SIGNUP: self.signup_policy,
+            },
         )
 
     @property
@@ -267,6 +302,19 @@ class World:
             otp=self.otp,
             sessions=self.sessions,
             passes=self.passes,
+            usage=self.usage,
+            limits=self.limits,
+            fingerprints=ring("fingerprints"),
+        )
+
+    @property
+    def signup(self) -> Signup:
+        """The other journey."""
+        return Signup(
+            otp=self.otp,
+            sessions=self.signup_sessions,
+            steps=self.signup_steps,
+            proofs=self.proofs,
             usage=self.usage,
             limits=self.limits,
             fingerprints=ring("fingerprints"),
@@ -342,6 +390,24 @@ class World:
         outcome = self.verify(self.outbox.codes[-1], pass_code)
         assert isinstance(outcome, SignedIn)
         return outcome.grant
+
+    def sign_up(
+        self,
+        phone: str = PHONE,
+        session: SessionId | None = None,
+        *,
+        client: str = CLIENT,
+    ) -> SignupSendOutcome:
+        """Ask for a code in signup."""
+        return run(self.signup.send(PhoneNumber(phone), session, _caller(client)))
+
+    def prove(self, guess: str, session: SessionId, *, client: str = CLIENT) -> SignupVerifyOutcome:
+        """Present the digits *guess* in signup."""
+        return run(self.signup.verify(session, Code(guess), _caller(client)))
+
+    def progress(self, session: SessionId, *, client: str = CLIENT) -> Progress | SessionNotFound:
+        """Come back to a session."""
+        return run(self.signup.progress(session, _caller(client)))
 
     def refresh(self, token: str) -> Grant | InvalidToken | TokenReused:
         """Exchange a refresh token."""

@@ -9,8 +9,8 @@ from sqlalchemy import insert, select
 
 from hsp_otp.adapters.memory import (
     MemoryAudit,
-    MemoryFamilies,
     MemoryPasses,
+    MemoryRecords,
     MemorySlots,
     MemoryUsage,
 )
@@ -141,7 +141,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
     yield Stores(
         slots=MemorySlots(rows),
         usage=MemoryUsage(rows),
-        families=MemoryFamilies(rows),
+        families=MemoryRecords(rows),
         audit=rows,
         passes=kept,
         add=add,

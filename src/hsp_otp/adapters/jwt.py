@@ -1,4 +1,4 @@
-"""Access tokens as signed JWTs (RFC 7519, RFC 8725, RFC 9068), and the keys that sign them."""
+"""Access tokens and proofs as signed JWTs (RFC 7519, RFC 8725, RFC 9068), and their keys."""
 
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 from hsp_otp.domain.instant import CLOCK_SKEW, SECOND, Duration, Instant
 from hsp_otp.domain.key_text import decode_secret, read_keys
 from hsp_otp.domain.names import Purpose
-from hsp_otp.ports.tokens import Access
+from hsp_otp.ports.tokens import Access, Proof
 
 PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
 """Algorithms whose keys are pairs: on P-256, and Ed25519."""
@@ -36,6 +36,10 @@ Algorithm: TypeAlias = Literal[PemAlgorithm, "HS256"]
 
 _TYPE: Final = "at+jwt"
 _ACCESS: Final = "access"
+_PROOF_TYPE: Final = "proof+jwt"
+_PROOF: Final = "proof"
+_METHODS: Final = ["otp", "sms"]
+"""The claim `amr`: how whoever holds the token was proved (RFC 8176)."""
 
 _LONGEST: Final = 4096
 """Characters of a token: some five times what one of ours has."""
@@ -86,24 +90,18 @@ class JwtAccessTokens:
         A JWT's times are whole seconds here. Both the instant and the lifetime are rounded down,
         so that no token is issued in the future or outlives its configured lifetime.
         """
-        key = self.keys[0]
-        issued_at = access.issued_at // SECOND
-        lifetime = (access.expires_at - access.issued_at) // SECOND
         claims = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": access.user_id,
-            "iat": issued_at,
-            "nbf": issued_at,
-            "exp": issued_at + lifetime,
+            **_times(access.issued_at, access.expires_at),
             "jti": access.token_id,
             "sid": access.family_id,
             "token_type": _ACCESS,
-            "amr": ["otp", "sms"],  # RFC 8176
+            "amr": _METHODS,
             "purpose": access.purpose.value,
         }
-        headers = {"typ": _TYPE, "kid": key.id}
-        return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
+        return _signed(self.keys[0], _TYPE, claims)
 
     def verify(self, token: str, now: Instant) -> Access | None:
         """
@@ -162,6 +160,35 @@ class JwtAccessTokens:
         return Instant(issued * SECOND)
 
 
+@attrs.frozen(kw_only=True)
+class JwtProofs:
+    """
+    Attributes:
+        keys: The first signs; at least one.
+        issuer: The claim `iss`.
+        audience: The claim `aud`; another than that of access tokens.
+    """
+
+    keys: tuple[SigningKey, ...]
+    issuer: str
+    audience: str
+
+    def sign(self, proof: Proof) -> str:
+        """Keep the promise of `Proofs.sign`; its times are rounded as those of access tokens."""
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": proof.session_id,
+            **_times(proof.issued_at, proof.expires_at),
+            "jti": proof.token_id,
+            "token_type": _PROOF,
+            "amr": _METHODS,
+            "purpose": proof.purpose.value,
+            "phone_number": proof.phone.e164,
+        }
+        return _signed(self.keys[0], _PROOF_TYPE, claims)
+
+
 def key_set(keys: tuple[SigningKey, ...]) -> dict[str, list[dict[str, str]]]:
     """The public keys as a JWK set (RFC 7517); secrets of HS256 are left out."""
     return {
@@ -196,6 +223,16 @@ def new_signing_key_pem(algorithm: PemAlgorithm) -> bytes:
             return _pem(Ed25519PrivateKey.generate())
         case _:
             assert_never(algorithm)
+
+
+def _times(issued_at: Instant, expires_at: Instant) -> dict[str, int]:
+    issued = issued_at // SECOND
+    return {"iat": issued, "nbf": issued, "exp": issued + (expires_at - issued_at) // SECOND}
+
+
+def _signed(key: SigningKey, kind: str, claims: dict[str, Any]) -> str:
+    headers = {"typ": kind, "kid": key.id}
+    return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
 
 
 def _read_file(algorithm: PemAlgorithm, key_id: str, path: str) -> SigningKey:

@@ -1,7 +1,7 @@
 """Every store in memory: for tests, and for development with one worker."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -10,10 +10,11 @@ from hsp_otp.domain.names import PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
-from hsp_otp.domain.sessions import Family
 from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.ports.audit import AuditTrail
 
+K = TypeVar("K")
+T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
 
 
@@ -65,23 +66,18 @@ class MemoryUsage:
         return decision.outcome
 
 
-class MemoryFamilies:
-    """Families in a dictionary."""
+class MemoryRecords(Generic[K, T]):
+    """Families, signup sessions or signup steps in a dictionary, by what they are known by."""
 
     def __init__(self, audit: AuditTrail) -> None:
         self._audit = audit
-        self._families: dict[str, Family] = {}
+        self._records: dict[K, T] = {}
 
-    async def transition(
-        self,
-        family_id: str,
-        decide: Callable[[Family | None], Decision[Family | None, O]],
-    ) -> O:
-        """Keep the promise of `FamilyRepository.transition`."""
-        held = self._families.get(family_id)
-        decision = decide(held)
+    async def transition(self, key: K, decide: Callable[[T | None], Decision[T | None, O]]) -> O:
+        """Keep the promise of `FamilyRepository.transition` and its like."""
+        decision = decide(self._records.get(key))
         if decision.becomes is not None:
-            self._families[family_id] = decision.becomes
+            self._records[key] = decision.becomes
         await self._audit.write(*decision.rows)
         return decision.outcome
 

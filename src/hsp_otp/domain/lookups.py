@@ -8,7 +8,7 @@ from hsp_otp.domain.quota import Demand, Limit, Refusal, UsageKey, Usages, charg
 
 
 def keys(client: ClientAddress) -> tuple[UsageKey, ...]:
-    """What `look_up` and `check` read and charge."""
+    """What `look_up` reads and charges."""
     return (_checks(client), _lookups(client), _hits(client), _misses())
 
 
@@ -42,7 +42,7 @@ def look_up(
         )
     ]
     if checking:
-        demands.append(Demand(limit=Limit.CLIENT, key=_checks(client), quotas=(limits.checks,)))
+        demands.append(_check(client, limits))
     gate = Demand(
         limit=Limit.LOOKUPS, key=_misses(), quotas=(limits.misses,), weight=1 if missed else 0
     )
@@ -54,6 +54,27 @@ def look_up(
     if not missed and limits.misses.limit:
         charged = {**charged, _hits(client): (now,)}
     return Decision(None, usages if charged == usages else charged)
+
+
+def check_keys(client: ClientAddress) -> tuple[UsageKey, ...]:
+    """What `check` reads and charges."""
+    return (_checks(client),)
+
+
+def check(
+    usages: Usages, *, client: ClientAddress, limits: ClientLimits, now: Instant
+) -> Decision[Usages, Refusal | None]:
+    """Judge and charge a presented code that no pass is looked up for."""
+    demands = [_check(client, limits)]
+    refusal = judge(usages, demands, now)
+    if refusal is not None:
+        return Decision(refusal, usages)
+    charged = charge(usages, demands, now)
+    return Decision(None, usages if charged == usages else charged)
+
+
+def _check(client: ClientAddress, limits: ClientLimits) -> Demand:
+    return Demand(limit=Limit.CLIENT, key=_checks(client), quotas=(limits.checks,))
 
 
 def _checks(client: ClientAddress) -> UsageKey:

@@ -6,22 +6,29 @@ import re
 import attrs
 
 _PASS_CODE = re.compile(r"HSP-[0-9]{4}-[0-9]{4}")
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 class MalformedPassCodeError(ValueError):
     """The text is not of the form ``HSP-dddd-dddd``."""
 
 
+class MalformedSessionIdError(ValueError):
+    """The text is no id of a signup session."""
+
+
 class Purpose(enum.Enum):
     """What a proof is for. Each purpose has one policy."""
 
     PHONE_VERIFICATION = "phone_verification"
+    SIGNUP = "signup"
 
 
 class Flow(enum.Enum):
     """The journey that a request belongs to."""
 
     PASS_LOGIN = "pass_login"  # noqa: S105 - a name, not a password
+    SIGNUP = "signup"
 
 
 @attrs.frozen
@@ -81,6 +88,31 @@ class PassCode:
 
     def __str__(self) -> str:
         return self.masked
+
+
+@attrs.frozen
+class SessionId:
+    """
+    What a signup session is known by.
+
+    Attributes:
+        value: 22 characters of URL-safe base64, 128 random bits that say nothing. Whoever has
+            it acts for the session, so `repr` and logs leave it out.
+    """
+
+    value: str = attrs.field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "SessionId":
+        """
+        Read *text*.
+
+        Raises:
+            MalformedSessionIdError: No session has such an id.
+        """
+        if not _SESSION_ID.fullmatch(text):
+            raise MalformedSessionIdError("not the id of a session")
+        return cls(text)
 
 
 @attrs.frozen

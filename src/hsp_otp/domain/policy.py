@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from hsp_otp.domain.instant import DAY, HOUR, SECOND, Duration
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration
 from hsp_otp.domain.quota import Quota
 
 CODE_DIGITS: Final = 6
@@ -15,6 +15,9 @@ CODE_DIGITS_RANGE: Final = (4, 10)
 
 LOGIN_CODE_SECONDS: Final = 600
 """Lifetime of a code of pass login, seconds."""
+
+SIGNUP_CODE_SECONDS: Final = 300
+"""Lifetime of a code of signup, seconds: the page is open and the phone at hand."""
 
 MAX_CODE_SECONDS: Final = 600
 """No code lives longer: NIST SP 800-63B-4, 3.1.3.2 (ten minutes)."""
@@ -30,6 +33,13 @@ PHONE_SENDS_PER_DAY: Final = 10
 
 LOGIN_SENDS_PER_CLIENT_HOUR: Final = 5
 """Sends of pass login from one client address in 1 h."""
+
+SIGNUP_SENDS_PER_CLIENT_MINUTE: Final = 5
+"""Sends of signup from one client address in 1 min: a person corrects a number or two."""
+
+SIGNUP_SENDS_PER_CLIENT_HOUR: Final = 20
+"""Sends of signup from one client address in 1 h. Anybody may ask here, for any number, but many
+visitors share an address."""
 
 LOOKUPS_PER_CLIENT_HOUR: Final = 120
 """Pass look-ups from one client address in 1 h; a miss counts double."""
@@ -62,6 +72,12 @@ ACCESS_TOKEN_SECONDS: Final = 900
 
 REFRESH_TOKEN_DAYS: Final = 30
 """Lifetime of a family of refresh tokens, days, from the sign-in; refreshing does not extend it."""
+
+SESSION_LIFETIME: Final[Duration] = 30 * MINUTE
+"""How long a signup session lasts from its last step."""
+
+PROOF_LIFETIME: Final[Duration] = 10 * MINUTE
+"""Of a signed proof: long enough to hand it to the backend of the next steps."""
 
 AUDIT_DAYS: Final = 90
 """Days for which audit rows are kept: long enough to see a fraud that a bill tells of."""

@@ -200,6 +200,20 @@ class Exhausted:
     resend_at: Instant | None
 
 
+@attrs.frozen
+class Standing:
+    """
+    How things stand for somebody who has asked for a code.
+
+    Attributes:
+        expires_at: Of the live code; None where none is left that would be judged.
+        resend_at: When a new code may be asked for; None where only an operator unlocks.
+    """
+
+    expires_at: Instant | None
+    resend_at: Instant | None
+
+
 AskOutcome = Issued | Refusal | Locked
 CheckOutcome = Verified | WrongCode | NoLiveCode | Exhausted | Locked
 
@@ -301,6 +315,32 @@ def check(
     return Decision(
         WrongCode(policy.max_attempts - judged.attempts, _resend_at(becomes, demands, policy, now)),
         becomes,
+    )
+
+
+def look(
+    held: Held,
+    *,
+    phone: PhoneNumber,
+    flow: Flow,
+    client: ClientAddress,
+    session: str | None,
+    policy: Policy,
+    now: Instant,
+) -> Decision[Held, Standing]:
+    """How things stand for whoever asked in *session*; changes nothing."""
+    challenge = held.record.challenge
+    lives = (
+        challenge is not None
+        and challenge.ended is None
+        and now < challenge.expires_at
+        and challenge.session == session
+        and challenge.attempts < policy.max_attempts
+        and lock(held.record, policy, now) is None
+    )
+    resend_at = _resend_at(held, _demands(phone, flow, client, policy), policy, now)
+    return Decision(
+        Standing(challenge.expires_at if challenge and lives else None, resend_at), held
     )
 
 

@@ -18,7 +18,7 @@ from hsp_otp.adapters.keys import parse_secret_keys
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain import policy
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.instant import DAY, HOUR, SECOND
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
@@ -125,6 +125,10 @@ def _region(text: str) -> str:
     if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError
     return text.upper()
+
+
+def _regions(text: str) -> frozenset[str]:
+    return frozenset(_region(part.strip()) for part in text.split(","))
 
 
 def _database_url(text: str) -> str:
@@ -272,8 +276,16 @@ class Settings:
         shown_default="generated in development",
         secret=True,
     )
-    jwt_issuer: str = _setting(_text, "hsp-otp", "issuer of access tokens", takes="a text")
+    jwt_issuer: str = _setting(
+        _text, "hsp-otp", "issuer of access tokens and proofs", takes="a text"
+    )
     jwt_audience: str = _setting(_text, "hsp-otp", "audience of access tokens", takes="a text")
+    proof_audience: str = _setting(
+        _text,
+        "hsp-otp-signup",
+        "audience of proofs, for the backend of signup's next steps",
+        takes="a text, another than that of access tokens",
+    )
     trusted_proxies: tuple[Network, ...] = _setting(
         parse_trusted_proxies,
         (),
@@ -284,9 +296,22 @@ class Settings:
     default_region: str = _setting(
         _region, "IN", "region of numbers in national form", takes="an ISO 3166-1 alpha-2 code"
     )
+    signup_regions: frozenset[str] = _setting(
+        _regions,
+        frozenset({"IN"}),
+        "regions whose numbers may sign up",
+        takes="ISO 3166-1 alpha-2 codes, comma separated",
+        shown_default="IN",
+    )
     login_code_seconds: int = _count(
         policy.LOGIN_CODE_SECONDS,
         "lifetime of a code of pass login, seconds",
+        least=1,
+        most=policy.MAX_CODE_SECONDS,
+    )
+    signup_code_seconds: int = _count(
+        policy.SIGNUP_CODE_SECONDS,
+        "lifetime of a code of signup, seconds",
         least=1,
         most=policy.MAX_CODE_SECONDS,
     )
@@ -309,6 +334,12 @@ class Settings:
     phone_sends_per_day: int = _count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
     login_sends_per_client_hour: int = _count(
         policy.LOGIN_SENDS_PER_CLIENT_HOUR, "sends of pass login from one address in an hour"
+    )
+    signup_sends_per_client_minute: int = _count(
+        policy.SIGNUP_SENDS_PER_CLIENT_MINUTE, "sends of signup from one address in a minute"
+    )
+    signup_sends_per_client_hour: int = _count(
+        policy.SIGNUP_SENDS_PER_CLIENT_HOUR, "sends of signup from one address in an hour"
     )
     resend_cooldown_seconds: int = _count(
         policy.RESEND_COOLDOWN_SECONDS, "seconds between sends of one subject and purpose"
@@ -347,7 +378,12 @@ class Settings:
         "what messages of pass login call the service",
         takes="1 to 40 characters of the GSM-7 alphabet",
     )
-
+    signup_service_name: str = _setting(
+        check_service_name,
+        "NeoBank",
+        "what messages of signup call the service",
+        takes="1 to 40 characters of the GSM-7 alphabet",
+    )
     docs: bool | None = _flag(
         None, "/docs and the OpenAPI document", shown_default="on in development"
     )
@@ -366,17 +402,31 @@ class Settings:
     def texts(self) -> GettextMessages:
         """The words that people read."""
         return GettextMessages(
-            {Purpose.PHONE_VERIFICATION: self.service_name},
+            {
+                Purpose.PHONE_VERIFICATION: self.service_name,
+                Purpose.SIGNUP: self.signup_service_name,
+            },
             web_origin=self.web_origin or None,
             android_hash=self.android_hash or None,
         )
 
     @property
-    def login_policy(self) -> Policy:
-        """The numbers of pass login."""
+    def policies(self) -> dict[Purpose, Policy]:
+        """The numbers of every purpose."""
+        login = Quota(self.login_sends_per_client_hour, HOUR)
+        signup = (
+            Quota(self.signup_sends_per_client_minute, MINUTE),
+            Quota(self.signup_sends_per_client_hour, HOUR),
+        )
+        return {
+            Purpose.PHONE_VERIFICATION: self._policy(self.login_code_seconds, (login,)),
+            Purpose.SIGNUP: self._policy(self.signup_code_seconds, signup),
+        }
+
+    def _policy(self, code_seconds: int, client_sends: tuple[Quota, ...]) -> Policy:
         return Policy(
             digits=self.code_digits,
-            lifetime=self.login_code_seconds * SECOND,
+            lifetime=code_seconds * SECOND,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
             failures=(
@@ -385,7 +435,7 @@ class Settings:
             ),
             max_run=self.failed_guesses_in_a_row,
             phone_sends=Quota(self.phone_sends_per_day, DAY),
-            client_sends=(Quota(self.login_sends_per_client_hour, HOUR),),
+            client_sends=client_sends,
         )
 
     @property
@@ -450,6 +500,11 @@ def check_to_serve(settings: Settings) -> None:
             )
     _check_message(settings)
     check_secret_keys(settings)
+    if settings.proof_audience == settings.jwt_audience:
+        raise SettingsError(
+            f"{PREFIX}PROOF_AUDIENCE: got that of access tokens, {settings.jwt_audience!r}; "
+            "takes another"
+        )
     if not settings.jwt_keys:
         raise SettingsError(_missing_key("JWT_KEYS"))
     try:
@@ -461,16 +516,18 @@ def check_to_serve(settings: Settings) -> None:
 def _check_message(settings: Settings) -> None:
     if not settings.web_origin and not settings.android_hash:
         return
-    text = settings.texts.sms(
-        Purpose.PHONE_VERIFICATION,
-        Code("0" * settings.code_digits),
-        settings.login_policy.lifetime,
-    )
-    if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
-        raise SettingsError(
-            f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "
-            f"have {MAX_AUTOFILL_BYTES}: shorten it or {PREFIX}SERVICE_NAME"
-        )
+    code = Code("0" * settings.code_digits)
+    names = {
+        Purpose.PHONE_VERIFICATION: "SERVICE_NAME",
+        Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
+    }
+    for purpose, numbers in settings.policies.items():
+        text = settings.texts.sms(purpose, code, numbers.lifetime)
+        if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
+            raise SettingsError(
+                f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "
+                f"have {MAX_AUTOFILL_BYTES}: shorten it or {PREFIX}{names[purpose]}"
+            )
 
 
 def check_secret_keys(settings: Settings) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import attrs
 
-from hsp_otp.adapters.jwt import JwtAccessTokens, key_set, parse_signing_keys
+from hsp_otp.adapters.jwt import JwtAccessTokens, JwtProofs, key_set, parse_signing_keys
 from hsp_otp.adapters.keys import CODES, CSRF_TOKENS, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
-from hsp_otp.adapters.memory import MemorySlots, MemoryUsage
+from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.console import ConsoleSms
 from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioReceipts, TwilioSms, open_client
@@ -18,18 +18,27 @@ from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.passes import SqlPasses
-from hsp_otp.adapters.sql.stores import SqlFamilies, SqlSlots, SqlUsage
+from hsp_otp.adapters.sql.stores import (
+    SqlFamilies,
+    SqlSignupSessions,
+    SqlSignupSteps,
+    SqlSlots,
+    SqlUsage,
+)
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.signup import SignupSession
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
+from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.messages import Messages
+from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
@@ -56,6 +65,7 @@ class House:
     messages: Messages
     pass_login: PassLogin
     sessions: Sessions
+    signup: Signup
     sender: SmsSender
     deliveries: Deliveries
     twilio_receipts: TwilioReceipts | None
@@ -99,8 +109,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
         slots: SlotRepository = SqlSlots(commits)
+        signup_sessions: SignupSessions = SqlSignupSessions(commits)
         if settings.challenge_store == "memory":
             slots = MemorySlots(commits)
+            signup_sessions = MemoryRecords[SessionId, SignupSession](commits)
         usage: UsageCounter = SqlUsage(commits)
         if settings.usage_store == "memory":
             usage = MemoryUsage(commits)
@@ -115,7 +127,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             clock=clock,
             randomness=randomness,
             codes=ring(settings.secret_keys, CODES),
-            policies={Purpose.PHONE_VERIFICATION: settings.login_policy},
+            policies=settings.policies,
         )
         passes = SqlPasses(database)
         fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
@@ -144,12 +156,24 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
+        signup = Signup(
+            otp=otp,
+            sessions=signup_sessions,
+            steps=SqlSignupSteps(commits),
+            proofs=JwtProofs(
+                keys=signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
+            ),
+            usage=usage,
+            limits=settings.client_limits,
+            fingerprints=fingerprints,
+        )
         yield House(
             settings=settings,
             clock=clock,
             messages=messages,
             pass_login=pass_login,
             sessions=sessions,
+            signup=signup,
             sender=sender,
             deliveries=SqlDeliveries(database),
             twilio_receipts=twilio_receipts(settings),

@@ -24,10 +24,12 @@ from hsp_otp.domain.slot import (
     Issued,
     Locked,
     Presented,
+    Standing,
     Verified,
     ask,
     check,
     code_of,
+    look,
     send_keys,
     unlock,
     withdraw,
@@ -96,12 +98,21 @@ class Otp:
         """
         Issue a new code and hand its message over.
 
-        The challenge and the send's row stand before the message goes out. Where that fails,
-        for whatever reason, the challenge is withdrawn.
-
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
+        """
+        outcome = await self.issue(request)
+        return await self.deliver(outcome, request) if isinstance(outcome, Issued) else outcome
+
+    async def issue(self, request: Request) -> Issued | Refusal | Locked | Undelivered:
+        """
+        Put a new challenge into the slot; `deliver` is to follow, or `withdraw`.
+
+        The challenge and the send's row stand when this returns.
+
+        Raises:
+            Unavailable: The store did not answer.
         """
         if not self.sender.available():
             unsent = Undelivered(None)
@@ -127,32 +138,67 @@ class Otp:
             return _audited(decision, request.row)
 
         usages = send_keys(request.phone, request.flow, request.client)
-        outcome = await self.slots.transition(request.slot, usages, decide)
-        if not isinstance(outcome, Issued):
-            return outcome
+        return await self.slots.transition(request.slot, usages, decide)
+
+    async def deliver(self, issued: Issued, request: Request) -> Issued | Undelivered:
+        """
+        Hand the message of an issued code over; where that fails, for whatever reason, the
+        challenge is withdrawn.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
         try:
-            receipt = await self._deliver(outcome.challenge, request)
+            receipt = await self._hand_over(issued.challenge, request)
         except Exception:
             await self.audit.write(attrs.evolve(request.row, outcome="internal_error"))
             raise
         if receipt is None:
-            undelivered = Undelivered(outcome.resend_at)
+            undelivered = Undelivered(issued.resend_at)
             await self.audit.write(attrs.evolve(request.row, outcome=undelivered.word))
             return undelivered
         await self.audit.write(
             attrs.evolve(
                 request.row,
-                outcome=outcome.word,
+                outcome=issued.word,
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
             HandedOverRow(
-                challenge_id=outcome.challenge.id,
+                challenge_id=issued.challenge.id,
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
         )
-        return outcome
+        return issued
+
+    async def withdraw(self, slot: Slot, challenge_id: str) -> None:
+        """
+        End a challenge, so that it can never succeed; one that has been superseded is no more.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        await self.slots.transition(slot, (), partial(withdraw, challenge_id=challenge_id))
+
+    async def look(self, request: Request) -> Standing:
+        """
+        How things stand for whoever asked in the session of *request*; changes nothing.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        decide = partial(
+            look,
+            phone=request.phone,
+            flow=request.flow,
+            client=request.client,
+            session=request.session,
+            policy=self.policies[request.slot.purpose],
+            now=self.clock.now(),
+        )
+        usages = send_keys(request.phone, request.flow, request.client)
+        return await self.slots.transition(request.slot, usages, decide)
 
     async def check(self, request: Request, code: Code, challenge_id: str | None) -> CheckOutcome:
         """
@@ -184,7 +230,7 @@ class Otp:
         usages = send_keys(request.phone, request.flow, request.client)
         return await self.slots.transition(request.slot, usages, decide)
 
-    async def _deliver(self, challenge: Challenge, request: Request) -> Receipt | None:
+    async def _hand_over(self, challenge: Challenge, request: Request) -> Receipt | None:
         policy = self.policies[challenge.purpose]
         receipt = None
         try:
@@ -197,9 +243,7 @@ class Otp:
             return None
         finally:
             if receipt is None:
-                await self.slots.transition(
-                    request.slot, (), partial(withdraw, challenge_id=challenge.id)
-                )
+                await self.withdraw(request.slot, challenge.id)
         return receipt
 
 

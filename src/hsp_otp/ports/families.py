@@ -15,6 +15,7 @@ class FamilyRepository(Protocol):
     async def transition(
         self,
         family_id: str,
+        /,
         decide: Callable[[Family | None], Decision[Family | None, O]],
     ) -> O:
         """

@@ -1,4 +1,4 @@
-"""Access tokens."""
+"""Access tokens and proofs."""
 
 from typing import Protocol
 
@@ -6,6 +6,7 @@ import attrs
 
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.phone import PhoneNumber
 
 
 @attrs.frozen(kw_only=True)
@@ -41,4 +42,30 @@ class AccessTokens(Protocol):
         Whatever is wrong with it, it is no exception. One that was made up to 5 seconds in the
         future is not refused for that: clocks differ.
         """
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class Proof:
+    """
+    What a proof says: whoever acts in a signup session holds the number.
+
+    Attributes:
+        session_id: Its subject.
+        token_id: Unique, random.
+    """
+
+    session_id: str = attrs.field(repr=False)
+    phone: PhoneNumber
+    token_id: str
+    purpose: Purpose
+    issued_at: Instant
+    expires_at: Instant
+
+
+class Proofs(Protocol):
+    """Signs proofs, for the backend of the next steps to check."""
+
+    def sign(self, proof: Proof) -> str:
+        """The signed proof, to be shown to nobody but its client."""
         ...

@@ -1,4 +1,4 @@
-"""Slots, usages and families as records of JSON."""
+"""Slots, usages, families and signups as records of JSON."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,16 +8,20 @@ import msgspec
 
 from hsp_otp.adapters.sql.commits import Bodies, Commits
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.names import Slot
+from hsp_otp.domain.names import SessionId, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.signup import SignupSession, SignupStep
 from hsp_otp.domain.slot import Held, SlotRecord
 
+T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
 
 _slot = msgspec.json.Decoder(SlotRecord)
 _usage = msgspec.json.Decoder(Usage)
 _family = msgspec.json.Decoder(Family)
+_session = msgspec.json.Decoder(SignupSession)
+_step = msgspec.json.Decoder(SignupStep)
 
 
 @attrs.frozen
@@ -79,16 +83,53 @@ class SqlFamilies:
         decide: Callable[[Family | None], Decision[Family | None, O]],
     ) -> O:
         """Keep the promise of `FamilyRepository.transition`."""
-        key = f"family:{family_id}"
+        return await _transition(self.commits, f"family:{family_id}", _family, decide)
 
-        def step(bodies: Bodies) -> Decision[Bodies, O]:
-            body = bodies[key]
-            held = _family.decode(body) if body else None
-            decision = decide(held)
-            changed = {} if decision.becomes is held else {key: _encode(decision.becomes)}
-            return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step((key,), step)
+@attrs.frozen
+class SqlSignupSessions:
+    """Keeps signup sessions."""
+
+    commits: Commits
+
+    async def transition(
+        self,
+        session_id: SessionId,
+        decide: Callable[[SignupSession | None], Decision[SignupSession | None, O]],
+    ) -> O:
+        """Keep the promise of `SignupSessions.transition`."""
+        return await _transition(self.commits, f"signup:{session_id.value}", _session, decide)
+
+
+@attrs.frozen
+class SqlSignupSteps:
+    """Keeps what challenges led to."""
+
+    commits: Commits
+
+    async def transition(
+        self,
+        challenge_id: str,
+        decide: Callable[[SignupStep | None], Decision[SignupStep | None, O]],
+    ) -> O:
+        """Keep the promise of `SignupSteps.transition`."""
+        return await _transition(self.commits, f"signup_step:{challenge_id}", _step, decide)
+
+
+async def _transition(
+    commits: Commits,
+    key: str,
+    decoder: msgspec.json.Decoder[T],
+    decide: Callable[[T | None], Decision[T | None, O]],
+) -> O:
+    def step(bodies: Bodies) -> Decision[Bodies, O]:
+        body = bodies[key]
+        held = decoder.decode(body) if body else None
+        decision = decide(held)
+        changed = {} if decision.becomes is held else {key: _encode(decision.becomes)}
+        return Decision(decision.outcome, changed, decision.rows)
+
+    return await commits.step((key,), step)
 
 
 def _key(key: UsageKey) -> str:

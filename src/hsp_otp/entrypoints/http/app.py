@@ -26,6 +26,7 @@ from hsp_otp.entrypoints.http.sessions import (
     revoke_tokens,
     who_am_i,
 )
+from hsp_otp.entrypoints.http.signup import signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Messages
@@ -37,6 +38,8 @@ ROUTES: Final = (
     validate_pass,
     send_otp,
     verify_otp,
+    signup_send_otp,
+    signup_verify_otp,
     refresh_tokens,
     revoke_tokens,
     who_am_i,

@@ -33,6 +33,20 @@ class VerifyRequest(msgspec.Struct):
     challenge_id: str | None = None
 
 
+class SignupSendRequest(msgspec.Struct):
+    """A phone number; with its session, to send again or to correct the number."""
+
+    phone: str | None = None
+    session_id: str | None = None
+
+
+class SignupVerifyRequest(msgspec.Struct):
+    """A signup session with the code that was sent."""
+
+    session_id: str | None = None
+    otp_code: str | None = None
+
+
 class TokenRequest(msgspec.Struct):
     """A refresh token."""
 

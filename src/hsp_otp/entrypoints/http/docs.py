@@ -69,6 +69,8 @@ _REQUESTS: Final[dict[str, dict[str, str]]] = {
         "otp": "758239",
         "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
     },
+    "signupSendOtp": {"phone": "+91 98765 43210"},
+    "signupVerifyOtp": {"session_id": "K8mYJ0V3qk6p7cQn2sTtWw", "otp_code": "048213"},
     "refreshTokens": {"refresh_token": _TOKENS["refresh_token"]},
     "revokeTokens": {"refresh_token": _TOKENS["refresh_token"]},
 }
@@ -88,6 +90,24 @@ SUCCESSES: Final[dict[str, list[dict[str, Any]]]] = {
         }
     ],
     "verifyOtp": [{"success": True, **_TOKENS, **_USER_AND_PASS}],
+    "signupSendOtp": [
+        {
+            "success": True,
+            "message": "We have sent a code to your phone.",
+            "session_id": "K8mYJ0V3qk6p7cQn2sTtWw",
+            "phone_masked": "***-***-3210",
+            "expires_in": 300,
+            "resend_in": 30,
+        }
+    ],
+    "signupVerifyOtp": [
+        {
+            "success": True,
+            "message": "Your phone number is confirmed.",
+            "next_step": 2,
+            "proof": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicHJvb2Yrand0In0.e30.c2lnbmF0dXJl",
+        }
+    ],
     "refreshTokens": [_TOKENS],
     "revokeTokens": [{"success": True}],
     "me": [_USER_AND_PASS],
@@ -123,6 +143,7 @@ _MEMBERS: Final[dict[str, dict[str, int]]] = {
     "too_many_attempts": {"resend_in": 12},
     "sms_failed": {"resend_in": 30},
     "resend_too_soon": {"retry_after_seconds": 12},
+    "already_verified": {"next_step": 2},
 }
 
 
@@ -179,7 +200,7 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Messages) -> dict[s
     ).openapi_schema.to_schema()
     described["paths"] = {
         # As the contract spells them; the routes answer without the slash too.
-        f"{path}/" if path.startswith(("/customer", "/token")) else path: operations
+        f"{path}/" if path.startswith(("/customer", "/token", "/users")) else path: operations
         for path, operations in described["paths"].items()
     }
     for path in described["paths"].values():

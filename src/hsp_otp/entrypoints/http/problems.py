@@ -10,6 +10,7 @@ from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.sessions import InvalidToken, TokenReused
+from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
 from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.flows.otp import Undelivered
@@ -18,6 +19,8 @@ FLOW_MEMBERS = {
     "/customer/validate-pass": "valid",
     "/customer/send-otp": "sent",
     "/customer/verify-otp": "success",
+    "/users/api/send-otp": "success",
+    "/users/api/verify-otp": "success",
 }
 """The member of each flow's route that says false wherever the answer is not a success."""
 
@@ -36,6 +39,7 @@ class Problem:
         retry_at: When the same request may succeed.
         resend_at: When a new code may be asked for.
         attempts_remaining: Guesses left of the challenge.
+        next_step: Where a signup goes on.
     """
 
     status: int
@@ -43,6 +47,7 @@ class Problem:
     retry_at: Instant | None = None
     resend_at: Instant | None = None
     attempts_remaining: int | None = None
+    next_step: int | None = None
 
 
 UNAVAILABLE = Problem(503, "unavailable")
@@ -126,6 +131,41 @@ def of_verify(
             assert_never(outcome)
 
 
+def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
+    """Why no code was sent for a signup."""
+    match outcome:
+        case SessionNotFound() | AlreadyVerified():
+            return _of_closed(outcome)
+        case Refusal():
+            return _of_refusal(outcome)
+        case Locked():
+            return Problem(429, outcome.word, outcome.retry_at)
+        case Undelivered():
+            return Problem(400, outcome.word, resend_at=outcome.resend_at)
+        case _:
+            assert_never(outcome)
+
+
+def of_signup_verify(
+    outcome: Closed | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
+) -> Problem:
+    """Why a presented code proved no number."""
+    match outcome:
+        case SessionNotFound() | AlreadyVerified():
+            return _of_closed(outcome)
+        case Exhausted():
+            # A limit here: what to wait for is a new code.
+            return Problem(429, outcome.word, outcome.resend_at, outcome.resend_at)
+        case _:
+            return of_verify(outcome)
+
+
+def _of_closed(outcome: Closed) -> Problem:
+    if isinstance(outcome, AlreadyVerified):
+        return Problem(400, outcome.word, next_step=NEXT_STEP)
+    return Problem(400, outcome.word)
+
+
 def of_token(outcome: InvalidToken | TokenReused) -> Problem:
     """Why a refresh or access token grants nothing."""
     return Problem(401, outcome.word)
@@ -168,6 +208,8 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     if problem.attempts_remaining is not None:
         body["attempts_remaining"] = problem.attempts_remaining
+    if problem.next_step is not None:
+        body["next_step"] = problem.next_step
     request.scope["state"]["outcome"] = problem.error
     ok = problem.status == HTTPStatus.OK
     return Response(

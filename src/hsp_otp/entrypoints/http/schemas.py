@@ -4,6 +4,7 @@ import msgspec
 
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
 from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.signup import NEXT_STEP
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant
 
@@ -36,6 +37,30 @@ class SentBody(msgspec.Struct, kw_only=True):
     expires_in: int
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
     challenge_id: str
+
+
+class SignupSentBody(msgspec.Struct, kw_only=True):
+    """
+    A code is on its way.
+
+    Seconds: `expires_in` is the code's lifetime, `resend_in` the wait before another.
+    """
+
+    success: bool = True
+    message: str
+    session_id: str
+    phone_masked: str
+    expires_in: int
+    resend_in: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class ProvedBody(msgspec.Struct, kw_only=True):
+    """The number is proved; `proof` says so to the backend of the next steps."""
+
+    success: bool = True
+    message: str
+    next_step: int = NEXT_STEP
+    proof: str
 
 
 class UserBody(msgspec.Struct):
@@ -199,3 +224,4 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
     attempts_remaining: int | msgspec.UnsetType = msgspec.UNSET
+    next_step: int | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,161 @@
+"""
+Signup sessions: the number that a visitor is proving, and the step that the proof led to.
+
+A session begins with the first code that was issued for it, and only moves forward.
+"""
+
+from typing import ClassVar, Final
+
+import attrs
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant, after
+from hsp_otp.domain.names import Purpose, Slot, Subject
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.slot import Challenge
+
+NEXT_STEP: Final = 2
+"""Where a proved number leads; this step and those after it belong to another backend."""
+
+_FIRST_STEP: Final = 1
+
+
+@attrs.frozen(kw_only=True)
+class SignupSession:
+    """
+    One visitor's signup.
+
+    Attributes:
+        phone: The number that the latest code was issued for.
+        challenge_id: That code's challenge.
+        step: 1 until the number is proved, then `NEXT_STEP`.
+        stepped_at: When the latest code was issued, or the number proved.
+    """
+
+    phone: PhoneNumber
+    challenge_id: str
+    step: int = _FIRST_STEP
+    stepped_at: Instant
+
+    def lives(self, now: Instant) -> bool:
+        """Whether it has not ended."""
+        return now < after(self.stepped_at, SESSION_LIFETIME)
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether its number is proved."""
+        return self.step > _FIRST_STEP
+
+
+@attrs.frozen
+class SignupStep:
+    """
+    A challenge led to a signup step. It is kept under the challenge's id, so that there is one.
+
+    Attributes:
+        at: When it did.
+    """
+
+    at: Instant
+
+
+@attrs.frozen
+class SessionNotFound:
+    """There is no such session, or it has ended."""
+
+    word: ClassVar[str] = "session_not_found"
+
+
+@attrs.frozen
+class AlreadyVerified:
+    """The session's number is proved; it goes on elsewhere."""
+
+    word: ClassVar[str] = "already_verified"
+    phone: PhoneNumber
+
+
+@attrs.frozen
+class Stepped:
+    """
+    The session moved.
+
+    Attributes:
+        left: How it stood before with another number, where there was one.
+    """
+
+    word: ClassVar[str] = "verified"
+    left: SignupSession | None = None
+
+
+@attrs.frozen
+class Recorded:
+    """The step was recorded, for the first time."""
+
+
+@attrs.frozen
+class AlreadyRecorded:
+    """The challenge has led to a step before: its own store must have lost a write."""
+
+    word: ClassVar[str] = "otp_expired"
+
+
+@attrs.frozen
+class Corrected:
+    """The session has got another number since the code was presented."""
+
+    word: ClassVar[str] = "otp_expired"
+
+
+Closed = SessionNotFound | AlreadyVerified
+
+
+def slot_of(phone: PhoneNumber) -> Slot:
+    """Where the code for *phone* stands: whatever session it is asked in, it is one subject."""
+    return Slot(Subject("phone", phone.e164), Purpose.SIGNUP)
+
+
+def find(held: SignupSession | None, now: Instant) -> SignupSession | Closed:
+    """The session, where a number can still be proved in it."""
+    if held is None or not held.lives(now):
+        return SessionNotFound()
+    return AlreadyVerified(held.phone) if held.is_verified else held
+
+
+def issued(
+    held: SignupSession | None, *, challenge: Challenge, begins: bool, now: Instant
+) -> Decision[SignupSession | None, Stepped | Closed]:
+    """
+    Note the code that was issued in a session, and the number that it is for.
+
+    Args:
+        begins: The session is a new one.
+    """
+    becomes = SignupSession(phone=challenge.phone, challenge_id=challenge.id, stepped_at=now)
+    if begins:
+        return Decision(Stepped(), becomes)
+    found = find(held, now)
+    if not isinstance(found, SignupSession):
+        return Decision(found, held)
+    return Decision(Stepped(found if found.phone != challenge.phone else None), becomes)
+
+
+def proved(
+    held: SignupSession | None, *, phone: PhoneNumber, now: Instant
+) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
+    """Move on to the next step, unless the session's number is no longer *phone*."""
+    found = find(held, now)
+    if not isinstance(found, SignupSession):
+        return Decision(found, held)
+    if found.phone != phone:
+        return Decision(Corrected(), held)
+    return Decision(Stepped(), attrs.evolve(found, step=NEXT_STEP, stepped_at=now))
+
+
+def record(
+    held: SignupStep | None, *, now: Instant
+) -> Decision[SignupStep | None, Recorded | AlreadyRecorded]:
+    """Record that a challenge led to a step, once."""
+    if held is not None:
+        return Decision(AlreadyRecorded(), held)
+    return Decision(Recorded(), SignupStep(now))

@@ -1,0 +1,150 @@
+"""The routes of signup."""
+
+from functools import partial
+from typing import Any, Final
+
+from litestar import Response
+from litestar.datastructures import Cookie
+from litestar.params import JSONBody
+
+from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.instant import SECOND, seconds_until
+from hsp_otp.domain.names import MalformedSessionIdError, SessionId
+from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
+from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.entrypoints.http.bodies import (
+    AnyRequest,
+    SignupSendRequest,
+    SignupVerifyRequest,
+    caller_of,
+    given,
+    house_of,
+    post_json,
+    refuse_malformed,
+)
+from hsp_otp.entrypoints.http.csrf import is_secure, refuse_forged
+from hsp_otp.entrypoints.http.docs import refusals
+from hsp_otp.entrypoints.http.problems import Problem, answer, of_signup_send, of_signup_verify
+from hsp_otp.entrypoints.http.schemas import ProvedBody, SignupSentBody
+from hsp_otp.flows.signup import Proved, SignupCodeSent
+
+SESSION_COOKIE: Final = "signup_session"
+"""Brings a visitor back to where the session is; the page reads it, and this API never does."""
+
+
+async def _refuse(request: AnyRequest) -> Response[Any] | None:
+    refusal = refuse_forged(request)
+    if refusal is None:
+        await refuse_malformed(request)
+    return refusal
+
+
+_post = partial(post_json, before_request=_refuse)
+
+
+@_post(
+    "/users/api/send-otp",
+    operation_id="signupSendOtp",
+    tags=["signup"],
+    responses=refusals(
+        {
+            400: [
+                "phone_required",
+                "invalid_phone",
+                "region_not_allowed",
+                "session_not_found",
+                "already_verified",
+                "sms_failed",
+            ],
+            403: ["csrf_failed"],
+            429: ["phone_rate_limited", "rate_limited", "resend_too_soon", "locked_out"],
+        },
+        member="success",
+    ),
+)
+async def signup_send_otp(
+    request: AnyRequest, data: JSONBody[SignupSendRequest]
+) -> Response[SignupSentBody]:
+    """Send a code to a phone number: a new one, or again, or to a corrected number."""
+    text, session_text = given(data.phone), given(data.session_id)
+    if text is None:
+        return answer(request, Problem(400, "phone_required"))
+    house = house_of(request)
+    settings = house.settings
+    try:
+        phone = PhoneNumber.parse(text, settings.default_region, settings.signup_regions)
+        session = None if session_text is None else SessionId.parse(session_text)
+    except InvalidPhoneError:
+        return answer(request, Problem(400, "invalid_phone"))
+    except RegionNotAllowedError:
+        return answer(request, Problem(400, "region_not_allowed"))
+    except MalformedSessionIdError:
+        return answer(request, Problem(400, "session_not_found"))
+    outcome = await house.signup.send(phone, session, caller_of(request))
+    if not isinstance(outcome, SignupCodeSent):
+        return answer(request, of_signup_send(outcome))
+    body = SignupSentBody(
+        message=house.messages.explain("signup_sent"),
+        session_id=outcome.session_id.value,
+        phone_masked=phone.masked,
+        expires_in=settings.signup_code_seconds,
+    )
+    if outcome.resend_at is not None:
+        body.resend_in = seconds_until(outcome.resend_at, house.clock.now())
+    return Response(body, cookies=[session_cookie(request, outcome.session_id)])
+
+
+@_post(
+    "/users/api/verify-otp",
+    operation_id="signupVerifyOtp",
+    tags=["signup"],
+    responses=refusals(
+        {
+            400: [
+                "missing_fields",
+                "session_not_found",
+                "malformed_otp",
+                "invalid_otp",
+                "otp_expired",
+                "already_verified",
+            ],
+            403: ["csrf_failed"],
+            429: ["too_many_attempts", "locked_out", "rate_limited"],
+        },
+        member="success",
+    ),
+)
+async def signup_verify_otp(
+    request: AnyRequest, data: JSONBody[SignupVerifyRequest]
+) -> Response[ProvedBody]:
+    """Check a code, and give a proof of the number for the next steps."""
+    session_text, code_text = given(data.session_id), given(data.otp_code)
+    if session_text is None or code_text is None:
+        return answer(request, Problem(400, "missing_fields"))
+    house = house_of(request)
+    try:
+        session = SessionId.parse(session_text)
+        guess = Code.parse(code_text, house.settings.code_digits)
+    except MalformedSessionIdError:
+        return answer(request, Problem(400, "session_not_found"))
+    except MalformedCodeError:
+        return answer(request, Problem(400, "malformed_otp"))
+    outcome = await house.signup.verify(session, guess, caller_of(request))
+    if not isinstance(outcome, Proved):
+        return answer(request, of_signup_verify(outcome))
+    return Response(
+        ProvedBody(message=house.messages.explain("signup_verified"), proof=outcome.proof)
+    )
+
+
+def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:
+    """What brings the browser of *request* back to its session on the page."""
+    return Cookie(
+        SESSION_COOKIE,
+        path="/users",
+        value=session_id.value,
+        max_age=SESSION_LIFETIME // SECOND,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request),
+    )

@@ -1,0 +1,293 @@
+"""Signup, step 1: a number, a code by SMS, and a signed proof for whoever runs the next steps."""
+
+from functools import partial
+from typing import ClassVar, assert_never
+
+import attrs
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant, after
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.lookups import check, check_keys
+from hsp_otp.domain.names import Flow, Purpose, SessionId
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import PROOF_LIFETIME, ClientLimits
+from hsp_otp.domain.quota import Refusal, Usages
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.signup import (
+    AlreadyRecorded,
+    AlreadyVerified,
+    Closed,
+    Corrected,
+    Recorded,
+    SessionNotFound,
+    SignupSession,
+    SignupStep,
+    Stepped,
+    find,
+    issued,
+    proved,
+    record,
+    slot_of,
+)
+from hsp_otp.domain.slot import (
+    Challenge,
+    Exhausted,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Standing,
+    Verified,
+    WrongCode,
+)
+from hsp_otp.flows.caller import Caller, about, new_id
+from hsp_otp.flows.otp import Otp, Request, Undelivered
+from hsp_otp.ports.signups import SignupSessions, SignupSteps
+from hsp_otp.ports.tokens import Proof, Proofs
+from hsp_otp.ports.usage import UsageCounter
+
+
+@attrs.frozen
+class SignupCodeSent:
+    """The provider took the message."""
+
+    word: ClassVar[str] = "sent"
+    session_id: SessionId
+    challenge: Challenge
+    resend_at: Instant | None
+
+
+@attrs.frozen
+class Proved:
+    """
+    The number is proved.
+
+    Attributes:
+        proof: Signed.
+    """
+
+    word: ClassVar[str] = "verified"
+    proof: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Progress:
+    """
+    Where a session is.
+
+    Attributes:
+        standing: Of the code; once the number is proved it has nothing to say.
+    """
+
+    session: SignupSession
+    standing: Standing
+
+
+SignupSendOutcome = (
+    SignupCodeSent | SessionNotFound | AlreadyVerified | Refusal | Locked | Undelivered
+)
+SignupVerifyOutcome = (
+    Proved
+    | SessionNotFound
+    | AlreadyVerified
+    | Refusal
+    | Locked
+    | WrongCode
+    | NoLiveCode
+    | Exhausted
+)
+
+
+@attrs.frozen(kw_only=True)
+class Signup:
+    """
+    Attributes:
+        fingerprints: The ring of number fingerprints.
+    """
+
+    otp: Otp
+    sessions: SignupSessions
+    steps: SignupSteps
+    proofs: Proofs
+    usage: UsageCounter
+    limits: ClientLimits
+    fingerprints: KeyRing
+
+    async def send(
+        self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller
+    ) -> SignupSendOutcome:
+        """
+        Send a code to a number, in a new session or in one that is under way.
+
+        A session takes another number only once its code was admitted; the code of the number
+        before is withdrawn then.
+
+        Raises:
+            Unavailable: A store did not answer. No code of this request can succeed unless its
+                message went out.
+        """
+        row = about(self._row(Action.SEND, caller), phone, self.fingerprints)
+        if session_id is not None:
+            found = await self._find(session_id)
+            if not isinstance(found, SignupSession):
+                return await self._refused(found, row)
+        session = session_id or SessionId(new_id(self.otp.randomness))
+        request = self._request(session, phone, caller, row)
+        outcome = await self.otp.issue(request)
+        if not isinstance(outcome, Issued):
+            return outcome
+        stepped = await self.sessions.transition(
+            session,
+            partial(
+                issued,
+                challenge=outcome.challenge,
+                begins=session_id is None,
+                now=self.otp.clock.now(),
+            ),
+        )
+        if not isinstance(stepped, Stepped):  # it ended or moved on meanwhile
+            await self.otp.withdraw(request.slot, outcome.challenge.id)
+            return await self._refused(stepped, row)
+        if stepped.left is not None:
+            await self.otp.withdraw(slot_of(stepped.left.phone), stepped.left.challenge_id)
+        delivered = await self.otp.deliver(outcome, request)
+        if isinstance(delivered, Undelivered):
+            return delivered
+        return SignupCodeSent(session, outcome.challenge, outcome.resend_at)
+
+    async def verify(
+        self, session_id: SessionId, guess: Code, caller: Caller
+    ) -> SignupVerifyOutcome:
+        """
+        Check a code, and move the session to the next step.
+
+        Args:
+            guess: The presented code.
+
+        Raises:
+            Unavailable: A store did not answer; the guess may have been counted.
+        """
+        row = self._row(Action.CHECK, caller)
+        refusal = await self._charge(caller, row)
+        if refusal is not None:
+            return refusal
+        found = await self._find(session_id)
+        if not isinstance(found, SignupSession):
+            return await self._refused(found, row)
+        row = about(row, found.phone, self.fingerprints)
+        request = self._request(session_id, found.phone, caller, row)
+        outcome = await self.otp.check(request, guess, None)
+        if not isinstance(outcome, Verified):
+            return outcome
+        return await self._prove(session_id, outcome, row)
+
+    async def progress(self, session_id: SessionId, caller: Caller) -> Progress | SessionNotFound:
+        """
+        Where a session is, for whoever comes back to it; charges nothing.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        now = self.otp.clock.now()
+        held = await self.sessions.transition(session_id, _look)
+        if held is None or not held.lives(now):
+            return SessionNotFound()
+        row = self._row(Action.CHECK, caller)
+        return Progress(
+            held, await self.otp.look(self._request(session_id, held.phone, caller, row))
+        )
+
+    async def _prove(
+        self, session_id: SessionId, verified: Verified, row: AuditRow
+    ) -> Proved | NoLiveCode | Closed:
+        """Record the step once, in the SQL database, then take it."""
+        now = self.otp.clock.now()
+        challenge = verified.challenge
+
+        def decide_record(
+            held: SignupStep | None,
+        ) -> Decision[SignupStep | None, Recorded | AlreadyRecorded]:
+            decision = record(held, now=now)
+            if isinstance(decision.outcome, Recorded):
+                return decision
+            return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=decision.outcome.word),))
+
+        def decide(
+            held: SignupSession | None,
+        ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
+            decision = proved(held, phone=challenge.phone, now=now)
+            return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=decision.outcome.word),))
+
+        recorded = await self.steps.transition(challenge.id, decide_record)
+        if isinstance(recorded, AlreadyRecorded):
+            return NoLiveCode(verified.resend_at)
+        outcome = await self.sessions.transition(session_id, decide)
+        match outcome:
+            case Stepped():
+                return Proved(self._sign(session_id, challenge.phone, now))
+            case Corrected():
+                return NoLiveCode(verified.resend_at)
+            case SessionNotFound() | AlreadyVerified():
+                return outcome
+            case _:
+                assert_never(outcome)
+
+    def _sign(self, session_id: SessionId, phone: PhoneNumber, now: Instant) -> str:
+        return self.proofs.sign(
+            Proof(
+                session_id=session_id.value,
+                phone=phone,
+                token_id=new_id(self.otp.randomness),
+                purpose=Purpose.SIGNUP,
+                issued_at=now,
+                expires_at=after(now, PROOF_LIFETIME),
+            )
+        )
+
+    async def _charge(self, caller: Caller, row: AuditRow) -> Refusal | None:
+        now = self.otp.clock.now()
+
+        def decide(usages: Usages) -> Decision[Usages, Refusal | None]:
+            decision = check(usages, client=caller.client, limits=self.limits, now=now)
+            if decision.outcome is None:
+                return decision
+            told = attrs.evolve(row, outcome=decision.outcome.word, flood=True)
+            return attrs.evolve(decision, rows=(told,))
+
+        return await self.usage.transition(check_keys(caller.client), decide)
+
+    async def _find(self, session_id: SessionId) -> SignupSession | Closed:
+        held = await self.sessions.transition(session_id, _look)
+        return find(held, self.otp.clock.now())
+
+    async def _refused(self, outcome: Closed, row: AuditRow) -> Closed:
+        await self.otp.audit.write(attrs.evolve(row, outcome=outcome.word))
+        return outcome
+
+    def _request(
+        self, session: SessionId, phone: PhoneNumber, caller: Caller, row: AuditRow
+    ) -> Request:
+        return Request(
+            slot=slot_of(phone),
+            flow=Flow.SIGNUP,
+            phone=phone,
+            client=caller.client,
+            row=row,
+            session=session.value,
+        )
+
+    def _row(self, action: Action, caller: Caller) -> AuditRow:
+        return AuditRow(
+            at=self.otp.clock.now(),
+            flow=Flow.SIGNUP,
+            purpose=Purpose.SIGNUP,
+            action=action,
+            outcome="",
+            client=caller.client,
+            request_id=caller.request_id,
+        )
+
+
+def _look(held: SignupSession | None) -> Decision[SignupSession | None, SignupSession | None]:
+    return Decision(held, held)
