@@ -1,7 +1,7 @@
 """Signup, step 1: a number, a code by SMS, and a signed proof for whoever runs the next steps."""
 
 from functools import partial
-from typing import ClassVar, assert_never
+from typing import ClassVar
 
 import attrs
 
@@ -223,15 +223,9 @@ class Signup:
         if isinstance(recorded, AlreadyRecorded):
             return NoLiveCode(verified.resend_at)
         outcome = await self.sessions.transition(session_id, decide)
-        match outcome:
-            case Stepped():
-                return Proved(self._sign(session_id, challenge.phone, now))
-            case Corrected():
-                return NoLiveCode(verified.resend_at)
-            case SessionNotFound() | AlreadyVerified():
-                return outcome
-            case _:
-                assert_never(outcome)
+        if isinstance(outcome, Stepped):
+            return Proved(self._sign(session_id, challenge.phone, now))
+        return NoLiveCode(verified.resend_at) if isinstance(outcome, Corrected) else outcome
 
     def _sign(self, session_id: SessionId, phone: PhoneNumber, now: Instant) -> str:
         return self.proofs.sign(
