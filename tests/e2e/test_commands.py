@@ -92,6 +92,17 @@ def test_an_operator_unlocks_by_a_number(server: Server) -> None:
     assert server.send("HSP-2000-0003").status == 200
 
 
+def test_an_operator_unlocks_a_number_for_signup(prepared: Path) -> None:
+    """`unlock --phone` unlocks the number's signup too, whoever has the number or nobody."""
+    arguments = ("unlock", "--phone", "+919812345679", "--reason", "called")
+    done = command(prepared, *arguments, MODE="development")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "unlocked the number's signup\n"
+    with closing(sqlite3.connect(prepared / "hsp-otp.db")) as connection:
+        rows = connection.execute("SELECT purpose, phone FROM audit").fetchall()
+    assert rows == [("signup", "***-***-5679")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -102,13 +113,23 @@ def test_an_operator_unlocks_by_a_number(server: Server) -> None:
         (("--pass-code", "HSP-1", "--reason", "x"), "--pass-code"),
         (("--pass-code", "HSP-9999-9999", "--reason", "x"), "no pass"),
         (("--phone", "12345", "--reason", "x"), "--phone"),
-        (("--phone", "+919812345679", "--reason", "x"), "nobody has that number"),
+        (
+            ("--phone", "+919812345679", "--reason", "x", "--purpose", "phone_verification"),
+            "nobody has that number",
+        ),
+        (("--pass-code", DEMO, "--reason", "x", "--purpose", "signup"), "--phone"),
         (("--phone", "9876543210", "--reason", "x", "--purpose", "payment"), "--purpose"),
         (("--pass-code", DEMO, "--reason", "x\udcff"), "reason"),
     ],
     ids=[
         *("nobody", "two ways", "no reason", "empty reason", "malformed pass", "unknown pass"),
-        *("malformed number", "unknown number", "unknown purpose", "reason that is no text"),
+        *(
+            "malformed number",
+            "unknown number",
+            "signup of a pass",
+            "unknown purpose",
+            "reason that is no text",
+        ),
     ],
 )
 def test_a_mistaken_unlock_is_one_line(

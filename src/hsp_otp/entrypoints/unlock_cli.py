@@ -12,6 +12,7 @@ from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose, Slot
 from hsp_otp.domain.passes import User
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
 from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.signup import slot_of as signup_slot
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.settings import Settings, check_secret_keys, load
@@ -35,7 +36,7 @@ def unlock(
     Args:
         reason: Why; it is written to the audit.
         pass_code: A pass of the user to unlock.
-        phone: The number of the users to unlock, instead of a pass.
+        phone: The number to unlock, with all users who have it, instead of a pass.
         purpose: Only this purpose; all of them where not given.
     """
     settings = with_generated_keys(load())
@@ -46,42 +47,55 @@ def unlock(
         raise CommandError("unlock takes a reason that says something, in printable text")
     if settings.challenge_store == "memory":
         raise CommandError("failed guesses live in the server's memory: restart it")
-    purposes = [purpose] if purpose else list(Purpose)
-    count = asyncio.run(_unlock(settings, pass_code, phone, purposes, reason.strip()))
-    print(f"unlocked {count} user{'' if count == 1 else 's'}")
+    if pass_code is not None and purpose is Purpose.SIGNUP:
+        raise CommandError("signup is about a number: unlock it with --phone")
+    print(f"unlocked {asyncio.run(_unlock(settings, pass_code, phone, purpose, reason.strip()))}")
 
 
 async def _unlock(
     settings: Settings,
     pass_code: str | None,
     phone: str | None,
-    purposes: Sequence[Purpose],
+    purpose: Purpose | None,
     reason: str,
-) -> int:
+) -> str:
+    """Whom it unlocked, in words."""
     fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
     async with open_database(settings) as database:
         await insist_on_newest(database)
         passes, slots = SqlPasses(database), SqlSlots(Commits(database))
+        users: Sequence[User] = []
+        number = None if phone is None else _number(phone, settings.default_region)
         if pass_code is not None:
-            users: Sequence[User] = [await _holder(passes, pass_code)]
-        else:
-            users = await _holders(passes, phone or "", settings.default_region)
-        for user in users:
-            for purpose in purposes:
-                row = AuditRow(
-                    at=SystemClock().now(),
-                    flow=None,
-                    purpose=purpose,
-                    action=Action.UNLOCK,
-                    outcome="unlocked",
-                    client=None,
-                    request_id=None,
-                    reason=reason,
-                )
-                if user.phone is not None:
-                    row = about(row, user.phone, fingerprints)
-                await unlock_slot(slots, Slot(Subject("user", user.id), purpose), row)
-    return len(users)
+            users = [await _holder(passes, pass_code)]
+        elif number is not None and purpose is not Purpose.SIGNUP:
+            users = await passes.users_of(number)
+        # Of pass login the subject is the user, of signup the number.
+        found = [
+            (Slot(Subject("user", user.id), Purpose.PHONE_VERIFICATION), user.phone)
+            for user in users
+        ]
+        if number is not None and purpose is not Purpose.PHONE_VERIFICATION:
+            found.append((signup_slot(number), number))
+        if not found:
+            raise CommandError("nobody has that number")
+        for slot, of in found:
+            row = AuditRow(
+                at=SystemClock().now(),
+                flow=None,
+                purpose=slot.purpose,
+                action=Action.UNLOCK,
+                outcome="unlocked",
+                client=None,
+                request_id=None,
+                reason=reason,
+            )
+            row = row if of is None else about(row, of, fingerprints)
+            await unlock_slot(slots, slot, row)
+    told = [f"{len(users)} user{'' if len(users) == 1 else 's'}"] if users else []
+    if len(found) > len(users):
+        told.append("the number's signup")
+    return " and ".join(told)
 
 
 async def _holder(passes: SqlPasses, text: str) -> User:
@@ -95,12 +109,8 @@ async def _holder(passes: SqlPasses, text: str) -> User:
     return found.user
 
 
-async def _holders(passes: SqlPasses, text: str, region: str) -> Sequence[User]:
+def _number(text: str, region: str) -> PhoneNumber:
     try:
-        phone = PhoneNumber.parse(text, region)
+        return PhoneNumber.parse(text, region)
     except InvalidPhoneError as error:
         raise CommandError(f"--phone: {error}") from None
-    users = await passes.users_of(phone)
-    if not users:
-        raise CommandError("nobody has that number")
-    return users
