@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, SECOND
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.domain.quota import Limit
 from hsp_otp.ports.messages import Messages
 
@@ -58,7 +58,7 @@ def _messages(name: str = "House Service Pass") -> Messages:
 
 
 def _sms(digits: str, lifetime: int, name: str = "House Service Pass") -> str:
-    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime)
+    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime, ENGLISH)
 
 
 def test_the_text_message() -> None:
@@ -117,7 +117,7 @@ def test_the_longest_message() -> None:
 def _last_lines(**lines: str) -> list[str]:
     """The lines of a message of 012345 after the first."""
     messages = GettextMessages({Purpose.PHONE_VERIFICATION: "House Service Pass"}, **lines)
-    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH)
     first, *rest = text.split("\n")
     assert first == _sms("012345", 10 * MINUTE)
     return rest
@@ -151,7 +151,7 @@ def test_a_message_with_both_has_140_bytes_at_most() -> None:
         web_origin="example.com",
         android_hash="FA+9qCX9VSu",
     )
-    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH)
     assert len(text.encode()) == 127
     assert MAX_AUTOFILL_BYTES == 140
     assert set(text) <= set(GSM_7)
@@ -204,7 +204,7 @@ def test_names_that_do_not_fit(name: str, reason: str) -> None:
 @pytest.mark.parametrize("word", sorted(WORDS))
 def test_every_word_is_explained(word: str) -> None:
     """Every error word has a sentence of its own, which is not the word."""
-    sentence = _messages().explain(word)
+    sentence = _messages().explain(word, ENGLISH)
     assert sentence.endswith(".")
     assert sentence[0].isupper()
     assert word not in sentence
@@ -215,7 +215,7 @@ def test_every_word_is_explained(word: str) -> None:
 def test_unknown_words_are_bugs(word: str) -> None:
     """A word without a sentence is a bug, and never shown to anybody."""
     with pytest.raises(KeyError):
-        _messages().explain(word)
+        _messages().explain(word, ENGLISH)
 
 
 def test_the_limits_are_explained() -> None:
