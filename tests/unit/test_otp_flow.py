@@ -57,6 +57,14 @@ def test_an_ask_sends_the_code_that_checks() -> None:
     assert code not in repr(sms)
 
 
+def test_a_message_is_in_the_language_of_the_request() -> None:
+    """The texts are asked for the message in the caller's language."""
+    world = World()
+    run(world.otp.ask(attrs.evolve(REQUEST, language=Language("hi"))))
+    (sms,) = world.outbox.sent
+    assert " is your code in hi, " in sms.text
+
+
 def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
     """When the sender is called, the challenge is stored and its row is written."""
     world = World()

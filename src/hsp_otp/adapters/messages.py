@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from io import BytesIO
 from typing import Final
 
@@ -15,6 +16,9 @@ from babel.support import Translations
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
 from hsp_otp.domain.names import ENGLISH, Language, Purpose
+
+LOCALE: Final = files("hsp_otp") / "locale"
+"""A folder for each language, with its catalogue."""
 
 MAX_SERVICE_NAME: Final = 40
 """Characters of a service's name: with it, a code of ten digits and two digits of minutes, the
@@ -66,6 +70,8 @@ class GettextMessages:
     def __init__(
         self,
         service_names: Mapping[Purpose, str],
+        locale: Traversable = LOCALE,
+        /,
         *,
         web_origin: str | None = None,
         android_hash: str | None = None,
@@ -75,6 +81,7 @@ class GettextMessages:
 
         Args:
             service_names: Who speaks, for every purpose; each as `check_service_name` leaves it.
+            locale: Where the catalogues are, a folder for each language, English among them.
             web_origin: The host whose pages a browser may fill the code into (WICG, origin-bound
                 one-time codes).
             android_hash: The app that Android's SMS Retriever hands the message to.
@@ -82,7 +89,7 @@ class GettextMessages:
         self._service_names = service_names
         self._web_origin = web_origin
         self._android_hash = android_hash
-        catalogues = dict(_catalogues())
+        catalogues = dict(_catalogues(locale))
         self._words = {
             message.id
             for message in catalogues[ENGLISH]
@@ -137,8 +144,8 @@ class GettextMessages:
         return self._texts.get(language, self._texts[ENGLISH])
 
 
-def _catalogues() -> Iterator[tuple[Language, Catalog]]:
-    folders = {file.name: file for file in (files("hsp_otp") / "locale").iterdir()}
+def _catalogues(locale: Traversable) -> Iterator[tuple[Language, Catalog]]:
+    folders = {folder.name: folder for folder in locale.iterdir()}
     for name in sorted(folders, key=lambda name: (name != ENGLISH, name)):
         source = folders[name] / "LC_MESSAGES" / "hsp_otp.po"
         if source.is_file():
