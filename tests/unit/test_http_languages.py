@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.http import ME, REFRESH, SEND, VALIDATE, VERIFY, Client, problem
-from tests.world import PASS_CODE
+from tests.world import PASS_CODE, PHONE, ring
 
 WRONG_FORM = {
     "en": "A pass code looks like HSP-1234-5678. Please check it.",
@@ -116,6 +116,25 @@ def test_a_success_has_no_language(client: Client) -> None:
     )
     assert reply.status == 200
     assert "content-language" not in reply.headers
+
+
+def test_signup_speaks_the_caller_s_language(client: Client) -> None:
+    """Section 5.3: what a success says, its text message, and the refusal of a forgery."""
+    token = ring("csrf").seal("0123456789abcdef")
+    spanish = {"accept-language": "es-MX", "cookie": f"csrftoken={token}"}
+    headers = {**spanish, "x-csrftoken": token}
+    sent = client.post("/users/api/send-otp/", {"phone": PHONE}, headers=headers)
+    assert sent.json["message"] == "Hemos enviado un código a su teléfono."
+    assert " is your code in es, " in client.world.outbox.sent[0].text
+    code = {"session_id": sent.json["session_id"], "otp_code": client.world.outbox.codes[0]}
+    verified = client.post("/users/api/verify-otp/", code, headers=headers)
+    assert verified.json["message"] == "Su número de teléfono está confirmado."
+    forged = client.post("/users/api/verify-otp/", code, headers=spanish)
+    assert forged.json["message"] == (
+        "Esta página ha caducado. Vuelva a cargarla e inténtelo de nuevo."
+    )
+    for reply in (sent, verified, forged):
+        assert reply.headers["content-language"] == "es"
 
 
 @given(
