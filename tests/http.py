@@ -249,6 +249,7 @@ class Client:
         assert reply.status != 401 or path in {REFRESH[:-1], ME[:-1]}
         assert ("www-authenticate" in reply.headers) == (reply.status == 401)
         assert not [code for code in self.world.outbox.codes if code in reply.body.decode()]
+        assert ("content-language" in reply.headers) == ("message" in reply.json)
         if "error" in reply.json:
             assert reply.json["request_id"] == reply.headers["x-request-id"]
             assert reply.json["message"]

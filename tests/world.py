@@ -23,7 +23,16 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import ClientAddress, PassCode, Purpose, SessionId, Slot, Subject
+from hsp_otp.domain.names import (
+    ENGLISH,
+    ClientAddress,
+    Language,
+    PassCode,
+    Purpose,
+    SessionId,
+    Slot,
+    Subject,
+)
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
@@ -185,13 +194,15 @@ class SentMessages:
 class PlainMessages:
     """Texts that a test can read a code from."""
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration) -> str:
+    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> str:
         """Keep the promise of `Messages.sms`."""
-        return f"{code.reveal()} is your code, for {lifetime // MINUTE} min ({purpose.value})."
+        named = "" if language == ENGLISH else f" in {language}"
+        told = f"{code.reveal()} is your code{named}, for {lifetime // MINUTE} min"
+        return f"{told} ({purpose.value})."
 
-    def explain(self, word: str) -> str:
+    def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""
-        return f"About {word}."
+        return f"About {word} in {language}."
 
 
 @attrs.define

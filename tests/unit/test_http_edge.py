@@ -202,6 +202,8 @@ def test_the_headers_of_every_answer(client: Client, name: str) -> None:
     assert headers.pop("content-length") == str(len(reply.body))
     if status == 405:
         assert headers.pop("allow") == "POST"
+    if "message" in reply.json:
+        assert headers.pop("content-language") == "en"
     assert headers == {
         "x-request-id": "r-1",
         "cache-control": "no-store",

@@ -1,18 +1,13 @@
-"""Texts: the message that carries a code, and the sentences about errors."""
-
-from importlib.resources import files
-from io import BytesIO
+"""The message that carries a code, in English: docs/contract.md, section 6."""
 
 import pytest
-from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, SECOND
-from hsp_otp.domain.names import Purpose
-from hsp_otp.domain.quota import Limit
+from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.ports.messages import Messages
 
 # 3GPP TS 23.038, 6.2.1, without the escape to the extension table.
@@ -21,44 +16,13 @@ GSM_7 = (
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 
-WORDS = {
-    "invalid_token",
-    "token_reused",
-    "pass_code_required",
-    "invalid_format",
-    "pass_not_found",
-    "pass_not_paid",
-    "no_phone",
-    "lookup_rate_limited",
-    "invalid_pass",
-    "no_phone_number",
-    "phone_rate_limited",
-    "rate_limited",
-    "resend_too_soon",
-    "locked_out",
-    "sms_failed",
-    "missing_fields",
-    "malformed_otp",
-    "invalid_otp",
-    "otp_expired",
-    "too_many_attempts",
-    "not_found",
-    "method_not_allowed",
-    "body_too_large",
-    "unsupported_media_type",
-    "malformed_request",
-    "internal_error",
-    "unavailable",
-    "forbidden",
-}
-
 
 def _messages(name: str = "House Service Pass") -> Messages:
     return GettextMessages({Purpose.PHONE_VERIFICATION: name})
 
 
 def _sms(digits: str, lifetime: int, name: str = "House Service Pass") -> str:
-    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime)
+    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime, ENGLISH)
 
 
 def test_the_text_message() -> None:
@@ -117,7 +81,7 @@ def test_the_longest_message() -> None:
 def _last_lines(**lines: str) -> list[str]:
     """The lines of a message of 012345 after the first."""
     messages = GettextMessages({Purpose.PHONE_VERIFICATION: "House Service Pass"}, **lines)
-    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH)
     first, *rest = text.split("\n")
     assert first == _sms("012345", 10 * MINUTE)
     return rest
@@ -151,7 +115,7 @@ def test_a_message_with_both_has_140_bytes_at_most() -> None:
         web_origin="example.com",
         android_hash="FA+9qCX9VSu",
     )
-    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH)
     assert len(text.encode()) == 127
     assert MAX_AUTOFILL_BYTES == 140
     assert set(text) <= set(GSM_7)
@@ -199,35 +163,3 @@ def test_names_that_do_not_fit(name: str, reason: str) -> None:
     """A name that is no name, or could pass for a code or a link, is refused."""
     with pytest.raises(ValueError, match=f"^{reason}"):
         check_service_name(name)
-
-
-@pytest.mark.parametrize("word", sorted(WORDS))
-def test_every_word_is_explained(word: str) -> None:
-    """Every error word has a sentence of its own, which is not the word."""
-    sentence = _messages().explain(word)
-    assert sentence.endswith(".")
-    assert sentence[0].isupper()
-    assert word not in sentence
-    assert "{" not in sentence
-
-
-@pytest.mark.parametrize("word", ["", "sms", "no_such_word", "Sms_failed"])
-def test_unknown_words_are_bugs(word: str) -> None:
-    """A word without a sentence is a bug, and never shown to anybody."""
-    with pytest.raises(KeyError):
-        _messages().explain(word)
-
-
-def test_the_limits_are_explained() -> None:
-    """Every limit of the domain carries a word that is explained."""
-    assert {limit.value for limit in Limit} <= WORDS
-
-
-def test_the_catalogue_holds_what_is_used() -> None:
-    """The English catalogue is whole: every text, nothing unused, nothing doubtful."""
-    source = files("hsp_otp") / "locale" / "en" / "LC_MESSAGES" / "hsp_otp.po"
-    catalogue = read_po(BytesIO(source.read_bytes()), locale="en", abort_invalid=True)
-    entries = [message for message in catalogue if message.id]
-    assert {message.id for message in entries} == WORDS | {("sms", "sms")}
-    assert all(message.string and not message.fuzzy for message in entries)
-    assert not catalogue.obsolete

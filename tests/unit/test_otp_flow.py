@@ -7,7 +7,7 @@ import pytest
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import HOUR, Duration, Instant
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose
+from hsp_otp.domain.names import ClientAddress, Flow, Language, Purpose
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Quota, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
@@ -55,6 +55,14 @@ def test_an_ask_sends_the_code_that_checks() -> None:
     assert len(code) == 6
     assert sms.text == f"{code} is your code, for 10 min (phone_verification)."
     assert code not in repr(sms)
+
+
+def test_a_message_is_in_the_language_of_the_request() -> None:
+    """The texts are asked for the message in the caller's language."""
+    world = World()
+    run(world.otp.ask(attrs.evolve(REQUEST, language=Language("hi"))))
+    (sms,) = world.outbox.sent
+    assert " is your code in hi, " in sms.text
 
 
 def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
@@ -111,7 +119,7 @@ def test_a_message_is_useful_for_what_is_left_of_the_code() -> None:
     """The sender is told how long the code lives on, counted from now and not from the asking."""
     world = World()
 
-    def sms(purpose: Purpose, code: Code, lifetime: Duration) -> str:
+    def sms(purpose: Purpose, code: Code, lifetime: Duration, _: Language) -> str:
         world.clock.advance(1_500_000)
         return f"{code.reveal()} {purpose.value} {lifetime}"
 
@@ -124,11 +132,11 @@ def test_a_message_is_useful_for_what_is_left_of_the_code() -> None:
 class SlowMessages:
     """Texts that take their time."""
 
-    sms: Callable[[Purpose, Code, Duration], str]
+    sms: Callable[[Purpose, Code, Duration, Language], str]
 
-    def explain(self, word: str) -> str:
+    def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""
-        return word
+        return f"{word} in {language}"
 
 
 def test_nothing_is_charged_while_every_sender_is_skipped() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from hsp_otp.domain import quota
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, load
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -207,7 +207,7 @@ def test_a_message_that_is_too_long_with_autofill() -> None:
 def test_the_texts_have_what_is_set() -> None:
     """Messages end in the line that the settings ask for."""
     settings = read(WEB_ORIGIN="example.com", ANDROID_HASH="FA+9qCX9VSu", SERVICE_NAME="NeoBank")
-    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000)
+    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000, ENGLISH)
     assert text == (
         "012345 is your NeoBank code. It expires in 10 minutes. Do not share it with anyone.\n"
         "@example.com #012345 FA+9qCX9VSu"

@@ -1,18 +1,24 @@
 """Texts from gettext catalogues, which are read as they stand in the repository."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from io import BytesIO
 from typing import Final
 
+from babel.core import Locale
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.names import ENGLISH, Language, Purpose
+
+LOCALE: Final = files("hsp_otp") / "locale"
+"""A folder for each language, with its catalogue."""
 
 MAX_SERVICE_NAME: Final = 40
 """Characters of a service's name: with it, a code of ten digits and two digits of minutes, the
@@ -52,20 +58,30 @@ def check_service_name(name: str) -> str:
 
 
 class GettextMessages:
-    """English texts; an id of the catalogue is an error word, or ``sms``."""
+    """
+    Texts in the languages that have a catalogue; English stands in for what one of them lacks.
+
+    An id of a catalogue is an error word, the name of another sentence, or ``sms``.
+
+    Attributes:
+        languages: Those there are, each with what it calls itself; English first.
+    """
 
     def __init__(
         self,
         service_names: Mapping[Purpose, str],
+        locale: Traversable = LOCALE,
+        /,
         *,
         web_origin: str | None = None,
         android_hash: str | None = None,
     ) -> None:
         """
-        Read the catalogue.
+        Read the catalogues.
 
         Args:
             service_names: Who speaks, for every purpose; each as `check_service_name` leaves it.
+            locale: Where the catalogues are, a folder for each language, English among them.
             web_origin: The host whose pages a browser may fill the code into (WICG, origin-bound
                 one-time codes).
             android_hash: The app that Android's SMS Retriever hands the message to.
@@ -73,34 +89,47 @@ class GettextMessages:
         self._service_names = service_names
         self._web_origin = web_origin
         self._android_hash = android_hash
-        source = files("hsp_otp") / "locale" / "en" / "LC_MESSAGES" / "hsp_otp.po"
-        catalogue = read_po(BytesIO(source.read_bytes()), locale="en", abort_invalid=True)
-        compiled = BytesIO()
-        write_mo(compiled, catalogue)
-        compiled.seek(0)
-        self._texts = Translations(compiled)
+        catalogues = dict(_catalogues(locale))
         self._words = {
-            message.id for message in catalogue if isinstance(message.id, str) and message.id
+            message.id
+            for message in catalogues[ENGLISH]
+            if isinstance(message.id, str) and message.id
         }
+        self._texts = {language: _compiled(one) for language, one in catalogues.items()}
+        for language, texts in self._texts.items():
+            if language != ENGLISH:
+                texts.add_fallback(self._texts[ENGLISH])
+        self.languages: Mapping[Language, str] = {one: _own_name(one) for one in catalogues}
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration) -> str:
+    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> str:
         """
         Keep the promise of `Messages.sms`: one segment of GSM-7 in English, without a link.
+
+        Where a line for autofill would make it longer than Android reads, it is in English.
 
         Args:
             lifetime: Told in whole minutes, rounded down, and as one where it is shorter.
         """
-        minutes = max(1, lifetime // MINUTE)
-        template = self._texts.ngettext("sms", "sms", minutes)
-        text = template.format(
-            code=code.reveal(), service=self._service_names[purpose], minutes=minutes
-        )
         origin = f"@{self._web_origin} #{code.reveal()}" if self._web_origin else ""
         # Both formats want the last line, and each lets the other stand beside it.
         last = " ".join(filter(None, (origin, self._android_hash)))
-        return f"{text}\n{last}" if last else text
+        text = self._sentences(purpose, code, lifetime, language)
+        if not last:
+            return text
+        if len(f"{text}\n{last}".encode()) > MAX_AUTOFILL_BYTES:
+            text = self._sentences(purpose, code, lifetime, ENGLISH)
+        return f"{text}\n{last}"
 
-    def explain(self, word: str) -> str:
+    def _sentences(
+        self, purpose: Purpose, code: Code, lifetime: Duration, language: Language
+    ) -> str:
+        minutes = max(1, lifetime // MINUTE)
+        template = self._in(language).ngettext("sms", "sms", minutes)
+        return template.format(
+            code=code.reveal(), service=self._service_names[purpose], minutes=minutes
+        )
+
+    def explain(self, word: str, language: Language) -> str:
         """
         Keep the promise of `Messages.explain`.
 
@@ -109,4 +138,28 @@ class GettextMessages:
         """
         if word not in self._words:
             raise KeyError(word)
-        return self._texts.gettext(word)
+        return self._in(language).gettext(word)
+
+    def _in(self, language: Language) -> Translations:
+        return self._texts.get(language, self._texts[ENGLISH])
+
+
+def _catalogues(locale: Traversable) -> Iterator[tuple[Language, Catalog]]:
+    folders = {folder.name: folder for folder in locale.iterdir()}
+    for name in sorted(folders, key=lambda name: (name != ENGLISH, name)):
+        source = folders[name] / "LC_MESSAGES" / "hsp_otp.po"
+        if source.is_file():
+            catalogue = read_po(BytesIO(source.read_bytes()), locale=name, abort_invalid=True)
+            yield Language(name.replace("_", "-")), catalogue
+
+
+def _compiled(catalogue: Catalog) -> Translations:
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+def _own_name(language: Language) -> str:
+    name = Locale.parse(language, sep="-").get_display_name() or language
+    return name[:1].upper() + name[1:]

@@ -2,11 +2,19 @@
 
 import enum
 import re
+from typing import Final, NewType
 
 import attrs
 
 _PASS_CODE = re.compile(r"HSP-[0-9]{4}-[0-9]{4}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+Language = NewType("Language", str)
+"""A language that texts are in, by its tag (RFC 5646): ``en``, or ``pt-BR``."""
+
+ENGLISH: Final = Language("en")
+"""The last resort. Which others there are is for the catalogues to say."""
 
 
 class MalformedPassCodeError(ValueError):

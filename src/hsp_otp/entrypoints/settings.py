@@ -20,7 +20,7 @@ from hsp_otp.domain import policy
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.keys import Key
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
@@ -522,7 +522,7 @@ def _check_message(settings: Settings) -> None:
         Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
     }
     for purpose, numbers in settings.policies.items():
-        text = settings.texts.sms(purpose, code, numbers.lifetime)
+        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH)
         if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
             raise SettingsError(
                 f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "

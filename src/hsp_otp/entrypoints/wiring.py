@@ -11,6 +11,7 @@ import attrs
 from hsp_otp.adapters.jwt import JwtAccessTokens, JwtProofs, key_set, parse_signing_keys
 from hsp_otp.adapters.keys import CODES, CSRF_TOKENS, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
+from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.console import ConsoleSms
 from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioReceipts, TwilioSms, open_client
@@ -37,7 +38,6 @@ from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
-from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
@@ -62,7 +62,7 @@ class House:
 
     settings: Settings
     clock: Clock
-    messages: Messages
+    messages: GettextMessages
     pass_login: PassLogin
     sessions: Sessions
     signup: Signup

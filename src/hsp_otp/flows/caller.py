@@ -5,7 +5,7 @@ import base64
 import attrs
 
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.rows import AuditRow
@@ -19,10 +19,12 @@ class Caller:
 
     Attributes:
         request_id: Ties the answer, the audit row and the log lines together.
+        language: What people at the other end read.
     """
 
     client: ClientAddress
     request_id: str
+    language: Language = ENGLISH
 
 
 def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:

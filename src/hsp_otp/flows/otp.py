@@ -10,7 +10,7 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose, Slot
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import NONCE_BYTES, Policy
 from hsp_otp.domain.quota import Refusal
@@ -67,6 +67,7 @@ class Request:
 
     Attributes:
         row: The audit row of this request; only its outcome is missing.
+        language: Of the message.
     """
 
     slot: Slot
@@ -75,6 +76,7 @@ class Request:
     client: ClientAddress
     row: AuditRow
     session: str | None = None
+    language: Language = ENGLISH
 
 
 @attrs.frozen(kw_only=True)
@@ -235,7 +237,7 @@ class Otp:
         receipt = None
         try:
             code = code_of(challenge, self.codes.first, policy.digits)
-            text = self.messages.sms(challenge.purpose, code, policy.lifetime)
+            text = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
             left = challenge.expires_at - self.clock.now()
             sms = Sms(to=challenge.phone, text=text, useful_for=left)
             receipt = await self.sender.send(sms)

@@ -176,6 +176,7 @@ class PassLogin:
             phone=found.phone,
             client=caller.client,
             row=about(row, found.phone, self.fingerprints),
+            language=caller.language,
         )
 
     def _row(self, code: PassCode, caller: Caller, action: Action, now: Instant) -> AuditRow:

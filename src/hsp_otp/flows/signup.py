@@ -269,6 +269,7 @@ class Signup:
             client=caller.client,
             row=row,
             session=session.value,
+            language=caller.language,
         )
 
     def _row(self, action: Action, caller: Caller) -> AuditRow:

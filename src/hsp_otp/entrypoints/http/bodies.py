@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
+from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.flows.caller import Caller
 
@@ -108,7 +109,7 @@ def house_of(request: AnyRequest) -> House:
 def caller_of(request: AnyRequest) -> Caller:
     """Who sent *request*."""
     state = request.scope["state"]
-    return Caller(state["client"], state["request_id"])
+    return Caller(state["client"], state["request_id"], language_of(request))
 
 
 class _Object(list[tuple[str, Any]]):

@@ -17,6 +17,7 @@ from litestar.static_files import (
     create_static_files_router,  # pyright: ignore[reportUnknownVariableType]
 )
 
+from hsp_otp.domain.names import ENGLISH
 from hsp_otp.entrypoints.http.schemas import ProblemBody
 from hsp_otp.ports.messages import Messages
 
@@ -262,7 +263,7 @@ def _finish(
             value = example["value"]
             word = value.get("error")
             if word:
-                value["message"] = messages.explain(word)
+                value["message"] = messages.explain(word, ENGLISH)
                 if "detail" in value:
                     value["detail"] = value["message"]
             named[example.get("summary") or word or "success"] = example

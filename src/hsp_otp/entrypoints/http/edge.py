@@ -15,6 +15,7 @@ from litestar.utils.path import normalize_path
 
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
+from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.wiring import House
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -51,6 +52,11 @@ class Edge:
             peer := outer["client"][0] if outer["client"] else None,
             forwarded := _lines(headers, b"x-forwarded-for"),
             house.settings.trusted_proxies,
+        )
+        state["language"] = chosen(
+            _lines(headers, b"accept-language"),
+            _lines(headers, b"cookie"),
+            house.messages.languages,
         )
         if forwarded and not is_trusted(peer, house.settings.trusted_proxies):
             self._warn(house.clock.now())

@@ -12,6 +12,7 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.sessions import InvalidToken, TokenReused
 from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
 from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.flows.otp import Undelivered
 
@@ -178,7 +179,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     Where a flow calls a refusal a 200, it is plain JSON.
     """
     house: House = request.app.state.house
-    message = house.messages.explain(problem.error)
+    message, headers = told(request, problem.error)
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -196,7 +197,6 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         "request_id": request.scope["state"]["request_id"],
     }
     now = house.clock.now()
-    headers: dict[str, str] = {}
     if problem.retry_at is not None:
         body["retry_after_seconds"] = seconds_until(problem.retry_at, now)
         headers["Retry-After"] = str(body["retry_after_seconds"])

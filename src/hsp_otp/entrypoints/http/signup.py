@@ -24,6 +24,7 @@ from hsp_otp.entrypoints.http.bodies import (
 )
 from hsp_otp.entrypoints.http.csrf import is_secure, refuse_forged
 from hsp_otp.entrypoints.http.docs import refusals
+from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.http.problems import Problem, answer, of_signup_send, of_signup_verify
 from hsp_otp.entrypoints.http.schemas import ProvedBody, SignupSentBody
 from hsp_otp.flows.signup import Proved, SignupCodeSent
@@ -83,15 +84,17 @@ async def signup_send_otp(
     outcome = await house.signup.send(phone, session, caller_of(request))
     if not isinstance(outcome, SignupCodeSent):
         return answer(request, of_signup_send(outcome))
+    message, headers = told(request, "signup_sent")
     body = SignupSentBody(
-        message=house.messages.explain("signup_sent"),
+        message=message,
         session_id=outcome.session_id.value,
         phone_masked=phone.masked,
         expires_in=settings.signup_code_seconds,
     )
     if outcome.resend_at is not None:
         body.resend_in = seconds_until(outcome.resend_at, house.clock.now())
-    return Response(body, cookies=[session_cookie(request, outcome.session_id)])
+    cookies = [session_cookie(request, outcome.session_id)]
+    return Response(body, headers=headers, cookies=cookies)
 
 
 @_post(
@@ -132,9 +135,8 @@ async def signup_verify_otp(
     outcome = await house.signup.verify(session, guess, caller_of(request))
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
-    return Response(
-        ProvedBody(message=house.messages.explain("signup_verified"), proof=outcome.proof)
-    )
+    message, headers = told(request, "signup_verified")
+    return Response(ProvedBody(message=message, proof=outcome.proof), headers=headers)
 
 
 def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:
