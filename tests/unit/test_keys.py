@@ -16,6 +16,7 @@ from hsp_otp.adapters.keys import (
     parse_secret_keys,
     ring,
 )
+from hsp_otp.domain.key_text import read_keys
 from hsp_otp.domain.keys import Key, KeyRing
 
 COUNTING = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -31,6 +32,13 @@ def test_keys_keep_their_order() -> None:
     keys = parse_secret_keys(f"new:{STANDARD}, old-1_A:{COUNTING}\n")
     assert [key.id for key in keys] == ["new", "old-1_A"]
     assert [key.secret for key in keys] == [b"\xfb" * 32, bytes(range(32))]
+
+
+def test_the_first_colon_ends_the_id() -> None:
+    """A value may hold colons, as the path of a file may."""
+    assert read_keys("k:keys/a:b.pem", lambda key_id, value: (key_id, value)) == (
+        ("k", "keys/a:b.pem"),
+    )
 
 
 @pytest.mark.parametrize("value", [STANDARD, STANDARD[:-1], URL_SAFE, URL_SAFE[:-1]])

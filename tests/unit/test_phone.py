@@ -96,19 +96,19 @@ def test_the_longest_text() -> None:
 
 def test_national_form_needs_a_region() -> None:
     """Without a default region only the international form is a number."""
-    with pytest.raises(InvalidPhoneError):
+    with pytest.raises(InvalidPhoneError, match=r"^not a phone number$"):
         PhoneNumber.parse("9876543210", None)
 
 
 def test_validity_before_region_before_type() -> None:
     """A number is judged as valid, then by its region, then by its type."""
-    with pytest.raises(InvalidPhoneError):
+    with pytest.raises(InvalidPhoneError, match=r"^not a valid phone number$"):
         PhoneNumber.parse("+12025550", None, INDIA)
-    with pytest.raises(RegionNotAllowedError):
+    with pytest.raises(RegionNotAllowedError, match=r"^not of an allowed region$"):
         PhoneNumber.parse("+12025550123", None, INDIA)
-    with pytest.raises(RegionNotAllowedError):
+    with pytest.raises(RegionNotAllowedError, match=r"^not of an allowed region$"):
         PhoneNumber.parse("+443031231234", None, INDIA)
-    with pytest.raises(InvalidPhoneError):
+    with pytest.raises(InvalidPhoneError, match=r"^not a mobile number$"):
         PhoneNumber.parse("+911123456789", None, INDIA)
 
 

@@ -60,6 +60,18 @@ def test_a_token_names_its_family_and_carries_a_seal() -> None:
     assert len(token.digest) == 32
 
 
+def test_a_token_and_its_digest_are_fixed() -> None:
+    """Machines of two versions read each other's tokens, and find them by the same digest."""
+    token = RefreshToken.mint(KEY, "c1", RANDOM)
+    assert token.value == (
+        "k1.c1.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"
+        ".9ymsS57psh8XYqo7Hgh-HJ7gzBM8p8MO4D0zFyAd_xM"
+    )
+    assert token.digest == bytes.fromhex(
+        "31087b0a2fc88dbdbc4f9876a858e5bd94359a723dda1a5a29a23688698a6c60"
+    )
+
+
 def test_what_is_stored_is_a_keyed_hash() -> None:
     """The digest follows from key and token alone, and from no other key."""
     token = RefreshToken.mint(KEY, "c1", RANDOM)

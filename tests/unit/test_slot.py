@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
+from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
@@ -509,6 +510,13 @@ def test_the_digits_depend_on_what_a_code_is_bound_to(change: dict[str, Any]) ->
     assert digits_of(attrs.evolve(challenge, **change)) != digits_of(challenge)
 
 
+@pytest.mark.parametrize(("session", "digits"), [("s1", "996568"), (None, "314083")])
+def test_the_digits_are_fixed(session: str | None, digits: str) -> None:
+    """The code of a challenge never changes: machines of two versions agree on it."""
+    challenge = Scene().issue(session=session)
+    assert code_of(challenge, Key("k1", bytes(range(32))), 6).reveal() == digits
+
+
 def test_a_dropped_key() -> None:
     """A code whose key is gone from the ring is no live code, and nothing is charged."""
     scene = Scene()
@@ -695,6 +703,17 @@ def test_locks_that_are_off() -> None:
     fill(scene, 120, 0)
     assert scene.record.failures == ()
     assert isinstance(scene.ask(), Issued)
+
+
+def test_failures_from_before_the_windows_were_off() -> None:
+    """Failures that no window counts any more go with the next one."""
+    scene = Scene(FREE)
+    scene.issue()
+    scene.fail()
+    scene.policy = attrs.evolve(FREE, failures=(Quota(0, DAY),))
+    scene.fail()
+    assert scene.record.failures == ()
+    assert scene.record.run == 2
 
 
 def test_failures_are_kept_as_long_as_a_window_reaches() -> None:

@@ -46,6 +46,6 @@ def note(
     another end than the first that was heard of, changes nothing.
     """
     if held is None:
-        return Decision(UnknownMessage(), held)
+        return Decision(UnknownMessage(), None)
     forward = _STEPS.get(reported, _FINAL) > _STEPS.get(held, _FINAL)
     return Decision(Noted(), reported if forward else held)

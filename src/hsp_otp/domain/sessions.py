@@ -23,6 +23,9 @@ carried the first may have been lost. Counted from the parent's first use, the e
 MOST_REPLACED: Final = 100
 """Replaced children that a family remembers; what is older counts as used, the safe mistake."""
 
+_PARTS: Final = 4
+"""Of a token: the key's id, the family, the secret and the seal."""
+
 
 @attrs.frozen
 class RefreshToken:
@@ -53,13 +56,13 @@ class RefreshToken:
     @classmethod
     def read(cls, text: str, ring: KeyRing) -> "RefreshToken | None":
         """The token that *text* is, or None where it was not made here or its key is gone."""
-        key_id, _, rest = text.partition(".")
-        family_id, _, secret = rest.partition(".")
-        key = ring.find(key_id)
+        parts = text.split(".")
+        key = ring.find(parts[0])
         # All of ours are ASCII; the comparison refuses other text, and a surrogate has no bytes.
-        if key is None or not text.isascii():
+        if key is None or len(parts) != _PARTS or not text.isascii():
             return None
-        made = cls._sealed(key, family_id, secret.partition(".")[0])
+        _, family_id, secret, _ = parts
+        made = cls._sealed(key, family_id, secret)
         return made if hmac.compare_digest(made.value, text) else None
 
     @property
@@ -256,4 +259,5 @@ def revoke(held: Family | None, *, now: Instant) -> Decision[Family | None, Revo
 
 
 def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    """32 bytes end in a single equals sign."""
+    return base64.urlsafe_b64encode(data).removesuffix(b"=").decode()

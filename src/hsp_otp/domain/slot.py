@@ -423,7 +423,6 @@ def _resend_at(
         return None
     refusal = judge(held.usages, demands, now)
     return max(
-        now,
         _cooled_at(held.record, policy),
         (locked and locked.retry_at) or now,
         refusal.retry_at if refusal else now,
