@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.instant import HOUR, SECOND, Instant
-from hsp_otp.domain.lookups import keys, look_up
+from hsp_otp.domain.lookups import check, keys, look_up
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Limit, Quota, Refusal, Usage, UsageKey, Usages
@@ -199,6 +199,7 @@ def test_a_limit_that_is_off_neither_judges_nor_charges() -> None:
         )
         assert decision.outcome is None
         assert decision.becomes is usages
+    assert check(usages, client=CLIENT, limits=OFF, now=START).becomes is usages
 
 
 def test_with_the_gate_off_nobody_is_remembered() -> None:
