@@ -12,14 +12,17 @@ import attrs
 import pytest
 import structlog
 
+from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.domain.signup import slot_of
+from hsp_otp.domain.slot import Challenge, Ended, Held
 from hsp_otp.flows.signup import SignupCodeSent
 from hsp_otp.ports.failures import SmsFailed
 from tests.http import CSRF_TOKEN, SIGNUP_SEND, SIGNUP_VERIFY, Client, Reply, csrf, problem
-from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, World, other_than, ring
+from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, World, other_than, ring, run
 
 THIRD_PHONE = "+919911223344"
 
@@ -194,6 +197,17 @@ def test_a_key_that_is_gone() -> None:
 # Corrections
 
 
+def latest(client: Client, number: str) -> Challenge:
+    """The latest challenge of *number*, as it is stored."""
+
+    def look(held: Held) -> Decision[Held, Challenge | None]:
+        return Decision(held.record.challenge, held)
+
+    found = run(client.world.slots.transition(slot_of(PhoneNumber(number)), (), look))
+    assert found is not None
+    return found
+
+
 def test_a_correction_withdraws_the_code_of_the_old_number(client: Client) -> None:
     """5.3: the session has the new number, and the old number's code is good for nothing."""
     session_id, old = client.session()
@@ -201,7 +215,10 @@ def test_a_correction_withdraws_the_code_of_the_old_number(client: Client) -> No
     assert (reply.status, reply.json["session_id"]) == (200, session_id)
     assert reply.json["phone_masked"] == "***-***-5678"
     new = client.world.outbox.codes[1]
+    withdrawn = latest(client, PHONE)
+    assert (withdrawn.session, withdrawn.ended) == (session_id, Ended.WITHDRAWN)
     assert client.prove(session_id, old).json["attempts_remaining"] == 2
+    assert latest(client, PHONE).attempts == 0
     assert client.prove(session_id, new).status == 200
     (proof,) = client.world.proofs.signed
     assert (proof.session_id, proof.phone.e164) == (session_id, OTHER_PHONE)
@@ -239,6 +256,7 @@ def test_a_refused_correction_changes_nothing(name: str) -> None:
                 "a region": "region_not_allowed",
             }[name]
         )
+        assert latest(client, PHONE).ended is None
         assert client.prove(session_id, old).status == 200
         (proof,) = client.world.proofs.signed
         assert proof.phone.e164 == PHONE
