@@ -19,22 +19,34 @@ from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House, twilio_receipts
-from tests.world import CLIENT, PASS_CODE, World, ring, run
+from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
 
 VALIDATE = "/customer/validate-pass/"
 SEND = "/customer/send-otp/"
 VERIFY = "/customer/verify-otp/"
+
+SIGNUP_SEND = "/users/api/send-otp/"
+SIGNUP_VERIFY = "/users/api/verify-otp/"
 
 REFRESH = "/token/refresh/"
 REVOKE = "/token/revoke/"
 ME = "/customer/me/"
 KEY_SET = "/.well-known/jwks.json"
 
-FLOW_MEMBERS = {VALIDATE: "valid", SEND: "sent", VERIFY: "success"}
+FLOW_MEMBERS = {
+    VALIDATE: "valid",
+    SEND: "sent",
+    VERIFY: "success",
+    SIGNUP_SEND: "success",
+    SIGNUP_VERIFY: "success",
+}
 """What says false in every answer of the route that is no success."""
 
 REQUEST_ID = "r-1"
 """What the client calls its requests unless a test says otherwise."""
+
+CSRF_TOKEN = ring("csrf").seal("f00d")
+"""Genuine: what a page of ours would have given to the browser."""
 
 Body = bytes | Sequence[bytes | None]
 
@@ -74,6 +86,11 @@ def problem(
         "request_id": REQUEST_ID,
         **members,
     }
+
+
+def csrf(cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN) -> dict[str, str | None]:
+    """The headers of a request from a page of ours; None leaves one out."""
+    return {"cookie": None if cookie is None else f"csrftoken={cookie}", "x-csrftoken": header}
 
 
 async def _answers() -> bool:
@@ -175,7 +192,7 @@ class Client:
         client: str | None = CLIENT,
     ) -> Reply:
         """
-        Send a request.
+        Send a request. Where a page of ours would do so, it brings a CSRF token.
 
         Args:
             body: Where it is in parts, its length is not announced; None is a client that leaves.
@@ -187,6 +204,8 @@ class Client:
         lines: dict[str, str | None] = {"host": "otp.example", "x-request-id": REQUEST_ID}
         if isinstance(body, bytes) and body:
             lines["content-length"] = str(len(body))
+        if method == "POST" and path.startswith("/users/api/"):
+            lines |= csrf()
         lines |= headers or {}
         scope: Any = {
             "type": "http",
@@ -248,7 +267,12 @@ class Client:
         assert not [name for name in reply.headers if name.startswith("access-control-")]
         assert reply.status != 401 or path in {REFRESH[:-1], ME[:-1]}
         assert ("www-authenticate" in reply.headers) == (reply.status == 401)
-        assert not [code for code in self.world.outbox.codes if code in reply.body.decode()]
+        told = reply.body.decode()
+        assert not [code for code in self.world.outbox.codes if code in told]
+        if path.startswith("/users"):
+            assert not [sms for sms in self.world.outbox.sent if sms.to.e164[3:] in told]
+        starts = path == SIGNUP_SEND[:-1] and reply.status == 200
+        assert ("set-cookie" in reply.headers) == starts
         assert ("content-language" in reply.headers) == ("message" in reply.json)
         if "error" in reply.json:
             assert reply.json["request_id"] == reply.headers["x-request-id"]
@@ -290,3 +314,23 @@ class Client:
         """Ask for a code, and read it from the message."""
         assert self.send(pass_code, client=client).status == 200
         return self.world.outbox.codes[-1]
+
+    def sign_up(
+        self, phone: str = PHONE, session_id: str | None = None, *, client: str = CLIENT
+    ) -> Reply:
+        """Ask for a code in signup."""
+        members = {"phone": phone} | ({} if session_id is None else {"session_id": session_id})
+        return self.post(SIGNUP_SEND, members, client=client)
+
+    def prove(self, session_id: str, otp_code: str, *, client: str = CLIENT) -> Reply:
+        """Present a code in signup."""
+        members = {"session_id": session_id, "otp_code": otp_code}
+        return self.post(SIGNUP_VERIFY, members, client=client)
+
+    def session(
+        self, phone: str = PHONE, session_id: str | None = None, *, client: str = CLIENT
+    ) -> tuple[str, str]:
+        """Ask for a code in signup: the session, and the code as the message tells it."""
+        reply = self.sign_up(phone, session_id, client=client)
+        assert reply.status == 200
+        return reply.json["session_id"], self.world.outbox.codes[-1]

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx2
 
+from hsp_otp.adapters.keys import CSRF_TOKENS, parse_secret_keys, ring
 from tests.e2e.server import PATIENCE_SECONDS, Answer, Server
 
 DEMO: Final = "HSP-1234-5678"
@@ -17,6 +18,8 @@ NUMBER: Final = "+919876543210"
 NO_LIMITS: Final = {
     "PHONE_SENDS_PER_DAY": "0",
     "LOGIN_SENDS_PER_CLIENT_HOUR": "0",
+    "SIGNUP_SENDS_PER_CLIENT_MINUTE": "0",
+    "SIGNUP_SENDS_PER_CLIENT_HOUR": "0",
     "RESEND_COOLDOWN_SECONDS": "0",
     "LOOKUPS_PER_CLIENT_HOUR": "0",
     "LOOKUP_MISSES_PER_HOUR": "0",
@@ -33,6 +36,38 @@ def sign_in(server: Server, pass_code: str = DEMO, number: str = NUMBER) -> Answ
     answer = server.verify(pass_code, server.message_to(number).code)
     assert answer.status == 200
     return answer
+
+
+def csrf_token(secret_keys: str) -> str:
+    """
+    What a page of the service would give to a browser.
+
+    Args:
+        secret_keys: Those of the service, as its setting has them.
+    """
+    return ring(parse_secret_keys(secret_keys), CSRF_TOKENS).seal("f00d")
+
+
+def generated_keys(folder: Path) -> str:
+    """The secret keys that development mode has made in *folder*, as the setting has them."""
+    return "dev:" + (folder / "hsp-otp.db.keys" / "secret").read_text()
+
+
+def csrf(token: str) -> dict[str, str]:
+    """The headers of a request that a page of the service makes."""
+    return {"Cookie": f"csrftoken={token}", "X-CSRFToken": token}
+
+
+def sign_up(server: Server, phone: str, token: str, session_id: str | None = None) -> Answer:
+    """Ask for a code in signup."""
+    members = {"phone": phone, "session_id": session_id}
+    return server.post("/users/api/send-otp/", members, **csrf(token))
+
+
+def prove(server: Server, session_id: str, otp_code: str, token: str) -> Answer:
+    """Present a code in signup."""
+    members = {"session_id": session_id, "otp_code": otp_code}
+    return server.post("/users/api/verify-otp/", members, **csrf(token))
 
 
 def refresh(server: Server, token: str) -> Answer:

@@ -50,6 +50,32 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
         },
         429: {"locked_out", "rate_limited", "lookup_rate_limited"},
     },
+    ("post", "/users/api/send-otp/"): {
+        200: {"success"},
+        400: {
+            "phone_required",
+            "invalid_phone",
+            "region_not_allowed",
+            "session_not_found",
+            "already_verified",
+            "sms_failed",
+        },
+        403: {"csrf_failed"},
+        429: {"phone_rate_limited", "rate_limited", "resend_too_soon", "locked_out"},
+    },
+    ("post", "/users/api/verify-otp/"): {
+        200: {"success"},
+        400: {
+            "missing_fields",
+            "session_not_found",
+            "malformed_otp",
+            "invalid_otp",
+            "otp_expired",
+            "already_verified",
+        },
+        403: {"csrf_failed"},
+        429: {"too_many_attempts", "locked_out", "rate_limited"},
+    },
     ("post", "/token/refresh/"): {
         200: {"success"},
         400: {"missing_fields"},
@@ -61,12 +87,14 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
     ("get", "/healthz"): {200: {"success"}},
     ("get", "/readyz"): {200: {"success"}},
 }
-"""What the tables of 5.1, 5.2 and 5.4 say of each route."""
+"""What the tables of 5.1 to 5.4 say of each route."""
 
 FLOWS: Final = {
     "/customer/validate-pass/": "valid",
     "/customer/send-otp/": "sent",
     "/customer/verify-otp/": "success",
+    "/users/api/send-otp/": "success",
+    "/users/api/verify-otp/": "success",
 }
 WAITS: Final = {"invalid_otp", "otp_expired", "too_many_attempts", "sms_failed"}
 """Words that say when a new code may be asked for."""
@@ -204,10 +232,39 @@ def test_an_example_of_an_error_is_what_is_answered(document: dict[str, Any]) ->
             members.add("retry_after_seconds")
         if name == "invalid_otp":
             members.add("attempts_remaining")
+        if name == "already_verified":
+            members.add("next_step")
         if name in WAITS:
             members.add("resend_in")
+        if status == 429 and name in WAITS:
+            assert body["retry_after_seconds"] == body["resend_in"]
         assert (path, body["error"], set(body)) == (path, name, members)
         assert body["message"].endswith(".")
+
+
+def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
+    """A bearer token where there is one to show, and both halves of the pair against forgeries."""
+    pair = [{"csrfCookie": [], "csrfHeader": []}]
+    asked = {
+        path: operation["security"]
+        for (_, path), operation in operations(document).items()
+        if "security" in operation
+    }
+    assert asked == {
+        "/customer/me/": [{"bearer": []}],
+        "/users/api/send-otp/": pair,
+        "/users/api/verify-otp/": pair,
+    }
+    schemes = document["components"]["securitySchemes"]
+    places = {
+        name: (scheme["type"], scheme.get("in"), scheme.get("name"))
+        for name, scheme in schemes.items()
+    }
+    assert places == {
+        "bearer": ("http", None, None),
+        "csrfCookie": ("apiKey", "cookie", "csrftoken"),
+        "csrfHeader": ("apiKey", "header", "x-csrftoken"),
+    }
 
 
 def test_real_answers_are_as_described(server: Server, document: dict[str, Any]) -> None:

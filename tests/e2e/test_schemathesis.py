@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import Server
-from tests.e2e.sessions import NO_LIMITS, sign_in
+from tests.e2e.sessions import NO_LIMITS, csrf_token, generated_keys, sign_in
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
@@ -18,7 +18,16 @@ EXAMPLES = 50
 TOLD = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401"]
+
+[auth.openapi]
+bearer = {{ bearer = "{token}" }}
+csrfCookie = {{ api_key = "{pair}" }}
+csrfHeader = {{ api_key = "{pair}" }}
 """
+
+
+SIGNUP_WORDS = {"csrf_failed", "phone_required", "session_not_found"}
+"""What the log tells where the requests got as far as signup."""
 
 
 @pytest.mark.timeout(300)
@@ -31,16 +40,17 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     `{"pass_code": "HSP-0000-0000"}` is as well-formed as can be, and 400 `invalid_pass` where
     that pass is not usable.
     """
-    (tmp_path / "schemathesis.toml").write_text(TOLD)
     with Server(tmp_path, **NO_LIMITS) as server:
         token = sign_in(server)["access_token"]
+        # Without a genuine pair nothing but 403 would be seen of signup.
+        pair = csrf_token(generated_keys(tmp_path))
+        (tmp_path / "schemathesis.toml").write_text(TOLD.format(token=token, pair=pair))
         found = subprocess.run(  # noqa: S603
             [
                 SCHEMATHESIS,
                 *("run", f"http://127.0.0.1:{server.port}/docs/openapi.json"),
                 *("--checks", "all", "--mode", "all", "--continue-on-failure"),
                 *("--max-examples", str(EXAMPLES), "--generation-database", "none"),
-                *("--header", f"Authorization: Bearer {token}"),
                 *("--request-timeout", "30"),
             ],
             cwd=tmp_path,
@@ -52,8 +62,11 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             check=False,
         )
         assert found.returncode == 0, found.stdout + found.stderr
-        assert "9 selected / 9 total" in found.stdout
+        assert "11 selected / 11 total" in found.stdout
         assert "- GET /customer/me/" not in found.stdout  # it would warn of nothing but 401
+        assert "is your NeoBank code" in server.output
+        told = {word for word in SIGNUP_WORDS if word in server.errors}
+        assert told == SIGNUP_WORDS
         assert server.stop() == 0
         # What is no HTTP at all is the server library's to log: schemathesis tries that first.
         complaints = [line for line in server.complaints if "Invalid HTTP request" not in line]

@@ -27,7 +27,8 @@ from hsp_otp.domain.sessions import RefreshToken
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.settings import load
 from hsp_otp.ports.sms import Sms
-from tests.e2e.server import PATIENCE_SECONDS, Server
+from tests.e2e.server import PATIENCE_SECONDS, Answer, Server
+from tests.e2e.sessions import csrf, csrf_token, generated_keys, prove, sign_up
 from tests.world import Outbox, World
 
 DEMO = "HSP-1234-5678"
@@ -65,7 +66,7 @@ class Run:
     What a run dealt in, and what it left.
 
     Attributes:
-        secrets: Codes, tokens and keys.
+        secrets: Codes, tokens, sessions and keys.
         shown: Standard output without the boxes of messages.
     """
 
@@ -82,6 +83,45 @@ def key_texts(folder: Path) -> dict[str, str]:
     secret = (keys / "secret").read_text()
     lines = (keys / "ES256.pem").read_text().splitlines()
     return {"secret key": secret, **{f"line {n} of the PEM": lines[n] for n in (1, 2)}}
+
+
+def signup(server: Server, database: Path) -> tuple[dict[str, str], list[Answer]]:
+    """A signup with failures of all kinds: its secrets, and the answers that are none of them."""
+    token = csrf_token(generated_keys(server.folder))
+    session_id = sign_up(server, NUMBER, token)["session_id"]
+    first = server.message_to(NUMBER).code
+    answers = [prove(server, session_id, "0123456789", token)]
+    assert sign_up(server, "98765 43210", token, session_id).status == 200
+    code = server.message_to(NUMBER).code
+    send, verify = "/users/api/send-otp/", "/users/api/verify-otp/"
+    whole = {"phone": NUMBER, "session_id": session_id, "otp_code": code}
+    answers += [
+        prove(server, session_id, first, token),
+        server.post(verify, whole),
+        server.post(verify, whole, Cookie=f"csrftoken={token}"),
+        server.post(verify, f'{{"session_id": "{session_id}", "{code}', **csrf(token)),
+        server.post(send, {"phone": [NUMBER], "session_id": session_id}, **csrf(token)),
+        server.post(send, {"phone": f"{NUMBER}x", "session_id": session_id}, **csrf(token)),
+        server.post(f"{send}{session_id}/{NUMBER}?otp_code={code}", whole, **csrf(token)),
+        prove(server, code, session_id, token),
+    ]
+    with closing(sqlite3.connect(database, isolation_level=None)) as holding:
+        holding.execute("BEGIN IMMEDIATE")
+        answers.append(prove(server, session_id, code, token))
+        answers.append(sign_up(server, NUMBER, token))
+    proved = prove(server, session_id, code, token)
+    assert proved.status == 200
+    answers.append(prove(server, session_id, code, token))
+    answers.append(sign_up(server, NUMBER, token, session_id))
+    answers.append(server.post("/customer/me/", {}, Authorization=f"Bearer {proved['proof']}"))
+    secrets = {
+        "first code of signup": first,
+        "code of signup": code,
+        "session": session_id,
+        "proof": proved["proof"],
+        "token of a page": token,
+    }
+    return secrets, answers
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +167,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         assert answers[-1]["error"] == "token_reused"
         answers.append(server.post("/token/refresh/", {"refresh_token": again["refresh_token"]}))
         server.post("/token/revoke/", {"refresh_token": again["refresh_token"]})
+        secrets, refused = signup(server, database)
+        answers += refused
         os.kill(server.process.pid, signal.SIGTERM)
         server.process.wait(PATIENCE_SECONDS)
         shown = re.sub(r"^[|+].*[|+]\n", "", server.output, flags=re.MULTILINE)
@@ -141,6 +183,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 "second refresh token": refreshed["refresh_token"],
                 "third refresh token": again["refresh_token"],
                 **key_texts(folder),
+                **secrets,
             },
             shown,
             server.errors,
@@ -184,12 +227,16 @@ def test_no_refusal_repeats_a_secret(run: Run) -> None:
 
 
 def test_no_file_of_the_database_holds_a_secret(run: Run) -> None:
-    """The bytes of the database hold no code, token or key, the write-ahead log included."""
+    """
+    The bytes of the database hold no code, token or key, the write-ahead log included.
+
+    A signup session's id is what it is found by; without the code it proves nothing.
+    """
     kept = b"".join(
         path.read_bytes() for path in run.database.parent.glob("hsp-otp.db*") if path.is_file()
     )
     assert DEMO.encode() in kept
-    assert found_in(kept.decode("latin-1"), run.secrets) == []
+    assert found_in(kept.decode("latin-1"), run.secrets) == ["session"]
     raw = base64.b64decode(run.secrets["secret key"])
     assert raw not in kept
 
@@ -211,6 +258,7 @@ def test_full_numbers_and_pass_codes_stand_where_they_must(run: Run) -> None:
     assert numbers == {
         ("users", "phone_number"),
         ("sends", "phone"),
+        ("sends", "slot"),
         ("records", "key"),
         ("records", "body"),
     }

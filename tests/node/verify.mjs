@@ -1,4 +1,4 @@
-// What another backend does with an access token, and what a forger does with one.
+// What another backend does with an access token or a proof, and what a forger does with one.
 //
 // The facts about a running server come as JSON on standard input, from drive.py. The tokens of
 // forgers are put together by hand: a library would refuse to make most of them.
@@ -11,7 +11,7 @@ import { text } from "node:stream/consumers";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
 const facts = JSON.parse(await text(process.stdin));
-const { algorithm, origin, issuer, audience, accessToken } = facts;
+const { algorithm, origin, issuer, audience, accessToken, proof } = facts;
 const isShared = algorithm === "HS256";
 const key = isShared ? Buffer.from(facts.key, "base64") : crypto.createPrivateKey(facts.key);
 const claims = decode(accessToken.split(".")[1]);
@@ -75,6 +75,35 @@ for (const wrong of [{ issuer: "other" }, { audience: "other" }, { typ: "JWT" }]
   await assert.rejects(jwtVerify(accessToken, verifying, { ...expected, ...wrong }));
 }
 console.log(`${algorithm}: jose verifies the access token ${isShared ? "by the secret" : "by the key set"}`);
+
+// The backend of the next steps, with the same keys
+
+const fromSignup = { issuer, audience: facts.proofAudience, typ: "proof+jwt", algorithms: [algorithm] };
+const proved = await jwtVerify(proof, verifying, fromSignup);
+assert.deepEqual(proved.protectedHeader, { alg: algorithm, typ: "proof+jwt", kid: header.kid });
+const { iat, nbf, exp, jti, ...rest } = proved.payload;
+assert.deepEqual(rest, {
+  iss: issuer,
+  aud: facts.proofAudience,
+  sub: facts.session,
+  token_type: "proof",
+  purpose: "signup",
+  phone_number: facts.number,
+  amr: ["otp", "sms"],
+});
+assert.deepEqual([nbf - iat, exp - iat], [0, 600]);
+assert.match(jti, /^[\w-]{22}$/);
+for (const wrong of [{ issuer: "other" }, { audience }, { typ: "at+jwt" }]) {
+  await assert.rejects(jwtVerify(proof, verifying, { ...fromSignup, ...wrong }));
+}
+// Neither is the other, by its type and by its audience, each of which would be enough.
+await assert.rejects(jwtVerify(accessToken, verifying, fromSignup));
+await assert.rejects(jwtVerify(accessToken, verifying, { ...fromSignup, audience }));
+await assert.rejects(jwtVerify(accessToken, verifying, { ...fromSignup, typ: "at+jwt" }));
+await assert.rejects(jwtVerify(proof, verifying, expected));
+await assert.rejects(jwtVerify(proof, verifying, { ...expected, audience: facts.proofAudience }));
+await assert.rejects(jwtVerify(proof, verifying, { ...expected, typ: "proof+jwt" }));
+console.log(`${algorithm}: jose verifies the proof, and takes neither for the other`);
 
 // A forger's own things
 
@@ -181,6 +210,11 @@ const forgeries = {
   "a token within a token": make({ payload: accessToken, head: { cty: "JWT" } }),
   "the JSON form": JSON.stringify({ payload: accessToken.split(".")[1], signatures: [] }),
   "a refresh token": facts.refreshToken,
+  "a proof": proof,
+  "a proof by its type, the rest an access token's": make({ head: { typ: "proof+jwt" } }),
+  "a proof by its token type": make({ body: { token_type: "proof" } }),
+  "a proof's claims under our type": make({ payload: decode(proof.split(".")[1]) }),
+  "a proof's claims for our audience": make({ payload: { ...decode(proof.split(".")[1]), aud: audience } }),
   "no token": "",
   "something else": "forged",
 };

@@ -10,14 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.slot import SlotRecord
-from tests.http import FLOW_MEMBERS, SEND, VALIDATE, VERIFY, Client, Reply, problem
-from tests.world import PASS_CODE
+from tests.http import (
+    FLOW_MEMBERS,
+    SEND,
+    SIGNUP_SEND,
+    SIGNUP_VERIFY,
+    VALIDATE,
+    VERIFY,
+    Client,
+    Reply,
+    problem,
+)
+from tests.world import OTHER_PHONE, PASS_CODE
 
-ROUTES = [VALIDATE, SEND, VERIFY]
+ROUTES = [VALIDATE, SEND, VERIFY, SIGNUP_SEND, SIGNUP_VERIFY]
 JSON = "application/json"
 
-PASS = b'"pass_code": "HSP-1234-5678", "otp": "123456"'
-"""Members that every route takes."""
+PASS = (
+    b'"pass_code": "HSP-1234-5678", "otp": "123456", '
+    b'"phone": "+919812345678", "session_id": "AAAAAAAAAAAAAAAAAAAAAA", "otp_code": "123456"'
+)
+"""Members that every route takes; nobody has a session of that id."""
+
+NAMES = ["pass_code", "otp", "phone", "session_id", "otp_code"]
 
 
 @pytest.fixture
@@ -27,6 +42,19 @@ def client() -> Iterator[Client]:
         opened.world.add()
         opened.code()
         yield opened
+
+
+def right(client: Client) -> dict[str, str]:
+    """Members that succeed at every route, half a minute after codes were sent for them."""
+    session_id, code = client.session(OTHER_PHONE)
+    client.world.clock.advance(30_000_000)
+    return {
+        "pass_code": PASS_CODE,
+        "otp": client.world.outbox.codes[0],
+        "phone": OTHER_PHONE,
+        "session_id": session_id,
+        "otp_code": code,
+    }
 
 
 def stored(client: Client) -> tuple[int, int, int, int, int, int, SlotRecord]:
@@ -135,7 +163,11 @@ BAD_BODIES = {
         ("lone surrogate", LONE_SURROGATES),
         (
             "wrong type",
-            {value: f'{{"pass_code": {value}, "otp": "123456"}}'.encode() for value in WRONG_TYPES},
+            {
+                value: f'{{"pass_code": {value}, "otp": "1", "phone": {value}, '
+                f'"otp_code": {value}}}'.encode()
+                for value in WRONG_TYPES
+            },
         ),
     )
     for name, body in bodies.items()
@@ -164,7 +196,27 @@ def test_members_of_verify_are_strings(client: Client, member: str, value: str) 
     assert stored(client) == before
 
 
-@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        (SIGNUP_SEND, "phone"),
+        (SIGNUP_SEND, "session_id"),
+        (SIGNUP_VERIFY, "session_id"),
+        (SIGNUP_VERIFY, "otp_code"),
+    ],
+)
+@pytest.mark.parametrize("value", [*WRONG_TYPES, '"\\ud800"'])
+def test_members_of_signup_are_strings(client: Client, path: str, member: str, value: str) -> None:
+    """5.5: any other type in place of a string is malformed, the optional member's too."""
+    members = {name: f'"{text}"' for name, text in right(client).items()} | {member: value}
+    before = stored(client)
+    body = "{" + ",".join(f'"{name}": {text}' for name, text in members.items()) + "}"
+    reply = client.post(path, body=body.encode())
+    refuses(client, path, reply, MALFORMED_REQUEST)
+    assert stored(client) == before
+
+
+@pytest.mark.parametrize("path", [VALIDATE, SEND, VERIFY])
 def test_a_type_is_judged_before_what_is_missing(client: Client, path: str) -> None:
     """2.12: the form of the request comes before its members."""
     for body in (b'{"pass_code": null, "otp": 5}', b'{"otp": "", "pass_code": 5}'):
@@ -224,7 +276,8 @@ def test_nesting_in_place_of_a_member_or_an_object(client: Client, path: str, le
     """5.5: an array in place of a string or of the object is malformed, however deep."""
     before = stored(client)
     deep = b"[" * levels + b"]" * levels
-    for body in (deep, b'{"pass_code": ' + deep + b"}", b'{"otp": "123456", "pass_code": ' + deep):
+    known = b"{" + b", ".join(b'"%b": %b' % (name.encode(), deep) for name in NAMES) + b"}"
+    for body in (deep, known[:16_384], b'{"otp": "123456", "pass_code": ' + deep):
         reply = client.post(path, body=body)
         refuses(client, path, reply, MALFORMED_REQUEST)
     assert stored(client) == before
@@ -241,8 +294,19 @@ def test_control_characters_inside_a_member(client: Client, character: str) -> N
     """5.5: NUL, other control characters and what nobody sees get the member's own word."""
     code = client.world.outbox.codes[0]
     spoiled = f"HSP-12{character}34-5678"
+    signup = right(client)
+    digits, known = signup["otp_code"], signup["session_id"]
+    strange = f"{known[:10]}{character}{known[10:-1]}"
     before = stored(client)
     for path, members, word in (
+        (SIGNUP_SEND, {"phone": f"98765{character}43210"}, "invalid_phone"),
+        (SIGNUP_SEND, {"phone": OTHER_PHONE, "session_id": strange}, "session_not_found"),
+        (SIGNUP_VERIFY, {"session_id": strange, "otp_code": digits}, "session_not_found"),
+        (
+            SIGNUP_VERIFY,
+            {"session_id": known, "otp_code": f"{digits[:3]}{character}{digits[3:]}"},
+            "malformed_otp",
+        ),
         (VALIDATE, {"pass_code": spoiled}, "invalid_format"),
         (SEND, {"pass_code": spoiled}, "invalid_pass"),
         (VERIFY, {"pass_code": spoiled, "otp": code}, "invalid_pass"),
@@ -259,8 +323,12 @@ def test_control_characters_inside_a_member(client: Client, character: str) -> N
 @pytest.mark.parametrize("path", ROUTES)
 def test_nothing_but_a_nul(client: Client, path: str) -> None:
     """5.5: NUL is no white space, so a member of it is not missing."""
-    reply = client.post(path, {"pass_code": "\x00", "otp": "123456"})
-    word = "invalid_format" if path == VALIDATE else "invalid_pass"
+    reply = client.post(path, dict.fromkeys(NAMES, "\x00"))
+    word = {
+        VALIDATE: "invalid_format",
+        SIGNUP_SEND: "invalid_phone",
+        SIGNUP_VERIFY: "session_not_found",
+    }.get(path, "invalid_pass")
     refuses(client, path, reply, (400, "Bad Request", word))
 
 
@@ -271,6 +339,12 @@ def test_a_member_of_any_length_is_read(client: Client) -> None:
         refuses(client, path, reply, (400, "Bad Request", word))
     reply = client.verify("1" * 16_000)
     refuses(client, VERIFY, reply, (400, "Bad Request", "malformed_otp"))
+    for reply, path, word in (
+        (client.sign_up("9" * 16_000), SIGNUP_SEND, "invalid_phone"),
+        (client.sign_up(session_id="A" * 16_000), SIGNUP_SEND, "session_not_found"),
+        (client.prove("A" * 22, "1" * 16_000), SIGNUP_VERIFY, "malformed_otp"),
+    ):
+        refuses(client, path, reply, (400, "Bad Request", word))
 
 
 @pytest.mark.parametrize(
@@ -295,9 +369,7 @@ def test_a_member_of_any_length_is_read(client: Client) -> None:
 @pytest.mark.parametrize("path", ROUTES)
 def test_unknown_members_are_ignored(client: Client, path: str, extra: str) -> None:
     """Section 5: whatever JSON stands in a member that a route does not know."""
-    client.world.clock.advance(30_000_000)
-    code = client.world.outbox.codes[0]
-    body = f'{{"pass_code": "{PASS_CODE}", "otp": "{code}", {extra}}}'
+    body = f"{json.dumps(right(client))[:-1]}, {extra}}}"
     assert client.post(path, body=body.encode()).status == 200
 
 
@@ -316,13 +388,11 @@ def test_numbers_beyond_all_measure_are_malformed(client: Client, path: str, num
 @pytest.mark.parametrize("path", ROUTES)
 def test_of_a_member_that_stands_twice_the_last_counts(client: Client, path: str) -> None:
     """What stands twice is read as most JSON readers do: the last one counts."""
-    client.world.clock.advance(30_000_000)
-    code = client.world.outbox.codes[0].encode()
-    right = b'"pass_code": "HSP-1234-5678", "otp": "' + code + b'"'
-    wrong = b'"pass_code": "HSP-0000-0000", "otp": "x"'
-    reply = client.post(path, body=b"{" + right + b"," + wrong + b"}")
+    good = json.dumps(right(client)).encode()[1:-1]
+    bad = json.dumps(dict.fromkeys(NAMES, "x") | {"pass_code": "HSP-0000-0000"}).encode()
+    reply = client.post(path, body=b"{" + good + b"," + bad[1:])
     assert reply.json[FLOW_MEMBERS[path]] is False
-    assert client.post(path, body=b"{" + wrong + b"," + right + b"}").status == 200
+    assert client.post(path, body=bad[:-1] + b"," + good + b"}").status == 200
 
 
 @pytest.mark.parametrize("path", ROUTES)
@@ -340,9 +410,8 @@ def test_what_a_later_member_replaces_is_read_too(client: Client, path: str, fir
 @pytest.mark.parametrize("path", ROUTES)
 def test_white_space_around_the_json_is_ignored(client: Client, path: str) -> None:
     """RFC 8259, 2: white space may stand around the object."""
-    client.world.clock.advance(30_000_000)
-    code = client.world.outbox.codes[0].encode()
-    body = b'\r\n\t {\t"pass_code" :\n"HSP-1234-5678", "otp": "' + code + b'" } \n'
+    members = json.dumps(right(client), indent="\t", separators=(" ,\r\n", " :\n"))
+    body = b"\r\n\t " + members.encode() + b" \n"
     assert client.post(path, body=body).status == 200
 
 
@@ -353,6 +422,10 @@ def padded(size: int) -> bytes:
     """A body that is right and of that size."""
     body = b"{" + PASS + b', "x": "'
     return body + b"." * (size - len(body) - 2) + b'"}'
+
+
+SERVED = {None, "invalid_otp", "otp_expired", "session_not_found"}
+"""What becomes of a body that is read."""
 
 
 def too_large(reply: Reply) -> tuple[int, str, str]:
@@ -368,11 +441,11 @@ def test_sixteen_kibibytes_are_read(client: Client, path: str) -> None:
     client.world.clock.advance(60_000_000)
     body = padded(16_384)
     assert len(body) == 16_384
-    assert client.post(path, body=body).json.get("error") in {None, "invalid_otp"}
+    assert client.post(path, body=body).json.get("error") in SERVED
     client.world.clock.advance(60_000_000)
     parts = [body[:1], body[1:16_000], b"", body[16_000:]]
     reply = client.post(path, body=parts)
-    assert reply.json.get("error") in {None, "invalid_otp", "otp_expired"}
+    assert reply.json.get("error") in SERVED
     assert reply.reads == 4
 
 
@@ -446,9 +519,7 @@ def test_a_client_that_leaves(client: Client, path: str) -> None:
 @pytest.mark.parametrize("path", ROUTES)
 def test_json_by_any_spelling(client: Client, path: str, content_type: str) -> None:
     """Section 5: JSON in UTF-8, by the spellings and parameters of RFC 9110, 8.3."""
-    client.world.clock.advance(60_000_000)
-    members = {"pass_code": PASS_CODE, "otp": client.world.outbox.codes[0]}
-    assert client.post(path, members, headers={"content-type": content_type}).status == 200
+    assert client.post(path, right(client), headers={"content-type": content_type}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -550,6 +621,9 @@ def test_an_answer_never_repeats_what_was_refused(client: Client) -> None:
                 {"pass_code": PASS_CODE, "otp": f"{secret}x"},
                 {"pass_code": [secret]},
                 {"pass_code": {secret: secret}},
+                {"phone": secret, "session_id": secret, "otp_code": secret},
+                {"phone": OTHER_PHONE, "session_id": secret},
+                {"phone": [secret], "session_id": [secret]},
                 {secret: secret},
                 [secret],
                 secret,
@@ -574,6 +648,8 @@ NEVER_LIMITED: dict[str, Any] = {
     "lookups_per_client_hour": 0,
     "lookup_misses_per_hour": 0,
     "checks_per_client_hour": 0,
+    "signup_sends_per_client_minute": 0,
+    "signup_sends_per_client_hour": 0,
 }
 
 VALUES = st.recursive(
@@ -587,11 +663,20 @@ PASS_CODES = (
     | st.from_regex(r"HSP-\d{4}-\d{4}", fullmatch=True)
 )
 OTPS = st.text(st.sampled_from(string.digits + " -\u0661\uff11\u00b2\u2460\x00"), max_size=12)
+PHONES = (
+    st.just(OTHER_PHONE)
+    | st.from_regex(r"\+?[0-9]{1,15}", fullmatch=True)
+    | st.text(st.sampled_from(string.digits + "+ .-()\u0967\uff11\u00b2;extl\x00"), max_size=20)
+)
+SESSION_IDS = st.just("A" * 22) | st.from_regex(r"[A-Za-z0-9_-]{22}", fullmatch=True)
 MEMBERS = st.fixed_dictionaries(
     {},
     optional={
         "pass_code": PASS_CODES | VALUES,
         "otp": OTPS | VALUES,
+        "phone": PHONES | VALUES,
+        "session_id": SESSION_IDS | VALUES,
+        "otp_code": OTPS | VALUES,
         "challenge_id": st.text() | VALUES,
         "x": VALUES,
     },
@@ -630,6 +715,7 @@ REQUESTS = st.fixed_dictionaries(
         "path": st.sampled_from([*ROUTES, "/healthz"]) | st.text(max_size=20).map("/".__add__),
         "content_type": st.none() | st.just(JSON) | HEADER,
         "header": HEADER,
+        "forged": st.booleans(),
     }
 )
 
@@ -640,8 +726,10 @@ def test_no_request_line_or_header_is_a_500() -> None:
 
         @given(drawn=REQUESTS)
         def answers(drawn: dict[str, Any]) -> None:
-            names = ("x-request-id", "x-forwarded-for", "host", "cookie", "accept")
+            names = ("x-request-id", "x-forwarded-for", "host", "accept")
             headers = dict.fromkeys(names, drawn["header"])
+            if drawn["forged"]:
+                headers |= dict.fromkeys(("cookie", "x-csrftoken"), drawn["header"])
             headers["content-type"] = drawn["content_type"]
             reply = client.request(drawn["method"], drawn["path"], body=b"{}", headers=headers)
             assert reply.status < 500

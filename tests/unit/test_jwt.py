@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from hsp_otp.adapters.jwt import (
     Algorithm,
     JwtAccessTokens,
+    JwtProofs,
     PemAlgorithm,
     SigningKey,
     key_set,
@@ -34,7 +35,8 @@ from hsp_otp.adapters.jwt import (
 )
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import Purpose
-from hsp_otp.ports.tokens import Access, AccessTokens
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.ports.tokens import Access, AccessTokens, Proof
 
 SECRET = bytes(range(32))
 BASE64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -52,6 +54,14 @@ ACCESS = Access(
     purpose=Purpose.PHONE_VERIFICATION,
     issued_at=ISSUED_AT,
     expires_at=Instant(ISSUED_AT + 900_000_000),
+)
+PROOF = Proof(
+    session_id="a-session",
+    phone=PhoneNumber("+919876543210"),
+    token_id="a-proof",
+    purpose=Purpose.SIGNUP,
+    issued_at=ISSUED_AT,
+    expires_at=Instant(ISSUED_AT + 600_000_000),
 )
 
 
@@ -106,6 +116,64 @@ def test_what_a_token_says(algorithm: Algorithm, tmp_path: Path) -> None:
             "purpose": "phone_verification",
         },
     }
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "HS256"])
+def test_what_a_proof_says(algorithm: Algorithm, tmp_path: Path) -> None:
+    """A proof says which session holds which number, for ten minutes, in whole seconds."""
+    keys = _keys(algorithm, tmp_path)
+    proofs = JwtProofs(keys=keys, issuer="an issuer", audience="the next steps")
+    late = attrs.evolve(
+        PROOF,
+        issued_at=Instant(ISSUED_AT + 999_999),
+        expires_at=Instant(ISSUED_AT + 600_999_999),
+    )
+    for proof in (PROOF, late):
+        assert _opened(proofs.sign(proof), keys[0]) == {
+            "header": {"typ": "proof+jwt", "alg": algorithm, "kid": "k"},
+            "claims": {
+                "iss": "an issuer",
+                "aud": "the next steps",
+                "sub": "a-session",
+                "iat": 1_767_225_600,
+                "nbf": 1_767_225_600,
+                "exp": 1_767_226_200,
+                "jti": "a-proof",
+                "token_type": "proof",
+                "amr": ["otp", "sms"],
+                "purpose": "signup",
+                "phone_number": "+919876543210",
+            },
+        }
+
+
+@pytest.mark.parametrize("audience", ["the next steps", "an audience"])
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "HS256"])
+def test_a_proof_is_no_access_token(algorithm: Algorithm, audience: str, tmp_path: Path) -> None:
+    """A proof signs nobody in, even where somebody has given both kinds the same audience."""
+    keys = _keys(algorithm, tmp_path)
+    proof = JwtProofs(keys=keys, issuer="an issuer", audience=audience).sign(PROOF)
+    assert _signer(keys).verify(proof, ISSUED_AT) is None
+    claims = jwt.PyJWT().decode(proof, options={"verify_signature": False})
+    like_access = claims | {"aud": "an audience", "sid": "a-family"}
+    # Its type alone would not be enough, nor what it says.
+    for kind, said in (("at+jwt", like_access), ("proof+jwt", like_access | _access_claims(keys))):
+        headers = {"typ": kind, "kid": "k"}
+        forged = jwt.encode(said, keys[0].material, algorithm, headers)
+        assert _signer(keys).verify(forged, ISSUED_AT) is None
+
+
+def _access_claims(keys: tuple[SigningKey, ...]) -> dict[str, Any]:
+    claims: dict[str, Any] = _opened(_signer(keys).sign(ACCESS), keys[0])["claims"]
+    return claims
+
+
+def test_the_first_key_signs_proofs_too(tmp_path: Path) -> None:
+    """One key set verifies both, while keys rotate too."""
+    (first,), (second,) = _keys("ES256", tmp_path), _keys("EdDSA", tmp_path)
+    second = attrs.evolve(second, id="k2")
+    proof = JwtProofs(keys=(second, first), issuer="an issuer", audience="a").sign(PROOF)
+    assert _opened(proof, second)["header"]["kid"] == "k2"
 
 
 @given(

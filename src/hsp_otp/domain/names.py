@@ -46,11 +46,11 @@ class Subject:
 
     Attributes:
         kind: What *id* identifies, for example ``user``.
-        id: Unique within *kind*.
+        id: Unique within *kind*. May be a full number, so `repr` leaves it out.
     """
 
     kind: str
-    id: str
+    id: str = attrs.field(repr=False)
 
 
 @attrs.frozen

@@ -66,6 +66,7 @@ class SendRow:
 
     Attributes:
         challenge_id: The challenge that the message is for; unique.
+        slot: As text, which may hold a full number too.
         phone: E.164.
     """
 
@@ -73,7 +74,7 @@ class SendRow:
     at: Instant
     flow: Flow
     purpose: Purpose
-    slot: str
+    slot: str = attrs.field(repr=False)
     phone: str = attrs.field(repr=False)
     client: ClientAddress
 

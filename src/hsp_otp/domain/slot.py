@@ -45,8 +45,9 @@ class Challenge:
 
     Attributes:
         id: Public; 128 random bits.
+        slot: As text, which may hold a full number.
         phone: The number the message goes to.
-        session: What the code is bound to beside its slot, or None.
+        session: What the code is bound to beside its slot, or None. Whoever has it acts for it.
         key_id: The key of the ring of codes that it was derived with.
         nonce: Private; never leaves the store.
         expires_at: The first instant at which it no longer lives.
@@ -56,9 +57,9 @@ class Challenge:
     id: str
     flow: Flow
     purpose: Purpose
-    slot: str
+    slot: str = attrs.field(repr=False)
     phone: PhoneNumber
-    session: str | None = None
+    session: str | None = attrs.field(default=None, repr=False)
     key_id: str
     nonce: bytes = attrs.field(repr=False)
     issued_at: Instant
@@ -115,7 +116,7 @@ class Asking:
     flow: Flow
     phone: PhoneNumber
     client: ClientAddress
-    session: str | None = None
+    session: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +136,7 @@ class Presented:
     flow: Flow
     phone: PhoneNumber
     client: ClientAddress
-    session: str | None = None
+    session: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen

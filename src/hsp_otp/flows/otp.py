@@ -75,7 +75,7 @@ class Request:
     phone: PhoneNumber
     client: ClientAddress
     row: AuditRow
-    session: str | None = None
+    session: str | None = attrs.field(default=None, repr=False)
     language: Language = ENGLISH
 
 

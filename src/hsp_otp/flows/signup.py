@@ -173,9 +173,11 @@ class Signup:
         if refusal is not None:
             return refusal
         found = await self._find(session_id)
-        if not isinstance(found, SignupSession):
+        if isinstance(found, SessionNotFound):
             return await self._refused(found, row)
         row = about(row, found.phone, self.fingerprints)
+        if isinstance(found, AlreadyVerified):
+            return await self._refused(found, row)
         request = self._request(session_id, found.phone, caller, row)
         outcome = await self.otp.check(request, guess, None)
         if not isinstance(outcome, Verified):

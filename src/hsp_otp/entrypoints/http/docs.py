@@ -18,6 +18,7 @@ from litestar.static_files import (
 )
 
 from hsp_otp.domain.names import ENGLISH
+from hsp_otp.entrypoints.http import csrf
 from hsp_otp.entrypoints.http.schemas import ProblemBody
 from hsp_otp.ports.messages import Messages
 
@@ -194,7 +195,19 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Messages) -> dict[s
             use_handler_docstrings=True,
             components=Components(
                 security_schemes={
-                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+                    "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                    "csrfCookie": SecurityScheme(
+                        type="apiKey",
+                        name=csrf.COOKIE,
+                        security_scheme_in="cookie",
+                        description="A token that a page of the service set.",
+                    ),
+                    "csrfHeader": SecurityScheme(
+                        type="apiKey",
+                        name=csrf.HEADER,
+                        security_scheme_in="header",
+                        description="The same token, as a script of that page read it.",
+                    ),
                 }
             ),
         ),
@@ -246,7 +259,10 @@ def _example(status: int, word: str, member: str | None) -> Example:
     if member:
         value[member] = False
     value |= {"error": word, "message": "", "request_id": _REQUEST_ID}
-    value |= _WAITS.get(status, {}) | _MEMBERS.get(word, {})
+    members = _MEMBERS.get(word, {})
+    value |= _WAITS.get(status, {}) | members
+    if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
+        value["retry_after_seconds"] = members["resend_in"]  # what helps is a new code
     return Example(summary=word, value=value)
 
 

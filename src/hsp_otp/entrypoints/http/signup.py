@@ -40,7 +40,7 @@ async def _refuse(request: AnyRequest) -> Response[Any] | None:
     return refusal
 
 
-_post = partial(post_json, before_request=_refuse)
+_post = partial(post_json, before_request=_refuse, security=[{"csrfCookie": [], "csrfHeader": []}])
 
 
 @_post(
