@@ -121,6 +121,7 @@ class Client:
             twilio_receipts=twilio_receipts(self.settings),
             key_set=key_set or {"keys": []},
             csrf_keys=ring("csrf"),
+            page_keys=ring("pages"),
             database_answers=database_answers,
         )
 
