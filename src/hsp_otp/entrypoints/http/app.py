@@ -30,6 +30,7 @@ from hsp_otp.entrypoints.http.signup import signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.web.assets import asset
 from hsp_otp.entrypoints.web.front import choose_language, front
 from hsp_otp.entrypoints.web.login import login_form, login_page
+from hsp_otp.entrypoints.web.signup import signup_form, signup_page
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Messages
@@ -52,7 +53,15 @@ ROUTES: Final = (
     readyz,
 )
 
-PAGES: Final = (front, choose_language, login_page, login_form, asset)
+PAGES: Final = (
+    front,
+    choose_language,
+    login_page,
+    login_form,
+    signup_page,
+    signup_form,
+    asset,
+)
 """What a browser asks for; no part of the API."""
 
 

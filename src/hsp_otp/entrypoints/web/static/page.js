@@ -68,7 +68,7 @@
     if (problem.attempts_remaining) {
       add(place.dataset.attempts.replace("{count}", problem.attempts_remaining));
     }
-    if (problem.retry_after_seconds) {
+    if (problem.retry_after_seconds && !document.querySelector("#wait [data-left]")) {
       const left = document.createElement("span");
       left.className = "clock";
       left.dataset.left = problem.retry_after_seconds;
@@ -108,14 +108,14 @@
 
   function over(place) {
     place.removeAttribute("data-left");
-    if (place.closest("#code-hint")) {
-      // The code has ended. The server says what there is to do now.
-      if (!busy) refresh();
-    } else if (place.closest("#wait")) {
-      place.closest("#wait").replaceChildren();
-      hold();
-    } else {
+    const told = place.closest("[data-then]");
+    if (!told) {
       place.parentElement.remove();
+    } else if (told.dataset.then === "resend") {
+      told.replaceChildren();
+      hold();
+    } else if (!busy) {
+      refresh(); // the server says what there is to do now
     }
   }
 
@@ -141,11 +141,17 @@
     const before = document.querySelectorAll("[name=csrftoken]");
     for (const field of before) field.value = found.querySelector("[name=csrftoken]").value;
     start();
-    const next = fresh.querySelector("[aria-invalid]") || fresh.querySelector("[autofocus]");
-    if (next) return next.focus();
+    if (focusNext()) return;
     const heading = fresh.querySelector("h1");
     heading.tabIndex = -1;
     heading.focus();
+  }
+
+  /* Where the next key goes. */
+  function focusNext() {
+    const next = main().querySelector("[aria-invalid]") || main().querySelector("[autofocus]");
+    if (next) next.focus();
+    return Boolean(next);
   }
 
   async function refresh() {
@@ -326,4 +332,10 @@
   });
 
   start();
+  // After a reload, browsers leave autofocus out.
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      if (document.activeElement === document.body) focusNext();
+    }),
+  );
 })();
