@@ -25,12 +25,13 @@ class _Sealed(msgspec.Struct, array_like=True):
     value: msgspec.Raw
 
 
-def sealed(request: AnyRequest, name: str, value: msgspec.Struct, path: str) -> Cookie:
+def sealed(request: AnyRequest, name: str, value: msgspec.Struct, page: str) -> Cookie:
     """A cookie of *name* that brings *value* back: it can be read by its browser, not changed."""
     until = after(house_of(request).clock.now(), REMEMBERED_SECONDS * SECOND)
     text = msgspec.json.encode(_Sealed(name, until, msgspec.Raw(msgspec.json.encode(value))))
     ring = house_of(request).page_keys
-    return kept(request, name, ring.seal(base64.urlsafe_b64encode(text).decode()), path)
+    encoded = base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+    return kept(request, name, ring.seal(encoded), page)
 
 
 def unsealed(request: AnyRequest, name: str, kind: type[S]) -> S | None:
@@ -40,7 +41,7 @@ def unsealed(request: AnyRequest, name: str, kind: type[S]) -> S | None:
     if text is None:
         return None
     try:
-        found = msgspec.json.decode(base64.urlsafe_b64decode(text), type=_Sealed)
+        found = msgspec.json.decode(base64.urlsafe_b64decode(f"{text}=="), type=_Sealed)
         if found.name != name or house.clock.now() >= Instant(found.until):
             return None
         return msgspec.json.decode(found.value, type=kind)
@@ -52,18 +53,30 @@ def kept(
     request: AnyRequest,
     name: str,
     value: str,
-    path: str,
+    page: str,
     samesite: Literal["lax", "strict"] = "lax",
 ) -> Cookie:
-    """A cookie out of reach of scripts, for as long as the browser is open."""
+    """A cookie for *page* alone, out of reach of scripts, for as long as the browser is open."""
     return Cookie(
-        name, path=path, value=value, httponly=True, samesite=samesite, secure=is_secure(request)
+        name,
+        path=_path(page),
+        value=value,
+        httponly=True,
+        samesite=samesite,
+        secure=is_secure(request),
     )
 
 
-def dropped(request: AnyRequest, name: str, path: str) -> Cookie:
-    """What makes the browser forget a cookie."""
-    return Cookie(name, path=path, value="", max_age=0, httponly=True, secure=is_secure(request))
+def dropped(request: AnyRequest, name: str, page: str) -> Cookie:
+    """What makes the browser forget a cookie of *page*."""
+    return Cookie(
+        name, path=_path(page), value="", max_age=0, httponly=True, secure=is_secure(request)
+    )
+
+
+def _path(page: str) -> str:
+    """A page answers without the slash at its end, too."""
+    return page.rstrip("/") or "/"
 
 
 Cookies = dict[str, Cookie]

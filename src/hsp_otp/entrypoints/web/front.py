@@ -40,7 +40,7 @@ def front(request: AnyRequest) -> Response[str]:
     exception_handlers=_FAILURES,
     request_max_body_size=MAX_BODY_BYTES,
 )
-async def choose_language(request: AnyRequest) -> Response[None]:
+async def choose_language(request: AnyRequest) -> Response[str]:
     """Keep the language that was chosen, and go back to the page."""
     form = await form_of(request)
     path = form.get("page", "")

@@ -102,7 +102,7 @@ async def login_page(request: AnyRequest) -> Response[str]:
     exception_handlers=_FAILURES,
     request_max_body_size=MAX_BODY_BYTES,
 )
-async def login_form(request: AnyRequest) -> Response[None]:
+async def login_form(request: AnyRequest) -> Response[str]:
     """Do what a form of the page asks, and lead back to the page."""
     form = await form_of(request)
     state = unsealed(request, _STATE, State)
@@ -121,7 +121,7 @@ async def login_form(request: AnyRequest) -> Response[None]:
             return see_other(request, PATH)
 
 
-async def _find(request: AnyRequest, typed: str | None) -> Response[None]:
+async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     house = house_of(request)
     text = given(typed)
     if text is None:
@@ -138,7 +138,7 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[None]:
     return see_other(request, PATH, cookies=_at(request, state))
 
 
-async def _send(request: AnyRequest, state: State) -> Response[None]:
+async def _send(request: AnyRequest, state: State) -> Response[str]:
     house = house_of(request)
     outcome = await house.pass_login.send(PassCode(state.pass_code), caller_of(request))
     if isinstance(outcome, CodeSent):
@@ -166,7 +166,7 @@ async def _send(request: AnyRequest, state: State) -> Response[None]:
     return _refused(request, problem, "send", cookies=_at(request, state))
 
 
-async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) -> Response[None]:
+async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) -> Response[str]:
     house = house_of(request)
     text = given(form.get("otp"))
     if text is None:
@@ -189,7 +189,7 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
     return _refused(request, problem, "code", cookies=_at(request, state))
 
 
-async def _sign_out(request: AnyRequest) -> Response[None]:
+async def _sign_out(request: AnyRequest) -> Response[str]:
     token = request.cookies.get(_REFRESH, "")
     if token:
         await house_of(request).sessions.revoke(token, caller_of(request))
@@ -219,7 +219,7 @@ def _refused(
     field: str,
     typed: str = "",
     cookies: Cookies | None = None,
-) -> Response[None]:
+) -> Response[str]:
     return see_other(request, PATH, refusal(problem, field, typed), cookies)
 
 

@@ -136,7 +136,7 @@ def page(
     *,
     path: str,
     service: str,
-    status: int = HTTPStatus.OK,
+    status: int = 200,
     cookies: Cookies | None = None,
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
@@ -192,7 +192,7 @@ def page(
 
 def see_other(
     request: AnyRequest, path: str, notice: Notice | None = None, cookies: Cookies | None = None
-) -> Response[None]:
+) -> Response[str]:
     """
     Where the answer to a form is: at *path*, so that neither reloading nor going back sends again.
 
@@ -203,8 +203,9 @@ def see_other(
     if notice and not notice.good:
         request.scope["state"]["outcome"] = notice.word
     return Response(
-        None,
-        status_code=HTTPStatus.SEE_OTHER,
+        "",
+        status_code=303,
+        media_type="text/html",
         headers={"Location": path, **_HEADERS},
         cookies=lines(told | (cookies or {})),
     )

@@ -111,7 +111,7 @@ async def signup_page(request: AnyRequest) -> Response[str]:
     exception_handlers=_FAILURES,
     request_max_body_size=MAX_BODY_BYTES,
 )
-async def signup_form(request: AnyRequest) -> Response[None]:
+async def signup_form(request: AnyRequest) -> Response[str]:
     """
     Do what a form of the page asks, and lead back to the page.
 
@@ -137,7 +137,7 @@ async def signup_form(request: AnyRequest) -> Response[None]:
 
 async def _send(
     request: AnyRequest, session: SessionId | None, form: Mapping[str, str]
-) -> Response[None]:
+) -> Response[str]:
     settings = house_of(request).settings
     text, region = given(form.get("phone")), form.get("region", "")
     if region not in settings.signup_regions:
@@ -154,7 +154,7 @@ async def _send(
     return await _ask(request, session, phone, field)
 
 
-async def _resend(request: AnyRequest, session: SessionId) -> Response[None]:
+async def _resend(request: AnyRequest, session: SessionId) -> Response[str]:
     progress = await _progress(request, session)
     if progress is None:
         return _refused(request, Problem(400, "session_not_found"), _PHONE, None)
@@ -163,7 +163,7 @@ async def _resend(request: AnyRequest, session: SessionId) -> Response[None]:
 
 async def _ask(
     request: AnyRequest, session: SessionId | None, phone: PhoneNumber, field: _Field
-) -> Response[None]:
+) -> Response[str]:
     outcome = await house_of(request).signup.send(phone, session, caller_of(request))
     if isinstance(outcome, SignupCodeSent):
         cookies = jar(session_cookie(request, outcome.session_id))
@@ -176,7 +176,7 @@ async def _ask(
 
 async def _verify(
     request: AnyRequest, session: SessionId, form: Mapping[str, str]
-) -> Response[None]:
+) -> Response[str]:
     house = house_of(request)
     text = given(form.get("otp"))
     if text is None:
@@ -197,7 +197,7 @@ async def _verify(
 
 def _refused(
     request: AnyRequest, problem: Problem, field: _Field, session: SessionId | None
-) -> Response[None]:
+) -> Response[str]:
     if problem.error == "already_verified":  # the page says so itself
         return see_other(request, PATH, cookies=_back_to(request, session))
     if problem.error == "session_not_found":
