@@ -179,7 +179,7 @@ ANSWERS: dict[str, tuple[int, Callable[[Client], Reply]]] = {
         400,
         lambda client: client.request("GET", "/healthz", headers={"host": "a b"}),
     ),
-    "no such route": (404, lambda client: client.request("GET", "/")),
+    "no such route": (404, lambda client: client.request("GET", "/nowhere")),
     "no such route, posted": (404, lambda client: client.post("/customer/", {})),
     "another method": (405, lambda client: client.request("GET", VALIDATE)),
     "too large": (413, lambda client: client.post(VALIDATE, body=b" " * 20_000)),
@@ -225,8 +225,7 @@ def test_there_is_no_cors(client: Client, method: str, origin: str) -> None:
 
 
 NOT_THERE = [
-    "/",
-    "",
+    "/index.html",
     "*",
     "/customer",
     "/customer/",

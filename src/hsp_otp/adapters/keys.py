@@ -15,6 +15,7 @@ CODES: Final = "codes"
 NUMBER_FINGERPRINTS: Final = "number fingerprints"
 REFRESH_TOKENS: Final = "refresh tokens"
 CSRF_TOKENS: Final = "csrf tokens"
+PAGES: Final = "pages"
 
 _DERIVED_BYTES = 32
 

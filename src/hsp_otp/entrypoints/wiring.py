@@ -9,7 +9,14 @@ from typing import Any, Final
 import attrs
 
 from hsp_otp.adapters.jwt import JwtAccessTokens, JwtProofs, key_set, parse_signing_keys
-from hsp_otp.adapters.keys import CODES, CSRF_TOKENS, NUMBER_FINGERPRINTS, REFRESH_TOKENS, ring
+from hsp_otp.adapters.keys import (
+    CODES,
+    CSRF_TOKENS,
+    NUMBER_FINGERPRINTS,
+    PAGES,
+    REFRESH_TOKENS,
+    ring,
+)
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.sms.circuit import CircuitSms
@@ -57,6 +64,7 @@ class House:
         twilio_receipts: Reads status callbacks, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
         csrf_keys: The ring of CSRF tokens.
+        page_keys: The ring of what pages remember in cookies.
         database_answers: Whether the SQL database does, right now.
     """
 
@@ -71,6 +79,7 @@ class House:
     twilio_receipts: TwilioReceipts | None
     key_set: Mapping[str, Any]
     csrf_keys: KeyRing
+    page_keys: KeyRing
     database_answers: Callable[[], Awaitable[bool]]
 
 
@@ -179,6 +188,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             twilio_receipts=twilio_receipts(settings),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
+            page_keys=ring(settings.secret_keys, PAGES),
             database_answers=database.answers,
         )
 

@@ -27,6 +27,10 @@ from hsp_otp.entrypoints.http.sessions import (
     who_am_i,
 )
 from hsp_otp.entrypoints.http.signup import signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.web.assets import asset
+from hsp_otp.entrypoints.web.front import choose_language, front
+from hsp_otp.entrypoints.web.login import login_form, login_page
+from hsp_otp.entrypoints.web.signup import signup_form, signup_page
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Messages
@@ -49,6 +53,17 @@ ROUTES: Final = (
     readyz,
 )
 
+PAGES: Final = (
+    front,
+    choose_language,
+    login_page,
+    login_form,
+    signup_page,
+    signup_form,
+    asset,
+)
+"""What a browser asks for; no part of the API."""
+
 
 def create_app(
     opening: Callable[[], AbstractAsyncContextManager[House]], docs: Messages | None = None
@@ -69,7 +84,7 @@ def create_app(
 
     return Edge(
         Litestar(
-            route_handlers=[*ROUTES, *(docs_routes(ROUTES, docs) if docs else ())],
+            route_handlers=[*ROUTES, *PAGES, *(docs_routes(ROUTES, docs) if docs else ())],
             lifespan=[lifespan],
             exception_handlers={Exception: _answer_failure},
             openapi_config=None,

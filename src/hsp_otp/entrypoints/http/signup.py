@@ -136,7 +136,9 @@ async def signup_verify_otp(
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
     message, headers = told(request, "signup_verified")
-    return Response(ProvedBody(message=message, proof=outcome.proof), headers=headers)
+    body = ProvedBody(message=message, proof=outcome.proof)
+    # Of two windows with a session each, the browser comes back to the one that got on.
+    return Response(body, headers=headers, cookies=[session_cookie(request, session)])
 
 
 def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:

@@ -1,0 +1,252 @@
+"""What every page has in common: how it is rendered, what it is sent with, how it takes a form."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+import structlog
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Response
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
+from markupsafe import Markup, escape
+
+from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
+from hsp_otp.entrypoints.http.csrf import FIELD, HEADER, cookie_of, is_genuine, token_for
+from hsp_otp.entrypoints.http.languages import language_of
+from hsp_otp.entrypoints.http.problems import (
+    UNAVAILABLE,
+    UNAVAILABLE_RETRY_SECONDS,
+    Problem,
+    of_status,
+)
+from hsp_otp.entrypoints.settings import Settings
+from hsp_otp.entrypoints.web.assets import url_of
+from hsp_otp.entrypoints.web.cookies import Cookies, dropped, jar, lines, sealed, unsealed
+from hsp_otp.ports.failures import Unavailable
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_MAX_FIELDS: Final = 20
+_MAX_TYPED: Final = 64
+"""Characters of what was typed that are shown again."""
+
+_NOTICE: Final = "notice"
+_PROBLEMS: Final = {
+    403: Problem(403, "csrf_failed"),
+    415: Problem(415, "malformed_request"),  # the API's own sentence asks for JSON
+}
+
+_STRONG: Final = Markup("<b>{}</b>")
+
+_log = structlog.get_logger()
+
+_templates: Final = Environment(
+    loader=PackageLoader("hsp_otp.entrypoints.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Notice(msgspec.Struct, omit_defaults=True):
+    """
+    What a form came to, told once by the page that follows.
+
+    Attributes:
+        word: An error word of the API, or the id of another sentence.
+        field: Where it stands; empty where it is good news.
+        retry_at: When the same may succeed.
+        attempts: Guesses left of the code.
+        typed: What is put back into the field.
+        values: What stands in the sentence.
+    """
+
+    word: str
+    field: str = ""
+    retry_at: int | None = None
+    attempts: int | None = None
+    typed: str = ""
+    region: str = ""
+    values: dict[str, str] = {}
+
+    @property
+    def good(self) -> bool:
+        """Whether it is good news."""
+        return not self.field
+
+
+def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> Notice:
+    """That *problem* came of what stands in *field*."""
+    return Notice(
+        problem.error,
+        field,
+        retry_at=problem.retry_at,
+        attempts=problem.attempts_remaining,
+        typed=typed if len(typed) <= _MAX_TYPED and typed.isprintable() else "",
+        region=region,
+    )
+
+
+async def form_of(request: AnyRequest) -> Mapping[str, str]:
+    """
+    The fields of a form that a page of ours sent; of two of a name the last.
+
+    Raises:
+        HTTPException: 403 where the token is missing, 413 where it is too large, 415 where it is
+            no form.
+        ClientException: 400 where it is a broken one.
+    """
+    media_type, _ = request.content_type
+    if media_type != "application/x-www-form-urlencoded":
+        raise HTTPException(status_code=415)
+    try:
+        body = await request.body()
+    except InternalServerException:  # the client went away or was too slow: no bug of ours
+        raise ClientException from None
+    try:
+        fields = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            encoding="utf-8",
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError:
+        raise ClientException from None
+    form = dict(fields)
+    if not is_genuine(request, request.headers.get(HEADER) or form.get(FIELD)):
+        raise HTTPException(status_code=403)
+    return form
+
+
+def page(
+    request: AnyRequest,
+    template: str,
+    *,
+    path: str,
+    service: str,
+    status: int = 200,
+    cookies: Cookies | None = None,
+    **facts: Any,  # noqa: ANN401 - whatever the template shows
+) -> Response[str]:
+    """
+    A page in the language of its reader, with what there is to tell.
+
+    Args:
+        path: Its own, with the slash at its end.
+        service: Who speaks.
+        facts: What the template wants to know beside.
+    """
+    house = house_of(request)
+    notice = unsealed(request, _NOTICE, Notice)
+    gone = jar(dropped(request, _NOTICE, path)) if _NOTICE in request.cookies else {}
+    language, token = language_of(request), token_for(request)
+
+    def t(word: str, **values: Any) -> Markup:  # noqa: ANN401 - strings, numbers, markup
+        # Markup.format escapes what it is given, unless that is markup itself.
+        return escape(explain(request, word)).format(**values)
+
+    def wrong(field: str) -> bool:
+        return notice is not None and notice.field == field
+
+    retry_in = None
+    if notice is not None and notice.retry_at is not None:
+        retry_in = seconds_until(Instant(notice.retry_at), house.clock.now())
+    text = _templates.get_template(template).render(
+        language=language,
+        languages=house.messages.languages,
+        path=path,
+        service=service,
+        csrf=token,
+        digits=house.settings.code_digits,
+        static=url_of,
+        minutes=_minutes,
+        notice=notice,
+        told=t(notice.word, **{k: _STRONG.format(v) for k, v in notice.values.items()})
+        if notice
+        else "",
+        retry_in=retry_in,
+        t=t,
+        wrong=wrong,
+        **facts,
+    )
+    return Response(
+        text,
+        status_code=status,
+        media_type="text/html",
+        headers=_HEADERS | {"Content-Language": language},
+        cookies=lines(jar(cookie_of(request, token)) | gone | (cookies or {})),
+    )
+
+
+def see_other(
+    request: AnyRequest, path: str, notice: Notice | None = None, cookies: Cookies | None = None
+) -> Response[str]:
+    """
+    Where the answer to a form is: at *path*, so that neither reloading nor going back sends again.
+
+    Args:
+        notice: Told there, once.
+    """
+    told = jar(sealed(request, _NOTICE, notice, path)) if notice else {}
+    if notice and not notice.good:
+        request.scope["state"]["outcome"] = notice.word
+    return Response(
+        "",
+        status_code=303,
+        media_type="text/html",
+        headers={"Location": path, **_HEADERS},
+        cookies=lines(told | (cookies or {})),
+    )
+
+
+def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
+    """How the page at *path* tells of what is no answer of its own; for people too."""
+
+    def tell(request: AnyRequest, problem: Problem) -> Response[str]:
+        request.scope["state"]["outcome"] = problem.error
+        answer = page(
+            request,
+            "failure.html",
+            path=path,
+            service=service(house_of(request).settings),
+            status=problem.status,
+            message=explain(request, problem.error),
+        )
+        if problem is UNAVAILABLE:
+            answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
+        return answer
+
+    def of_http(request: AnyRequest, failure: HTTPException) -> Response[str]:
+        if failure.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise failure
+        return tell(request, _PROBLEMS.get(failure.status_code) or of_status(failure.status_code))
+
+    def of_unavailable(request: AnyRequest, failure: Unavailable) -> Response[str]:
+        _log.warning("unavailable", exc_info=failure)
+        return tell(request, UNAVAILABLE)
+
+    return {HTTPException: of_http, Unavailable: of_unavailable}
+
+
+def explain(request: AnyRequest, word: str) -> str:
+    """The sentence *word* for the reader of *request*."""
+    return house_of(request).messages.explain(word, language_of(request))
+
+
+def _minutes(seconds: int) -> str:
+    hours, rest = divmod(seconds, 3600)
+    if hours:
+        return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
+    return f"{rest // 60}:{rest % 60:02d}"

@@ -1,0 +1,341 @@
+/*
+ * What the pages do beside being read. Every form works without this file. With it, the answer to
+ * a form is fetched, and <main> is replaced by what the server rendered: there is no second way to
+ * render anything.
+ */
+"use strict";
+
+(() => {
+  const GREEN_MS = 700;
+  const TOAST_MS = 6000;
+
+  let busy = false;
+  let awaited = null; // aborts the wait for a message (WebOTP)
+  let ticking = 0;
+
+  const main = () => document.querySelector("main");
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  const token = () => document.querySelector("[name=csrftoken]").value;
+
+  /* Text */
+
+  /* Digits of any script as ASCII ones: they stand together, from zero up. */
+  function fold(text) {
+    return text.replace(/\p{Nd}/gu, (digit) => {
+      if (digit <= "9") return digit;
+      const found = digit.codePointAt(0);
+      let zero = found;
+      while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
+      return String((found - zero) % 10);
+    });
+  }
+
+  /* The code in a text: the group of so many digits, which may be apart, else all the digits. */
+  function codeIn(text, digits) {
+    const groups = fold(text).match(/[0-9](?:[\s-]?[0-9])*/gu) || [];
+    const bare = groups.map((group) => group.replace(/[^0-9]/g, ""));
+    return bare.find((group) => group.length === digits) || bare.join("").slice(0, digits);
+  }
+
+  function clock(seconds) {
+    const two = (number) => String(number).padStart(2, "0");
+    const hours = Math.floor(seconds / 3600);
+    const minutes = Math.floor(seconds / 60) % 60;
+    return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  }
+
+  /* Telling */
+
+  /* The latest news takes the place of what was told before. */
+  function toast(...parts) {
+    const line = document.createElement("p");
+    line.append(...parts);
+    document.querySelector("#toasts").replaceChildren(line);
+    setTimeout(() => line.remove(), TOAST_MS);
+  }
+
+  /* A refusal of the API, as the server would have rendered it into the page. */
+  function refuse(problem, field) {
+    const place = document.querySelector(`#${field}-error`) || document.querySelector(".error");
+    if (!place) return toast(problem.message);
+    const add = (...parts) => {
+      const line = document.createElement("span");
+      line.append(...parts);
+      place.append(place.firstChild ? " " : "", line);
+    };
+    place.replaceChildren();
+    add(problem.message);
+    if (problem.attempts_remaining) {
+      add(place.dataset.attempts.replace("{count}", problem.attempts_remaining));
+    }
+    if (problem.retry_after_seconds && !document.querySelector("#wait [data-left]")) {
+      const left = document.createElement("span");
+      left.className = "clock";
+      left.dataset.left = problem.retry_after_seconds;
+      const [before, after] = place.dataset.retry.split("{time}");
+      add(before, left, after);
+      tick();
+    }
+    const input = document.getElementById(field);
+    if (input) {
+      input.setAttribute("aria-invalid", "true");
+      if (field === "code") input.value = "";
+      input.focus();
+    }
+  }
+
+  function clear(form) {
+    for (const place of main().querySelectorAll(".error")) place.replaceChildren();
+    for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  }
+
+  /* Time: the server says how many seconds are left, and no clock but ours counts them. */
+
+  function tick() {
+    clearTimeout(ticking);
+    const now = performance.now();
+    let going = false;
+    for (const place of document.querySelectorAll("[data-left]")) {
+      place.ends ??= now + Number(place.dataset.left) * 1000;
+      const left = Math.max(0, Math.ceil((place.ends - now) / 1000));
+      const text = clock(left);
+      if (place.textContent !== text) place.textContent = text;
+      if (left > 0) going = true;
+      else over(place);
+    }
+    if (going) ticking = setTimeout(tick, 200);
+  }
+
+  function over(place) {
+    place.removeAttribute("data-left");
+    const told = place.closest("[data-then]");
+    if (!told) {
+      place.parentElement.remove();
+    } else if (told.dataset.then === "resend") {
+      told.replaceChildren();
+      hold();
+    } else if (!busy) {
+      refresh(); // the server says what there is to do now
+    }
+  }
+
+  /* A button that has to wait can still be reached, and says why it waits. */
+  function hold() {
+    for (const form of document.querySelectorAll("form.resend")) {
+      const waits = form.querySelector("[data-left]") !== null;
+      form.querySelector("button").toggleAttribute("data-held", waits);
+      form.querySelector("button").setAttribute("aria-disabled", waits);
+    }
+  }
+
+  /* Going on */
+
+  function swap(html) {
+    const found = new DOMParser().parseFromString(html, "text/html");
+    const fresh = found.querySelector("main");
+    if (!fresh) return;
+    stopAwaiting();
+    main().replaceWith(document.adoptNode(fresh));
+    document.title = found.title;
+    document.documentElement.lang = found.documentElement.lang;
+    const before = document.querySelectorAll("[name=csrftoken]");
+    for (const field of before) field.value = found.querySelector("[name=csrftoken]").value;
+    start();
+    if (focusNext()) return;
+    const heading = fresh.querySelector("h1");
+    heading.tabIndex = -1;
+    heading.focus();
+  }
+
+  /* Where the next key goes. */
+  function focusNext() {
+    const next = main().querySelector("[aria-invalid]") || main().querySelector("[autofocus]");
+    if (next) next.focus();
+    return Boolean(next);
+  }
+
+  async function refresh() {
+    const answer = await fetch(location.pathname, { cache: "no-store" });
+    swap(await answer.text());
+  }
+
+  async function green() {
+    const code = document.querySelector(".code");
+    if (!code) return;
+    code.classList.add("good");
+    await pause(GREEN_MS);
+  }
+
+  /* Forms */
+
+  function asForm(form, button) {
+    const fields = new FormData(form);
+    if (button && button.name) fields.set(button.name, button.value);
+    return new URLSearchParams(fields);
+  }
+
+  async function post(form, button) {
+    const answer = await fetch(location.pathname, {
+      method: "POST",
+      headers: { "x-csrftoken": token() },
+      body: asForm(form, button),
+    });
+    const text = await answer.text();
+    if ((answer.headers.get("content-type") || "").includes("json")) {
+      toast(JSON.parse(text).message);
+      return;
+    }
+    const found = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+    const arrived = found && /^(in|verified)$/.test(found.dataset.step);
+    if (arrived && form.querySelector("#code")) await green();
+    swap(text);
+  }
+
+  /* In the form that the API takes. A number of the usual country goes as it was typed. */
+  function asJson(form) {
+    const body = {};
+    const session = form.dataset.session;
+    if (session) body.session_id = session;
+    const number = form.querySelector("[name=phone]");
+    if (number) {
+      const typed = number.value.trim();
+      const chosen = form.querySelector("[name=region]").selectedOptions[0];
+      const whole = /^[(\s]*\+/.test(typed) || chosen.hasAttribute("data-usual");
+      body.phone = whole || !typed ? typed : `+${chosen.dataset.calling} ${typed}`;
+    }
+    const code = form.querySelector("[name=otp]");
+    if (code) body.otp_code = code.value;
+    return body;
+  }
+
+  const ENDED = /^(otp_expired|too_many_attempts|session_not_found|already_verified)$/;
+
+  async function call(form) {
+    const answer = await fetch(form.dataset.api, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-csrftoken": token() },
+      body: JSON.stringify(asJson(form)),
+    });
+    const said = await answer.json();
+    if (answer.ok) {
+      if (form.querySelector("#code")) await green();
+      await refresh();
+      toast(said.message);
+      return;
+    }
+    const field = form.dataset.field;
+    if (ENDED.test(said.error) || said.attempts_remaining === 0) {
+      await refresh();
+      if (said.error === "already_verified") return;
+    }
+    refuse(said, field);
+  }
+
+  async function submit(form, button) {
+    if (busy) return;
+    busy = true;
+    stopAwaiting();
+    clear(form);
+    const label = button && button.textContent;
+    if (button) {
+      button.setAttribute("aria-busy", "true");
+      if (button.dataset.busy) button.textContent = button.dataset.busy;
+    }
+    try {
+      await (form.dataset.api ? call(form) : post(form, button));
+    } catch {
+      toast(document.body.dataset.offline);
+    } finally {
+      busy = false;
+      if (button && button.isConnected) {
+        button.removeAttribute("aria-busy");
+        button.textContent = label;
+      }
+    }
+  }
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.hasAttribute("data-plain")) return;
+    event.preventDefault();
+    const button = event.submitter || form.querySelector("button");
+    if (button.hasAttribute("data-held")) return;
+    submit(form, button);
+  });
+
+  /* The code */
+
+  function fill(input, text, typed) {
+    const digits = Number(input.dataset.digits);
+    const code = codeIn(text, digits);
+    if (input.value !== code) input.value = code;
+    if (code.length === digits && !busy) input.form.requestSubmit();
+    else if (typed && input.getAttribute("aria-invalid")) input.removeAttribute("aria-invalid");
+  }
+
+  document.addEventListener("input", (event) => {
+    const input = event.target;
+    if (input.id === "code" && !event.isComposing) fill(input, input.value, true);
+  });
+
+  document.addEventListener("compositionend", (event) => {
+    if (event.target.id === "code") fill(event.target, event.target.value, true);
+  });
+
+  document.addEventListener("paste", (event) => {
+    if (event.target.id !== "code") return;
+    const text = event.clipboardData.getData("text");
+    if (!/\p{Nd}/u.test(text)) return;
+    event.preventDefault();
+    const digits = Number(event.target.dataset.digits);
+    const whole = codeIn(text, digits);
+    // A part goes where the caret is; a whole code takes the place of what was there.
+    if (whole.length === digits) return fill(event.target, whole);
+    const { value, selectionStart, selectionEnd } = event.target;
+    fill(event.target, value.slice(0, selectionStart) + whole + value.slice(selectionEnd));
+  });
+
+  function stopAwaiting() {
+    if (awaited) awaited.abort();
+    awaited = null;
+  }
+
+  /* The browser reads the message where it can, and its user agrees (WebOTP). */
+  async function awaitMessage(input) {
+    if (!("OTPCredential" in window) || !navigator.credentials) return;
+    const mine = new AbortController();
+    awaited = mine;
+    try {
+      const found = await navigator.credentials.get({
+        otp: { transport: ["sms"] },
+        signal: mine.signal,
+      });
+      if (found && found.code && input.isConnected && !mine.signal.aborted) fill(input, found.code);
+    } catch {
+      // Aborted, declined or not to be had: it can be typed.
+    }
+  }
+
+  function start() {
+    for (const note of main().querySelectorAll("[data-toast]")) {
+      toast(...note.childNodes);
+      note.remove();
+    }
+    hold();
+    tick();
+    const input = document.getElementById("code");
+    if (input) awaitMessage(input);
+  }
+
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) refresh();
+  });
+
+  start();
+  // After a reload, browsers leave autofocus out.
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      if (document.activeElement === document.body) focusNext();
+    }),
+  );
+})();

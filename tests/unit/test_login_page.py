@@ -1,0 +1,469 @@
+"""The page of pass login without scripts: docs/contract.md, sections 2, 3 and 5.1."""
+
+from collections.abc import Iterator
+
+import attrs
+import pytest
+
+from hsp_otp.domain.instant import MINUTE, SECOND, Instant
+from hsp_otp.domain.passes import PaymentStatus
+from hsp_otp.ports.failures import SmsRejected, Unavailable
+from tests.http import Client
+from tests.visitor import LOGIN, Page, Visitor
+from tests.world import PASS_CODE, World, other_than
+
+HIDDEN = "***-***-3210"
+SENT = f"We have sent a code to {HIDDEN}."
+WRONG = "This code is wrong."
+OVER = "This code is no longer valid. Please ask for a new one."
+TOO_SOON = "A code is on its way. Please wait a moment before you ask for another."
+
+
+@pytest.fixture
+def world() -> World:
+    """With a pass."""
+    world = World()
+    world.add()
+    return world
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[Client]:
+    """Over the world."""
+    with Client(world) as found:
+        yield found
+
+
+@pytest.fixture
+def visitor(client: Client) -> Visitor:
+    """Somebody with a browser."""
+    return Visitor(client)
+
+
+def found(visitor: Visitor, pass_code: str = PASS_CODE) -> Page:
+    """The page on which the pass has been found."""
+    return visitor.submit(visitor.get(LOGIN), "find", pass_code=pass_code)
+
+
+def asked(visitor: Visitor) -> Page:
+    """The page that waits for a code."""
+    return visitor.submit(found(visitor), "send")
+
+
+def code(world: World) -> str:
+    """The latest code."""
+    return world.outbox.codes[-1]
+
+
+def told(page: Page, field: str) -> str:
+    """What stands at a field."""
+    return page.texts.get(f"{field}-error", "")
+
+
+def signed_in(visitor: Visitor) -> Page:
+    """The page of somebody who is in."""
+    return visitor.submit(asked(visitor), "verify", otp=code(visitor.client.world))
+
+
+# The way
+
+
+def test_the_whole_way(world: World, visitor: Visitor) -> None:
+    """Pass code, masked number, code, signed in, signed out."""
+    page = visitor.get(LOGIN)
+    assert (page.step, page.buttons) == ("start", ["find"])
+    page = visitor.submit(page, "find", pass_code=" hsp-1234-5678 ")
+    assert (page.step, page.buttons) == ("found", ["send", "restart"])
+    assert HIDDEN in page.main
+    assert world.outbox.sent == []
+    page = visitor.submit(page, "send")
+    assert (page.step, page.buttons) == ("code", ["verify", "send", "restart"])
+    assert SENT in page.main
+    assert "The code is valid for another 10:00." in page.main
+    assert "You can ask for a new code in 0:30." in page.main
+    page = visitor.submit(page, "verify", otp=code(world))
+    assert (page.step, page.buttons) == ("in", ["sign_out"])
+    assert "Welcome, Asha Rao" in page.main
+    assert f"Pass code {PASS_CODE}" in page.main
+    assert "Status Active" in page.main
+    assert f"Mobile number {HIDDEN}" in page.main
+    page = visitor.submit(page, "sign_out")
+    assert page.step == "start"
+    assert "You are signed out." in page.main
+    assert "login_access" not in visitor.cookies
+    assert "login_refresh" not in visitor.cookies
+
+
+def test_the_field_takes_a_code_as_it_comes(visitor: Visitor) -> None:
+    """It is one field, for autofill and a numeric keyboard, and no length breaks a paste."""
+    field = asked(visitor).attributes["code"]
+    assert field["autocomplete"] == "one-time-code"
+    assert field["inputmode"] == "numeric"
+    assert "maxlength" not in field
+    assert "pattern" not in field
+    assert field["aria-describedby"] == "code-error code-hint"
+    assert "autofocus" in field
+
+
+@pytest.mark.parametrize("digits", [4, 6, 10])
+def test_as_many_boxes_as_digits(world: World, digits: int) -> None:
+    """The field is drawn with a box for each digit of the policy."""
+    with Client(world, code_digits=digits) as client:
+        page = asked(Visitor(client))
+    assert page.reply.body.count(b'<i aria-hidden="true"></i>') == digits
+    assert page.attributes["code"]["data-digits"] == str(digits)
+
+
+def test_a_code_in_other_digits(world: World, visitor: Visitor) -> None:
+    """Section 2.10: digits of any script, with spaces."""
+    page = asked(visitor)
+    devanagari = "".join(chr(0x0966 + int(digit)) for digit in code(world))
+    page = visitor.submit(page, "verify", otp=f" {devanagari[:3]} {devanagari[3:]} ")
+    assert page.step == "in"
+
+
+def test_nothing_is_done_twice(world: World, visitor: Visitor) -> None:
+    """Looking again, by reloading or going back, sends nothing and comes back where it was."""
+    asked(visitor)
+    for _ in range(3):
+        assert visitor.get(LOGIN).step == "code"
+    assert len(world.outbox.sent) == 1
+
+
+def test_news_is_told_once(visitor: Visitor) -> None:
+    """What a form came to is gone when the page is looked at again."""
+    assert SENT in asked(visitor).main
+    assert SENT not in visitor.get(LOGIN).main
+
+
+def test_another_pass(world: World, visitor: Visitor) -> None:
+    """One can start again; the code that was sent stays good for whoever enters that pass."""
+    page = visitor.submit(asked(visitor), "restart")
+    assert page.step == "start"
+    assert "login" not in visitor.cookies
+    page = visitor.submit(visitor.submit(page, "find", pass_code=PASS_CODE), "send")
+    assert page.step == "code"
+    assert told(page, "send") == TOO_SOON
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_no_address_holds_a_secret(visitor: Visitor) -> None:
+    """Neither pass code nor number nor code nor token ever stands in an address."""
+    pages = [found(visitor)]
+    pages.append(visitor.submit(pages[-1], "send"))
+    pages.append(visitor.submit(pages[-1], "verify", otp=code(visitor.client.world)))
+    assert [page.step for page in pages] == ["found", "code", "in"]
+    for page in pages:
+        for url in page.urls:
+            assert url in {LOGIN, "/language/"} or url.startswith("/static/")
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("", "Please enter your pass code."),
+        ("  ", "Please enter your pass code."),
+        ("HSP-12", "A pass code looks like HSP-1234-5678. Please check it."),
+        ("<b>&\"'", "A pass code looks like HSP-1234-5678. Please check it."),
+        ("HSP-0000-0000", "We cannot find a pass with this code. Please check it."),
+    ],
+)
+def test_a_pass_code_that_will_not_do(visitor: Visitor, typed: str, sentence: str) -> None:
+    """The API's sentence stands at the field, which keeps what was typed and gets the focus."""
+    page = found(visitor, typed)
+    assert page.step == "start"
+    assert told(page, "pass_code") == sentence
+    field = page.attributes["pass_code"]
+    assert field["value"] == typed.strip()
+    assert field["aria-invalid"] == "true"
+    assert "pass_code-error" in field["aria-describedby"]
+    assert "autofocus" in field
+    assert "aria-invalid" not in visitor.get(LOGIN).attributes["pass_code"]
+
+
+@pytest.mark.parametrize("typed", ["x" * 65, "a\x00b", "a\nb"])
+def test_what_is_not_shown_again(visitor: Visitor, typed: str) -> None:
+    """What no pass code looks like is not put back into the field."""
+    assert found(visitor, typed).attributes["pass_code"]["value"] == ""
+
+
+@pytest.mark.parametrize("uniform", [False, True])
+def test_passes_that_do_not_sign_in(world: World, *, uniform: bool) -> None:
+    """5.1: an unpaid pass and one without a number; all alike where that is set."""
+    world.add("HSP-0000-0001", payment=PaymentStatus.PENDING)
+    world.add("HSP-0000-0002", user="u2", phone=None)
+    with Client(world, uniform_pass_errors=uniform) as client:
+        said = [
+            told(found(Visitor(client), pass_code), "pass_code")
+            for pass_code in ("HSP-0000-0001", "HSP-0000-0002")
+        ]
+    unknown = "We cannot find a pass with this code. Please check it."
+    assert said == (
+        [unknown, unknown]
+        if uniform
+        else [
+            "This pass has not been paid for.",
+            "There is no phone number for this pass. Please contact support.",
+        ]
+    )
+
+
+@pytest.mark.parametrize("typed", ["", " ", "12345", "1234567", "12a456"])
+def test_a_malformed_code(world: World, visitor: Visitor, typed: str) -> None:
+    """Nothing is charged for it."""
+    page = visitor.submit(asked(visitor), "verify", otp=typed)
+    assert page.step == "code"
+    assert told(page, "code") in {
+        "Something is missing. Please fill in every field.",
+        "Please enter all the digits of the code.",
+    }
+    assert page.attributes["code"]["aria-invalid"] == "true"
+    assert "value" not in page.attributes["code"]
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
+    """2.5: what is left is told; after the third the page offers a new code and no field."""
+    page = asked(visitor)
+    wrong = other_than(code(world))
+    page = visitor.submit(page, "verify", otp=wrong)
+    assert told(page, "code") == f"{WRONG} Attempts left: 2"
+    page = visitor.submit(page, "verify", otp=wrong)
+    assert told(page, "code") == f"{WRONG} Attempts left: 1"
+    page = visitor.submit(page, "verify", otp=wrong)
+    assert told(page, "code") == WRONG
+    assert (page.step, page.buttons) == ("ended", ["send", "restart"])
+    assert visitor.get(LOGIN).step == "ended"
+    world.clock.advance(30 * SECOND)
+    page = visitor.submit(visitor.get(LOGIN), "send")
+    assert page.step == "code"
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_a_code_that_ends(world: World, visitor: Visitor) -> None:
+    """2.4: when its time is up the page says so by itself, not a moment earlier."""
+    page = asked(visitor)
+    world.clock.advance(10 * MINUTE - 1)
+    assert visitor.get(LOGIN).step == "code"
+    world.clock.advance(1)
+    assert visitor.get(LOGIN).step == "ended"
+    page = visitor.submit(page, "verify", otp=code(world))
+    assert (page.step, told(page, "code")) == ("ended", OVER)
+
+
+def test_asking_too_soon(world: World, visitor: Visitor) -> None:
+    """Without scripts the button can always be pressed; what it says is how long to wait."""
+    page = asked(visitor)
+    world.clock.advance(29 * SECOND)
+    page = visitor.submit(page, "send")
+    assert (page.step, told(page, "send")) == ("code", TOO_SOON)
+    assert page.texts["wait"] == "You can ask for a new code in 0:01."
+    world.clock.advance(1 * SECOND)
+    page = visitor.submit(page, "send")
+    assert len(world.outbox.sent) == 2
+    assert page.step == "code"
+
+
+def test_a_form_of_an_older_code(world: World, visitor: Visitor) -> None:
+    """Of two windows, the one with the older code is told so, and the newer one stays good."""
+    older = asked(visitor)
+    first = code(world)
+    world.clock.advance(30 * SECOND)
+    newer = visitor.submit(visitor.get(LOGIN), "send")
+    page = visitor.submit(older, "verify", otp=first)
+    assert (page.step, told(page, "code")) == ("code", OVER)
+    assert visitor.submit(newer, "verify", otp=code(world)).step == "in"
+
+
+def test_a_message_that_nobody_takes(world: World, visitor: Visitor) -> None:
+    """2.8: the page says so, and asks for no code that was never sent."""
+    page = found(visitor)
+    world.outbox.failure = SmsRejected()
+    page = visitor.submit(page, "send")
+    assert page.step == "found"
+    assert told(page, "send") == "We could not send the message. Please try again."
+
+
+def test_a_second_message_that_nobody_takes(world: World, visitor: Visitor) -> None:
+    """2.7 and 2.8: the older code has ended with the ask, and the page says so."""
+    page = asked(visitor)
+    world.clock.advance(30 * SECOND)
+    world.outbox.failure = SmsRejected()
+    page = visitor.submit(page, "send")
+    assert page.step == "ended"
+    world.outbox.failure = None
+    assert page.texts["wait"] == "You can ask for a new code in 0:30."
+
+
+def test_nobody_tries_to_send(world: World, visitor: Visitor) -> None:
+    """While every sender is skipped the code that was sent stays good."""
+    page = asked(visitor)
+    world.clock.advance(30 * SECOND)
+    world.outbox.skipped = True
+    page = visitor.submit(page, "send")
+    assert page.step == "code"
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_limits_hold_on_the_page(world: World) -> None:
+    """Section 3: the sixth message in an hour is refused, with the time to wait."""
+    with Client(world, resend_cooldown_seconds=0) as client:
+        visitor = Visitor(client)
+        page = found(visitor)
+        for _ in range(5):
+            page = visitor.submit(page, "send")
+            assert page.step == "code"
+        page = visitor.submit(page, "send")
+        assert told(page, "send") == (
+            "There were too many requests from your network. Please try again later."
+        )
+        assert page.texts["wait"] == "You can ask for a new code in 1:00:00."
+        assert len(world.outbox.sent) == 5
+
+
+def test_look_ups_are_limited_on_the_page(world: World) -> None:
+    """Section 3: a miss counts double; the page says when to try again."""
+    with Client(world, lookups_per_client_hour=2) as client:
+        visitor = Visitor(client)
+        found(visitor, "HSP-0000-0000")
+        page = found(visitor)
+    assert told(page, "pass_code") == (
+        "Too many pass codes were tried from your network. Please try again later. "
+        "You can try again in 1:00:00."
+    )
+
+
+# Cookies
+
+
+def test_a_state_that_was_changed(visitor: Visitor) -> None:
+    """A cookie that somebody changed is as good as none."""
+    asked(visitor)
+    kept = visitor.cookies["login"]
+    for changed in (kept[:-1], "a" + kept, kept.replace(".", ".A", 1)):
+        visitor.cookies["login"] = changed
+        assert visitor.get(LOGIN).step == "start"
+    visitor.cookies["login"] = kept
+    assert visitor.get(LOGIN).step == "code"
+
+
+def test_a_cookie_in_the_place_of_another(visitor: Visitor) -> None:
+    """One cookie of ours cannot stand in for another."""
+    asked(visitor)
+    visitor.cookies["notice"] = visitor.cookies["login"]
+    assert visitor.get(LOGIN).step == "code"
+    visitor.cookies["login"] = visitor.cookies["csrftoken"]
+    assert visitor.get(LOGIN).step == "start"
+
+
+def test_a_state_does_not_last(world: World, visitor: Visitor) -> None:
+    """After an hour the page begins anew."""
+    asked(visitor)
+    world.clock.advance(60 * MINUTE - 1)
+    assert visitor.get(LOGIN).step == "ended"
+    world.clock.advance(1)
+    assert visitor.get(LOGIN).step == "start"
+
+
+def test_tokens_are_out_of_reach(visitor: Visitor) -> None:
+    """Of scripts, of other sites, of other pages."""
+    signed_in(visitor)
+    for name in ("login_access", "login_refresh"):
+        assert visitor.set_cookies[name].endswith(
+            "; HttpOnly; Path=/customer/login; SameSite=strict"
+        )
+
+
+def test_an_access_token_that_ends(world: World, visitor: Visitor) -> None:
+    """5.2: the page refreshes, and goes on."""
+    signed_in(visitor)
+    access, refresh = visitor.cookies["login_access"], visitor.cookies["login_refresh"]
+    world.clock.advance(15 * MINUTE)
+    assert visitor.get(LOGIN).step == "in"
+    assert visitor.cookies["login_access"] != access
+    assert visitor.cookies["login_refresh"] != refresh
+    assert visitor.get(LOGIN).step == "in"
+
+
+def test_a_family_that_was_ended(world: World, visitor: Visitor) -> None:
+    """Signed out elsewhere is signed out here, and the browser forgets the tokens."""
+    signed_in(visitor)
+    world.revoke(visitor.cookies["login_refresh"])
+    assert visitor.get(LOGIN).step == "start"
+    assert "login_access" not in visitor.cookies
+    assert "login_refresh" not in visitor.cookies
+
+
+def test_signing_out_ends_the_family(world: World, visitor: Visitor) -> None:
+    """5.2: what the browser had is worth nothing afterwards."""
+    page = signed_in(visitor)
+    access = visitor.cookies["login_access"]
+    visitor.submit(page, "sign_out")
+    visitor.cookies["login_access"] = access
+    assert visitor.get(LOGIN).step == "start"
+    assert world.outbox.sent
+
+
+# What the page shows
+
+
+def test_a_pass_that_has_ended(world: World, visitor: Visitor) -> None:
+    """It signs in, and the page says that it has ended."""
+    world.add(expires_at=world.clock.now())
+    page = signed_in(visitor)
+    assert "Status Expired" in page.main
+    assert "Valid until January 1, 2026" in page.main
+
+
+def test_names_are_text(world: World, visitor: Visitor) -> None:
+    """Whatever stands in a name is shown, and is no markup."""
+    stored = world.add()
+    user = attrs.evolve(stored.user, first_name="<script>alert(1)</script>", last_name="{0}")
+    world.passes.stored[stored.code] = attrs.evolve(stored, user=user)
+    assert "Welcome, <script>alert(1)</script> {0}" in signed_in(visitor).texts["h1"]
+
+
+def test_a_user_without_a_name(world: World, visitor: Visitor) -> None:
+    """The e-mail address stands in for it."""
+    stored = world.add()
+    user = attrs.evolve(stored.user, first_name="", last_name="")
+    world.passes.stored[stored.code] = attrs.evolve(stored, user=user)
+    assert signed_in(visitor).texts["h1"] == "Welcome, u1@example.com"
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [("es", "1 de enero de 2030"), ("hi", "1 जनवरी 2030"), ("en", "January 1, 2030")],
+)
+def test_dates_are_in_the_language(
+    world: World, visitor: Visitor, language: str, expected: str
+) -> None:
+    """As its readers write them."""
+    world.add(expires_at=Instant(1_893_456_000_000_000))
+    visitor.language = language
+    assert expected in signed_in(visitor).main
+
+
+class _Away:
+    """Passes in a database that does not answer."""
+
+    async def find(self, _: object) -> None:
+        """Fail."""
+        raise Unavailable
+
+
+def test_a_store_that_is_away(world: World) -> None:
+    """5.6: 503 with Retry-After, as a page that people can read."""
+    world.passes = _Away()  # type: ignore[assignment]
+    with Client(world) as client:
+        visitor = Visitor(client)
+        page = visitor.get(LOGIN)
+        reply = visitor.post(LOGIN, {**page.fields, "do": "find", "pass_code": PASS_CODE})
+    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    page = Page(reply)
+    assert page.step == "failure"
+    assert "The service is not available at the moment. Please try again soon." in page.main
+    assert LOGIN in page.urls

@@ -1,0 +1,290 @@
+"""What all pages have in common: docs/contract.md, sections 5 and 5.3."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+import pytest
+
+from tests.http import Client
+from tests.visitor import LOGIN, SIGNUP, Page, Visitor
+from tests.world import World
+
+PAGES = ("/", LOGIN, SIGNUP)
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """Over a world with a pass."""
+    world = World()
+    world.add()
+    with Client(world, signup_regions=frozenset({"IN", "ES"})) as found:
+        yield found
+
+
+@pytest.fixture
+def visitor(client: Client) -> Visitor:
+    """Somebody with a browser."""
+    return Visitor(client)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("spelt", ["with the slash", "without"])
+def test_a_page_answers(visitor: Visitor, path: str, spelt: str) -> None:
+    """Every page answers with and without the slash, and is strict about what it loads."""
+    page = visitor.get(path if spelt == "with the slash" else path.rstrip("/") or "/")
+    headers = dict(page.reply.headers)
+    assert headers.pop("content-length") == str(len(page.reply.body))
+    assert headers.pop("set-cookie").startswith("csrftoken=")
+    assert headers == {
+        "content-type": "text/html; charset=utf-8",
+        "content-language": "en",
+        "content-security-policy": POLICY,
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "x-request-id": "r-1",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+    }
+    assert page.attributes["html"]["lang"] == "en"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_comes_from_elsewhere(visitor: Visitor, path: str) -> None:
+    """Whatever a page leads to or loads is a path of ours."""
+    urls = visitor.get(path).urls
+    assert urls
+    assert [url for url in urls if not re.fullmatch(r"/[a-z]*(/[a-z./?=0-9]*)?", url)] == []
+
+
+def test_the_files_of_a_page_are_kept(visitor: Visitor) -> None:
+    """Their addresses name their content, and are kept for good; under any other they are not."""
+    urls = [url for url in visitor.get("/").urls if url.startswith("/static/")]
+    assert len(urls) == 3
+    for url in urls:
+        path, _, query = url.partition("?")
+        body = (files("hsp_otp.entrypoints.web") / path.lstrip("/")).read_bytes()
+        assert query == f"v={hashlib.sha256(body).hexdigest()[:16]}"
+        kept = visitor.client.request("GET", path, query=query)
+        assert (kept.status, kept.body) == (200, body)
+        assert kept.headers["cache-control"] == "public, max-age=31536000, immutable"
+        for other in ("", "v=0123456789abcdef"):
+            older = visitor.client.request("GET", path, query=other)
+            assert (older.status, older.body) == (200, body)
+            assert older.headers["cache-control"] == "no-store"
+
+
+def test_what_files_are_called(visitor: Visitor) -> None:
+    """They say what they are; another name is not found."""
+    kinds = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+    for name, kind in kinds.items():
+        reply = visitor.client.request("GET", f"/static/{name}")
+        assert reply.headers["content-type"].partition(";")[0] == kind
+    assert visitor.client.request("GET", "/static/page.py").status == 404
+    refused = visitor.client.request("POST", "/static/page.css")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_the_front_page_leads_on(client: Client, visitor: Visitor) -> None:
+    """It leads to both products, and to the API's description only where that is served."""
+    assert LOGIN in visitor.get("/").urls
+    assert SIGNUP in visitor.get("/").urls
+    assert "/docs" not in visitor.get("/").urls
+    with Client(client.world, docs=True) as other:
+        assert "/docs" in Visitor(other).get("/").urls
+
+
+# Tokens
+
+
+@pytest.mark.parametrize("path", [LOGIN, SIGNUP, "/language/"])
+@pytest.mark.parametrize("token", ["", "nonsense", "of another visitor"])
+def test_a_form_without_its_token(visitor: Visitor, path: str, token: str) -> None:
+    """Section 5.3: `csrf_failed` as a page, and nothing is sent."""
+    visitor.get(LOGIN)
+    if token == "of another visitor":
+        token = Visitor(visitor.client).get(LOGIN).fields["csrftoken"]
+    fields = {"do": "send", "phone": "9876543210", "language": "es", "csrftoken": token}
+    reply = visitor.post(path, fields)
+    assert reply.status == 403
+    assert Page(reply).step == "failure"
+    assert "language" not in visitor.cookies
+    assert visitor.client.world.outbox.sent == []
+
+
+def test_a_token_in_the_header(visitor: Visitor) -> None:
+    """Scripts bring the token in the header."""
+    token = visitor.get(LOGIN).fields["csrftoken"]
+    reply = visitor.request("POST", LOGIN, b"do=find", FORM | {"x-csrftoken": token})
+    assert reply.status == 303
+
+
+def test_the_token_stays(visitor: Visitor) -> None:
+    """Two windows of a browser have the same token, so that both stay good."""
+    first = visitor.get(LOGIN).fields["csrftoken"]
+    assert visitor.get(SIGNUP).fields["csrftoken"] == first
+
+
+# Forms that are none
+
+
+@pytest.mark.parametrize("path", [LOGIN, SIGNUP, "/language/"])
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        (413, "application/x-www-form-urlencoded", b"a" * (16 * 1024 + 1)),
+        (415, "multipart/form-data", b"do=find"),
+        (415, "application/json", b"{}"),
+        (415, "", b"do=find"),
+        (400, "application/x-www-form-urlencoded", b"do=%ff"),
+        (400, "application/x-www-form-urlencoded", b"do=\xff"),
+        (400, "application/x-www-form-urlencoded", b"&".join([b"a=1"] * 100)),
+        (403, "application/x-www-form-urlencoded", b""),
+        (403, "application/x-www-form-urlencoded", b"%%%===&&&\x00"),
+    ],
+)
+def test_a_form_that_is_none(
+    visitor: Visitor, path: str, status: int, kind: str, body: bytes
+) -> None:
+    """Section 5.5: refused as a page that leads back; nothing happens."""
+    reply = visitor.request("POST", path, body, {"content-type": kind})
+    assert reply.status == status
+    page = Page(reply)
+    assert page.step == "failure"
+    assert (path if path in PAGES else "/") in page.urls
+
+
+def test_a_form_whose_sender_leaves(visitor: Visitor) -> None:
+    """A body that does not arrive is no bug of ours."""
+    reply = visitor.client.request("POST", LOGIN, body=[b"do=", None], headers=FORM)
+    assert reply.status == 400
+
+
+@pytest.mark.parametrize("path", [LOGIN, SIGNUP])
+@pytest.mark.parametrize("do", ["", "nonsense", "send", "resend", "verify", "restart", "sign_out"])
+def test_a_button_that_is_not_there(visitor: Visitor, path: str, do: str) -> None:
+    """What a page does not offer leads back to the page."""
+    token = visitor.get(path).fields["csrftoken"]
+    reply = visitor.post(path, {"do": do, "csrftoken": token})
+    assert (reply.status, reply.headers["location"]) == (303, path)
+    assert visitor.client.world.outbox.sent == []
+    visitor.get(path)
+
+
+RUBBISH = (
+    "nonsense",
+    "k1.e30=.00",
+    "k1..",
+    "\xff\xfe",
+    '"\\377"',
+    "a" * 5000,
+    "k1.W10.W10.W10",
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("value", RUBBISH, ids=range(len(RUBBISH)))
+def test_rubbish_in_cookies(visitor: Visitor, path: str, value: str) -> None:
+    """A cookie that is none of ours is as good as none."""
+    names = (
+        *("csrftoken", "language", "notice", "login", "login_access"),
+        *("login_refresh", "signup_session"),
+    )
+    visitor.cookies = dict.fromkeys(names, value)
+    assert visitor.get(path).step in {"front", "start", "number"}
+
+
+# Languages
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language", "title"),
+    [
+        ("en", "en", "Sign in"),
+        ("es-MX,es;q=0.9", "es", "Iniciar sesión"),
+        ("hi-IN", "hi", "साइन इन करें"),
+        ("tlh", "en", "Sign in"),
+    ],
+)
+def test_a_page_speaks_its_readers_language(
+    visitor: Visitor, accepted: str, language: str, title: str
+) -> None:
+    """Section 6: by Accept-Language, English as the last resort; the page says which it is."""
+    visitor.language = accepted
+    page = visitor.get(LOGIN)
+    assert page.attributes["html"]["lang"] == language
+    assert page.texts["h1"] == title
+    assert page.reply.headers["content-language"] == language
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_language_is_chosen(visitor: Visitor, path: str) -> None:
+    """The chooser keeps the language, and leads back to the page that it stood on."""
+    fields = visitor.get(path).fields
+    reply = visitor.post("/language/", {**fields, "language": "hi"})
+    assert (reply.status, reply.headers["location"]) == (303, path)
+    assert visitor.get(path).attributes["html"]["lang"] == "hi"
+
+
+@pytest.mark.parametrize("language", ["", "xx", "en; Path=/", "../en"])
+def test_a_language_that_there_is_not(visitor: Visitor, language: str) -> None:
+    """It is not kept."""
+    fields = visitor.get("/").fields
+    reply = visitor.post("/language/", {**fields, "language": language})
+    assert (reply.status, reply.cookies) == (303, ())
+
+
+@pytest.mark.parametrize("page", ["", "//evil.example/", "https://evil.example/", "/docs"])
+def test_the_chooser_leads_nowhere_else(visitor: Visitor, page: str) -> None:
+    """It leads to pages of ours alone."""
+    fields = visitor.get("/").fields
+    reply = visitor.post("/language/", {**fields, "page": page, "language": "es"})
+    assert reply.headers["location"] == "/"
+
+
+def test_countries_are_called_by_their_names(visitor: Visitor) -> None:
+    """In the page's language, sorted, each with its calling code."""
+    assert visitor.get(SIGNUP).texts["region"] == "India (+91) Spain (+34)"
+    visitor.language = "es"
+    assert visitor.get(SIGNUP).texts["region"] == "España (+34) India (+91)"
+
+
+# The names and ways of cookies
+
+
+def cookies_of(client: Client, scheme: str = "http") -> dict[str, str]:
+    """The line of each cookie that the page of pass login sets on the way to its second step."""
+    visitor = Visitor(client)
+    page = visitor.get(LOGIN)
+    visitor.submit(page, "find", pass_code="HSP-1234-5678")
+    reply = client.request("GET", LOGIN, scheme=scheme)
+    return visitor.set_cookies | {"csrftoken": reply.cookies[0]}
+
+
+def test_cookies_are_out_of_reach(client: Client) -> None:
+    """What a page remembers is for no script, no other site, and none of the other pages."""
+    state = cookies_of(client)["login"]
+    assert state.endswith("; HttpOnly; Path=/customer/login; SameSite=lax")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "public_url", "secure"),
+    [
+        ("http", "", False),
+        ("https", "", True),
+        ("http", "https://otp.example", True),
+        ("http", "http://otp.example", False),
+    ],
+)
+def test_cookies_are_for_https_where_that_is_used(
+    client: Client, scheme: str, public_url: str, *, secure: bool
+) -> None:
+    """Secure, where the request or the public URL has it."""
+    with Client(client.world, public_url=public_url) as found:
+        assert ("Secure" in cookies_of(found, scheme)["csrftoken"]) == secure

@@ -1,0 +1,352 @@
+"""The page of signup without scripts: docs/contract.md, sections 2, 3 and 5.3."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from hsp_otp.domain.instant import MINUTE, SECOND
+from hsp_otp.ports.failures import SmsRejected
+from tests.http import Client
+from tests.visitor import SIGNUP, Page, Visitor
+from tests.world import World, other_than
+
+NUMBER = "98765 43210"
+OTHER = "98123 45678"
+TOO_SOON = "A code is on its way. Please wait a moment before you ask for another."
+ENDED = "This session has ended. Please start again."
+
+
+@pytest.fixture
+def world() -> World:
+    """An empty one."""
+    return World()
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[Client]:
+    """Over the world, for numbers of three countries."""
+    with Client(world, signup_regions=frozenset({"IN", "ES", "GB"})) as found:
+        yield found
+
+
+@pytest.fixture
+def visitor(client: Client) -> Visitor:
+    """Somebody with a browser."""
+    return Visitor(client)
+
+
+def asked(visitor: Visitor, phone: str = NUMBER, region: str = "IN") -> Page:
+    """The page after a number was entered."""
+    return visitor.submit(visitor.get(SIGNUP), "send", phone=phone, region=region)
+
+
+def code(world: World) -> str:
+    """The latest code."""
+    return world.outbox.codes[-1]
+
+
+def told(page: Page, field: str) -> str:
+    """What stands at a field."""
+    return page.texts.get(f"{field}-error", "")
+
+
+def numbers(world: World) -> list[str]:
+    """Where messages went."""
+    return [sms.to.e164 for sms in world.outbox.sent]
+
+
+def test_the_whole_way(world: World, visitor: Visitor) -> None:
+    """Number, code, verified, and what comes next."""
+    page = visitor.get(SIGNUP)
+    assert (page.step, page.buttons) == ("number", ["send"])
+    assert "Step 1 of 5" in page.main
+    page = visitor.submit(page, "send", phone=NUMBER, region="IN")
+    assert (page.step, page.buttons) == ("code", ["verify", "resend", "send"])
+    assert numbers(world) == ["+919876543210"]
+    assert "We have sent a code to your phone." in page.main
+    assert "It is in the message to ***-***-3210." in page.main
+    assert "The code is valid for another 5:00." in page.main
+    assert page.texts["wait"] == "You can ask for a new code in 0:30."
+    page = visitor.submit(page, "verify", otp=code(world))
+    assert (page.step, page.buttons) == ("verified", ["restart"])
+    assert "Step 2 of 5" in page.main
+    assert "***-***-3210 is yours. This is what comes next, with NeoBank:" in page.main
+    assert "Personal details Aadhaar PAN Account and password" in page.main
+    assert "This sign-up waits for you for another 30:00." in page.main
+    assert visitor.get(SIGNUP).step == "verified"
+    assert visitor.submit(page, "restart").step == "number"
+    assert "signup_session" not in visitor.cookies
+
+
+def test_the_session_in_its_cookie(visitor: Visitor) -> None:
+    """It is for the signup alone, and out of reach of scripts."""
+    page = asked(visitor)
+    assert visitor.cookies["signup_session"] == page.fields["session_id"]
+    assert visitor.set_cookies["signup_session"].endswith(
+        "; HttpOnly; Max-Age=1800; Path=/users; SameSite=lax"
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "region", "number"),
+    [
+        ("98765 43210", "IN", "+919876543210"),
+        ("098765-43210", "IN", "+919876543210"),
+        ("९८७६५ ४३२१०", "IN", "+919876543210"),
+        ("07400 123456", "GB", "+447400123456"),
+        ("612 34 56 78", "ES", "+34612345678"),
+        ("+44 7400 123456", "IN", "+447400123456"),
+        ("+34 (612) 345-678", "GB", "+34612345678"),
+        ("98765 43210", "nonsense", "+919876543210"),
+        ("98765 43210", "", "+919876543210"),
+    ],
+)
+def test_number_and_country(
+    world: World, visitor: Visitor, typed: str, region: str, number: str
+) -> None:
+    """A number is of the chosen country unless it says otherwise."""
+    assert asked(visitor, typed, region).step == "code"
+    assert numbers(world) == [number]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("", "Please enter your phone number."),
+        ("12", "We cannot send messages to this number. Please check it."),
+        ("tel:9876543210", "We cannot send messages to this number. Please check it."),
+        ("+1 202 555 0123", "We do not send codes to numbers of this country."),
+    ],
+)
+def test_a_number_that_will_not_do(
+    world: World, visitor: Visitor, typed: str, sentence: str
+) -> None:
+    """The API's sentence stands at the field, which keeps what was typed, the country too."""
+    page = asked(visitor, typed, "ES")
+    assert page.step == "number"
+    assert told(page, "phone") == sentence
+    field = page.attributes["phone"]
+    assert (field["value"], field["aria-invalid"]) == (typed, "true")
+    assert "phone-error" in field["aria-describedby"]
+    assert b'<option value="ES" data-calling="34" selected>' in page.reply.body
+    assert world.outbox.sent == []
+
+
+def test_the_usual_country_is_chosen(visitor: Visitor) -> None:
+    """Of the countries the default one, where it may sign up."""
+    body = visitor.get(SIGNUP).reply.body
+    assert b'<option value="IN" data-calling="91" data-usual selected>' in body
+    assert b'<option value="GB" data-calling="44">' in body
+
+
+def test_reloading_sends_nothing(world: World, visitor: Visitor) -> None:
+    """Looking again comes back where it was."""
+    asked(visitor)
+    world.clock.advance(10 * SECOND)
+    page = visitor.get(SIGNUP)
+    assert page.step == "code"
+    assert "The code is valid for another 4:50." in page.main
+    assert "We have sent a code" not in page.main
+    assert len(world.outbox.sent) == 1
+
+
+def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
+    """2.5: what is left is told; after the third the page offers a new code and no field."""
+    page = asked(visitor)
+    wrong = other_than(code(world))
+    said = []
+    for _ in range(3):
+        page = visitor.submit(page, "verify", otp=wrong)
+        said.append(told(page, "code"))
+    assert said == [
+        "This code is wrong. Attempts left: 2",
+        "This code is wrong. Attempts left: 1",
+        "This code is wrong.",
+    ]
+    assert (page.step, page.buttons) == ("ended", ["resend", "send"])
+    assert page.texts["wait"] == "You can ask for a new code in 0:30."
+    world.clock.advance(30 * SECOND)
+    page = visitor.submit(visitor.get(SIGNUP), "resend")
+    assert (page.step, len(world.outbox.sent)) == ("code", 2)
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+@pytest.mark.parametrize("typed", ["", "12345", "1234567", "12a456"])
+def test_a_malformed_code(world: World, visitor: Visitor, typed: str) -> None:
+    """Nothing is charged for it."""
+    page = asked(visitor)
+    for _ in range(4):
+        page = visitor.submit(page, "verify", otp=typed)
+        assert page.step == "code"
+        assert told(page, "code")
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+def test_exhausted_then_presented(world: World, visitor: Visitor) -> None:
+    """2.11: what comes after the third guess has another sentence, and no wait of its own."""
+    form = asked(visitor)
+    for _ in range(3):
+        visitor.submit(form, "verify", otp=other_than(code(world)))
+    page = visitor.submit(form, "verify", otp=code(world))
+    assert page.step == "ended"
+    assert told(page, "code") == "There were too many wrong codes. Please ask for a new one."
+
+
+def test_a_code_that_ends(world: World, visitor: Visitor) -> None:
+    """2.4: when its time is up the page says so by itself."""
+    form = asked(visitor)
+    world.clock.advance(5 * MINUTE - 1)
+    assert visitor.get(SIGNUP).step == "code"
+    world.clock.advance(1)
+    assert visitor.get(SIGNUP).step == "ended"
+    page = visitor.submit(form, "verify", otp=code(world))
+    assert told(page, "code") == "This code is no longer valid. Please ask for a new one."
+
+
+def test_asking_again(world: World, visitor: Visitor) -> None:
+    """The number need not be entered again; too soon is told with the time left."""
+    page = asked(visitor)
+    world.clock.advance(29 * SECOND)
+    page = visitor.submit(page, "resend")
+    assert (page.step, told(page, "send")) == ("code", TOO_SOON)
+    assert page.texts["wait"] == "You can ask for a new code in 0:01."
+    world.clock.advance(1 * SECOND)
+    page = visitor.submit(page, "resend")
+    assert numbers(world) == ["+919876543210"] * 2
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+def test_correcting_the_number(world: World, visitor: Visitor) -> None:
+    """5.3: another number in the same session; the older code has ended."""
+    page = asked(visitor)
+    session, first = page.fields["session_id"], code(world)
+    page = visitor.submit(page, "send", phone=OTHER, region="IN")
+    assert (page.step, page.fields["session_id"]) == ("code", session)
+    assert "***-***-5678" in page.main
+    assert numbers(world) == ["+919876543210", "+919812345678"]
+    if first != code(world):
+        assert visitor.submit(page, "verify", otp=first).step == "code"
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+@pytest.mark.parametrize("typed", ["12", "", "+1 202 555 0123", NUMBER])
+def test_a_correction_that_is_refused(world: World, visitor: Visitor, typed: str) -> None:
+    """5.3: it changes nothing; the form of the correction stands open with the reason."""
+    page = visitor.submit(asked(visitor), "send", phone=typed, region="IN")
+    assert page.step == "code"
+    assert told(page, "phone")
+    assert "open" in page.attributes["details"]
+    assert page.attributes["phone"]["value"] == typed
+    assert "***-***-3210" in page.main
+    assert "open" not in visitor.get(SIGNUP).attributes["details"]
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+def test_a_message_that_nobody_takes(world: World, visitor: Visitor) -> None:
+    """2.8: the page says so, and asks for no code that was never sent."""
+    world.outbox.failure = SmsRejected()
+    page = asked(visitor)
+    assert page.step == "number"
+    assert told(page, "phone") == "We could not send the message. Please try again."
+    world.outbox.failure = None
+
+
+def test_two_windows(world: World, visitor: Visitor) -> None:
+    """Each form acts for the session it was made for, and the browser follows it."""
+    empty = visitor.get(SIGNUP)
+    first = visitor.submit(empty, "send", phone=NUMBER, region="IN")
+    first_code = code(world)
+    second = visitor.submit(empty, "send", phone=OTHER, region="IN")
+    assert second.fields["session_id"] != first.fields["session_id"]
+    page = visitor.submit(first, "verify", otp=first_code)
+    assert page.step == "verified"
+    assert "***-***-3210" in page.main
+    page = visitor.submit(second, "verify", otp=code(world))
+    assert page.step == "verified"
+    assert "***-***-5678" in page.main
+
+
+def test_a_session_that_has_ended(world: World, visitor: Visitor) -> None:
+    """After half an hour the page begins anew; a form from before says why."""
+    form = asked(visitor)
+    world.clock.advance(30 * MINUTE - 1)
+    assert visitor.get(SIGNUP).step == "ended"
+    world.clock.advance(1)
+    assert visitor.get(SIGNUP).step == "number"
+    assert "signup_session" not in visitor.cookies
+    for do in ("verify", "resend", "send"):
+        page = visitor.submit(form, do, otp=code(world), phone=OTHER, region="IN")
+        assert page.step == "number"
+        assert told(page, "phone") == ENDED
+
+
+def test_a_session_that_is_none(visitor: Visitor) -> None:
+    """A form of a session that nobody began says that it is not there."""
+    fields = visitor.get(SIGNUP).fields
+    for session in ("nonsense", "A" * 22, "é"):
+        for do in ("send", "resend", "verify"):
+            form = {"session_id": session, "do": do, "otp": "123456", "phone": NUMBER}
+            assert visitor.post(SIGNUP, {**fields, **form}).status == 303
+            page = visitor.get(SIGNUP)
+            assert (page.step, told(page, "phone")) == ("number", ENDED)
+    assert visitor.client.world.outbox.sent == []
+
+
+def test_a_form_from_before_the_proof(world: World, visitor: Visitor) -> None:
+    """5.3: a session only steps forward; an older form leads to where it is."""
+    form = asked(visitor)
+    visitor.submit(form, "verify", otp=code(world))
+    world.clock.advance(30 * SECOND)
+    for do in ("verify", "resend", "send"):
+        page = visitor.submit(form, do, otp=code(world), phone=OTHER, region="IN")
+        assert page.step == "verified"
+    assert len(world.outbox.sent) == 1
+
+
+def test_limits_hold_on_the_page(world: World) -> None:
+    """Section 3: the sixth message in a minute is refused, with the time to wait."""
+    with Client(world, resend_cooldown_seconds=0) as client:
+        visitor = Visitor(client)
+        for last in range(5):
+            visitor.cookies.pop("signup_session", None)
+            assert asked(visitor, f"987654321{last}").step == "code"
+        visitor.cookies.pop("signup_session", None)
+        page = asked(visitor, "9876543219")
+    assert told(page, "phone") == (
+        "There were too many requests from your network. Please try again later. "
+        "You can try again in 1:00."
+    )
+    assert len(world.outbox.sent) == 5
+
+
+def test_the_api_and_the_page_share_a_session(world: World, visitor: Visitor) -> None:
+    """What scripts began goes on without them, and the browser comes back to what got on."""
+    token = visitor.get(SIGNUP).fields["csrftoken"]
+    headers = {"content-type": "application/json", "x-csrftoken": token}
+
+    def call(path: str, **members: str) -> dict[str, object]:
+        reply = visitor.request("POST", path, json.dumps(members).encode(), headers)
+        assert reply.status == 200
+        return dict(reply.json)
+
+    session = call("/users/api/send-otp/", phone=NUMBER)["session_id"]
+    first_code = code(world)
+    page = visitor.get(SIGNUP)
+    assert (page.step, page.fields["session_id"]) == ("code", session)
+    call("/users/api/send-otp/", phone=OTHER)
+    assert visitor.get(SIGNUP).fields["session_id"] != session
+    call("/users/api/verify-otp/", session_id=str(session), otp_code=first_code)
+    page = visitor.get(SIGNUP)
+    assert page.step == "verified"
+    assert "***-***-3210" in page.main
+
+
+def test_numbers_are_shown_masked(world: World, visitor: Visitor) -> None:
+    """Section 4: never more than the last four digits, whatever the page knows."""
+    page = asked(visitor)
+    bodies = [page.reply.body, visitor.get(SIGNUP).reply.body]
+    page = visitor.submit(page, "verify", otp=code(world))
+    for body in (*bodies, page.reply.body):
+        assert b"98765" not in body
+        assert b"43210" not in body
