@@ -244,7 +244,7 @@ def test_an_example_of_an_error_is_what_is_answered(document: dict[str, Any]) ->
 
 def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
     """A bearer token where there is one to show, and both halves of the pair against forgeries."""
-    pair = [{"csrfCookie": [], "csrfHeader": []}]
+    pair: list[dict[str, list[str]]] = [{"csrfCookie": [], "csrfHeader": []}]
     asked = {
         path: operation["security"]
         for (_, path), operation in operations(document).items()
