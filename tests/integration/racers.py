@@ -12,23 +12,27 @@ import attrs
 
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
+from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.signup import Signup, SignupCodeSent
 from tests.integration.stores import open_sqlite
-from tests.world import Outbox
+from tests.world import Outbox, SignedProofs
 
 PATIENCE_SECONDS = 30
 
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """One request of a round."""
+    """One request of a round; one with a phone is of signup."""
 
     step: str
-    pass_code: str
     client: str
+    pass_code: str = ""
     digits: str = ""
+    phone: str = ""
+    session_id: str = ""
 
 
 @attrs.frozen
@@ -38,11 +42,15 @@ class Result:
 
     Attributes:
         words: Of their outcomes, or the names of exceptions.
-        codes: Of the messages that this process sent.
+        codes: Of the messages that were sent.
+        sessions: Of the signups that codes were sent for.
+        proofs: The session and the number of each that was signed.
     """
 
     words: list[str]
     codes: list[str]
+    sessions: list[str]
+    proofs: list[tuple[str, str]]
 
 
 class Racers:
@@ -77,14 +85,15 @@ class Racers:
         """Make *calls* all at once, dealt out among the processes."""
         for number, line in enumerate(self._lines):
             line.send(calls[number :: len(self._lines)])
-        words: list[str] = []
-        codes: list[str] = []
+        together = Result([], [], [], [])
         for line in self._lines:
             assert line.poll(PATIENCE_SECONDS)
             result: Result = line.recv()
-            words += result.words
-            codes += result.codes
-        return Result(words, codes)
+            together.words.extend(result.words)
+            together.codes.extend(result.codes)
+            together.sessions.extend(result.sessions)
+            together.proofs.extend(result.proofs)
+        return together
 
     def alone(self, call: Call) -> Result:
         """Make one call."""
@@ -96,18 +105,28 @@ def _race(folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401 -
 
 
 async def _serve(folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401
-    outbox = Outbox()
+    outbox, proofs = Outbox(), SignedProofs()
     async with open_sqlite(folder) as stores:
-        login = stores.login(SystemClock(), SystemRandomness(), outbox)
+        clock, randomness = SystemClock(), SystemRandomness()
+        login = stores.login(clock, randomness, outbox)
+        signup = stores.signup(clock, randomness, outbox, proofs)
         while True:
             try:
                 calls: list[Call] = line.recv()
             except EOFError:
                 return
             outbox.sent.clear()
+            proofs.signed.clear()
+            sessions: list[str] = []
             start.wait(PATIENCE_SECONDS)
-            words = await asyncio.gather(*(_made(login, call) for call in calls))
-            line.send(Result(list(words), outbox.codes))
+            words = await asyncio.gather(
+                *(
+                    _signed_up(signup, call, sessions) if call.phone else _made(login, call)
+                    for call in calls
+                )
+            )
+            proved = [(proof.session_id, proof.phone.e164) for proof in proofs.signed]
+            line.send(Result(list(words), outbox.codes, sessions, proved))
 
 
 async def _made(login: PassLogin, call: Call) -> str:
@@ -122,3 +141,18 @@ async def _made(login: PassLogin, call: Call) -> str:
                 return (await login.verify(code, Code(call.digits), None, caller)).word
     except Exception as error:  # noqa: BLE001 - told to who races
         return repr(error)
+
+
+async def _signed_up(signup: Signup, call: Call, sessions: list[str]) -> str:
+    caller = Caller(ClientAddress(call.client), "r1")
+    session = SessionId(call.session_id) if call.session_id else None
+    try:
+        if call.step == "verify":
+            assert session is not None
+            return (await signup.verify(session, Code(call.digits), caller)).word
+        outcome = await signup.send(PhoneNumber(call.phone), session, caller)
+    except Exception as error:  # noqa: BLE001 - told to who races
+        return repr(error)
+    if isinstance(outcome, SignupCodeSent):
+        sessions.append(outcome.session_id.value)
+    return outcome.word

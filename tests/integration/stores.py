@@ -1,6 +1,6 @@
 """The stores that keep the promises of the ports: contracts take their parameters from here."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
-from hsp_otp.adapters.sql.stores import SqlFamilies, SqlSlots, SqlUsage
+from hsp_otp.adapters.sql.stores import (
+    SqlFamilies,
+    SqlSignupSessions,
+    SqlSignupSteps,
+    SqlSlots,
+    SqlUsage,
+)
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
 from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.names import Purpose
@@ -28,15 +34,18 @@ from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
+from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
+from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
-from tests.world import PlainMessages, SignedAccess, ring
+from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +75,8 @@ class Stores:
     slots: SlotRepository
     usage: UsageCounter
     families: FamilyRepository
+    signup_sessions: SignupSessions
+    signup_steps: SignupSteps
     audit: AuditTrail
     passes: Passes
     add: Callable[[Pass], Awaitable[None]]
@@ -82,15 +93,8 @@ class Stores:
         limits: ClientLimits | None = None,
     ) -> PassLogin:
         return PassLogin(
-            otp=Otp(
-                slots=self.slots,
-                sender=sender,
-                messages=PlainMessages(),
-                audit=self.audit,
-                clock=clock,
-                randomness=randomness,
-                codes=ring("codes"),
-                policies={Purpose.PHONE_VERIFICATION: policy or Policy()},
+            otp=self._otp(
+                clock, randomness, sender, {Purpose.PHONE_VERIFICATION: policy or Policy()}
             ),
             sessions=Sessions(
                 families=self.families,
@@ -108,6 +112,44 @@ class Stores:
             usage=self.usage,
             limits=limits or ClientLimits(),
             fingerprints=ring("fingerprints"),
+        )
+
+    def signup(  # noqa: D102 - what it is called says it
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        sender: SmsSender,
+        proofs: Proofs,
+        *,
+        policy: Policy | None = None,
+        limits: ClientLimits | None = None,
+    ) -> Signup:
+        return Signup(
+            otp=self._otp(clock, randomness, sender, {Purpose.SIGNUP: policy or SIGNUP_POLICY}),
+            sessions=self.signup_sessions,
+            steps=self.signup_steps,
+            proofs=proofs,
+            usage=self.usage,
+            limits=limits or ClientLimits(),
+            fingerprints=ring("fingerprints"),
+        )
+
+    def _otp(
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        sender: SmsSender,
+        policies: Mapping[Purpose, Policy],
+    ) -> Otp:
+        return Otp(
+            slots=self.slots,
+            sender=sender,
+            messages=PlainMessages(),
+            audit=self.audit,
+            clock=clock,
+            randomness=randomness,
+            codes=ring("codes"),
+            policies=policies,
         )
 
 
@@ -142,6 +184,8 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         slots=MemorySlots(rows),
         usage=MemoryUsage(rows),
         families=MemoryRecords(rows),
+        signup_sessions=MemoryRecords(rows),
+        signup_steps=MemoryRecords(rows),
         audit=rows,
         passes=kept,
         add=add,
@@ -236,6 +280,8 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
         slots=SqlSlots(commits),
         usage=SqlUsage(commits),
         families=SqlFamilies(commits),
+        signup_sessions=SqlSignupSessions(commits),
+        signup_steps=SqlSignupSteps(commits),
         audit=commits,
         passes=SqlPasses(database),
         add=add,

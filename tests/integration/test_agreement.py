@@ -12,17 +12,20 @@ import pytest
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
-from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.policy import SESSION_LIFETIME, ClientLimits, Policy
 from hsp_otp.domain.quota import Quota, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.signup import slot_of as slot_of_number
 from hsp_otp.domain.slot import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import unlock_slot
+from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import SmsFailed
 from tests.integration.stores import KINDS, Stores
+from tests.integration.test_contracts import look_at_session
 from tests.world import (
     CLIENT,
     OTHER_CLIENT,
@@ -31,6 +34,7 @@ from tests.world import (
     ManualClock,
     Outbox,
     ScriptedRandomness,
+    SignedProofs,
     other_than,
     slot_of,
 )
@@ -43,6 +47,7 @@ POLICY = Policy(
     phone_sends=Quota(4, DAY),
     client_sends=(Quota(3, HOUR),),
 )
+SIGNUP_POLICY = attrs.evolve(POLICY, lifetime=300 * SECOND, client_sends=(Quota(3, MINUTE),))
 LIMITS = ClientLimits(checks=Quota(12, HOUR), lookups=Quota(20, HOUR), misses=Quota(5, HOUR))
 
 PASSES = ("HSP-0000-0001", "HSP-0000-0002", "HSP-0000-0003", "HSP-0000-0004")
@@ -50,14 +55,24 @@ PASSES = ("HSP-0000-0001", "HSP-0000-0002", "HSP-0000-0003", "HSP-0000-0004")
 
 UNKNOWN = "HSP-9999-9999"
 
-SPANS = (POLICY.cooldown, POLICY.lifetime, MINUTE, HOUR, DAY, 30 * DAY)
+SPANS = (
+    POLICY.cooldown,
+    SIGNUP_POLICY.lifetime,
+    POLICY.lifetime,
+    MINUTE,
+    SESSION_LIFETIME,
+    HOUR,
+    DAY,
+    30 * DAY,
+)
 
-STEPS = 500
+STEPS = 800
 
 SEEN = {
     *("valid", "pass_not_found", "pass_not_paid", "lookup_rate_limited"),
     *("sent", "sms_failed", "resend_too_soon", "rate_limited", "phone_rate_limited"),
     *("verified", "invalid_otp", "otp_expired", "too_many_attempts", "locked_out"),
+    *("session_not_found", "already_verified"),
 }
 """Every word that the runs come to, together."""
 
@@ -71,6 +86,8 @@ class Step:
         kind: Of the request, or ``fail``, a send whose message nobody takes, ``unlock`` or
             ``wait``.
         challenge_id: The challenge that is named, where one is.
+        session_id: The session of signup, where one is named.
+        phone: What is asked for in signup.
     """
 
     kind: str
@@ -78,18 +95,27 @@ class Step:
     client: str
     digits: str
     challenge_id: str | None
+    session_id: SessionId | None
+    phone: str
     user: str
     duration: Duration
 
 
 @attrs.define
 class Side:
-    """The flows over one kind of store, in a world that stands still between steps."""
+    """
+    The flows over one kind of store, in a world that stands still between steps.
+
+    Attributes:
+        sessions: Of the signups that codes were sent for.
+    """
 
     stores: Stores
     clock: ManualClock = attrs.field(factory=ManualClock)
     randomness: ScriptedRandomness = attrs.field(factory=ScriptedRandomness)
     outbox: Outbox = attrs.field(factory=Outbox)
+    proofs: SignedProofs = attrs.field(factory=SignedProofs)
+    sessions: list[SessionId] = attrs.field(factory=list[SessionId])
 
     async def store_passes(self) -> None:
         """Two passes of one user, one of another with the same number, one that is not paid."""
@@ -104,7 +130,7 @@ class Side:
         """Take *step*; its outcome, or None where it has none."""
         login = self.stores.login(self.clock, self.randomness, self.outbox, POLICY, LIMITS)
         code, caller = PassCode(step.code), Caller(ClientAddress(step.client), "r1")
-        self.outbox.failure = SmsFailed("nobody took it") if step.kind == "fail" else None
+        self.outbox.failure = SmsFailed("nobody took it") if "fail" in step.kind else None
         match step.kind:
             case "validate":
                 return await login.validate(code, caller)
@@ -112,10 +138,30 @@ class Side:
                 return await login.send(code, caller)
             case "verify":
                 return await login.verify(code, Code(step.digits), step.challenge_id, caller)
+            case "sign up" | "fail to sign up" | "prove":
+                return await self.sign_up(step, caller)
             case "unlock":
                 return await self.unlock(step.user)
             case _:
                 return self.clock.advance(step.duration)
+
+    async def sign_up(self, step: Step, caller: Caller) -> SignupSendOutcome | SignupVerifyOutcome:
+        """Present a code in signup, or ask for one and keep its session."""
+        signup = self.stores.signup(
+            self.clock,
+            self.randomness,
+            self.outbox,
+            self.proofs,
+            policy=SIGNUP_POLICY,
+            limits=LIMITS,
+        )
+        if step.kind == "prove":
+            session_id = step.session_id or SessionId("A" * 22)
+            return await signup.verify(session_id, Code(step.digits), caller)
+        outcome = await signup.send(PhoneNumber(step.phone), step.session_id, caller)
+        if isinstance(outcome, SignupCodeSent) and outcome.session_id not in self.sessions:
+            self.sessions.append(outcome.session_id)
+        return outcome
 
     async def unlock(self, user: str) -> None:
         """Unlock as an operator does."""
@@ -139,6 +185,8 @@ class Side:
                 ("phone_sends", OTHER_PHONE),
                 ("pass_login_sends", CLIENT),
                 ("pass_login_sends", OTHER_CLIENT),
+                ("signup_sends", CLIENT),
+                ("signup_sends", OTHER_CLIENT),
             )
         )
 
@@ -149,8 +197,14 @@ class Side:
         for row in await self.stores.told():
             # A flood is one row with a count in SQL, and as many rows in memory.
             told[row.at // MINUTE, row.client, row.action, row.outcome] += row.count
-        held = [await self.stores.slots.transition(slot_of(user), usages, look) for user in "ab"]
-        return held, told, await self.stores.sent()
+        numbers = [slot_of_number(PhoneNumber(phone)) for phone in (PHONE, OTHER_PHONE)]
+        slots = [*(slot_of(user) for user in "ab"), *numbers]
+        held = [await self.stores.slots.transition(slot, usages, look) for slot in slots]
+        sessions = [
+            await self.stores.signup_sessions.transition(known, look_at_session)
+            for known in self.sessions
+        ]
+        return held, told, await self.stores.sent(), sessions, self.proofs.signed
 
 
 def presented(chance: random.Random, issued: list[str]) -> str:
@@ -165,20 +219,32 @@ def forward(chance: random.Random, edges: list[Instant], now: Instant) -> Durati
     """A while, or as long as it takes to an edge that some step made, or next to it."""
     if not edges or chance.random() < 0.3:
         return chance.randrange(40 * SECOND)
-    span = chance.choices(SPANS, (12, 5, 4, 3, 0.5, 0.1))[0]
+    span = chance.choices(SPANS, (12, 4, 4, 3, 1, 0.5, 0.5, 0.1))[0]
     edge = after(chance.choice(edges[-6:]), span + chance.choice((-1, 0, 1)))
     return max(0, edge - now)
 
 
 def next_step(chance: random.Random, side: Side, edges: list[Instant]) -> Step:
     """What happens next."""
-    kinds = {"validate": 2, "send": 6, "fail": 1, "verify": 12, "unlock": 0.2, "wait": 8}
+    kinds = {
+        "validate": 2,
+        "send": 4,
+        "fail": 1,
+        "verify": 8,
+        "sign up": 6,
+        "fail to sign up": 0.5,
+        "prove": 10,
+        "unlock": 0.2,
+        "wait": 8,
+    }
     return Step(
         kind=chance.choices(tuple(kinds), tuple(kinds.values()))[0],
         code=chance.choices((*PASSES, UNKNOWN), (8, 4, 4, 1, 1))[0],
         client=chance.choices((CLIENT, OTHER_CLIENT), (3, 1))[0],
         digits=presented(chance, side.outbox.codes),
         challenge_id=chance.choices((None, "another"), (9, 1))[0],
+        session_id=chance.choice((*side.sessions[-2:], *side.sessions[-1:], None)),
+        phone=chance.choices((PHONE, OTHER_PHONE), (3, 2))[0],
         user=chance.choice("ab"),
         duration=forward(chance, edges, side.clock.now()),
     )

@@ -8,12 +8,13 @@ import pytest
 
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after
-from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose
+from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow, SignInRow
 from hsp_otp.domain.sessions import AlreadyBegan, Began, Family, RefreshToken, begin
+from hsp_otp.domain.signup import AlreadyRecorded, Recorded, SignupSession, SignupStep, record
 from hsp_otp.domain.slot import Challenge, Ended, Held, SlotRecord
 from tests.integration.stores import Stores, Told
 from tests.world import CLIENT, PHONE, START, ring, slot_of
@@ -186,6 +187,113 @@ async def test_a_family_begins_once(stores: Stores) -> None:
 
     assert await stores.families.transition("c1", look_at_it) == began.family
     assert await stores.families.transition("c2", look_at_it) is None
+
+
+SESSION = SessionId("A" * 22)
+OTHER_SESSION = SessionId("B" * 22)
+
+
+def one_step_more(held: SignupSession | None) -> Decision[SignupSession | None, int]:
+    """Move a session on by a step; tells where it was, and 0 where there was none."""
+    if held is None:
+        begun = SignupSession(phone=PhoneNumber(PHONE), challenge_id="c1", stepped_at=START)
+        return Decision(0, begun)
+    return Decision(held.step, attrs.evolve(held, step=held.step + 1))
+
+
+def look_at_session(
+    held: SignupSession | None,
+) -> Decision[SignupSession | None, SignupSession | None]:
+    """Change nothing, and tell what is held."""
+    return Decision(held, held)
+
+
+def recording(held: SignupStep | None) -> Decision[SignupStep | None, Recorded | AlreadyRecorded]:
+    """Record that a challenge led to a step."""
+    return record(held, now=START)
+
+
+async def test_a_session_sees_the_latest_committed_state(stores: Stores) -> None:
+    """Each transition of a signup session sees what the one before it left, and no other's."""
+    assert await stores.signup_sessions.transition(SESSION, look_at_session) is None
+    steps = [await stores.signup_sessions.transition(SESSION, one_step_more) for _ in range(3)]
+    assert steps == [0, 1, 2]
+    held = await stores.signup_sessions.transition(SESSION, look_at_session)
+    assert held == SignupSession(
+        phone=PhoneNumber(PHONE), challenge_id="c1", step=3, stepped_at=START
+    )
+    assert await stores.signup_sessions.transition(OTHER_SESSION, look_at_session) is None
+
+
+async def test_sessions_lose_nothing_under_concurrent_steps(stores: Stores) -> None:
+    """A hundred steps at once of one session all count."""
+    many = [stores.signup_sessions.transition(SESSION, one_step_more) for _ in range(100)]
+    assert sorted(await asyncio.gather(*many)) == list(range(100))
+
+
+async def test_sessions_lose_nothing_to_another_writer(writers: tuple[Stores, Stores]) -> None:
+    """A hundred steps of two writers on one session all count."""
+    many = [
+        writer.signup_sessions.transition(SESSION, one_step_more)
+        for _ in range(50)
+        for writer in writers
+    ]
+    assert sorted(await asyncio.gather(*many)) == list(range(100))
+
+
+async def test_a_decision_about_a_session_that_raises_changes_nothing(stores: Stores) -> None:
+    """An exception in a decision reaches its caller, and leaves the session as it was."""
+
+    def stumble(held: SignupSession | None) -> Decision[SignupSession | None, None]:
+        one_step_more(held)
+        raise ZeroDivisionError
+
+    await stores.signup_sessions.transition(SESSION, one_step_more)
+    with pytest.raises(ZeroDivisionError):
+        await stores.signup_sessions.transition(SESSION, stumble)
+    held = await stores.signup_sessions.transition(SESSION, look_at_session)
+    assert held is not None
+    assert held.step == 1
+
+
+async def test_a_step_is_recorded_once(stores: Stores) -> None:
+    """Of many records of what one challenge led to one is the first; others are not affected."""
+    many = [stores.signup_steps.transition("c1", recording) for _ in range(20)]
+    kinds = [type(outcome) for outcome in await asyncio.gather(*many)]
+    assert (kinds.count(Recorded), kinds.count(AlreadyRecorded)) == (1, 19)
+    assert await stores.signup_steps.transition("c2", recording) == Recorded()
+
+    def look_at_step(held: SignupStep | None) -> Decision[SignupStep | None, SignupStep | None]:
+        return Decision(held, held)
+
+    assert await stores.signup_steps.transition("c1", look_at_step) == SignupStep(START)
+
+
+async def test_a_step_is_recorded_once_among_writers(writers: tuple[Stores, Stores]) -> None:
+    """Of many records by two writers one is the first."""
+    many = [w.signup_steps.transition("c1", recording) for _ in range(10) for w in writers]
+    kinds = [type(outcome) for outcome in await asyncio.gather(*many)]
+    assert (kinds.count(Recorded), kinds.count(AlreadyRecorded)) == (1, 19)
+
+
+async def test_sessions_steps_and_families_are_kept_apart(stores: Stores) -> None:
+    """One id may name a family, a session and a step: they are three things."""
+    same = SESSION.value
+    await stores.families.transition(same, beginning(same))
+    assert await stores.signup_sessions.transition(SESSION, one_step_more) == 0
+    assert await stores.signup_steps.transition(same, recording) == Recorded()
+    assert await stores.signup_sessions.transition(SESSION, one_step_more) == 1
+
+
+async def test_rows_of_signup_are_kept_too(stores: Stores) -> None:
+    """Rows of decisions about sessions and steps, in the order of the steps."""
+    await stores.signup_steps.transition(
+        "c1", lambda held: Decision(None, held, (audit_row(request_id="r1"),))
+    )
+    await stores.signup_sessions.transition(
+        SESSION, lambda held: Decision(None, held, (audit_row(request_id="r2"),))
+    )
+    assert [row.request_id for row in await stores.told()] == ["r1", "r2"]
 
 
 async def test_rows_are_kept_when_a_transition_returns(stores: Stores) -> None:

@@ -5,6 +5,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant, after
-from hsp_otp.domain.names import PassCode, Purpose
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, after
+from hsp_otp.domain.names import PassCode, Purpose, SessionId
+from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.sessions import Family, RefreshToken, begin
+from hsp_otp.domain.signup import SignupSession, record
 from hsp_otp.ports.failures import Unavailable
 from tests.e2e.server import COMMAND, command, environment
 from tests.integration.stores import Stores, sql_stores, sqlite_path, sqlite_url
@@ -251,6 +254,25 @@ async def family(stores: Stores, family_id: str, lifetime: Duration, now: Instan
     await stores.families.transition(family_id, decide)
 
 
+async def signup(
+    stores: Stores, session_id: str, stepped_at: Instant, *, is_verified: bool = False
+) -> None:
+    """A visitor's session, and what its challenge led to where its number is proved."""
+
+    def decide(_: SignupSession | None) -> Decision[SignupSession | None, None]:
+        session = SignupSession(
+            phone=PhoneNumber("+919876543210"),
+            challenge_id=session_id,
+            step=2 if is_verified else 1,
+            stepped_at=stepped_at,
+        )
+        return Decision(None, session)
+
+    await stores.signup_sessions.transition(SessionId(session_id), decide)
+    if is_verified:
+        await stores.signup_steps.transition(session_id, partial(record, now=stepped_at))
+
+
 async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
     """`hsp-otp purge` deletes exactly what is past its time, says how much, and needs no secret."""
     now = SystemClock().now()
@@ -274,6 +296,11 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
         "other:thing": {},
     }.items():
         execute(file, "INSERT INTO records VALUES (?, ?, 1)", key, json.dumps(body))
+    await signup(stores, "abandoned", ago(31 * MINUTE))
+    await signup(stores, "under-way", ago(29 * MINUTE))
+    await signup(stores, "proved-long-ago", ago(25 * HOUR), is_verified=True)
+    await signup(stores, "proved", ago(23 * HOUR), is_verified=True)
+    await signup(stores, "just-proved", ago(MINUTE), is_verified=True)
     await family(stores, "was", 30 * DAY, ago(32 * DAY))
     await family(stores, "is", 30 * DAY, ago(30 * DAY))
     settings = {"DATABASE_URL": sqlite_url(tmp_path), "AUDIT_DAYS": "30"}
@@ -284,6 +311,8 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
         "sends: 2 deleted",
         "slots: 2 deleted",
         "usages: 2 deleted",
+        "signups: 3 deleted",
+        "signup steps: 1 deleted",
         "families: 1 deleted",
     ]
     assert count(file, "audit") == 2
@@ -291,13 +320,17 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
     assert execute(file, "SELECT key FROM records ORDER BY key") == [
         ("family:is",),
         ("other:thing",),
+        ("signup:just-proved",),
+        ("signup:under-way",),
+        ("signup_step:just-proved",),
+        ("signup_step:proved",),
         ("slot:asking",),
         ("slot:fails",),
         ("slot:row",),
         ("usage:is",),
     ]
     again = command(tmp_path, "purge", **settings)
-    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 5
+    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 7
 
 
 async def test_the_command_keeps_audit_rows_for_ninety_days(

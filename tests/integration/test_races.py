@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from hsp_otp.domain.decision import Decision
@@ -101,6 +102,83 @@ def test_the_quota_of_a_client_is_met_exactly(racers: Racers, number: int) -> No
     code, client = pass_of(4 * number + 3), address(200_000 + number)
     call = Call(step="validate", pass_code=code, client=client)
     assert Counter(racers.race([call] * 150).words) == {"valid": 120, "lookup_rate_limited": 30}
+
+
+# Signup
+
+
+def number_of(person: int) -> str:
+    """A number of nobody with a pass."""
+    return f"+9197{person:08d}"
+
+
+def signed_up(racers: Racers, person: int) -> Call:
+    """A session of *person*, and the call that presents its code."""
+    phone, client = number_of(person), address(300_000 + person)
+    sent = racers.alone(Call(step="send", phone=phone, client=client))
+    (session_id,), (digits,) = sent.sessions, sent.codes
+    return Call(step="verify", phone=phone, client=client, session_id=session_id, digits=digits)
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_fifty_right_codes_one_proves(racers: Racers, number: int) -> None:
+    """Of fifty right codes in one session at the same instant exactly one gives a proof."""
+    right = signed_up(racers, 8 * number)
+    result = racers.race([right] * 50)
+    words = Counter(result.words)
+    assert words["verified"] == 1
+    assert words["otp_expired"] + words["already_verified"] == 49
+    assert result.proofs == [(right.session_id, right.phone)]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_fifty_wrong_codes_in_a_session_three_are_judged(racers: Racers, number: int) -> None:
+    """Of fifty wrong codes in one session exactly three are judged; then none is right."""
+    right = signed_up(racers, 8 * number + 1)
+    result = racers.race([attrs.evolve(right, digits=other_than(right.digits))] * 50)
+    assert Counter(result.words) == {"invalid_otp": 3, "too_many_attempts": 47}
+    after = racers.alone(right)
+    assert (after.words, after.proofs) == (["too_many_attempts"], [])
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_twenty_new_sessions_one_makes_a_message(racers: Racers, number: int) -> None:
+    """Twenty clients that begin a signup of one number at once: one session, one message."""
+    phone = number_of(8 * number + 2)
+    clients = [address(400_000 + 20 * number + caller) for caller in range(20)]
+    result = racers.race([Call(step="send", phone=phone, client=client) for client in clients])
+    assert Counter(result.words) == {"sent": 1, "resend_too_soon": 19}
+    (session_id,), (digits,) = result.sessions, result.codes
+    right = Call(
+        step="verify", phone=phone, client=clients[0], session_id=session_id, digits=digits
+    )
+    assert racers.alone(right).proofs == [(session_id, phone)]
+
+
+@pytest.mark.parametrize("number", range(3 * ROUNDS))
+def test_a_correction_races_with_the_right_code(racers: Racers, number: int) -> None:
+    """
+    A number is corrected while its code is presented: one of them wins.
+
+    Either the old number is proved and no code goes to the new one, or the session has the new
+    number and nothing proves the old one.
+    """
+    right = signed_up(racers, 100_000 + 2 * number)
+    wanted = number_of(100_001 + 2 * number)
+    correction = Call(step="send", phone=wanted, client=right.client, session_id=right.session_id)
+    result = racers.race([right, correction, correction, right])
+    words = Counter(result.words)
+    if words["verified"]:
+        assert words["verified"] == 1
+        assert result.proofs == [(right.session_id, right.phone)]
+        assert (result.codes, words["sent"]) == ([], 0)
+        assert racers.alone(correction).words == ["already_verified"]
+    else:
+        assert (result.proofs, words["sent"]) == ([], 1)
+        (digits,) = result.codes
+        corrected = attrs.evolve(right, phone=wanted, digits=digits)
+        assert racers.alone(corrected).proofs == [(right.session_id, wanted)]
+        assert racers.alone(right).words == ["already_verified"]
 
 
 COUNTING = """
