@@ -35,9 +35,12 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 1_000_000:06d}"
 
 
-def prepare(folder: Path) -> dict[str, str]:
+def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
     """
     What an operator does before the first start, by the commands.
+
+    Args:
+        people: How many have passes.
 
     Returns:
         The settings that the commands printed.
@@ -53,7 +56,7 @@ def prepare(folder: Path) -> dict[str, str]:
                 *("email", "first_name", "last_name", "phone_number"),
             )
         )
-        for person in range(PEOPLE):
+        for person in range(people):
             email = f"u{person}@example.com"
             out.writerow([pass_of(person), "paid", "Gold", "", email, "A", "B", number_of(person)])
     imported = command(folder, "passes", "import", "passes.csv")

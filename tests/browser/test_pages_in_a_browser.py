@@ -1,0 +1,219 @@
+"""What every state of every page is held to: docs/contract.md, section 5.3."""
+
+import gzip
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Response
+
+from tests.browser.conftest import House, Open
+from tests.browser.visit import LOGIN, SIGNUP, Visit, at_every_width, shut_out, sideways
+
+LANGUAGES: Final = {"en": "en-US", "es": "es-ES", "hi": "hi-IN"}
+MOST_BYTES: Final = 60_000
+
+
+def walk(visit: Visit, look: Callable[[str], None]) -> None:
+    """Go through every state of every page, and look at each."""
+    visit.go("/")
+    look("front")
+    visit.go(LOGIN)
+    look("login-start")
+    visit.page.fill("#pass_code", "HSP-12")
+    visit.press("Enter")
+    visit.told("pass_code")
+    look("login-start-refused")
+    visit.page.fill("#pass_code", visit.pass_code)
+    visit.press("Enter")
+    visit.reaches("found")
+    look("login-found")
+    visit.press("Enter")
+    visit.reaches("code")
+    look("login-code")
+    visit.enter(visit.wrong)
+    visit.told("code")
+    look("login-code-refused")
+    visit.enter(visit.code)
+    visit.reaches("in")
+    look("login-in")
+    visit.go(SIGNUP)
+    look("signup-number")
+    visit.press("Enter")
+    visit.told("phone")
+    look("signup-number-refused")
+    visit.page.fill("#phone", visit.number)
+    visit.press("Enter")
+    visit.reaches("code")
+    look("signup-code")
+    visit.page.click("summary")
+    visit.page.fill("details #phone", visit.number)
+    visit.press("Enter")
+    visit.told("phone")
+    look("signup-correction-refused")
+    visit.page.reload()
+    for _ in range(2):
+        visit.enter(visit.wrong)
+        visit.page.wait_for_selector("#code[aria-invalid]")
+        visit.page.reload()
+    look("signup-code-again")
+    visit.enter(visit.wrong)
+    visit.reaches("ended")
+    look("signup-ended")
+    visit.page.context.clear_cookies(name="csrftoken")
+    visit.page.click("summary")
+    visit.page.evaluate("document.querySelector('details form').removeAttribute('data-api')")
+    visit.page.click("details button[value=send]")
+    visit.reaches("failure")
+    look("failure")
+
+
+def verified(visit: Visit) -> None:
+    """Go to the end of a signup."""
+    visit.to_code(SIGNUP)
+    visit.enter(visit.code)
+    visit.reaches("verified")
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nobody_is_shut_out(house: House, open_in: Open, language: str) -> None:
+    """axe-core finds nothing in any state, in either scheme, and none scrolls sideways."""
+    visit = open_in(house, locale=LANGUAGES[language])
+    found: list[str] = []
+
+    def look(name: str) -> None:
+        assert visit.page.get_attribute("html", "lang") == language
+
+        def judge(seen: str) -> None:
+            if sideways(visit) > 0:
+                found.append(f"{seen}: {sideways(visit)} pixels too wide")
+            if seen.endswith("320"):
+                found.extend(f"{seen}: {one}" for one in shut_out(visit))
+
+        at_every_width(visit, f"{language}-{name}", judge)
+
+    walk(visit, look)
+    other = open_in(house, locale=LANGUAGES[language])
+    visit = other
+    verified(other)
+    look("signup-verified")
+    assert found == []
+
+
+def test_nothing_moves_where_that_is_unwanted(house: House, open_in: Open) -> None:
+    """`prefers-reduced-motion` is honoured by everything."""
+    visit = open_in(house, reduced_motion="reduce")
+    visit.to_code(LOGIN)
+    moving = visit.page.evaluate(
+        """[...document.querySelectorAll("*")].filter(one => {
+            const style = getComputedStyle(one);
+            return style.animationName !== "none" || parseFloat(style.transitionDuration) > 0;
+        }).length"""
+    )
+    assert moving == 0
+
+
+def test_forced_colours(house: House, open_in: Open) -> None:
+    """The boxes of the code have borders in colours that their reader chose."""
+    visit = open_in(house, forced_colors="active")
+    visit.to_code(LOGIN)
+    for style in ("borderTopStyle", "borderTopWidth"):
+        shown = visit.page.evaluate(f"getComputedStyle(document.querySelector('.code i')).{style}")
+        assert shown not in {"none", "0px"}
+
+
+@pytest.mark.parametrize("path", ["/", LOGIN, SIGNUP])
+def test_a_page_is_light(house: House, open_in: Open, path: str) -> None:
+    """With all it loads it takes less than 60 kB compressed, in few requests."""
+    visit = open_in(house)
+    answers: list[Response] = []
+    visit.page.on("response", answers.append)
+    visit.go(path)
+    visit.page.wait_for_load_state("networkidle")
+    assert sum(len(gzip.compress(answer.body())) for answer in answers) < MOST_BYTES
+    assert len(answers) <= 4
+
+
+def test_the_first_look_needs_no_script(house: House, open_in: Open) -> None:
+    """The script is deferred, and only the style stands before the first paint."""
+    visit = open_in(house)
+    visit.page.route("**/page.js*", lambda route: route.abort())
+    visit.go(LOGIN)
+    assert visit.page.is_visible("#pass_code")
+    assert visit.page.get_attribute("script", "defer") is not None
+    visit.mishaps.clear()
+
+
+def test_what_is_not_ours_does_not_run(house: House, open_in: Open) -> None:
+    """The policy lets no script, style or request in that is not a file or route of ours."""
+    visit = open_in(house)
+    visit.go(LOGIN)
+    visit.page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            const image = document.createElement("img");
+            image.src = "data:image/gif;base64,R0lGODlhAQABAAAAACw=";
+            document.body.append(image);
+            document.body.setAttribute("style", "color: red");
+        }"""
+    )
+    assert visit.page.evaluate("window.ran") is None
+    colour = visit.page.evaluate("getComputedStyle(document.body).color")
+    assert colour != "rgb(255, 0, 0)"
+    assert visit.page.evaluate("fetch('http://127.0.0.1:9/').then(() => 1, () => 0)") == 0
+    assert len(visit.mishaps) >= 3
+    assert all("Content Security Policy" in one for one in visit.mishaps), visit.mishaps
+    visit.mishaps.clear()
+
+
+CALL: Final = """async ([path, headers]) => {
+    const answer = await fetch(path, {
+        method: "POST", headers: {"content-type": "application/json", ...headers},
+        body: JSON.stringify({phone: "9876543210"}),
+    });
+    return [answer.status, (await answer.json()).error];
+}"""
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-csrftoken": ""}, {"x-csrftoken": "nonsense"}])
+def test_requests_without_the_token(house: House, open_in: Open, headers: dict[str, str]) -> None:
+    """403 `csrf_failed`, and nothing is sent."""
+    visit = open_in(house)
+    visit.go(SIGNUP)
+    before = len(house.gateway.to("+919876543210"))
+    for path in ("/users/api/send-otp/", "/users/api/verify-otp/"):
+        assert visit.page.evaluate(CALL, [path, headers]) == [403, "csrf_failed"]
+    assert len(house.gateway.to("+919876543210")) == before
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_page_that_lost_its_token(house: House, open_in: Open, *, scripts: bool) -> None:
+    """Whoever deletes cookies meanwhile is told so, and goes on from there."""
+    visit = open_in(house, scripts=scripts)
+    visit.go(LOGIN)
+    visit.page.context.clear_cookies()
+    visit.page.fill("#pass_code", visit.pass_code)
+    visit.page.click("button[value=find]")
+    visit.reaches("failure")
+    visit.page.click("main a")
+    visit.reaches("start")
+    visit.to_code(LOGIN)
+    assert len(visit.messages) == 1
+
+
+def test_cookies_in_a_browser(house: House, open_in: Open) -> None:
+    """What a page keeps is kept from scripts; but for the token, which they do not need either."""
+    visit = open_in(house)
+    visit.to_code(LOGIN)
+    visit.enter(visit.code)
+    visit.reaches("in")
+    verified(visit)
+    cookies: dict[str, Any] = {one["name"]: one for one in visit.page.context.cookies()}
+    assert set(cookies) == {"csrftoken", "login_access", "login_refresh", "signup_session"}
+    assert [name for name in cookies if not cookies[name]["httpOnly"]] == ["csrftoken"]
+    strict = {name for name in cookies if cookies[name]["sameSite"] == "Strict"}
+    assert strict == {"login_access", "login_refresh"}
+    assert {one["sameSite"] for one in cookies.values()} == {"Strict", "Lax"}

@@ -1,0 +1,185 @@
+"""Somebody at a browser, and what can be seen of it."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+
+from tests.gateway import Gateway, Taken
+
+LOGIN: Final = "/customer/login/"
+SIGNUP: Final = "/users/signup/"
+AXE: Final = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
+WIDTHS: Final = (320, 768, 1280)
+SCHEMES: Final = ("light", "dark")
+
+_REFUSED: Final = re.compile(r"Failed to load resource: .* status of 4\d\d ")
+
+
+@attrs.define
+class Visit:
+    """
+    A window.
+
+    Attributes:
+        scripts: Whether it runs any.
+        requests: What it asked for, with the method.
+        mishaps: What stood in the console, and must not.
+        refused: Lines of the console about answers of 4xx.
+    """
+
+    page: Page
+    gateway: Gateway
+    origin: str
+    person: int
+    scripts: bool = True
+    requests: list[str] = attrs.field(factory=list[str])
+    mishaps: list[str] = attrs.field(factory=list[str])
+    refused: list[str] = attrs.field(factory=list[str])
+
+    @classmethod
+    def open(
+        cls,
+        context: BrowserContext,
+        gateway: Gateway,
+        origin: str,
+        person: int,
+        *,
+        scripts: bool,
+    ) -> "Visit":
+        """A new window of *context*."""
+        visit = cls(context.new_page(), gateway, origin, person, scripts)
+        # The library keeps something in whatever has a method that it calls; this has no place.
+        visit.page.on("console", lambda message: visit._heard(message))  # noqa: PLW0108
+        visit.page.on("pageerror", lambda error: visit.mishaps.append(str(error)))
+        visit.page.on("request", lambda request: visit._asked(request))  # noqa: PLW0108
+        return visit
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        told = self.refused if _REFUSED.match(message.text) else self.mishaps
+        told.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        self.requests.append(f"{request.method} {request.url}")
+
+    @property
+    def pass_code(self) -> str:
+        """Of the person at the browser."""
+        return f"HSP-{self.person // 10_000:04d}-{self.person % 10_000:04d}"
+
+    @property
+    def number(self) -> str:
+        """Of that person's phone, in national form."""
+        return f"98{self.person:08d}"
+
+    @property
+    def messages(self) -> list[Taken]:
+        """What came to that phone."""
+        return self.gateway.to(f"+91{self.number}")
+
+    @property
+    def code(self) -> str:
+        """The latest code that came to it."""
+        return self.messages[-1].code
+
+    @property
+    def wrong(self) -> str:
+        """A code that did not come."""
+        digits = self.code
+        return digits[:-1] + str((int(digits[-1]) + 1) % 10)
+
+    @property
+    def step(self) -> str:
+        """How far the page is."""
+        return self.page.locator("main").get_attribute("data-step") or ""
+
+    @property
+    def posts(self) -> list[str]:
+        """The paths that something was posted to."""
+        return [
+            urlsplit(url).path
+            for method, _, url in (request.partition(" ") for request in self.requests)
+            if method == "POST"
+        ]
+
+    def go(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(self.origin + path)
+
+    def reaches(self, step: str) -> None:
+        """Wait for a step, and for the focus that comes with it."""
+        self.page.wait_for_selector(f"main[data-step={step}]", timeout=15_000)
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def type(self, text: str) -> None:
+        """Type into whatever has the focus."""
+        self.page.keyboard.type(text)
+
+    def focused(self, selector: str) -> None:
+        """Wait until the focus is where the next key is to go."""
+        self.page.wait_for_selector(f"{selector}:focus", timeout=5_000)
+
+    def told(self, field: str) -> str:
+        """What stands at a field, once something does."""
+        place = self.page.locator(f"#{field}-error:not(:empty)")
+        place.wait_for(timeout=10_000)
+        return " ".join(place.inner_text().split())
+
+    def to_code(self, path: str) -> None:
+        """Go as far as a page waits for a code."""
+        self.go(path)
+        if path == LOGIN:
+            self.page.fill("#pass_code", self.pass_code)
+            self.page.click("button[value=find]")
+            self.reaches("found")
+            self.page.click("button[value=send]")
+        else:
+            self.page.fill("#phone", self.number)
+            self.page.click("button[value=send]")
+        self.reaches("code")
+
+    def enter(self, code: str) -> None:
+        """Type a code, and send it where typing does not."""
+        self.page.fill("#code", code)
+        if not self.scripts:
+            self.page.click("button[value=verify]")
+
+
+def at_every_width(visit: Visit, name: str, look: Callable[[str], None]) -> None:
+    """Look at a state of a page in both schemes and at three widths; keep pictures if wanted."""
+    folder = os.environ.get("SCREENSHOTS")
+    for scheme in SCHEMES:
+        visit.page.emulate_media(color_scheme=scheme)
+        for width in WIDTHS:
+            visit.page.set_viewport_size({"width": width, "height": 720})
+            look(f"{name} {scheme} {width}")
+            if folder:
+                path = Path(folder) / f"{name}-{scheme}-{width}.png"
+                visit.page.screenshot(path=path, full_page=True)
+    visit.page.emulate_media(color_scheme="light")
+
+
+def sideways(visit: Visit) -> int:
+    """How many pixels a page is wider than its window."""
+    found: int = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return found
+
+
+def shut_out(visit: Visit) -> list[str]:
+    """What axe-core finds on a page."""
+    visit.page.evaluate(AXE.read_text("utf-8"))
+    found: dict[str, Any] = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {node['target']} {node['failureSummary']}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
