@@ -110,7 +110,7 @@ def test_a_message_that_the_browser_reads(house: House, open_in: Open, path: str
 
 @BOTH
 def test_nobody_waits_for_a_message_any_more(house: House, open_in: Open, path: str) -> None:
-    """WebOTP ends when a code is presented, and begins anew where that was wrong."""
+    """WebOTP ends when a code is presented: what arrives later cannot present another."""
     visit = open_in(house)
     visit.page.add_init_script(WEB_OTP)
     visit.to_code(path)
@@ -118,6 +118,9 @@ def test_nobody_waits_for_a_message_any_more(house: House, open_in: Open, path: 
     visit.enter(visit.wrong)
     visit.told("code")
     assert visit.page.evaluate("window.aborted") is True
+    presented = checks(visit, path)
+    visit.page.evaluate("code => window.arrives(code)", visit.wrong)
+    assert checks(visit, path) == presented
     visit.enter(visit.code)
     visit.reaches(ARRIVED[path])
 

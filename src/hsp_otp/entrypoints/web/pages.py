@@ -53,6 +53,7 @@ _log = structlog.get_logger()
 _templates: Final = Environment(
     loader=PackageLoader("hsp_otp.entrypoints.web"),
     autoescape=True,
+    auto_reload=False,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
