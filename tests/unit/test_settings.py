@@ -45,7 +45,7 @@ def test_defaults() -> None:
     """Nobody sends by default, Twilio is where it is, and audit rows are kept for 90 days."""
     settings = Settings()
     assert settings.senders == ()
-    assert settings.twilio_base_url == "https://api.twilio.com"
+    assert settings.accounts["twilio"].base_url == "https://api.twilio.com"
     assert (settings.public_url, settings.web_origin, settings.android_hash) == ("", "", "")
     assert settings.audit_days == 90
 
@@ -66,7 +66,7 @@ def test_a_service_instead_of_a_number() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("SENDERS", "HSP_OTP_SENDERS: missing; takes console (development only) or twilio"),
+        ("SENDERS", "HSP_OTP_SENDERS: missing; takes a comma list, in the order of trying, of "),
         ("TWILIO_ACCOUNT_SID", "HSP_OTP_TWILIO_ACCOUNT_SID: missing; twilio needs it"),
         ("TWILIO_AUTH_TOKEN", "HSP_OTP_TWILIO_AUTH_TOKEN: missing; twilio needs it"),
         (
@@ -90,17 +90,27 @@ def test_a_number_and_a_service() -> None:
     )
 
 
-@pytest.mark.parametrize("senders", ["twillio", "twilio,twilio", "console,twilio", "Twilio", ","])
+@pytest.mark.parametrize("senders", ["twillio", "twilio,twilio", "twilio,", "Twilio", ","])
 def test_senders_that_are_none(senders: str) -> None:
-    """One of the senders that there are, and nothing else."""
+    """Names of senders that there are, each of them once, and nothing else."""
     assert refused(SENDERS=senders) == (
-        f"HSP_OTP_SENDERS: got {senders!r}, takes console (development only) or twilio"
+        f"HSP_OTP_SENDERS: got {senders!r}, takes a comma list, in the order of trying, of "
+        "console (development only), twilio"
     )
 
 
-def test_the_console_is_for_development() -> None:
-    """Production refuses the sender that shows codes."""
-    assert refused(SENDERS="console").startswith("HSP_OTP_SENDERS: got 'console', which shows")
+def test_senders_in_their_order() -> None:
+    """Several senders are tried in the order in which they are given."""
+    settings = read(MODE="development", SENDERS=" twilio , console")
+    assert settings.senders == ("twilio", "console")
+
+
+@pytest.mark.parametrize("senders", ["console", "twilio,console"])
+def test_the_console_is_for_development(senders: str) -> None:
+    """Production refuses the sender that shows codes, also as the last one."""
+    assert refused(SENDERS=senders) == (
+        "HSP_OTP_SENDERS: got 'console', which is for development mode"
+    )
 
 
 def test_the_token_is_shown_nowhere() -> None:
@@ -123,7 +133,12 @@ def test_the_token_is_shown_nowhere() -> None:
 )
 def test_addresses(name: str, text: str, read_as: str) -> None:
     """An address is http or https, a host, and perhaps a port and a path; no slash at its end."""
-    assert getattr(read(**{name: text}), name.lower()) == read_as
+    settings = read(**{name: text})
+    found = {
+        "PUBLIC_URL": settings.public_url,
+        "TWILIO_BASE_URL": settings.accounts["twilio"].base_url,
+    }
+    assert found[name] == read_as
 
 
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL"])
