@@ -6,10 +6,14 @@ from typing import Any, Final
 from hsp_otp.adapters.sms.console import CONSOLE
 from hsp_otp.adapters.sms.provider import Provider
 from hsp_otp.adapters.sms.twilio import TWILIO
+from hsp_otp.adapters.sms.vonage import VONAGE
+from hsp_otp.adapters.sms.webhook import WEBHOOK
 
 _TABLE: Final[tuple[Provider[Any], ...]] = (
     CONSOLE,
     TWILIO,
+    VONAGE,
+    WEBHOOK,
 )
 
 SENDERS: Final[Mapping[str, Provider[Any]]] = {provider.name: provider for provider in _TABLE}
@@ -19,3 +23,8 @@ SENDERS: Final[Mapping[str, Provider[Any]]] = {provider.name: provider for provi
 def receipts_path(name: str) -> str:
     """Where the provider of that name reports what becomes of messages."""
     return f"/callbacks/{name}/status/"
+
+
+def receipts_url(public_url: str, name: str) -> str | None:
+    """The same as the provider sees it; None where it sees nothing of us."""
+    return public_url + receipts_path(name) if public_url else None

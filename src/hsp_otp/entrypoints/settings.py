@@ -27,7 +27,7 @@ from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
-from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 
 PREFIX: Final = "HSP_OTP_"
 CONFIG: Final = "HSP_OTP_CONFIG"
@@ -426,7 +426,7 @@ def check_to_serve(settings: Settings) -> None:
     if not settings.in_development and not settings.senders:
         raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
     for name in settings.senders:
-        _check_account(SENDERS[name], settings.accounts[name])
+        _check_account(settings, SENDERS[name])
     _check_message(settings)
     check_secret_keys(settings)
     if settings.proof_audience == settings.jwt_audience:
@@ -442,12 +442,13 @@ def check_to_serve(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}JWT_KEYS: {error}") from None
 
 
-def _check_account(provider: Provider[Any], account: object) -> None:
+def _check_account(settings: Settings, provider: Provider[Any]) -> None:
+    account = settings.accounts[provider.name]
     for variable, field in _of_provider(provider):
         if field.metadata["required"] and not getattr(account, field.name):
             raise SettingsError(f"{variable}: missing; {provider.name} needs it")
     try:
-        provider.check(account)
+        provider.check(account, receipts_url(settings.public_url, provider.name))
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

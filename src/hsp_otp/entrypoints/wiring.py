@@ -38,7 +38,7 @@ from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
-from hsp_otp.entrypoints.senders import SENDERS, receipts_path
+from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
@@ -110,7 +110,7 @@ def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[s
 
 
 def _means(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
-    callback = settings.public_url + receipts_path(name) if settings.public_url else None
+    callback = receipts_url(settings.public_url, name)
     return Means(clock=clock, randomness=randomness, callback=callback)
 
 

@@ -20,11 +20,16 @@ class Sms:
     Attributes:
         text: Holds the code, so `repr` leaves it out.
         useful_for: What is left of the code's life; delivered later it only confuses.
+        template_id: What the text is registered as, where operators ask for that (in India DLT's
+            content template id).
+        entity_id: Who registered it (DLT's principal entity id).
     """
 
     to: PhoneNumber
     text: str = attrs.field(repr=False)
     useful_for: Duration
+    template_id: str | None = None
+    entity_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,6 +1,7 @@
 """The HTTP client that hands messages over: once, in time, and to nobody else."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -55,3 +56,11 @@ async def post(
         failure = SmsFailed(f"{provider} did not answer: {type(error).__name__}")
     # Out here, so that the error is not in its context: it may hold the number or the code.
     raise failure
+
+
+def parsed(body: bytes) -> object:
+    """What *body* says in JSON; None where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -36,7 +36,7 @@ def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - of any account
     """A provider that reports nothing."""
 
 
-def complete(_: Any) -> None:  # noqa: ANN401 - of any account
+def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - of any account
     """Settings that need nothing but what is required of each."""
 
 
@@ -53,7 +53,7 @@ class Provider(Generic[A]):
         receipts: What reads the provider's reports; None where these settings do not let them
             be verified. Called only where there is an address for them.
         check: Raises a `ValueError` of one line that begins with the variable, where settings
-            do not go together.
+            do not go together, or with the address of the callbacks.
         development_only: Production refuses it.
     """
 
@@ -61,7 +61,7 @@ class Provider(Generic[A]):
     account: type[A]
     open: Callable[[A, Means], AbstractAsyncContextManager[SmsSender]]
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
-    check: Callable[[A], None] = complete
+    check: Callable[[A, str | None], None] = complete
     development_only: bool = False
 
 
