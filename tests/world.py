@@ -51,6 +51,7 @@ from hsp_otp.flows.pass_login import (
 )
 from hsp_otp.flows.sessions import Grant, Me, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
+from hsp_otp.ports.messages import Text
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
 from hsp_otp.ports.tokens import Access, Proof
 
@@ -197,11 +198,11 @@ class SentMessages:
 class PlainMessages:
     """Texts that a test can read a code from."""
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> str:
+    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """Keep the promise of `Messages.sms`."""
         named = "" if language == ENGLISH else f" in {language}"
         told = f"{code.reveal()} is your code{named}, for {lifetime // MINUTE} min"
-        return f"{told} ({purpose.value})."
+        return Text(text=f"{told} ({purpose.value}).", template_id="t1", entity_id="e1")
 
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""

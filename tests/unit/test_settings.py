@@ -95,7 +95,7 @@ def test_senders_that_are_none(senders: str) -> None:
     """Names of senders that there are, each of them once, and nothing else."""
     assert refused(SENDERS=senders) == (
         f"HSP_OTP_SENDERS: got {senders!r}, takes a comma list, in the order of trying, of "
-        "console (development only), twilio"
+        "console (development only), twilio, vonage, webhook"
     )
 
 
@@ -222,7 +222,7 @@ def test_a_message_that_is_too_long_with_autofill() -> None:
 def test_the_texts_have_what_is_set() -> None:
     """Messages end in the line that the settings ask for."""
     settings = read(WEB_ORIGIN="example.com", ANDROID_HASH="FA+9qCX9VSu", SERVICE_NAME="NeoBank")
-    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000, ENGLISH)
+    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000, ENGLISH).text
     assert text == (
         "012345 is your NeoBank code. It expires in 10 minutes. Do not share it with anyone.\n"
         "@example.com #012345 FA+9qCX9VSu"

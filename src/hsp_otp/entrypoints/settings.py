@@ -14,11 +14,17 @@ from sqlalchemy.exc import ArgumentError
 
 from hsp_otp.adapters.jwt import Algorithm, parse_signing_keys
 from hsp_otp.adapters.keys import parse_secret_keys
-from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
+from hsp_otp.adapters.messages import (
+    LOCALE,
+    MAX_AUTOFILL_BYTES,
+    GettextMessages,
+    check_service_name,
+)
 from hsp_otp.adapters.sms.provider import URL_TAKES, Provider
 from hsp_otp.adapters.sms.provider import setting as _setting
 from hsp_otp.adapters.sms.provider import text as _text
 from hsp_otp.adapters.sms.provider import url as _url
+from hsp_otp.adapters.wordings import read_wordings
 from hsp_otp.domain import policy
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
@@ -26,8 +32,10 @@ from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.segments import segments
 from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
+from hsp_otp.ports.messages import Wordings
 
 PREFIX: Final = "HSP_OTP_"
 CONFIG: Final = "HSP_OTP_CONFIG"
@@ -46,6 +54,11 @@ _MOST: Final = 1_000_000
 """More than any limit needs to be."""
 
 Field: TypeAlias = "attrs.Attribute[Any]"
+
+_MOST_SEGMENTS: Final = 2
+"""Of a text that is not in English."""
+
+_NO_WORDINGS: Final[Wordings] = {}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
@@ -116,6 +129,10 @@ def _senders(text: str) -> tuple[str, ...]:
     if len(set(names)) < len(names) or not SENDERS.keys() >= set(names):
         raise ValueError
     return names
+
+
+def _wordings(text: str) -> Wordings:
+    return read_wordings(text, GettextMessages({}).languages)
 
 
 def _host_name(text: str) -> str:
@@ -320,6 +337,13 @@ class Settings:
         "what messages of signup call the service",
         takes="1 to 40 characters of the GSM-7 alphabet",
     )
+    wordings: Wordings = _setting(
+        _wordings,
+        _NO_WORDINGS,
+        "texts of your own, with the ids that operators ask for (DLT)",
+        takes="the path of a TOML file",
+        shown_default="none",
+    )
     docs: bool | None = _flag(
         None, "/docs and the OpenAPI document", shown_default="on in development"
     )
@@ -344,6 +368,8 @@ class Settings:
                 Purpose.PHONE_VERIFICATION: self.service_name,
                 Purpose.SIGNUP: self.signup_service_name,
             },
+            LOCALE,
+            self.wordings,
             web_origin=self.web_origin or None,
             android_hash=self.android_hash or None,
         )
@@ -454,6 +480,7 @@ def _check_account(settings: Settings, provider: Provider[Any]) -> None:
 
 
 def _check_message(settings: Settings) -> None:
+    _check_wordings(settings)
     if not settings.web_origin and not settings.android_hash:
         return
     code = Code("0" * settings.code_digits)
@@ -462,11 +489,24 @@ def _check_message(settings: Settings) -> None:
         Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
     }
     for purpose, numbers in settings.policies.items():
-        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH)
+        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH).text
         if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
             raise SettingsError(
                 f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "
                 f"have {MAX_AUTOFILL_BYTES}: shorten it or {PREFIX}{names[purpose]}"
+            )
+
+
+def _check_wordings(settings: Settings) -> None:
+    texts = attrs.evolve(settings, web_origin="", android_hash="").texts
+    code = Code("0" * settings.code_digits)
+    for purpose, language in settings.wordings:
+        lifetime = settings.policies[purpose].lifetime
+        found = segments(texts.sms(purpose, code, lifetime, language).text)
+        if found > (most := 1 if language == ENGLISH else _MOST_SEGMENTS):
+            raise SettingsError(
+                f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} takes {found} segments, "
+                f"and may take {most}"
             )
 
 

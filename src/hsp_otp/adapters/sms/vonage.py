@@ -15,6 +15,7 @@ from hsp_otp.adapters.sms.client import open_client, parsed, post
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.segments import is_gsm_7
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
@@ -27,12 +28,6 @@ _MOST_TTL: Final = 604_800_000
 
 _LONGEST_CALLBACK: Final = 100
 """Characters of a callback's address."""
-
-_GSM_7: Final = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà^{}\\[~]|€"
-)
-"""3GPP TS 23.038, 6.2.1. Other letters would arrive as question marks if it were not told."""
 
 _CODE = re.compile("[0-9]{1,3}")
 _OK: Final = "0"
@@ -122,7 +117,8 @@ class VonageSms:
             "from": account.from_,
             "to": sms.to.e164.removeprefix("+"),
             "text": sms.text,
-            "type": "text" if _GSM_7.issuperset(sms.text) else "unicode",
+            # Without being told, it would turn other letters into question marks.
+            "type": "text" if is_gsm_7(sms.text) else "unicode",
             "ttl": str(min(max(sms.useful_for // _MILLISECOND, _LEAST_TTL), _MOST_TTL)),
         }
         if self._callback:
