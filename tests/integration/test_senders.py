@@ -380,3 +380,91 @@ async def test_a_cancelled_send_goes_nowhere_else(pair: list[tuple[str, Gateway]
         with pytest.raises(asyncio.CancelledError):
             await sending
     assert second.asked == 0
+
+
+# --- What some of them pass on
+
+
+async def test_vonage_passes_registered_ids_on() -> None:
+    """Template and entity ids (DLT) go with the message where there are some, and only there."""
+    registered = Sms(
+        to=SMS.to, text="Code 012345", useful_for=SMS.useful_for, template_id="1107", entity_id="11"
+    )
+    with Gateway(PLAYS["vonage"]) as gateway:
+        async with opened("vonage", gateway.url) as sender:
+            await sender.send(registered)
+            await sender.send(SMS)
+    first, second = (taken.form for taken in gateway.taken)
+    assert (first["content-id"], first["entity-id"], first["type"]) == ("1107", "11", "text")
+    assert not {"content-id", "entity-id"} & second.keys()
+    assert second["type"] == "unicode"
+    assert first["callback"] == "https://otp.example.com/callbacks/vonage/status/"
+    assert first["to"] == "919876543210"
+
+
+@pytest.mark.parametrize(
+    ("left", "told"), [(600_000_000, "600000"), (1, "20000"), (-1, "20000"), (10**15, "604800000")]
+)
+async def test_vonages_time_to_live(left: int, told: str) -> None:
+    """What is left of the code in milliseconds, between what Vonage takes at least and at most."""
+    with Gateway(PLAYS["vonage"]) as gateway:
+        async with opened("vonage", gateway.url) as sender:
+            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=left))
+    assert [taken.form["ttl"] for taken in gateway.taken] == [told]
+
+
+PARTS = {
+    "two parts": (b'{"messages": [{"status": "0", "message-id": "A"}, {"status": "0"}]}', "A"),
+    "half of it": (b'{"messages": [{"status": "0", "message-id": "A"}, {"status": "5"}]}', None),
+    "no parts": (b'{"messages": []}', None),
+    "parts that are none": (b'{"messages": [1]}', None),
+    "a code that is none": (b'{"messages": [{"status": "012345", "message-id": "A"}]}', None),
+    "a number for a code": (b'{"messages": [{"status": 0, "message-id": "A"}]}', None),
+    "no name": (b'{"messages": [{"status": "0"}]}', None),
+    "a number for a name": (b'{"messages": [{"status": "0", "message-id": 1}]}', None),
+}
+
+
+@pytest.mark.parametrize(("body", "named"), PARTS.values(), ids=PARTS)
+async def test_vonages_parts(body: bytes, named: str | None) -> None:
+    """A long message goes in parts; its name is that of the first, and all have to be taken."""
+    with Gateway(PLAYS["vonage"]) as gateway:
+        gateway.behaviour = played.rubbish(body, 200)
+        async with opened("vonage", gateway.url) as sender:
+            if named:
+                assert (await sender.send(SMS)).provider_message_id == named
+            else:
+                assert not isinstance(await failure_of(sender, "vonage"), SmsRejected)
+
+
+async def test_the_webhooks_message() -> None:
+    """A webhook is given everything that there is to know."""
+    registered = Sms(
+        to=SMS.to, text=TEXT, useful_for=SMS.useful_for, template_id="1107", entity_id="11"
+    )
+    with Gateway(PLAYS["webhook"]) as gateway:
+        async with opened("webhook", gateway.url) as sender:
+            receipt = await sender.send(registered)
+            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=0))
+    first, second = (taken.form for taken in gateway.taken)
+    assert first == {
+        "message_id": receipt.provider_message_id,
+        "to": "+919876543210",
+        "text": TEXT,
+        "valid_seconds": 598,
+        "template_id": "1107",
+        "entity_id": "11",
+    }
+    assert (second["valid_seconds"], second["template_id"], second["entity_id"]) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"), [(400, False), (404, False), (422, True), (410, False), (503, False)]
+)
+async def test_the_webhooks_statuses(status: int, refused: bool) -> None:  # noqa: FBT001
+    """Of the statuses that are no success, 422 alone is about the number."""
+    with Gateway(PLAYS["webhook"]) as gateway:
+        gateway.behaviour = played.rubbish(b"", status)
+        async with opened("webhook", gateway.url) as sender:
+            error = await failure_of(sender, "webhook")
+    assert isinstance(error, SmsRejected) is refused

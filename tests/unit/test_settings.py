@@ -7,7 +7,7 @@ import pytest
 from hsp_otp.domain import quota
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ENGLISH, Purpose
-from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, load
+from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, described, load
 
 KEY = base64.b64encode(bytes(32)).decode()
 
@@ -244,3 +244,81 @@ def test_no_window_is_longer_than_what_a_purge_keeps() -> None:
     quotas = (*sends, limits.checks, limits.lookups)
     windows = [*(one.window for one in quotas), limits.misses.window, limits.known_for]
     assert max(windows) == 86_400_000_000 == quota.LONGEST_WINDOW
+
+
+# --- Settings of a sender's own
+
+VONAGE = {
+    "SENDERS": "vonage",
+    "VONAGE_API_KEY": "a1b2c3d4",
+    "VONAGE_API_SECRET": "Zyxwvut9876543210",
+    "VONAGE_FROM": "HOUSES",
+    "VONAGE_SIGNATURE_SECRET": "abcdefghijklmnopqrstuvwxyz012345",
+}
+WEBHOOK_KEY = base64.b64encode(b"\xfb\xff" * 16).decode()
+WEBHOOK = {"SENDERS": "webhook", "WEBHOOK_URL": "https://sms.internal/send"}
+
+
+@pytest.mark.parametrize("name", ["VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_FROM"])
+def test_what_vonage_needs(name: str) -> None:
+    """Production does not start without what Vonage needs; receipts are not needed."""
+    check_to_serve(read(**KEYS, **VONAGE))
+    check_to_serve(read(**KEYS, **(VONAGE | {"VONAGE_SIGNATURE_SECRET": ""})))
+    line = refused(**KEYS, **(VONAGE | {name: " "}))
+    assert line == f"HSP_OTP_{name}: missing; vonage needs it"
+
+
+def test_every_sender_in_the_list_is_checked() -> None:
+    """What the last in the list lacks stops the start too; what is not in it is not asked for."""
+    both = KEYS | VONAGE | TWILIO | {"SENDERS": "twilio,vonage"}
+    check_to_serve(read(**both))
+    line = refused(**(both | {"VONAGE_FROM": ""}))
+    assert line == "HSP_OTP_VONAGE_FROM: missing; vonage needs it"
+    check_to_serve(read(**(both | {"VONAGE_FROM": "", "SENDERS": "twilio"})))
+
+
+def test_an_address_that_is_too_long_for_vonage() -> None:
+    """Vonage takes callbacks of 100 characters; a longer one stops the start."""
+    fits = f"https://{'a' * 54}.example.com"
+    assert len(f"{fits}/callbacks/vonage/status/") == 100 - 1
+    check_to_serve(read(**KEYS, **VONAGE, PUBLIC_URL=f"{fits}m"))
+    assert refused(**KEYS, **VONAGE, PUBLIC_URL=f"{fits}mm") == (
+        "HSP_OTP_PUBLIC_URL: vonage takes addresses of 100 characters, and that of its receipts "
+        "has 101"
+    )
+
+
+@pytest.mark.parametrize("front", ["", "whsec_"])
+@pytest.mark.parametrize("key", [WEBHOOK_KEY, WEBHOOK_KEY.replace("+", "-").replace("/", "_")])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_keys_of_a_webhook(front: str, key: str, padding: str) -> None:
+    """A key is base64 in either alphabet, padded or not, with or without its prefix."""
+    settings = read(**KEYS, **WEBHOOK, WEBHOOK_SECRET=front + key.rstrip("=") + padding)
+    check_to_serve(settings)
+    assert settings.accounts["webhook"].secret == b"\xfb\xff" * 16
+    assert "xfb" not in repr(settings)
+
+
+@pytest.mark.parametrize("size", [23, 65])
+def test_keys_of_another_size(size: int) -> None:
+    """A key has 24 to 64 bytes, and what was given is not shown."""
+    line = refused(**KEYS, **WEBHOOK, WEBHOOK_SECRET=base64.b64encode(bytes(size)).decode())
+    assert line == (
+        "HSP_OTP_WEBHOOK_SECRET: got a value that is not shown, takes base64 of 24 to 64 bytes, "
+        "with or without whsec_ in front"
+    )
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_URL", "WEBHOOK_SECRET"])
+def test_what_a_webhook_needs(name: str) -> None:
+    """Production does not start without an address and a key."""
+    line = refused(**KEYS, **(WEBHOOK | {"WEBHOOK_SECRET": WEBHOOK_KEY} | {name: ""}))
+    assert line == f"HSP_OTP_{name}: missing; webhook needs it"
+
+
+def test_every_setting_is_described() -> None:
+    """What is printed names every variable once, those of senders too, and says what it means."""
+    names = [name for name, *_ in described()]
+    assert len(names) == len(set(names))
+    assert {"HSP_OTP_SENDERS", "HSP_OTP_TWILIO_FROM", "HSP_OTP_VONAGE_BASE_URL"} <= set(names)
+    assert all(takes and meaning for _, _, takes, meaning in described())

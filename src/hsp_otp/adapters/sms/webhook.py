@@ -140,12 +140,13 @@ class WebhookReports:
         found = parsed(body)
         told = cast("dict[str, object]", found) if isinstance(found, dict) else {}
         message_id, state = told.get("message_id"), told.get("state")
-        if isinstance(message_id, str) and message_id and state in _STATES:
-            return message_id, DeliveryState(state)
+        if isinstance(message_id, str) and message_id and isinstance(state, str):
+            known = _STATES.get(state)
+            return (message_id, known) if known else None
         return None
 
 
-_STATES: Final = frozenset(state.value for state in DeliveryState)
+_STATES: Final = {state.value: state for state in DeliveryState}
 
 
 @asynccontextmanager
