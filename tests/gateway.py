@@ -5,7 +5,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -133,12 +133,19 @@ class Handler(BaseHTTPRequestHandler):
         form = self.house.play.read(body)
         self.house.behaviour(self, form)
 
-    def answer(self, status: int, body: Any) -> None:  # noqa: ANN401 - any JSON, or bytes
+    def answer(
+        self,
+        status: int,
+        body: Any,  # noqa: ANN401 - any JSON, or bytes
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Answer, and go on with the connection."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 

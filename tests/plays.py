@@ -16,8 +16,12 @@ ACCOUNT: Final = "AC0123456789abcdef0123456789abcdef"
 TOKEN: Final = "fedcba9876543210fedcba9876543210"
 FROM: Final = "+15005550006"
 
-Answer = tuple[int, Any]
-"""A status and what goes into the body as JSON."""
+Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
+"""A status, what goes into the body as JSON, and perhaps headers."""
+
+
+def _no_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, str]]:
+    raise AssertionError(f"it reports nothing: {message_id} {state} {url}")
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +47,7 @@ class Play:
         limit: The answer of who asks to try later.
         breaks: The answer of who has trouble.
         report: Body and headers of a signed report that a message is in a state of ours, sent to
-            an address.
+            an address; where the provider reports any.
     """
 
     settings: Callable[[str], dict[str, str]]
@@ -61,7 +65,7 @@ class Play:
     refusals: int
     limit: Answer
     breaks: Answer = (500, {"message": "internal error"})
-    report: Callable[[str, str, str], tuple[bytes, dict[str, str]]]
+    report: Callable[[str, str, str], tuple[bytes, dict[str, str]]] = _no_report
 
 
 def _form(body: bytes) -> dict[str, Any]:

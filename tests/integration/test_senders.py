@@ -11,7 +11,7 @@ import pytest
 
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.failover import FailoverSms
-from hsp_otp.adapters.sms.provider import Means
+from hsp_otp.adapters.sms.provider import Means, no_receipts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.phone import PhoneNumber
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.anyio
 
 NAMES = [name for name, provider in SENDERS.items() if not provider.development_only]
 """Those that reach a provider; the console has its own tests."""
+
+REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts]
 
 CODE = "012345"
 NUMBER = "+919876543210"
@@ -86,6 +88,13 @@ async def opened(name: str, url: str) -> AsyncGenerator[SmsSender]:
 @pytest.fixture(params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
     """Every sender of the table."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(params=REPORTING)
+def reporting(request: pytest.FixtureRequest) -> str:
+    """Every sender that reports what becomes of messages."""
     found: str = request.param
     return found
 
@@ -272,20 +281,22 @@ def reader(name: str) -> Any:  # noqa: ANN401 - some sender's own
 
 
 @pytest.mark.parametrize("state", ["sent", "delivered", "undelivered", "failed"])
-def test_reports(name: str, state: str) -> None:
+def test_reports(reporting: str, state: str) -> None:
     """A signed report tells of a message and its state, in our words."""
-    receipts = reader(name)
-    body, headers = PLAYS[name].report("message-1", state, PUBLIC_URL + receipts_path(name))
+    receipts = reader(reporting)
+    body, headers = PLAYS[reporting].report(
+        "message-1", state, PUBLIC_URL + receipts_path(reporting)
+    )
     assert receipts.is_signed(body, lower(headers))
     assert receipts.read(body) == ("message-1", DeliveryState(state))
 
 
-def test_forged_reports(name: str) -> None:
+def test_forged_reports(reporting: str) -> None:
     """What was changed, or signed by nobody, is nobody's."""
-    receipts = reader(name)
-    url = PUBLIC_URL + receipts_path(name)
-    body, headers = PLAYS[name].report("message-1", "sent", url)
-    other, _ = PLAYS[name].report("message-2", "sent", url)
+    receipts = reader(reporting)
+    url = PUBLIC_URL + receipts_path(reporting)
+    body, headers = PLAYS[reporting].report("message-1", "sent", url)
+    other, _ = PLAYS[reporting].report("message-2", "sent", url)
     assert not receipts.is_signed(body.replace(b"message-1", b"message-2"), lower(headers))
     assert not receipts.is_signed(b"", lower(headers))
     assert not receipts.is_signed(other.partition(b"&sig=")[0], {})
@@ -359,11 +370,17 @@ async def test_all_hang(pair: list[tuple[str, Gateway]]) -> None:
     assert [gateway.asked for _, gateway in pair] == [1, 1]
 
 
-async def test_a_refused_number_is_not_tried_elsewhere(pair: list[tuple[str, Gateway]]) -> None:
-    """A refusal about the number is final: the second provider never hears of it."""
-    (_, first), (_, second) = pair
-    first.behaviour = played.refuse_number()
-    async with in_turn(*pair) as sender:
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_refused_number_is_not_tried_elsewhere(
+    pair: list[tuple[str, Gateway]],
+    place: int,
+    turned: bool,  # noqa: FBT001
+) -> None:
+    """A refusal about the number is final, for fraud too: the second never hears of it."""
+    (name, first), (_, second) = chain = pair[::-1] if turned else pair
+    first.behaviour = played.refuse_number(min(place, PLAYS[name].refusals - 1))
+    async with in_turn(*chain) as sender:
         with pytest.raises(SmsRejected):
             await sender.send(SMS)
     assert (first.asked, second.asked) == (1, 0)
