@@ -1,24 +1,22 @@
 """A gateway that plays the SMS provider, and is the witness of what was sent."""
 
-import base64
 import json
 import re
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Final, Self
-from urllib.parse import parse_qsl
+from typing import Any, Self
 
 import attrs
 
-ACCOUNT: Final = "AC0123456789abcdef0123456789abcdef"
-TOKEN: Final = "fedcba9876543210fedcba9876543210"
-FROM: Final = "+15005550006"
+from tests.plays import TWILIO, Play, code_in
 
-Behaviour = Callable[["Handler", dict[str, str]], None]
+Form = dict[str, Any]
+
+Behaviour = Callable[["Handler", Form], None]
 """What the gateway does with a request for a message."""
 
 
@@ -28,17 +26,19 @@ class Taken:
     A message that the gateway took.
 
     Attributes:
-        form: What was asked, by Twilio's names.
+        sid: The provider's name for it.
+        form: What was asked, by the provider's names.
     """
 
     sid: str
-    form: dict[str, str]
+    form: Form
+    to: str
+    text: str
 
     @property
     def code(self) -> str:
         """The code in the message."""
-        code: str = re.findall(r"\b\d{4,10}\b", self.form["Body"])[0]
-        return code
+        return code_in(self.text)
 
 
 class _Server(ThreadingHTTPServer):
@@ -53,15 +53,17 @@ class _Server(ThreadingHTTPServer):
 
 class Gateway:
     """
-    Speaks Twilio's API for messages on a port of its own.
+    Speaks a provider's API for messages on a port of its own.
 
     Attributes:
+        play: The provider.
         taken: The messages, oldest first.
         asked: How many requests came, whatever became of them.
         behaviour: What happens next; `accept` unless a test says otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, play: Play = TWILIO) -> None:
+        self.play = play
         self.taken: list[Taken] = []
         self.asked = 0
         self.behaviour: Behaviour = accept
@@ -95,17 +97,18 @@ class Gateway:
 
     def to(self, number: str) -> list[Taken]:
         """The messages taken for *number*."""
-        return [one for one in self.taken if one.form["To"] == number]
+        return [one for one in self.taken if one.to == number]
 
     def count(self) -> None:
         """Another request came."""
         with self._lock:
             self.asked += 1
 
-    def take(self, form: dict[str, str]) -> Taken:
+    def take(self, form: Form) -> Taken:
         """Keep a message."""
         with self._lock:
-            taken = Taken(f"SM{len(self.taken) + 1:032x}", form)
+            sid = self.play.message_id(form, len(self.taken) + 1)
+            taken = Taken(sid, form, self.play.number(form), self.play.text(form))
             self.taken.append(taken)
             return taken
 
@@ -118,24 +121,31 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take a request for a message."""
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        form = dict(parse_qsl(body, keep_blank_values=True))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         self.house.count()
-        signed = base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
-        if self.headers["Authorization"] != f"Basic {signed}":
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if not self.house.play.admits(headers, body):
             self.answer(401, {"code": 20003, "message": "Authenticate", "status": 401})
             return
-        if not re.fullmatch(r"/2010-04-01/Accounts/AC\w+/Messages\.json", self.path):
+        if not re.fullmatch(self.house.play.path, self.path):
             self.answer(404, {"code": 20404, "message": "not found", "status": 404})
             return
+        form = self.house.play.read(body)
         self.house.behaviour(self, form)
 
-    def answer(self, status: int, body: Any) -> None:  # noqa: ANN401 - any JSON, or bytes
+    def answer(
+        self,
+        status: int,
+        body: Any,  # noqa: ANN401 - any JSON, or bytes
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Answer, and go on with the connection."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 
@@ -143,44 +153,60 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def accept(handler: Handler, form: dict[str, str]) -> None:
+def accept(handler: Handler, form: Form) -> None:
     """Take the message."""
     taken = handler.house.take(form)
-    handler.answer(
-        201,
-        {
-            "sid": taken.sid,
-            "status": "queued",
-            "to": form["To"],
-            "body": form["Body"],
-            "date_created": "Sat, 21 Nov 2026 22:44:00 +0000",
-        },
-    )
+    handler.answer(*handler.house.play.accept(form, taken.sid))
 
 
 def refuse(code: int, status: int = 400) -> Behaviour:
     """Refuse it with one of Twilio's error codes; the answer repeats the number, as theirs do."""
 
-    def behave(handler: Handler, form: dict[str, str]) -> None:
+    def behave(handler: Handler, form: Form) -> None:
         message = f"The 'To' number {form['To']} is not what it should be: {form['Body']}"
         handler.answer(status, {"code": code, "message": message, "status": status})
 
     return behave
 
 
-def fail_after_accepting(handler: Handler, form: dict[str, str]) -> None:
+def refuse_number(place: int = 0) -> Behaviour:
+    """Refuse it by the answer that stands there among those about the number."""
+
+    def behave(handler: Handler, form: Form) -> None:
+        handler.answer(*handler.house.play.refuse(form, place))
+
+    return behave
+
+
+def limit(handler: Handler, _: Form) -> None:
+    """Ask to try later."""
+    handler.answer(*handler.house.play.limit)
+
+
+def break_down(handler: Handler, _: Form) -> None:
+    """Say that something broke."""
+    handler.answer(*handler.house.play.breaks)
+
+
+def fail_after_accepting(handler: Handler, form: Form) -> None:
     """Take the message, and say that something broke."""
     handler.house.take(form)
-    handler.answer(500, {"code": 20500, "message": "internal error", "status": 500})
+    break_down(handler, form)
 
 
-def hang(handler: Handler, _: dict[str, str]) -> None:
+def hang_after_accepting(handler: Handler, form: Form) -> None:
+    """Take the message, and never answer."""
+    handler.house.take(form)
+    hang(handler, form)
+
+
+def hang(handler: Handler, _: Form) -> None:
     """Never answer."""
     handler.house.closing.wait(60)
     handler.close_connection = True
 
 
-def reset(handler: Handler, _: dict[str, str]) -> None:
+def reset(handler: Handler, _: Form) -> None:
     """Break the connection off."""
     handler.close_connection = True
     at_once = struct.pack("ii", 1, 0)
@@ -189,7 +215,7 @@ def reset(handler: Handler, _: dict[str, str]) -> None:
     handler.connection.close()
 
 
-def accept_and_leave(handler: Handler, form: dict[str, str]) -> None:
+def accept_and_leave(handler: Handler, form: Form) -> None:
     """Take the message, and close the connection without a word."""
     accept(handler, form)
     handler.close_connection = True
@@ -198,7 +224,7 @@ def accept_and_leave(handler: Handler, form: dict[str, str]) -> None:
 def send_elsewhere(url: str) -> Behaviour:
     """Answer that it is to be sent to another address."""
 
-    def behave(handler: Handler, _: dict[str, str]) -> None:
+    def behave(handler: Handler, _: Form) -> None:
         handler.send_response(307)
         handler.send_header("Location", url + handler.path)
         handler.send_header("Content-Length", "0")
@@ -210,13 +236,13 @@ def send_elsewhere(url: str) -> Behaviour:
 def rubbish(body: bytes, status: int = 201) -> Behaviour:
     """Answer with something that is no answer."""
 
-    def behave(handler: Handler, _: dict[str, str]) -> None:
+    def behave(handler: Handler, _: Form) -> None:
         handler.answer(status, body)
 
     return behave
 
 
-def drip(handler: Handler, __: dict[str, str]) -> None:
+def drip(handler: Handler, __: Form) -> None:
     """Answer a byte a second."""
     handler.send_response(201)
     handler.send_header("Content-Length", "1000")

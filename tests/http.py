@@ -18,7 +18,7 @@ import attrs
 from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.settings import Settings
-from hsp_otp.entrypoints.wiring import House, twilio_receipts
+from hsp_otp.entrypoints.wiring import House, receipts
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
 
 VALIDATE = "/customer/validate-pass/"
@@ -137,7 +137,7 @@ class Client:
             signup=self.world.signup,
             sender=self.world.outbox,
             deliveries=self.world.deliveries,
-            twilio_receipts=twilio_receipts(self.settings),
+            receipts=receipts(self.settings, self.world.clock, self.world.randomness),
             key_set=key_set or {"keys": []},
             csrf_keys=ring("csrf"),
             page_keys=ring("pages"),

@@ -51,7 +51,8 @@ from hsp_otp.flows.pass_login import (
 )
 from hsp_otp.flows.sessions import Grant, Me, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.messages import Text
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
 from hsp_otp.ports.tokens import Access, Proof
 
 T = TypeVar("T")
@@ -130,19 +131,22 @@ class Outbox:
         failure: Raised instead of taking the message.
         witness: Called when a message arrives, before it is taken or refused.
         skipped: It says that it would not try.
+        given: How long it might have taken, each time it was asked.
     """
 
     sent: list[Sms] = attrs.field(factory=list[Sms])
     failure: Exception | None = None
     witness: Callable[[], None] | None = None
     skipped: bool = False
+    given: list[Duration] = attrs.field(factory=list[Duration])
 
     def available(self) -> bool:
         """Keep the promise of `SmsSender.available`."""
         return not self.skipped
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
+        self.given.append(within)
         if self.witness is not None:
             self.witness()
         if self.failure is not None:
@@ -194,11 +198,11 @@ class SentMessages:
 class PlainMessages:
     """Texts that a test can read a code from."""
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> str:
+    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """Keep the promise of `Messages.sms`."""
         named = "" if language == ENGLISH else f" in {language}"
         told = f"{code.reveal()} is your code{named}, for {lifetime // MINUTE} min"
-        return f"{told} ({purpose.value})."
+        return Text(text=f"{told} ({purpose.value}).", template_id="t1", entity_id="e1")
 
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""

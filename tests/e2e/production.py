@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.server import Line, Server, command
-from tests.gateway import ACCOUNT, FROM, TOKEN, Gateway
+from tests.gateway import Gateway
+from tests.plays import PLAYS
 
 PEOPLE: Final = 2_000
 PUBLIC_URL: Final = "https://otp.example.com"
@@ -65,14 +66,28 @@ def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
     return {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}
 
 
-def start(folder: Path, keys: dict[str, str], gateway: Gateway, **settings: str) -> Server:
-    """Two workers in production mode behind a proxy, that send by *gateway*."""
+def by(**gateways: Gateway) -> dict[str, str]:
+    """The settings of senders that are tried in that order."""
+    given = {"SENDERS": ",".join(gateways)}
+    for name, gateway in gateways.items():
+        given |= PLAYS[name].settings(gateway.url)
+    return given
+
+
+def start(
+    folder: Path,
+    keys: dict[str, str],
+    gateway: Gateway | dict[str, Gateway],
+    **settings: str,
+) -> Server:
+    """
+    Two workers in production mode behind a proxy.
+
+    Args:
+        gateway: Twilio, or senders by their names, in the order of trying.
+    """
     given = {
-        "SENDERS": "twilio",
-        "TWILIO_ACCOUNT_SID": ACCOUNT,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_FROM": FROM,
-        "TWILIO_BASE_URL": gateway.url,
+        **(by(**gateway) if isinstance(gateway, dict) else by(twilio=gateway)),
         "PUBLIC_URL": PUBLIC_URL,
         "TRUSTED_PROXIES": "127.0.0.1/32",
         "WORKERS": "2",

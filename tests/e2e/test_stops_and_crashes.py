@@ -244,7 +244,7 @@ def _hold(folder: Path, gateway: Gateway, issues: list[Issue]) -> None:
         assert len(issue.left) <= 3, issue
         assert len(set(issue.left)) == len(issue.left), issue
         assert len(issue.left) < 3 or not issue.successes, issue
-    sent = Counter(taken.form["To"] for taken in gateway.taken)
+    sent = Counter(taken.to for taken in gateway.taken)
     assert max(sent.values()) <= SENDS_A_NUMBER
     for number in range(ROUNDS):
         for people in _groups(number).values():

@@ -22,7 +22,8 @@ import pytest
 from tests import gateway as played
 from tests.e2e.production import address, number_of, pass_of, prepare, start, unexpected, wrong
 from tests.e2e.server import Answer, Line, Server, until
-from tests.gateway import FROM, TOKEN, Gateway, Taken
+from tests.gateway import Gateway, Taken
+from tests.plays import FROM, TOKEN
 
 STATUS_URL = "https://otp.example.com/callbacks/twilio/status/"
 
@@ -170,7 +171,7 @@ def test_no_answer_worth_the_name(site: Site, person: int, behaviour: played.Beh
 def test_a_client_that_hangs_up(site: Site, person: int) -> None:
     """Who does not wait for the answer changes nothing: the code of a failed send is withdrawn."""
 
-    def fail_late(handler: played.Handler, form: dict[str, str]) -> None:
+    def fail_late(handler: played.Handler, form: played.Form) -> None:
         handler.house.take(form)
         handler.house.closing.wait(1)
         handler.answer(500, {"code": 20500, "message": "internal error", "status": 500})

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioSms, open_client
+from hsp_otp.adapters.sms.client import open_client
+from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioSms
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import Receipt, Sms
 from tests import gateway as played
-from tests.gateway import ACCOUNT, FROM, TOKEN, Behaviour, Gateway
+from tests.gateway import Behaviour, Gateway
 from tests.integration.test_sql import within
+from tests.plays import ACCOUNT, FROM, TOKEN
 
 pytestmark = pytest.mark.anyio
 
@@ -69,17 +71,14 @@ def gateway() -> Iterator[Gateway]:
         yield found
 
 
-def account(url: str, **changes: str | None) -> TwilioAccount:
-    """An account at *url*."""
-    given: dict[str, Any] = {"account_sid": ACCOUNT, "auth_token": TOKEN, "sender": FROM}
-    return TwilioAccount(base_url=url, **(given | changes))
-
-
 @asynccontextmanager
-async def opened(url: str, **changes: str | None) -> AsyncGenerator[TwilioSms]:
+async def opened(
+    url: str, callback: str | None = None, **changes: str
+) -> AsyncGenerator[TwilioSms]:
     """A sender over a client of its own."""
+    given = {"account_sid": ACCOUNT, "auth_token": TOKEN, "from_": FROM, "base_url": url}
     async with open_client() as client:
-        yield TwilioSms(account(url, **changes), client)
+        yield TwilioSms(TwilioAccount(**(given | changes)), client, callback)
 
 
 async def failure_of(sender: TwilioSms, sms: Sms = SMS) -> SmsFailed:
@@ -150,7 +149,7 @@ async def test_the_validity_is_what_is_left_of_the_code(
 
 async def test_a_messaging_service_sends(gateway: Gateway) -> None:
     """Where a messaging service is named it takes the place of a number."""
-    async with opened(gateway.url, sender=None, messaging_service_sid="MG1") as sender:
+    async with opened(gateway.url, from_="", messaging_service_sid="MG1") as sender:
         await sender.send(SMS)
     (taken,) = gateway.taken
     assert taken.form["MessagingServiceSid"] == "MG1"
@@ -160,7 +159,7 @@ async def test_a_messaging_service_sends(gateway: Gateway) -> None:
 async def test_receipts_are_asked_for(gateway: Gateway) -> None:
     """Where there is an address for receipts it goes with the message."""
     url = "https://otp.example.com/callbacks/twilio/status/"
-    async with opened(gateway.url, status_callback=url) as sender:
+    async with opened(gateway.url, callback=url) as sender:
         await sender.send(SMS)
     assert [taken.form["StatusCallback"] for taken in gateway.taken] == [url]
 

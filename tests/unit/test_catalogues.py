@@ -89,7 +89,7 @@ def sms(
 ) -> str:
     """A message of ten minutes."""
     texts = GettextMessages({Purpose.PHONE_VERIFICATION: name}, **lines)
-    return texts.sms(Purpose.PHONE_VERIFICATION, Code(code), 10 * MINUTE, language)
+    return texts.sms(Purpose.PHONE_VERIFICATION, Code(code), 10 * MINUTE, language).text
 
 
 # The catalogues
@@ -203,9 +203,8 @@ def test_english_stands_in(tmp_path: Path) -> None:
     assert texts.explain("invalid_otp", brazilian) == "Este código está errado."
     for word in ("not_found", "forbidden", "unavailable"):
         assert texts.explain(word, brazilian) == texts.explain(word, ENGLISH)
-    assert texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, brazilian).startswith(
-        "012345 is your NeoBank code."
-    )
+    told = texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, brazilian)
+    assert told.text.startswith("012345 is your NeoBank code.")
 
 
 def test_the_limits_are_explained() -> None:
@@ -236,7 +235,7 @@ def test_the_message_in_each_language() -> None:
 )
 def test_one_minute(language: str, told: str) -> None:
     """One minute is told in the singular."""
-    text = TEXTS.sms(Purpose.PHONE_VERIFICATION, Code("012345"), MINUTE, Language(language))
+    text = TEXTS.sms(Purpose.PHONE_VERIFICATION, Code("012345"), MINUTE, Language(language)).text
     assert f" {told}" in text
 
 

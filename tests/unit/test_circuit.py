@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.adapters.sms.circuit import CircuitSms
-from hsp_otp.domain.circuit import Circuit, attempted
+from hsp_otp.domain.circuit import Circuit, attempted, begun
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
@@ -170,6 +170,35 @@ def test_five_in_a_row_always_open_it(steps: list[tuple[int, bool]]) -> None:
     assert circuit.admits(Instant(now + 15_000_000))
 
 
+# --- Who finds out whether it works again
+
+
+def test_one_at_a_time_finds_out() -> None:
+    """After its time a sender is tried by one, and by others 8 s later, where nothing was heard."""
+    circuit = after_all(*[BAD] * 5)
+    probed = begun(circuit, at(19))
+    assert circuit.admits(at(19))
+    assert not probed.admits(at(19))
+    assert not probed.admits(Instant(START + 19_000_000 + 7_999_999))
+    assert probed.admits(Instant(START + 19_000_000 + 8_000_000))
+
+
+def test_what_was_found_out_counts_at_once() -> None:
+    """When the one that tried comes back, the others need not wait for it any more."""
+    probed = begun(after_all(*[BAD] * 5), at(19))
+    assert attempted(probed, worked=GOOD, now=at(20)).admits(at(20))
+    failed = attempted(probed, worked=False, now=at(20))
+    assert not failed.admits(Instant(START + 20_000_000 + 14_999_999))
+    assert failed.admits(at(35))
+
+
+@pytest.mark.parametrize("worked", [[], [BAD] * 4, [*[BAD] * 5, GOOD]])
+def test_who_works_is_tried_by_all(worked: list[bool]) -> None:
+    """Nobody waits for another one's attempt while the circuit is closed."""
+    circuit = after_all(*worked, gap=20 * SECOND)
+    assert begun(circuit, at(200)) is circuit
+
+
 # --- The breaker around a sender
 
 
@@ -212,6 +241,33 @@ def test_an_open_circuit_asks_nobody() -> None:
     clock.instant = Instant(START + 15_000_000)
     assert sender.available()
     assert run(sender.send(SMS)).provider_message_id == "message-1"
+
+
+def test_one_message_tries_it_again() -> None:
+    """After 15 s one message goes out, and while it is on its way the others are told at once."""
+    sender, outbox, clock = breaker()
+    for _ in range(5):
+        fail(sender, outbox, SmsFailed("away"))
+    clock.advance(15_000_000)
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.append(sender.available())
+        with pytest.raises(SmsFailed, match=r"^the circuit is open$"):
+            run(sender.send(SMS))
+
+    outbox.witness = look
+    assert run(sender.send(SMS)).provider_message_id == "message-1"
+    assert seen == [False]
+    assert outbox.sent == [SMS]
+    assert sender.available()
+
+
+def test_the_time_is_passed_on() -> None:
+    """The sender is told how long it has."""
+    sender, outbox, _ = breaker()
+    run(sender.send(SMS, 2_500_000))
+    assert outbox.given == [2_500_000]
 
 
 def test_a_refusal_of_a_message_is_no_failure() -> None:

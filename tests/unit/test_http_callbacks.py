@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsp_otp.adapters.sms.twilio import TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.ports.failures import Unavailable
@@ -59,7 +60,7 @@ def opened(**settings: Any) -> Client:  # noqa: ANN401 - of every kind
     run(world.audit.write(row))
     given: dict[str, Any] = {
         "senders": ("twilio",),
-        "twilio_auth_token": TOKEN,
+        "accounts": {"twilio": TwilioAccount(auth_token=TOKEN)},
         "public_url": "https://otp.example.com",
     }
     return Client(world, **(given | settings))
@@ -171,7 +172,11 @@ def test_an_unknown_message(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"public_url": ""}, {"senders": ("console",)}, {"senders": ()}],
+    [
+        {"public_url": ""},
+        {"senders": ("console",), "accounts": {"console": None}},
+        {"senders": ()},
+    ],
     ids=["no address", "console", "nobody"],
 )
 def test_nobody_asked_for_receipts(settings: dict[str, object]) -> None:

@@ -12,13 +12,13 @@ import pytest
 import structlog
 from litestar.exceptions import ImproperlyConfiguredException
 
-from hsp_otp.domain.instant import HOUR, SECOND
+from hsp_otp.domain.instant import HOUR, SECOND, Duration
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.http.client_address import parse_trusted_proxies
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
 from tests.http import FLOW_MEMBERS, SEND, VALIDATE, VERIFY, Client, Reply, problem
 from tests.world import PASS_CODE, Outbox, World, other_than
 
@@ -456,9 +456,9 @@ def test_nothing_secret_is_written(client: Client, written: Callable[[], str]) -
 class Leaking(Outbox):
     """A sender whose bug has the code and the number in its message, and in its locals."""
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep no promise."""
-        await super().send(sms)
+        await super().send(sms, within)
         code, number = self.codes[-1], sms.to.e164
         try:
             dict[tuple[str, str], str]()[code, number]
@@ -565,8 +565,8 @@ def test_the_store_is_lost_while_a_message_is_sent() -> None:
     """5.6: 503, and no success; the send stays counted."""
 
     class Cut(Outbox):
-        async def send(self, sms: Sms) -> Receipt:
-            await super().send(sms)
+        async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+            await super().send(sms, within)
             raise Unavailable
 
     with Client(World(outbox=Cut())) as client:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from hsp_otp.domain.instant import DAY, SECOND, Instant
+from hsp_otp.domain.instant import DAY, SECOND, Duration, Instant
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
 from tests.http import SEND, VALIDATE, VERIFY, Client, Reply, problem
 from tests.world import (
     OTHER_CLIENT,
@@ -266,9 +266,9 @@ def test_no_sender_took_the_message(client: Client, failure: SmsFailed) -> None:
 class Losing(Outbox):
     """A provider that sends the message and says that it did not."""
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
-        await super().send(sms)
+        await super().send(sms, within)
         raise SmsFailed
 
 

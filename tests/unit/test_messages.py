@@ -22,7 +22,7 @@ def _messages(name: str = "House Service Pass") -> Messages:
 
 
 def _sms(digits: str, lifetime: int, name: str = "House Service Pass") -> str:
-    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime, ENGLISH)
+    return _messages(name).sms(Purpose.PHONE_VERIFICATION, Code(digits), lifetime, ENGLISH).text
 
 
 def test_the_text_message() -> None:
@@ -81,7 +81,7 @@ def test_the_longest_message() -> None:
 def _last_lines(**lines: str) -> list[str]:
     """The lines of a message of 012345 after the first."""
     messages = GettextMessages({Purpose.PHONE_VERIFICATION: "House Service Pass"}, **lines)
-    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH).text
     first, *rest = text.split("\n")
     assert first == _sms("012345", 10 * MINUTE)
     return rest
@@ -115,7 +115,7 @@ def test_a_message_with_both_has_140_bytes_at_most() -> None:
         web_origin="example.com",
         android_hash="FA+9qCX9VSu",
     )
-    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH)
+    text = messages.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 10 * MINUTE, ENGLISH).text
     assert len(text.encode()) == 127
     assert MAX_AUTOFILL_BYTES == 140
     assert set(text) <= set(GSM_7)

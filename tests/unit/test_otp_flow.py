@@ -15,6 +15,7 @@ from hsp_otp.domain.slot import Ended, Issued, SlotRecord, Verified
 from hsp_otp.flows.caller import about, new_id
 from hsp_otp.flows.otp import Request, Undelivered, unlock_slot
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.ports.messages import Text
 from tests.world import (
     CLIENT,
     PHONE,
@@ -119,20 +120,28 @@ def test_a_message_is_useful_for_what_is_left_of_the_code() -> None:
     """The sender is told how long the code lives on, counted from now and not from the asking."""
     world = World()
 
-    def sms(purpose: Purpose, code: Code, lifetime: Duration, _: Language) -> str:
+    def sms(purpose: Purpose, code: Code, lifetime: Duration, _: Language) -> Text:
         world.clock.advance(1_500_000)
-        return f"{code.reveal()} {purpose.value} {lifetime}"
+        return Text(text=f"{code.reveal()} {purpose.value} {lifetime}")
 
     otp = attrs.evolve(world.otp, messages=SlowMessages(sms))
     assert isinstance(run(otp.ask(REQUEST)), Issued)
     assert [sms.useful_for for sms in world.outbox.sent] == [598_500_000]
 
 
+def test_the_ids_of_a_text_go_with_it() -> None:
+    """What operators know a text by reaches the sender beside it."""
+    world = World()
+    assert isinstance(run(world.otp.ask(REQUEST)), Issued)
+    (sms,) = world.outbox.sent
+    assert (sms.template_id, sms.entity_id) == ("t1", "e1")
+
+
 @attrs.frozen
 class SlowMessages:
     """Texts that take their time."""
 
-    sms: Callable[[Purpose, Code, Duration, Language], str]
+    sms: Callable[[Purpose, Code, Duration, Language], Text]
 
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""

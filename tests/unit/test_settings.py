@@ -7,7 +7,7 @@ import pytest
 from hsp_otp.domain import quota
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ENGLISH, Purpose
-from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, load
+from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, described, load
 
 KEY = base64.b64encode(bytes(32)).decode()
 
@@ -45,7 +45,7 @@ def test_defaults() -> None:
     """Nobody sends by default, Twilio is where it is, and audit rows are kept for 90 days."""
     settings = Settings()
     assert settings.senders == ()
-    assert settings.twilio_base_url == "https://api.twilio.com"
+    assert settings.accounts["twilio"].base_url == "https://api.twilio.com"
     assert (settings.public_url, settings.web_origin, settings.android_hash) == ("", "", "")
     assert settings.audit_days == 90
 
@@ -66,7 +66,7 @@ def test_a_service_instead_of_a_number() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("SENDERS", "HSP_OTP_SENDERS: missing; takes console (development only) or twilio"),
+        ("SENDERS", "HSP_OTP_SENDERS: missing; takes a comma list, in the order of trying, of "),
         ("TWILIO_ACCOUNT_SID", "HSP_OTP_TWILIO_ACCOUNT_SID: missing; twilio needs it"),
         ("TWILIO_AUTH_TOKEN", "HSP_OTP_TWILIO_AUTH_TOKEN: missing; twilio needs it"),
         (
@@ -90,17 +90,27 @@ def test_a_number_and_a_service() -> None:
     )
 
 
-@pytest.mark.parametrize("senders", ["twillio", "twilio,twilio", "console,twilio", "Twilio", ","])
+@pytest.mark.parametrize("senders", ["twillio", "twilio,twilio", "twilio,", "Twilio", ","])
 def test_senders_that_are_none(senders: str) -> None:
-    """One of the senders that there are, and nothing else."""
+    """Names of senders that there are, each of them once, and nothing else."""
     assert refused(SENDERS=senders) == (
-        f"HSP_OTP_SENDERS: got {senders!r}, takes console (development only) or twilio"
+        f"HSP_OTP_SENDERS: got {senders!r}, takes a comma list, in the order of trying, of "
+        "console (development only), twilio, vonage, webhook"
     )
 
 
-def test_the_console_is_for_development() -> None:
-    """Production refuses the sender that shows codes."""
-    assert refused(SENDERS="console").startswith("HSP_OTP_SENDERS: got 'console', which shows")
+def test_senders_in_their_order() -> None:
+    """Several senders are tried in the order in which they are given."""
+    settings = read(MODE="development", SENDERS=" twilio , console")
+    assert settings.senders == ("twilio", "console")
+
+
+@pytest.mark.parametrize("senders", ["console", "twilio,console"])
+def test_the_console_is_for_development(senders: str) -> None:
+    """Production refuses the sender that shows codes, also as the last one."""
+    assert refused(SENDERS=senders) == (
+        "HSP_OTP_SENDERS: got 'console', which is for development mode"
+    )
 
 
 def test_the_token_is_shown_nowhere() -> None:
@@ -123,7 +133,12 @@ def test_the_token_is_shown_nowhere() -> None:
 )
 def test_addresses(name: str, text: str, read_as: str) -> None:
     """An address is http or https, a host, and perhaps a port and a path; no slash at its end."""
-    assert getattr(read(**{name: text}), name.lower()) == read_as
+    settings = read(**{name: text})
+    found = {
+        "PUBLIC_URL": settings.public_url,
+        "TWILIO_BASE_URL": settings.accounts["twilio"].base_url,
+    }
+    assert found[name] == read_as
 
 
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL"])
@@ -207,7 +222,7 @@ def test_a_message_that_is_too_long_with_autofill() -> None:
 def test_the_texts_have_what_is_set() -> None:
     """Messages end in the line that the settings ask for."""
     settings = read(WEB_ORIGIN="example.com", ANDROID_HASH="FA+9qCX9VSu", SERVICE_NAME="NeoBank")
-    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000, ENGLISH)
+    text = settings.texts.sms(Purpose.PHONE_VERIFICATION, Code("012345"), 600_000_000, ENGLISH).text
     assert text == (
         "012345 is your NeoBank code. It expires in 10 minutes. Do not share it with anyone.\n"
         "@example.com #012345 FA+9qCX9VSu"
@@ -229,3 +244,81 @@ def test_no_window_is_longer_than_what_a_purge_keeps() -> None:
     quotas = (*sends, limits.checks, limits.lookups)
     windows = [*(one.window for one in quotas), limits.misses.window, limits.known_for]
     assert max(windows) == 86_400_000_000 == quota.LONGEST_WINDOW
+
+
+# --- Settings of a sender's own
+
+VONAGE = {
+    "SENDERS": "vonage",
+    "VONAGE_API_KEY": "a1b2c3d4",
+    "VONAGE_API_SECRET": "Zyxwvut9876543210",
+    "VONAGE_FROM": "HOUSES",
+    "VONAGE_SIGNATURE_SECRET": "abcdefghijklmnopqrstuvwxyz012345",
+}
+WEBHOOK_KEY = base64.b64encode(b"\xfb\xff" * 16).decode()
+WEBHOOK = {"SENDERS": "webhook", "WEBHOOK_URL": "https://sms.internal/send"}
+
+
+@pytest.mark.parametrize("name", ["VONAGE_API_KEY", "VONAGE_API_SECRET", "VONAGE_FROM"])
+def test_what_vonage_needs(name: str) -> None:
+    """Production does not start without what Vonage needs; receipts are not needed."""
+    check_to_serve(read(**KEYS, **VONAGE))
+    check_to_serve(read(**KEYS, **(VONAGE | {"VONAGE_SIGNATURE_SECRET": ""})))
+    line = refused(**KEYS, **(VONAGE | {name: " "}))
+    assert line == f"HSP_OTP_{name}: missing; vonage needs it"
+
+
+def test_every_sender_in_the_list_is_checked() -> None:
+    """What the last in the list lacks stops the start too; what is not in it is not asked for."""
+    both = KEYS | VONAGE | TWILIO | {"SENDERS": "twilio,vonage"}
+    check_to_serve(read(**both))
+    line = refused(**(both | {"VONAGE_FROM": ""}))
+    assert line == "HSP_OTP_VONAGE_FROM: missing; vonage needs it"
+    check_to_serve(read(**(both | {"VONAGE_FROM": "", "SENDERS": "twilio"})))
+
+
+def test_an_address_that_is_too_long_for_vonage() -> None:
+    """Vonage takes callbacks of 100 characters; a longer one stops the start."""
+    fits = f"https://{'a' * 54}.example.com"
+    assert len(f"{fits}/callbacks/vonage/status/") == 100 - 1
+    check_to_serve(read(**KEYS, **VONAGE, PUBLIC_URL=f"{fits}m"))
+    assert refused(**KEYS, **VONAGE, PUBLIC_URL=f"{fits}mm") == (
+        "HSP_OTP_PUBLIC_URL: vonage takes addresses of 100 characters, and that of its receipts "
+        "has 101"
+    )
+
+
+@pytest.mark.parametrize("front", ["", "whsec_"])
+@pytest.mark.parametrize("key", [WEBHOOK_KEY, WEBHOOK_KEY.replace("+", "-").replace("/", "_")])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_keys_of_a_webhook(front: str, key: str, padding: str) -> None:
+    """A key is base64 in either alphabet, padded or not, with or without its prefix."""
+    settings = read(**KEYS, **WEBHOOK, WEBHOOK_SECRET=front + key.rstrip("=") + padding)
+    check_to_serve(settings)
+    assert settings.accounts["webhook"].secret == b"\xfb\xff" * 16
+    assert "xfb" not in repr(settings)
+
+
+@pytest.mark.parametrize("size", [23, 65])
+def test_keys_of_another_size(size: int) -> None:
+    """A key has 24 to 64 bytes, and what was given is not shown."""
+    line = refused(**KEYS, **WEBHOOK, WEBHOOK_SECRET=base64.b64encode(bytes(size)).decode())
+    assert line == (
+        "HSP_OTP_WEBHOOK_SECRET: got a value that is not shown, takes base64 of 24 to 64 bytes, "
+        "with or without whsec_ in front"
+    )
+
+
+@pytest.mark.parametrize("name", ["WEBHOOK_URL", "WEBHOOK_SECRET"])
+def test_what_a_webhook_needs(name: str) -> None:
+    """Production does not start without an address and a key."""
+    line = refused(**KEYS, **(WEBHOOK | {"WEBHOOK_SECRET": WEBHOOK_KEY} | {name: ""}))
+    assert line == f"HSP_OTP_{name}: missing; webhook needs it"
+
+
+def test_every_setting_is_described() -> None:
+    """What is printed names every variable once, those of senders too, and says what it means."""
+    names = [name for name, *_ in described()]
+    assert len(names) == len(set(names))
+    assert {"HSP_OTP_SENDERS", "HSP_OTP_TWILIO_FROM", "HSP_OTP_VONAGE_BASE_URL"} <= set(names)
+    assert all(takes and meaning for _, _, takes, meaning in described())

@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from io import BytesIO
 from typing import Final
 
+import attrs
 from babel.core import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -16,6 +17,7 @@ from babel.support import Translations
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
 from hsp_otp.domain.names import ENGLISH, Language, Purpose
+from hsp_otp.ports.messages import Text, Wording, Wordings
 
 LOCALE: Final = files("hsp_otp") / "locale"
 """A folder for each language, with its catalogue."""
@@ -71,6 +73,7 @@ class GettextMessages:
         self,
         service_names: Mapping[Purpose, str],
         locale: Traversable = LOCALE,
+        wordings: Wordings | None = None,
         /,
         *,
         web_origin: str | None = None,
@@ -82,10 +85,12 @@ class GettextMessages:
         Args:
             service_names: Who speaks, for every purpose; each as `check_service_name` leaves it.
             locale: Where the catalogues are, a folder for each language, English among them.
+            wordings: Texts in place of those of the catalogues.
             web_origin: The host whose pages a browser may fill the code into (WICG, origin-bound
                 one-time codes).
             android_hash: The app that Android's SMS Retriever hands the message to.
         """
+        self._wordings = wordings or {}
         self._service_names = service_names
         self._web_origin = web_origin
         self._android_hash = android_hash
@@ -101,7 +106,7 @@ class GettextMessages:
                 texts.add_fallback(self._texts[ENGLISH])
         self.languages: Mapping[Language, str] = {one: _own_name(one) for one in catalogues}
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> str:
+    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """
         Keep the promise of `Messages.sms`: one segment of GSM-7 in English, without a link.
 
@@ -113,21 +118,29 @@ class GettextMessages:
         origin = f"@{self._web_origin} #{code.reveal()}" if self._web_origin else ""
         # Both formats want the last line, and each lets the other stand beside it.
         last = " ".join(filter(None, (origin, self._android_hash)))
-        text = self._sentences(purpose, code, lifetime, language)
+        told = self._sentences(purpose, code, lifetime, language)
         if not last:
-            return text
-        if len(f"{text}\n{last}".encode()) > MAX_AUTOFILL_BYTES:
-            text = self._sentences(purpose, code, lifetime, ENGLISH)
-        return f"{text}\n{last}"
+            return told
+        if len(f"{told.text}\n{last}".encode()) > MAX_AUTOFILL_BYTES:
+            told = self._sentences(purpose, code, lifetime, ENGLISH)
+        return attrs.evolve(told, text=f"{told.text}\n{last}")
 
     def _sentences(
         self, purpose: Purpose, code: Code, lifetime: Duration, language: Language
-    ) -> str:
+    ) -> Text:
         minutes = max(1, lifetime // MINUTE)
-        template = self._in(language).ngettext("sms", "sms", minutes)
-        return template.format(
+        wording = self._wordings.get((purpose, language)) or self._registered(purpose)
+        if wording is None:
+            wording = Wording(text=self._in(language).ngettext("sms", "sms", minutes))
+        text = wording.text.format(
             code=code.reveal(), service=self._service_names[purpose], minutes=minutes
         )
+        return Text(text=text, template_id=wording.template_id, entity_id=wording.entity_id)
+
+    def _registered(self, purpose: Purpose) -> Wording | None:
+        """What stands in for other languages: operators drop what nobody registered with them."""
+        english = self._wordings.get((purpose, ENGLISH))
+        return english if english and english.template_id else None
 
     def explain(self, word: str, language: Language) -> str:
         """

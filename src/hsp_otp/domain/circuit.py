@@ -1,4 +1,4 @@
-"""When a sender that keeps failing is left alone for a while."""
+"""When a sender that keeps failing is left alone for a while, and how long each one is given."""
 
 from typing import Final
 
@@ -17,6 +17,10 @@ WINDOW: Final[Duration] = 30 * SECOND
 OPEN_FOR: Final[Duration] = 15 * SECOND
 """How long it is skipped: about what a provider takes to move to another machine."""
 
+PROBE_FOR: Final[Duration] = 8 * SECOND
+"""How long one attempt keeps the others waiting after that: a little more than a send may take, so
+that one that was cancelled, and of which nothing is heard, does not keep them waiting for ever."""
+
 
 @attrs.frozen
 class Circuit:
@@ -27,15 +31,24 @@ class Circuit:
         attempts: When they ended, and whether the message was handed over; within the window.
         failures: In a row; as many as open it where it was opened and nothing has worked since.
         open_until: Before that, it is skipped.
+        probed_until: Before that, somebody is trying whether it works again, and nobody else does.
     """
 
     attempts: tuple[tuple[Instant, bool], ...] = ()
     failures: int = 0
     open_until: Instant = Instant(0)
+    probed_until: Instant = Instant(0)
 
     def admits(self, now: Instant) -> bool:
         """Whether the sender is tried."""
-        return now >= self.open_until
+        return now >= self.open_until and now >= self.probed_until
+
+
+def begun(circuit: Circuit, now: Instant) -> Circuit:
+    """*circuit*, which admits it, after the beginning of an attempt."""
+    if circuit.failures < FAILURES_IN_A_ROW:
+        return circuit
+    return attrs.evolve(circuit, probed_until=after(now, PROBE_FOR))
 
 
 def attempted(circuit: Circuit, *, worked: bool, now: Instant) -> Circuit:
@@ -50,3 +63,13 @@ def attempted(circuit: Circuit, *, worked: bool, now: Instant) -> Circuit:
         return Circuit(recent, failures, circuit.open_until)
     # It starts afresh afterwards, but the next failure opens it again.
     return Circuit((), FAILURES_IN_A_ROW, after(now, OPEN_FOR))
+
+
+def share(left: Duration, senders: int) -> Duration:
+    """
+    How much of the time that is *left* the next one of those *senders* may take.
+
+    All of them the same, so that one that hangs leaves the others as much as it had, and what one
+    does not use is for those after it.
+    """
+    return max(0, left) // senders

@@ -3,10 +3,9 @@
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import attrs
 import phonenumbers
@@ -15,7 +14,17 @@ from sqlalchemy.exc import ArgumentError
 
 from hsp_otp.adapters.jwt import Algorithm, parse_signing_keys
 from hsp_otp.adapters.keys import parse_secret_keys
-from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
+from hsp_otp.adapters.messages import (
+    LOCALE,
+    MAX_AUTOFILL_BYTES,
+    GettextMessages,
+    check_service_name,
+)
+from hsp_otp.adapters.sms.provider import URL_TAKES, Provider
+from hsp_otp.adapters.sms.provider import setting as _setting
+from hsp_otp.adapters.sms.provider import text as _text
+from hsp_otp.adapters.sms.provider import url as _url
+from hsp_otp.adapters.wordings import read_wordings
 from hsp_otp.domain import policy
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
@@ -23,15 +32,18 @@ from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.segments import segments
 from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
+from hsp_otp.entrypoints.senders import SENDERS, receipts_url
+from hsp_otp.ports.messages import Wordings
 
 PREFIX: Final = "HSP_OTP_"
 CONFIG: Final = "HSP_OTP_CONFIG"
 
-SENDERS: Final = ("console", "twilio")
-"""The names that `HSP_OTP_SENDERS` knows."""
-
-SENDERS_TAKEN: Final = "console (development only) or twilio"
+SENDERS_TAKEN: Final = "a comma list, in the order of trying, of " + ", ".join(
+    f"{name} (development only)" if provider.development_only else name
+    for name, provider in SENDERS.items()
+)
 
 ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "HS256")
 
@@ -41,44 +53,19 @@ PRODUCTION: Final = "production"
 _MOST: Final = 1_000_000
 """More than any limit needs to be."""
 
+Field: TypeAlias = "attrs.Attribute[Any]"
+
+_MOST_SEGMENTS: Final = 2
+"""Of a text that is not in English."""
+
+_NO_WORDINGS: Final[Wordings] = {}
+
 T = TypeVar("T")
-U = TypeVar("U")
 S = TypeVar("S", bound=str)
 
 
 class SettingsError(ValueError):
     """One line that names the variable, what it got (secrets never) and what it takes."""
-
-
-def _setting(
-    read: Callable[[str], T],
-    default: U,
-    meaning: str,
-    *,
-    takes: str,
-    shown_default: str | None = None,
-    secret: bool = False,
-) -> T | U:
-    """
-    One setting.
-
-    Args:
-        read: From text to the value.
-        meaning: What it does, with its unit.
-        takes: What may be given.
-        shown_default: What to call the default where its own text would not do.
-        secret: What was given is never shown.
-    """
-    shown = str(default) if shown_default is None else shown_default
-    metadata = {
-        "read": read,
-        "meaning": meaning,
-        "takes": takes,
-        "default": shown.lower() if isinstance(default, bool) else shown,
-        "secret": secret,
-    }
-    field: T | U = attrs.field(default=default, metadata=metadata, repr=not secret)
-    return field
 
 
 def _count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> int:
@@ -115,12 +102,6 @@ def _flag(default: T, meaning: str, shown_default: str | None = None) -> T | boo
     )
 
 
-def _text(text: str) -> str:
-    if not text or not text.isprintable():
-        raise ValueError
-    return text
-
-
 def _region(text: str) -> str:
     if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError
@@ -144,19 +125,14 @@ def _database_url(text: str) -> str:
 
 
 def _senders(text: str) -> tuple[str, ...]:
-    if text not in SENDERS:
+    names = tuple(name.strip() for name in text.split(","))
+    if len(set(names)) < len(names) or not SENDERS.keys() >= set(names):
         raise ValueError
-    return (text,)
+    return names
 
 
-def _url(text: str) -> str:
-    # Neither who signs in nor anything that a client would read in another way.
-    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", text):
-        raise ValueError
-    parts = urlsplit(text)
-    if not parts.hostname or parts.port == 0:  # the port of some texts raises, too
-        raise ValueError
-    return text.rstrip("/")
+def _wordings(text: str) -> Wordings:
+    return read_wordings(text, GettextMessages({}).languages)
 
 
 def _host_name(text: str) -> str:
@@ -169,6 +145,10 @@ def _android_hash(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9+/]{11}", text):
         raise ValueError
     return text
+
+
+def _accounts() -> dict[str, Any]:
+    return {name: provider.account() for name, provider in SENDERS.items()}
 
 
 @attrs.frozen(kw_only=True)
@@ -207,42 +187,15 @@ class Settings:
     senders: tuple[str, ...] = _setting(
         _senders,
         (),
-        "who sends messages",
+        "who sends messages: the first that takes one",
         takes=SENDERS_TAKEN,
         shown_default="console in development",
-    )
-    twilio_account_sid: str = _setting(
-        _text, "", "Twilio's name for the account", takes="a text", shown_default="none"
-    )
-    twilio_auth_token: str = _setting(
-        _text,
-        "",
-        "signs in to Twilio, and checks its callbacks",
-        takes="a text",
-        shown_default="none",
-        secret=True,
-    )
-    twilio_from: str = _setting(
-        _text,
-        "",
-        "number or name that messages come from",
-        takes="a number in E.164 or a name, where there is no messaging service",
-        shown_default="none",
-    )
-    twilio_messaging_service_sid: str = _setting(
-        _text, "", "Twilio's pool of numbers", takes="a text", shown_default="none"
-    )
-    twilio_base_url: str = _setting(
-        _url,
-        "https://api.twilio.com",
-        "where Twilio's API is: a region, a test gateway",
-        takes="http:// or https:// and a host",
     )
     public_url: str = _setting(
         _url,
         "",
         "where providers reach this service; delivery receipts are asked for only when it is set",
-        takes="http:// or https:// and a host",
+        takes=URL_TAKES,
         shown_default="none",
     )
     web_origin: str = _setting(
@@ -384,9 +337,18 @@ class Settings:
         "what messages of signup call the service",
         takes="1 to 40 characters of the GSM-7 alphabet",
     )
+    wordings: Wordings = _setting(
+        _wordings,
+        _NO_WORDINGS,
+        "texts of your own, with the ids that operators ask for (DLT)",
+        takes="the path of a TOML file",
+        shown_default="none",
+    )
     docs: bool | None = _flag(
         None, "/docs and the OpenAPI document", shown_default="on in development"
     )
+    accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
+    """The settings of every sender's own, by its name."""
 
     @property
     def shows_docs(self) -> bool:
@@ -406,6 +368,8 @@ class Settings:
                 Purpose.PHONE_VERIFICATION: self.service_name,
                 Purpose.SIGNUP: self.signup_service_name,
             },
+            LOCALE,
+            self.wordings,
             web_origin=self.web_origin or None,
             android_hash=self.android_hash or None,
         )
@@ -451,9 +415,8 @@ class Settings:
 def described() -> list[tuple[str, str, str, str]]:
     """Variable, default, what it takes and what it means, of every setting."""
     return [
-        (variable(field), field.metadata["default"], field.metadata["takes"], meaning)
-        for field in attrs.fields(Settings)
-        if (meaning := field.metadata["meaning"])
+        (name, field.metadata["default"], field.metadata["takes"], field.metadata["meaning"])
+        for name, field in _variables()
     ] + [(CONFIG, "none", "the path of a TOML file", "settings by their name in lower case")]
 
 
@@ -468,14 +431,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
     path = given.pop(CONFIG, "")
     merged = {**(_from_file(path) if path else {}), **given}
-    values: dict[str, Any] = {}
-    for field in attrs.fields(Settings):
-        text = merged.pop(variable(field), "").strip()
-        if text:  # an empty variable is as good as none
-            values[field.name] = _read(field, text)
-    if merged:
-        raise SettingsError(f"{min(merged)}: there is no such setting; see hsp-otp settings")
-    settings = Settings(**values)
+    if unknown := merged.keys() - {name for name, _ in _variables()}:
+        raise SettingsError(f"{min(unknown)}: there is no such setting; see hsp-otp settings")
+    accounts = {
+        name: provider.account(**_values(_of_provider(provider), merged))
+        for name, provider in SENDERS.items()
+    }
+    settings = Settings(**_values(_of_house(), merged), accounts=accounts)
     _check_development(settings)
     return settings
 
@@ -489,15 +451,8 @@ def check_to_serve(settings: Settings) -> None:
     """
     if not settings.in_development and not settings.senders:
         raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
-    if "twilio" in settings.senders:
-        for name in ("twilio_account_sid", "twilio_auth_token"):
-            if not getattr(settings, name):
-                raise SettingsError(f"{PREFIX}{name.upper()}: missing; twilio needs it")
-        if bool(settings.twilio_from) == bool(settings.twilio_messaging_service_sid):
-            raise SettingsError(
-                f"{PREFIX}TWILIO_FROM: twilio needs either it or "
-                f"{PREFIX}TWILIO_MESSAGING_SERVICE_SID"
-            )
+    for name in settings.senders:
+        _check_account(settings, SENDERS[name])
     _check_message(settings)
     check_secret_keys(settings)
     if settings.proof_audience == settings.jwt_audience:
@@ -513,7 +468,19 @@ def check_to_serve(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}JWT_KEYS: {error}") from None
 
 
+def _check_account(settings: Settings, provider: Provider[Any]) -> None:
+    account = settings.accounts[provider.name]
+    for variable, field in _of_provider(provider):
+        if field.metadata["required"] and not getattr(account, field.name):
+            raise SettingsError(f"{variable}: missing; {provider.name} needs it")
+    try:
+        provider.check(account, receipts_url(settings.public_url, provider.name))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
 def _check_message(settings: Settings) -> None:
+    _check_wordings(settings)
     if not settings.web_origin and not settings.android_hash:
         return
     code = Code("0" * settings.code_digits)
@@ -522,11 +489,24 @@ def _check_message(settings: Settings) -> None:
         Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
     }
     for purpose, numbers in settings.policies.items():
-        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH)
+        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH).text
         if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
             raise SettingsError(
                 f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "
                 f"have {MAX_AUTOFILL_BYTES}: shorten it or {PREFIX}{names[purpose]}"
+            )
+
+
+def _check_wordings(settings: Settings) -> None:
+    texts = attrs.evolve(settings, web_origin="", android_hash="").texts
+    code = Code("0" * settings.code_digits)
+    for purpose, language in settings.wordings:
+        lifetime = settings.policies[purpose].lifetime
+        found = segments(texts.sms(purpose, code, lifetime, language).text)
+        if found > (most := 1 if language == ENGLISH else _MOST_SEGMENTS):
+            raise SettingsError(
+                f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} takes {found} segments, "
+                f"and may take {most}"
             )
 
 
@@ -545,19 +525,42 @@ def _missing_key(name: str) -> str:
     return f"{PREFIX}{name}: missing; hsp-otp keys new DIR makes one and prints the line"
 
 
-def variable(field: "attrs.Attribute[Any]") -> str:
-    """The environment variable of a setting."""
-    return PREFIX + field.name.upper()
+def _variables() -> list[tuple[str, Field]]:
+    return [*_of_house(), *(one for provider in SENDERS.values() for one in _of_provider(provider))]
 
 
-def _read(field: "attrs.Attribute[Any]", text: str) -> object:
+def _of_house() -> list[tuple[str, Field]]:
+    """The settings that are nobody's own, each with its variable."""
+    return [
+        (PREFIX + field.name.upper(), field) for field in attrs.fields(Settings) if field.metadata
+    ]
+
+
+def _of_provider(provider: Provider[Any]) -> list[tuple[str, Field]]:
+    """A provider's own settings. An underscore at the end spares a field a word of Python's."""
+    return [
+        (f"{PREFIX}{provider.name}_{field.name.rstrip('_')}".upper(), field)
+        for field in attrs.fields(provider.account)
+    ]
+
+
+def _values(fields: list[tuple[str, Field]], given: Mapping[str, str]) -> dict[str, Any]:
+    # An empty variable is as good as none.
+    return {
+        field.name: _read(variable, field, text)
+        for variable, field in fields
+        if (text := given.get(variable, "").strip())
+    }
+
+
+def _read(variable: str, field: Field, text: str) -> object:
     try:
         return field.metadata["read"](text)
     except ValueError as error:
         got = "a value that is not shown" if field.metadata["secret"] else repr(text[:80])
         why = f" ({error})" if str(error) else ""
         raise SettingsError(
-            f"{variable(field)}: got {got}, takes {field.metadata['takes']}{why}"
+            f"{variable}: got {got}, takes {field.metadata['takes']}{why}"
         ) from None
 
 
@@ -589,7 +592,6 @@ def _check_development(settings: Settings) -> None:
             raise SettingsError(f"{PREFIX}{name}: got 'memory', which is for development mode")
         if store == "memory" and settings.workers > 1:
             raise SettingsError(f"{PREFIX}{name}: got 'memory', which takes one worker")
-    if "console" in settings.senders and not settings.in_development:
-        raise SettingsError(
-            f"{PREFIX}SENDERS: got 'console', which shows codes and is for development mode"
-        )
+    for name in settings.senders:
+        if SENDERS[name].development_only and not settings.in_development:
+            raise SettingsError(f"{PREFIX}SENDERS: got {name!r}, which is for development mode")

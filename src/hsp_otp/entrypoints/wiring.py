@@ -1,10 +1,9 @@
 """The only place that knows every adapter."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -20,8 +19,9 @@ from hsp_otp.adapters.keys import (
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.sms.circuit import CircuitSms
-from hsp_otp.adapters.sms.console import ConsoleSms
-from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioReceipts, TwilioSms, open_client
+from hsp_otp.adapters.sms.console import CONSOLE
+from hsp_otp.adapters.sms.failover import FailoverSms
+from hsp_otp.adapters.sms.provider import Means
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
@@ -38,20 +38,19 @@ from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
+from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.deliveries import Deliveries
+from hsp_otp.ports.deliveries import Deliveries, Receipts
+from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
-
-STATUS_PATH: Final = "/callbacks/twilio/status/"
-"""Where Twilio reports what became of a message."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +60,7 @@ class House:
 
     Attributes:
         sender: Whoever takes messages.
-        twilio_receipts: Reads status callbacks, where they are asked for.
+        receipts: What reads a provider's reports, by its name, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
         csrf_keys: The ring of CSRF tokens.
         page_keys: The ring of what pages remember in cookies.
@@ -76,7 +75,7 @@ class House:
     signup: Signup
     sender: SmsSender
     deliveries: Deliveries
-    twilio_receipts: TwilioReceipts | None
+    receipts: Mapping[str, Receipts]
     key_set: Mapping[str, Any]
     csrf_keys: KeyRing
     page_keys: KeyRing
@@ -88,19 +87,31 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, durable=not settings.in_development)
 
 
-async def _open_sender(stack: AsyncExitStack, settings: Settings, clock: Clock) -> SmsSender:
-    if "twilio" not in settings.senders:
-        return ConsoleSms(sys.stdout)
-    account = TwilioAccount(
-        account_sid=settings.twilio_account_sid,
-        auth_token=settings.twilio_auth_token,
-        sender=settings.twilio_from or None,
-        messaging_service_sid=settings.twilio_messaging_service_sid or None,
-        base_url=settings.twilio_base_url,
-        status_callback=settings.public_url + STATUS_PATH if settings.public_url else None,
-    )
-    client = await stack.enter_async_context(open_client())
-    return CircuitSms(TwilioSms(account, client), clock)
+async def _open_sender(
+    stack: AsyncExitStack, settings: Settings, clock: Clock, randomness: Randomness
+) -> SmsSender:
+    opened: list[SmsSender] = []
+    for name in settings.senders or (CONSOLE.name,):
+        means = _means(settings, name, clock, randomness)
+        sender = SENDERS[name].open(settings.accounts[name], means)
+        opened.append(CircuitSms(await stack.enter_async_context(sender), clock))
+    return FailoverSms(opened, clock)
+
+
+def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[str, Receipts]:
+    """What reads the reports of each sender, where they are asked for."""
+    found: dict[str, Receipts] = {}
+    for name in settings.senders if settings.public_url else ():
+        means = _means(settings, name, clock, randomness)
+        reader = SENDERS[name].receipts(settings.accounts[name], means)
+        if reader is not None:
+            found[name] = reader
+    return found
+
+
+def _means(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
+    callback = receipts_url(settings.public_url, name)
+    return Means(clock=clock, randomness=randomness, callback=callback)
 
 
 @asynccontextmanager
@@ -127,7 +138,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             usage = MemoryUsage(commits)
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
-        sender = await _open_sender(stack, settings, clock)
+        sender = await _open_sender(stack, settings, clock, randomness)
         otp = Otp(
             slots=slots,
             sender=sender,
@@ -185,19 +196,12 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             signup=signup,
             sender=sender,
             deliveries=SqlDeliveries(database),
-            twilio_receipts=twilio_receipts(settings),
+            receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
             database_answers=database.answers,
         )
-
-
-def twilio_receipts(settings: Settings) -> TwilioReceipts | None:
-    """What reads status callbacks, where they are asked for."""
-    if "twilio" not in settings.senders or not settings.public_url:
-        return None
-    return TwilioReceipts(settings.twilio_auth_token, settings.public_url + STATUS_PATH)
 
 
 @asynccontextmanager

@@ -237,9 +237,14 @@ class Otp:
         receipt = None
         try:
             code = code_of(challenge, self.codes.first, policy.digits)
-            text = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
-            left = challenge.expires_at - self.clock.now()
-            sms = Sms(to=challenge.phone, text=text, useful_for=left)
+            told = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
+            sms = Sms(
+                to=challenge.phone,
+                text=told.text,
+                useful_for=challenge.expires_at - self.clock.now(),
+                template_id=told.template_id,
+                entity_id=told.entity_id,
+            )
             receipt = await self.sender.send(sms)
         except SmsFailed:
             return None

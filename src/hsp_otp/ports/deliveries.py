@@ -1,6 +1,6 @@
 """What became of messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from hsp_otp.domain.decision import Decision
@@ -26,4 +26,21 @@ class Deliveries(Protocol):
         Raises:
             Unavailable: The database did not answer.
         """
+        ...
+
+
+class Receipts(Protocol):
+    """Reads what one provider reports of messages."""
+
+    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """
+        Whether the provider made this report. Whatever it is given, it does not raise.
+
+        Args:
+            headers: By their names in lower case.
+        """
+        ...
+
+    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+        """The message and its state, of a signed report; None where it tells of neither."""
         ...

@@ -4,10 +4,10 @@ from typing import Final, Protocol
 
 import attrs
 
-from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.phone import PhoneNumber
 
-SEND_SECONDS: Final = 7.5
+SEND_WITHIN: Final[Duration] = 7 * SECOND + SECOND // 2
 """How long handing a message over may take in all, however many senders are tried: with what is
 around it a request has eight seconds, and a server that stops waits as long."""
 
@@ -20,11 +20,16 @@ class Sms:
     Attributes:
         text: Holds the code, so `repr` leaves it out.
         useful_for: What is left of the code's life; delivered later it only confuses.
+        template_id: What the text is registered as, where operators ask for that (in India DLT's
+            content template id).
+        entity_id: Who registered it (DLT's principal entity id).
     """
 
     to: PhoneNumber
     text: str = attrs.field(repr=False)
     useful_for: Duration
+    template_id: str | None = None
+    entity_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -48,9 +53,9 @@ class SmsSender(Protocol):
         """Whether a message would be tried at all right now."""
         ...
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """
-        Hand *sms* over, once, within `SEND_SECONDS`.
+        Hand *sms* over, once, and be done *within* that.
 
         Raises:
             SmsRejected: It was refused for its number or content.

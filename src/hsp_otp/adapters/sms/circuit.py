@@ -1,13 +1,18 @@
 """A circuit breaker around a sender."""
 
-from hsp_otp.domain.circuit import Circuit, attempted
+from hsp_otp.domain.circuit import Circuit, attempted, begun
+from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sms import Receipt, Sms, SmsSender
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 
 class CircuitSms:
-    """Skips its sender while that keeps failing. A refusal of a message is no failure."""
+    """
+    Skips its sender while that keeps failing, and then lets one message try it before others.
+
+    A refusal of a message is no failure.
+    """
 
     def __init__(self, sender: SmsSender, clock: Clock) -> None:
         self._sender = sender
@@ -18,12 +23,13 @@ class CircuitSms:
         """Keep the promise of `SmsSender.available`."""
         return self._circuit.admits(self._clock.now()) and self._sender.available()
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
         if not self.available():
             raise SmsFailed("the circuit is open")
+        self._circuit = begun(self._circuit, self._clock.now())
         try:
-            receipt = await self._sender.send(sms)
+            receipt = await self._sender.send(sms, within)
         except SmsFailed as failure:
             self._note(worked=isinstance(failure, SmsRejected))
             raise

@@ -1,10 +1,19 @@
 """Messages on the terminal: for development, and the one place where a code is shown."""
 
+import sys
 import textwrap
-from typing import TextIO
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final, TextIO
 
+import attrs
+
+from hsp_otp.adapters.sms.provider import Means, Provider
+from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.failures import SmsFailed
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
+
+NAME: Final = "console"
 
 _WIDTH = 60
 
@@ -25,7 +34,7 @@ class ConsoleSms:
         """Keep the promise of `SmsSender.available`."""
         return True
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:  # noqa: ARG002
         """Keep the promise of `SmsSender.send`. Blocks while the terminal does."""
         box = _box(f"SMS to {sms.to.e164}", sms.text)
         # An encoding error would carry the whole text, and with it the code, into a log.
@@ -37,7 +46,7 @@ class ConsoleSms:
             self._stream.flush()
         except OSError as error:
             raise SmsFailed("the terminal is gone") from error
-        return Receipt(sender="console")
+        return Receipt(sender=NAME)
 
 
 def _box(title: str, text: str) -> str:
@@ -45,3 +54,16 @@ def _box(title: str, text: str) -> str:
     edge = f"+{'-' * (_WIDTH + 2)}+"
     rows = [f"| {row:<{_WIDTH}} |" for row in (title, "", *wrapped)]
     return "\n".join((edge, *rows, edge, ""))
+
+
+@attrs.frozen
+class NoSettings:
+    """There is nothing to set."""
+
+
+@asynccontextmanager
+async def _open(_: NoSettings, __: Means) -> AsyncGenerator[SmsSender]:
+    yield ConsoleSms(sys.stdout)
+
+
+CONSOLE: Final = Provider(name=NAME, account=NoSettings, open=_open, development_only=True)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import httpx2
@@ -15,17 +15,14 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
+from hsp_otp.adapters.sms.client import open_client
+from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import SECOND
+from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sms import SEND_SECONDS, Receipt, Sms
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 NAME: Final = "twilio"
-
-_API: Final = "https://api.twilio.com"
-_CONNECT_SECONDS: Final = 2.0
-_MOST_CONNECTIONS: Final = 500
-"""Hundreds of sends may hang at once for as long as they are given."""
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
@@ -95,28 +92,57 @@ class _HttpClient(AsyncHttpClient):
 
 @attrs.frozen(kw_only=True)
 class TwilioAccount:
-    """
-    Attributes:
-        auth_token: Signs in, and signs callbacks.
-        sender: What messages are sent from: a number or a name, where no service is given.
-        messaging_service_sid: A pool of numbers that Twilio chooses from.
-        base_url: Where the API is.
-        status_callback: Where receipts go, where they are wanted.
-    """
+    """Twilio's settings."""
 
-    account_sid: str
-    auth_token: str = attrs.field(repr=False)
-    sender: str | None = None
-    messaging_service_sid: str | None = None
-    base_url: str = _API
-    status_callback: str | None = None
+    account_sid: str = setting(
+        text,
+        "",
+        "Twilio's name for the account",
+        takes="a text",
+        shown_default="none",
+        required=True,
+    )
+    auth_token: str = setting(
+        text,
+        "",
+        "signs in to Twilio, and checks its callbacks",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+        required=True,
+    )
+    from_: str = setting(
+        text,
+        "",
+        "number or name that messages come from",
+        takes="a number in E.164 or a name, where there is no messaging service",
+        shown_default="none",
+    )
+    messaging_service_sid: str = setting(
+        text, "", "Twilio's pool of numbers", takes="a text", shown_default="none"
+    )
+    base_url: str = setting(
+        url,
+        "https://api.twilio.com",
+        "where Twilio's API is: a region, a test gateway",
+        takes=URL_TAKES,
+    )
 
 
 class TwilioSms:
     """Hands messages to Twilio."""
 
-    def __init__(self, account: TwilioAccount, client: httpx2.AsyncClient) -> None:
+    def __init__(
+        self, account: TwilioAccount, client: httpx2.AsyncClient, callback: str | None = None
+    ) -> None:
+        """
+        Hand messages to *account*.
+
+        Args:
+            callback: Where receipts go, where they are wanted.
+        """
         self._account = account
+        self._callback = callback
         self._client = Client(
             account.account_sid,
             account.auth_token,
@@ -127,18 +153,18 @@ class TwilioSms:
         """Keep the promise of `SmsSender.available`."""
         return True
 
-    async def send(self, sms: Sms) -> Receipt:
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
         account = self._account
-        by = {"from_": account.sender}
+        by = {"from_": account.from_}
         if account.messaging_service_sid:
             by = {"messaging_service_sid": account.messaging_service_sid}
-        if account.status_callback:
-            by["status_callback"] = account.status_callback
+        if self._callback:
+            by["status_callback"] = self._callback
         # Unless told otherwise, Twilio queues a message for ten hours.
         validity = min(max(sms.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
         try:
-            async with asyncio.timeout(SEND_SECONDS):
+            async with asyncio.timeout(within / SECOND):
                 message = await self._client.messages.create_async(
                     to=sms.to.e164, body=sms.text, validity_period=validity, **by
                 )
@@ -165,21 +191,10 @@ def _failure(status: int, code: object) -> SmsFailed:
     return SmsFailed(f"Twilio answered {status}: {code}")
 
 
-@asynccontextmanager
-async def open_client() -> AsyncGenerator[httpx2.AsyncClient]:
-    """The HTTP client for `TwilioSms`."""
-    async with httpx2.AsyncClient(
-        timeout=httpx2.Timeout(SEND_SECONDS, connect=_CONNECT_SECONDS),
-        limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS),
-        trust_env=False,
-    ) as client:
-        yield client
-
-
 @attrs.frozen
 class TwilioReceipts:
     """
-    Reads status callbacks.
+    Reads status callbacks, which are forms.
 
     Attributes:
         url: The callback's address as Twilio knows it, which the signature covers.
@@ -188,13 +203,41 @@ class TwilioReceipts:
     auth_token: str = attrs.field(repr=False)
     url: str
 
-    def is_signed(self, form: Mapping[str, str], signature: str) -> bool:
-        """Whether Twilio signed *form*."""
+    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Keep the promise of `Receipts.is_signed`."""
         validator: Any = RequestValidator(self.auth_token)
-        return bool(validator.validate(self.url, dict(form), signature))
+        signature = headers.get("x-twilio-signature", "")
+        return bool(validator.validate(self.url, _form(body), signature))
 
-    def read(self, form: Mapping[str, str]) -> tuple[str, DeliveryState] | None:
-        """The message and its state, or None where the form tells of neither."""
+    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+        """Keep the promise of `Receipts.read`."""
+        form = _form(body)
         state = _STATES.get(form.get("MessageStatus", ""))
         message_id = form.get("MessageSid", "")
         return (message_id, state) if message_id and state else None
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+
+
+@asynccontextmanager
+async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[SmsSender]:
+    async with open_client() as client:
+        yield TwilioSms(account, client, means.callback)
+
+
+def _receipts(account: TwilioAccount, means: Means) -> TwilioReceipts | None:
+    return TwilioReceipts(account.auth_token, means.callback) if means.callback else None
+
+
+def _check(account: TwilioAccount, _: str | None) -> None:
+    if bool(account.from_) == bool(account.messaging_service_sid):
+        raise ValueError(
+            "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
+        )
+
+
+TWILIO: Final = Provider(
+    name=NAME, account=TwilioAccount, open=_open, receipts=_receipts, check=_check
+)

@@ -9,7 +9,7 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
-from hsp_otp.entrypoints.http.callbacks import twilio_status
+from hsp_otp.entrypoints.http.callbacks import delivery_status
 from hsp_otp.entrypoints.http.docs import docs_routes
 from hsp_otp.entrypoints.http.edge import Edge
 from hsp_otp.entrypoints.http.health import healthz, readyz
@@ -48,7 +48,7 @@ ROUTES: Final = (
     revoke_tokens,
     who_am_i,
     key_set,
-    twilio_status,
+    delivery_status,
     healthz,
     readyz,
 )

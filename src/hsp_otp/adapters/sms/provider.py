@@ -1,0 +1,120 @@
+"""What a provider's file tells the table of senders, its settings among them."""
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.deliveries import Receipts
+from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sms import SmsSender
+
+A = TypeVar("A")
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@attrs.frozen(kw_only=True)
+class Means:
+    """
+    What a provider works with.
+
+    Attributes:
+        callback: Where it is to report what becomes of messages; None where nobody is to.
+    """
+
+    clock: Clock
+    randomness: Randomness
+    callback: str | None
+
+
+def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - of any account
+    """A provider that reports nothing."""
+
+
+def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - of any account
+    """Settings that need nothing but what is required of each."""
+
+
+@attrs.frozen(kw_only=True)
+class Provider(Generic[A]):
+    """
+    A line of the table of senders.
+
+    Attributes:
+        name: In `HSP_OTP_SENDERS`, in the address of its callbacks, and in the audit.
+        account: Its settings, an attrs class whose fields `setting` makes. The variable of a
+            field is named after the provider and the field.
+        open: A sender, for as long as the block lasts.
+        receipts: What reads the provider's reports; None where these settings do not let them
+            be verified. Called only where there is an address for them.
+        check: Raises a `ValueError` of one line that begins with the variable, where settings
+            do not go together, or with the address of the callbacks.
+        development_only: Production refuses it.
+    """
+
+    name: str
+    account: type[A]
+    open: Callable[[A, Means], AbstractAsyncContextManager[SmsSender]]
+    receipts: Callable[[A, Means], Receipts | None] = no_receipts
+    check: Callable[[A, str | None], None] = complete
+    development_only: bool = False
+
+
+def setting(
+    read: Callable[[str], T],
+    default: U,
+    meaning: str,
+    *,
+    takes: str,
+    shown_default: str | None = None,
+    secret: bool = False,
+    required: bool = False,
+) -> T | U:
+    """
+    One setting.
+
+    Args:
+        read: From text to the value.
+        meaning: What it does, with its unit.
+        takes: What may be given.
+        shown_default: What to call the default where its own text would not do.
+        secret: What was given is never shown.
+        required: A provider does not send without it.
+    """
+    shown = str(default) if shown_default is None else shown_default
+    metadata = {
+        "read": read,
+        "meaning": meaning,
+        "takes": takes,
+        "default": shown.lower() if isinstance(default, bool) else shown,
+        "secret": secret,
+        "required": required,
+    }
+    field: T | U = attrs.field(default=default, metadata=metadata, repr=not secret)
+    return field
+
+
+def text(given: str) -> str:
+    """A line of text."""
+    if not given or not given.isprintable():
+        raise ValueError
+    return given
+
+
+def url(given: str) -> str:
+    """An address without a slash at its end."""
+    # Neither who signs in nor anything that a client would read in another way.
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", given):
+        raise ValueError
+    parts = urlsplit(given)
+    if not parts.hostname or parts.port == 0:  # the port of some texts raises, too
+        raise ValueError
+    return given.rstrip("/")
+
+
+URL_TAKES: Final = "http:// or https:// and a host"

@@ -1,0 +1,231 @@
+"""Vonage, by its SMS API: https://developer.vonage.com/en/api/sms."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, cast
+from urllib.parse import parse_qsl
+
+import attrs
+import httpx2
+
+from hsp_otp.adapters.sms.client import open_client, parsed, post
+from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Provider, setting, text, url
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.segments import is_gsm_7
+from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
+
+NAME: Final = "vonage"
+
+_MILLISECOND: Final = 1_000
+_LEAST_TTL: Final = 20_000
+_MOST_TTL: Final = 604_800_000
+"""Milliseconds that Vonage takes as a message's time to live."""
+
+_LONGEST_CALLBACK: Final = 100
+"""Characters of a callback's address."""
+
+_CODE = re.compile("[0-9]{1,3}")
+_OK: Final = "0"
+_REJECTED: Final = frozenset({"7", "33"})
+"""Barred, and de-activated: about the number, and the same elsewhere. Of the others, 1 asks to try
+later, 6 may be a number or anything else, and what is not known counts as Vonage's own trouble."""
+
+_STATES: Final = {
+    "accepted": DeliveryState.SENT,
+    "buffered": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "expired": DeliveryState.UNDELIVERED,
+    "rejected": DeliveryState.UNDELIVERED,
+    "failed": DeliveryState.FAILED,
+}
+
+
+@attrs.frozen(kw_only=True)
+class VonageAccount:
+    """Vonage's settings."""
+
+    api_key: str = setting(
+        text,
+        "",
+        "Vonage's name for the account",
+        takes="a text",
+        shown_default="none",
+        required=True,
+    )
+    api_secret: str = setting(
+        text,
+        "",
+        "signs in to Vonage",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+        required=True,
+    )
+    from_: str = setting(
+        text,
+        "",
+        "number or name that messages come from; in India the registered header",
+        takes="a number or a name",
+        shown_default="none",
+        required=True,
+    )
+    signature_secret: str = setting(
+        text,
+        "",
+        "checks Vonage's callbacks (SHA-256 HMAC); without it no receipts are asked for",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+    )
+    base_url: str = setting(
+        url,
+        "https://rest.nexmo.com",
+        "where Vonage's API is: a region, a test gateway",
+        takes=URL_TAKES,
+    )
+
+
+class VonageSms:
+    """Hands messages to Vonage."""
+
+    def __init__(
+        self, account: VonageAccount, client: httpx2.AsyncClient, callback: str | None = None
+    ) -> None:
+        """
+        Hand messages to *account*.
+
+        Args:
+            callback: Where receipts go, where they are wanted.
+        """
+        self._account = account
+        self._client = client
+        self._callback = callback
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        account = self._account
+        form = {
+            "from": account.from_,
+            "to": sms.to.e164.removeprefix("+"),
+            "text": sms.text,
+            # Without being told, it would turn other letters into question marks.
+            "type": "text" if is_gsm_7(sms.text) else "unicode",
+            "ttl": str(min(max(sms.useful_for // _MILLISECOND, _LEAST_TTL), _MOST_TTL)),
+        }
+        if self._callback:
+            form |= {"status-report-req": "1", "callback": self._callback}
+        if sms.entity_id:
+            form["entity-id"] = sms.entity_id
+        if sms.template_id:
+            form["content-id"] = sms.template_id
+        answer = await post(
+            self._client,
+            f"{account.base_url}/sms/json",
+            within,
+            "Vonage",
+            data=form,
+            auth=(account.api_key, account.api_secret),
+        )
+        return Receipt(sender=NAME, provider_message_id=_message_id(answer))
+
+
+def _message_id(answer: httpx2.Response) -> str:
+    """
+    Vonage's name for the message, or for the first part of a long one.
+
+    Raises:
+        SmsRejected: Vonage refused the number.
+        SmsFailed: It answered anything else. That says 200 too.
+    """
+    parts = _parts(parsed(answer.content)) if answer.is_success else []
+    for part in parts:
+        status = part.get("status")
+        # Whatever else the answer had in its place is not repeated.
+        code = status if isinstance(status, str) and _CODE.fullmatch(status) else "no code"
+        if code in _REJECTED:
+            raise SmsRejected(f"Vonage refused the message: {code}")
+        if code != _OK:
+            raise SmsFailed(f"Vonage did not take the message: {code}")
+    found = parts[0].get("message-id") if parts else None
+    if isinstance(found, str) and found:
+        return found
+    raise SmsFailed(f"Vonage answered {answer.status_code} and did not name the message")
+
+
+def _parts(answer: object) -> list[dict[str, object]]:
+    found = cast("dict[str, object]", answer).get("messages") if isinstance(answer, dict) else None
+    parts = cast("list[object]", found) if isinstance(found, list) else []
+    return [cast("dict[str, object]", part) if isinstance(part, dict) else {} for part in parts]
+
+
+@attrs.frozen
+class VonageReceipts:
+    """
+    Reads delivery receipts, which are forms or JSON, as the account has it.
+
+    How they are signed: https://developer.vonage.com/en/getting-started/concepts/signing-messages.
+    The time in them is not looked at: Vonage repeats a receipt for a day, and a replayed one tells
+    nothing new.
+    """
+
+    signature_secret: str = attrs.field(repr=False)
+
+    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Keep the promise of `Receipts.is_signed`."""
+        told = _told(body)
+        given = told.pop("sig", "").lower()
+        signed = "".join(
+            f"&{name}={told[name].replace('&', '_').replace('=', '_')}" for name in sorted(told)
+        )
+        expected = hmac.digest(self.signature_secret.encode(), _bytes(signed), hashlib.sha256)
+        return hmac.compare_digest(_bytes(given), expected.hex().encode())
+
+    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+        """Keep the promise of `Receipts.read`."""
+        told = _told(body)
+        state, message_id = _STATES.get(told.get("status", "")), told.get("messageId", "")
+        return (message_id, state) if message_id and state else None
+
+
+def _told(body: bytes) -> dict[str, str]:
+    found = parsed(body)
+    if isinstance(found, dict):
+        members = cast("dict[str, object]", found)
+        return {name: str(value) for name, value in members.items() if isinstance(value, str | int)}
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def _bytes(signed: str) -> bytes:
+    return signed.encode("utf-8", "surrogatepass")
+
+
+@asynccontextmanager
+async def _open(account: VonageAccount, means: Means) -> AsyncGenerator[SmsSender]:
+    async with open_client() as client:
+        yield VonageSms(account, client, means.callback if account.signature_secret else None)
+
+
+def _receipts(account: VonageAccount, _: Means) -> VonageReceipts | None:
+    return VonageReceipts(account.signature_secret) if account.signature_secret else None
+
+
+def _check(account: VonageAccount, callback: str | None) -> None:
+    if account.signature_secret and callback and len(callback) > _LONGEST_CALLBACK:
+        raise ValueError(
+            f"HSP_OTP_PUBLIC_URL: vonage takes addresses of {_LONGEST_CALLBACK} characters, and "
+            f"that of its receipts has {len(callback)}"
+        )
+
+
+VONAGE: Final = Provider(
+    name=NAME, account=VonageAccount, open=_open, receipts=_receipts, check=_check
+)

@@ -1,0 +1,28 @@
+"""What a text message costs: its letters, and the segments that it takes."""
+
+from typing import Final
+
+_BASIC: Final = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENSION: Final = frozenset("^{}\\[~]|€")
+"""3GPP TS 23.038, 6.2.1 and 6.2.1.1; a letter of the extension takes two septets."""
+
+_SEPTETS: Final = (160, 153)
+_UNITS: Final = (70, 67)
+"""Of UTF-16. What fits into the only segment, and into each of several (3GPP TS 23.040)."""
+
+
+def is_gsm_7(text: str) -> bool:
+    """Whether *text* goes without the alphabet that halves what fits."""
+    return set(text) <= _BASIC | _EXTENSION
+
+
+def segments(text: str) -> int:
+    """How many segments *text* takes, at least one."""
+    if is_gsm_7(text):
+        size, (alone, each) = len(text) + sum(c in _EXTENSION for c in text), _SEPTETS
+    else:
+        size, (alone, each) = len(text.encode("utf-16-be")) // 2, _UNITS
+    return 1 if size <= alone else -(-size // each)

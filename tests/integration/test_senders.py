@@ -1,0 +1,487 @@
+"""What every sender promises, one by one and in turn: docs/contract.md, 5.6 and 7."""
+
+import asyncio
+import socket
+import traceback
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import Any
+
+import pytest
+
+from hsp_otp.adapters.sms.circuit import CircuitSms
+from hsp_otp.adapters.sms.failover import FailoverSms
+from hsp_otp.adapters.sms.provider import Means, no_receipts
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.entrypoints.senders import SENDERS, receipts_path
+from hsp_otp.entrypoints.settings import check_to_serve, load
+from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.sms import Sms, SmsSender
+from tests import gateway as played
+from tests.gateway import Behaviour, Gateway
+from tests.integration.test_sql import within
+from tests.plays import PLAYS
+from tests.unit.test_settings import KEYS
+
+pytestmark = pytest.mark.anyio
+
+NAMES = [name for name, provider in SENDERS.items() if not provider.development_only]
+"""Those that reach a provider; the console has its own tests."""
+
+REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts]
+
+CODE = "012345"
+NUMBER = "+919876543210"
+TEXT = f"{CODE} is your code.\nसुरक्षित & 100 % = é"
+SMS = Sms(to=PhoneNumber(NUMBER), text=TEXT, useful_for=598_500_000)
+
+PUBLIC_URL = "https://otp.example.com"
+
+SHORT = 500_000
+"""Half a second."""
+
+FAILED: dict[str, Behaviour] = {
+    "limits": played.limit,
+    "breaks": played.break_down,
+    "failed after accepting": played.fail_after_accepting,
+    "a gateway before theirs": played.rubbish(b"<html>Bad Gateway</html>", 502),
+    "no such address": played.rubbish(b"", 404),
+    "reset": played.reset,
+    "sent elsewhere": played.send_elsewhere("http://127.0.0.1:9"),
+    "not for free": played.rubbish(b'{"message": "012345 +919876543210"}', 402),
+}
+
+RUBBISH: dict[str, Behaviour] = {
+    "nothing": played.rubbish(b"", 200),
+    "no JSON": played.rubbish(b"<html>012345 +919876543210</html>", 200),
+    "a list": played.rubbish(b"[]", 200),
+    "null": played.rubbish(b"null", 200),
+    "not UTF-8": played.rubbish(b'{"sid": "\xff\xfe', 200),
+    "half of it": played.rubbish(b'{"messages": [{"status": "0", "message-id": "1', 200),
+    "deep": played.rubbish(b"[" * 100_000, 200),
+    "an empty object": played.rubbish(b"{}", 200),
+}
+"""Successes that say nothing."""
+
+AWAY = FAILED | {"rubbish": RUBBISH["null"]}
+
+
+def settings_of(name: str, url: str) -> dict[str, str]:
+    """All variables of a service that sends by one provider."""
+    given = {**KEYS, "SENDERS": name, "PUBLIC_URL": PUBLIC_URL, **PLAYS[name].settings(url)}
+    return {f"HSP_OTP_{variable}": value for variable, value in given.items()}
+
+
+@asynccontextmanager
+async def opened(name: str, url: str) -> AsyncGenerator[SmsSender]:
+    """A sender as the table opens it, with settings that would serve."""
+    settings = load(settings_of(name, url))
+    check_to_serve(settings)
+    callback = PUBLIC_URL + receipts_path(name)
+    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=callback)
+    async with SENDERS[name].open(settings.accounts[name], means) as sender:
+        yield sender
+
+
+@pytest.fixture(params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    """Every sender of the table."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(params=REPORTING)
+def reporting(request: pytest.FixtureRequest) -> str:
+    """Every sender that reports what becomes of messages."""
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def gateway(name: str) -> Iterator[Gateway]:
+    """The provider at the other end."""
+    with Gateway(PLAYS[name]) as found:
+        yield found
+
+
+def everything(error: BaseException) -> str:
+    """All that an exception and those behind it say, the suppressed ones too."""
+    told: list[str] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None:
+            told += [repr(one), str(one), repr(vars(one)), *traceback.format_exception(one)]
+            waiting += [one.__cause__, one.__context__]
+    return "\n".join(told)
+
+
+def secrets_in(told: str, name: str) -> list[str]:
+    """The number, the code and the provider's secrets that *told* holds."""
+    return [secret for secret in (NUMBER[1:], CODE, *PLAYS[name].secrets) if secret in told]
+
+
+async def failure_of(sender: SmsSender, name: str, given: int = SHORT) -> SmsFailed:
+    """What a send that fails raises: in its time, and without a secret."""
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(SmsFailed) as caught:
+        await sender.send(SMS, given)
+    assert asyncio.get_running_loop().time() - began < given / 1_000_000 + 0.5
+    assert secrets_in(everything(caught.value), name) == []
+    return caught.value
+
+
+# --- Each by itself
+
+
+def test_every_sender_is_played() -> None:
+    """There is a gateway for every sender of the table, so that none goes without these tests."""
+    assert set(NAMES) == set(PLAYS)
+
+
+async def test_a_message_is_taken(name: str, gateway: Gateway) -> None:
+    """One request with number, text and what is left of the code; the message's name comes back."""
+    async with opened(name, gateway.url) as sender:
+        assert sender.available()
+        receipt = await sender.send(SMS)
+    (taken,) = gateway.taken
+    assert (receipt.sender, receipt.provider_message_id) == (name, taken.sid)
+    assert (taken.to, taken.text) == (NUMBER, TEXT)
+    assert PLAYS[name].seconds(taken.form) == 598
+    assert gateway.asked == 1
+
+
+async def test_two_messages_have_two_names(name: str, gateway: Gateway) -> None:
+    """Receipts can tell one message from another."""
+    async with opened(name, gateway.url) as sender:
+        receipts = [await sender.send(SMS) for _ in range(2)]
+    assert receipts[0] != receipts[1]
+    assert [one.provider_message_id for one in receipts] == [one.sid for one in gateway.taken]
+
+
+async def test_a_refused_number(name: str, gateway: Gateway) -> None:
+    """A refusal that is about the number says so, in all its words, after one request."""
+    async with opened(name, gateway.url) as sender:
+        for place in range(PLAYS[name].refusals):
+            gateway.behaviour = played.refuse_number(place)
+            error = await failure_of(sender, name)
+            assert isinstance(error, SmsRejected)
+            assert gateway.asked == place + 1
+
+
+@pytest.mark.parametrize("behaviour", FAILED.values(), ids=FAILED)
+async def test_everything_else_is_a_failure(
+    name: str, gateway: Gateway, behaviour: Behaviour
+) -> None:
+    """Whatever else goes wrong is the provider's failure, was tried once, and tells no secret."""
+    gateway.behaviour = behaviour
+    async with opened(name, gateway.url) as sender:
+        error = await failure_of(sender, name)
+    assert not isinstance(error, SmsRejected)
+    assert gateway.asked == 1
+
+
+@pytest.mark.parametrize("behaviour", RUBBISH.values(), ids=RUBBISH)
+async def test_rubbish(name: str, gateway: Gateway, behaviour: Behaviour) -> None:
+    """A success that does not name the message is a failure, wherever the provider names them."""
+    gateway.behaviour = behaviour
+    async with opened(name, gateway.url) as sender:
+        if PLAYS[name].names_messages:
+            error = await failure_of(sender, name)
+            assert not isinstance(error, SmsRejected)
+        else:
+            assert (await sender.send(SMS)).provider_message_id
+    assert gateway.asked == 1
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [played.hang, played.hang_after_accepting, played.drip],
+    ids=["hangs", "hangs after accepting", "drips"],
+)
+async def test_who_does_not_answer_in_time(
+    name: str, gateway: Gateway, behaviour: Behaviour
+) -> None:
+    """Nobody is waited for longer than was given, whatever the bytes do."""
+    gateway.behaviour = behaviour
+    async with opened(name, gateway.url) as sender:
+        began = asyncio.get_running_loop().time()
+        error = await failure_of(sender, name)
+        assert asyncio.get_running_loop().time() - began > 0.4
+    assert not isinstance(error, SmsRejected)
+    assert gateway.asked == 1
+
+
+async def test_nobody_is_there(name: str) -> None:
+    """Where nothing listens the send fails at once, and tells no secret."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    async with opened(name, url) as sender:
+        error = await failure_of(sender, name)
+    assert not isinstance(error, SmsRejected)
+
+
+async def test_a_redirect_is_not_followed(name: str, gateway: Gateway) -> None:
+    """The message and the secrets go nowhere else, wherever the answer points to."""
+    with Gateway(PLAYS[name]) as other:
+        gateway.behaviour = played.send_elsewhere(other.url)
+        async with opened(name, gateway.url) as sender:
+            await failure_of(sender, name)
+        assert other.asked == 0
+
+
+async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> None:
+    """Who is told to stop stops: a cancellation is no failure of the provider."""
+    gateway.behaviour = played.hang
+    async with opened(name, gateway.url) as sender:
+        sending = asyncio.create_task(sender.send(SMS))
+        await within(5, lambda: gateway.asked == 1)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+
+async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gateway) -> None:
+    """While two hundred sends hang, others are taken as fast as ever."""
+    other = Sms(to=PhoneNumber("+919812345678"), text=TEXT, useful_for=SMS.useful_for)
+
+    def hang_for_some(handler: played.Handler, form: played.Form) -> None:
+        (played.hang if PLAYS[name].number(form) != NUMBER else played.accept)(handler, form)
+
+    gateway.behaviour = hang_for_some
+    async with opened(name, gateway.url) as sender:
+        hanging = [asyncio.create_task(sender.send(other)) for _ in range(200)]
+        try:
+            await within(6, lambda: gateway.asked == 200)
+            async with asyncio.timeout(2):
+                await asyncio.gather(*(sender.send(SMS) for _ in range(20)))
+        finally:
+            for task in hanging:
+                task.cancel()
+            await asyncio.gather(*hanging, return_exceptions=True)
+    assert len(gateway.taken) == 20
+
+
+# --- What each reports
+
+
+def lower(headers: Mapping[str, str]) -> dict[str, str]:
+    """As the HTTP library has them."""
+    return {header.lower(): value for header, value in headers.items()}
+
+
+def reader(name: str) -> Any:  # noqa: ANN401 - some sender's own
+    """What reads its reports."""
+    settings = load(settings_of(name, "http://127.0.0.1:9"))
+    callback = PUBLIC_URL + receipts_path(name)
+    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=callback)
+    return SENDERS[name].receipts(settings.accounts[name], means)
+
+
+@pytest.mark.parametrize("state", ["sent", "delivered", "undelivered", "failed"])
+def test_reports(reporting: str, state: str) -> None:
+    """A signed report tells of a message and its state, in our words."""
+    receipts = reader(reporting)
+    body, headers = PLAYS[reporting].report(
+        "message-1", state, PUBLIC_URL + receipts_path(reporting)
+    )
+    assert receipts.is_signed(body, lower(headers))
+    assert receipts.read(body) == ("message-1", DeliveryState(state))
+
+
+def test_forged_reports(reporting: str) -> None:
+    """What was changed, or signed by nobody, is nobody's."""
+    receipts = reader(reporting)
+    url = PUBLIC_URL + receipts_path(reporting)
+    body, headers = PLAYS[reporting].report("message-1", "sent", url)
+    other, _ = PLAYS[reporting].report("message-2", "sent", url)
+    assert not receipts.is_signed(body.replace(b"message-1", b"message-2"), lower(headers))
+    assert not receipts.is_signed(b"", lower(headers))
+    assert not receipts.is_signed(other.partition(b"&sig=")[0], {})
+    assert not receipts.is_signed(b"\xff\x00" * 9, dict.fromkeys(lower(headers), "ÿ"))
+    assert not receipts.is_signed(b"[" * 10_000, lower(headers))
+
+
+def test_the_secrets_are_shown_nowhere(name: str) -> None:
+    """Neither settings nor what is made of them show a secret."""
+    settings = load(settings_of(name, "http://127.0.0.1:9"))
+    shown = f"{settings!r} {settings.accounts!r} {reader(name)!r}"
+    assert not [secret for secret in PLAYS[name].secrets if secret in shown]
+
+
+# --- In turn
+
+
+@asynccontextmanager
+async def in_turn(*gateways: tuple[str, Gateway]) -> AsyncGenerator[FailoverSms]:
+    """Senders in turn, each with a circuit, as the service has them."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        senders = [
+            CircuitSms(await stack.enter_async_context(opened(name, gateway.url)), clock)
+            for name, gateway in gateways
+        ]
+        yield FailoverSms(senders, clock)
+
+
+@pytest.fixture
+def pair() -> Iterator[list[tuple[str, Gateway]]]:
+    """Two providers."""
+    with Gateway(PLAYS["vonage"]) as first, Gateway(PLAYS["twilio"]) as second:
+        yield [("vonage", first), ("twilio", second)]
+
+
+@pytest.mark.parametrize("behaviour", AWAY.values(), ids=AWAY)
+async def test_the_next_takes_it(pair: list[tuple[str, Gateway]], behaviour: Behaviour) -> None:
+    """Where the first fails, however it does, the second is given the same text, each once."""
+    (_, first), (_, second) = pair
+    first.behaviour = behaviour
+    async with in_turn(*pair) as sender:
+        receipt = await sender.send(SMS)
+    assert receipt.sender == "twilio"
+    assert [taken.text for taken in second.taken] == [TEXT]
+    assert (first.asked, second.asked) == (1, 1)
+
+
+async def test_who_hangs_leaves_half(pair: list[tuple[str, Gateway]]) -> None:
+    """The first of two that hangs is given up after half of the time, and the second takes it."""
+    (_, first), (_, second) = pair
+    first.behaviour = played.hang_after_accepting
+    began = asyncio.get_running_loop().time()
+    async with in_turn(*pair) as sender:
+        receipt = await sender.send(SMS)
+    took = asyncio.get_running_loop().time() - began
+    assert 3.7 < took < 4.5
+    assert receipt.sender == "twilio"
+    assert (len(first.taken), len(second.taken)) == (1, 1)
+
+
+async def test_all_hang(pair: list[tuple[str, Gateway]]) -> None:
+    """Where all hang it is over within 8 s, and each was asked once."""
+    for _, gateway in pair:
+        gateway.behaviour = played.hang
+    began = asyncio.get_running_loop().time()
+    async with in_turn(*pair) as sender:
+        with pytest.raises(SmsFailed):
+            await sender.send(SMS)
+    assert 7.3 < asyncio.get_running_loop().time() - began < 8
+    assert [gateway.asked for _, gateway in pair] == [1, 1]
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("turned", [False, True])
+async def test_a_refused_number_is_not_tried_elsewhere(
+    pair: list[tuple[str, Gateway]],
+    place: int,
+    turned: bool,  # noqa: FBT001
+) -> None:
+    """A refusal about the number is final, for fraud too: the second never hears of it."""
+    (name, first), (_, second) = chain = pair[::-1] if turned else pair
+    first.behaviour = played.refuse_number(min(place, PLAYS[name].refusals - 1))
+    async with in_turn(*chain) as sender:
+        with pytest.raises(SmsRejected):
+            await sender.send(SMS)
+    assert (first.asked, second.asked) == (1, 0)
+
+
+async def test_a_cancelled_send_goes_nowhere_else(pair: list[tuple[str, Gateway]]) -> None:
+    """Who is told to stop while the first hangs does not begin with the second."""
+    (_, first), (_, second) = pair
+    first.behaviour = played.hang
+    async with in_turn(*pair) as sender:
+        sending = asyncio.create_task(sender.send(SMS))
+        await within(5, lambda: first.asked == 1)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert second.asked == 0
+
+
+# --- What some of them pass on
+
+
+async def test_vonage_passes_registered_ids_on() -> None:
+    """Template and entity ids (DLT) go with the message where there are some, and only there."""
+    registered = Sms(
+        to=SMS.to, text="Code 012345", useful_for=SMS.useful_for, template_id="1107", entity_id="11"
+    )
+    with Gateway(PLAYS["vonage"]) as gateway:
+        async with opened("vonage", gateway.url) as sender:
+            await sender.send(registered)
+            await sender.send(SMS)
+    first, second = (taken.form for taken in gateway.taken)
+    assert (first["content-id"], first["entity-id"], first["type"]) == ("1107", "11", "text")
+    assert not {"content-id", "entity-id"} & second.keys()
+    assert second["type"] == "unicode"
+    assert first["callback"] == "https://otp.example.com/callbacks/vonage/status/"
+    assert first["to"] == "919876543210"
+
+
+@pytest.mark.parametrize(
+    ("left", "told"), [(600_000_000, "600000"), (1, "20000"), (-1, "20000"), (10**15, "604800000")]
+)
+async def test_vonages_time_to_live(left: int, told: str) -> None:
+    """What is left of the code in milliseconds, between what Vonage takes at least and at most."""
+    with Gateway(PLAYS["vonage"]) as gateway:
+        async with opened("vonage", gateway.url) as sender:
+            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=left))
+    assert [taken.form["ttl"] for taken in gateway.taken] == [told]
+
+
+PARTS = {
+    "two parts": (b'{"messages": [{"status": "0", "message-id": "A"}, {"status": "0"}]}', "A"),
+    "half of it": (b'{"messages": [{"status": "0", "message-id": "A"}, {"status": "5"}]}', None),
+    "no parts": (b'{"messages": []}', None),
+    "parts that are none": (b'{"messages": [1]}', None),
+    "a code that is none": (b'{"messages": [{"status": "012345", "message-id": "A"}]}', None),
+    "a number for a code": (b'{"messages": [{"status": 0, "message-id": "A"}]}', None),
+    "no name": (b'{"messages": [{"status": "0"}]}', None),
+    "a number for a name": (b'{"messages": [{"status": "0", "message-id": 1}]}', None),
+}
+
+
+@pytest.mark.parametrize(("body", "named"), PARTS.values(), ids=PARTS)
+async def test_vonages_parts(body: bytes, named: str | None) -> None:
+    """A long message goes in parts; its name is that of the first, and all have to be taken."""
+    with Gateway(PLAYS["vonage"]) as gateway:
+        gateway.behaviour = played.rubbish(body, 200)
+        async with opened("vonage", gateway.url) as sender:
+            if named:
+                assert (await sender.send(SMS)).provider_message_id == named
+            else:
+                assert not isinstance(await failure_of(sender, "vonage"), SmsRejected)
+
+
+async def test_the_webhooks_message() -> None:
+    """A webhook is given everything that there is to know."""
+    registered = Sms(
+        to=SMS.to, text=TEXT, useful_for=SMS.useful_for, template_id="1107", entity_id="11"
+    )
+    with Gateway(PLAYS["webhook"]) as gateway:
+        async with opened("webhook", gateway.url) as sender:
+            receipt = await sender.send(registered)
+            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=0))
+    first, second = (taken.form for taken in gateway.taken)
+    assert first == {
+        "message_id": receipt.provider_message_id,
+        "to": "+919876543210",
+        "text": TEXT,
+        "valid_seconds": 598,
+        "template_id": "1107",
+        "entity_id": "11",
+    }
+    assert (second["valid_seconds"], second["template_id"], second["entity_id"]) == (1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"), [(400, False), (404, False), (422, True), (410, False), (503, False)]
+)
+async def test_the_webhooks_statuses(status: int, refused: bool) -> None:  # noqa: FBT001
+    """Of the statuses that are no success, 422 alone is about the number."""
+    with Gateway(PLAYS["webhook"]) as gateway:
+        gateway.behaviour = played.rubbish(b"", status)
+        async with opened("webhook", gateway.url) as sender:
+            error = await failure_of(sender, "webhook")
+    assert isinstance(error, SmsRejected) is refused

@@ -1,0 +1,252 @@
+"""How each provider of messages behaves at the other end of the line: one entry for each."""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+import attrs
+
+ACCOUNT: Final = "AC0123456789abcdef0123456789abcdef"
+TOKEN: Final = "fedcba9876543210fedcba9876543210"
+FROM: Final = "+15005550006"
+
+Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
+"""A status, what goes into the body as JSON, and perhaps headers."""
+
+
+def _no_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, str]]:
+    raise AssertionError(f"it reports nothing: {message_id} {state} {url}")
+
+
+@attrs.frozen(kw_only=True)
+class Play:
+    """
+    What a test and the gateway have to know of one provider.
+
+    Attributes:
+        settings: The variables that make the service send to an address, without their prefix.
+        secrets: Those of them that are to be seen nowhere.
+        path: Of the requests for a message, a regular expression.
+        admits: Whether the headers (in lower case) and the body of a request are those of the
+            account.
+        read: The body's members.
+        number: Whom a message is for, in E.164.
+        text: What it says.
+        seconds: For how long it is good.
+        names_messages: Whether it is the provider that names them.
+        message_id: What the provider calls a message, which is the so manieth.
+        accept: The answer to a message that was taken.
+        refuse: The so manieth of the answers that are about the number.
+        refusals: How many of them there are.
+        limit: The answer of who asks to try later.
+        breaks: The answer of who has trouble.
+        report: Body and headers of a signed report that a message is in a state of ours, sent to
+            an address; where the provider reports any.
+    """
+
+    settings: Callable[[str], dict[str, str]]
+    secrets: tuple[str, ...]
+    path: str
+    admits: Callable[[Mapping[str, str], bytes], bool]
+    read: Callable[[bytes], dict[str, Any]]
+    number: Callable[[dict[str, Any]], str]
+    text: Callable[[dict[str, Any]], str]
+    seconds: Callable[[dict[str, Any]], int]
+    names_messages: bool = True
+    message_id: Callable[[dict[str, Any], int], str]
+    accept: Callable[[dict[str, Any], str], Answer]
+    refuse: Callable[[dict[str, Any], int], Answer]
+    refusals: int
+    limit: Answer
+    breaks: Answer = (500, {"message": "internal error"})
+    report: Callable[[str, str, str], tuple[bytes, dict[str, str]]] = _no_report
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    return dict(parse_qsl(body.decode(), keep_blank_values=True))
+
+
+def _basic(name: str, word: str) -> Callable[[Mapping[str, str], bytes], bool]:
+    signed = base64.b64encode(f"{name}:{word}".encode()).decode()
+    return lambda headers, _: headers.get("authorization") == f"Basic {signed}"
+
+
+# --- Twilio
+
+
+def _twilio_error(code: int, status: int, form: dict[str, Any]) -> Answer:
+    message = f"The 'To' number {form['To']} is not what it should be: {form['Body']}"
+    return status, {"code": code, "message": message, "status": status}
+
+
+def _twilio_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, str]]:
+    form = {"MessageSid": message_id, "MessageStatus": state, "From": FROM}
+    signed = url + "".join(name + form[name] for name in sorted(form))
+    told = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), hashlib.sha1)).decode()
+    kind = "application/x-www-form-urlencoded"
+    return urlencode(form).encode(), {"Content-Type": kind, "X-Twilio-Signature": told}
+
+
+TWILIO: Final = Play(
+    settings=lambda url: {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_FROM": FROM,
+        "TWILIO_BASE_URL": url,
+    },
+    secrets=(TOKEN,),
+    path=r"/2010-04-01/Accounts/AC\w+/Messages\.json",
+    admits=_basic(ACCOUNT, TOKEN),
+    read=_form,
+    number=lambda form: str(form["To"]),
+    text=lambda form: str(form["Body"]),
+    seconds=lambda form: int(form["ValidityPeriod"]),
+    message_id=lambda _, count: f"SM{count:032x}",
+    accept=lambda form, message_id: (
+        201,
+        {
+            "sid": message_id,
+            "status": "queued",
+            "to": form["To"],
+            "body": form["Body"],
+            "date_created": "Sat, 21 Nov 2026 22:44:00 +0000",
+        },
+    ),
+    refuse=lambda form, place: _twilio_error((21211, 21610, 30450)[place], 400, form),
+    refusals=3,
+    limit=(429, {"code": 20429, "message": "too many requests", "status": 429}),
+    breaks=(500, {"code": 20500, "message": "internal error", "status": 500}),
+    report=_twilio_report,
+)
+
+
+# --- Vonage
+
+_VONAGE_SECRET: Final = "Zyxwvut9876543210"
+_VONAGE_SIGNATURE: Final = "abcdefghijklmnopqrstuvwxyz012345"
+
+
+def _vonage_part(form: dict[str, Any], **members: str) -> Answer:
+    part = {"to": form["to"], **members}
+    return 200, {"message-count": "1", "messages": [part]}
+
+
+def _vonage_error(form: dict[str, Any], code: str) -> Answer:
+    words = f"{form['to']} cannot be sent {form['text']}"
+    return _vonage_part(form, status=code, **{"error-text": words})
+
+
+def _vonage_report(message_id: str, state: str, _: str) -> tuple[bytes, dict[str, str]]:
+    words = {"sent": "buffered", "undelivered": "expired"}
+    form = {
+        "err-code": "0",
+        "message-timestamp": "2026-11-22 02:26:00",
+        "messageId": message_id,
+        "msisdn": "919876543210",
+        "nonce": "aa&a=a",
+        "price": "0.03330000",
+        "status": words.get(state, state),
+        "timestamp": "1795314360",
+        "to": "House",
+    }
+    told = "".join(f"&{n}={form[n].replace('&', '_').replace('=', '_')}" for n in sorted(form))
+    form["sig"] = hmac.digest(_VONAGE_SIGNATURE.encode(), told.encode(), hashlib.sha256).hex()
+    kind = "application/x-www-form-urlencoded"
+    return urlencode(form).encode(), {"Content-Type": kind}
+
+
+VONAGE: Final = Play(
+    settings=lambda url: {
+        "VONAGE_API_KEY": "a1b2c3d4",
+        "VONAGE_API_SECRET": _VONAGE_SECRET,
+        "VONAGE_FROM": "HOUSES",
+        "VONAGE_SIGNATURE_SECRET": _VONAGE_SIGNATURE,
+        "VONAGE_BASE_URL": url,
+    },
+    secrets=(_VONAGE_SECRET, _VONAGE_SIGNATURE),
+    path="/sms/json",
+    admits=_basic("a1b2c3d4", _VONAGE_SECRET),
+    read=_form,
+    number=lambda form: f"+{form['to']}",
+    text=lambda form: str(form["text"]),
+    seconds=lambda form: int(form["ttl"]) // 1000,
+    message_id=lambda _, count: f"{count:016X}",
+    accept=lambda form, message_id: _vonage_part(
+        form, status="0", **{"message-id": message_id, "network": "40420"}
+    ),
+    refuse=lambda form, place: _vonage_error(form, ("7", "33")[place]),
+    refusals=2,
+    limit=(200, {"message-count": "1", "messages": [{"status": "1", "error-text": "Throttled"}]}),
+    report=_vonage_report,
+)
+
+
+# --- An address of the operator's own
+
+_WEBHOOK_KEY: Final = bytes(range(32))
+_WEBHOOK_SECRET: Final = "whsec_" + base64.b64encode(_WEBHOOK_KEY).decode()
+
+
+def _webhook_signature(message_id: str, seconds: str, body: bytes) -> str:
+    signed = f"{message_id}.{seconds}.".encode() + body
+    told = base64.b64encode(hmac.digest(_WEBHOOK_KEY, signed, hashlib.sha256)).decode()
+    return f"v1,{told}"
+
+
+def _webhook_admits(headers: Mapping[str, str], body: bytes) -> bool:
+    message_id, seconds = headers["webhook-id"], headers["webhook-timestamp"]
+    return (
+        headers["webhook-signature"] == _webhook_signature(message_id, seconds, body)
+        and abs(int(seconds) - time.time()) < 300  # noqa: TID251 - the clock at the other end
+        and json.loads(body)["message_id"] == message_id
+        and headers["content-type"] == "application/json"
+    )
+
+
+def _webhook_report(message_id: str, state: str, _: str) -> tuple[bytes, dict[str, str]]:
+    body = json.dumps({"message_id": message_id, "state": state}).encode()
+    seconds = str(int(time.time()))  # noqa: TID251
+    return body, {
+        "Content-Type": "application/json",
+        "webhook-id": "report-1",
+        "webhook-timestamp": seconds,
+        "webhook-signature": _webhook_signature("report-1", seconds, body),
+    }
+
+
+WEBHOOK: Final = Play(
+    settings=lambda url: {"WEBHOOK_URL": f"{url}/sms", "WEBHOOK_SECRET": _WEBHOOK_SECRET},
+    secrets=(_WEBHOOK_SECRET.removeprefix("whsec_"),),
+    path="/sms",
+    admits=_webhook_admits,
+    read=lambda body: dict(json.loads(body)),
+    number=lambda form: str(form["to"]),
+    text=lambda form: str(form["text"]),
+    seconds=lambda form: int(form["valid_seconds"]),
+    names_messages=False,
+    message_id=lambda form, _: str(form["message_id"]),
+    accept=lambda _, __: (202, {}),
+    refuse=lambda form, _: (422, {"why": f"{form['to']} has opted out of {form['text']}"}),
+    refusals=1,
+    limit=(429, {}),
+    report=_webhook_report,
+)
+
+PLAYS: Final[dict[str, Play]] = {
+    "twilio": TWILIO,
+    "vonage": VONAGE,
+    "webhook": WEBHOOK,
+}
+"""By the names of the senders; the contract tests want one for each but the console."""
+
+
+def code_in(text: str) -> str:
+    """The code in a message."""
+    code: str = re.findall(r"\b\d{4,10}\b", text)[0]
+    return code

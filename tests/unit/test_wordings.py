@@ -1,0 +1,207 @@
+"""Texts of the operator's own: docs/contract.md, section 6."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hsp_otp.adapters.messages import LOCALE, GettextMessages
+from hsp_otp.adapters.wordings import read_wordings
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.instant import MINUTE
+from hsp_otp.domain.names import ENGLISH, Language, Purpose
+from hsp_otp.entrypoints.settings import SettingsError, check_to_serve, load
+from hsp_otp.ports.messages import Text, Wording, Wordings
+from tests.unit.test_settings import KEYS, TWILIO
+
+HINDI, SPANISH = Language("hi"), Language("es")
+LANGUAGES = (ENGLISH, SPANISH, HINDI)
+LOGIN, SIGNUP = Purpose.PHONE_VERIFICATION, Purpose.SIGNUP
+
+FILE = """
+[phone_verification.en]
+text = "{code} opens {service} for {minutes} min. Keep it to yourself."
+template_id = "1107161234567890123"
+entity_id = "1101999999999999999"
+
+[phone_verification.hi]
+text = "{code} आपका कोड है"
+
+[signup.en]
+text = "Your code: {code}"
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    """A file with *text*."""
+    path = folder / "texts.toml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+def sms(wordings: Wordings, language: Language, purpose: Purpose = LOGIN, **lines: str) -> Text:
+    """A message of ten minutes."""
+    names = {LOGIN: "House Service Pass", SIGNUP: "NeoBank"}
+    texts = GettextMessages(names, LOCALE, wordings, **lines)
+    return texts.sms(purpose, Code("012345"), 10 * MINUTE, language)
+
+
+def test_a_file(tmp_path: Path) -> None:
+    """A file has a table for each purpose and language, with a text and perhaps its ids."""
+    assert read_wordings(write(tmp_path, FILE), LANGUAGES) == {
+        (LOGIN, ENGLISH): Wording(
+            text="{code} opens {service} for {minutes} min. Keep it to yourself.",
+            template_id="1107161234567890123",
+            entity_id="1101999999999999999",
+        ),
+        (LOGIN, HINDI): Wording(text="{code} आपका कोड है"),
+        (SIGNUP, ENGLISH): Wording(text="Your code: {code}"),
+    }
+
+
+def test_texts_are_replaced(tmp_path: Path) -> None:
+    """A text of the file takes the place of the catalogue's, for its purpose and language."""
+    wordings = read_wordings(write(tmp_path, FILE), LANGUAGES)
+    assert sms(wordings, ENGLISH) == Text(
+        text="012345 opens House Service Pass for 10 min. Keep it to yourself.",
+        template_id="1107161234567890123",
+        entity_id="1101999999999999999",
+    )
+    assert sms(wordings, HINDI) == Text(text="012345 आपका कोड है")
+    assert sms(wordings, ENGLISH, SIGNUP) == Text(text="Your code: 012345")
+
+
+def test_what_is_registered_stands_in(tmp_path: Path) -> None:
+    """A language without a text gets the registered English one, and else its catalogue's."""
+    wordings = read_wordings(write(tmp_path, FILE), LANGUAGES)
+    assert sms(wordings, SPANISH) == sms(wordings, ENGLISH)
+    assert sms(wordings, SPANISH, SIGNUP) == sms({}, SPANISH, SIGNUP)
+    assert sms({}, SPANISH, SIGNUP).template_id is None
+
+
+def test_the_line_for_autofill_is_kept(tmp_path: Path) -> None:
+    """It follows a replaced text too; where that is too long, English goes with its own ids."""
+    long = FILE.replace("आपका कोड है", "आपका कोड है" + " कृपया इसे किसी को न बताएं" * 2)
+    wordings = read_wordings(write(tmp_path, long), LANGUAGES)
+    told = sms(wordings, HINDI, web_origin="example.com")
+    assert told == sms(wordings, ENGLISH, web_origin="example.com")
+    assert told.text.endswith("yourself.\n@example.com #012345")
+    assert told.template_id == "1107161234567890123"
+
+
+def test_the_code_is_not_shown(tmp_path: Path) -> None:
+    """Text and code stay out of a `repr`."""
+    wordings = read_wordings(write(tmp_path, FILE), LANGUAGES)
+    assert "012345" not in repr(sms(wordings, ENGLISH))
+
+
+BAD = {
+    "a purpose that is none": (
+        '[login.en]\ntext = "{code}"',
+        "has 'login', takes tables named phone_verification or signup",
+    ),
+    "no table": (
+        'signup = "{code}"',
+        "has 'signup', takes tables named phone_verification or signup",
+    ),
+    "a language that is none": (
+        '[signup.xx]\ntext = "{code}"',
+        "has 'signup.xx', takes tables named en, es, hi in it",
+    ),
+    "no table in it": ('[signup]\nen = "{code}"', "has 'signup.en', takes tables named en, es, hi"),
+    "another member": (
+        '[signup.en]\ntext = "{code}"\ntemplate = "1"',
+        "has 'template' in signup.en, takes text, template_id and entity_id",
+    ),
+    "no text": ('[signup.en]\ntemplate_id = "1"', "has no text in signup.en"),
+    "an empty text": ('[signup.en]\ntext = " "', "has no text in signup.en"),
+    "a text that is none": ("[signup.en]\ntext = 5", "has no text in signup.en"),
+    "a control character": ('[signup.en]\ntext = "{code}\\u0007"', "has no text in signup.en"),
+    "no code": ('[signup.en]\ntext = "Hello"', "has {code} 0 times in signup.en, takes it once"),
+    "two codes": (
+        '[signup.en]\ntext = "{code} {code}"',
+        "has {code} 2 times in signup.en, takes it once",
+    ),
+    "another placeholder": (
+        '[signup.en]\ntext = "{code} {name}"',
+        "has {name} in signup.en, takes {code} {service} {minutes}",
+    ),
+    "a nameless one": ('[signup.en]\ntext = "{} {code}"', "has {} in signup.en, takes"),
+    "a look inside": (
+        '[signup.en]\ntext = "{code.reveal}"',
+        "has {code.reveal} in signup.en, takes",
+    ),
+    "a conversion": (
+        '[signup.en]\ntext = "{code!r}"',
+        "has a placeholder that is more than a name in signup.en",
+    ),
+    "a width": (
+        '[signup.en]\ntext = "{code:>99999}"',
+        "has a placeholder that is more than a name in signup.en",
+    ),
+    "half a brace": ('[signup.en]\ntext = "{code"', "has a brace that stands alone in signup.en"),
+    "a link": ('[signup.en]\ntext = "{code} neo.bank"', "has what looks like a link in signup.en"),
+    "an address": ('[signup.en]\ntext = "{code} http://neo"', "has what looks like a link in"),
+    "a link of ours": ('[signup.en]\ntext = "{code} a.{service}"', "has what looks like a link in"),
+    "another code": (
+        '[signup.en]\ntext = "{code} or 1234"',
+        "has digits that look like a code in signup.en",
+    ),
+    "a number for an id": (
+        '[signup.en]\ntext = "{code}"\ntemplate_id = 1107',
+        "has no template_id in signup.en: takes 1 to 64 letters, digits, _ and -",
+    ),
+    "an empty id": (
+        '[signup.en]\ntext = "{code}"\nentity_id = ""',
+        "has no entity_id in signup.en",
+    ),
+    "no TOML": ("[signup.en\n", "is not TOML in UTF-8"),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), BAD.values(), ids=BAD)
+def test_files_that_cannot_be_used(tmp_path: Path, text: str, says: str) -> None:
+    """Whatever is wrong with a file stops the start with one line that says what and where."""
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError) as caught:
+        load({"HSP_OTP_WORDINGS": path})
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(f"HSP_OTP_WORDINGS: got {path[:80]!r}, takes the path of a TOML file (")
+    assert says in line
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A file that cannot be read, or is no text, stops the start."""
+    with pytest.raises(ValueError, match=r"^cannot be read: No such file or directory$"):
+        read_wordings(str(tmp_path / "none.toml"), LANGUAGES)
+    other = tmp_path / "other.toml"
+    other.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"^is not TOML in UTF-8$"):
+        read_wordings(os.fspath(other), LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "language", "text", "says"),
+    [
+        ("signup", "en", "a" * 154, None),
+        ("signup", "en", "a" * 155, "signup.en takes 2 segments, and may take 1"),
+        ("signup", "es", "a" * 300, None),
+        ("signup", "es", "a" * 301, "signup.es takes 3 segments, and may take 2"),
+        ("phone_verification", "hi", "क" * 128, None),
+        ("phone_verification", "hi", "क" * 129, "phone_verification.hi takes 3 segments, and may"),
+    ],
+)
+def test_the_length(
+    tmp_path: Path, purpose: str, language: str, text: str, says: str | None
+) -> None:
+    """With the code in it an English text has one segment, and another two at most."""
+    path = write(tmp_path, f'[{purpose}.{language}]\ntext = "{{code}}{text}"')
+    given = KEYS | TWILIO | {"WORDINGS": path}
+    settings = load({f"HSP_OTP_{name}": value for name, value in given.items()})
+    if says is None:
+        check_to_serve(settings)
+        return
+    with pytest.raises(SettingsError) as caught:
+        check_to_serve(settings)
+    assert str(caught.value).startswith(f"HSP_OTP_WORDINGS: the text of {says}")
