@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -207,8 +208,8 @@ class SqlPassImport:
         rest = iter(listed)
         while batch := list(islice(rest, _BATCH)):
             by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-            async with self.database.write(by) as connection:
-                counts += await write(connection, batch)
+            # Bound, so that what is tried again is this batch.
+            counts += await self.database.step(partial(write, listed=batch), by)
             stored(len(batch))
             await asyncio.sleep(_PAUSE_SECONDS)
         return counts
@@ -235,7 +236,7 @@ class SqlPassImport:
             for values in wanted
             if _differs(held.get(values["email"]), values, except_for="is_verified")
         ]
-        statement = insert(users)
+        statement = insert(connection, users)
         new = statement.excluded
         if differing:
             await connection.execute(
@@ -285,7 +286,7 @@ class SqlPassImport:
             for values in wanted
             if _differs(held.get(values["code"]), values, except_for="status")
         ]
-        statement = insert(passes)
+        statement = insert(connection, passes)
         new = statement.excluded
         if differing:
             await connection.execute(
