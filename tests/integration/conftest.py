@@ -1,6 +1,7 @@
 """Every kind of store, each in a folder of its own."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,13 +9,23 @@ import pytest
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import upgrade
-from tests.integration.stores import KINDS, Kind, Stores, sqlite_url
+from tests.integration.servers import DATABASES
+from tests.integration.stores import KINDS, SHARED, Kind, Stores, sqlite_url
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The event loop that the service runs on."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def databases() -> Iterator[None]:
+    """What a test makes on PostgreSQL is dropped after it; what its module has made stays."""
+    before = list(DATABASES.made)
+    yield
+    if more := [url for url in DATABASES.made if url not in before]:
+        asyncio.run(DATABASES.drop(more))
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -31,7 +42,7 @@ async def stores(kind: Kind, tmp_path: Path) -> AsyncGenerator[Stores]:
         yield found
 
 
-@pytest.fixture(params=[kind for kind in KINDS if kind.shared], ids=lambda kind: kind.name)
+@pytest.fixture(params=SHARED, ids=lambda kind: kind.name)
 async def writers(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncGenerator[tuple[Stores, Stores]]:

@@ -294,11 +294,15 @@ async def _write(
     rows = [{"key": key, "body": changed[key], "version": versions[key] + 1} for key in keys]
     statement = insert(connection, records)
     if is_postgres(connection):
-        columns = func.unnest(
-            bindparam("keys", keys, ARRAY(Text)),
-            bindparam("bodies", [row["body"] for row in rows], ARRAY(Text)),
-            bindparam("versions", [row["version"] for row in rows], ARRAY(BigInteger)),
-        ).table_valued("key", "body", "version")
+        columns = (
+            func.unnest(
+                bindparam("keys", keys, ARRAY(Text)),
+                bindparam("bodies", [row["body"] for row in rows], ARRAY(Text)),
+                bindparam("versions", [row["version"] for row in rows], ARRAY(BigInteger)),
+            )
+            .table_valued("key", "body", "version")
+            .render_derived()
+        )
         statement = statement.from_select(["key", "body", "version"], select(columns))
     else:
         statement = statement.values(rows)
