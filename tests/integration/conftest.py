@@ -8,9 +8,17 @@ import pytest
 
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.schema import upgrade
+from tests.integration.behind import postgres_url
 from tests.integration.servers import DATABASES
-from tests.integration.stores import KINDS, SHARED, Kind, Stores, sqlite_url
+from tests.integration.stores import (
+    KINDS,
+    POSTGRES,
+    SHARED,
+    Kind,
+    Stores,
+    postgres_file,
+    sqlite_path,
+)
 
 
 @pytest.fixture
@@ -52,11 +60,30 @@ async def writers(
         yield one, other
 
 
+@pytest.fixture(params=SHARED, ids=lambda kind: kind.name)
+def sql_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of SQL database."""
+    found: Kind = request.param
+    return found
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    """SQLite with the newest schema, for what only SQL promises."""
-    async with Database(sqlite_url(tmp_path), durable=False) as found:
-        await upgrade(found)
+async def file(sql_kind: Kind, tmp_path: Path) -> Path:
+    """An SQL database with the newest schema, or what names it."""
+    async with sql_kind.open(tmp_path):
+        return postgres_file(tmp_path) if sql_kind is POSTGRES else sqlite_path(tmp_path)
+
+
+@pytest.fixture
+def url(file: Path) -> str:
+    """Its URL."""
+    return postgres_url(file) or f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncGenerator[Database]:
+    """The same, open, for what only SQL promises."""
+    async with Database(url, durable=False) as found:
         yield found
 
 

@@ -63,7 +63,9 @@ class Racers:
         self._start = spawning.Barrier(count)  # is gone for all when its maker lets go of it
         for _ in range(count):
             here, there = spawning.Pipe()
-            process = spawning.Process(target=_race, args=(kind, folder, there, self._start), daemon=True)
+            process = spawning.Process(
+                target=_race, args=(kind, folder, there, self._start), daemon=True
+            )
             process.start()
             there.close()
             self._lines.append(here)

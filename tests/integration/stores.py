@@ -208,11 +208,16 @@ async def open_sqlite(folder: Path) -> AsyncGenerator[Stores]:
 @asynccontextmanager
 async def open_postgres(folder: Path) -> AsyncGenerator[Stores]:
     """A database of its own, named by a file in *folder*, for who opens the same folder again."""
-    named = folder / "postgres-url"
+    named = postgres_file(folder)
     if not named.exists():
         named.write_text(await DATABASES.new())
     async with Database(named.read_text(), durable=False) as database:
         yield sql_stores(database, Commits(database))
+
+
+def postgres_file(folder: Path) -> Path:
+    """What names the database of `open_postgres`."""
+    return folder / "postgres-url"
 
 
 def sqlite_path(folder: Path) -> Path:
@@ -322,11 +327,11 @@ class Kind:
     shared: bool
 
 
-KINDS = (
-    Kind("memory", open_memory, shared=False),
-    Kind("sqlite", open_sqlite, shared=True),
-    Kind("postgres", open_postgres, shared=True),
-)
+MEMORY = Kind("memory", open_memory, shared=False)
+SQLITE = Kind("sqlite", open_sqlite, shared=True)
+POSTGRES = Kind("postgres", open_postgres, shared=True)
+
+KINDS = (MEMORY, SQLITE, POSTGRES)
 
 SHARED = tuple(kind for kind in KINDS if kind.shared)
 """The kinds that several processes can have open."""

@@ -1,4 +1,4 @@
-"""Several processes over one database, through the real flows: docs/contract.md, 2.5 to 2.7 and 3."""
+"""Several processes over one database, by the real flows: docs/contract.md, 2.5 to 2.7 and 3."""
 
 import asyncio
 import os
@@ -209,9 +209,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.name)
-def test_a_process_that_is_killed_loses_no_step_it_has_answered(
-    kind: Kind, tmp_path: Path
-) -> None:
+def test_a_process_that_is_killed_loses_no_step_it_has_answered(kind: Kind, tmp_path: Path) -> None:
     """After a kill at any instant every step that was answered stands: docs/contract.md, 5.6."""
     asyncio.run(_run_of(kind, tmp_path))  # makes the database
     for delay in (0.05, 0.1, 0.2):

@@ -15,7 +15,7 @@ from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import Receipt, Sms
 from tests import gateway as played
 from tests.gateway import ACCOUNT, FROM, TOKEN, Behaviour, Gateway
-from tests.integration.test_sql import within
+from tests.integration.behind import within
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import structlog
-from sqlalchemy import ARRAY, BigInteger, Text, any_, bindparam, func, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, any_, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -154,9 +154,7 @@ class Commits:
                     # by somebody's lock does not hold up the others.
                     await asyncio.wait([self._start(steps)], timeout=_HELD_UP_SECONDS)
                 if not steps or len(self._under_way) >= self._database.most_transactions:
-                    await asyncio.wait(
-                        list(self._under_way), return_when=asyncio.FIRST_COMPLETED
-                    )
+                    await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._running = None
 
@@ -198,15 +196,18 @@ class Commits:
                 return
             outcomes = [failure]
         for step, outcome in zip(steps, outcomes, strict=True):
-            if step.aside and isinstance(outcome, Unavailable):
-                self._keep_aside(step.aside)
-                outcome = False  # noqa: PLW2901
-            if step.done.done():
-                continue  # its caller has gone
-            if isinstance(outcome, Exception):
-                step.done.set_exception(outcome)
-            else:
-                step.done.set_result(outcome)
+            self._tell(step, outcome)
+
+    def _tell(self, step: _Step, outcome: object) -> None:
+        if step.aside and isinstance(outcome, Unavailable):
+            self._keep_aside(step.aside)
+            outcome = False
+        if step.done.done():
+            return  # its caller has gone
+        if isinstance(outcome, Exception):
+            step.done.set_exception(outcome)
+        else:
+            step.done.set_result(outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
         outcomes, refused = await self._database.step(
@@ -271,7 +272,7 @@ async def _read(
     held: dict[str, str | None] = dict.fromkeys(keys)
     versions = dict.fromkeys(keys, 0)
     if keys:
-        wanted = records.c.key.in_(keys)
+        wanted: ColumnElement[bool] = records.c.key.in_(keys)
         if is_postgres(connection):
             # One statement for any number of keys: it stays prepared.
             wanted = records.c.key == any_(bindparam("keys", keys, ARRAY(Text)))

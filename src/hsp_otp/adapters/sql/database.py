@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hsp_otp.adapters.sql.postgres import PostgresConnections
 from hsp_otp.adapters.sql.sqlite import SqliteConnections
 from hsp_otp.adapters.sql.tables import records
-from hsp_otp.adapters.sql.turns import Connections, HeldError, MovedError, deadline, is_past
+from hsp_otp.adapters.sql.turns import Connections, Flaws, HeldError, MovedError, deadline, is_past
 from hsp_otp.ports.failures import Unavailable
 
 T = TypeVar("T")
@@ -50,6 +50,11 @@ class Database:
     def most_transactions(self) -> int:
         """How many may write at the same time."""
         return self._connections.most_transactions
+
+    @property
+    def upgrade_seconds(self) -> float:
+        """How long an upgrade of the schema may wait, and on PostgreSQL take."""
+        return self._connections.upgrade_seconds
 
     @asynccontextmanager
     async def write(self, by: float | None = None) -> AsyncGenerator[AsyncConnection]:
@@ -119,14 +124,14 @@ class Database:
             return False
         return True
 
-    async def weakness(self) -> str | None:
+    async def flaws(self) -> Flaws:
         """
-        What keeps the server from being used, or from keeping what it has acknowledged; or None.
+        What is wrong with how the server is set up.
 
         Raises:
             Unavailable: The database did not answer.
         """
-        return await self._connections.weakness()
+        return await self._connections.flaws()
 
 
 def is_postgres(connection: AsyncConnection) -> bool:

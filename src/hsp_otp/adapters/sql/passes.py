@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -207,12 +206,16 @@ class SqlPassImport:
         counts = Counts()
         rest = iter(listed)
         while batch := list(islice(rest, _BATCH)):
-            by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-            # Bound, so that what is tried again is this batch.
-            counts += await self.database.step(partial(write, listed=batch), by)
+            counts += await self._store_batch(batch, write)
             stored(len(batch))
             await asyncio.sleep(_PAUSE_SECONDS)
         return counts
+
+    async def _store_batch(
+        self, batch: Sequence[L], write: Callable[[AsyncConnection, Sequence[L]], Awaitable[Counts]]
+    ) -> Counts:
+        by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        return await self.database.step(lambda connection: write(connection, batch), by)
 
     async def _write_users(
         self, connection: AsyncConnection, listed: Sequence[ListedUser]

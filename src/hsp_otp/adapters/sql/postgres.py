@@ -1,19 +1,27 @@
 """PostgreSQL: two bounded pools, and a watchdog that hangs up on a server that does not answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
+from asyncpg.exceptions import InterfaceError, InvalidCachedStatementError, PostgresError
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS, HeldError, MovedError, turn
+from hsp_otp.adapters.sql.turns import (
+    DEADLINE_SECONDS,
+    Flaws,
+    HeldError,
+    MovedError,
+    deadline,
+    turn,
+)
 from hsp_otp.ports.failures import Unavailable
 
 OLDEST: Final = 140_000
@@ -66,6 +74,8 @@ _GONE: Final = {
 }
 """Of these classes what an older schema and lost rights come to."""
 
+_open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are half there
+
 _by: ContextVar[float] = ContextVar("by")
 """The event loop's time until which whoever wants a connection waits for it."""
 
@@ -79,6 +89,7 @@ class PostgresConnections:
     """
 
     most_transactions = WRITERS
+    upgrade_seconds = 600.0
 
     def __init__(self, url: str) -> None:
         """Open nothing yet."""
@@ -100,23 +111,25 @@ class PostgresConnections:
         """Keep the promise of `Connections.read`."""
         return self._reading.connection(by)
 
-    async def weakness(self) -> str | None:
-        """Keep the promise of `Connections.weakness`."""
+    async def flaws(self) -> Flaws:
+        """Keep the promise of `Connections.flaws`."""
         names = ("server_encoding", "synchronous_commit", "fsync", "full_page_writes")
         shown = ", ".join(f"current_setting('{name}')" for name in names)
-        async with self.read(asyncio.get_running_loop().time() + DEADLINE_SECONDS) as connection:
+        async with self.read(deadline()) as connection:
             found = await connection.execute(
                 text(f"SELECT current_setting('server_version_num')::int, {shown}")
             )
             version, encoding, *kept = found.one()
         if version < OLDEST:
-            return f"it is PostgreSQL {version // 10_000}, and 14 is the oldest that will do"
+            told = f"it is PostgreSQL {version // 10_000}, and 14 is the oldest that will do"
+            return Flaws(unfit=told)
         if encoding != "UTF8":
-            return f"its encoding is {encoding}, and names need UTF8"
+            return Flaws(unfit=f"its encoding is {encoding}, and takes UTF8")
         for name, value in zip(names[1:], kept, strict=True):
             if value == "off":
-                return f"{name} is off, so that a crash could bring a used code back to life"
-        return None
+                told = f"{name} is off there, and a crash could bring a used code back to life"
+                return Flaws(forgetful=told)
+        return Flaws()
 
 
 class _Pool:
@@ -168,7 +181,7 @@ class _Pool:
         patience = min(_CONNECT_SECONDS, by - loop.time())
         if patience <= 0:
             raise TimeoutError
-        raw: Any = await asyncpg.connect(**arguments, timeout=patience)
+        raw = await _open(**arguments, timeout=patience)
         # What the pool asks a new connection is watched over too.
         self._in_the_making[raw] = loop.call_at(by, self._hang_up, raw)
         return raw
@@ -204,7 +217,7 @@ async def _telling(by: float) -> AsyncGenerator[None]:
         driver = None if error.orig is None else error.orig.__cause__
         state: str = getattr(driver, "sqlstate", None) or ""
         # A plan from before a change of the schema is made anew.
-        if state in _MOVED or isinstance(driver, asyncpg.InvalidCachedStatementError):
+        if state in _MOVED or isinstance(driver, InvalidCachedStatementError):
             raise MovedError from error
         if state == _HELD and asyncio.get_running_loop().time() + _LOCK_SECONDS < by:
             raise HeldError from error
@@ -219,7 +232,7 @@ async def _telling(by: float) -> AsyncGenerator[None]:
         TimeoutError,
         PoolTimeoutError,
         PendingRollbackError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
+        PostgresError,
+        InterfaceError,
     ) as error:
         raise Unavailable("PostgreSQL did not answer") from error

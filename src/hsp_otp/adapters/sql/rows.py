@@ -16,6 +16,7 @@ from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
 
+
 async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None:
     """Write the rows that a request depends on: sends, and what sign-ins leave behind."""
     for row in rows:

@@ -16,8 +16,6 @@ from hsp_otp.adapters.sql.database import Database, is_postgres
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
-_PATIENCE_SECONDS: Final = 600.0
-
 _LOCK: Final = 0x6873702D6F7470
 """Of PostgreSQL's advisory locks the one that upgrades take: "hsp-otp"."""
 
@@ -29,7 +27,7 @@ async def upgrade(database: Database) -> None:
     Of several that begin at once one does it, and the others wait for that.
 
     Raises:
-        Unavailable: The database did not answer, or it took more than ten minutes.
+        Unavailable: The database did not answer, or others kept it from beginning.
     """
 
     def run(connection: Connection) -> None:
@@ -45,7 +43,7 @@ async def upgrade(database: Database) -> None:
             await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
         await connection.run_sync(run)
 
-    await database.step(step, asyncio.get_running_loop().time() + _PATIENCE_SECONDS)
+    await database.step(step, asyncio.get_running_loop().time() + database.upgrade_seconds)
 
 
 async def is_newest(database: Database) -> bool:

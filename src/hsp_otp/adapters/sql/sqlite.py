@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS, is_past, turn
+from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS, Flaws, is_past, turn
 from hsp_otp.ports.failures import Unavailable
 
 _RETRY_SECONDS: Final = 0.001
@@ -28,6 +28,7 @@ class SqliteConnections:
     """
 
     most_transactions = 1
+    upgrade_seconds = DEADLINE_SECONDS
 
     def __init__(self, url: str, *, durable: bool) -> None:
         """Open nothing yet; *durable* syncs at every commit."""
@@ -64,14 +65,15 @@ class SqliteConnections:
             finally:
                 await connection.close()
 
-    async def weakness(self) -> str | None:
-        """Nothing: all that it needs is set on its connections."""
-        return None
+    async def flaws(self) -> Flaws:
+        """None: all that it needs is set on its connections."""
+        return Flaws()
 
 
 def is_locked(error: DBAPIError) -> bool:
     """Whether SQLite said that somebody else holds the lock."""
     return "locked" in str(error.orig) or "busy" in str(error.orig)
+
 
 def _engine(url: str, synchronous: str) -> AsyncEngine:
     engine = create_async_engine(

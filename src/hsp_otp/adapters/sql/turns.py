@@ -1,10 +1,11 @@
-"""What every kind of database keeps to: deadlines, turns, and a word for what may be tried again."""
+"""What every kind of database keeps to: deadlines, turns, and when to try again."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final, Protocol
 
+import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 DEADLINE_SECONDS: Final = 2.0
@@ -12,11 +13,25 @@ DEADLINE_SECONDS: Final = 2.0
 
 
 class MovedError(Exception):
-    """Another writer was faster, or stood in the way: nothing was written, all may be tried again."""
+    """Another writer was faster: nothing was written, and all may be tried again."""
 
 
 class HeldError(Exception):
     """Somebody else holds a row for longer than is worth waiting: as `MovedError`, but not soon."""
+
+
+@attrs.frozen
+class Flaws:
+    """
+    What is wrong with how a server is set up; None where nothing is.
+
+    Attributes:
+        unfit: Keeps it from being used.
+        forgetful: Lets it forget in a crash what it has acknowledged.
+    """
+
+    unfit: str | None = None
+    forgetful: str | None = None
 
 
 class Connections(Protocol):
@@ -24,13 +39,17 @@ class Connections(Protocol):
     The connections to one kind of database.
 
     Both blocks raise Unavailable where the database failed or the time was up.
-
-    Attributes:
-        most_transactions: That may write at the same time.
     """
 
     @property
-    def most_transactions(self) -> int: ...
+    def most_transactions(self) -> int:
+        """How many may write at the same time."""
+        ...
+
+    @property
+    def upgrade_seconds(self) -> float:
+        """How long an upgrade of the schema may wait, and on PostgreSQL take."""
+        ...
 
     def write(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """
@@ -46,8 +65,13 @@ class Connections(Protocol):
         """Whatever was committed last, statement by statement."""
         ...
 
-    async def weakness(self) -> str | None:
-        """What keeps the server from being used, or from keeping what it has acknowledged."""
+    async def flaws(self) -> Flaws:
+        """
+        What is wrong with how the server is set up.
+
+        Raises:
+            Unavailable: It did not answer.
+        """
         ...
 
     async def close(self) -> None:
