@@ -145,11 +145,11 @@ def _database_url(text: str) -> str:
                 raise ValueError
         case "postgresql+asyncpg":
             query = dict(url.query)
-            hosts = (url.host, query.pop("host", None))
+            hosts = [host for host in (url.host, query.pop("host", None)) if host]
             if query.pop("ssl", None) not in {None, "require", "verify-full"} or query:
                 raise ValueError
-            # One of them, and no list of servers: which of them has what was written last?
-            if [type(host) for host in hosts if host] != [str] or "," in str(hosts):
+            # One, and no list of servers: which of them has what was written last?
+            if len(hosts) != 1 or not isinstance(hosts[0], str) or "," in hosts[0]:
                 raise ValueError
         case _:
             raise ValueError
