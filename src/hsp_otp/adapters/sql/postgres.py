@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final, cast
+from weakref import WeakSet
 
 import asyncpg
 from asyncpg.exceptions import InterfaceError, InvalidCachedStatementError, PostgresError
@@ -37,6 +38,8 @@ _LOCK_SECONDS: Final = 0.5
 """The server's own patience with a row that somebody else holds; then all may be tried again."""
 
 _CONNECT_SECONDS: Final = 1.0
+
+_GOODBYE_SECONDS: Final = 0.5
 
 _IDLE_SECONDS: Final = 30.0
 """A connection that was not used for that long may have been cut off: a new one takes less time
@@ -151,6 +154,7 @@ class _Pool:
             },
         )
         self._in_the_making: dict[Any, asyncio.TimerHandle] = {}
+        self._raws: WeakSet[Any] = WeakSet()
         self._good_since = 0.0
         event.listen(self._engine.sync_engine, "checkout", self._check_out)
         event.listen(self._engine.sync_engine, "checkin", _check_in)
@@ -173,8 +177,12 @@ class _Pool:
                 await connection.close()
 
     async def close(self) -> None:
-        """Hang up all."""
+        """Say goodbye, and hang up where nobody listens."""
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_later(_GOODBYE_SECONDS, raw.terminate) for raw in self._raws]
         await self._engine.dispose()
+        for timer in timers:
+            timer.cancel()
 
     async def _connect(self, **arguments: Any) -> Any:  # noqa: ANN401 - the driver's own
         loop, by = asyncio.get_running_loop(), _by.get()
@@ -182,6 +190,7 @@ class _Pool:
         if patience <= 0:
             raise TimeoutError
         raw = await _open(**arguments, timeout=patience)
+        self._raws.add(raw)
         # What the pool asks a new connection is watched over too.
         self._in_the_making[raw] = loop.call_at(by, self._hang_up, raw)
         return raw
