@@ -1,4 +1,4 @@
-"""Two worker processes over SQLite, asked many things at once: docs/contract.md, 2 and 3."""
+"""Two worker processes over one database, asked many things at once: docs/contract.md, 2 and 3."""
 
 import asyncio
 import csv
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import PATIENCE_SECONDS, Answer, Line, Server, command
+from tests.integration.servers import DATABASES
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 """Of every race; the soak asks for a hundred."""
@@ -38,17 +39,20 @@ def address(number: int) -> str:
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """Two workers, and the passes of everybody."""
     folder = tmp_path_factory.mktemp("races")
+    settings = {"MODE": "development", "WORKERS": "2", "TRUSTED_PROXIES": "127.0.0.1/32"}
+    if request.param == "postgres":
+        settings["DATABASE_URL"] = asyncio.run(DATABASES.empty())
     _write_passes(folder / "passes.csv")
-    assert command(folder, "db", "upgrade").returncode == 0
-    imported = command(folder, "passes", "import", "passes.csv")
+    assert command(folder, "db", "upgrade", **settings).returncode == 0
+    imported = command(folder, "passes", "import", "passes.csv", **settings)
     assert imported.returncode == 0, imported.stderr
-    with Server(
-        folder, "serve", MODE="development", WORKERS="2", TRUSTED_PROXIES="127.0.0.1/32"
-    ) as found:
+    with Server(folder, "serve", **settings) as found:
         yield found
 
 

@@ -93,7 +93,22 @@ MISTAKES = {
     ),
     "another database": Mistake(
         "HSP_OTP_DATABASE_URL",
-        {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@localhost/otp"},
+        {"DATABASE_URL": f"postgresql+psycopg://otp:{SHORT}@localhost/otp"},
+    ),
+    "several servers": Mistake(
+        "HSP_OTP_DATABASE_URL",
+        {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@one,two/otp"},
+    ),
+    "server without a name": Mistake(
+        "HSP_OTP_DATABASE_URL", {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@localhost"}
+    ),
+    "encryption that checks nothing": Mistake(
+        "HSP_OTP_DATABASE_URL",
+        {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@localhost/otp?ssl=prefer"},
+    ),
+    "server that is not there": Mistake(
+        "the SQL database did not answer",
+        {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@127.0.0.1:1/otp"},
     ),
     "database with options": Mistake(
         "HSP_OTP_DATABASE_URL", {"DATABASE_URL": "sqlite+aiosqlite:///otp.db?nope=1"}

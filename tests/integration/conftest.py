@@ -1,20 +1,39 @@
 """Every kind of store, each in a folder of its own."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
 
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.schema import upgrade
-from tests.integration.stores import KINDS, Kind, Stores, sqlite_url
+from tests.integration.behind import postgres_url
+from tests.integration.servers import DATABASES
+from tests.integration.stores import (
+    KINDS,
+    POSTGRES,
+    SHARED,
+    Kind,
+    Stores,
+    postgres_file,
+    sqlite_path,
+)
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The event loop that the service runs on."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def databases() -> Iterator[None]:
+    """What a test makes on PostgreSQL is dropped after it; what its module has made stays."""
+    before = list(DATABASES.made)
+    yield
+    if more := [url for url in DATABASES.made if url not in before]:
+        asyncio.run(DATABASES.drop(more))
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -31,7 +50,7 @@ async def stores(kind: Kind, tmp_path: Path) -> AsyncGenerator[Stores]:
         yield found
 
 
-@pytest.fixture(params=[kind for kind in KINDS if kind.shared], ids=lambda kind: kind.name)
+@pytest.fixture(params=SHARED, ids=lambda kind: kind.name)
 async def writers(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncGenerator[tuple[Stores, Stores]]:
@@ -41,11 +60,30 @@ async def writers(
         yield one, other
 
 
+@pytest.fixture(params=SHARED, ids=lambda kind: kind.name)
+def sql_kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind of SQL database."""
+    found: Kind = request.param
+    return found
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    """SQLite with the newest schema, for what only SQL promises."""
-    async with Database(sqlite_url(tmp_path), durable=False) as found:
-        await upgrade(found)
+async def file(sql_kind: Kind, tmp_path: Path) -> Path:
+    """An SQL database with the newest schema, or what names it."""
+    async with sql_kind.open(tmp_path):
+        return postgres_file(tmp_path) if sql_kind is POSTGRES else sqlite_path(tmp_path)
+
+
+@pytest.fixture
+def url(file: Path) -> str:
+    """Its URL."""
+    return postgres_url(file) or f"sqlite+aiosqlite:///{file}"
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncGenerator[Database]:
+    """The same, open, for what only SQL promises."""
+    async with Database(url, durable=False) as found:
         yield found
 
 

@@ -1,4 +1,4 @@
-"""Processes that race each other over one file, through the real flows."""
+"""Processes that race each other over one database, through the real flows."""
 
 import asyncio
 import multiprocessing
@@ -17,7 +17,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
-from tests.integration.stores import open_sqlite
+from tests.integration.stores import Kind
 from tests.world import Outbox, SignedProofs
 
 PATIENCE_SECONDS = 30
@@ -54,16 +54,18 @@ class Result:
 
 
 class Racers:
-    """Some processes that have the same file open, and start each round together."""
+    """Some processes that have the same database open, and start each round together."""
 
-    def __init__(self, folder: Path, count: int) -> None:
+    def __init__(self, kind: Kind, folder: Path, count: int) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._lines: list[Connection] = []
         self._processes = []
         self._start = spawning.Barrier(count)  # is gone for all when its maker lets go of it
         for _ in range(count):
             here, there = spawning.Pipe()
-            process = spawning.Process(target=_race, args=(folder, there, self._start), daemon=True)
+            process = spawning.Process(
+                target=_race, args=(kind, folder, there, self._start), daemon=True
+            )
             process.start()
             there.close()
             self._lines.append(here)
@@ -100,13 +102,18 @@ class Racers:
         return self.race([call])
 
 
-def _race(folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401 - a barrier
-    asyncio.run(_serve(folder, line, start))
+def _race(kind: Kind, folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401
+    asyncio.run(_serve(kind, folder, line, start))
 
 
-async def _serve(folder: Path, line: Connection, start: Any) -> None:  # noqa: ANN401
+async def _serve(
+    kind: Kind,
+    folder: Path,
+    line: Connection,
+    start: Any,  # noqa: ANN401 - a barrier
+) -> None:
     outbox, proofs = Outbox(), SignedProofs()
-    async with open_sqlite(folder) as stores:
+    async with kind.open(folder) as stores:
         clock, randomness = SystemClock(), SystemRandomness()
         login = stores.login(clock, randomness, outbox)
         signup = stores.signup(clock, randomness, outbox, proofs)

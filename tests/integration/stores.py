@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import attrs
-from sqlalchemy import insert, select
+from sqlalchemy import Table, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.memory import (
     MemoryAudit,
@@ -15,7 +16,7 @@ from hsp_otp.adapters.memory import (
     MemoryUsage,
 )
 from hsp_otp.adapters.sql.commits import Commits
-from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -45,6 +46,7 @@ from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
+from tests.integration.servers import DATABASES
 from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
 
 
@@ -68,7 +70,7 @@ class Stores:
     Attributes:
         add: Stores a pass with its user, or replaces both.
         told: The audit rows, in the order in which they were written.
-        sent: The challenges of the send rows, in that order.
+        sent: The challenges of the send rows, sorted.
         handed_over: What rows told of messages that were taken, by challenge.
     """
 
@@ -175,7 +177,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         ]
 
     async def sent() -> list[str]:
-        return [row.challenge_id for row in rows.sends]
+        return sorted(row.challenge_id for row in rows.sends)
 
     async def handed_over() -> list[HandedOverRow]:
         return sorted(rows.handed_over, key=lambda row: row.challenge_id)
@@ -203,6 +205,21 @@ async def open_sqlite(folder: Path) -> AsyncGenerator[Stores]:
         yield sql_stores(database, Commits(database))
 
 
+@asynccontextmanager
+async def open_postgres(folder: Path) -> AsyncGenerator[Stores]:
+    """A database of its own, named by a file in *folder*, for who opens the same folder again."""
+    named = postgres_file(folder)
+    if not named.exists():
+        named.write_text(await DATABASES.new())
+    async with Database(named.read_text(), durable=False) as database:
+        yield sql_stores(database, Commits(database))
+
+
+def postgres_file(folder: Path) -> Path:
+    """What names the database of `open_postgres`."""
+    return folder / "postgres-url"
+
+
 def sqlite_path(folder: Path) -> Path:
     """The file of `open_sqlite`."""
     return folder / "otp.db"
@@ -213,35 +230,39 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{sqlite_path(folder)}"
 
 
+async def put(connection: AsyncConnection, table: Table, **values: object) -> None:
+    """Insert a row, or replace the one of that key."""
+    statement = insert(connection, table).values(values)
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+    )
+
+
 def sql_stores(database: Database, commits: Commits) -> Stores:
     """Everything in *database*."""
 
     async def add(found: Pass) -> None:
         user = found.user
         async with database.write() as connection:
-            await connection.execute(
-                insert(users)
-                .prefix_with("OR REPLACE")
-                .values(
-                    id=user.id,
-                    email=user.email,
-                    first_name=user.first_name,
-                    last_name=user.last_name,
-                    phone_number=None if user.phone is None else user.phone.e164,
-                    is_verified=False,
-                )
+            await put(
+                connection,
+                users,
+                id=user.id,
+                email=user.email,
+                first_name=user.first_name,
+                last_name=user.last_name,
+                phone_number=None if user.phone is None else user.phone.e164,
+                is_verified=False,
             )
-            await connection.execute(
-                insert(passes)
-                .prefix_with("OR REPLACE")
-                .values(
-                    code=found.code.value,
-                    user_id=user.id,
-                    payment_status=found.payment_status.value,
-                    status="active",
-                    plan_name=found.plan_name,
-                    expires_at=found.expires_at,
-                )
+            await put(
+                connection,
+                passes,
+                code=found.code.value,
+                user_id=user.id,
+                payment_status=found.payment_status.value,
+                status="active",
+                plan_name=found.plan_name,
+                expires_at=found.expires_at,
             )
 
     async def told() -> list[Told]:
@@ -261,8 +282,8 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
 
     async def sent() -> list[str]:
         async with database.read() as connection:
-            found = await connection.execute(select(sends.c.challenge_id).order_by(sends.c.at))
-            return list(found.scalars())
+            found = await connection.execute(select(sends.c.challenge_id))
+            return sorted(found.scalars())
 
     async def handed_over() -> list[HandedOverRow]:
         taken = select(sends).where(sends.c.sender.is_not(None)).order_by(sends.c.challenge_id)
@@ -306,7 +327,11 @@ class Kind:
     shared: bool
 
 
-KINDS = (
-    Kind("memory", open_memory, shared=False),
-    Kind("sqlite", open_sqlite, shared=True),
-)
+MEMORY = Kind("memory", open_memory, shared=False)
+SQLITE = Kind("sqlite", open_sqlite, shared=True)
+POSTGRES = Kind("postgres", open_postgres, shared=True)
+
+KINDS = (MEMORY, SQLITE, POSTGRES)
+
+SHARED = tuple(kind for kind in KINDS if kind.shared)
+"""The kinds that several processes can have open."""

@@ -18,9 +18,18 @@ from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
-from tests.integration.stores import Stores, sql_stores, sqlite_path, sqlite_url
+from tests.integration.behind import allow, execute, lock_held, postgres_url, refuse
+from tests.integration.servers import DATABASES
+from tests.integration.stores import (
+    POSTGRES,
+    Kind,
+    Stores,
+    postgres_file,
+    sql_stores,
+    sqlite_path,
+    sqlite_url,
+)
 from tests.integration.test_contracts import audit_row, send_row
-from tests.integration.test_sql import execute, lock_held
 
 pytestmark = pytest.mark.anyio
 
@@ -28,22 +37,12 @@ QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryStat
 
 TAKEN = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
 
-REFUSING_STATES = """
-CREATE TRIGGER refusing BEFORE UPDATE ON sends BEGIN SELECT RAISE(ABORT, 'no'); END
-"""
-
 MIGRATIONS = Path(hsp_otp.__file__).parent / "adapters" / "sql" / "migrations"
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The database's file."""
-    return sqlite_path(tmp_path)
-
-
-@pytest.fixture
 def stores(database: Database, commits: Commits) -> Stores:
-    """Everything in SQLite."""
+    """Everything in SQL."""
     return sql_stores(database, commits)
 
 
@@ -102,7 +101,7 @@ async def test_decide_cannot_make_a_message(deliveries: SqlDeliveries, file: Pat
 
 async def test_what_is_unchanged_is_not_written(deliveries: SqlDeliveries, file: Path) -> None:
     """A receipt that tells nothing new writes nothing."""
-    execute(file, REFUSING_STATES)
+    refuse(file, "UPDATE", "sends")
     assert await take_receipt(deliveries, "twilio", "SM1", QUEUED) == Noted()
 
 
@@ -118,10 +117,10 @@ async def test_a_decision_that_raises_changes_nothing(deliveries: SqlDeliveries)
 
 
 async def test_receipts_of_two_writers_at_once(
-    deliveries: SqlDeliveries, tmp_path: Path, file: Path
+    deliveries: SqlDeliveries, url: str, file: Path
 ) -> None:
     """Of forty receipts at once by two writers the furthest state is what stays."""
-    async with Database(sqlite_url(tmp_path), durable=False) as database:
+    async with Database(url, durable=False) as database:
         reported = [SENT, QUEUED, DELIVERED, SENT, QUEUED] * 8
         writers = (deliveries, SqlDeliveries(database))
         outcomes = await asyncio.gather(
@@ -164,10 +163,10 @@ async def test_a_row_of_a_taken_message_never_fails_its_request(
 async def test_a_row_that_is_refused_is_kept(stores: Stores, commits: Commits, file: Path) -> None:
     """Where only the row of a taken message is refused it is kept aside with its audit row."""
     await stores.audit.write(send_row("c1"))
-    execute(file, REFUSING_STATES)
+    refuse(file, "UPDATE", "sends")
     await stores.audit.write(audit_row("sent"), TAKEN)
     assert (commits.kept_aside, await stores.told()) == (2, [])
-    execute(file, "DROP TRIGGER refusing")
+    allow(file, "sends")
     await commits.flush()
     assert (commits.kept_aside, await stores.handed_over()) == (0, [TAKEN])
 
@@ -184,7 +183,7 @@ async def test_a_row_that_comes_twice_takes_no_state_back(
 # --- The schema before
 
 
-async def test_sends_of_the_schema_before_are_kept(tmp_path: Path, file: Path) -> None:
+async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Path) -> None:
     """A database of the first schema is not the newest; upgraded it has its sends, stateless."""
 
     def to_the_first(connection: Connection) -> None:
@@ -193,7 +192,12 @@ async def test_sends_of_the_schema_before_are_kept(tmp_path: Path, file: Path) -
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
 
-    async with Database(sqlite_url(tmp_path), durable=False) as database:
+    file = sqlite_path(tmp_path)
+    if sql_kind is POSTGRES:
+        file = postgres_file(tmp_path)
+        file.write_text(await DATABASES.empty())
+    url = postgres_url(file) or sqlite_url(tmp_path)
+    async with Database(url, durable=False) as database:
         async with database.write() as connection:
             await connection.run_sync(to_the_first)
         execute(

@@ -15,10 +15,11 @@ import attrs
 import pytest
 from sqlalchemy import func, select
 
-from hsp_otp.adapters.sql.database import DEADLINE_SECONDS, Database, insert
+from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.passes import Counts, ListedPass, ListedUser, SqlPasses, SqlPassImport
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.tables import passes, records
+from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode
@@ -435,7 +436,9 @@ def test_a_server_that_writes_meanwhile(house: House) -> None:
                 async with database.write() as connection:
                     stored = await connection.execute(select(func.count()).select_from(passes))
                     await connection.execute(
-                        insert(records).values(key=f"test:{rounds}", body="{}", version=1)
+                        insert(connection, records).values(
+                            key=f"test:{rounds}", body="{}", version=1
+                        )
                     )
                 longest = max(longest, loop.time() - began)
                 rounds += 1

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +21,9 @@ from hsp_otp.domain.sessions import Family, RefreshToken, begin
 from hsp_otp.domain.signup import SignupSession, record
 from hsp_otp.ports.failures import Unavailable
 from tests.e2e.server import COMMAND, command, environment
-from tests.integration.stores import Stores, sql_stores, sqlite_path, sqlite_url
+from tests.integration.behind import execute, execute_many, lock_held, within
+from tests.integration.stores import Stores, sql_stores
 from tests.integration.test_contracts import BOTH, SLOT, audit_row, one_more, send_row
-from tests.integration.test_sql import execute, lock_held, within
 from tests.world import START, ring
 
 pytestmark = pytest.mark.anyio
@@ -33,14 +32,8 @@ ALL = "over"
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The database's file."""
-    return sqlite_path(tmp_path)
-
-
-@pytest.fixture
 def stores(database: Database, commits: Commits) -> Stores:
-    """Everything in SQLite."""
+    """Everything in SQL."""
     return sql_stores(database, commits)
 
 
@@ -52,24 +45,24 @@ def purge(database: Database) -> SqlPurge:
 
 def put(file: Path, kind: str, count: int, body: str = ALL) -> None:
     """Store records behind the service's back."""
-    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
-        connection.executemany(
-            "INSERT INTO records VALUES (?, ?, 1)",
-            [(f"{kind}:{number:06d}", body) for number in range(count)],
-        )
+    execute_many(
+        file,
+        "INSERT INTO records VALUES (?, ?, 1)",
+        [(f"{kind}:{number:06d}", body) for number in range(count)],
+    )
 
 
 def put_audit(file: Path, *rows: tuple[int, Instant]) -> None:
     """Store audit rows behind the service's back: how many, and of when."""
-    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
-        for count, at in rows:
-            connection.executemany(
-                "INSERT INTO audit (at, action, outcome, count) VALUES (?, 'check', 'x', 1)",
-                [(at,)] * count,
-            )
+    for count, at in rows:
+        execute_many(
+            file,
+            "INSERT INTO audit (at, action, outcome, count) VALUES (?, 'check', 'x', 1)",
+            [(at,)] * count,
+        )
 
 
-def count(file: Path, table: str, where: str = "1") -> int:
+def count(file: Path, table: str, where: str = "1 = 1") -> int:
     """How many rows there are."""
     found: int = execute(file, f"SELECT count(*) FROM {table} WHERE {where}")[0][0]  # noqa: S608
     return found
@@ -192,7 +185,7 @@ async def test_two_purges_at_once(purge: SqlPurge, file: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_requests_go_on_meanwhile(stores: Stores, tmp_path: Path, file: Path) -> None:
+async def test_requests_go_on_meanwhile(stores: Stores, file: Path, url: str) -> None:
     """While a purge deletes 50 000 rows no step fails, and none takes a second."""
     put_audit(file, (50_000, Instant(1)))
     put(file, "slot", 5_000, body=json.dumps({"asked_at": 1}))
@@ -200,7 +193,7 @@ async def test_requests_go_on_meanwhile(stores: Stores, tmp_path: Path, file: Pa
     running = await asyncio.create_subprocess_exec(
         COMMAND,
         "purge",
-        env=environment({"DATABASE_URL": sqlite_url(tmp_path)}),
+        env=environment({"DATABASE_URL": url}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -273,7 +266,7 @@ async def signup(
         await stores.signup_steps.transition(session_id, partial(record, now=stepped_at))
 
 
-async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
+async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str) -> None:
     """`hsp-otp purge` deletes exactly what is past its time, says how much, and needs no secret."""
     now = SystemClock().now()
 
@@ -303,7 +296,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
     await signup(stores, "just-proved", ago(MINUTE), is_verified=True)
     await family(stores, "was", 30 * DAY, ago(32 * DAY))
     await family(stores, "is", 30 * DAY, ago(30 * DAY))
-    settings = {"DATABASE_URL": sqlite_url(tmp_path), "AUDIT_DAYS": "30"}
+    settings = {"DATABASE_URL": url, "AUDIT_DAYS": "30"}
     done = command(tmp_path, "purge", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
@@ -334,13 +327,12 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path) -> None:
 
 
 async def test_the_command_keeps_audit_rows_for_ninety_days(
-    database: Database, tmp_path: Path, file: Path
+    tmp_path: Path, file: Path, url: str
 ) -> None:
     """Unless told otherwise audit rows stay for ninety days."""
-    del database  # it has made the file
     now = SystemClock().now()
     put_audit(file, (1, after(now, -91 * DAY)), (1, after(now, -89 * DAY)))
-    done = command(tmp_path, "purge", DATABASE_URL=sqlite_url(tmp_path))
+    done = command(tmp_path, "purge", DATABASE_URL=url)
     assert done.stdout.splitlines()[0] == "audit: 1 deleted"
 
 
@@ -353,15 +345,10 @@ def test_the_command_refuses_an_older_schema(tmp_path: Path) -> None:
     assert "hsp-otp db upgrade" in done.stderr
 
 
-async def test_the_command_does_not_wait_for_ever(
-    database: Database, tmp_path: Path, file: Path
-) -> None:
+async def test_the_command_does_not_wait_for_ever(tmp_path: Path, file: Path, url: str) -> None:
     """While another process holds the lock the command ends with one line."""
-    del database  # it has made the file
     put_audit(file, (1, Instant(1)))
     async with lock_held(file):
-        done = await asyncio.to_thread(
-            command, tmp_path, "purge", DATABASE_URL=sqlite_url(tmp_path)
-        )
+        done = await asyncio.to_thread(command, tmp_path, "purge", DATABASE_URL=url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hsp-otp: the SQL database did not answer\n"

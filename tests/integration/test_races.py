@@ -1,4 +1,4 @@
-"""Several processes over one file, through the real flows: docs/contract.md, 2.5 to 2.7 and 3."""
+"""Several processes over one database, by the real flows: docs/contract.md, 2.5 to 2.7 and 3."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.slot import Held
 from tests.integration.racers import Call, Racers
-from tests.integration.stores import open_sqlite
+from tests.integration.stores import SHARED, Kind
 from tests.world import other_than, slot_of
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
@@ -39,8 +39,8 @@ def address(number: int) -> str:
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
-async def _fill(folder: Path) -> None:
-    async with open_sqlite(folder) as stores:
+async def _fill(kind: Kind, folder: Path) -> None:
+    async with kind.open(folder) as stores:
         for person in range(4 * ROUNDS):
             holder = User(
                 id=f"u{person}",
@@ -52,14 +52,19 @@ async def _fill(folder: Path) -> None:
             )
 
 
-@pytest.fixture(scope="module", params=PROCESSES)
+@pytest.fixture(
+    scope="module",
+    params=[(kind, processes) for kind in SHARED for processes in PROCESSES],
+    ids=lambda param: f"{param[0].name}-{param[1]}",
+)
 def racers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Racers]:
-    """Two processes, and four, over a file with four people for every round."""
+    """Two processes, and four, over a database with four people for every round."""
+    kind, processes = request.param
     folder = tmp_path_factory.mktemp("races")
-    asyncio.run(_fill(folder))
-    with Racers(folder, request.param) as found:
+    asyncio.run(_fill(kind, folder))
+    with Racers(kind, folder, processes) as found:
         yield found
 
 
@@ -186,7 +191,7 @@ import asyncio, sys
 from pathlib import Path
 import attrs
 from hsp_otp.domain.decision import Decision
-from tests.integration.stores import open_sqlite
+from tests.integration.stores import KINDS
 from tests.world import slot_of
 
 def one_more(held):
@@ -194,7 +199,8 @@ def one_more(held):
     return Decision(run, attrs.evolve(held, record=attrs.evolve(held.record, run=run)))
 
 async def main():
-    async with open_sqlite(Path(sys.argv[1])) as stores:
+    (kind,) = (kind for kind in KINDS if kind.name == sys.argv[1])
+    async with kind.open(Path(sys.argv[2])) as stores:
         while True:
             print(await stores.slots.transition(slot_of("u1"), (), one_more), flush=True)
 
@@ -202,13 +208,15 @@ asyncio.run(main())
 """
 
 
-def test_a_process_that_is_killed_loses_no_step_it_has_answered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.name)
+def test_a_process_that_is_killed_loses_no_step_it_has_answered(kind: Kind, tmp_path: Path) -> None:
     """After a kill at any instant every step that was answered stands: docs/contract.md, 5.6."""
+    asyncio.run(_run_of(kind, tmp_path))  # makes the database
     for delay in (0.05, 0.1, 0.2):
         answers = tmp_path / "answers"
         with answers.open("wb") as out:
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-c", COUNTING, str(tmp_path)], stdout=out
+                [sys.executable, "-c", COUNTING, kind.name, str(tmp_path)], stdout=out
             )
             give_up = time.monotonic() + 30
             while answers.stat().st_size < 10 and time.monotonic() < give_up:
@@ -217,12 +225,12 @@ def test_a_process_that_is_killed_loses_no_step_it_has_answered(tmp_path: Path) 
             process.kill()
             process.wait()
         answered = int(answers.read_text().splitlines()[-1])
-        assert answered <= asyncio.run(_run_of(tmp_path)) <= answered + 1
+        assert answered <= asyncio.run(_run_of(kind, tmp_path)) <= answered + 1
 
 
-async def _run_of(folder: Path) -> int:
+async def _run_of(kind: Kind, folder: Path) -> int:
     def look(held: Held) -> Decision[Held, int]:
         return Decision(held.record.run, held)
 
-    async with open_sqlite(folder) as stores:
+    async with kind.open(folder) as stores:
         return await stores.slots.transition(slot_of("u1"), (), look)

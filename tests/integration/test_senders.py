@@ -21,7 +21,7 @@ from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import Sms, SmsSender
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
-from tests.integration.test_sql import within
+from tests.integration.behind import within
 from tests.plays import PLAYS
 from tests.unit.test_settings import KEYS
 

@@ -5,9 +5,8 @@ import base64
 import hashlib
 import re
 import sqlite3
-import sys
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,15 @@ from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
 from hsp_otp.ports.failures import Unavailable
-from tests.integration.stores import Stores, open_sqlite, sql_stores, sqlite_path, sqlite_url
+from tests.integration.behind import allow, execute, lock_held, raw, refuse, within
+from tests.integration.stores import (
+    SQLITE,
+    Stores,
+    open_sqlite,
+    sql_stores,
+    sqlite_path,
+    sqlite_url,
+)
 from tests.integration.test_contracts import (
     BOTH,
     PHONE_SENDS,
@@ -44,35 +51,18 @@ from tests.world import CLIENT, START, ManualClock, Outbox, ScriptedRandomness
 
 pytestmark = pytest.mark.anyio
 
-REFUSING_AUDIT = """
-CREATE TRIGGER refusing BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END
-"""
-
-HOLDING_THE_LOCK = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The database's file."""
-    return sqlite_path(tmp_path)
-
-
-@pytest.fixture
-def no_database(file: Path) -> Path:
-    """The database's file, with something else in it."""
+def no_database(tmp_path: Path) -> Path:
+    """A database's file, with something else in it."""
+    file = sqlite_path(tmp_path)
     file.write_bytes(b"these are not the pages of a database" * 200)
     return file
 
 
 @pytest.fixture
 def stores(database: Database, commits: Commits) -> Stores:
-    """Everything in SQLite."""
+    """Everything in SQL."""
     return sql_stores(database, commits)
 
 
@@ -83,17 +73,6 @@ def logged() -> Iterator[list[Any]]:
         yield lines
 
 
-def execute(file: Path, statement: str, *parameters: object) -> list[Any]:
-    """Do something to the file behind the service's back."""
-    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
-        return connection.execute(statement, parameters).fetchall()
-
-
-def raw(file: Path) -> bytes:
-    """All that is on the disk of a database that is open."""
-    return file.read_bytes() + file.with_name(f"{file.name}-wal").read_bytes()
-
-
 def remove(file: Path) -> None:
     """Make room for a database."""
     file.unlink()
@@ -102,36 +81,6 @@ def remove(file: Path) -> None:
 def versions(file: Path) -> dict[str, int]:
     """The version of every record."""
     return dict(execute(file, "SELECT key, version FROM records"))
-
-
-@asynccontextmanager
-async def lock_held(file: Path) -> AsyncGenerator[None]:
-    """Another process holds the lock on writing."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        HOLDING_THE_LOCK,
-        str(file),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"held\n"
-    try:
-        yield
-    finally:
-        process.stdin.close()
-        await process.wait()
-
-
-async def within(seconds: float, found: Callable[[], bool]) -> None:
-    """Wait until something is found to be so."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if found():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def fails_in_time(stores: Stores) -> None:
@@ -210,6 +159,7 @@ async def test_a_refused_row_fails_no_neighbour(stores: Stores) -> None:
     assert outcomes[2] == 1
 
 
+@pytest.mark.parametrize("sql_kind", [SQLITE], indirect=True, ids=["sqlite"])
 async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
     stores: Stores, file: Path
 ) -> None:
@@ -248,6 +198,7 @@ async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
     assert execute(file, "SELECT body ->> 'run' FROM records") == [(42,)]
 
 
+@pytest.mark.parametrize("sql_kind", [SQLITE], indirect=True, ids=["sqlite"])
 async def test_records_that_never_hold_still_are_unavailable(stores: Stores, file: Path) -> None:
     """A step that loses every race for two seconds is refused, and has changed nothing."""
     await stores.slots.transition(SLOT, (), one_more)
@@ -348,11 +299,11 @@ async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None
         assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
 
 
-async def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path, file: Path) -> None:
+async def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
     """A database that may only be read fails steps, and finds passes all the same."""
     async with open_sqlite(tmp_path) as stores:
         await stores.add(a_pass())
-    url = f"sqlite+aiosqlite:///file:{file}?mode=ro&uri=true"
+    url = f"sqlite+aiosqlite:///file:{sqlite_path(tmp_path)}?mode=ro&uri=true"
     async with Database(url, durable=False) as database:
         stores = sql_stores(database, Commits(database))
         await fails_in_time(stores)
@@ -380,7 +331,7 @@ async def test_an_audit_row_never_fails_its_request(
     stores: Stores, commits: Commits, file: Path, logged: list[Any]
 ) -> None:
     """Where only the audit row is refused, the step is done, and the row is kept and logged."""
-    execute(file, REFUSING_AUDIT)
+    refuse(file, "INSERT", "audit")
 
     def told(held: Held) -> Decision[Held, int]:
         return attrs.evolve(one_more(held), rows=(send_row("c1"), audit_row()))
@@ -417,14 +368,14 @@ async def test_rows_kept_aside_are_tried_again_until_they_are_written(
     stores: Stores, commits: Commits, file: Path, logged: list[Any]
 ) -> None:
     """Once the database takes audit rows again they are written, in their order."""
-    execute(file, REFUSING_AUDIT)
+    refuse(file, "INSERT", "audit")
     for number in range(3):
         await stores.audit.write(audit_row(request_id=f"r{number}"))
     retrying = asyncio.create_task(commits.write_kept_aside())
     try:
         await within(5, lambda: len(logged) > 3)
         assert commits.kept_aside == 3
-        execute(file, "DROP TRIGGER refusing")
+        allow(file, "audit")
         await within(5, lambda: len(execute(file, "SELECT 1 FROM audit")) == 3)
         assert commits.kept_aside == 0
     finally:
@@ -438,7 +389,7 @@ async def test_the_queue_has_an_end_and_says_what_it_lost(
     stores: Stores, commits: Commits, file: Path, logged: list[Any]
 ) -> None:
     """Ten thousand rows are kept aside; the oldest beyond that are lost, counted and logged."""
-    execute(file, REFUSING_AUDIT)
+    refuse(file, "INSERT", "audit")
     await stores.audit.write(*(audit_row(request_id=f"r{number}") for number in range(10_050)))
     assert commits.kept_aside == 10_000
     assert logged == [
@@ -450,7 +401,7 @@ async def test_the_queue_has_an_end_and_says_what_it_lost(
             "lost": 50,
         }
     ]
-    execute(file, "DROP TRIGGER refusing")
+    allow(file, "audit")
     await commits.flush()
     assert commits.kept_aside == 0
     told = await stores.told()
@@ -462,9 +413,9 @@ async def test_writing_many_that_were_kept_aside_keeps_nobody_waiting(
     stores: Stores, commits: Commits, file: Path
 ) -> None:
     """While thousands of rows are caught up on, a request's step is done within a second."""
-    execute(file, REFUSING_AUDIT)
+    refuse(file, "INSERT", "audit")
     await stores.audit.write(*(audit_row(request_id=f"r{number}") for number in range(10_000)))
-    execute(file, "DROP TRIGGER refusing")
+    allow(file, "audit")
     catching_up = asyncio.create_task(commits.flush())
     await within(3, lambda: commits.kept_aside < 10_000)
     async with asyncio.timeout(1):
@@ -561,34 +512,30 @@ async def test_floods_are_told_apart(stores: Stores) -> None:
     assert sorted(row.count for row in await stores.told()) == [1, 1, 1, 1, 1, 2]
 
 
-async def test_a_flood_at_two_writers_is_one_row(tmp_path: Path) -> None:
+async def test_a_flood_at_two_writers_is_one_row(writers: tuple[Stores, Stores]) -> None:
     """Refusals that several processes saw add to the same row."""
-    async with open_sqlite(tmp_path) as one, open_sqlite(tmp_path) as other:
-        await asyncio.gather(
-            *(writer.audit.write(refused(at=n)) for n in range(40) for writer in (one, other))
-        )
-        assert [row.count for row in await one.told()] == [80]
+    await asyncio.gather(
+        *(writer.audit.write(refused(at=n)) for n in range(40) for writer in writers)
+    )
+    assert [row.count for row in await writers[0].told()] == [80]
 
 
 # --- Secrecy
 
 
-async def test_no_file_holds_a_code_or_a_token(tmp_path: Path, file: Path) -> None:
+async def test_no_file_holds_a_code_or_a_token(stores: Stores, file: Path) -> None:
     """Neither an issued code, nor an unkeyed hash of it, nor a token is in the database's files."""
     outbox = Outbox()
-    async with open_sqlite(tmp_path) as stores:
-        # Ten digits: they cannot stand in an instant or a fingerprint by chance.
-        login = stores.login(
-            ManualClock(), ScriptedRandomness(), outbox, Policy(digits=10, cooldown=0)
-        )
-        await stores.add(a_pass())
-        code, caller = PassCode("HSP-1234-5678"), Caller(ClientAddress(CLIENT), "r1")
-        assert isinstance(await login.send(code, caller), CodeSent)
-        assert isinstance(await login.send(code, caller), CodeSent)
-        await login.verify(code, Code("0123456789"), None, caller)
-        found = await login.verify(code, Code(outbox.codes[1]), None, caller)
-        assert isinstance(found, SignedIn)
-        kept = raw(file)
+    # Ten digits: they cannot stand in an instant or a fingerprint by chance.
+    login = stores.login(ManualClock(), ScriptedRandomness(), outbox, Policy(digits=10, cooldown=0))
+    await stores.add(a_pass())
+    code, caller = PassCode("HSP-1234-5678"), Caller(ClientAddress(CLIENT), "r1")
+    assert isinstance(await login.send(code, caller), CodeSent)
+    assert isinstance(await login.send(code, caller), CodeSent)
+    await login.verify(code, Code("0123456789"), None, caller)
+    found = await login.verify(code, Code(outbox.codes[1]), None, caller)
+    assert isinstance(found, SignedIn)
+    kept = raw(file)
     secrets = [*outbox.codes, "0123456789", found.grant.refresh_token, found.grant.access_token]
     assert len(secrets) == 5
     for secret in secrets:

@@ -16,7 +16,7 @@ from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import Receipt, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
-from tests.integration.test_sql import within
+from tests.integration.behind import within
 from tests.plays import ACCOUNT, FROM, TOKEN
 
 pytestmark = pytest.mark.anyio

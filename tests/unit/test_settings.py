@@ -322,3 +322,45 @@ def test_every_setting_is_described() -> None:
     assert len(names) == len(set(names))
     assert {"HSP_OTP_SENDERS", "HSP_OTP_TWILIO_FROM", "HSP_OTP_VONAGE_BASE_URL"} <= set(names)
     assert all(takes and meaning for _, _, takes, meaning in described())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite+aiosqlite:///otp.db",
+        "postgresql+asyncpg://otp:pw@db.example.com:5432/otp",
+        "postgresql+asyncpg://otp@db.example.com/otp?ssl=verify-full",
+        "postgresql+asyncpg://otp:pw@/otp?host=/run/postgresql",
+        "postgresql+asyncpg://otp:pw@[2001:db8::1]/otp?ssl=require",
+    ],
+)
+def test_databases(url: str) -> None:
+    """A file of SQLite or a server of PostgreSQL, by a host or by a socket, is a database."""
+    assert read(DATABASE_URL=url).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "otp.db",
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:///:memory:",
+        "sqlite+aiosqlite:///otp.db?mode=ro",
+        "postgresql://otp:verysecret@db/otp",
+        "postgresql+psycopg://otp:verysecret@db/otp",
+        "postgresql+asyncpg:///otp",
+        "postgresql+asyncpg://otp:verysecret@db",
+        "postgresql+asyncpg://otp:verysecret@db:port/otp",
+        "postgresql+asyncpg://otp:verysecret@one,two/otp",
+        "postgresql+asyncpg://otp:verysecret@db/otp?host=/run/postgresql",
+        "postgresql+asyncpg://otp:verysecret@/otp?host=one&host=two",
+        "postgresql+asyncpg://otp:verysecret@db/otp?ssl=prefer",
+        "postgresql+asyncpg://otp:verysecret@db/otp?sslmode=require",
+        "postgresql+asyncpg://otp:verysecret@db/otp?prepared_statement_cache_size=0",
+    ],
+)
+def test_what_is_no_database(url: str) -> None:
+    """Other drivers, no name, several servers, and options that are not ours are refused."""
+    line = refused(DATABASE_URL=url)
+    assert line.startswith("HSP_OTP_DATABASE_URL: got a value that is not shown, takes sqlite+")
+    assert "verysecret" not in line

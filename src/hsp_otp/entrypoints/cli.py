@@ -17,7 +17,7 @@ from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.entrypoints import serving
-from hsp_otp.entrypoints.command import CommandError, insist_on_newest
+from hsp_otp.entrypoints.command import CommandError, insist_on_fit, insist_on_newest
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
 from hsp_otp.entrypoints.passes_cli import passes
 from hsp_otp.entrypoints.purge_cli import purge
@@ -170,16 +170,19 @@ def upgrade_database() -> None:
 
 async def _insist(settings: Settings) -> None:
     async with open_database(settings) as database:
+        await insist_on_fit(database, for_good=not settings.in_development)
         await insist_on_newest(database)
 
 
 async def _upgrade(settings: Settings) -> None:
     async with open_database(settings) as database:
+        await insist_on_fit(database)
         await upgrade(database)
 
 
 async def _prepare(settings: Settings) -> None:
     async with open_database(settings) as database:
+        await insist_on_fit(database)
         await upgrade(database)
         await add_demo_pass(database)
 

@@ -8,6 +8,24 @@ class CommandError(Exception):
     """One line for whoever typed the command."""
 
 
+async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:
+    """
+    Refuse a server that does not do.
+
+    Args:
+        for_good: What it has acknowledged must not be lost in a crash.
+
+    Raises:
+        CommandError: It does not do.
+        Unavailable: It did not answer.
+    """
+    flaws = await database.flaws()
+    if flaws.unfit:
+        raise CommandError(f"HSP_OTP_DATABASE_URL: {flaws.unfit}")
+    if for_good and flaws.forgetful:
+        raise CommandError(f"HSP_OTP_DATABASE_URL: {flaws.forgetful}")
+
+
 async def insist_on_newest(database: Database) -> None:
     """
     Refuse to work on a database of another schema.

@@ -33,7 +33,10 @@ def with_generated_keys(settings: Settings) -> Settings:
     """
     if not settings.in_development:
         return settings
-    folder = Path(f"{make_url(settings.database_url).database}.keys")
+    url = make_url(settings.database_url)
+    # A server's own folder is no place of ours: there it is the one that we run in.
+    kept = url.database if url.get_backend_name() == "sqlite" else "hsp-otp"
+    folder = Path(f"{kept}.keys")
     algorithm = settings.jwt_algorithm
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

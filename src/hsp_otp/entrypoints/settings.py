@@ -117,10 +117,23 @@ def _database_url(text: str) -> str:
         url = make_url(text)
     except ArgumentError:
         raise ValueError from None
-    if url.drivername != "sqlite+aiosqlite" or not url.database or url.database == ":memory:":
+    if not url.database:
         raise ValueError
-    if url.host or url.port or url.username or url.password or url.query:
-        raise ValueError
+    match url.drivername:
+        case "sqlite+aiosqlite":
+            more = url.host or url.port or url.username or url.password or url.query
+            if more or url.database == ":memory:":
+                raise ValueError
+        case "postgresql+asyncpg":
+            query = dict(url.query)
+            hosts = [host for host in (url.host, query.pop("host", None)) if host]
+            if query.pop("ssl", None) not in {None, "require", "verify-full"} or query:
+                raise ValueError
+            # One, and no list of servers: which of them has what was written last?
+            if len(hosts) != 1 or not isinstance(hosts[0], str) or "," in hosts[0]:
+                raise ValueError
+        case _:
+            raise ValueError
     return text
 
 
@@ -168,7 +181,9 @@ class Settings:
         _database_url,
         "sqlite+aiosqlite:///hsp-otp.db",
         "the SQL database",
-        takes="sqlite+aiosqlite:/// and the path of a file",
+        takes="sqlite+aiosqlite:/// and the path of a file, or postgresql+asyncpg://"
+        "user:password@host:port/name, with ?host= for a socket's folder, and ?ssl=require or "
+        "?ssl=verify-full",
         secret=True,
     )
     challenge_store: str = _choice(

@@ -7,13 +7,14 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, any_, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.database import Database, deadline, insert
+from hsp_otp.adapters.sql.database import Database, insert, is_postgres
 from hsp_otp.adapters.sql.rows import write_late, write_needed
 from hsp_otp.adapters.sql.tables import records
+from hsp_otp.adapters.sql.turns import HeldError, MovedError, deadline
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row
 from hsp_otp.ports.failures import Unavailable
@@ -31,11 +32,10 @@ _MOST_KEPT_ASIDE: Final = 10_000
 
 _TRY_AGAIN_SECONDS: Final = 1.0
 
+_HELD_UP_SECONDS: Final = 0.1
+"""A transaction that takes longer waits for a lock, or for a database that does not answer."""
+
 _log = structlog.get_logger()
-
-
-class _MovedError(Exception):
-    """Another writer changed a record between our reading and our writing."""
 
 
 @attrs.define(eq=False)
@@ -65,6 +65,7 @@ class Commits:
         self._database = database
         self._waiting: deque[_Step] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._under_way: dict[asyncio.Task[None], set[str]] = {}
         self._aside: deque[LateRow] = deque()
 
     async def step(
@@ -97,8 +98,8 @@ class Commits:
 
     async def flush(self) -> None:
         """Let what is under way end, and try once to write the rows kept aside by then."""
-        if self._running is not None:
-            await asyncio.wait([self._running])
+        while self._running or self._under_way:
+            await asyncio.wait([*([self._running] if self._running else []), *self._under_way])
         await self._write_aside()
 
     async def close(self) -> None:
@@ -147,10 +148,36 @@ class Commits:
         try:
             while self._waiting:
                 await asyncio.sleep(0)  # let everybody of this turn of the loop join
-                count = min(len(self._waiting), _MOST_STEPS)
-                await self._settle([self._waiting.popleft() for _ in range(count)])
+                steps = self._next_steps()
+                if steps:
+                    # One by one, so that those who wait share the next; yet whoever is held up
+                    # by somebody's lock does not hold up the others.
+                    await asyncio.wait([self._start(steps)], timeout=_HELD_UP_SECONDS)
+                if not steps or len(self._under_way) >= self._database.most_transactions:
+                    await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._running = None
+
+    def _next_steps(self) -> list[_Step]:
+        """Steps on records that no step under way has to do with, each record's in their order."""
+        taken: list[_Step] = []
+        left: list[_Step] = []
+        kept = set[str]().union(*self._under_way.values())
+        while self._waiting and len(taken) < _MOST_STEPS:
+            step = self._waiting.popleft()
+            if kept.isdisjoint(step.keys):
+                taken.append(step)
+            else:
+                kept.update(step.keys)
+                left.append(step)
+        self._waiting.extendleft(reversed(left))
+        return taken
+
+    def _start(self, steps: list[_Step]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._settle(steps))
+        self._under_way[task] = {key for step in steps for key in step.keys}
+        task.add_done_callback(self._under_way.pop)
+        return task
 
     async def _settle(self, steps: list[_Step]) -> None:
         """Commit *steps* together; where that fails for a reason of one of them, one by one."""
@@ -158,6 +185,10 @@ class Commits:
             outcomes: list[Any] = await self._commit(steps)
         except Unavailable as failure:
             outcomes = [failure] * len(steps)
+        except HeldError:
+            for step in steps:
+                self._start([step])
+            return
         except Exception as failure:  # noqa: BLE001 - it belongs to one of the callers
             if len(steps) > 1:
                 for step in steps:
@@ -165,59 +196,27 @@ class Commits:
                 return
             outcomes = [failure]
         for step, outcome in zip(steps, outcomes, strict=True):
-            if step.aside and isinstance(outcome, Unavailable):
-                self._keep_aside(step.aside)
-                outcome = False  # noqa: PLW2901
-            if step.done.done():
-                continue  # its caller has gone
-            if isinstance(outcome, Exception):
-                step.done.set_exception(outcome)
-            else:
-                step.done.set_result(outcome)
+            self._tell(step, outcome)
+
+    def _tell(self, step: _Step, outcome: object) -> None:
+        if step.aside and isinstance(outcome, Unavailable):
+            self._keep_aside(step.aside)
+            outcome = False
+        if step.done.done():
+            return  # its caller has gone
+        if isinstance(outcome, Exception):
+            step.done.set_exception(outcome)
+        else:
+            step.done.set_result(outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
-        by = min(step.by for step in steps)
-        while True:
-            try:
-                async with self._database.write(by) as connection:
-                    outcomes, refused = await self._decide(connection, steps)
-            except _MovedError as error:
-                if asyncio.get_running_loop().time() >= by:
-                    raise Unavailable("the records would not hold still") from error
-            else:
-                self._keep_aside(refused)
-                return outcomes
-
-    async def _decide(
-        self, connection: AsyncConnection, steps: list[_Step]
-    ) -> tuple[list[Any], Sequence[LateRow]]:
-        """The outcomes, an exception where a decision raised, and late rows not taken."""
-        held, versions = await _read(connection, sorted({key for s in steps for key in s.keys}))
-        outcomes: list[Any] = []
-        changed: dict[str, str | None] = {}
-        rows: list[Row] = []
-        for step in steps:
-            seen = {key: held[key] for key in step.keys}
-            try:
-                decision = step.decide(seen)
-            except Exception as bug:  # noqa: BLE001 - its neighbours must not fail for it
-                outcomes.append(bug)
-                continue
-            if decision.becomes is not seen:
-                changed.update(decision.becomes)
-                held.update(decision.becomes)
-            rows.extend(decision.rows)
-            outcomes.append(decision.outcome)
-        await _write(connection, changed, versions)
-        await write_needed(connection, rows)
-        late = _late(rows)
-        try:
-            if late:
-                async with connection.begin_nested():
-                    await write_late(connection, late)
-        except DBAPIError:
-            return outcomes, late  # the request must not fail for its audit row
-        return outcomes, ()
+        outcomes, refused = await self._database.step(
+            lambda connection: _decide(connection, steps),
+            min(step.by for step in steps),
+            patient=len(steps) == 1,
+        )
+        self._keep_aside(refused)
+        return outcomes
 
     def _keep_aside(self, rows: Sequence[LateRow]) -> None:
         if not rows:
@@ -233,15 +232,53 @@ def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
     return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow))
 
 
+async def _decide(
+    connection: AsyncConnection, steps: list[_Step]
+) -> tuple[list[Any], Sequence[LateRow]]:
+    """The outcomes, an exception where a decision raised, and late rows not taken."""
+    held, versions = await _read(connection, sorted({key for s in steps for key in s.keys}))
+    outcomes: list[Any] = []
+    changed: dict[str, str | None] = {}
+    rows: list[Row] = []
+    for step in steps:
+        seen = {key: held[key] for key in step.keys}
+        try:
+            decision = step.decide(seen)
+        except Exception as bug:  # noqa: BLE001 - its neighbours must not fail for it
+            outcomes.append(bug)
+            continue
+        if decision.becomes is not seen:
+            changed.update(decision.becomes)
+            held.update(decision.becomes)
+        rows.extend(decision.rows)
+        outcomes.append(decision.outcome)
+    await _write(connection, changed, versions)
+    await write_needed(connection, rows)
+    late = _late(rows)
+    try:
+        if late:
+            async with connection.begin_nested():
+                await write_late(connection, late)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return outcomes, late  # the request must not fail for its audit row
+    return outcomes, ()
+
+
 async def _read(
     connection: AsyncConnection, keys: list[str]
 ) -> tuple[dict[str, str | None], dict[str, int]]:
     held: dict[str, str | None] = dict.fromkeys(keys)
     versions = dict.fromkeys(keys, 0)
     if keys:
+        wanted: ColumnElement[bool] = records.c.key.in_(keys)
+        if is_postgres(connection):
+            # One statement for any number of keys: it stays prepared.
+            wanted = records.c.key == any_(bindparam("keys", keys, ARRAY(Text)))
         found = await connection.execute(
             # Locked where the dialect locks rows, and in one order, against deadlocks.
-            select(records).where(records.c.key.in_(keys)).order_by(records.c.key).with_for_update()
+            select(records).where(wanted).order_by(records.c.key).with_for_update()
         )
         for row in found:
             held[row.key], versions[row.key] = row.body, row.version
@@ -253,12 +290,23 @@ async def _write(
 ) -> None:
     if not changed:
         return
-    statement = insert(records).values(
-        [
-            {"key": key, "body": body, "version": versions[key] + 1}
-            for key, body in sorted(changed.items())
-        ]
-    )
+    # In one order here too: rows that are new were not locked when they were read.
+    keys = sorted(changed)
+    rows = [{"key": key, "body": changed[key], "version": versions[key] + 1} for key in keys]
+    statement = insert(connection, records)
+    if is_postgres(connection):
+        columns = (
+            func.unnest(
+                bindparam("keys", keys, ARRAY(Text)),
+                bindparam("bodies", [row["body"] for row in rows], ARRAY(Text)),
+                bindparam("versions", [row["version"] for row in rows], ARRAY(BigInteger)),
+            )
+            .table_valued("key", "body", "version")
+            .render_derived()
+        )
+        statement = statement.from_select(["key", "body", "version"], select(columns))
+    else:
+        statement = statement.values(rows)
     written = await connection.execute(
         statement.on_conflict_do_update(
             index_elements=[records.c.key],
@@ -267,4 +315,4 @@ async def _write(
         ).returning(records.c.key)
     )
     if len(written.all()) < len(changed):
-        raise _MovedError
+        raise MovedError

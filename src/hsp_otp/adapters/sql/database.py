@@ -1,64 +1,60 @@
-"""One SQL database: a writing connection, a reading one, and deadlines on both."""
+"""One SQL database of either kind: reading, writing, and deadlines on both."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, Self
+from typing import Final, Self, TypeVar
 
-from sqlalchemy import event, select
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy import Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.postgres import PostgresConnections
+from hsp_otp.adapters.sql.sqlite import SqliteConnections
 from hsp_otp.adapters.sql.tables import records
+from hsp_otp.adapters.sql.turns import Connections, Flaws, HeldError, MovedError, deadline, is_past
 from hsp_otp.ports.failures import Unavailable
 
-DEADLINE_SECONDS: Final = 2.0
-"""How long a step may take: an answer is promised within 3 s where the database is away."""
+T = TypeVar("T")
 
-_RETRY_SECONDS: Final = 0.001
-
-insert = sqlite.insert
-"""The dialect's INSERT, which can say ON CONFLICT."""
-
-
-def deadline() -> float:
-    """The event loop's time by which a step that begins now must have ended."""
-    return asyncio.get_running_loop().time() + DEADLINE_SECONDS
+_PAUSE_SECONDS: Final = 0.001
+"""Before a step is tried again, so that whoever was faster gets on."""
 
 
 class Database:
-    """
-    SQLite with a write-ahead log.
-
-    One connection writes, so that writers of this process queue here and not at the file's
-    lock; those of other processes are waited for by trying again every millisecond, because the
-    library's own waiting sleeps ever longer and starves. Another connection reads, and is
-    blocked by no writer.
-    """
+    """SQLite or PostgreSQL, by its URL."""
 
     def __init__(self, url: str, *, durable: bool) -> None:
         """
         Open nothing yet.
 
         Args:
-            url: ``sqlite+aiosqlite:///`` and a path.
-            durable: Sync at every commit. Without it a power cut can lose the last commits,
-                and with them a used code; only for development.
+            url: ``sqlite+aiosqlite:///`` and a path, or ``postgresql+asyncpg://``.
+            durable: SQLite syncs at every commit. Without it a power cut can lose the last
+                commits, and with them a used code; only for development. PostgreSQL does as
+                its server is set up.
         """
-        self._writing = _engine(url, "FULL" if durable else "NORMAL")
-        self._reading = _engine(url, "FULL")
-        self._turn = asyncio.Lock()
-        event.listen(self._writing.sync_engine, "begin", _begin_immediate)
+        self._connections: Connections
+        if url.startswith("postgresql"):
+            self._connections = PostgresConnections(url)
+        else:
+            self._connections = SqliteConnections(url, durable=durable)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._writing.dispose()
-        await self._reading.dispose()
+        await self._connections.close()
+
+    @property
+    def most_transactions(self) -> int:
+        """How many may write at the same time."""
+        return self._connections.most_transactions
+
+    @property
+    def upgrade_seconds(self) -> float:
+        """How long an upgrade of the schema may wait, and on PostgreSQL take."""
+        return self._connections.upgrade_seconds
 
     @asynccontextmanager
     async def write(self, by: float | None = None) -> AsyncGenerator[AsyncConnection]:
@@ -66,46 +62,58 @@ class Database:
         One transaction; committed at the end of the block, rolled back where it raises.
 
         Args:
-            by: The event loop's time until which to wait for the lock; two seconds from now
-                where not given.
+            by: The event loop's time until which to wait; two seconds from now where not given.
 
         Raises:
-            Unavailable: The lock was not to be had, or the database failed.
+            MovedError: It was rolled back for what another writer did.
+            HeldError: It was rolled back because another writer holds what it needs.
+            Unavailable: The lock was not to be had, or the database failed; where that happened
+                during the commit, the transaction may have been committed.
+        """
+        async with self._connections.write(deadline() if by is None else by) as connection:
+            yield connection
+
+    async def step(
+        self,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        by: float | None = None,
+        *,
+        patient: bool = True,
+    ) -> T:
+        """
+        What *work* makes of a transaction of its own, tried again where others stood in its way.
+
+        Args:
+            work: Called again for every try, so that it must have no effects elsewhere.
+            by: As for `write`.
+            patient: Goes on until *by* where somebody holds what it needs.
+
+        Raises:
+            HeldError: Somebody holds what it needs, and it is not patient.
+            Unavailable: As for `write`, or others stood in the way until *by*.
         """
         by = deadline() if by is None else by
-        async with _failing_as_unavailable(), self._my_turn(by):
-            connection = await _connected(self._writing, by)
+        while True:
             try:
-                yield connection
-                await connection.commit()
-            finally:
-                await connection.close()
+                async with self._connections.write(by) as connection:
+                    return await work(connection)
+            except (MovedError, HeldError) as error:
+                if isinstance(error, HeldError) and not patient:
+                    raise
+                if is_past(by):
+                    raise Unavailable("the records would not hold still") from error
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """
-        The latest committed state.
+        Whatever was committed last, statement by statement.
 
         Raises:
             Unavailable: The database failed.
         """
-        async with _failing_as_unavailable():
-            connection = await _connected(self._reading, deadline())
-            try:
-                yield connection
-            finally:
-                await connection.close()
-
-    @asynccontextmanager
-    async def _my_turn(self, by: float) -> AsyncGenerator[None]:
-        # Only the wait is cut short: a driver's call that is cancelled leaves its connection
-        # in the middle of something. Those calls do not wait themselves.
-        async with asyncio.timeout_at(by):
-            await self._turn.acquire()
-        try:
-            yield
-        finally:
-            self._turn.release()
+        async with self._connections.read(deadline()) as connection:
+            yield connection
 
     async def answers(self) -> bool:
         """Whether the database can be read right now."""
@@ -116,74 +124,21 @@ class Database:
             return False
         return True
 
+    async def flaws(self) -> Flaws:
+        """
+        What is wrong with how the server is set up.
 
-def is_locked(error: DBAPIError) -> bool:
-    """Whether SQLite said that somebody else holds the lock."""
-    return "locked" in str(error.orig) or "busy" in str(error.orig)
-
-
-def _engine(url: str, synchronous: str) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        # The driver opens no transaction of its own: a deferred one that reads and then writes
-        # fails at once under contention, so ours begin with BEGIN IMMEDIATE.
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=1,
-        max_overflow=0,
-        pool_timeout=DEADLINE_SECONDS,
-        connect_args={"timeout": 0},
-    )
-
-    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
-        cursor = connection.cursor()
-        for pragma in (
-            "busy_timeout=0",
-            "journal_mode=WAL",
-            f"synchronous={synchronous}",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    event.listen(engine.sync_engine, "connect", prepare)
-    return engine
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        return await self._connections.flaws()
 
 
-def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def is_postgres(connection: AsyncConnection) -> bool:
+    """Whether it is PostgreSQL; else it is SQLite."""
+    return connection.dialect.name == "postgresql"
 
 
-async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
-    """A connection whose transaction, or whose first read, has begun."""
-    while True:
-        try:
-            return await _begun(engine)
-        except OperationalError as error:
-            if not is_locked(error) or asyncio.get_running_loop().time() >= by:
-                raise
-        await asyncio.sleep(_RETRY_SECONDS)
-
-
-async def _begun(engine: AsyncEngine) -> AsyncConnection:
-    connection = await engine.connect().start()
-    try:
-        await connection.begin()
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
-
-
-@asynccontextmanager
-async def _failing_as_unavailable() -> AsyncGenerator[None]:
-    try:
-        yield
-    except (OperationalError, TimeoutError, PoolTimeoutError) as error:
-        raise Unavailable("the SQL database did not answer") from error
-    except DatabaseError as error:
-        # The file is damaged, or no database at all; the other kinds tell of our own mistakes.
-        if type(error) is not DatabaseError:
-            raise
-        raise Unavailable("the SQL database cannot be read") from error
+def insert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """The dialect's INSERT, which can say ON CONFLICT."""
+    return postgresql.insert(table) if is_postgres(connection) else sqlite.insert(table)

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import attrs
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import sends
@@ -28,7 +29,8 @@ class SqlDeliveries:
     ) -> O:
         """Keep the promise of `Deliveries.transition`."""
         which = (sends.c.sender == sender) & (sends.c.provider_message_id == provider_message_id)
-        async with self.database.write() as connection:
+
+        async def step(connection: AsyncConnection) -> O:
             found = await connection.execute(select(sends.c.state).where(which).with_for_update())
             state = found.scalars().first()
             held = None if state is None else DeliveryState(state)
@@ -37,4 +39,6 @@ class SqlDeliveries:
                 await connection.execute(
                     update(sends).where(which).values(state=decision.becomes.value)
                 )
-        return decision.outcome
+            return decision.outcome
+
+        return await self.database.step(step)

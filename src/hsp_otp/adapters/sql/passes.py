@@ -206,12 +206,16 @@ class SqlPassImport:
         counts = Counts()
         rest = iter(listed)
         while batch := list(islice(rest, _BATCH)):
-            by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-            async with self.database.write(by) as connection:
-                counts += await write(connection, batch)
+            counts += await self._store_batch(batch, write)
             stored(len(batch))
             await asyncio.sleep(_PAUSE_SECONDS)
         return counts
+
+    async def _store_batch(
+        self, batch: Sequence[L], write: Callable[[AsyncConnection, Sequence[L]], Awaitable[Counts]]
+    ) -> Counts:
+        by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        return await self.database.step(lambda connection: write(connection, batch), by)
 
     async def _write_users(
         self, connection: AsyncConnection, listed: Sequence[ListedUser]
@@ -235,7 +239,7 @@ class SqlPassImport:
             for values in wanted
             if _differs(held.get(values["email"]), values, except_for="is_verified")
         ]
-        statement = insert(users)
+        statement = insert(connection, users)
         new = statement.excluded
         if differing:
             await connection.execute(
@@ -285,7 +289,7 @@ class SqlPassImport:
             for values in wanted
             if _differs(held.get(values["code"]), values, except_for="status")
         ]
-        statement = insert(passes)
+        statement = insert(connection, passes)
         new = statement.excluded
         if differing:
             await connection.execute(

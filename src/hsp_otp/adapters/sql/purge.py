@@ -1,11 +1,13 @@
 """Deletes what is past its time, in small steps, so that requests never wait for it."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final
 
 import attrs
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Column, Row, Table, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import audit, records, sends
@@ -68,22 +70,12 @@ class SqlPurge:
             last = rows[-1].key
             over = [row for row in rows if is_over(row.body)]
             if over:
-                async with self.database.write() as connection:
-                    for row in over:
-                        gone = await connection.execute(
-                            delete(records).where(
-                                records.c.key == row.key,
-                                records.c.version == row.version,
-                                # Made anew since another purge, it has the same version.
-                                records.c.body == row.body,
-                            )
-                        )
-                        deleted += gone.rowcount
+                deleted += await self.database.step(partial(_delete_unchanged, found=over))
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _older(self, table: Table, before: Instant) -> int:
         key = next(iter(table.primary_key))
-        page = select(key).where(table.c.at < before).limit(_STEP)
+        page = select(key).where(table.c.at < before).order_by(table.c.at).limit(_STEP)
         deleted = 0
         while True:
             # Looked for outside the transaction: it takes a while where there are few among many.
@@ -91,7 +83,22 @@ class SqlPurge:
                 old = list((await connection.execute(page)).scalars())
             if not old:
                 return deleted
-            async with self.database.write() as connection:
-                gone = await connection.execute(delete(table).where(key.in_(old)))
-            deleted += gone.rowcount
+            deleted += await self.database.step(partial(_delete, key=key, these=old))
             await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _delete_unchanged(connection: AsyncConnection, found: Sequence[Row[Any]]) -> int:
+    """Delete the records of *found* that are as they were then, and that nobody is at."""
+    keys = [row.key for row in found]
+    still = await connection.execute(
+        select(records).where(records.c.key.in_(keys)).with_for_update(skip_locked=True)
+    )
+    # Made anew since another purge, it has the same version.
+    as_found = {(row.key, row.version, row.body) for row in found}
+    over = [row.key for row in still if (row.key, row.version, row.body) in as_found]
+    return await _delete(connection, records.c.key, over) if over else 0
+
+
+async def _delete(connection: AsyncConnection, key: Column[Any], these: Sequence[Any]) -> int:
+    gone = await connection.execute(delete(key.table).where(key.in_(these)))
+    return gone.rowcount

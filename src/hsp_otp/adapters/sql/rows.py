@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any, Final
+from typing import Any
 
 import attrs
 from sqlalchemy import update
@@ -16,16 +16,13 @@ from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
 
-_ROWS_PER_STATEMENT: Final = 500
-"""SQLite takes at most 32766 parameters a statement."""
-
 
 async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None:
     """Write the rows that a request depends on: sends, and what sign-ins leave behind."""
     for row in rows:
         match row:
             case SendRow():
-                await connection.execute(insert(sends).values(_columns(row)))
+                await connection.execute(insert(connection, sends).values(_columns(row)))
             case SignInRow():
                 await connection.execute(
                     update(users)
@@ -73,14 +70,18 @@ async def _write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) ->
         for row in rows
         if not (key := _flood_key(row)) or firsts[key] is row
     ]
-    for start in range(0, len(values), _ROWS_PER_STATEMENT):
-        statement = insert(audit).values(values[start : start + _ROWS_PER_STATEMENT])
-        await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[audit.c.flood_key],
-                set_={"count": audit.c.count + statement.excluded.count},
-            )
-        )
+    if not values:
+        return
+    statement = insert(connection, audit)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[audit.c.flood_key],
+            index_where=audit.c.flood_key.is_not(None),
+            set_={"count": audit.c.count + statement.excluded.count},
+        ),
+        # In one order, so that two writers of the same floods do not wait for each other.
+        sorted(values, key=lambda columns: columns["flood_key"] or ""),
+    )
 
 
 def _flood_key(row: AuditRow) -> str | None:

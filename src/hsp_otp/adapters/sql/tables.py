@@ -5,14 +5,23 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
+    column,
 )
 
 metadata = MetaData()
+
+
+def _index_of_known(name: str, *columns: str, unique: bool = False) -> Index:
+    """An index of the rows that have the last text among *columns*."""
+    where = column([name for name in columns if name != "at"][-1]).is_not(None)
+    return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
+
 
 users = Table(
     "users",
@@ -21,8 +30,9 @@ users = Table(
     Column("email", Text, nullable=False, unique=True, comment="lower case"),
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
-    Column("phone_number", Text, index=True, comment="E.164"),
+    Column("phone_number", Text, comment="E.164"),
     Column("is_verified", Boolean, nullable=False, comment="has proved the number once"),
+    _index_of_known("ix_users_phone_number", "phone_number"),
 )
 
 passes = Table(
@@ -39,7 +49,12 @@ passes = Table(
 records = Table(
     "records",
     metadata,
-    Column("key", Text, primary_key=True, comment="kind, colon, what it is filed under"),
+    Column(
+        "key",
+        Text().with_variant(Text(collation="C"), "postgresql"),
+        primary_key=True,
+        comment="kind, colon, what it is filed under",
+    ),
     Column("body", Text, nullable=False, comment="JSON"),
     Column("version", BigInteger, nullable=False, comment="1 at first, 1 more at every change"),
 )
@@ -57,7 +72,8 @@ sends = Table(
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
-    Index("sends_by_message", "sender", "provider_message_id"),
+    Index("sends_by_time", "at"),
+    _index_of_known("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_phone", "phone", "at"),
     Index("sends_by_client", "client", "at"),
 )
@@ -65,7 +81,7 @@ sends = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("flow", Text),
     Column("purpose", Text),
@@ -82,8 +98,10 @@ audit = Table(
     Column("provider_message_id", Text),
     Column("reason", Text),
     Column("count", BigInteger, nullable=False, comment="requests that this row stands for"),
-    Column("flood_key", Text, unique=True, comment="one row a minute, client, action and outcome"),
-    Index("audit_by_phone", "phone_fingerprint", "at"),
+    Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
+    Index("audit_by_time", "at"),
+    _index_of_known("audit_by_flood", "flood_key", unique=True),
+    _index_of_known("audit_by_phone", "phone_fingerprint", "at"),
     Index("audit_by_client", "client", "at"),
     Index("audit_by_outcome", "outcome", "at"),
 )

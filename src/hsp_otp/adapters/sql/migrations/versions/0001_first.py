@@ -11,7 +11,12 @@ def upgrade() -> None:
     """Create them."""
     op.create_table(
         "audit",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            sa.Identity(),
+            nullable=False,
+        ),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("flow", sa.Text(), nullable=True),
         sa.Column("purpose", sa.Text(), nullable=True),
@@ -46,7 +51,13 @@ def upgrade() -> None:
 
     op.create_table(
         "records",
-        sa.Column("key", sa.Text(), nullable=False, comment="kind, colon, what it is filed under"),
+        sa.Column(
+            "key",
+            # In the order of its bytes, as SQLite has it: other orders pass over punctuation.
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            nullable=False,
+            comment="kind, colon, what it is filed under",
+        ),
         sa.Column("body", sa.Text(), nullable=False, comment="JSON"),
         sa.Column(
             "version", sa.BigInteger(), nullable=False, comment="1 at first, 1 more at every change"

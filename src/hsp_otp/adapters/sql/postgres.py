@@ -1,0 +1,247 @@
+"""PostgreSQL: two bounded pools, and a watchdog that hangs up on a server that does not answer."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Final, cast
+from weakref import WeakSet
+
+import asyncpg
+from asyncpg.exceptions import InterfaceError, InvalidCachedStatementError, PostgresError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from hsp_otp.adapters.sql.turns import (
+    DEADLINE_SECONDS,
+    Flaws,
+    HeldError,
+    MovedError,
+    deadline,
+    turn,
+)
+from hsp_otp.ports.failures import Unavailable
+
+OLDEST: Final = 140_000
+"""PostgreSQL 14, as its `server_version_num`."""
+
+WRITERS: Final = 3
+"""Connections of a process that write: one is enough until something holds it up."""
+
+READERS: Final = 2
+"""Connections of a process that read: no lock keeps them waiting."""
+
+_LOCK_SECONDS: Final = 0.5
+"""The server's own patience with a row that somebody else holds; then all may be tried again."""
+
+_CONNECT_SECONDS: Final = 1.0
+
+_GOODBYE_SECONDS: Final = 0.5
+
+_IDLE_SECONDS: Final = 30.0
+"""A connection that was not used for that long may have been cut off: a new one takes less time
+than finding out."""
+
+_SERVER_SETTINGS: Final = {
+    "application_name": "hsp-otp",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": "500ms",
+    "statement_timeout": "1800ms",
+    # What a process holds that was stopped in the middle of a step.
+    "idle_in_transaction_session_timeout": "3s",
+    # What a machine holds that has gone without a word.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "5s",
+}
+
+_MOVED: Final = {
+    "40001",  # serialization failure
+    "40P01",  # deadlock
+}
+
+_HELD: Final = "55P03"
+"""Lock not available."""
+
+_OUR_MISTAKES: Final = ("22", "23", "42")
+"""Classes of errors that say nothing about the server: data, integrity, statements."""
+
+_GONE: Final = {
+    "42P01",  # undefined table
+    "42703",  # undefined column
+    "42501",  # insufficient privilege
+}
+"""Of these classes what an older schema and lost rights come to."""
+
+_open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are half there
+
+_by: ContextVar[float] = ContextVar("by")
+"""The event loop's time until which whoever wants a connection waits for it."""
+
+
+class PostgresConnections:
+    """
+    PostgreSQL in READ COMMITTED: rows are locked as they are read, and writes guarded.
+
+    The server's own timeouts end what waits for locks. Where the server itself does not answer,
+    nothing but hanging up helps: cancelling a call of the driver would first ask the server.
+    """
+
+    most_transactions = WRITERS
+    upgrade_seconds = 600.0
+
+    def __init__(self, url: str) -> None:
+        """Open nothing yet."""
+        self._writing = _Pool(url, WRITERS, "READ COMMITTED")
+        self._reading = _Pool(url, READERS, "AUTOCOMMIT")
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._writing.close()
+        await self._reading.close()
+
+    @asynccontextmanager
+    async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
+        """Keep the promise of `Connections.write`."""
+        async with self._writing.connection(by) as connection, connection.begin():
+            yield connection
+
+    def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Keep the promise of `Connections.read`."""
+        return self._reading.connection(by)
+
+    async def flaws(self) -> Flaws:
+        """Keep the promise of `Connections.flaws`."""
+        names = ("server_encoding", "synchronous_commit", "fsync", "full_page_writes")
+        shown = ", ".join(f"current_setting('{name}')" for name in names)
+        async with self.read(deadline()) as connection:
+            found = await connection.execute(
+                text(f"SELECT current_setting('server_version_num')::int, {shown}")
+            )
+            version, encoding, *kept = found.one()
+        if version < OLDEST:
+            told = f"it is PostgreSQL {version // 10_000}, and 14 is the oldest that will do"
+            return Flaws(unfit=told)
+        if encoding != "UTF8":
+            return Flaws(unfit=f"its encoding is {encoding}, and takes UTF8")
+        for name, value in zip(names[1:], kept, strict=True):
+            if value == "off":
+                told = f"{name} is off there, and a crash could bring a used code back to life"
+                return Flaws(forgetful=told)
+        return Flaws()
+
+
+class _Pool:
+    """Some connections that are used alike."""
+
+    def __init__(self, url: str, size: int, isolation_level: str) -> None:
+        self._turns = asyncio.Semaphore(size)
+        self._engine = create_async_engine(
+            url,
+            isolation_level=isolation_level,
+            hide_parameters=True,
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=DEADLINE_SECONDS,
+            connect_args={
+                "async_creator_fn": self._connect,
+                "server_settings": _SERVER_SETTINGS,
+            },
+        )
+        self._in_the_making: dict[Any, asyncio.TimerHandle] = {}
+        self._raws: WeakSet[Any] = WeakSet()
+        self._good_since = 0.0
+        event.listen(self._engine.sync_engine, "checkout", self._check_out)
+        event.listen(self._engine.sync_engine, "checkin", _check_in)
+
+    @asynccontextmanager
+    async def connection(self, by: float) -> AsyncGenerator[AsyncConnection]:
+        """A connection that is hung up at *by*."""
+        loop = asyncio.get_running_loop()
+        async with _telling(by), turn(self._turns, by):
+            _by.set(by)
+            connection = await self._engine.connect()
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            watchdog = loop.call_at(by, self._hang_up, raw)
+            try:
+                yield connection
+            finally:
+                watchdog.cancel()
+                if raw.is_closed():
+                    await connection.invalidate()
+                await connection.close()
+
+    async def close(self) -> None:
+        """Say goodbye, and hang up where nobody listens."""
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_later(_GOODBYE_SECONDS, raw.terminate) for raw in self._raws]
+        await self._engine.dispose()
+        for timer in timers:
+            timer.cancel()
+
+    async def _connect(self, **arguments: Any) -> Any:  # noqa: ANN401 - the driver's own
+        loop, by = asyncio.get_running_loop(), _by.get()
+        patience = min(_CONNECT_SECONDS, by - loop.time())
+        if patience <= 0:
+            raise TimeoutError
+        raw = await _open(**arguments, timeout=patience)
+        self._raws.add(raw)
+        # What the pool asks a new connection is watched over too.
+        self._in_the_making[raw] = loop.call_at(by, self._hang_up, raw)
+        return raw
+
+    def _hang_up(self, raw: Any) -> None:  # noqa: ANN401
+        raw.terminate()
+        self._in_the_making.pop(raw, None)
+        # Where one is not answered, those that lie idle are no better.
+        self._good_since = asyncio.get_running_loop().time()
+
+    def _check_out(self, adapted: Any, record: Any, _: object) -> None:  # noqa: ANN401
+        raw, now = adapted.driver_connection, asyncio.get_running_loop().time()
+        made = self._in_the_making.pop(raw, None)
+        if made is not None:
+            made.cancel()
+        used = record.info.get("used", now)
+        if raw.is_closed() or used < self._good_since or now - used > _IDLE_SECONDS:
+            raw.terminate()
+            raise DisconnectionError  # the pool makes another one
+
+
+def _check_in(adapted: object, record: Any) -> None:  # noqa: ANN401
+    if adapted is not None:
+        record.info["used"] = asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def _telling(by: float) -> AsyncGenerator[None]:
+    """Tell the driver's failures in our words."""
+    try:
+        yield
+    except DBAPIError as error:
+        driver = None if error.orig is None else error.orig.__cause__
+        state: str = getattr(driver, "sqlstate", None) or ""
+        # A plan from before a change of the schema is made anew.
+        if state in _MOVED or isinstance(driver, InvalidCachedStatementError):
+            raise MovedError from error
+        if state == _HELD and asyncio.get_running_loop().time() + _LOCK_SECONDS < by:
+            raise HeldError from error
+        mistaken = not state or (state.startswith(_OUR_MISTAKES) and state not in _GONE)
+        if mistaken and not error.connection_invalidated:
+            # The server's own text repeats the row, and the row has numbers and addresses.
+            told = Exception(f"SQLSTATE {state}" if state else type(driver).__name__)
+            raise type(error)(None, None, told, hide_parameters=True) from None
+        raise Unavailable("PostgreSQL did not answer") from error
+    except (
+        OSError,
+        TimeoutError,
+        PoolTimeoutError,
+        PendingRollbackError,
+        PostgresError,
+        InterfaceError,
+    ) as error:
+        raise Unavailable("PostgreSQL did not answer") from error

@@ -1,0 +1,138 @@
+"""What tests do to a database behind the service's back."""
+
+import asyncio
+import re
+import sqlite3
+import sys
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.integration import servers
+
+T = TypeVar("T")
+
+HOLDING_THE_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+TABLES = ("users", "passes", "records", "sends", "audit")
+
+
+def postgres_url(file: Path) -> str | None:
+    """The URL that is in *file*; None where it is a database itself."""
+    return file.read_text() if file.name == "postgres-url" else None
+
+
+def execute(file: Path, statement: str, *parameters: object) -> list[Any]:
+    """Run one statement, with question marks for its parameters; the rows that it finds."""
+    if url := postgres_url(file):
+        numbers = iter(range(1, 100))
+        statement = re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
+        return [tuple(row) for row in apart(servers.execute(url, statement, *parameters))]
+    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def execute_many(file: Path, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    """Run one statement for every row of parameters."""
+    if url := postgres_url(file):
+        numbers = iter(range(1, 100))
+        apart(_execute_many(url, re.sub(r"\?", lambda _: f"${next(numbers)}", statement), rows))
+        return
+    with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
+        connection.executemany(statement, rows)
+
+
+async def _execute_many(url: str, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    connection = await servers.connect(url)
+    try:
+        await connection.executemany(statement, rows)
+    finally:
+        await connection.close()
+
+
+def apart(work: Coroutine[Any, Any, T]) -> T:
+    """What *work* comes to in an event loop of its own, while this thread stands still."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+def refuse(file: Path, what: str, table: str) -> None:
+    """Let every INSERT or UPDATE of a table fail."""
+    if postgres_url(file):
+        execute(
+            file,
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql"
+            " AS $body$ BEGIN RAISE EXCEPTION 'no'; END $body$",
+        )
+        execute(
+            file,
+            f"CREATE TRIGGER refusing BEFORE {what} ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION refuse()",
+        )
+    else:
+        execute(
+            file,
+            f"CREATE TRIGGER refusing BEFORE {what} ON {table}"
+            " BEGIN SELECT RAISE(ABORT, 'no'); END",
+        )
+
+
+def allow(file: Path, table: str) -> None:
+    """Undo `refuse`."""
+    execute(
+        file, f"DROP TRIGGER refusing ON {table}" if postgres_url(file) else "DROP TRIGGER refusing"
+    )
+
+
+def raw(file: Path) -> bytes:
+    """All that is kept of a database that is open."""
+    if postgres_url(file):
+        rows = [execute(file, f"SELECT {table}::text FROM {table}") for table in TABLES]  # noqa: S608
+        return repr(rows).encode()
+    return file.read_bytes() + file.with_name(f"{file.name}-wal").read_bytes()
+
+
+@asynccontextmanager
+async def lock_held(file: Path) -> AsyncGenerator[None]:
+    """Somebody else keeps everybody from writing."""
+    if url := postgres_url(file):
+        connection = await servers.connect(url)
+        try:
+            await connection.execute(f"BEGIN; LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE")
+            yield
+        finally:
+            await connection.close()
+        return
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        HOLDING_THE_LOCK,
+        str(file),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"held\n"
+    try:
+        yield
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def within(seconds: float, found: Callable[[], bool]) -> None:
+    """Wait until something is found to be so."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found():
+                return
+            await asyncio.sleep(0.01)

@@ -1,0 +1,365 @@
+"""PostgreSQL that dies, freezes, is cut off or says no: docs/contract.md, 5.6 and 9."""
+
+import asyncio
+import traceback
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import attrs
+import pytest
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import IntegrityError
+
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.postgres import READERS, WRITERS
+from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.slot import Held
+from hsp_otp.ports.failures import Unavailable
+from tests.integration import servers
+from tests.integration.servers import Server
+from tests.integration.stores import Stores, sql_stores
+from tests.integration.test_contracts import BOTH, SLOT, a_pass, audit_row, one_more, send_row
+from tests.world import PHONE, slot_of
+
+pytestmark = pytest.mark.anyio
+
+CODE = PassCode("HSP-1234-5678")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server that may be maltreated."""
+    with Server("max_connections=24") as found:
+        yield found
+
+
+@attrs.frozen
+class Site:
+    """A database on it, open."""
+
+    url: str
+    database: Database
+    stores: Stores
+
+    async def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Do something behind the service's back."""
+        return [tuple(row) for row in await servers.execute(self.url, statement, *parameters)]
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncGenerator[Site]:
+    """A database that is there."""
+    async with Database(url, durable=True) as database:
+        yield Site(url, database, sql_stores(database, Commits(database)))
+
+
+async def new(server: Server, name: str) -> str:
+    """The URL of a new database with the newest schema and a pass."""
+    await servers.execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0")
+    url = make_url(server.url).set(database=name).render_as_string()
+    async with opened(url) as site:
+        await upgrade(site.database)
+        await site.stores.add(a_pass())
+    return url
+
+
+@pytest.fixture
+async def site(server: Server, request: pytest.FixtureRequest) -> AsyncGenerator[Site]:
+    """A new database, used once already, so that there are connections to lose."""
+    async with opened(await new(server, f"t{abs(hash(request.node.name))}")) as found:
+        await works(found)
+        yield found
+
+
+async def works(site: Site) -> None:
+    """Reading and writing work."""
+    await site.stores.slots.transition(SLOT, BOTH, one_more)
+    assert await site.stores.passes.find(CODE) == a_pass()
+
+
+async def fails_in_time(site: Site) -> None:
+    """Whatever is asked, together, is unavailable before an answer would be late."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    outcomes = await asyncio.gather(
+        *(site.stores.slots.transition(slot_of(f"u{n}"), BOTH, one_more) for n in range(20)),
+        *(site.stores.passes.find(CODE) for _ in range(20)),
+        return_exceptions=True,
+    )
+    assert {type(outcome) for outcome in outcomes} == {Unavailable}
+    assert loop.time() - began < 3
+    began = loop.time()
+    assert not await site.database.answers()
+    assert loop.time() - began < 3
+
+
+async def heals(site: Site) -> None:
+    """Everything works again within five seconds, and then every time."""
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await works(site)
+            except Unavailable:
+                await asyncio.sleep(0.05)
+            else:
+                break
+    await asyncio.gather(*(works(site) for _ in range(30)))
+    assert await site.database.answers()
+
+
+# --- Away
+
+
+async def test_a_frozen_server(server: Server, site: Site) -> None:
+    """A server that stands still is unavailable in time, and serves as soon as it goes on."""
+    server.freeze()
+    try:
+        await fails_in_time(site)
+    finally:
+        server.thaw()
+    await heals(site)
+
+
+async def test_leaving_a_frozen_server(server: Server) -> None:
+    """Who lets go of a server that stands still does not wait for it."""
+    url = await new(server, "leaving")
+    async with opened(url) as site:
+        await asyncio.gather(*(works(site) for _ in range(30)))
+        server.freeze()
+        began = asyncio.get_running_loop().time()
+    try:
+        assert asyncio.get_running_loop().time() - began < 4
+    finally:
+        server.thaw()
+
+
+async def test_a_killed_server(server: Server, site: Site) -> None:
+    """A server that was killed is unavailable in time, and serves once it is there again."""
+    server.kill()
+    try:
+        await fails_in_time(site)
+    finally:
+        server.start()
+    await heals(site)
+
+
+async def test_connections_that_were_ended(site: Site) -> None:
+    """Connections that a server ended while they lay idle cost nobody an answer."""
+    await site.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await asyncio.sleep(0.2)
+    await works(site)
+
+
+async def test_a_network_that_swallows_everything(server: Server, tmp_path: Path) -> None:
+    """Cut off without a word, it is unavailable in time, and serves once packets pass again."""
+    url = await new(server, "swallowed")
+    passing = asyncio.Event()
+    passing.set()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                await passing.wait()
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await asyncio.open_unix_connection(server.folder / ".s.PGSQL.5432")
+        await asyncio.gather(pump(reader, behind[1]), pump(behind[0], writer))
+
+    folder = str(tmp_path)
+    async with await asyncio.start_unix_server(serve, f"{folder}/.s.PGSQL.5432") as network:
+        behind = make_url(url).set(query={"host": folder}).render_as_string()
+        async with opened(behind) as site:
+            await works(site)
+            passing.clear()
+            await fails_in_time(site)
+            passing.set()
+            await heals(site)
+        network.close()
+
+
+async def test_a_server_that_is_out_of_connections(server: Server, site: Site) -> None:
+    """Where all connections are taken, whoever has none is unavailable, until one is free."""
+    taken = []
+    with suppress(Exception):
+        while True:
+            taken.append(await servers.connect(server.url))
+    try:
+        async with opened(site.url) as late:
+            await fails_in_time(late)
+            for connection in taken:
+                await connection.close()
+            await heals(late)
+    finally:
+        for connection in taken:
+            connection.terminate()
+
+
+async def test_a_server_that_may_only_be_read(site: Site) -> None:
+    """On a standby steps are unavailable, and passes are found all the same."""
+    name = make_url(site.url).database
+    await site.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    async with opened(site.url) as standby:
+        with pytest.raises(Unavailable):
+            await standby.stores.slots.transition(SLOT, BOTH, one_more)
+        assert await standby.stores.passes.find(CODE) == a_pass()
+
+
+async def test_no_more_connections_than_are_allowed(site: Site) -> None:
+    """However many ask at once, a process has five connections at most."""
+    await asyncio.gather(*(works(site) for _ in range(200)))
+    (found,) = await site.execute(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'hsp-otp'"
+    )
+    assert found[0] in range(2, WRITERS + READERS + 1)
+
+
+# --- Locks
+
+
+async def test_a_row_that_somebody_holds(site: Site) -> None:
+    """A row that is locked fails its own steps in time, and nobody else's."""
+    loop = asyncio.get_running_loop()
+    other = slot_of("u2")
+    await site.stores.slots.transition(other, (), one_more)
+    holding = await servers.connect(site.url)
+    await holding.execute("BEGIN")
+    await holding.execute("SELECT FROM records WHERE key LIKE 'slot:%u1' FOR UPDATE")
+    began = loop.time()
+    stuck = asyncio.create_task(site.stores.slots.transition(SLOT, (), one_more))
+    together = asyncio.create_task(site.stores.slots.transition(other, (), one_more))
+    await asyncio.sleep(0.3)
+    for _ in range(5):
+        async with asyncio.timeout(0.5):
+            await site.stores.slots.transition(slot_of("u3"), (), one_more)
+    async with asyncio.timeout(1):
+        assert await together == 1
+    with pytest.raises(Unavailable):
+        await stuck
+    assert loop.time() - began < 3
+    waiting = asyncio.create_task(site.stores.slots.transition(SLOT, (), one_more))
+    await asyncio.sleep(0.7)
+    await holding.close()
+    assert await waiting == 1
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+async def test_what_postgres_asks_to_try_again(site: Site, state: str) -> None:
+    """Serialization failures and deadlocks are tried again, on what is there by then."""
+    await site.execute("CREATE SEQUENCE tries")
+    await site.execute(
+        "CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN"
+        f" IF nextval('tries') < 3 THEN RAISE EXCEPTION USING ERRCODE = '{state}'; END IF;"
+        " RETURN NEW; END $body$"
+    )
+    await site.execute(
+        "CREATE TRIGGER stumbling BEFORE INSERT ON records FOR EACH ROW EXECUTE FUNCTION stumble()"
+    )
+    assert await site.stores.slots.transition(slot_of("u9"), (), one_more) == 0
+    assert await site.stores.slots.transition(slot_of("u9"), (), one_more) == 1
+
+
+async def test_a_connection_that_is_lost_during_the_commit(site: Site) -> None:
+    """A step of which nobody knows whether it happened is refused, and never done again."""
+    await site.execute(
+        "CREATE FUNCTION vanish() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN"
+        " PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $body$"
+    )
+    await site.execute(
+        "CREATE CONSTRAINT TRIGGER vanishing AFTER INSERT OR UPDATE ON records"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION vanish()"
+    )
+    decided: list[Held] = []
+
+    def decide(held: Held) -> Decision[Held, int]:
+        decided.append(held)
+        return one_more(held)
+
+    with pytest.raises(Unavailable):
+        await site.stores.slots.transition(SLOT, (), decide)
+    assert len(decided) == 1
+    await site.execute("DROP TRIGGER vanishing ON records")
+    await works(site)
+
+
+async def test_a_cancelled_read_poisons_nothing(site: Site) -> None:
+    """A call that is cancelled half-way leaves no connection in the middle of something."""
+
+    async def sleep() -> None:
+        async with site.database.read() as connection:
+            await connection.execute(text("SELECT pg_sleep(1)"))
+
+    for _ in range(3):
+        sleeping = [asyncio.create_task(sleep()) for _ in range(READERS)]
+        await asyncio.sleep(0.1)
+        for task in sleeping:
+            task.cancel()
+        await asyncio.gather(*sleeping, return_exceptions=True)
+        await asyncio.gather(*(works(site) for _ in range(10)))
+
+
+# --- Secrecy
+
+
+async def test_errors_do_not_repeat_rows(site: Site) -> None:
+    """Neither a refused row's key nor a number is in anything that an exception says."""
+    await site.stores.audit.write(send_row("c-secret"))
+    with pytest.raises(IntegrityError) as caught:
+        await site.stores.audit.write(send_row("c-secret"), audit_row())
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert "23505" in told
+    assert "c-secret" not in told.replace('send_row("c-secret")', "")  # this very line
+    assert PHONE not in told
+
+
+# --- The schema
+
+
+async def test_upgrades_at_once(server: Server) -> None:
+    """Of several that upgrade a new database at once one does it, and all find it done."""
+    await servers.execute(server.url, "CREATE DATABASE together TEMPLATE template0")
+    url = make_url(server.url).set(database="together").render_as_string()
+    async with opened(url) as one, opened(url) as other, opened(url) as third:
+        sites = (one, other, third)
+        assert not await one.database.answers()
+        await asyncio.gather(*(upgrade(site.database) for site in sites))
+        assert [await is_newest(site.database) for site in sites] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("SELECT * FROM users WHERE phone_number = $1", "ix_users_phone_number"),
+        ("SELECT * FROM sends WHERE sender = $1 AND provider_message_id = $1", "sends_by_message"),
+        ("SELECT id FROM audit WHERE at < length($1) ORDER BY at LIMIT 500", "audit_by_time"),
+        ("SELECT * FROM sends WHERE at < length($1) ORDER BY at LIMIT 500", "sends_by_time"),
+        ("SELECT * FROM records WHERE key > $1 ORDER BY key LIMIT 500", "records_pkey"),
+        ("SELECT * FROM audit WHERE phone_fingerprint = $1 ORDER BY at", "audit_by_phone"),
+        ("SELECT * FROM audit WHERE client = $1 ORDER BY at", "audit_by_client"),
+        ("SELECT * FROM audit WHERE outcome = $1 ORDER BY at", "audit_by_outcome"),
+    ],
+    ids=lambda text: text.split()[-1],
+)
+async def test_what_is_read_has_an_index(server: Server, query: str, index: str) -> None:
+    """Every read of many rows that the service or an investigator makes is by an index."""
+    with suppress(Exception):
+        await new(server, "indexed")
+    url = make_url(server.url).set(database="indexed").render_as_string()
+    connection = await servers.connect(url)
+    try:
+        await connection.execute("SET enable_seqscan = off")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        await connection.execute(f"PREPARE wanted (text) AS {query}")
+        plan = await connection.fetch("EXPLAIN EXECUTE wanted ('x')")
+    finally:
+        await connection.close()
+    assert index in "\n".join(row[0] for row in plan)
