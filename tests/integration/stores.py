@@ -14,8 +14,12 @@ from hsp_otp.adapters.memory import (
     MemorySlots,
     MemoryUsage,
 )
+from hsp_otp.adapters.redis.client import Topology, open_redis
+from hsp_otp.adapters.redis.records import RedisRecords
+from hsp_otp.adapters.redis.stores import RedisSlots, RedisUsage
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.history import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -26,6 +30,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.passes import Pass
@@ -45,6 +50,7 @@ from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
+from tests.integration import redis_server
 from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
 
 
@@ -291,6 +297,27 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
     )
 
 
+@asynccontextmanager
+async def open_redis_stores(folder: Path) -> AsyncGenerator[Stores]:
+    """Records in Redis, under a name of their own; rows, families and passes in a file."""
+    clock, randomness = SystemClock(), SystemRandomness()
+    async with (
+        Database(sqlite_url(folder), durable=False) as database,
+        open_redis((redis_server.url(),), Topology.STANDALONE, None) as client,
+    ):
+        await upgrade(database)
+        commits, history = Commits(database), SqlHistory(database)
+
+        def records(store: str) -> RedisRecords:
+            return RedisRecords(client, f"{store} of {folder}", clock, randomness)
+
+        yield attrs.evolve(
+            sql_stores(database, commits),
+            slots=RedisSlots(records=records("slots"), rows=commits, history=history),
+            usage=RedisUsage(records=records("usage"), rows=commits, history=history, clock=clock),
+        )
+
+
 @attrs.frozen
 class Kind:
     """
@@ -309,4 +336,5 @@ class Kind:
 KINDS = (
     Kind("memory", open_memory, shared=False),
     Kind("sqlite", open_sqlite, shared=True),
+    Kind("redis", open_redis_stores, shared=True),
 )

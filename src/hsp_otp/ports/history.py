@@ -10,9 +10,9 @@ from hsp_otp.domain.quota import UsageKey, Usages
 class SendHistory(Protocol):
     """Tells of admitted sends by their rows."""
 
-    async def sends(self, keys: tuple[UsageKey, ...], since: Instant) -> Usages:
+    async def sends(self, keys: tuple[UsageKey, ...]) -> Usages:
         """
-        What was charged to each of the limits on sends after an instant.
+        What was charged to each of the limits on sends, as far as rows are kept.
 
         Raises:
             Unavailable: The database did not answer.

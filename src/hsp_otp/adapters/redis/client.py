@@ -55,9 +55,11 @@ class RedisClient:
     """
     Attributes:
         driver: Where the calls go.
+        lines: As many calls at once as there are connections; the library would refuse the rest.
     """
 
     driver: Any  # the library's clients share no type
+    lines: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
 
     async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
         """
@@ -66,7 +68,7 @@ class RedisClient:
         Raises:
             Unavailable: Redis did not answer in time, or with an error.
         """
-        async with _failing_as_unavailable():
+        async with _failing_as_unavailable(), self.lines:
             found: list[bytes | None] = await self.driver.mget(keys)
             return found
 
@@ -77,7 +79,7 @@ class RedisClient:
         Raises:
             Unavailable: Redis did not answer in time, or with an error; the script may have run.
         """
-        async with _failing_as_unavailable():
+        async with _failing_as_unavailable(), self.lines:
             try:
                 return await self.driver.evalsha(script.sha, len(keys), *keys, *args)
             except NoScriptError:  # a server that has restarted, or has taken over

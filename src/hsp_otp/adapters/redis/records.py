@@ -11,6 +11,7 @@ once, and later writes may be missing.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -101,6 +102,7 @@ class RedisRecords:
         self._epoch_key = f"{self._store}:epoch"
         self._clock = clock
         self._randomness = randomness
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
 
     async def step(
         self,
@@ -119,8 +121,27 @@ class RedisRecords:
         Raises:
             Unavailable: Redis did not answer; the step may or may not have happened.
         """
-        names = [f"{self._store}:{key}" for key in keys]
         by = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        # The callers of this process would only lose races for a record to each other.
+        turn = self._turns.setdefault(keys[0], asyncio.Lock())
+        try:
+            async with asyncio.timeout_at(by):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise Unavailable("Redis did not answer those who came first") from error
+        try:
+            return await self._step(keys, load, decide, by)
+        finally:
+            turn.release()
+
+    async def _step(
+        self,
+        keys: tuple[str, ...],
+        load: Callable[[Mapping[str, Kept | None], Instant], Awaitable[H]],
+        decide: Callable[[H], tuple[O, Mapping[str, Change]]],
+        by: float,
+    ) -> O:
+        names = [f"{self._store}:{key}" for key in keys]
         while True:
             epoch, *raws = await self._client.get_all([self._epoch_key, *names])
             current = epoch or await self.renew(keep=True)

@@ -46,7 +46,6 @@ class RedisSlots:
     records: RedisRecords
     rows: AuditTrail
     history: SendHistory
-    clock: Clock
 
     async def transition(
         self,
@@ -86,8 +85,7 @@ class RedisSlots:
         lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
         if not lost:
             return held
-        since = after(self.clock.now(), -LONGEST_WINDOW - CLOCK_SKEW)
-        rows = await self.history.sends(lost, since)
+        rows = await self.history.sends(lost)
         return held | {key: union(held[key], rows[key]) for key in lost}
 
 

@@ -59,6 +59,7 @@ sends = Table(
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
     Index("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_phone", "phone", "at"),
+    Index("sends_by_slot", "slot", "at"),
     Index("sends_by_client", "client", "at"),
 )
 
