@@ -14,6 +14,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import NoScriptError, RedisError
 
 from hsp_otp.ports.failures import Unavailable
@@ -69,7 +70,11 @@ class RedisClient:
             Unavailable: Redis did not answer in time, or with an error.
         """
         async with _failing_as_unavailable(), self.lines:
-            found: list[bytes | None] = await self.driver.mget(keys)
+            try:
+                found: list[bytes | None] = await self.driver.mget(keys)
+            except LostError:
+                # The server has restarted since this connection was used: reading may be repeated.
+                found = await self.driver.mget(keys)
             return found
 
     async def run(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:  # noqa: ANN401
