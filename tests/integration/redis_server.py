@@ -72,13 +72,11 @@ class RedisServer:
     def begin(self) -> None:
         """Start it, again where it was killed, on the same port and folder."""
         path, _ = binary()
+        if "--sentinel" in self.arguments:
+            (self.folder / "sentinel.conf").touch()
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(  # noqa: S603
-            [
-                path,
-                *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)),
-                *("--save", "", *self.arguments),
-            ],
+            [path, *self._options()],
             stdout=log,
             stderr=log,
         )
@@ -88,6 +86,12 @@ class RedisServer:
             assert self.process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < give_up, "the server does not answer"
             time.sleep(0.02)
+
+    def _options(self) -> list[str]:
+        shared = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if "--sentinel" in self.arguments:
+            return [str(self.folder / "sentinel.conf"), *shared, *self.arguments]
+        return [*shared, "--save", "", *self.arguments]
 
     def answers(self) -> bool:
         """Whether it does."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -50,7 +51,7 @@ from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
-from tests.integration import redis_server
+from tests.integration import redis_sites
 from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
 
 
@@ -298,12 +299,13 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
 
 
 @asynccontextmanager
-async def open_redis_stores(folder: Path) -> AsyncGenerator[Stores]:
+async def open_redis_stores(topology: Topology, folder: Path) -> AsyncGenerator[Stores]:
     """Records in Redis, under a name of their own; rows, families and passes in a file."""
     clock, randomness = SystemClock(), SystemRandomness()
+    site = redis_sites.site(topology)
     async with (
         Database(sqlite_url(folder), durable=False) as database,
-        open_redis((redis_server.url(),), Topology.STANDALONE, None) as client,
+        open_redis(site.urls, topology, site.service) as client,
     ):
         await upgrade(database)
         commits, history = Commits(database), SqlHistory(database)
@@ -336,5 +338,8 @@ class Kind:
 KINDS = (
     Kind("memory", open_memory, shared=False),
     Kind("sqlite", open_sqlite, shared=True),
-    Kind("redis", open_redis_stores, shared=True),
+    *(
+        Kind(f"redis {topology.value}", partial(open_redis_stores, topology), shared=True)
+        for topology in Topology
+    ),
 )

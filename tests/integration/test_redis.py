@@ -33,6 +33,7 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.redis_server import RedisServer
+from tests.integration.redis_sites import RedisSite, start
 from tests.integration.stores import Stores, sql_stores, sqlite_url
 from tests.world import PASS_CODE, PHONE, ManualClock, Outbox, other_than
 
@@ -91,13 +92,18 @@ def caller(client: str) -> Caller:
     return Caller(ClientAddress(client), "r1")
 
 
+def alone(server: RedisServer) -> RedisSite:
+    """One server that nobody takes over from."""
+    return RedisSite(Topology.STANDALONE, (server.url,))
+
+
 @asynccontextmanager
-async def open_site(folder: Path, server: RedisServer) -> AsyncGenerator[Site]:
-    """A site over a file in *folder* and *server*."""
+async def open_site(folder: Path, redis: RedisSite) -> AsyncGenerator[Site]:
+    """A site over a file in *folder* and *redis*."""
     clock = ManualClock(SystemClock().now())
     async with (
         Database(sqlite_url(folder), durable=False) as database,
-        open_redis((server.url,), Topology.STANDALONE, None) as client,
+        open_redis(redis.urls, redis.topology, redis.service) as client,
     ):
         await upgrade(database)
         commits, history = Commits(database), SqlHistory(database)
@@ -124,7 +130,7 @@ async def open_site(folder: Path, server: RedisServer) -> AsyncGenerator[Site]:
 @pytest.fixture
 async def site(tmp_path: Path, server: RedisServer) -> AsyncGenerator[Site]:
     """A site."""
-    async with open_site(tmp_path, server) as found:
+    async with open_site(tmp_path, alone(server)) as found:
         yield found
 
 
@@ -205,7 +211,7 @@ async def test_two_sites_share_what_redis_forgot(
     site: Site, server: RedisServer, tmp_path: Path
 ) -> None:
     """Each finds the new epoch by itself, and neither takes a charge of the other for its own."""
-    async with open_site(tmp_path, server) as other:
+    async with open_site(tmp_path, alone(server)) as other:
         other.clock.instant = site.clock.instant
         for _ in range(3):
             assert await site.send() == "sent"
@@ -291,6 +297,33 @@ async def _until_back(site: Site) -> None:
         assert time.monotonic() < give_up
         await asyncio.sleep(0.1)
         await site.login().validate(CODE, caller("10.9.9.9"))
+
+
+@pytest.mark.parametrize("topology", [Topology.CLUSTER, Topology.SENTINEL])
+async def test_a_replica_that_takes_over_forgets_nothing_that_counts(
+    topology: Topology, tmp_path: Path
+) -> None:
+    """Its primary killed, Redis is back within ten seconds; what it may have missed is void."""
+    redis = start(topology)
+    try:
+        async with open_site(tmp_path, redis) as site:
+            assert redis.primary is not None
+            for _ in range(9):
+                assert await site.send() == "sent"
+            redis.primary.kill()
+            began, answers = time.monotonic(), list[str]()
+            while not answers:
+                assert time.monotonic() - began < 10
+                try:
+                    answers.append(await site.verify(site.outbox.codes[-1]))
+                except Unavailable:
+                    await asyncio.sleep(0.05)
+            assert answers == ["otp_expired"]
+            assert await site.send() == "sent"
+            assert await site.send() == "phone_rate_limited"
+            assert await site.verify(site.outbox.codes[-1]) == "verified"
+    finally:
+        redis.stop()
 
 
 async def test_a_session_lives_in_redis(site: Site) -> None:
