@@ -17,7 +17,7 @@ from hsp_otp.adapters.memory import (
 )
 from hsp_otp.adapters.redis.client import Topology, open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
-from hsp_otp.adapters.redis.stores import RedisSlots, RedisUsage
+from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.history import SqlHistory
@@ -313,10 +313,12 @@ async def open_redis_stores(topology: Topology, folder: Path) -> AsyncGenerator[
         def records(store: str) -> RedisRecords:
             return RedisRecords(client, f"{store} of {folder}", clock, randomness)
 
+        slots = records("slots")
         yield attrs.evolve(
             sql_stores(database, commits),
-            slots=RedisSlots(records=records("slots"), rows=commits, history=history),
+            slots=RedisSlots(records=slots, rows=commits, history=history),
             usage=RedisUsage(records=records("usage"), rows=commits, history=history, clock=clock),
+            signup_sessions=RedisSignupSessions(records=slots, rows=commits),
         )
 
 

@@ -19,12 +19,12 @@ from redis.exceptions import NoScriptError, RedisError
 
 from hsp_otp.ports.failures import Unavailable
 
-TIMEOUT_SECONDS: Final = 0.3
-"""Of connecting, and of each answer. A request that needs Redis fails within a second: it reads,
-and writes, and a connection may have to be made."""
+TIMEOUT_SECONDS: Final = 0.4
+"""Of connecting, and of each answer."""
 
-CALL_SECONDS: Final = 0.45
-"""Of a call in all, whatever the client does to find the right server."""
+DEADLINE_SECONDS: Final = 0.8
+"""Of all that a step asks, whatever the library does to find the right server: where Redis is
+away, that is told within a second."""
 
 _CONNECTIONS: Final = 32
 
@@ -62,14 +62,17 @@ class RedisClient:
     driver: Any  # the library's clients share no type
     lines: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
 
-    async def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
+    async def get_all(self, keys: Sequence[str], by: float) -> list[bytes | None]:
         """
         What *keys* hold.
+
+        Args:
+            by: The event loop's time by which it has to be told.
 
         Raises:
             Unavailable: Redis did not answer in time, or with an error.
         """
-        async with _failing_as_unavailable(), self.lines:
+        async with _failing_as_unavailable(by), self.lines:
             try:
                 found: list[bytes | None] = await self.driver.mget(keys)
             except LostError:
@@ -77,14 +80,19 @@ class RedisClient:
                 found = await self.driver.mget(keys)
             return found
 
-    async def run(self, script: Script, keys: Sequence[str], *args: str | bytes | int) -> Any:  # noqa: ANN401
+    async def run(
+        self, script: Script, keys: Sequence[str], *args: str | bytes | int, by: float
+    ) -> Any:  # noqa: ANN401
         """
         The answer of *script*.
+
+        Args:
+            by: The event loop's time by which it has to be told.
 
         Raises:
             Unavailable: Redis did not answer in time, or with an error; the script may have run.
         """
-        async with _failing_as_unavailable(), self.lines:
+        async with _failing_as_unavailable(by), self.lines:
             try:
                 return await self.driver.evalsha(script.sha, len(keys), *keys, *args)
             except NoScriptError:  # a server that has restarted, or has taken over
@@ -93,7 +101,7 @@ class RedisClient:
     async def answers(self) -> bool:
         """Whether Redis does, right now."""
         try:
-            await self.get_all(["{hsp-otp}:ping"])
+            await self.get_all(["{hsp-otp}:ping"], deadline())
         except Unavailable:
             return False
         return True
@@ -104,7 +112,7 @@ async def open_redis(
     urls: Sequence[str], topology: Topology, sentinel_service: str | None
 ) -> AsyncGenerator[RedisClient]:
     """
-    A client, closed at the end of the block. Nothing is connected before it is needed.
+    A client, closed at the end of the block. A Redis that is away now may come later.
 
     Args:
         urls: ``redis://`` or ``rediss://``; of a cluster some of its nodes, of sentinels all.
@@ -148,16 +156,23 @@ async def open_redis(
             )
             closing = [driver, *sentinels.sentinels]
     try:
-        yield RedisClient(driver)
+        client = RedisClient(driver)
+        await client.answers()  # to be connected before the first request
+        yield client
     finally:
         for one in closing:
             await one.aclose()
 
 
+def deadline() -> float:
+    """The event loop's time by which a step that begins now must have ended."""
+    return asyncio.get_running_loop().time() + DEADLINE_SECONDS
+
+
 @asynccontextmanager
-async def _failing_as_unavailable() -> AsyncGenerator[None]:
+async def _failing_as_unavailable(by: float) -> AsyncGenerator[None]:
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout_at(by):
             yield
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("Redis did not answer") from error

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 import attrs
 
-from hsp_otp.adapters.redis.client import RedisClient, Script
+from hsp_otp.adapters.redis.client import RedisClient, Script, deadline
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
@@ -23,9 +23,6 @@ from hsp_otp.ports.randomness import Randomness
 
 H = TypeVar("H")
 O = TypeVar("O")  # noqa: E741
-
-DEADLINE_SECONDS: Final = 0.8
-"""Of a step: an answer is promised within a second where Redis is away."""
 
 _ID_BYTES: Final = 8
 
@@ -121,7 +118,7 @@ class RedisRecords:
         Raises:
             Unavailable: Redis did not answer; the step may or may not have happened.
         """
-        by = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        by = deadline()
         # The callers of this process would only lose races for a record to each other.
         turn = self._turns.setdefault(keys[0], asyncio.Lock())
         try:
@@ -143,7 +140,7 @@ class RedisRecords:
     ) -> O:
         names = [f"{self._store}:{key}" for key in keys]
         while True:
-            epoch, *raws = await self._client.get_all([self._epoch_key, *names])
+            epoch, *raws = await self._client.get_all([self._epoch_key, *names], by)
             current = epoch or await self.renew(keep=True)
             _, mark, since = current.decode().split(":")
             found = dict(zip(keys, (_kept(raw, mark) for raw in raws), strict=True))
@@ -151,8 +148,9 @@ class RedisRecords:
             if not changes:
                 return outcome
             args = [arg for key in keys for arg in _args(keys, key, mark, changes.get(key))]
+            before = (raw or b"" for raw in raws)
             done = await self._client.run(
-                _SWAP, [self._epoch_key, *names], current, *(raw or b"" for raw in raws), *args
+                _SWAP, [self._epoch_key, *names], current, *before, *args, by=by
             )
             if done == 1:
                 return outcome
@@ -173,7 +171,7 @@ class RedisRecords:
         """
         fresh = f"{self._randomness.draw(_ID_BYTES).hex()}:{self._clock.now()}"
         epoch: bytes = await self._client.run(
-            _EPOCH, [self._epoch_key], fresh, "keep" if keep else "begin"
+            _EPOCH, [self._epoch_key], fresh, "keep" if keep else "begin", by=deadline()
         )
         return epoch
 
