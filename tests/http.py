@@ -112,6 +112,7 @@ class Client:
         world: World | None = None,
         *,
         database_answers: Callable[[], Awaitable[bool]] = _answers,
+        redis_answers: Callable[[], Awaitable[bool]] | None = None,
         key_set: Mapping[str, Any] | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
@@ -142,6 +143,7 @@ class Client:
             csrf_keys=ring("csrf"),
             page_keys=ring("pages"),
             database_answers=database_answers,
+            redis_answers=redis_answers,
         )
 
         @asynccontextmanager

@@ -91,6 +91,17 @@ MISTAKES = {
     "challenges in the memory of two": Mistake(
         "HSP_OTP_CHALLENGE_STORE", {"CHALLENGE_STORE": "memory", "WORKERS": "2"}
     ),
+    "challenges in no Redis": Mistake("HSP_OTP_REDIS_URL", {"CHALLENGE_STORE": "redis"}),
+    "counts in no Redis": Mistake("HSP_OTP_REDIS_URL", {"USAGE_STORE": "redis"}),
+    "no Redis": Mistake("HSP_OTP_REDIS_URL", {"REDIS_URL": f"http://:{SHORT}@localhost"}),
+    "several Redis": Mistake(
+        "HSP_OTP_REDIS_URL", {"REDIS_URL": "redis://localhost,redis://127.0.0.1"}
+    ),
+    "sentinels without a service": Mistake(
+        "HSP_OTP_REDIS_SENTINEL_SERVICE",
+        {"REDIS_URL": "redis://localhost", "REDIS_TOPOLOGY": "sentinel"},
+    ),
+    "a cluster of nothing": Mistake("HSP_OTP_REDIS_URL", {"REDIS_TOPOLOGY": "cluster"}),
     "another database": Mistake(
         "HSP_OTP_DATABASE_URL",
         {"DATABASE_URL": f"postgresql+psycopg://otp:{SHORT}@localhost/otp"},

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -15,8 +16,12 @@ from hsp_otp.adapters.memory import (
     MemorySlots,
     MemoryUsage,
 )
+from hsp_otp.adapters.redis.client import Topology, open_redis
+from hsp_otp.adapters.redis.records import RedisRecords
+from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database, insert
+from hsp_otp.adapters.sql.history import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -27,6 +32,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.passes import Pass
@@ -46,6 +52,7 @@ from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
+from tests.integration import redis_sites
 from tests.integration.servers import DATABASES
 from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
 
@@ -312,6 +319,30 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
     )
 
 
+@asynccontextmanager
+async def open_redis_stores(topology: Topology, folder: Path) -> AsyncGenerator[Stores]:
+    """Records in Redis, under a name of their own; rows, families and passes in a file."""
+    clock, randomness = SystemClock(), SystemRandomness()
+    site = redis_sites.site(topology)
+    async with (
+        Database(sqlite_url(folder), durable=False) as database,
+        open_redis(site.urls, topology, site.service) as client,
+    ):
+        await upgrade(database)
+        commits, history = Commits(database), SqlHistory(database)
+
+        def records(store: str) -> RedisRecords:
+            return RedisRecords(client, f"{store} of {folder}", clock, randomness)
+
+        slots = records("slots")
+        yield attrs.evolve(
+            sql_stores(database, commits),
+            slots=RedisSlots(records=slots, rows=commits, history=history),
+            usage=RedisUsage(records=records("usage"), rows=commits, history=history, clock=clock),
+            signup_sessions=RedisSignupSessions(records=slots, rows=commits),
+        )
+
+
 @attrs.frozen
 class Kind:
     """
@@ -331,7 +362,12 @@ MEMORY = Kind("memory", open_memory, shared=False)
 SQLITE = Kind("sqlite", open_sqlite, shared=True)
 POSTGRES = Kind("postgres", open_postgres, shared=True)
 
-KINDS = (MEMORY, SQLITE, POSTGRES)
+REDIS = tuple(
+    Kind(f"redis {topology.value}", partial(open_redis_stores, topology), shared=True)
+    for topology in Topology
+)
+
+KINDS = (MEMORY, SQLITE, POSTGRES, *REDIS)
 
 SHARED = tuple(kind for kind in KINDS if kind.shared)
 """The kinds that several processes can have open."""

@@ -24,7 +24,7 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import unlock_slot
 from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import SmsFailed
-from tests.integration.stores import KINDS, Stores
+from tests.integration.stores import KINDS, Kind, Stores
 from tests.integration.test_contracts import look_at_session
 from tests.world import (
     CLIENT,
@@ -250,13 +250,21 @@ def next_step(chance: random.Random, side: Side, edges: list[Instant]) -> Step:
     )
 
 
+def _own(folder: Path, kind: Kind) -> Path:
+    own = folder / kind.name
+    own.mkdir()
+    return own
+
+
 async def words_of(seed: int, folder: Path) -> set[str]:
     """The words that one run comes to, the same over every kind of store."""
     chance = random.Random(seed)  # noqa: S311 - the same run every time
     seen: set[str] = set()
     edges: list[Instant] = []
     async with AsyncExitStack() as stack:
-        sides = [Side(await stack.enter_async_context(kind.open(folder))) for kind in KINDS]
+        sides = [
+            Side(await stack.enter_async_context(kind.open(_own(folder, kind)))) for kind in KINDS
+        ]
         for side in sides:
             await side.store_passes()
         for _ in range(STEPS):

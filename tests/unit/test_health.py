@@ -111,3 +111,27 @@ def test_health_takes_any_request_that_asks(client: Client, path: str) -> None:
         reply = client.request("GET", path, body=body, headers={"content-type": content_type})
         assert reply.status == 200
         assert reply.reads == 0
+
+
+@pytest.mark.parametrize(
+    ("store", "answers", "status", "word"),
+    [
+        ("sql", True, 200, "ready"),
+        ("sql", False, 200, "degraded"),
+        ("redis", True, 200, "ready"),
+        ("redis", False, 503, "unavailable"),
+    ],
+)
+def test_redis_is_needed_where_it_holds_the_challenges(
+    store: str, *, answers: bool, status: int, word: str
+) -> None:
+    """5.4: a Redis that only counts is missed, and the database counts instead."""
+
+    async def redis_answers() -> bool:
+        return answers
+
+    with Client(redis_answers=redis_answers, challenge_store=store) as client:
+        reply = client.request("GET", "/readyz")
+        assert reply.status == status
+        assert reply.json["status"] == word
+        assert reply.json["checks"]["redis"] == ("ok" if answers else "away")

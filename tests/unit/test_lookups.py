@@ -1,13 +1,16 @@
 """How often a client may look passes up and present codes: `docs/contract.md`, limits."""
 
+from typing import Any
+
 import attrs
 import pytest
 
 from hsp_otp.domain.instant import HOUR, SECOND, Instant
-from hsp_otp.domain.lookups import check, keys, look_up
-from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.lookups import Told, check, keys, look_up, recount
+from hsp_otp.domain.names import ClientAddress, Flow
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Limit, Quota, Refusal, Usage, UsageKey, Usages
+from hsp_otp.domain.rows import Action
 from tests.world import START
 
 CLIENT = ClientAddress("198.51.100.7")
@@ -208,3 +211,64 @@ def test_with_the_gate_off_nobody_is_remembered() -> None:
     counter.look()
     counter.look(missed=True)
     assert set(counter.usages) == {LOOKUPS}
+
+
+def told(outcome: str, action: Action = Action.LOOK_UP, **changes: Any) -> Told:  # noqa: ANN401
+    """What an audit row says of a request of the client in pass login."""
+    return attrs.evolve(
+        Told(at=START, client=CLIENT, flow=Flow.PASS_LOGIN, action=action, outcome=outcome),
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "charged"),
+    [
+        (told("valid"), {LOOKUPS: 1, HITS: 1}),
+        (told("pass_not_found"), {LOOKUPS: 2, MISSES: 1}),
+        (told("pass_not_paid", Action.SEND), {LOOKUPS: 2, MISSES: 1}),
+        (told("no_phone", Action.CHECK), {LOOKUPS: 2, MISSES: 1, CHECKS: 1}),
+        (told("invalid_otp", Action.CHECK), {LOOKUPS: 1, HITS: 1, CHECKS: 1}),
+        (told("verified", Action.CHECK), {LOOKUPS: 1, HITS: 1, CHECKS: 1}),
+        (told("lookup_rate_limited"), {}),
+        (told("lookup_rate_limited", Action.CHECK), {}),
+        (told("rate_limited", Action.CHECK), {}),
+        (told("rate_limited", Action.SEND), {LOOKUPS: 1, HITS: 1}),
+        (told("resend_too_soon", Action.SEND, count=3), {LOOKUPS: 3, HITS: 1}),
+        (told("invalid_otp", Action.CHECK, flow=Flow.SIGNUP), {CHECKS: 1}),
+        (told("session_not_found", Action.CHECK, flow=Flow.SIGNUP), {CHECKS: 1}),
+        (told("sent", Action.SEND, flow=Flow.SIGNUP), {}),
+        (told("rate_limited", Action.CHECK, flow=Flow.SIGNUP), {}),
+        (told("refreshed", Action.REFRESH), {}),
+        (told("unlocked", Action.UNLOCK, flow=None, client=None), {}),
+        (told("valid", client=NEWCOMER), {}),
+        (told("pass_not_found", client=NEWCOMER), {MISSES: 1}),
+    ],
+)
+def test_what_an_audit_row_tells_of_charges(row: Told, charged: dict[UsageKey, int]) -> None:
+    """What was admitted leaves a row, and the row tells what it was charged."""
+    found = {key: usage for key, usage in recount([row], CLIENT).items() if usage}
+    assert found == {key: (START,) * count for key, count in charged.items()}
+
+
+def test_the_rows_of_many_requests() -> None:
+    """Charges are told in their order, and of the hits the latest."""
+    rows = [told("valid", at=later(2)), told("pass_not_found"), told("valid", at=later(1))]
+    assert recount(rows, CLIENT) == {
+        CHECKS: (),
+        LOOKUPS: (START, START, later(1), later(2)),
+        HITS: (later(2),),
+        MISSES: (START,),
+    }
+    assert set(recount([], CLIENT)) == set(keys(CLIENT))
+
+
+@pytest.mark.parametrize("missed", [False, True])
+@pytest.mark.parametrize("checking", [False, True])
+def test_the_rows_tell_what_was_charged(missed: bool, checking: bool) -> None:  # noqa: FBT001
+    """A look-up charges what its audit row is read as."""
+    counter = Counter(ClientLimits())
+    counter.look(missed=missed, checking=checking)
+    outcome = "pass_not_found" if missed else "valid"
+    row = told(outcome, Action.CHECK if checking else Action.LOOK_UP)
+    assert {key: usage for key, usage in recount([row], CLIENT).items() if usage} == counter.usages

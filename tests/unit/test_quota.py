@@ -17,6 +17,7 @@ from hsp_otp.domain.quota import (
     charge,
     is_over,
     judge,
+    union,
 )
 from tests.strategies import histories
 from tests.world import START
@@ -257,3 +258,20 @@ def test_what_may_count_is_not_over(history: list[Instant], waited: int) -> None
     slow = Instant(usage[-1] + waited - 5 * SECOND)
     assert admitted_at(usage, [Quota(1, DAY)], slow) > slow
     assert not is_over(usage, Instant(slow + 5 * SECOND))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ((), (), ()),
+        ((1, 3), (), (1, 3)),
+        ((), (2,), (2,)),
+        ((1, 3), (2,), (1, 2, 3)),
+        ((1, 1, 3), (1, 3, 3), (1, 1, 3, 3)),
+    ],
+)
+def test_two_memories_of_a_usage(
+    one: tuple[Instant, ...], other: tuple[Instant, ...], both: tuple[Instant, ...]
+) -> None:
+    """What both remember is one charge; what either remembers was charged."""
+    assert union(one, other) == both

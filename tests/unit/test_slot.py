@@ -31,6 +31,7 @@ from hsp_otp.domain.slot import (
     SlotRecord,
     Verified,
     WrongCode,
+    after_loss,
     ask,
     check,
     code_of,
@@ -932,3 +933,24 @@ def test_what_is_over_is_missed_by_nobody(  # noqa: PLR0917 - what is drawn
             digits, challenge_id=challenge_id
         )
         assert there.ask() == gone.ask()
+
+
+@pytest.mark.parametrize(
+    ("waited", "told", "believed"),
+    [(0, None, START), (1, START, later(1)), (0, later(7), later(7))],
+)
+def test_what_is_believed_of_a_record_after_a_loss(
+    waited: Duration, told: Instant | None, believed: Instant
+) -> None:
+    """The challenge is void; failures and the run stay; of two asks the later one cools."""
+    scene = Scene()
+    scene.wait(waited)
+    scene.issue()
+    scene.fail(2)
+    failures = scene.record.failures
+    assert after_loss(scene.record, told) == SlotRecord(asked_at=believed, failures=failures, run=2)
+
+
+def test_nothing_is_believed_where_nothing_is_known() -> None:
+    """A slot of which nobody remembers anything is empty."""
+    assert after_loss(SlotRecord(), None) == SlotRecord()

@@ -1,10 +1,72 @@
 """How often a client may look passes up and present codes."""
 
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.names import ClientAddress, Flow
+from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
 from hsp_otp.domain.policy import MISS_WEIGHT, ClientLimits
 from hsp_otp.domain.quota import Demand, Limit, Refusal, UsageKey, Usages, charge, judge
+from hsp_otp.domain.rows import Action
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """
+    What an audit row says of a request that was charged as a check or a look-up.
+
+    Attributes:
+        count: Requests that the row stands for.
+    """
+
+    at: Instant
+    client: ClientAddress | None
+    flow: Flow | None
+    action: Action
+    outcome: str
+    count: int = 1
+
+
+EVERYBODY: Final = "lookup_misses"
+"""The one scope that is not counted for a client."""
+
+MISSES: Final = frozenset({PassNotFound.word, PassNotPaid.word, NoPhone.word})
+"""Outcomes of look-ups that missed."""
+
+
+def recount(rows: Iterable[Told], client: ClientAddress) -> Usages:
+    """
+    What was charged to a client, and to everybody, by what audit rows tell.
+
+    Whatever is refused after its look-up and check has paid for them; a refusal by the limits on
+    them has not. A check's own limit and that on a client's sends go by one word.
+    """
+    told: dict[UsageKey, list[Instant]] = {key: [] for key in keys(client)}
+    for row in rows:
+        missed = row.outcome in MISSES
+        checking = row.action is Action.CHECK
+        refused = row.outcome == Limit.LOOKUPS.value or (
+            checking and row.outcome == Limit.CLIENT.value
+        )
+        if refused or row.action not in {Action.LOOK_UP, Action.SEND, Action.CHECK}:
+            continue
+        looked_up = row.flow is Flow.PASS_LOGIN
+        charged = [row.at] * row.count
+        if looked_up and missed:
+            told[_misses()] += charged
+        if row.client != client:
+            continue
+        if checking:
+            told[_checks(client)] += charged
+        if looked_up:
+            told[_lookups(client)] += charged * (MISS_WEIGHT if missed else 1)
+            if not missed:
+                told[_hits(client)] = [max([*told[_hits(client)], row.at])]
+    return {key: tuple(sorted(instants)) for key, instants in told.items()}
 
 
 def keys(client: ClientAddress) -> tuple[UsageKey, ...]:
@@ -90,4 +152,4 @@ def _hits(client: ClientAddress) -> UsageKey:
 
 
 def _misses() -> UsageKey:
-    return UsageKey("lookup_misses", "everybody")
+    return UsageKey(EVERYBODY, "everybody")

@@ -2,6 +2,7 @@
 
 import bisect
 import enum
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -141,6 +142,17 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
                 bisect.insort(kept, now)
             charged[demand.key] = tuple(kept)
     return charged
+
+
+def union(one: Usage, other: Usage) -> Usage:
+    """
+    What either of two memories of the same usage holds.
+
+    A charge that both remember is one: both know it by its instant.
+    """
+    if not other:
+        return one
+    return tuple(sorted((Counter(one) | Counter(other)).elements()))
 
 
 def is_over(usage: Usage, now: Instant) -> bool:

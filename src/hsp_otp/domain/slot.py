@@ -219,11 +219,18 @@ AskOutcome = Issued | Refusal | Locked
 CheckOutcome = Verified | WrongCode | NoLiveCode | Exhausted | Locked
 
 
+PHONE_SENDS: Final = "phone_sends"
+"""The scope of sends to a number."""
+
+CLIENT_SENDS: Final = "_sends"
+"""Behind the flow, the scope of sends from a client."""
+
+
 def send_keys(phone: PhoneNumber, flow: Flow, client: ClientAddress) -> tuple[UsageKey, ...]:
     """What limits sends beside the slot itself: the number, and the client in this flow."""
     return (
-        UsageKey("phone_sends", phone.e164),
-        UsageKey(f"{flow.value}_sends", client.value),
+        UsageKey(PHONE_SENDS, phone.e164),
+        UsageKey(f"{flow.value}{CLIENT_SENDS}", client.value),
     )
 
 
@@ -359,6 +366,19 @@ def unlock(held: Held) -> Decision[Held, None]:
     if not held.record.failures and not held.record.run:
         return Decision(None, held)
     return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, failures=(), run=0)))
+
+
+def after_loss(record: SlotRecord, asked_at: Instant | None) -> SlotRecord:
+    """
+    What can still be believed of a record that a store may have lost the latest writes to.
+
+    Its challenge may have been used, superseded or withdrawn since, so it is void.
+
+    Args:
+        asked_at: When the latest code was issued, by another memory.
+    """
+    asked = max((at for at in (record.asked_at, asked_at) if at is not None), default=None)
+    return attrs.evolve(record, challenge=None, asked_at=asked)
 
 
 def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:

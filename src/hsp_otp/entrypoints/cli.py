@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from hsp_otp.adapters.jwt import PemAlgorithm, new_signing_key_pem
 from hsp_otp.adapters.keys import new_secret_key
+from hsp_otp.adapters.redis.checks import unfitness
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
@@ -31,7 +33,7 @@ from hsp_otp.entrypoints.settings import (
     load,
 )
 from hsp_otp.entrypoints.unlock_cli import unlock
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import open_database, open_redis_of
 from hsp_otp.ports.failures import Unavailable
 
 OK: Final = 0
@@ -172,6 +174,16 @@ async def _insist(settings: Settings) -> None:
     async with open_database(settings) as database:
         await insist_on_fit(database, for_good=not settings.in_development)
         await insist_on_newest(database)
+    await _insist_on_redis(settings)
+
+
+async def _insist_on_redis(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        redis = await open_redis_of(stack, settings)
+        for found in await unfitness(redis) if redis else ():
+            if found.is_fatal and settings.challenge_store == "redis":
+                raise CommandError(found.what)
+            print(f"hsp-otp: warning: {found.what}", file=sys.stderr)
 
 
 async def _upgrade(settings: Settings) -> None:
@@ -185,6 +197,7 @@ async def _prepare(settings: Settings) -> None:
         await insist_on_fit(database)
         await upgrade(database)
         await add_demo_pass(database)
+    await _insist_on_redis(settings)
 
 
 def _served(settings: Settings) -> Settings:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
+from urllib.parse import urlsplit
 
 import attrs
 import phonenumbers
@@ -20,6 +21,7 @@ from hsp_otp.adapters.messages import (
     GettextMessages,
     check_service_name,
 )
+from hsp_otp.adapters.redis.client import Topology
 from hsp_otp.adapters.sms.provider import URL_TAKES, Provider
 from hsp_otp.adapters.sms.provider import setting as _setting
 from hsp_otp.adapters.sms.provider import text as _text
@@ -78,14 +80,14 @@ def _count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> 
     return _setting(read, default, meaning, takes=f"a whole number from {least} to {most}{off}")
 
 
-def _choice(default: S, meaning: str, *choices: S) -> S:
+def _choice(default: S, meaning: str, *choices: S, shown_default: str | None = None) -> S:
     def read(text: str) -> S:
         for choice in choices:
             if choice == text:
                 return choice
         raise ValueError
 
-    return _setting(read, default, meaning, takes=" or ".join(choices))
+    return _setting(read, default, meaning, takes=" or ".join(choices), shown_default=shown_default)
 
 
 def _flag(default: T, meaning: str, shown_default: str | None = None) -> T | bool:
@@ -137,6 +139,17 @@ def _database_url(text: str) -> str:
     return text
 
 
+def _redis_url(text: str) -> tuple[str, ...]:
+    urls = tuple(url.strip() for url in text.split(","))
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname or parts.port == 0:
+            raise ValueError
+        if not re.fullmatch(r"(/[0-9]{0,3})?", parts.path) or parts.query or parts.fragment:
+            raise ValueError
+    return urls
+
+
 def _senders(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     if len(set(names)) < len(names) or not SENDERS.keys() >= set(names):
@@ -186,18 +199,37 @@ class Settings:
         "?ssl=verify-full",
         secret=True,
     )
+    redis_url: tuple[str, ...] = _setting(
+        _redis_url,
+        (),
+        "Redis 7 or newer, or Valkey: one server, some nodes of a cluster, or the sentinels",
+        takes="redis:// or rediss:// and a host, comma separated",
+        shown_default="none",
+        secret=True,
+    )
+    redis_topology: str = _choice(
+        Topology.STANDALONE.value,
+        "how the servers of Redis hang together",
+        *(one.value for one in Topology),
+    )
+    redis_sentinel_service: str = _setting(
+        _text, "", "what the sentinels call the service", takes="a text", shown_default="none"
+    )
     challenge_store: str = _choice(
         "sql",
         "where challenges, failed guesses and the limits on sends live; "
         "memory only in development, with one worker",
         "sql",
+        "redis",
         "memory",
     )
     usage_store: str = _choice(
-        "sql",
+        "",
         "where checks and look-ups are counted; memory only in development, with one worker",
         "sql",
+        "redis",
         "memory",
+        shown_default="redis where a Redis is set, else sql",
     )
     senders: tuple[str, ...] = _setting(
         _senders,
@@ -371,6 +403,11 @@ class Settings:
         return self.in_development if self.docs is None else self.docs
 
     @property
+    def counts_in(self) -> str:
+        """Where checks and look-ups are counted."""
+        return self.usage_store or ("redis" if self.redis_url else "sql")
+
+    @property
     def in_development(self) -> bool:
         """Whether development mode is on."""
         return self.mode == DEVELOPMENT
@@ -454,6 +491,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     }
     settings = Settings(**_values(_of_house(), merged), accounts=accounts)
     _check_development(settings)
+    _check_redis(settings)
     return settings
 
 
@@ -600,9 +638,26 @@ def _flat(value: object) -> str:
             return str(value)
 
 
+def _check_redis(settings: Settings) -> None:
+    topology = Topology(settings.redis_topology)
+    if topology is Topology.STANDALONE and len(settings.redis_url) > 1:
+        raise SettingsError(
+            f"{PREFIX}REDIS_URL: got several, takes one unless {PREFIX}REDIS_TOPOLOGY is set"
+        )
+    if topology is not Topology.STANDALONE and not settings.redis_url:
+        raise SettingsError(f"{PREFIX}REDIS_URL: missing; {PREFIX}REDIS_TOPOLOGY is set")
+    if (topology is Topology.SENTINEL) != bool(settings.redis_sentinel_service):
+        raise SettingsError(
+            f"{PREFIX}REDIS_SENTINEL_SERVICE: goes with {PREFIX}REDIS_TOPOLOGY=sentinel, "
+            "and each needs the other"
+        )
+
+
 def _check_development(settings: Settings) -> None:
-    stores = (("CHALLENGE_STORE", settings.challenge_store), ("USAGE_STORE", settings.usage_store))
+    stores = (("CHALLENGE_STORE", settings.challenge_store), ("USAGE_STORE", settings.counts_in))
     for name, store in stores:
+        if store == "redis" and not settings.redis_url:
+            raise SettingsError(f"{PREFIX}REDIS_URL: missing; {PREFIX}{name} is redis")
         if store == "memory" and not settings.in_development:
             raise SettingsError(f"{PREFIX}{name}: got 'memory', which is for development mode")
         if store == "memory" and settings.workers > 1:

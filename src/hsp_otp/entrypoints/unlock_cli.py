@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from hsp_otp.adapters.keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.history import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
-from hsp_otp.adapters.sql.stores import SqlSlots
-from hsp_otp.adapters.system import SystemClock
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose, Slot, Subject
 from hsp_otp.domain.passes import User
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
@@ -16,7 +17,7 @@ from hsp_otp.domain.signup import slot_of as signup_slot
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.settings import Settings, check_secret_keys, load
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
 from hsp_otp.flows.caller import about
 from hsp_otp.flows.otp import unlock_slot
 
@@ -61,9 +62,16 @@ async def _unlock(
 ) -> str:
     """Whom it unlocked, in words."""
     fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
-    async with open_database(settings) as database:
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
         await insist_on_newest(database)
-        passes, slots = SqlPasses(database), SqlSlots(Commits(database))
+        redis = await open_redis_of(stack, settings)
+        commits, clock = Commits(database), SystemClock()
+        history = SqlHistory(database)
+        stores = open_stores(
+            settings, commits, history, redis, clock=clock, randomness=SystemRandomness()
+        )
+        passes = SqlPasses(database)
         users: Sequence[User] = []
         number = None if phone is None else _number(phone, settings.default_region)
         if pass_code is not None:
@@ -91,7 +99,7 @@ async def _unlock(
                 reason=reason,
             )
             row = row if of is None else about(row, of, fingerprints)
-            await unlock_slot(slots, slot, row)
+            await unlock_slot(stores.slots, slot, row)
     told = [f"{len(users)} user{'' if len(users) == 1 else 's'}"] if users else []
     if len(found) > len(users):
         told.append("the number's signup")

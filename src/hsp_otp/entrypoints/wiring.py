@@ -18,6 +18,10 @@ from hsp_otp.adapters.keys import (
 )
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.redis.client import RedisClient, Topology, open_redis
+from hsp_otp.adapters.redis.fallback import FallbackUsage
+from hsp_otp.adapters.redis.records import RedisRecords
+from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.console import CONSOLE
 from hsp_otp.adapters.sms.failover import FailoverSms
@@ -25,6 +29,7 @@ from hsp_otp.adapters.sms.provider import Means
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
+from hsp_otp.adapters.sql.history import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
     SqlFamilies,
@@ -65,6 +70,7 @@ class House:
         csrf_keys: The ring of CSRF tokens.
         page_keys: The ring of what pages remember in cookies.
         database_answers: Whether the SQL database does, right now.
+        redis_answers: The same of Redis, where there is one.
     """
 
     settings: Settings
@@ -80,6 +86,62 @@ class House:
     csrf_keys: KeyRing
     page_keys: KeyRing
     database_answers: Callable[[], Awaitable[bool]]
+    redis_answers: Callable[[], Awaitable[bool]] | None = None
+
+
+@attrs.frozen
+class Stores:
+    """What is kept where the settings say."""
+
+    slots: SlotRepository
+    signup_sessions: SignupSessions
+    usage: UsageCounter
+
+
+async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:
+    """The Redis of *settings*, where they name one."""
+    if not settings.redis_url:
+        return None
+    return await stack.enter_async_context(
+        open_redis(
+            settings.redis_url,
+            Topology(settings.redis_topology),
+            settings.redis_sentinel_service or None,
+        )
+    )
+
+
+def open_stores(
+    settings: Settings,
+    commits: Commits,
+    history: SqlHistory,
+    redis: RedisClient | None,
+    *,
+    clock: Clock,
+    randomness: Randomness,
+) -> Stores:
+    """
+    The stores that *settings* choose.
+
+    Args:
+        history: What Redis asks for what it has forgotten.
+    """
+    slots: SlotRepository = SqlSlots(commits)
+    sessions: SignupSessions = SqlSignupSessions(commits)
+    usage: UsageCounter = SqlUsage(commits)
+    if settings.challenge_store == "memory":
+        slots, sessions = MemorySlots(commits), MemoryRecords[SessionId, SignupSession](commits)
+    if settings.counts_in == "memory":
+        usage = MemoryUsage(commits)
+    if redis is not None and settings.challenge_store == "redis":
+        records = RedisRecords(redis, "slots", clock, randomness)
+        slots = RedisSlots(records=records, rows=commits, history=history)
+        sessions = RedisSignupSessions(records=records, rows=commits)
+    if redis is not None and settings.counts_in == "redis":
+        counted = RedisRecords(redis, "usage", clock, randomness)
+        in_redis = RedisUsage(records=counted, rows=commits, history=history, clock=clock)
+        usage = FallbackUsage(in_redis, usage, history, clock)
+    return Stores(slots, sessions, usage)
 
 
 def open_database(settings: Settings) -> Database:
@@ -128,19 +190,15 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         commits = Commits(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
-        slots: SlotRepository = SqlSlots(commits)
-        signup_sessions: SignupSessions = SqlSignupSessions(commits)
-        if settings.challenge_store == "memory":
-            slots = MemorySlots(commits)
-            signup_sessions = MemoryRecords[SessionId, SignupSession](commits)
-        usage: UsageCounter = SqlUsage(commits)
-        if settings.usage_store == "memory":
-            usage = MemoryUsage(commits)
+        redis = await open_redis_of(stack, settings)
+        stores = open_stores(
+            settings, commits, SqlHistory(database), redis, clock=clock, randomness=randomness
+        )
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
         sender = await _open_sender(stack, settings, clock, randomness)
         otp = Otp(
-            slots=slots,
+            slots=stores.slots,
             sender=sender,
             messages=messages,
             audit=commits,
@@ -172,18 +230,18 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             otp=otp,
             sessions=sessions,
             passes=passes,
-            usage=usage,
+            usage=stores.usage,
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
         signup = Signup(
             otp=otp,
-            sessions=signup_sessions,
+            sessions=stores.signup_sessions,
             steps=SqlSignupSteps(commits),
             proofs=JwtProofs(
                 keys=signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
             ),
-            usage=usage,
+            usage=stores.usage,
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
@@ -201,6 +259,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
             database_answers=database.answers,
+            redis_answers=redis.answers if redis else None,
         )
 
 

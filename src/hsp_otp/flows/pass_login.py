@@ -91,7 +91,7 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer.
         """
-        return await self._look_up(code, caller, Action.LOOK_UP)
+        return await self._look_up(code, caller, Action.LOOK_UP, self.otp.clock.now())
 
     async def send(self, code: PassCode, caller: Caller) -> SendOutcome:
         """
@@ -100,10 +100,11 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer.
         """
-        found = await self._look_up(code, caller, Action.SEND)
+        now = self.otp.clock.now()
+        found = await self._look_up(code, caller, Action.SEND, now)
         if not isinstance(found, UsablePass):
             return found
-        outcome = await self.otp.ask(self._request(found, caller, Action.SEND))
+        outcome = await self.otp.ask(self._request(found, caller, Action.SEND, now))
         if isinstance(outcome, Issued):
             return CodeSent(outcome.challenge, outcome.resend_at)
         return outcome
@@ -121,23 +122,28 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer; the guess may have been counted.
         """
-        found = await self._look_up(code, caller, Action.CHECK)
+        now = self.otp.clock.now()
+        found = await self._look_up(code, caller, Action.CHECK, now)
         if not isinstance(found, UsablePass):
             return found
-        request = self._request(found, caller, Action.CHECK)
+        request = self._request(found, caller, Action.CHECK, now)
         outcome = await self.otp.check(request, guess, challenge_id)
         if not isinstance(outcome, Verified):
             return outcome
         return await self._sign_in(outcome, found.found, request)
 
-    async def _look_up(self, code: PassCode, caller: Caller, action: Action) -> LookUpOutcome:
+    async def _look_up(
+        self, code: PassCode, caller: Caller, action: Action, now: Instant
+    ) -> LookUpOutcome:
         """
         Make the look-up, charge it, and only then answer.
 
         Where it ends the request it is audited here, in the same step.
+
+        Args:
+            now: Of the charges and of the audit row, so that each can be told from the other.
         """
         found = usable(await self.passes.find(code))
-        now = self.otp.clock.now()
         row = self._row(code, caller, action, now)
 
         def decide(usages: Usages) -> Decision[Usages, LookUpOutcome]:
@@ -168,8 +174,8 @@ class PassLogin:
             return NoLiveCode(verified.resend_at)
         return SignedIn(grant, found, self.otp.clock.now())
 
-    def _request(self, found: UsablePass, caller: Caller, action: Action) -> Request:
-        row = self._row(found.found.code, caller, action, self.otp.clock.now())
+    def _request(self, found: UsablePass, caller: Caller, action: Action, now: Instant) -> Request:
+        row = self._row(found.found.code, caller, action, now)
         return Request(
             slot=Slot(Subject("user", found.found.user.id), Purpose.PHONE_VERIFICATION),
             flow=Flow.PASS_LOGIN,

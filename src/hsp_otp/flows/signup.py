@@ -242,10 +242,9 @@ class Signup:
         )
 
     async def _charge(self, caller: Caller, row: AuditRow) -> Refusal | None:
-        now = self.otp.clock.now()
 
         def decide(usages: Usages) -> Decision[Usages, Refusal | None]:
-            decision = check(usages, client=caller.client, limits=self.limits, now=now)
+            decision = check(usages, client=caller.client, limits=self.limits, now=row.at)
             if decision.outcome is None:
                 return decision
             told = attrs.evolve(row, outcome=decision.outcome.word, flood=True)

@@ -75,6 +75,7 @@ sends = Table(
     Index("sends_by_time", "at"),
     _index_of_known("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_phone", "phone", "at"),
+    Index("sends_by_slot", "slot", "at"),
     Index("sends_by_client", "client", "at"),
 )
 

@@ -1,0 +1,178 @@
+"""A connection to Redis that gives up early, and never tries a write again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from hashlib import sha1
+from typing import Any, Final
+
+import attrs
+from redis.asyncio import Redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import NoScriptError, RedisError
+
+from hsp_otp.ports.failures import Unavailable
+
+TIMEOUT_SECONDS: Final = 0.4
+"""Of connecting, and of each answer."""
+
+DEADLINE_SECONDS: Final = 0.8
+"""Of all that a step asks, whatever the library does to find the right server: where Redis is
+away, that is told within a second."""
+
+_CONNECTIONS: Final = 32
+
+SENTINEL_PORT: Final = 26379
+
+
+class Topology(Enum):
+    """How the servers hang together."""
+
+    STANDALONE = "standalone"
+    CLUSTER = "cluster"
+    SENTINEL = "sentinel"
+
+
+@attrs.frozen
+class Script:
+    """A Lua script, known to the server by its digest once it has run."""
+
+    text: str
+
+    @property
+    def sha(self) -> str:
+        """What EVALSHA calls it."""
+        return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+
+@attrs.frozen
+class RedisClient:
+    """
+    Attributes:
+        driver: Where the calls go.
+        lines: As many calls at once as there are connections; the library would refuse the rest.
+    """
+
+    driver: Any  # the library's clients share no type
+    lines: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
+
+    async def get_all(self, keys: Sequence[str], by: float) -> list[bytes | None]:
+        """
+        What *keys* hold.
+
+        Args:
+            by: The event loop's time by which it has to be told.
+
+        Raises:
+            Unavailable: Redis did not answer in time, or with an error.
+        """
+        async with _failing_as_unavailable(by), self.lines:
+            try:
+                found: list[bytes | None] = await self.driver.mget(keys)
+            except LostError:
+                # The server has restarted since this connection was used: reading may be repeated.
+                found = await self.driver.mget(keys)
+            return found
+
+    async def run(
+        self, script: Script, keys: Sequence[str], *args: str | bytes | int, by: float
+    ) -> Any:  # noqa: ANN401
+        """
+        The answer of *script*.
+
+        Args:
+            by: The event loop's time by which it has to be told.
+
+        Raises:
+            Unavailable: Redis did not answer in time, or with an error; the script may have run.
+        """
+        async with _failing_as_unavailable(by), self.lines:
+            try:
+                return await self.driver.evalsha(script.sha, len(keys), *keys, *args)
+            except NoScriptError:  # a server that has restarted, or has taken over
+                return await self.driver.eval(script.text, len(keys), *keys, *args)
+
+    async def answers(self) -> bool:
+        """Whether Redis does, right now."""
+        try:
+            await self.get_all(["{hsp-otp}:ping"], deadline())
+        except Unavailable:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def open_redis(
+    urls: Sequence[str], topology: Topology, sentinel_service: str | None
+) -> AsyncGenerator[RedisClient]:
+    """
+    A client, closed at the end of the block. A Redis that is away now may come later.
+
+    Args:
+        urls: ``redis://`` or ``rediss://``; of a cluster some of its nodes, of sentinels all.
+        sentinel_service: What the sentinels call the service.
+    """
+    options: dict[str, Any] = {
+        "socket_timeout": TIMEOUT_SECONDS,
+        "socket_connect_timeout": TIMEOUT_SECONDS,
+        # A write that timed out may have happened.
+        "retry": Retry(NoBackoff(), 0),
+    }
+    parsed: list[dict[str, Any]] = [dict(parse_url(url)) for url in urls]
+    match topology:
+        case Topology.STANDALONE:
+            driver: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+                urls[0], max_connections=_CONNECTIONS, **options
+            )
+            closing = [driver]
+        case Topology.CLUSTER:
+            nodes = [ClusterNode(one["host"], one.get("port", 6379)) for one in parsed]
+            shared = {k: v for k, v in parsed[0].items() if k in {"username", "password"}}
+            driver = RedisCluster(
+                startup_nodes=nodes,
+                ssl=urls[0].startswith("rediss:"),
+                max_connections=_CONNECTIONS,
+                **shared,
+                **options,
+            )
+            closing = [driver]
+        case Topology.SENTINEL:
+            shared = {k: v for k, v in parsed[0].items() if k in {"username", "password", "db"}}
+            sentinels = Sentinel(  # type: ignore[no-untyped-call]
+                [(one["host"], one.get("port", SENTINEL_PORT)) for one in parsed],
+                sentinel_kwargs=options,
+                ssl=urls[0].startswith("rediss:"),
+                **shared,
+                **options,
+            )
+            driver = sentinels.master_for(  # pyright: ignore[reportUnknownMemberType]
+                sentinel_service or ""
+            )
+            closing = [driver, *sentinels.sentinels]
+    try:
+        client = RedisClient(driver)
+        await client.answers()  # to be connected before the first request
+        yield client
+    finally:
+        for one in closing:
+            await one.aclose()
+
+
+def deadline() -> float:
+    """The event loop's time by which a step that begins now must have ended."""
+    return asyncio.get_running_loop().time() + DEADLINE_SECONDS
+
+
+@asynccontextmanager
+async def _failing_as_unavailable(by: float) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout_at(by):
+            yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable("Redis did not answer") from error

@@ -1,0 +1,106 @@
+"""A service whose challenges, limits and counts are in Redis: docs/contract.md, 5.4 and 5.6."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.production import number_of, pass_of, prepare, start, unexpected, wrong
+from tests.e2e.server import Server, command, until
+from tests.gateway import Gateway
+from tests.integration.redis_server import RedisServer
+
+AWAY = ("unavailable", "usage_in_sql", "usage_in_redis_again")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with a database, people and keys."""
+    folder = tmp_path_factory.mktemp("redis")
+    return folder, prepare(folder)
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A server of one's own that keeps what it is told on disk."""
+    found = RedisServer.start("--appendonly", "yes")
+    yield found
+    found.thaw()
+    found.stop()
+
+
+def ready(server: Server) -> tuple[int, str, str]:
+    """What /readyz says: its status, the word, and of Redis."""
+    answer = server.get("/readyz")
+    return answer.status, answer["status"], answer["checks"]["redis"]
+
+
+def test_redis_holds_the_challenges(
+    prepared: tuple[Path, dict[str, str]], redis: RedisServer
+) -> None:
+    """A sign-in; frozen, 503 within a second and nothing sent; thawed, all is as it was."""
+    folder, keys = prepared
+    with (
+        Gateway() as gateway,
+        start(folder, keys, gateway, REDIS_URL=redis.url, CHALLENGE_STORE="redis") as server,
+    ):
+        assert ready(server) == (200, "ready", "ok")
+        assert server.send(pass_of(1)).status == 200
+        code = gateway.to(number_of(1))[-1].code
+        assert server.verify(pass_of(1), wrong(code))["attempts_remaining"] == 2
+        redis.freeze()
+        began = time.monotonic()
+        refused = server.verify(pass_of(1), code)
+        assert (refused.status, refused["error"]) == (503, "unavailable")
+        assert "retry-after" in refused.headers
+        assert time.monotonic() - began < 2
+        assert server.send(pass_of(2)).status == 503
+        assert ready(server) == (503, "unavailable", "away")
+        redis.thaw()
+        until(lambda: ready(server) == (200, "ready", "ok"))
+        assert server.verify(pass_of(1), code).status == 200
+        assert gateway.to(number_of(2)) == []
+        assert unexpected(server, *AWAY) == []
+        server.stop()
+
+
+def test_redis_only_counts(prepared: tuple[Path, dict[str, str]], redis: RedisServer) -> None:
+    """Killed, the database counts on from where Redis was; back, Redis from where that was."""
+    folder, keys = prepared
+    with (
+        Gateway() as gateway,
+        start(
+            folder, keys, gateway, REDIS_URL=redis.url, LOOKUPS_PER_CLIENT_HOUR="4", WORKERS="1"
+        ) as server,
+    ):
+
+        def look() -> int:
+            body, client = {"pass_code": pass_of(3)}, {"X-Forwarded-For": "10.0.0.3"}
+            return server.post("/customer/validate-pass/", body, **client).status
+
+        assert [look(), look()] == [200, 200]
+        redis.kill()
+        assert [look(), look(), look()] == [200, 200, 429]
+        assert ready(server) == (200, "degraded", "away")
+        redis.begin()
+        until(lambda: ready(server) == (200, "ready", "ok"))
+        time.sleep(1)  # for which it is not asked again
+        assert [look(), look()] == [429, 429]
+        assert unexpected(server, *AWAY) == []
+        server.stop()
+
+
+def test_an_unfit_redis_is_refused(prepared: tuple[Path, dict[str, str]]) -> None:
+    """One that drops records ends the start with a line, where it is to hold the challenges."""
+    folder, keys = prepared
+    unfit = RedisServer.start("--maxmemory-policy", "allkeys-lru")
+    try:
+        given = keys | {"SENDERS": "console", "MODE": "development", "REDIS_URL": unfit.url}
+        done = command(folder, "serve", **given, CHALLENGE_STORE="redis")
+        assert done.returncode == 1
+        *_, line = done.stderr.splitlines()
+        assert line.startswith("hsp-otp: Redis drops records")
+        assert "noeviction" in line
+    finally:
+        unfit.stop()

