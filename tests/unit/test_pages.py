@@ -1,6 +1,8 @@
 """What all pages have in common: docs/contract.md, sections 5 and 5.3."""
 
+import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from importlib.resources import files
@@ -9,7 +11,7 @@ import pytest
 
 from tests.http import Client
 from tests.visitor import LOGIN, SIGNUP, Page, Visitor
-from tests.world import World
+from tests.world import World, other_than, ring
 
 PAGES = ("/", LOGIN, SIGNUP)
 POLICY = (
@@ -200,6 +202,18 @@ def test_rubbish_in_cookies(visitor: Visitor, path: str, value: str) -> None:
     assert visitor.get(path).step in {"front", "start", "number"}
 
 
+@pytest.mark.parametrize("word", ["page.of_another_release", "page.code_sent", ""])
+def test_news_of_another_release(visitor: Visitor, word: str) -> None:
+    """News that this release has no sentence for, or another one, is not told."""
+    until = visitor.client.world.clock.now() + 1
+    news = json.dumps(["notice", until, {"word": word, "field": "pass_code"}])
+    text = base64.urlsafe_b64encode(news.encode()).rstrip(b"=").decode()
+    visitor.cookies["notice"] = ring("pages").seal(text)
+    page = visitor.get(LOGIN)
+    assert "pass_code-error" not in page.texts
+    assert "notice" not in visitor.cookies
+
+
 # Languages
 
 
@@ -288,3 +302,31 @@ def test_cookies_are_for_https_where_that_is_used(
     """Secure, where the request or the public URL has it."""
     with Client(client.world, public_url=public_url) as found:
         assert ("Secure" in cookies_of(found, scheme)["csrftoken"]) == secure
+
+
+# What is written down of a visit
+
+
+def test_logs_hold_no_secret(
+    client: Client, visitor: Visitor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rule 2.2: no pass code, number, code, session or token; what went wrong by its word."""
+    world = client.world
+    page = visitor.submit(visitor.get(LOGIN), "find", pass_code="HSP-0000-0000")
+    page = visitor.submit(page, "find", pass_code="HSP-1234-5678")
+    page = visitor.submit(page, "send")
+    page = visitor.submit(page, "verify", otp=other_than(world.outbox.codes[-1]))
+    visitor.submit(page, "verify", otp=world.outbox.codes[-1])
+    page = visitor.submit(visitor.get(SIGNUP), "send", phone="98123 45678", region="IN")
+    session = page.fields["session_id"]
+    visitor.submit(page, "verify", otp=world.outbox.codes[-1])
+    tokens = [visitor.cookies[name] for name in ("login_access", "login_refresh")]
+    logged = capsys.readouterr().out
+    assert "outcome=pass_not_found" in logged
+    assert "outcome=invalid_otp" in logged
+    assert "route=/users/signup" in logged
+    secrets = [
+        *("HSP-0000-0000", "HSP-1234-5678", "9876543210", "9812345678", "98123 45678"),
+        *(session, *tokens, *world.outbox.codes),
+    ]
+    assert [one for one in secrets if one in logged] == []

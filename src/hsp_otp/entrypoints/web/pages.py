@@ -161,7 +161,12 @@ def page(
     def wrong(field: str) -> bool:
         return notice is not None and notice.field == field
 
-    retry_in = None
+    told, retry_in = "", None
+    if notice is not None:
+        try:
+            told = t(notice.word, **{k: _STRONG.format(v) for k, v in notice.values.items()})
+        except LookupError:  # of another release, which had other sentences
+            notice = None
     if notice is not None and notice.retry_at is not None:
         retry_in = seconds_until(Instant(notice.retry_at), house.clock.now())
     text = _templates.get_template(template).render(
@@ -174,9 +179,7 @@ def page(
         static=url_of,
         minutes=_minutes,
         notice=notice,
-        told=t(notice.word, **{k: _STRONG.format(v) for k, v in notice.values.items()})
-        if notice
-        else "",
+        told=told,
         retry_in=retry_in,
         t=t,
         wrong=wrong,
