@@ -279,6 +279,7 @@ async def words_of(seed: int, folder: Path) -> set[str]:
     return seen
 
 
+@pytest.mark.timeout(240)  # two thousand steps, three times over
 @pytest.mark.anyio
 async def test_all_stores_agree(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever is asked, presented, withdrawn, unlocked and waited for, every store agrees."""
