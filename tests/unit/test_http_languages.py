@@ -49,7 +49,7 @@ def test_an_answer_is_in_the_caller_s_language(
 @pytest.mark.parametrize(
     ("request_line", "error", "message"),
     [
-        (("GET", "/"), "not_found", "No hay nada en esta dirección."),
+        (("GET", "/nothing"), "not_found", "No hay nada en esta dirección."),
         (
             ("GET", VALIDATE),
             "method_not_allowed",
@@ -81,7 +81,7 @@ def test_several_lines_are_one_list(client: Client) -> None:
     """RFC 9110, 5.3: lines of one header are joined."""
     reply = client.request(
         "GET",
-        "/",
+        "/nothing",
         headers={"accept-language": "fr"},
         more_headers=[("accept-language", "hi;q=0.5"), ("accept-language", "es;q=0.9")],
     )
@@ -94,7 +94,7 @@ def test_several_lines_are_one_list(client: Client) -> None:
 )
 def test_a_choice_on_the_page_goes_first(client: Client, cookie: str, language: str) -> None:
     """Section 6: the cookie `language`, where it names one there is."""
-    reply = client.request("GET", "/", headers={"accept-language": "hi", "cookie": cookie})
+    reply = client.request("GET", "/nothing", headers={"accept-language": "hi", "cookie": cookie})
     assert reply.headers["content-language"] == language
 
 
@@ -157,6 +157,6 @@ def test_any_header_is_answered(header: str) -> None:
 @pytest.mark.parametrize("size", [2_000, 60_000])
 def test_a_long_header_is_english(client: Client, size: int) -> None:
     """Section 6: a header longer than any browser's is not read."""
-    reply = client.request("GET", "/", headers={"accept-language": "es," * (size // 3)})
+    reply = client.request("GET", "/nothing", headers={"accept-language": "es," * (size // 3)})
     assert reply.json["message"] == "There is nothing at this address."
     assert reply.headers["content-language"] == "en"
