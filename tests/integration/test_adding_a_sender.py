@@ -38,14 +38,15 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, folder / name)
     section = GUIDE.partition("## Adding a sender\n")[2].partition("\n## ")[0]
-    file, line, play = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    file, play = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    imported, line = re.findall(r"^\+(.*\n)", section, re.MULTILINE)
     source = folder / "src" / "hsp_otp"
     (source / "adapters" / "sms" / "pigeon.py").write_text(file, "utf-8")
     table = source / "entrypoints" / "senders.py"
     before = table.read_text("utf-8")
     after = before.replace("    WEBHOOK,\n", f"    WEBHOOK,\n{line}").replace(
         "from hsp_otp.adapters.sms.provider",
-        "from hsp_otp.adapters.sms.pigeon import PIGEON\nfrom hsp_otp.adapters.sms.provider",
+        f"{imported}from hsp_otp.adapters.sms.provider",
     )
     assert len(after.splitlines()) == len(before.splitlines()) + 2
     table.write_text(after, "utf-8")
