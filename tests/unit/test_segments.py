@@ -33,6 +33,8 @@ def test_other_letters(text: str) -> None:
         ("क" * 135, 3),
         ("😀" * 35, 1),
         ("😀" * 36, 2),
+        ("\uffff" * 70, 1),
+        ("\U00010000" * 36, 2),
     ],
 )
 def test_segments(text: str, found: int) -> None:

@@ -13,6 +13,9 @@ _SEPTETS: Final = (160, 153)
 _UNITS: Final = (70, 67)
 """Of UTF-16. What fits into the only segment, and into each of several (3GPP TS 23.040)."""
 
+_ONE_UNIT: Final = 0xFFFF
+"""The last letter that takes one unit; those after it take two."""
+
 
 def is_gsm_7(text: str) -> bool:
     """Whether *text* goes without the alphabet that halves what fits."""
@@ -24,5 +27,5 @@ def segments(text: str) -> int:
     if is_gsm_7(text):
         size, (alone, each) = len(text) + sum(c in _EXTENSION for c in text), _SEPTETS
     else:
-        size, (alone, each) = len(text.encode("utf-16-be")) // 2, _UNITS
+        size, (alone, each) = len(text) + sum(ord(c) > _ONE_UNIT for c in text), _UNITS
     return 1 if size <= alone else -(-size // each)
