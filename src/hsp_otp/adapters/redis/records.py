@@ -9,9 +9,9 @@ once, and later writes may be missing.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeVar
-from weakref import WeakValueDictionary
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -25,6 +25,9 @@ H = TypeVar("H")
 O = TypeVar("O")  # noqa: E741
 
 _ID_BYTES: Final = 8
+
+_MOST_STEPS: Final = 200
+"""In one write, so that none keeps the server for long."""
 
 # One hash tag: what is judged together has to be on one shard of a cluster, and a client's
 # address ties any two subjects together.
@@ -88,8 +91,40 @@ class Change:
     life: Duration | None
 
 
+@attrs.frozen
+class Loaded(Generic[H]):
+    """
+    A state that a rule can be asked about.
+
+    Attributes:
+        learned: Records that another memory had to be asked for; they go in with what changes.
+    """
+
+    held: H
+    learned: dict[str, Change] = attrs.field(factory=dict[str, Change])
+
+
+@attrs.define(eq=False)
+class _Step:
+    """
+    Attributes:
+        by: The event loop's time by which it has to be told.
+    """
+
+    keys: tuple[str, ...]
+    load: Callable[[Mapping[str, Kept | None], Instant], Awaitable[Loaded[Any]]]
+    decide: Callable[[Any], tuple[Any, dict[str, Change]]]
+    by: float
+    done: asyncio.Future[Any]
+
+
 class RedisRecords:
-    """Records of one store."""
+    """
+    Records of one store.
+
+    The steps that wait in one turn of the event loop are one write: alone they would only lose
+    races for a record to each other.
+    """
 
     def __init__(
         self, client: RedisClient, store: str, clock: Clock, randomness: Randomness
@@ -99,13 +134,14 @@ class RedisRecords:
         self._epoch_key = f"{self._store}:epoch"
         self._clock = clock
         self._randomness = randomness
-        self._turns = WeakValueDictionary[str, asyncio.Lock]()
+        self._waiting: deque[_Step] = deque()
+        self._running: asyncio.Task[None] | None = None
 
     async def step(
         self,
         keys: tuple[str, ...],
-        load: Callable[[Mapping[str, Kept | None], Instant], Awaitable[H]],
-        decide: Callable[[H], tuple[O, Mapping[str, Change]]],
+        load: Callable[[Mapping[str, Kept | None], Instant], Awaitable[Loaded[H]]],
+        decide: Callable[[H], tuple[O, dict[str, Change]]],
     ) -> O:
         """
         Replace what *keys* hold by what *decide* makes of it, as one step.
@@ -118,42 +154,57 @@ class RedisRecords:
         Raises:
             Unavailable: Redis did not answer; the step may or may not have happened.
         """
-        by = deadline()
-        # The callers of this process would only lose races for a record to each other.
-        turn = self._turns.setdefault(keys[0], asyncio.Lock())
-        try:
-            async with asyncio.timeout_at(by):
-                await turn.acquire()
-        except TimeoutError as error:
-            raise Unavailable("Redis did not answer those who came first") from error
-        try:
-            return await self._step(keys, load, decide, by)
-        finally:
-            turn.release()
+        loop = asyncio.get_running_loop()
+        step = _Step(keys, load, decide, deadline(), loop.create_future())
+        self._waiting.append(step)
+        if self._running is None:
+            # A task of its own: a caller that is cancelled takes nobody else along.
+            self._running = loop.create_task(self._run())
+        outcome: O = await step.done
+        return outcome
 
-    async def _step(
-        self,
-        keys: tuple[str, ...],
-        load: Callable[[Mapping[str, Kept | None], Instant], Awaitable[H]],
-        decide: Callable[[H], tuple[O, Mapping[str, Change]]],
-        by: float,
-    ) -> O:
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # let everybody of this turn of the loop join
+                count = min(len(self._waiting), _MOST_STEPS)
+                await self._settle([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._running = None
+
+    async def _settle(self, steps: list[_Step]) -> None:
+        try:
+            outcomes: list[Any] = await self._commit(steps)
+        except Exception as failure:  # noqa: BLE001 - told to those who wait
+            outcomes = [failure] * len(steps)
+        for step, outcome in zip(steps, outcomes, strict=True):
+            if step.done.done():
+                continue  # its caller has gone
+            if isinstance(outcome, Exception):
+                step.done.set_exception(outcome)
+            else:
+                step.done.set_result(outcome)
+
+    async def _commit(self, steps: list[_Step]) -> list[Any]:
+        """The outcomes of *steps*, an exception where one raised."""
+        by = min(step.by for step in steps)
+        keys = sorted({key for step in steps for key in step.keys})
         names = [f"{self._store}:{key}" for key in keys]
         while True:
             epoch, *raws = await self._client.get_all([self._epoch_key, *names], by)
             current = epoch or await self.renew(keep=True)
             _, mark, since = current.decode().split(":")
             found = dict(zip(keys, (_kept(raw, mark) for raw in raws), strict=True))
-            outcome, changes = decide(await load(found, Instant(int(since))))
+            outcomes, changes = await _decided(steps, found, Instant(int(since)))
             if not changes:
-                return outcome
-            args = [arg for key in keys for arg in _args(keys, key, mark, changes.get(key))]
+                return outcomes
+            args = [arg for at, key in enumerate(keys) for arg in _args(at, mark, changes.get(key))]
             before = (raw or b"" for raw in raws)
             done = await self._client.run(
                 _SWAP, [self._epoch_key, *names], current, *before, *args, by=by
             )
             if done == 1:
-                return outcome
+                return outcomes
             if done == -1:
                 await self.renew(keep=True)
             if asyncio.get_running_loop().time() >= by:
@@ -183,10 +234,30 @@ def _kept(raw: bytes | None, mark: str) -> Kept | None:
     return Kept(body, of != mark)
 
 
-def _args(
-    keys: tuple[str, ...], key: str, mark: str, change: Change | None
-) -> tuple[str | int, ...]:
+async def _decided(
+    steps: list[_Step], found: dict[str, Kept | None], since: Instant
+) -> tuple[list[Any], dict[str, Change]]:
+    """The outcomes of *steps*, each on what those before it left, and all that changes."""
+    outcomes: list[Any] = []
+    learned: dict[str, Change] = {}
+    changes: dict[str, Change] = {}
+    for step in steps:
+        try:
+            loaded = await step.load({key: found[key] for key in step.keys}, since)
+            outcome, changed = step.decide(loaded.held)
+        except Exception as failure:  # noqa: BLE001 - its neighbours must not fail for it
+            outcomes.append(failure)
+            continue
+        learned.update(loaded.learned)
+        changes.update(changed)
+        for key, change in (loaded.learned | changed).items():
+            found[key] = Kept(change.body, is_stale=False)
+        outcomes.append(outcome)
+    return outcomes, learned | changes if changes else {}
+
+
+def _args(at: int, mark: str, change: Change | None) -> tuple[str | int, ...]:
     if change is None:
         return ()
     life = 0 if change.life is None else max(1, change.life // 1000)
-    return (keys.index(key) + 1, f"{mark}|{change.body}", life)
+    return (at + 1, f"{mark}|{change.body}", life)

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import attrs
 import msgspec
 
-from hsp_otp.adapters.redis.records import Change, Kept, RedisRecords
+from hsp_otp.adapters.redis.records import Change, Kept, Loaded, RedisRecords
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, HOUR, Duration, Instant, after
 from hsp_otp.domain.names import SessionId, Slot
@@ -56,19 +56,21 @@ class RedisSlots:
         """Keep the promise of `SlotRepository.transition`."""
         key = f"slot:{slot}"
 
-        async def load(found: Mapping[str, Kept | None], _: Instant) -> Held:
-            return Held(
-                await self._record(slot, found[key]),
-                await self._usages({one: found[_key(one)] for one in usages}),
-            )
+        async def load(found: Mapping[str, Kept | None], _: Instant) -> Loaded[Held]:
+            kept = found[key]
+            record = await self._record(slot, kept)
+            known = await self._usages({one: found[_key(one)] for one in usages})
+            learned = known.learned
+            if kept is None or kept.is_stale:
+                learned[key] = Change(_encode(record), _life(record))
+            return Loaded(Held(record, known.held), learned)
 
         def step(held: Held) -> tuple[Decision[Held, O], dict[str, Change]]:
             decision = decide(held)
             changes = _changed(held.usages, decision.becomes.usages)
             record = decision.becomes.record
             if record is not held.record:
-                # A run of failures is kept until a success or an operator ends it.
-                changes[key] = Change(_encode(record), None if record.run else _SLOT_LIFE)
+                changes[key] = Change(_encode(record), _life(record))
             return decision, changes
 
         decision = await self.records.step((key, *map(_key, usages)), load, step)
@@ -80,13 +82,12 @@ class RedisSlots:
             return record
         return after_loss(record, await self.history.asked_at(slot))
 
-    async def _usages(self, found: Mapping[UsageKey, Kept | None]) -> Usages:
+    async def _usages(self, found: Mapping[UsageKey, Kept | None]) -> Loaded[Usages]:
         held = {key: _usage.decode(kept.body) if kept else () for key, kept in found.items()}
         lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
         if not lost:
-            return held
-        rows = await self.history.sends(lost)
-        return held | {key: union(held[key], rows[key]) for key in lost}
+            return Loaded(held)
+        return _learned(held, await self.history.sends(lost))
 
 
 @attrs.frozen(kw_only=True)
@@ -109,7 +110,7 @@ class RedisUsage:
     ) -> O:
         """Keep the promise of `UsageCounter.transition`."""
 
-        async def load(found: Mapping[str, Kept | None], began: Instant) -> Usages:
+        async def load(found: Mapping[str, Kept | None], began: Instant) -> Loaded[Usages]:
             now = self.clock.now()
             kept = {key: found[_key(key)] for key in keys}
             held = {key: _usage.decode(one.body) if one else () for key, one in kept.items()}
@@ -119,9 +120,8 @@ class RedisUsage:
                 key for key, one in kept.items() if (one.is_stale if one is not None else young)
             )
             if not lost:
-                return held
-            told = await self.history.usages(lost, now)
-            return held | {key: union(held[key], told[key]) for key in lost}
+                return Loaded(held)
+            return _learned(held, await self.history.usages(lost, now))
 
         def step(held: Usages) -> tuple[Decision[Usages, O], dict[str, Change]]:
             decision = decide(held)
@@ -161,9 +161,11 @@ class RedisSignupSessions:
         """Keep the promise of `SignupSessions.transition`."""
         key = f"signup:{session_id.value}"
 
-        async def load(found: Mapping[str, Kept | None], _: Instant) -> SignupSession | None:
+        async def load(
+            found: Mapping[str, Kept | None], _: Instant
+        ) -> Loaded[SignupSession | None]:
             kept = found[key]
-            return _session.decode(kept.body) if kept else None
+            return Loaded(_session.decode(kept.body) if kept else None)
 
         def step(
             held: SignupSession | None,
@@ -175,6 +177,18 @@ class RedisSignupSessions:
 
         decision = await self.records.step((key,), load, step)
         return await _told(self.rows, decision)
+
+
+def _life(record: SlotRecord) -> Duration | None:
+    """A run of failures is kept until a success or an operator ends it."""
+    return None if record.run else _SLOT_LIFE
+
+
+def _learned(held: Usages, told: Usages) -> Loaded[Usages]:
+    """*held* with what another memory told of some of its keys."""
+    found = {key: union(held[key], usage) for key, usage in told.items()}
+    learned = {_key(key): Change(_encode(usage), _USAGE_LIFE) for key, usage in found.items()}
+    return Loaded({**held, **found}, learned)
 
 
 async def _told(rows: AuditTrail, decision: Decision[H, O]) -> O:
