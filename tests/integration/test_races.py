@@ -18,13 +18,21 @@ from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.slot import Held
 from tests.integration.racers import Call, Racers
-from tests.integration.stores import SHARED, Kind
+from tests.integration.stores import SHARED, SQLITE, Kind
 from tests.world import other_than, slot_of
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))
 """Of every race; the soak asks for a hundred."""
 
-PROCESSES = (2, 4)
+SOAKING = "RACE_ROUNDS" in os.environ
+
+PAIRS = [
+    (kind, processes)
+    for kind in SHARED
+    for processes in (2, 4)
+    if SOAKING or processes == 4 or kind is SQLITE
+]
+"""Of every kind of store and a number of processes over it; a short run has fewer."""
 
 pytestmark = pytest.mark.timeout(120 + 10 * ROUNDS)
 
@@ -54,8 +62,15 @@ async def _fill(kind: Kind, folder: Path) -> None:
 
 @pytest.fixture(
     scope="module",
-    params=[(kind, processes) for kind in SHARED for processes in PROCESSES],
-    ids=lambda param: f"{param[0].name}-{param[1]}",
+    # In one worker of the tests: starting the processes takes longer than a race.
+    params=[
+        pytest.param(
+            (kind, processes),
+            id=f"{kind.name}-{processes}",
+            marks=pytest.mark.xdist_group(f"{kind.name}-{processes}"),
+        )
+        for kind, processes in PAIRS
+    ],
 )
 def racers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
