@@ -252,13 +252,20 @@ def test_what_an_audit_row_tells_of_charges(row: Told, charged: dict[UsageKey, i
 
 
 def test_the_rows_of_many_requests() -> None:
-    """Charges are told in their order, and of the hits the latest."""
-    rows = [told("valid", at=later(2)), told("pass_not_found"), told("valid", at=later(1))]
+    """Charges are told in their order, whatever stands between them, and of the hits the latest."""
+    rows = [
+        told("valid", at=later(2)),
+        told("lookup_rate_limited"),
+        told("pass_not_found", Action.CHECK),
+        told("valid", client=NEWCOMER),
+        told("pass_not_found", Action.CHECK, at=later(3)),
+        told("valid", at=later(1)),
+    ]
     assert recount(rows, CLIENT) == {
-        CHECKS: (),
-        LOOKUPS: (START, START, later(1), later(2)),
+        CHECKS: (START, later(3)),
+        LOOKUPS: (START, START, later(1), later(2), later(3), later(3)),
         HITS: (later(2),),
-        MISSES: (START,),
+        MISSES: (START, later(3)),
     }
     assert set(recount([], CLIENT)) == set(keys(CLIENT))
 

@@ -19,7 +19,7 @@ _ONE_UNIT: Final = 0xFFFF
 
 def is_gsm_7(text: str) -> bool:
     """Whether *text* goes without the alphabet that halves what fits."""
-    return set(text) <= _BASIC | _EXTENSION
+    return (_BASIC | _EXTENSION).issuperset(text)
 
 
 def segments(text: str) -> int:
