@@ -57,7 +57,9 @@ app.command(db)
 BANNER: Final = """
 hsp-otp is at {url} in development mode: codes are shown here, not sent.
 
-  {url}/                  pages to begin with: sign in with a pass, open an account
+  {url}/                  the front page
+  {url}/customer/login/   sign in with a pass
+  {url}/users/signup/     open an account
   {url}/docs              the API
 
 A pass to try: {demo}
