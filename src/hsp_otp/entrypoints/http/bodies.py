@@ -59,6 +59,19 @@ def given(member: str | None) -> str | None:
     return (member or "").strip() or None
 
 
+async def body_of(request: AnyRequest) -> bytes:
+    """
+    The whole body of *request*.
+
+    Raises:
+        ClientException: The client went away or was too slow, which is no bug of ours.
+    """
+    try:
+        return await request.body()
+    except InternalServerException:
+        raise ClientException from None
+
+
 async def refuse_malformed(request: AnyRequest) -> None:
     """
     Let only well-formed JSON objects in UTF-8 through to a route.
@@ -71,10 +84,7 @@ async def refuse_malformed(request: AnyRequest) -> None:
     charset = parameters.get("charset", "utf-8").lower()
     if media_type != "application/json" or charset not in {"utf-8", "utf8"}:
         raise HTTPException(status_code=415)
-    try:
-        body = await request.body()
-    except InternalServerException:  # the client went away or was too slow: no bug of ours
-        raise ClientException from None
+    body = await body_of(request)
     try:
         # The decoder of the routes skips over what it does not need; this one reads it all.
         found = json.loads(

@@ -4,10 +4,9 @@ from http import HTTPStatus
 from typing import Any
 
 from litestar import Response, post
-from litestar.exceptions import ClientException, InternalServerException
 
 from hsp_otp.domain.delivery import UnknownMessage
-from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, house_of
+from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, body_of, house_of
 from hsp_otp.entrypoints.http.problems import Problem, answer
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.flows.receipts import take_receipt
@@ -33,10 +32,7 @@ async def delivery_status(request: AnyRequest) -> Response[Any]:
     receipts = house.receipts.get(sender)
     if receipts is None:
         return answer(request, _NOT_FOUND)
-    try:
-        body = await request.body()
-    except InternalServerException:  # it went away or was too slow: no bug of ours
-        raise ClientException from None
+    body = await body_of(request)
     if not receipts.is_signed(body, dict(request.headers)):
         return answer(request, _FORBIDDEN)
     told = receipts.read(body)

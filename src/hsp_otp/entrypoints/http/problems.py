@@ -137,14 +137,8 @@ def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
     match outcome:
         case SessionNotFound() | AlreadyVerified():
             return _of_closed(outcome)
-        case Refusal():
-            return _of_refusal(outcome)
-        case Locked():
-            return Problem(429, outcome.word, outcome.retry_at)
-        case Undelivered():
-            return Problem(400, outcome.word, resend_at=outcome.resend_at)
         case _:
-            assert_never(outcome)
+            return of_send(outcome, uniform=False)
 
 
 def of_signup_verify(

@@ -9,7 +9,7 @@ from babel.dates import format_date
 from litestar import Response, get, post
 
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.instant import Instant, seconds_until, to_datetime
+from hsp_otp.domain.instant import to_datetime
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.bodies import (
@@ -29,6 +29,7 @@ from hsp_otp.entrypoints.web.pages import (
     form_of,
     page,
     refusal,
+    seconds_left,
     see_other,
 )
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
@@ -91,8 +92,8 @@ async def login_page(request: AnyRequest) -> Response[str]:
         cookies,
         masked=state.masked,
         challenge_id=state.challenge_id,
-        expires_in=_seconds(state.expires_at, now),
-        resend_in=_seconds(state.resend_at, now) or 0,
+        expires_in=seconds_left(state.expires_at, now),
+        resend_in=seconds_left(state.resend_at, now) or 0,
     )
 
 
@@ -277,7 +278,3 @@ def _facts_of(request: AnyRequest, me: Me) -> dict[str, Any]:
         "expired": found.is_expired(me.at),
         "valid_until": valid_until,
     }
-
-
-def _seconds(at: int | None, now: Instant) -> int | None:
-    return None if at is None else seconds_until(Instant(at), now)

@@ -9,11 +9,11 @@ import msgspec
 import structlog
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
-from litestar.exceptions import ClientException, HTTPException, InternalServerException
+from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
 from hsp_otp.domain.instant import Instant, seconds_until
-from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
+from hsp_otp.entrypoints.http.bodies import AnyRequest, body_of, house_of
 from hsp_otp.entrypoints.http.csrf import FIELD, HEADER, cookie_of, is_genuine, token_for
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import (
@@ -111,10 +111,7 @@ async def form_of(request: AnyRequest) -> Mapping[str, str]:
     media_type, _ = request.content_type
     if media_type != "application/x-www-form-urlencoded":
         raise HTTPException(status_code=415)
-    try:
-        body = await request.body()
-    except InternalServerException:  # the client went away or was too slow: no bug of ours
-        raise ClientException from None
+    body = await body_of(request)
     try:
         fields = parse_qsl(
             body.decode("ascii"),
@@ -161,14 +158,12 @@ def page(
     def wrong(field: str) -> bool:
         return notice is not None and notice.field == field
 
-    told, retry_in = "", None
+    told = ""
     if notice is not None:
         try:
             told = t(notice.word, **{k: _STRONG.format(v) for k, v in notice.values.items()})
         except LookupError:  # of another release, which had other sentences
             notice = None
-    if notice is not None and notice.retry_at is not None:
-        retry_in = seconds_until(Instant(notice.retry_at), house.clock.now())
     text = _templates.get_template(template).render(
         language=language,
         languages=house.messages.languages,
@@ -180,7 +175,7 @@ def page(
         minutes=_minutes,
         notice=notice,
         told=told,
-        retry_in=retry_in,
+        retry_in=seconds_left(notice.retry_at if notice else None, house.clock.now()),
         t=t,
         wrong=wrong,
         **facts,
@@ -242,6 +237,11 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
         return tell(request, UNAVAILABLE)
 
     return {HTTPException: of_http, Unavailable: of_unavailable}
+
+
+def seconds_left(at: int | None, now: Instant) -> int | None:
+    """Until *at*, an instant that may come out of a cookie; None where there is none."""
+    return None if at is None else seconds_until(Instant(at), now)
 
 
 def explain(request: AnyRequest, word: str) -> str:

@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.instant import Instant, after, seconds_until
+from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import SESSION_LIFETIME
@@ -33,6 +33,7 @@ from hsp_otp.entrypoints.web.pages import (
     form_of,
     page,
     refusal,
+    seconds_left,
     see_other,
 )
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
@@ -99,8 +100,8 @@ async def signup_page(request: AnyRequest) -> Response[str]:
         step,
         f"page.{step}_title",
         {},
-        expires_in=_seconds(standing.expires_at, now),
-        resend_in=_seconds(standing.resend_at, now) or 0,
+        expires_in=seconds_left(standing.expires_at, now),
+        resend_in=seconds_left(standing.resend_at, now) or 0,
         **facts,
     )
 
@@ -267,7 +268,3 @@ def _regions(request: AnyRequest) -> list[_Region]:
         ),
         key=lambda one: one.name,
     )
-
-
-def _seconds(at: Instant | None, now: Instant) -> int | None:
-    return None if at is None else seconds_until(at, now)
