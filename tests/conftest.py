@@ -2,20 +2,20 @@
 
 import pytest
 
-from tests.integration import servers
+from tests.integration import postgres_server, redis_server
 
 
 def pytest_report_header() -> str:
-    """Say which PostgreSQL it is going to be."""
-    return f"PostgreSQL: {servers.described()}"
+    """Say which PostgreSQL and which Redis it is going to be."""
+    return f"PostgreSQL: {postgres_server.described()}\nRedis: {redis_server.described()}"
 
 
 def pytest_unconfigure() -> None:
     """Stop what this process has started."""
-    servers.DATABASES.close()
+    postgres_server.DATABASES.close()
 
 
 @pytest.fixture
 def postgres_url() -> str:
     """The URL of PostgreSQL."""
-    return servers.DATABASES.url
+    return postgres_server.DATABASES.url

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.e2e.server import PATIENCE_SECONDS, Server, command
-from tests.integration import servers
+from tests.integration import postgres_server
 
 DEMO = "HSP-1234-5678"
 
@@ -17,27 +17,27 @@ HEADER = "pass_code,payment_status,plan_name,expires_at,email,first_name,last_na
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[servers.Server]:
+def postgres() -> Iterator[postgres_server.Server]:
     """A server that may be maltreated."""
-    with servers.Server("max_connections=30") as found:
+    with postgres_server.Server("max_connections=30") as found:
         yield found
 
 
 @pytest.fixture
-def database(postgres: servers.Server, request: pytest.FixtureRequest) -> str:
+def database(postgres: postgres_server.Server, request: pytest.FixtureRequest) -> str:
     """The URL of a new database with nothing in it."""
     name = f"t{abs(hash(request.node.name))}"
-    asyncio.run(servers.execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template0"))
+    asyncio.run(postgres_server.execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template0"))
     return make_url(postgres.url).set(database=name).render_as_string()
 
 
 def query(url: str, statement: str) -> list[object]:
     """The first column of what is found."""
-    return [row[0] for row in asyncio.run(servers.execute(url, statement))]
+    return [row[0] for row in asyncio.run(postgres_server.execute(url, statement))]
 
 
 @pytest.mark.timeout(180)
-def test_away_and_back(postgres: servers.Server, database: str, tmp_path: Path) -> None:
+def test_away_and_back(postgres: postgres_server.Server, database: str, tmp_path: Path) -> None:
     """A server that freezes or dies is 503 within 3 s, nothing is sent, and then all works."""
     with Server(tmp_path, "dev", DATABASE_URL=database, RESEND_COOLDOWN_SECONDS="0") as server:
         assert server.send(DEMO)["sent"] is True
@@ -137,7 +137,7 @@ def test_a_server_that_would_forget(database: str, tmp_path: Path) -> None:
         assert len(refused.stderr.splitlines()) == 1
 
 
-def test_a_server_of_another_encoding(postgres: servers.Server, tmp_path: Path) -> None:
+def test_a_server_of_another_encoding(postgres: postgres_server.Server, tmp_path: Path) -> None:
     """A database that cannot hold every name is refused, in any mode."""
     query(
         postgres.url,

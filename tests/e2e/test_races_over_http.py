@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.server import PATIENCE_SECONDS, Answer, Line, Server, command
-from tests.integration.servers import DATABASES
+from tests.integration.postgres_server import DATABASES
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "3"))
 """Of every race; the soak asks for a hundred."""

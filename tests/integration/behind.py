@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.integration import servers
+from tests.integration import postgres_server
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def execute(file: Path, statement: str, *parameters: object) -> list[Any]:
     if url := postgres_url(file):
         numbers = iter(range(1, 100))
         statement = re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
-        return [tuple(row) for row in apart(servers.execute(url, statement, *parameters))]
+        return [tuple(row) for row in apart(postgres_server.execute(url, statement, *parameters))]
     with closing(sqlite3.connect(file, timeout=10)) as connection, connection:
         return connection.execute(statement, parameters).fetchall()
 
@@ -51,7 +51,7 @@ def execute_many(file: Path, statement: str, rows: list[tuple[Any, ...]]) -> Non
 
 
 async def _execute_many(url: str, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    connection = await servers.connect(url)
+    connection = await postgres_server.connect(url)
     try:
         await connection.executemany(statement, rows)
     finally:
@@ -104,7 +104,7 @@ def raw(file: Path) -> bytes:
 async def lock_held(file: Path) -> AsyncGenerator[None]:
     """Somebody else keeps everybody from writing."""
     if url := postgres_url(file):
-        connection = await servers.connect(url)
+        connection = await postgres_server.connect(url)
         try:
             await connection.execute(f"BEGIN; LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE")
             yield

@@ -9,7 +9,7 @@ import pytest
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from tests.integration.behind import postgres_url
-from tests.integration.servers import DATABASES
+from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (
     KINDS,
     POSTGRES,

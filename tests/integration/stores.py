@@ -53,7 +53,7 @@ from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
 from tests.integration import redis_sites
-from tests.integration.servers import DATABASES
+from tests.integration.postgres_server import DATABASES
 from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
 
 

@@ -19,7 +19,7 @@ from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import allow, execute, lock_held, postgres_url, refuse
-from tests.integration.servers import DATABASES
+from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (
     POSTGRES,
     Kind,

@@ -19,8 +19,8 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.slot import Held
 from hsp_otp.ports.failures import Unavailable
-from tests.integration import servers
-from tests.integration.servers import Server
+from tests.integration import postgres_server
+from tests.integration.postgres_server import Server
 from tests.integration.stores import Stores, sql_stores
 from tests.integration.test_contracts import BOTH, SLOT, a_pass, audit_row, one_more, send_row
 from tests.world import PHONE, slot_of
@@ -47,7 +47,9 @@ class Site:
 
     async def execute(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         """Do something behind the service's back."""
-        return [tuple(row) for row in await servers.execute(self.url, statement, *parameters)]
+        return [
+            tuple(row) for row in await postgres_server.execute(self.url, statement, *parameters)
+        ]
 
 
 @asynccontextmanager
@@ -59,7 +61,7 @@ async def opened(url: str) -> AsyncGenerator[Site]:
 
 async def new(server: Server, name: str) -> str:
     """The URL of a new database with the newest schema and a pass."""
-    await servers.execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0")
+    await postgres_server.execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0")
     url = make_url(server.url).set(database=name).render_as_string()
     async with opened(url) as site:
         await upgrade(site.database)
@@ -191,7 +193,7 @@ async def test_a_server_that_is_out_of_connections(server: Server, site: Site) -
     taken = []
     with suppress(Exception):
         while True:
-            taken.append(await servers.connect(server.url))
+            taken.append(await postgres_server.connect(server.url))
     try:
         async with opened(site.url) as late:
             await fails_in_time(late)
@@ -231,7 +233,7 @@ async def test_a_row_that_somebody_holds(site: Site) -> None:
     loop = asyncio.get_running_loop()
     other = slot_of("u2")
     await site.stores.slots.transition(other, (), one_more)
-    holding = await servers.connect(site.url)
+    holding = await postgres_server.connect(site.url)
     await holding.execute("BEGIN")
     await holding.execute("SELECT FROM records WHERE key LIKE 'slot:%u1' FOR UPDATE")
     began = loop.time()
@@ -326,7 +328,7 @@ async def test_errors_do_not_repeat_rows(site: Site) -> None:
 
 async def test_upgrades_at_once(server: Server) -> None:
     """Of several that upgrade a new database at once one does it, and all find it done."""
-    await servers.execute(server.url, "CREATE DATABASE together TEMPLATE template0")
+    await postgres_server.execute(server.url, "CREATE DATABASE together TEMPLATE template0")
     url = make_url(server.url).set(database="together").render_as_string()
     async with opened(url) as one, opened(url) as other, opened(url) as third:
         sites = (one, other, third)
@@ -354,7 +356,7 @@ async def test_what_is_read_has_an_index(server: Server, query: str, index: str)
     with suppress(Exception):
         await new(server, "indexed")
     url = make_url(server.url).set(database="indexed").render_as_string()
-    connection = await servers.connect(url)
+    connection = await postgres_server.connect(url)
     try:
         await connection.execute("SET enable_seqscan = off")
         await connection.execute("SET plan_cache_mode = force_generic_plan")
