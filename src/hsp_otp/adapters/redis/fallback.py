@@ -29,6 +29,9 @@ class FallbackUsage:
     Counts in Redis, and in the SQL database while Redis does not answer.
 
     What was admitted by either leaves an audit row; whichever takes over counts those as well.
+
+    Attributes:
+        falls: How often the database took over.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class FallbackUsage:
         self._clock = clock
         self._skip_until = 0.0
         self._behind = False
+        self.falls = 0
 
     @property
     def is_degraded(self) -> bool:
@@ -77,6 +81,7 @@ class FallbackUsage:
         self._skip_until = asyncio.get_running_loop().time() + SKIP_SECONDS
         if not self._behind:
             self._behind = True
+            self.falls += 1
             _log.warning("usage_in_sql", hint="Redis does not answer; the database counts")
 
     async def _in_sql(
