@@ -53,7 +53,7 @@ class Workers:
             self.started_at / SECOND,
         )
         # One that was made just now may have nothing in it yet.
-        files = [str(file) for file in self.folder.glob("*.db") if file.stat().st_size]
+        files = [str(file) for file in sorted(self.folder.glob("*.db")) if file.stat().st_size]
         yield from _processes.MultiProcessCollector.merge(files)
 
     def _bury(self) -> None:
