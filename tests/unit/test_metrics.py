@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -212,7 +213,8 @@ def test_every_refusal_of_a_flood_counts(client: Client, world: Measured) -> Non
 )
 def test_every_limit_has_its_word(world: Measured, setting: str, limit: str, refused: int) -> None:
     """Whatever limit refuses is the label."""
-    with Client(world, resend_cooldown_seconds=0, **{setting: 2}) as client:
+    settings: dict[str, Any] = {setting: 2}
+    with Client(world, resend_cooldown_seconds=0, **settings) as client:
         code = client.code()
         if limit == "locked_out":
             client.verify(other_than(code))

@@ -15,7 +15,7 @@ import uvicorn
 
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.entrypoints.command import CommandError
-from hsp_otp.entrypoints.http.protocol import PromptH11Protocol
+from hsp_otp.entrypoints.http.protocol import config
 
 PATH: Final = "/metrics"
 
@@ -48,17 +48,11 @@ def shown(listening: socket.socket) -> Generator[None]:
     with folder as path:
         os.environ[_FOLDER] = path
         server = uvicorn.Server(
-            uvicorn.Config(
+            config(
                 _showing(Path(path)),
                 lifespan="off",
-                http=PromptH11Protocol,
-                ws="none",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
+                grace=_GRACE_SECONDS,
                 limit_concurrency=_MOST_CONNECTIONS,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
             )
         )
         serving = threading.Thread(target=server.run, args=([listening],), name="metrics")

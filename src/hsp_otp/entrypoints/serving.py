@@ -16,7 +16,7 @@ from hsp_otp.entrypoints import logs, metrics
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.http.edge import Edge
-from hsp_otp.entrypoints.http.protocol import PromptH11Protocol
+from hsp_otp.entrypoints.http.protocol import config
 from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.wiring import open_house
 
@@ -117,23 +117,17 @@ def run(settings: Settings, listening: socket.socket, showing: socket.socket | N
 def _run(settings: Settings, listening: socket.socket) -> bool:
     host, port = listening.getsockname()[:2]
     _log.info("listening", host=host, port=port)
-    config = uvicorn.Config(
+    serving = config(
         "hsp_otp.entrypoints.serving:app",
+        lifespan="on",
+        grace=GRACE_SECONDS,
         factory=True,
         workers=settings.workers,
-        lifespan="on",
-        http=PromptH11Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
     )
     if settings.workers > 1:
-        workers = _Workers(config, sockets=[listening])
+        workers = _Workers(serving, sockets=[listening])
         workers.run()
         return not workers.cannot_start
-    server = _Server(config)
+    server = _Server(serving)
     server.run(sockets=[listening])
     return server.started
