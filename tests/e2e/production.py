@@ -3,8 +3,9 @@
 import asyncio
 import csv
 import json
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,12 @@ def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
     assert imported.returncode == 0, imported.stderr
     lines = dict(line.split("=", 1) for line in made.stdout.splitlines())
     return {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}
+
+
+def query(folder: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    """Look into the database of *folder*."""
+    with closing(sqlite3.connect(folder / "hsp-otp.db", timeout=10)) as connection:
+        return connection.execute(statement, parameters).fetchall()
 
 
 def by(**gateways: Gateway) -> dict[str, str]:

@@ -1,15 +1,18 @@
 """A service whose challenges, limits and counts are in Redis: docs/contract.md, 5.4 and 5.6."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.production import number_of, pass_of, prepare, start, unexpected, wrong
+from tests.e2e.production import number_of, pass_of, prepare, query, start, unexpected, wrong
 from tests.e2e.server import Server, command, until
 from tests.gateway import Gateway
 from tests.integration.redis_server import RedisServer
+
+OUTCOMES = "SELECT outcome FROM audit WHERE action IN ('send', 'check')"
 
 AWAY = ("unavailable", "usage_in_sql", "usage_in_redis_again")
 
@@ -61,6 +64,8 @@ def test_redis_holds_the_challenges(
         until(lambda: ready(server) == (200, "ready", "ok"))
         assert server.verify(pass_of(1), code).status == 200
         assert gateway.to(number_of(2)) == []
+        told = Counter(outcome for (outcome,) in query(folder, OUTCOMES))
+        assert told == {"sent": 1, "invalid_otp": 1, "unavailable": 2, "verified": 1}
         assert unexpected(server, *AWAY) == []
         server.stop()
 

@@ -275,6 +275,7 @@ def test_a_port_that_is_away(world: Measured) -> None:
     assert world.value("port_errors_total", **called) == 1
     assert world.value("port_call_duration_seconds_count", **called) == 1
     assert world.value("lookups_total", outcome="valid") is None
+    assert world.value("lookups_total", outcome="unavailable") == 1
 
 
 def test_calls_are_timed(world: Measured) -> None:

@@ -17,7 +17,7 @@ from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.names import PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import UsageKey, Usages
-from hsp_otp.domain.rows import Row
+from hsp_otp.domain.rows import AuditRow, Row
 from hsp_otp.domain.slot import Held, Verified
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
@@ -156,6 +156,11 @@ class MeasuredAudit:
         """Keep the promise of `AuditTrail.write`."""
         await self.meter.call(self.audit.write(*rows))
         self.meter.metrics.told(*rows)
+
+    async def note(self, row: AuditRow) -> None:
+        """Keep the promise of `AuditTrail.note`."""
+        await self.meter.call(self.audit.note(row))
+        self.meter.metrics.told(row)
 
 
 @attrs.frozen

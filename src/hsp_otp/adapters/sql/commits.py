@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -31,6 +32,10 @@ _MOST_KEPT_ASIDE: Final = 10_000
 """Rows that wait for the database; some 10 MB."""
 
 _TRY_AGAIN_SECONDS: Final = 1.0
+
+_NOTED_SECONDS: Final = 0.5
+"""How long a failing request waits for its row: together with the two seconds of the step that
+failed it, and what is around both, an answer is promised within 3 s."""
 
 _HELD_UP_SECONDS: Final = 0.1
 """A transaction that takes longer waits for a lock, or for a database that does not answer."""
@@ -95,6 +100,12 @@ class Commits:
             await self._write_late(late)
         else:
             await self.step((), lambda held: Decision(None, held, rows))
+
+    async def note(self, row: AuditRow) -> None:
+        """Keep the promise of `AuditTrail.note`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTED_SECONDS):
+                await self._write_late((row,))
 
     async def write_kept_aside(self) -> None:
         """Write the rows that could not be written before; forever, once a second."""
