@@ -12,48 +12,32 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import attrs
 import pytest
 
-from tests.e2e.production import number_of, pass_of, prepare, start, unexpected, wrong
+from tests.e2e.production import wrong
 from tests.e2e.server import PATIENCE_SECONDS, Server, environment, until
-from tests.e2e.sessions import csrf_token, prove, sign_up
-from tests.gateway import Gateway
+from tests.e2e.sessions import DEMO, NUMBER, csrf_token, generated_keys, prove, sign_up
+from tests.world import OTHER_PHONE
 
 pytestmark = [pytest.mark.xdist_group("metrics"), pytest.mark.timeout(120)]
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW", "NONE")
 
 
-@attrs.frozen
-class Served:
-    """
-    A server and its provider.
-
-    Attributes:
-        page: The token that a page would give to a browser.
-    """
-
-    server: Server
-    gateway: Gateway
-    page: str
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two workers that share a listener for metrics."""
-    folder = tmp_path_factory.mktemp("metrics")
-    keys = prepare(folder, people=20)
-    with Gateway() as gateway, start(folder, keys, gateway, METRICS_PORT="0") as server:
+    with Server(tmp_path_factory.mktemp("metrics"), WORKERS="2", METRICS_PORT="0") as server:
         until(lambda: server.metric("workers") == 2)
-        yield Served(server, gateway, csrf_token(keys["SECRET_KEYS"]))
+        yield server
         # Whoever reads slowly holds nobody up.
         with socket.create_connection(("127.0.0.1", server.metrics_port)) as slow:
             slow.sendall(b"GET /metr")
             began = time.monotonic()
             assert server.stop() == 0
             assert time.monotonic() - began < 10
-        assert unexpected(server, "worker_ended", "Invalid HTTP request received.") == []
+        expected = ("worker_ended", "Invalid HTTP request received.")
+        assert [line for line in server.complaints if not any(e in line for e in expected)] == []
 
 
 def ask(port: int, method: str, path: str) -> tuple[int, bytes]:
@@ -74,43 +58,43 @@ def shown(server: Server) -> str:
     return body.decode()
 
 
-def test_one_listener_shows_all_workers(served: Served) -> None:
+def test_one_listener_shows_all_workers(served: Server) -> None:
     """Requests that both workers answered are in one sum; what was kept secret stays so."""
-    server, gateway, page = served.server, served.gateway, served.page
+    server, page = served, csrf_token(generated_keys(served.folder))
     before = server.metric("http_requests_total", route="/healthz", status="200")
     for _ in range(40):  # a connection each, which the workers share out
         assert server.get("/healthz").status == 200
     assert server.metric("http_requests_total", route="/healthz", status="200") == before + 40
 
-    assert server.validate(pass_of(1)).status == 200
-    sent = server.send(pass_of(1))
-    code = gateway.to(number_of(1))[-1].code
-    assert server.verify(pass_of(1), wrong(code)).status == 400
-    granted = server.verify(pass_of(1), code)
+    assert server.validate(DEMO).status == 200
+    sent = server.send(DEMO)
+    code = server.message_to(NUMBER).code
+    assert server.verify(DEMO, wrong(code)).status == 400
+    granted = server.verify(DEMO, code)
     assert granted.status == 200
-    begun = sign_up(server, number_of(2), page)
-    digits = gateway.to(number_of(2))[-1].code
+    begun = sign_up(server, OTHER_PHONE, page)
+    digits = server.message_to(OTHER_PHONE).code
     proved = prove(server, begun["session_id"], digits, page)
     assert proved.status == 200
 
     assert server.metric("checks_total", flow="pass_login", outcome="verified") == 1
     assert server.metric("checks_total", flow="pass_login", outcome="invalid_otp") == 1
     assert server.metric("checks_total", flow="signup", outcome="verified") == 1
-    assert server.metric("messages_sent_total", region="IN", sender="twilio") == 2
+    assert server.metric("messages_sent_total", region="IN", sender="console") == 2
     assert server.metric("time_to_verify_seconds_count") == 2
-    assert server.metric("circuit_open", sender="twilio") == 0
+    assert server.metric("circuit_open", sender="console") == 0
     text = shown(server)
     secrets = (
-        *(code, digits, number_of(1), number_of(2), pass_of(1), sent["challenge_id"], page),
+        *(code, digits, NUMBER, OTHER_PHONE, DEMO, sent["challenge_id"], page),
         *(granted["access_token"], granted["refresh_token"]),
         *(begun["session_id"], proved["proof"], "127.0.0.1"),
     )
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_a_scan_makes_no_series(served: Served) -> None:
+def test_a_scan_makes_no_series(served: Server) -> None:
     """However many paths and methods somebody tries, there are no more series than before."""
-    server = served.server
+    server = served
     chance = random.Random(7)  # noqa: S311 - any will do
     # All that there can be, once.
     for method in METHODS:
@@ -126,9 +110,9 @@ def test_a_scan_makes_no_series(served: Served) -> None:
     assert server.metric("http_requests_total", route="none") > 200
 
 
-def test_a_killed_worker_is_still_counted(served: Served) -> None:
+def test_a_killed_worker_is_still_counted(served: Server) -> None:
     """Counters do not fall when a worker is killed and another one takes its place."""
-    server = served.server
+    server = served
     for _ in range(20):
         assert server.get("/healthz").status == 200
     before = server.metrics()
@@ -142,9 +126,9 @@ def test_a_killed_worker_is_still_counted(served: Served) -> None:
     assert server.metric("http_requests_total", route="/healthz", status="200") >= 20
 
 
-def test_nothing_else_is_there(served: Served) -> None:
+def test_nothing_else_is_there(served: Server) -> None:
     """The listener has one path, and survives what is not HTTP."""
-    server = served.server
+    server = served
     port = server.metrics_port
     assert [ask(port, "GET", path)[0] for path in ("/", "/metrics/x", "/healthz", "/docs")] == [
         404
