@@ -114,6 +114,7 @@ class Client:
         database_answers: Callable[[], Awaitable[bool]] = _answers,
         redis_answers: Callable[[], Awaitable[bool]] | None = None,
         key_set: Mapping[str, Any] | None = None,
+        answered: Callable[[str, str, int, float], None] | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
@@ -122,6 +123,7 @@ class Client:
         Args:
             world: A new one unless given; its numbers are those of *settings*.
             key_set: Empty unless given.
+            answered: Told of every request.
             settings: By name, with the contract's defaults.
         """
         self.world = world or World()
@@ -144,6 +146,7 @@ class Client:
             page_keys=ring("pages"),
             database_answers=database_answers,
             redis_answers=redis_answers,
+            answered=answered,
         )
 
         @asynccontextmanager

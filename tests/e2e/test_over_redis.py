@@ -71,13 +71,15 @@ def test_redis_holds_the_challenges(
 
 
 def test_redis_only_counts(prepared: tuple[Path, dict[str, str]], redis: RedisServer) -> None:
-    """Killed, the database counts on from where Redis was; back, Redis from where that was."""
+    """
+    Killed, the database counts on from where Redis was, and metrics say so; back, Redis counts on
+    from where that was.
+    """
     folder, keys = prepared
+    settings = {"LOOKUPS_PER_CLIENT_HOUR": "4", "WORKERS": "1", "METRICS_PORT": "0"}
     with (
         Gateway() as gateway,
-        start(
-            folder, keys, gateway, REDIS_URL=redis.url, LOOKUPS_PER_CLIENT_HOUR="4", WORKERS="1"
-        ) as server,
+        start(folder, keys, gateway, REDIS_URL=redis.url, **settings) as server,
     ):
 
         def look() -> int:
@@ -88,10 +90,15 @@ def test_redis_only_counts(prepared: tuple[Path, dict[str, str]], redis: RedisSe
         redis.kill()
         assert [look(), look(), look()] == [200, 200, 429]
         assert ready(server) == (200, "degraded", "away")
+        until(lambda: server.metric("limiter_degraded") == 1)
         redis.begin()
         until(lambda: ready(server) == (200, "ready", "ok"))
         time.sleep(1)  # for which it is not asked again
         assert [look(), look()] == [429, 429]
+        until(lambda: server.metric("limiter_degraded") == 0)
+        assert server.metric("limiter_fallbacks_total") == 1
+        assert server.metric("refusals_total", limit="lookup_rate_limited") == 3
+        assert server.metric("port_call_duration_seconds_count", port="usage", store="redis") == 7
         assert unexpected(server, *AWAY) == []
         server.stop()
 

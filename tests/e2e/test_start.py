@@ -151,6 +151,14 @@ MISTAKES = {
         CONFIG,
         files=toml("port = 'eighty'"),
     ),
+    "metrics where the service is": Mistake(
+        "HSP_OTP_METRICS_PORT: got 8000, which is HSP_OTP_PORT; takes another",
+        {"METRICS_PORT": "8000"},
+    ),
+    "metrics on no port": Mistake(
+        "HSP_OTP_METRICS_PORT: got 'on', takes a whole number from 0 to 65535",
+        {"METRICS_PORT": "on"},
+    ),
     "short key in the file": Mistake(
         "HSP_OTP_SECRET_KEYS", CONFIG, files=toml(f"secret_keys = ['k1:{SHORT}']")
     ),
@@ -172,11 +180,12 @@ def test_a_mistake_is_one_line(mistake: Mistake, tmp_path: Path) -> None:
     assert mistake.without not in line
 
 
-def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["PORT", "METRICS_PORT"])
+def test_a_port_in_use_is_one_line(tmp_path: Path, name: str) -> None:
     """A port that somebody else listens on is named, and nothing is served."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = command(tmp_path, "dev", PORT=str(port))
+        done = command(tmp_path, "dev", **{"PORT": "0", name: str(port)})
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"

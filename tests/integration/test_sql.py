@@ -407,6 +407,7 @@ async def test_the_queue_has_an_end_and_says_what_it_lost(
     refuse(file, "INSERT", "audit")
     await stores.audit.write(*(audit_row(request_id=f"r{number}") for number in range(10_050)))
     assert commits.kept_aside == 10_000
+    assert (commits.ever_kept_aside, commits.ever_lost) == (10_050, 50)
     assert logged == [
         {
             "event": "audit_not_written",
@@ -481,6 +482,7 @@ async def test_what_a_stop_leaves_unwritten_is_told(
         with structlog.testing.capture_logs() as logs:
             await commits.close()
     assert {"event": "audit_lost", "rows": 1, "log_level": "error"} in logs
+    assert commits.ever_lost == 1
     await commits.flush()
     with structlog.testing.capture_logs() as logs:
         await commits.close()

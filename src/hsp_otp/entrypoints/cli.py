@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -215,16 +216,21 @@ def _served(settings: Settings) -> Settings:
 
 
 def _run(settings: Settings, *, banner: bool = False) -> int:
-    try:
-        listening = serving.bind(settings)
-    except OSError as error:
-        raise CommandError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-        ) from None
+    listening = _bind(settings.host, settings.port)
+    showing = None
+    if settings.metrics_port is not None:
+        showing = _bind(settings.host, settings.metrics_port)
     if banner:
         host, port = listening.getsockname()[:2]
         print(BANNER.format(url=f"http://{host}:{port}", demo=DEMO_PASS), flush=True)
-    return OK if serving.run(settings, listening) else FAILED
+    return OK if serving.run(settings, listening, showing) else FAILED
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return serving.bind(host, port)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def _fail(line: str, status: int) -> NoReturn:

@@ -25,6 +25,9 @@ class FallbackUsage:
 
     What was admitted by either leaves an audit row, and in the database a record; whichever takes
     over counts those as well.
+
+    Attributes:
+        falls: How often the database took over.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class FallbackUsage:
         self._clock = clock
         self._behind = False
         self._returning = False
+        self.falls = 0
 
     @property
     def is_degraded(self) -> bool:
@@ -71,6 +75,7 @@ class FallbackUsage:
     def _fall_back(self) -> None:
         if not self._behind:
             self._behind = True
+            self.falls += 1
             _log.warning("usage_in_sql", hint="Redis does not answer; the database counts")
 
     async def _in_sql(

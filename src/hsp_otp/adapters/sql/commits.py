@@ -64,6 +64,10 @@ class Commits:
 
     A transaction reads the records of all its steps, runs their decisions in order over them,
     and writes what changed, each record only if its version is still the one that was read.
+
+    Attributes:
+        ever_kept_aside: How often a row could not be written, each vain try anew.
+        ever_lost: How many rows never will be.
     """
 
     def __init__(self, database: Database) -> None:
@@ -72,6 +76,8 @@ class Commits:
         self._running: asyncio.Task[None] | None = None
         self._under_way: dict[asyncio.Task[None], set[str]] = {}
         self._aside: deque[LateRow] = deque()
+        self.ever_kept_aside = 0
+        self.ever_lost = 0
 
     async def step(
         self, keys: tuple[str, ...], decide: Callable[[Bodies], Decision[Bodies, O]]
@@ -117,6 +123,7 @@ class Commits:
         """Flush for the last time: what cannot be written now is lost with the process."""
         await self.flush()
         if self._aside:
+            self.ever_lost += len(self._aside)
             _log.error("audit_lost", rows=len(self._aside))
 
     @property
@@ -236,6 +243,8 @@ class Commits:
         dropped = max(0, len(self._aside) - _MOST_KEPT_ASIDE)
         for _ in range(dropped):
             self._aside.popleft()
+        self.ever_kept_aside += len(rows)
+        self.ever_lost += dropped
         _log.error("audit_not_written", rows=len(rows), kept_aside=len(self._aside), lost=dropped)
 
 
