@@ -36,19 +36,20 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 1_000_000:06d}"
 
 
-def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
+def prepare(folder: Path, people: int = PEOPLE, **settings: str) -> dict[str, str]:
     """
     What an operator does before the first start, by the commands.
 
     Args:
         people: How many have passes.
+        settings: Where the database is, if it is not SQLite in the folder.
 
     Returns:
         The settings that the commands printed.
     """
     made = command(folder, "keys", "new", "keys")
     assert made.returncode == 0, made.stderr
-    assert command(folder, "db", "upgrade").returncode == 0
+    assert command(folder, "db", "upgrade", **settings).returncode == 0
     with (folder / "passes.csv").open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(
@@ -60,7 +61,7 @@ def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
         for person in range(people):
             email = f"u{person}@example.com"
             out.writerow([pass_of(person), "paid", "Gold", "", email, "A", "B", number_of(person)])
-    imported = command(folder, "passes", "import", "passes.csv")
+    imported = command(folder, "passes", "import", "passes.csv", **settings)
     assert imported.returncode == 0, imported.stderr
     lines = dict(line.split("=", 1) for line in made.stdout.splitlines())
     return {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}

@@ -1,0 +1,173 @@
+"""What the image's build makes of the files that it is given, without an engine."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.deploy.conftest import ROOT
+from tests.e2e.server import Server, environment
+
+DOCKERFILE: Final = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+USER: Final = "10001"
+
+DEMO: Final = "HSP-1234-5678"
+
+_READ_ONLY: Final = """
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -o remount,bind,ro /
+cd "$1"
+shift
+exec "$@"
+"""
+
+
+def instructions(name: str) -> list[str]:
+    """What follows an instruction, each time."""
+    return re.findall(rf"^{name}\s+(.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def is_ignored(path: Path) -> bool:
+    """Whether .dockerignore keeps a file of the checkout out; the last line about it counts."""
+    name, ignored = str(path.relative_to(ROOT)), False
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        pattern = line.removeprefix("!").removeprefix("**/")
+        if line and not line.startswith("#"):
+            parts = [name, *(str(parent) for parent in path.relative_to(ROOT).parents)]
+            if "**/" in line:
+                parts = list(path.relative_to(ROOT).parts)
+            if any(fnmatch(part, pattern) for part in parts):
+                ignored = not line.startswith("!")
+    return ignored
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the image, made as its first stage makes it, where everybody may read it."""
+    source = tmp_path_factory.mktemp("source")
+    for folder in (source.parent, source.parent.parent):
+        folder.chmod(0o755)
+    for copied in (words.split() for words in instructions("COPY") if not words.startswith("--")):
+        *names, target = copied
+        for file in (file for name in names for file in [ROOT / name, *(ROOT / name).rglob("*")]):
+            if file.is_dir() or is_ignored(file):
+                continue
+            base = ROOT / names[0] if (ROOT / names[0]).is_dir() else file.parent
+            place = source / target / file.relative_to(base)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+    folder = source.parent / "built"
+    (step,) = [step for step in instructions("RUN") if "script/install" in step]
+    command = shlex.split(step.replace("/opt/hsp-otp", str(folder)))
+    done = subprocess.run(  # noqa: S603
+        command,
+        cwd=source,
+        env=environment({}) | {"PYTHON": "/usr/bin/python3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(source)
+    yield folder
+    shutil.rmtree(folder)
+
+
+class Contained(Server):
+    """A server of the built folder, of the image's user, on a disk that cannot be written to."""
+
+    built: Path
+
+    def start(self, name: str) -> list[str | Path]:
+        """The command line."""
+        rights = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--clear-groups")
+        user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", *rights)
+        root = ("unshare", "--mount", "sh", "-euc", _READ_ONLY, "sh", self.folder)
+        return [*root, *user, self.built / "bin" / "hsp-otp", name]
+
+
+@pytest.mark.timeout(240)
+def test_it_serves_from_the_wheel(built: Path, tmp_path: Path) -> None:
+    """Templates, static files, catalogues and migrations are in the wheel; nothing else is written."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    shutil.chown(tmp_path, int(USER))
+    Contained.built = built
+    with Contained(tmp_path, WORKERS="2") as server:
+        for name in ("stdout.txt", "stderr.txt"):
+            assert (tmp_path / name).exists()
+        spanish = server.post("/customer/send-otp/", {"pass_code": DEMO}, **{"Accept-Language": "es"})
+        assert spanish["sent"] is True
+        assert "código" in server.output
+        wrong = server.verify(DEMO, "12")
+        assert wrong["error"] == "malformed_otp"
+        code = re.findall(r"\| (\d{6})\b|\b(\d{6}) es", server.output)
+        signed_in = server.verify(DEMO, "".join(code[-1]))
+        assert signed_in["success"] is True
+        page = get(server, "/users/signup/")
+        assets = re.findall(r"/static/[^\"]+", page)
+        assert len(assets) >= 3
+        assert all(get(server, asset) for asset in assets)
+        assert json.loads(get(server, "/docs/openapi.json"))["openapi"].startswith("3.1")
+        assert health(built, server.port) == 0
+        assert {file.name for file in tmp_path.iterdir()} == {
+            *("stdout.txt", "stderr.txt", "hsp-otp.db", "hsp-otp.db-wal", "hsp-otp.db-shm"),
+            "hsp-otp.db.keys",
+        }
+    assert health(built, server.port) != 0
+
+
+def test_nothing_to_develop_with(built: Path) -> None:
+    """Neither tests nor installers are in the image, and the library is the wheel's."""
+    python = built / "bin" / "python"
+    for module in ("pytest", "hypothesis", "mypy", "pip", "setuptools", "uv"):
+        found = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False)  # noqa: S603
+        assert found.returncode != 0, module
+    where = "import hsp_otp; print(hsp_otp.__file__)"
+    told = subprocess.run([python, "-c", where], cwd="/", capture_output=True, text=True, check=True)  # noqa: S603
+    assert str(built) in told.stdout
+
+
+def test_what_gets_into_the_build() -> None:
+    """Of the checkout's files those that the build needs, and no key, database or setting."""
+    for name in ("src/hsp_otp/py.typed", "script/install", "requirements-runtime.lock"):
+        assert not is_ignored(ROOT / name)
+    for name in (
+        *(".env", ".git/config", "keys/k1.pem", "hsp-otp.db", "src/hsp_otp/x.db", "compose.yaml"),
+        *("src/hsp_otp/__pycache__/x.pyc", "tests/gateway.py", ".venv/pyvenv.cfg"),
+    ):
+        assert is_ignored(ROOT / name), name
+
+
+def get(server: Server, path: str) -> str:
+    """What stands at an address."""
+    import http.client  # noqa: PLC0415
+
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    line.request("GET", path)
+    answer = line.getresponse()
+    assert answer.status == 200, path
+    text = answer.read().decode()
+    line.close()
+    return text
+
+
+def health(built: Path, port: int) -> int:
+    """The status of the image's own check."""
+    (words,) = re.findall(r"^HEALTHCHECK .*? CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    python, *rest = json.loads(words)
+    assert python == "python"
+    return subprocess.run(  # noqa: S603
+        [built / "bin" / "python", *rest],
+        env=environment({"PORT": str(port)}),
+        capture_output=True,
+        check=False,
+    ).returncode
