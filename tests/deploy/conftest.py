@@ -1,8 +1,9 @@
-"""A machine to try things on: a namespace in which /etc, /opt and /var are changed for nobody else."""
+"""A machine to try things on: a namespace whose /etc, /opt and /var nobody else sees change."""
 
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -16,7 +17,8 @@ mount --make-rprivate /
 mount -t tmpfs tmpfs "$1"
 for part in etc opt var; do
     mkdir -p "$1/$part/changed" "$1/$part/work"
-    mount -t overlay overlay -o "lowerdir=/$part,upperdir=$1/$part/changed,workdir=$1/$part/work" "/$part"
+    changed="upperdir=$1/$part/changed,workdir=$1/$part/work"
+    mount -t overlay overlay -o "lowerdir=/$part,$changed" "/$part"
 done
 echo ready
 exec sleep infinity
@@ -46,7 +48,7 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
     def run(self, text: str, *, cwd: Path | None = None) -> str:
         """
@@ -78,10 +80,17 @@ def _downloaded_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         del os.environ["UV_CACHE_DIR"]
 
 
+def open_to_all(folder: Path) -> None:
+    """Let other users into a folder of pytest's, and through those that it is in."""
+    for one in (folder, *folder.parents):
+        if one == Path(tempfile.gettempdir()):
+            return
+        one.chmod(0o755)
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the project that everybody may read."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_all(tmp_path)
     left_out = shutil.ignore_patterns(".*_cache", ".git", ".venv", ".hypothesis", "node_modules")
     return shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out)

@@ -34,7 +34,7 @@ def run(*words: str | Path, **environment: str) -> str:
 
 
 def test_the_dockerfile() -> None:
-    """hadolint finds nothing, of the least importance included."""
+    """The linter finds nothing, of the least importance included."""
     assert run(BIN / "hadolint", "--failure-threshold", "style", "Dockerfile") == ""
 
 
@@ -65,16 +65,26 @@ def test_compose_by_its_own_client(tmp_path: Path) -> None:
     if client.returncode == 0:
         for file in ("compose.yaml", ".env.example"):
             shutil.copy(ROOT / file, tmp_path / file.removesuffix(".example"))
-        run(docker, "compose", "--project-directory", tmp_path, "config", "-q", POSTGRES_PASSWORD="p")
+        run(
+            docker,
+            "compose",
+            "--project-directory",
+            tmp_path,
+            "config",
+            "-q",
+            POSTGRES_PASSWORD="p",
+        )
 
 
 def test_the_units(tmp_path: Path) -> None:
-    """systemd has nothing to say of the units, with some program in the place of ours."""
+    """Nothing is to be said of the units, with some program in the place of ours."""
     for unit in UNITS:
         if unit.suffix not in {".service", ".timer"}:
             continue
         text = unit.read_text()
-        (tmp_path / unit.name).write_text(re.sub(r"^(ExecStart=)/opt/\S+", r"\1/bin/true", text, flags=re.M))
+        (tmp_path / unit.name).write_text(
+            re.sub(r"^(ExecStart=)/opt/\S+", r"\1/bin/true", text, flags=re.MULTILINE)
+        )
     assert run("systemd-analyze", "verify", *sorted(tmp_path.iterdir())) == ""
 
 
@@ -83,8 +93,12 @@ def test_how_exposed_the_units_are() -> None:
     shut = {}
     for unit in UNITS:
         if unit.suffix == ".service":
-            run("systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit)
+            run(
+                "systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit
+            )
             text = unit.read_text()
-            shut[unit.name] = text[text.index("CapabilityBoundingSet") :].partition("\n\n")[0].strip()
+            shut[unit.name] = (
+                text[text.index("CapabilityBoundingSet") :].partition("\n\n")[0].strip()
+            )
     assert len(shut) == 2
     assert len(set(shut.values())) == 1
