@@ -3,8 +3,8 @@ What a sign-in leaves in each store, and what a worker process takes.
 
 Run it as ``PYTHONPATH=. .venv/bin/python bench/growth.py [SIGN_INS]``: that many customers, each
 from an address of their own, look a pass up, ask for a code and present it, on PostgreSQL with
-Redis, first with the challenges in SQL, then in Redis. Rows and bytes are those of one sign-in, indexes
-included; they depend on no machine.
+Redis, first with the challenges in SQL, then in Redis. Rows and bytes are those of one sign-in,
+indexes included; they depend on no machine.
 """
 
 # ruff: noqa: INP001, PLR2004, S101, T201 - a script that prints
