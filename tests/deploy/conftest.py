@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
@@ -80,17 +81,24 @@ def _downloaded_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         del os.environ["UV_CACHE_DIR"]
 
 
-def open_to_all(folder: Path) -> None:
-    """Let other users into a folder of pytest's, and through those that it is in."""
-    for one in (folder, *folder.parents):
-        if one == Path(tempfile.gettempdir()):
-            return
-        one.chmod(0o755)
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """A folder that other users may enter: pytest shuts its own whenever it starts."""
+    with tempfile.TemporaryDirectory(prefix="otp-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def public() -> Iterator[Path]:
+    """The same, for one test."""
+    with public_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def checkout(public: Path) -> Path:
     """A copy of the project that everybody may read."""
-    open_to_all(tmp_path)
     left_out = shutil.ignore_patterns(".*_cache", ".git", ".venv", ".hypothesis", "node_modules")
-    return shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out)
+    return shutil.copytree(ROOT, public / "checkout", ignore=left_out)

@@ -53,17 +53,17 @@ def sign_in(machine: Machine, gateway: Gateway, origin: str, person: int) -> Non
 
 
 @pytest.mark.timeout(600)
-def test_the_commands_of_the_guide(checkout: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_guide(checkout: Path, public: Path) -> None:
     """From a bare machine to a service that signs in, is restored, rotated and upgraded."""
     binaries = postgres_server.found().folder
-    log = tmp_path / "docker"
+    log = public / "docker"
     with postgres_server.Server("fsync=on") as postgres, Gateway() as gateway:
         postgres.folder.chmod(0o755)
         port = free_port()
         origin = f"http://127.0.0.1:{port}"
         path = f"{STUBS}:{postgres.binaries.folder}:{binaries}:{os.environ['PATH']}"
         given = {"PGHOST": str(postgres.folder), "PGUSER": "postgres", "DOCKER_LOG": str(log)}
-        with Machine(tmp_path, PATH=path, **given) as machine:
+        with Machine(public, PATH=path, **given) as machine:
             served = False
             for block in blocks():
                 if BENCH in block:
@@ -94,9 +94,9 @@ def test_the_commands_of_the_guide(checkout: Path, tmp_path: Path) -> None:
                         for n in range(3)
                     )
                     machine.run(
-                        "\n".join([f"cat > {tmp_path}/passes.csv <<'END'", HEADING, *rows, "END"])
+                        "\n".join([f"cat > {public}/passes.csv <<'END'", HEADING, *rows, "END"])
                         + f"\nsudo -u hsp-otp HSP_OTP_CONFIG={SETTINGS} /opt/hsp-otp/bin/hsp-otp "
-                        + f"passes import {tmp_path}/passes.csv"
+                        + f"passes import {public}/passes.csv"
                     )
                     sign_in(machine, gateway, origin, 0)
                     served = True

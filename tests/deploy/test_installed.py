@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.deploy.conftest import ROOT, open_to_all
+from tests.deploy.conftest import ROOT, public_folder
 from tests.e2e.server import Server, environment
 
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
@@ -51,34 +51,37 @@ def is_ignored(path: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built() -> Iterator[Path]:
     """The folder of the image, made as its first stage makes it, where everybody may read it."""
-    source = tmp_path_factory.mktemp("source")
-    open_to_all(source.parent)
-    for copied in (words.split() for words in instructions("COPY") if not words.startswith("--")):
-        *names, target = copied
-        for file in (file for name in names for file in [ROOT / name, *(ROOT / name).rglob("*")]):
-            if file.is_dir() or is_ignored(file):
-                continue
-            base = ROOT / names[0] if (ROOT / names[0]).is_dir() else file.parent
-            place = source / target / file.relative_to(base)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
-    folder = source.parent / "built"
-    (step,) = [step for step in instructions("RUN") if "script/install" in step]
-    command = shlex.split(step.replace("/opt/hsp-otp", str(folder)))
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd=source,
-        env=environment({}) | {"PYTHON": "/usr/bin/python3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    shutil.rmtree(source)
-    yield folder
-    shutil.rmtree(folder)
+    with public_folder() as folder:
+        source = folder / "source"
+        for words in instructions("COPY"):
+            if not words.startswith("--"):
+                *names, target = words.split()
+                copy(names, source / target)
+        (step,) = [step for step in instructions("RUN") if "script/install" in step]
+        done = subprocess.run(  # noqa: S603
+            shlex.split(step.replace("/opt/hsp-otp", str(folder / "built"))),
+            cwd=source,
+            env=environment({}) | {"PYTHON": "/usr/bin/python3"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        shutil.rmtree(source)
+        yield folder / "built"
+
+
+def copy(names: list[str], target: Path) -> None:
+    """Do what COPY does: of a folder what is in it, and nothing that is ignored."""
+    for name in names:
+        whole = ROOT / name
+        for file in (whole, *whole.rglob("*")):
+            if not file.is_dir() and not is_ignored(file):
+                place = target / (file.relative_to(whole) if whole.is_dir() else file.name)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, place)
 
 
 class Contained(Server):
@@ -95,12 +98,11 @@ class Contained(Server):
 
 
 @pytest.mark.timeout(240)
-def test_it_serves_from_the_wheel(built: Path, tmp_path: Path) -> None:
+def test_it_serves_from_the_wheel(built: Path, public: Path) -> None:
     """Templates, static files, catalogues and migrations are there; only its folder is written."""
-    open_to_all(tmp_path)
-    shutil.chown(tmp_path, int(USER))
+    shutil.chown(public, int(USER))
     Contained.built = built
-    with Contained(tmp_path, WORKERS="2") as server:
+    with Contained(public, WORKERS="2") as server:
         spanish = server.post(
             "/customer/send-otp/", {"pass_code": DEMO}, **{"Accept-Language": "es"}
         )
@@ -113,7 +115,7 @@ def test_it_serves_from_the_wheel(built: Path, tmp_path: Path) -> None:
         assert all(get(server, asset) for asset in assets)
         assert json.loads(get(server, "/docs/openapi.json"))["openapi"].startswith("3.1")
         assert health(built, server.port) == 0
-        assert {file.name for file in tmp_path.iterdir()} == {
+        assert {file.name for file in public.iterdir()} == {
             *("stdout.txt", "stderr.txt", "hsp-otp.db", "hsp-otp.db-wal", "hsp-otp.db-shm"),
             "hsp-otp.db.keys",
         }
