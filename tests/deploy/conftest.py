@@ -71,16 +71,6 @@ class Machine:
         return done.stdout
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _downloaded_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What one installation downloads, the next one finds."""
-    before = os.environ.get("UV_CACHE_DIR")
-    os.environ["UV_CACHE_DIR"] = before or str(tmp_path_factory.mktemp("uv"))
-    yield
-    if before is None:
-        del os.environ["UV_CACHE_DIR"]
-
-
 @contextmanager
 def public_folder() -> Iterator[Path]:
     """A folder that other users may enter: pytest shuts its own whenever it starts."""
