@@ -2,13 +2,10 @@
 
 import subprocess
 
-import pytest
-
 from tests.deploy.conftest import ROOT
 from tests.deploy.test_guide import BENCH, blocks
 
 
-@pytest.mark.timeout(240)
 def test_what_a_sign_in_leaves() -> None:
     """The command of the guide measures, and finds as many rows as the guide says."""
     (block,) = [block for block in blocks() if BENCH in block]
