@@ -43,7 +43,7 @@ def prepare(folder: Path, people: int = PEOPLE, **settings: str) -> dict[str, st
 
     Args:
         people: How many have passes.
-        settings: Of the commands.
+        settings: Where the database is, if it is not SQLite in the folder.
 
     Returns:
         The settings that the commands printed.

@@ -2,6 +2,8 @@
 
 import re
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -189,6 +191,22 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, name: str) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+@pytest.mark.timeout(180)
+def test_a_later_schema(tmp_path: Path) -> None:
+    """A server that runs goes on when the schema becomes a later one; none starts on it anew."""
+    with Server(tmp_path) as server:
+        with closing(sqlite3.connect(tmp_path / "hsp-otp.db")) as behind, behind:
+            behind.execute("UPDATE alembic_version SET version_num = 'later'")
+        assert server.send("HSP-1234-5678")["sent"] is True
+        for name in (["serve"], ["db", "upgrade"]):
+            refused = command(tmp_path, *name, MODE="development", PORT="0")
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert refused.stderr == (
+                "hsp-otp: the database has the schema of a later version: run that one\n"
+            )
+        assert server.verify("HSP-1234-5678", server.messages[-1].code)["success"] is True
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

@@ -20,7 +20,12 @@ from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.entrypoints import serving
-from hsp_otp.entrypoints.command import CommandError, insist_on_fit, insist_on_newest
+from hsp_otp.entrypoints.command import (
+    CommandError,
+    insist_on_fit,
+    insist_on_known,
+    insist_on_newest,
+)
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
 from hsp_otp.entrypoints.passes_cli import passes
 from hsp_otp.entrypoints.purge_cli import purge
@@ -192,12 +197,14 @@ async def _insist_on_redis(settings: Settings) -> None:
 async def _upgrade(settings: Settings) -> None:
     async with open_database(settings) as database:
         await insist_on_fit(database)
+        await insist_on_known(database)
         await upgrade(database)
 
 
 async def _prepare(settings: Settings) -> None:
     async with open_database(settings) as database:
         await insist_on_fit(database)
+        await insist_on_known(database)
         await upgrade(database)
         await add_demo_pass(database)
     await _insist_on_redis(settings)
