@@ -23,6 +23,9 @@ from hsp_otp.entrypoints.wiring import open_house
 GRACE_SECONDS: Final = 8
 """For requests in flight when the server is told to stop; the whole stop takes at most 10."""
 
+STARTS_WITHIN_SECONDS: Final = 60
+"""For a worker, on a machine that is busy; the library's five would give up there."""
+
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -123,6 +126,8 @@ def _run(settings: Settings, listening: socket.socket) -> bool:
         grace=GRACE_SECONDS,
         factory=True,
         workers=settings.workers,
+        # How long the successor of a worker may take to start where SIGHUP replaces them.
+        timeout_worker_healthcheck=STARTS_WITHIN_SECONDS,
     )
     if settings.workers > 1:
         workers = _Workers(serving, sockets=[listening])
