@@ -14,6 +14,7 @@ from tests.integration.stores import (
     KINDS,
     POSTGRES,
     SHARED,
+    SQLITE,
     Kind,
     Stores,
     postgres_file,
@@ -60,7 +61,7 @@ async def writers(
         yield one, other
 
 
-@pytest.fixture(params=SHARED, ids=lambda kind: kind.name)
+@pytest.fixture(params=(SQLITE, POSTGRES), ids=lambda kind: kind.name)
 def sql_kind(request: pytest.FixtureRequest) -> Kind:
     """Each kind of SQL database."""
     found: Kind = request.param

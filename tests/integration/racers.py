@@ -54,9 +54,16 @@ class Result:
 
 
 class Racers:
-    """Some processes that have the same database open, and start each round together."""
+    """
+    Some processes that have the same database open, and start each round together.
+
+    Attributes:
+        kind: What they have open.
+        folder: Where.
+    """
 
     def __init__(self, kind: Kind, folder: Path, count: int) -> None:
+        self.kind, self.folder = kind, folder
         spawning = multiprocessing.get_context("spawn")
         self._lines: list[Connection] = []
         self._processes = []

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -48,13 +48,13 @@ def address(number: int) -> str:
 
 
 async def _fill(kind: Kind, folder: Path) -> None:
+    await _store(kind, folder, {person: f"+9198{person:08d}" for person in range(4 * ROUNDS)})
+
+
+async def _store(kind: Kind, folder: Path, phones: Mapping[int, str]) -> None:
     async with kind.open(folder) as stores:
-        for person in range(4 * ROUNDS):
-            holder = User(
-                id=f"u{person}",
-                email=f"u{person}@example.com",
-                phone=PhoneNumber(f"+9198{person:08d}"),
-            )
+        for person, phone in phones.items():
+            holder = User(id=f"u{person}", email=f"u{person}@example.com", phone=PhoneNumber(phone))
             await stores.add(
                 Pass(code=PassCode(pass_of(person)), user=holder, payment_status=PaymentStatus.PAID)
             )
@@ -116,6 +116,32 @@ def test_the_quota_of_a_client_is_met_exactly(racers: Racers, number: int) -> No
     code, client = pass_of(4 * number + 3), address(200_000 + number)
     call = Call(step="validate", pass_code=code, client=client)
     assert Counter(racers.race([call] * 150).words) == {"valid": 120, "lookup_rate_limited": 30}
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_the_quota_of_a_number_is_met_exactly(racers: Racers, number: int) -> None:
+    """Forty people who share a number ask at the same instant: ten messages."""
+    family = range(50_000_000 + 40 * number, 50_000_040 + 40 * number)
+    phones = dict.fromkeys(family, f"+9196{number:08d}")
+    asyncio.run(_store(racers.kind, racers.folder, phones))
+    calls = [
+        Call(step="send", pass_code=pass_of(person), client=address(600_000 + 40 * number + place))
+        for place, person in enumerate(family)
+    ]
+    result = racers.race(calls)
+    assert Counter(result.words) == {"sent": 10, "phone_rate_limited": 30}
+    assert len(result.codes) == 10
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_the_quota_of_a_clients_sends_is_met_exactly(racers: Racers, number: int) -> None:
+    """Forty numbers of one client ask at the same instant: five messages."""
+    client = address(800_000 + number)
+    calls = [
+        Call(step="send", phone=number_of(200_000 + 40 * number + place), client=client)
+        for place in range(40)
+    ]
+    assert Counter(racers.race(calls).words) == {"sent": 5, "rate_limited": 35}
 
 
 # Signup
