@@ -68,7 +68,7 @@ class Fault:
 
     breaks: Callable[[], object]
     mends: Callable[[], object] = _nothing
-    lasts: float = 1.0
+    lasts: float = 0.7
     heals_within: float = 5.0
     patience: float = 8.0
     spares_database: bool = True
@@ -154,7 +154,7 @@ class Site:
             coming = [self.customer] * CUSTOMERS + [self.visitor] * VISITORS
             busy = [asyncio.create_task(_come(one, http, people, stop)) for one in coming]
             try:
-                await asyncio.sleep(0.4)
+                await asyncio.sleep(0.3)
                 try:
                     await asyncio.to_thread(fault.breaks)
                     await asyncio.sleep(fault.lasts)

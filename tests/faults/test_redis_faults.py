@@ -69,7 +69,7 @@ def behave(proxy: Proxy, line: Line) -> Fault:
 
 AWAY: dict[str, Callable[[RedisServer, Proxy], Fault]] = {
     "killed": lambda redis, _: Fault(breaks=redis.kill, mends=redis.begin),
-    "frozen": lambda redis, _: Fault(breaks=redis.freeze, mends=redis.thaw, lasts=1.5),
+    "frozen": lambda redis, _: Fault(breaks=redis.freeze, mends=redis.thaw, lasts=1.2),
     "read-only": lambda redis, _: Fault(
         breaks=partial(told, redis, "REPLICAOF", "127.0.0.1", "1"),
         mends=partial(told, redis, "REPLICAOF", "NO", "ONE"),
