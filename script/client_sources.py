@@ -15,7 +15,7 @@ from typing import Any
 
 from babel.messages.pofile import read_po
 
-from hsp_otp.adapters.messages import LOCALE
+from hsp_otp.adapters.messages import LOCALE, GettextMessages
 from hsp_otp.entrypoints.http.app import ROUTES
 from hsp_otp.entrypoints.http.docs import document
 from hsp_otp.entrypoints.settings import Settings
@@ -26,10 +26,11 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 def texts() -> dict[str, dict[str, str]]:
     """The catalogues, but for text messages: a text for each id in each language."""
     found = {}
-    for folder in sorted(one.name for one in LOCALE.iterdir() if one.is_dir()):
+    for tag in GettextMessages({}).languages:
+        folder = tag.replace("-", "_")
         source = LOCALE / folder / "LC_MESSAGES" / "hsp_otp.po"
         catalogue = read_po(BytesIO(source.read_bytes()), locale=folder)
-        found[folder] = {
+        found[tag] = {
             str(message.id): str(message.string)
             for message in catalogue
             if message.id and not message.pluralizable
@@ -41,7 +42,10 @@ def main() -> None:
     """Write the files, or see that they are as they would be written."""
     sources: dict[str, Any] = {
         "api/openapi.json": document(ROUTES, Settings().texts),
-        "mobile/src/texts.json": texts(),
+        "mobile/src/texts.json": {
+            "languages": dict(GettextMessages({}).languages),
+            "texts": texts(),
+        },
     }
     checks = sys.argv[1:] == ["--check"]
     stale = False
