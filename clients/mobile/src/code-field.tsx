@@ -78,11 +78,7 @@ export function CodeField({
           submitBehavior="submit"
           textContentType="oneTimeCode"
           value={value}
-          {...web({
-            "aria-describedby": "refusal",
-            "aria-invalid": wrong,
-            caretColor: "transparent",
-          })}
+          {...web({ "aria-describedby": "refusal", "aria-invalid": wrong, blurOnSubmit: false })}
         />
       </View>
     </View>

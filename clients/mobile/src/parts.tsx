@@ -24,6 +24,11 @@ export function web(attributes: Readonly<Record<string, unknown>>): object {
   return ON_WEB ? attributes : {};
 }
 
+/** A masked number that is not broken at the end of a line. */
+export function unbroken(masked: string): string {
+  return masked.replace(/-/g, "\u2011");
+}
+
 /** A screen: the choice of language, one column, and what is true of every code. */
 export function Screen({ children }: { readonly children: ReactNode }): ReactNode {
   const theme = useTheme();
@@ -70,8 +75,8 @@ function Languages(): ReactNode {
         >
           <Text
             style={[
-              { color: tag === now ? theme.ink : theme.soft },
-              tag === now ? styles.strong : null,
+              styles.choice,
+              tag === now ? { color: theme.ink, fontWeight: "600" } : { color: theme.soft },
             ]}
             {...web({ lang: tag })}
           >
@@ -108,7 +113,7 @@ export function Title({
       ref={heading}
       role="heading"
       style={[styles.title, { color: theme.ink }]}
-      {...web({ "aria-level": 1, tabIndex: -1, id: "title" })}
+      {...web({ "aria-level": 1, tabIndex: -1 })}
     >
       {children}
     </Text>
@@ -129,7 +134,7 @@ export function Note({ children }: { readonly children: string }): ReactNode {
       aria-live="polite"
       style={[styles.note, { backgroundColor: theme.goodTint, borderColor: theme.good }]}
     >
-      <Text style={{ color: theme.good }}>{children}</Text>
+      <Text style={[styles.told, { color: theme.good }]}>{children}</Text>
     </View>
   );
 }
@@ -165,7 +170,7 @@ export function Refused({
       <Text
         role="alert"
         aria-live="assertive"
-        style={{ color: theme.bad }}
+        style={[styles.told, { color: theme.bad }]}
         {...web({ id: "refusal" })}
       >
         {told}
@@ -235,6 +240,7 @@ export const styles = StyleSheet.create({
   card: { gap: 16, padding: 24, borderWidth: 1, borderRadius: 20 },
   languages: { flexDirection: "row", flexWrap: "wrap", justifyContent: "flex-end", gap: 4 },
   language: { minHeight: 44, justifyContent: "center", paddingHorizontal: 10 },
+  choice: { fontSize: 15 },
   title: { fontSize: 26, fontWeight: "700", lineHeight: 36, outlineWidth: 0 },
   text: { fontSize: 16, lineHeight: 24 },
   label: { fontSize: 15, fontWeight: "600", marginBottom: 6 },
@@ -253,6 +259,7 @@ export const styles = StyleSheet.create({
     borderLeftWidth: 3,
     borderRadius: 8,
   },
+  told: { fontSize: 15, lineHeight: 21 },
   clock: { fontVariant: ["tabular-nums"] },
   strong: { fontSize: 16, fontWeight: "600", textAlign: "center" },
   underlined: { textDecorationLine: "underline" },

@@ -13,7 +13,17 @@ import { BackHandler, Platform, StyleSheet, Text, TextInput, View } from "react-
 
 import { CodeField } from "./code-field";
 import { clockTime, day, type Language, Speaking, type TextId, useSpeech } from "./language";
-import { Button, Lead, Note, Refused, Screen, styles as parts, Title, web } from "./parts";
+import {
+  Button,
+  Lead,
+  Note,
+  Refused,
+  Screen,
+  styles as parts,
+  Title,
+  unbroken,
+  web,
+} from "./parts";
 import { useTheme } from "./theme";
 
 export interface SignInProps {
@@ -74,11 +84,16 @@ function Restoring(): ReactNode {
 function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
   const theme = useTheme();
   const { t } = useSpeech();
+  const field = useRef<TextInput>(null);
   const [passCode, setPassCode] = useState("");
+  const { refusal } = auth;
+  const wrong = refusal !== null;
+  useEffect(() => {
+    if (refusal !== null) field.current?.focus();
+  }, [refusal]);
   const go = (): void => {
     void auth.requestOtp(passCode);
   };
-  const wrong = auth.refusal !== null;
   return (
     <Screen>
       <Title>{t("page.login_title")}</Title>
@@ -86,6 +101,7 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
       <View>
         <Text style={[parts.label, { color: theme.ink }]}>{t("page.pass_code")}</Text>
         <TextInput
+          ref={field}
           aria-label={t("page.pass_code")}
           autoCapitalize="characters"
           autoComplete="username"
@@ -93,17 +109,20 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
           autoFocus
           onChangeText={setPassCode}
           onSubmitEditing={go}
-          placeholderTextColor={theme.soft}
           returnKeyType="go"
           spellCheck={false}
           style={[parts.field, { borderColor: wrong ? theme.bad : theme.edge, color: theme.ink }]}
           submitBehavior="submit"
           textContentType="username"
           value={passCode}
-          {...web({ "aria-describedby": "refusal hint", "aria-invalid": wrong })}
+          {...web({
+            "aria-describedby": "refusal hint",
+            "aria-invalid": wrong,
+            blurOnSubmit: false,
+          })}
         />
       </View>
-      <Refused refusal={auth.refusal} />
+      <Refused refusal={refusal} />
       <Text style={{ color: theme.soft }} {...web({ id: "hint" })}>
         {t("page.pass_code_hint")}
       </Text>
@@ -120,7 +139,8 @@ function CodeScreen({
   readonly digits: number;
 }): ReactNode {
   const { t } = useSpeech();
-  const { attemptsRemaining, busy, expiresAt, phoneMasked, refusal, resendAt, startOver } = auth;
+  const { attemptsRemaining, busy, expiresAt, refusal, resendAt, startOver } = auth;
+  const masked = unbroken(auth.phoneMasked);
   const life = useSecondsUntil(expiresAt);
   const over = auth.over || (expiresAt !== null && life === 0);
 
@@ -142,15 +162,15 @@ function CodeScreen({
           <Title key="ended" arrives>
             {t("page.ended_title")}
           </Title>
-          <Lead>{t("page.ended_lead", { masked: phoneMasked })}</Lead>
+          <Lead>{t("page.ended_lead", { masked })}</Lead>
           <Refused refusal={refusal} waits={refusal?.retryAt !== resendAt} />
         </>
       ) : (
         <>
           <Title>{t("page.code_title")}</Title>
-          <Lead>{t("page.code_lead", { masked: phoneMasked })}</Lead>
+          <Lead>{t("page.code_lead", { masked })}</Lead>
           {refusal === null && attemptsRemaining === null ? (
-            <Note>{t("page.code_sent", { masked: phoneMasked })}</Note>
+            <Note>{t("page.code_sent", { masked })}</Note>
           ) : null}
           <CodeEntry auth={auth} digits={digits} life={life} />
         </>

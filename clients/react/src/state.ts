@@ -176,6 +176,8 @@ export function reduce(state: AuthState, event: Event): AuthState {
     case "judged":
       return state.step === "code" ? judged(state, event.judged, event.now) : state;
     case "known":
+      // Whoever has signed out meanwhile stays out.
+      if (state.step !== "in") return state;
       return { step: "in", busy: false, refusal: null, user: event.user, pass: event.pass };
     case "ended": {
       const { because } = event;
