@@ -43,14 +43,15 @@ export function CodeField({
           {Array.from({ length: digits }, (_, place) => (
             <View
               key={place}
-              testID="box"
               style={[
                 styles.box,
                 { borderColor: wrong ? theme.bad : theme.edge },
                 focused && place === next ? { borderColor: theme.accent, borderWidth: 2.5 } : null,
               ]}
             >
-              <Text style={[styles.digit, { color: theme.ink }]}>{value[place] ?? ""}</Text>
+              <Text testID="digit" style={[styles.digit, { color: theme.ink }]}>
+                {value[place] ?? ""}
+              </Text>
             </View>
           ))}
         </View>

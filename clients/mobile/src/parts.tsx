@@ -129,12 +129,10 @@ export function Lead({ children }: { readonly children: string }): ReactNode {
 export function Note({ children }: { readonly children: string }): ReactNode {
   const theme = useTheme();
   return (
-    <View
-      role="status"
-      aria-live="polite"
-      style={[styles.note, { backgroundColor: theme.goodTint, borderColor: theme.good }]}
-    >
-      <Text style={[styles.told, { color: theme.good }]}>{children}</Text>
+    <View style={[styles.note, { backgroundColor: theme.goodTint, borderColor: theme.good }]}>
+      <Text role="status" aria-live="polite" style={[styles.told, { color: theme.good }]}>
+        {children}
+      </Text>
     </View>
   );
 }
