@@ -4,7 +4,7 @@ import tseslint from "typescript-eslint";
 
 // Every rule that finds an `any` is among these: written out, inferred, or let in by a library.
 export default defineConfig(
-  { ignores: ["**/node_modules/", "mobile/dist/", "api/src/wire.ts", "*.js", "*.cjs"] },
+  { ignores: ["**/node_modules/", "mobile/dist/", "api/src/wire.ts", "*.js", "**/*.cjs"] },
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
   hooks.configs.flat.recommended,

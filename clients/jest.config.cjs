@@ -6,6 +6,8 @@ const onPhone = { preset: "@react-native/jest-preset", transform };
 
 const rooms = [
   { displayName: "api", rootDir: "api", transform },
+  // The same with what React Native has instead of the platform's own requests and answers.
+  { displayName: "phone", rootDir: "api", transform, setupFiles: ["<rootDir>/tests/phone.cjs"] },
   { ...onPhone, displayName: "react", rootDir: "react" },
   { ...onPhone, displayName: "mobile", rootDir: "mobile" },
   // Needs a started service: drive.py starts some, and says where they are.

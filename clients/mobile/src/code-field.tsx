@@ -62,7 +62,6 @@ export function CodeField({
           autoFocus
           caretHidden
           inputMode="numeric"
-          keyboardType="number-pad"
           onBlur={() => {
             setFocused(false);
           }}

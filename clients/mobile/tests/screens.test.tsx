@@ -193,7 +193,6 @@ test("the code is one field, for a numeric keyboard and for the message", async 
     textContentType: "oneTimeCode",
     autoComplete: "sms-otp",
     inputMode: "numeric",
-    keyboardType: "number-pad",
     autoFocus: true,
   });
   expect(field().props["maxLength"]).toBeUndefined();
