@@ -175,16 +175,18 @@ def walk(app: Visit, look: Callable[[str], None]) -> None:
         look("pass-waits")
     finally:
         app.gateway.behaviour = accept
-    app.press("Enter")  # too soon
-    app.page.wait_for_selector(CODE)
-    look("code-too-soon")
-    app.page.get_by_role("button").last.click()  # another pass: the person beside
-    app.person += 100
+    app.person += 100  # whoever stands beside: this pass has to wait
     app.page.fill(PASS, app.pass_code)
     app.press("Enter")
     app.page.wait_for_selector(CODE)
     app.page.wait_for_selector("[role=status]")
     look("code")
+    app.page.get_by_role("button").last.click()  # another pass, which is the same
+    app.page.fill(PASS, app.pass_code)
+    app.press("Enter")
+    refused(app)
+    look("code-too-soon")
+    app.focused(CODE)
     app.type(app.code[:3])
     look("code-typed")
     app.page.route(VERIFY, lambda _: None)

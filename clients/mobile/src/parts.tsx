@@ -130,7 +130,7 @@ export function Note({ children }: { readonly children: string }): ReactNode {
   const theme = useTheme();
   return (
     <View style={[styles.note, { backgroundColor: theme.goodTint, borderColor: theme.good }]}>
-      <Text role="status" aria-live="polite" style={[styles.told, { color: theme.good }]}>
+      <Text role="status" aria-live="polite" style={[styles.small, { color: theme.good }]}>
         {children}
       </Text>
     </View>
@@ -168,13 +168,13 @@ export function Refused({
       <Text
         role="alert"
         aria-live="assertive"
-        style={[styles.told, { color: theme.bad }]}
+        style={[styles.small, { color: theme.bad }]}
         {...web({ id: "refusal" })}
       >
         {told}
       </Text>
       {seconds > 0 ? (
-        <Text style={[styles.clock, { color: theme.bad }]}>
+        <Text style={[styles.small, { color: theme.bad }]}>
           {t("page.retry_in", { time: clockTime(seconds) })}
         </Text>
       ) : null}
@@ -257,8 +257,7 @@ export const styles = StyleSheet.create({
     borderLeftWidth: 3,
     borderRadius: 8,
   },
-  told: { fontSize: 15, lineHeight: 21 },
-  clock: { fontVariant: ["tabular-nums"] },
+  small: { fontSize: 15, lineHeight: 21, fontVariant: ["tabular-nums"] },
   strong: { fontSize: 16, fontWeight: "600", textAlign: "center" },
   underlined: { textDecorationLine: "underline" },
   button: {

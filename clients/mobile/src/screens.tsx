@@ -91,7 +91,13 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
   useEffect(() => {
     if (refusal !== null) field.current?.focus();
   }, [refusal]);
+  // The same pass is refused again before its wait is over; another may not be.
+  const [asked, setAsked] = useState("");
+  const wait = useSecondsUntil(refusal?.retryAt ?? null);
+  const held = wait > 0 && passCode === asked;
   const go = (): void => {
+    if (held) return;
+    setAsked(passCode);
     void auth.requestOtp(passCode);
   };
   return (
@@ -123,10 +129,10 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
         />
       </View>
       <Refused refusal={refusal} />
-      <Text style={{ color: theme.soft }} {...web({ id: "hint" })}>
+      <Text style={[parts.small, { color: theme.soft }]} {...web({ id: "hint" })}>
         {t("page.pass_code_hint")}
       </Text>
-      <Button text="page.continue" kind="primary" busy={auth.busy} onPress={go} />
+      <Button text="page.continue" kind="primary" busy={auth.busy} held={held} onPress={go} />
     </Screen>
   );
 }
@@ -241,7 +247,7 @@ function CodeEntry({
         }}
       />
       {expiresAt === null ? null : (
-        <Text style={[parts.clock, { color: theme.soft }]}>
+        <Text style={[parts.small, { color: theme.soft }]}>
           {t("page.expires_in", { time: clockTime(life) })}
         </Text>
       )}
@@ -270,7 +276,7 @@ function Resend({
         }}
       />
       {wait > 0 ? (
-        <Text style={[parts.clock, { color: theme.soft }]}>
+        <Text style={[parts.small, { color: theme.soft }]}>
           {t("page.resend_in", { time: clockTime(wait) })}
         </Text>
       ) : null}

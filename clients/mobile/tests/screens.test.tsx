@@ -159,18 +159,25 @@ test.each(spoken)("%s: %s is told at the pass code", async (tag, word) => {
 });
 
 test("a refusal with a wait counts down, beside what is told aloud", async () => {
-  const { clock } = await start((client) => {
-    client.sent = refused("phone_rate_limited", { retryAfterSeconds: 3661 });
+  const { client, clock } = await start((scripted) => {
+    scripted.sent = refused("phone_rate_limited", { retryAfterSeconds: 3661 });
   });
   await enterPass();
   expect(screen.getByText("You can try again in 1:01:01.")).toBeOnTheScreen();
   expect(screen.getByRole("alert")).toHaveTextContent(
     "Too many codes were sent to this phone number. Please try again later.",
   );
+  expect(screen.getByRole("button", { name: "Continue" })).toBeDisabled();
+  fireEvent.changeText(screen.getByLabelText("Pass code"), "HSP-1234-5679");
+  expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
+  fireEvent.changeText(screen.getByLabelText("Pass code"), "HSP-1234-5678");
   await clock.advance(3660);
   expect(screen.getByText("You can try again in 0:01.")).toBeOnTheScreen();
+  fireEvent(screen.getByLabelText("Pass code"), "submitEditing");
+  expect(client.count("sendOtp")).toBe(1);
   await clock.advance(1);
   expect(screen.queryByText(/You can try again/)).toBeNull();
+  expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
 });
 
 test("iOS, which has no live regions, is told by an announcement", async () => {
