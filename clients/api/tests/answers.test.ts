@@ -158,6 +158,16 @@ test("what takes too long is given up", async () => {
   expect(await client.sendOtp("HSP-1234-5678")).toMatchObject({ error: "network_error" });
 });
 
+test("what was answered leaves no timer behind", async () => {
+  jest.useFakeTimers();
+  try {
+    await new Service(() => problem(400, "invalid_format")).client().validatePass("x");
+    expect(jest.getTimerCount()).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
 test("a word of a newer service is told in its own sentence", async () => {
   const client = new Service(() => problem(400, "moon_is_full")).client();
   expect(await client.sendOtp("HSP-1234-5678")).toMatchObject({

@@ -139,6 +139,7 @@ test.each([
   const client = service.client({ storage: await kept() });
   const changes = heard(client);
   expect(await client.me()).toMatchObject({ error: word });
+  expect(service.count("/token/refresh/")).toBe(word === "network_error" ? 2 : 1);
   expect(changes).toEqual([]);
   expect(await client.isSignedIn()).toBe(true);
 });
