@@ -125,10 +125,14 @@ export function createClient(options: ClientOptions): Client {
     for (const listener of [...listeners]) listener(change);
   }
 
-  /** What every request carries. */
-  function told(signal: AbortSignal): { headers: Record<string, string>; signal: AbortSignal } {
+  /** What *request* is answered in time; null where it is not. It is given what all have in common. */
+  function ask<A>(
+    request: (common: Common) => Promise<A>,
+    ms: number = timeoutMs,
+  ): Promise<A | null> {
     const language = options.language?.();
-    return { headers: language ? { "Accept-Language": language } : {}, signal };
+    const headers: Record<string, string> = language ? { "Accept-Language": language } : {};
+    return within(ms, (signal) => request({ headers, signal }));
   }
 
   async function renew(stale: Tokens): Promise<Renewed> {
@@ -165,11 +169,13 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function present(refreshToken: string): Promise<Renewed> {
-    const answer = await within(Math.min(timeoutMs, REFRESH_TIMEOUT_MS), (signal) =>
-      wire.POST("/token/refresh/", {
-        body: { refresh_token: refreshToken },
-        ...told(signal),
-      }),
+    const answer = await ask(
+      (common) =>
+        wire.POST("/token/refresh/", {
+          body: { refresh_token: refreshToken },
+          ...common,
+        }),
+      Math.min(timeoutMs, REFRESH_TIMEOUT_MS),
     );
     if (answer === null) return failure("network_error");
     const { data, error, response } = answer;
@@ -196,10 +202,10 @@ export function createClient(options: ClientOptions): Client {
 
   return {
     async validatePass(passCode) {
-      const answer = await within(timeoutMs, (signal) =>
+      const answer = await ask((common) =>
         wire.POST("/customer/validate-pass/", {
           body: { pass_code: passCode },
-          ...told(signal),
+          ...common,
         }),
       );
       if (answer === null) return failure("network_error");
@@ -211,10 +217,10 @@ export function createClient(options: ClientOptions): Client {
     },
 
     async sendOtp(passCode) {
-      const answer = await within(timeoutMs, (signal) =>
+      const answer = await ask((common) =>
         wire.POST("/customer/send-otp/", {
           body: { pass_code: passCode },
-          ...told(signal),
+          ...common,
         }),
       );
       if (answer === null) return failure("network_error");
@@ -230,10 +236,10 @@ export function createClient(options: ClientOptions): Client {
     },
 
     async verifyOtp(passCode, otp, challengeId) {
-      const answer = await within(timeoutMs, (signal) =>
+      const answer = await ask((common) =>
         wire.POST("/customer/verify-otp/", {
           body: { pass_code: passCode, otp, challenge_id: challengeId ?? null },
-          ...told(signal),
+          ...common,
         }),
       );
       if (answer === null) return failure("network_error");
@@ -249,13 +255,12 @@ export function createClient(options: ClientOptions): Client {
 
     async me() {
       const found = await withToken(async (accessToken) => {
-        const answer = await within(timeoutMs, (signal) => {
-          const { headers } = told(signal);
-          return wire.GET("/customer/me/", {
+        const answer = await ask(({ headers, signal }) =>
+          wire.GET("/customer/me/", {
             headers: { ...headers, Authorization: `Bearer ${accessToken}` },
             signal,
-          });
-        });
+          }),
+        );
         if (answer === null) throw new Error("no answer");
         return { ...answer, status: answer.response.status };
       });
@@ -277,10 +282,10 @@ export function createClient(options: ClientOptions): Client {
       await storage.remove();
       tell({ signedIn: false, because: "revoked" });
       if (tokens === null) return { error: null };
-      const answer = await within(timeoutMs, (signal) =>
+      const answer = await ask((common) =>
         wire.POST("/token/revoke/", {
           body: { refresh_token: tokens.refreshToken },
-          ...told(signal),
+          ...common,
         }),
       );
       if (answer === null) return failure("network_error");
@@ -301,6 +306,11 @@ export function createClient(options: ClientOptions): Client {
       };
     },
   };
+}
+
+interface Common {
+  readonly headers: Record<string, string>;
+  readonly signal: AbortSignal;
 }
 
 type Renewed = Outcome<{ readonly tokens: Tokens }, "refreshTokens">;
