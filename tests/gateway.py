@@ -5,6 +5,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -28,12 +29,14 @@ class Taken:
     Attributes:
         sid: The provider's name for it.
         form: What was asked, by the provider's names.
+        at: When, by the clock that only goes forward.
     """
 
     sid: str
     form: Form
     to: str
     text: str
+    at: float = attrs.field(factory=time.monotonic)
 
     @property
     def code(self) -> str:

@@ -115,6 +115,7 @@ class Client:
         database_answers: Callable[[], Awaitable[bool]] = _answers,
         redis_answers: Callable[[], Awaitable[bool]] | None = None,
         key_set: Mapping[str, Any] | None = None,
+        answered: Callable[[str, str, int, float], None] | None = None,
         trial: Path | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
@@ -124,6 +125,7 @@ class Client:
         Args:
             world: A new one unless given; its numbers are those of *settings*.
             key_set: Empty unless given.
+            answered: Told of every request.
             trial: The folder of the app's screens.
             settings: By name, with the contract's defaults.
         """
@@ -147,6 +149,7 @@ class Client:
             page_keys=ring("pages"),
             database_answers=database_answers,
             redis_answers=redis_answers,
+            answered=answered,
         )
 
         @asynccontextmanager

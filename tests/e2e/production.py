@@ -3,8 +3,9 @@
 import asyncio
 import csv
 import json
+import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Final
 
@@ -36,19 +37,20 @@ def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 1_000_000:06d}"
 
 
-def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
+def prepare(folder: Path, people: int = PEOPLE, **settings: str) -> dict[str, str]:
     """
     What an operator does before the first start, by the commands.
 
     Args:
         people: How many have passes.
+        settings: Where the database is, if it is not SQLite in the folder.
 
     Returns:
         The settings that the commands printed.
     """
     made = command(folder, "keys", "new", "keys")
     assert made.returncode == 0, made.stderr
-    assert command(folder, "db", "upgrade").returncode == 0
+    assert command(folder, "db", "upgrade", **settings).returncode == 0
     with (folder / "passes.csv").open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(
@@ -60,10 +62,16 @@ def prepare(folder: Path, people: int = PEOPLE) -> dict[str, str]:
         for person in range(people):
             email = f"u{person}@example.com"
             out.writerow([pass_of(person), "paid", "Gold", "", email, "A", "B", number_of(person)])
-    imported = command(folder, "passes", "import", "passes.csv")
+    imported = command(folder, "passes", "import", "passes.csv", **settings)
     assert imported.returncode == 0, imported.stderr
     lines = dict(line.split("=", 1) for line in made.stdout.splitlines())
     return {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}
+
+
+def query(folder: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    """Look into the database of *folder*."""
+    with closing(sqlite3.connect(folder / "hsp-otp.db", timeout=10)) as connection:
+        return connection.execute(statement, parameters).fetchall()
 
 
 def by(**gateways: Gateway) -> dict[str, str]:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import attrs
+from prometheus_client.parser import text_string_to_metric_families
 
 T = TypeVar("T")
 
@@ -23,6 +24,7 @@ COMMAND = Path(sys.executable).with_name("hsp-otp")
 PATIENCE_SECONDS = 30
 
 _LISTENING = re.compile(r"^(?=.*\blistening\b).*?\bport\W+(\d+)", re.MULTILINE)
+_SHOWING = re.compile(r"^(?=.*\bmetrics_listening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) is your ")
 _COMPLAINT = re.compile(
     r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|database is locked"
@@ -199,6 +201,39 @@ class Server:
             return Answer(response.status, json.loads(response.read()), {})
         finally:
             connection.close()
+
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        """What its other listener shows: every sample by its name and labels."""
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.metrics_port, timeout=PATIENCE_SECONDS
+        )
+        try:
+            connection.request("GET", "/metrics")
+            response = connection.getresponse()
+            text = response.read().decode()
+            assert response.status == 200
+        finally:
+            connection.close()
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of the samples of that name, without its prefix, that bear these labels."""
+        return sum(
+            value
+            for (found, borne), value in self.metrics().items()
+            if found == f"hsp_otp_{name}" and labels.items() <= borne
+        )
+
+    @property
+    def metrics_port(self) -> int:
+        """Where the other listener is."""
+        found = _SHOWING.search(self.errors)
+        assert found, self.errors
+        return int(found[1])
 
     def validate(self, pass_code: str) -> Answer:
         """Look a pass up."""

@@ -1,15 +1,18 @@
 """A service whose challenges, limits and counts are in Redis: docs/contract.md, 5.4 and 5.6."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.production import number_of, pass_of, prepare, start, unexpected, wrong
+from tests.e2e.production import number_of, pass_of, prepare, query, start, unexpected, wrong
 from tests.e2e.server import Server, command, until
 from tests.gateway import Gateway
 from tests.integration.redis_server import RedisServer
+
+OUTCOMES = "SELECT outcome FROM audit WHERE action IN ('send', 'check')"
 
 AWAY = ("unavailable", "usage_in_sql", "usage_in_redis_again")
 
@@ -61,18 +64,22 @@ def test_redis_holds_the_challenges(
         until(lambda: ready(server) == (200, "ready", "ok"))
         assert server.verify(pass_of(1), code).status == 200
         assert gateway.to(number_of(2)) == []
+        told = Counter(outcome for (outcome,) in query(folder, OUTCOMES))
+        assert told == {"sent": 1, "invalid_otp": 1, "unavailable": 2, "verified": 1}
         assert unexpected(server, *AWAY) == []
         server.stop()
 
 
 def test_redis_only_counts(prepared: tuple[Path, dict[str, str]], redis: RedisServer) -> None:
-    """Killed, the database counts on from where Redis was; back, Redis from where that was."""
+    """
+    Killed, the database counts on from where Redis was, and metrics say so; back, Redis counts on
+    from where that was.
+    """
     folder, keys = prepared
+    settings = {"LOOKUPS_PER_CLIENT_HOUR": "4", "WORKERS": "1", "METRICS_PORT": "0"}
     with (
         Gateway() as gateway,
-        start(
-            folder, keys, gateway, REDIS_URL=redis.url, LOOKUPS_PER_CLIENT_HOUR="4", WORKERS="1"
-        ) as server,
+        start(folder, keys, gateway, REDIS_URL=redis.url, **settings) as server,
     ):
 
         def look() -> int:
@@ -83,10 +90,15 @@ def test_redis_only_counts(prepared: tuple[Path, dict[str, str]], redis: RedisSe
         redis.kill()
         assert [look(), look(), look()] == [200, 200, 429]
         assert ready(server) == (200, "degraded", "away")
+        until(lambda: server.metric("limiter_degraded") == 1)
         redis.begin()
         until(lambda: ready(server) == (200, "ready", "ok"))
         time.sleep(1)  # for which it is not asked again
         assert [look(), look()] == [429, 429]
+        until(lambda: server.metric("limiter_degraded") == 0)
+        assert server.metric("limiter_fallbacks_total") == 1
+        assert server.metric("refusals_total", limit="lookup_rate_limited") == 3
+        assert server.metric("port_call_duration_seconds_count", port="usage", store="redis") == 7
         assert unexpected(server, *AWAY) == []
         server.stop()
 

@@ -41,7 +41,8 @@ from hsp_otp.entrypoints import serving
 from hsp_otp.entrypoints.settings import load
 import uvicorn
 
-listening = serving.bind(load())
+settings = load()
+listening = serving.bind(settings.host, settings.port)
 app = serving.app()
 logging.getLogger().setLevel(logging.DEBUG)
 config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)

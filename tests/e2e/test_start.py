@@ -2,6 +2,8 @@
 
 import re
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -151,6 +153,14 @@ MISTAKES = {
         CONFIG,
         files=toml("port = 'eighty'"),
     ),
+    "metrics where the service is": Mistake(
+        "HSP_OTP_METRICS_PORT: got 8000, which is HSP_OTP_PORT; takes another",
+        {"METRICS_PORT": "8000"},
+    ),
+    "metrics on no port": Mistake(
+        "HSP_OTP_METRICS_PORT: got 'on', takes a whole number from 0 to 65535",
+        {"METRICS_PORT": "on"},
+    ),
     "short key in the file": Mistake(
         "HSP_OTP_SECRET_KEYS", CONFIG, files=toml(f"secret_keys = ['k1:{SHORT}']")
     ),
@@ -172,14 +182,31 @@ def test_a_mistake_is_one_line(mistake: Mistake, tmp_path: Path) -> None:
     assert mistake.without not in line
 
 
-def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["PORT", "METRICS_PORT"])
+def test_a_port_in_use_is_one_line(tmp_path: Path, name: str) -> None:
     """A port that somebody else listens on is named, and nothing is served."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = command(tmp_path, "dev", PORT=str(port))
+        done = command(tmp_path, "dev", **{"PORT": "0", name: str(port)})
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+@pytest.mark.timeout(180)
+def test_a_later_schema(tmp_path: Path) -> None:
+    """A server that runs goes on when the schema becomes a later one; none starts on it anew."""
+    with Server(tmp_path) as server:
+        with closing(sqlite3.connect(tmp_path / "hsp-otp.db")) as behind, behind:
+            behind.execute("UPDATE alembic_version SET version_num = 'later'")
+        assert server.send("HSP-1234-5678")["sent"] is True
+        for name in (["serve"], ["db", "upgrade"]):
+            refused = command(tmp_path, *name, MODE="development", PORT="0")
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert refused.stderr == (
+                "hsp-otp: the database has the schema of a later version: run that one\n"
+            )
+        assert server.verify("HSP-1234-5678", server.messages[-1].code)["success"] is True
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

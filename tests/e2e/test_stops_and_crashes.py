@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -19,6 +17,7 @@ from tests.e2e.production import (
     open_lines,
     pass_of,
     prepare,
+    query,
     start,
     unexpected,
     wrong,
@@ -35,12 +34,6 @@ PEOPLE_A_CLIENT = 4
 CLIENTS_A_ROUND = 3
 
 pytestmark = pytest.mark.timeout(120 + 30 * ROUNDS)
-
-
-def query(folder: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
-    """Look into the database."""
-    with closing(sqlite3.connect(folder / "hsp-otp.db", timeout=10)) as connection:
-        return connection.execute(statement, parameters).fetchall()
 
 
 async def send(line: Line, person: int, client: str, request_id: str = "") -> Answer:

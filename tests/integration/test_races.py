@@ -62,14 +62,8 @@ async def _fill(kind: Kind, folder: Path) -> None:
 
 @pytest.fixture(
     scope="module",
-    # In one worker of the tests: starting the processes takes longer than a race.
     params=[
-        pytest.param(
-            (kind, processes),
-            id=f"{kind.name}-{processes}",
-            marks=pytest.mark.xdist_group(f"{kind.name}-{processes}"),
-        )
-        for kind, processes in PAIRS
+        pytest.param((kind, processes), id=f"{kind.name}-{processes}") for kind, processes in PAIRS
     ],
 )
 def racers(

@@ -364,6 +364,21 @@ async def test_a_row_written_alone_never_fails_either(
     assert [row.request_id for row in await stores.told()] == ["r1"]
 
 
+async def test_a_failing_request_waits_half_a_second_for_its_row(
+    stores: Stores, commits: Commits, file: Path
+) -> None:
+    """What already waited for the database is not held up by its row; the row comes later."""
+    loop = asyncio.get_running_loop()
+    async with lock_held(file):
+        began = loop.time()
+        await stores.audit.note(audit_row())
+        assert loop.time() - began < 1.5
+        await commits.flush()
+    await commits.flush()
+    assert [row.request_id for row in await stores.told()] == ["r1"]
+    assert commits.kept_aside == 0
+
+
 async def test_rows_kept_aside_are_tried_again_until_they_are_written(
     stores: Stores, commits: Commits, file: Path, logged: list[Any]
 ) -> None:
@@ -392,6 +407,7 @@ async def test_the_queue_has_an_end_and_says_what_it_lost(
     refuse(file, "INSERT", "audit")
     await stores.audit.write(*(audit_row(request_id=f"r{number}") for number in range(10_050)))
     assert commits.kept_aside == 10_000
+    assert (commits.ever_kept_aside, commits.ever_lost) == (10_050, 50)
     assert logged == [
         {
             "event": "audit_not_written",
@@ -466,6 +482,7 @@ async def test_what_a_stop_leaves_unwritten_is_told(
         with structlog.testing.capture_logs() as logs:
             await commits.close()
     assert {"event": "audit_lost", "rows": 1, "log_level": "error"} in logs
+    assert commits.ever_lost == 1
     await commits.flush()
     with structlog.testing.capture_logs() as logs:
         await commits.close()

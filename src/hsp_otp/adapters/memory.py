@@ -107,6 +107,10 @@ class MemoryAudit:
     handed_over: list[HandedOverRow] = attrs.field(factory=list[HandedOverRow])
     signed_in: list[SignInRow] = attrs.field(factory=list[SignInRow])
 
+    async def note(self, row: AuditRow) -> None:
+        """Keep the promise of `AuditTrail.note`."""
+        await self.write(row)
+
     async def write(self, *rows: Row) -> None:
         """Keep the promise of `AuditTrail.write`."""
         for row in rows:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,7 +20,12 @@ from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.entrypoints import serving
-from hsp_otp.entrypoints.command import CommandError, insist_on_fit, insist_on_newest
+from hsp_otp.entrypoints.command import (
+    CommandError,
+    insist_on_fit,
+    insist_on_known,
+    insist_on_newest,
+)
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
 from hsp_otp.entrypoints.passes_cli import passes
 from hsp_otp.entrypoints.purge_cli import purge
@@ -191,12 +197,14 @@ async def _insist_on_redis(settings: Settings) -> None:
 async def _upgrade(settings: Settings) -> None:
     async with open_database(settings) as database:
         await insist_on_fit(database)
+        await insist_on_known(database)
         await upgrade(database)
 
 
 async def _prepare(settings: Settings) -> None:
     async with open_database(settings) as database:
         await insist_on_fit(database)
+        await insist_on_known(database)
         await upgrade(database)
         await add_demo_pass(database)
     await _insist_on_redis(settings)
@@ -215,16 +223,21 @@ def _served(settings: Settings) -> Settings:
 
 
 def _run(settings: Settings, *, banner: bool = False) -> int:
-    try:
-        listening = serving.bind(settings)
-    except OSError as error:
-        raise CommandError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-        ) from None
+    listening = _bind(settings.host, settings.port)
+    showing = None
+    if settings.metrics_port is not None:
+        showing = _bind(settings.host, settings.metrics_port)
     if banner:
         host, port = listening.getsockname()[:2]
         print(BANNER.format(url=f"http://{host}:{port}", demo=DEMO_PASS), flush=True)
-    return OK if serving.run(settings, listening) else FAILED
+    return OK if serving.run(settings, listening, showing) else FAILED
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return serving.bind(host, port)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def _fail(line: str, status: int) -> NoReturn:

@@ -1,7 +1,7 @@
 """What the commands share."""
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.schema import is_newest
+from hsp_otp.adapters.sql.schema import is_known, is_newest
 
 
 class CommandError(Exception):
@@ -26,6 +26,18 @@ async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:
         raise CommandError(f"HSP_OTP_DATABASE_URL: {flaws.forgetful}")
 
 
+async def insist_on_known(database: Database) -> None:
+    """
+    Refuse a database of a later version's schema: no command of this one helps.
+
+    Raises:
+        CommandError: Its schema is not known here.
+        Unavailable: It did not answer.
+    """
+    if not await is_known(database):
+        raise CommandError("the database has the schema of a later version: run that one")
+
+
 async def insist_on_newest(database: Database) -> None:
     """
     Refuse to work on a database of another schema.
@@ -34,5 +46,6 @@ async def insist_on_newest(database: Database) -> None:
         CommandError: Its schema is not the newest.
         Unavailable: It did not answer.
     """
+    await insist_on_known(database)
     if not await is_newest(database):
         raise CommandError("the database has another schema; run: hsp-otp db upgrade")

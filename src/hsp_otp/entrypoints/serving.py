@@ -4,7 +4,7 @@ import signal
 import socket
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 import structlog
@@ -12,17 +12,20 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from hsp_otp.entrypoints import logs
+from hsp_otp.entrypoints import logs, metrics
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.http.edge import Edge
-from hsp_otp.entrypoints.http.protocol import PromptH11Protocol
+from hsp_otp.entrypoints.http.protocol import config
 from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.web.trial import trial_folder
 from hsp_otp.entrypoints.wiring import open_house
 
 GRACE_SECONDS: Final = 8
 """For requests in flight when the server is told to stop; the whole stop takes at most 10."""
+
+STARTS_WITHIN_SECONDS: Final = 60
+"""For a worker, on a machine that is busy; the library's five would give up there."""
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -78,18 +81,18 @@ def app() -> Edge:
     return create_app(lambda: open_house(settings), docs, trial_folder(settings))
 
 
-def bind(settings: Settings) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """
     A listening socket.
 
     Raises:
         OSError: The address or port is not to be had.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
     except OSError:
         listening.close()
         raise
@@ -97,33 +100,40 @@ def bind(settings: Settings) -> socket.socket:
     return listening
 
 
-def run(settings: Settings, listening: socket.socket) -> bool:
+def run(settings: Settings, listening: socket.socket, showing: socket.socket | None = None) -> bool:
     """
     Serve until told to stop.
 
+    Args:
+        showing: Where metrics are shown, if anywhere.
+
     Returns:
         Whether the server had started.
+
+    Raises:
+        CommandError: Metrics cannot be shown.
     """
     logs.configure(for_people=settings.in_development)
+    with metrics.shown(showing) if showing else nullcontext():
+        return _run(settings, listening)
+
+
+def _run(settings: Settings, listening: socket.socket) -> bool:
     host, port = listening.getsockname()[:2]
     _log.info("listening", host=host, port=port)
-    config = uvicorn.Config(
+    serving = config(
         "hsp_otp.entrypoints.serving:app",
+        lifespan="on",
+        grace=GRACE_SECONDS,
         factory=True,
         workers=settings.workers,
-        lifespan="on",
-        http=PromptH11Protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # How long the successor of a worker may take to start where SIGHUP replaces them.
+        timeout_worker_healthcheck=STARTS_WITHIN_SECONDS,
     )
     if settings.workers > 1:
-        workers = _Workers(config, sockets=[listening])
+        workers = _Workers(serving, sockets=[listening])
         workers.run()
         return not workers.cannot_start
-    server = _Server(config)
+    server = _Server(serving)
     server.run(sockets=[listening])
     return server.started

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
@@ -55,6 +55,8 @@ PRODUCTION: Final = "production"
 _MOST: Final = 1_000_000
 """More than any limit needs to be."""
 
+_PORTS: Final = 65535
+
 Field: TypeAlias = "attrs.Attribute[Any]"
 
 _MOST_SEGMENTS: Final = 2
@@ -70,14 +72,19 @@ class SettingsError(ValueError):
     """One line that names the variable, what it got (secrets never) and what it takes."""
 
 
-def _count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> int:
+def _whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise ValueError
         return int(text)
 
+    return read
+
+
+def _count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> int:
     off = "; 0 switches it off" if least == 0 else ""
-    return _setting(read, default, meaning, takes=f"a whole number from {least} to {most}{off}")
+    takes = f"a whole number from {least} to {most}{off}"
+    return _setting(_whole(least, most), default, meaning, takes=takes)
 
 
 def _choice(default: S, meaning: str, *choices: S, shown_default: str | None = None) -> S:
@@ -188,7 +195,7 @@ class Settings:
         DEVELOPMENT,
     )
     host: str = _setting(_text, "127.0.0.1", "address to listen on", takes="a host or address")
-    port: int = _count(8000, "port to listen on; 0 takes any free one", most=65535)
+    port: int = _count(8000, "port to listen on; 0 takes any free one", most=_PORTS)
     workers: int = _count(1, "processes that serve", least=1, most=64)
     database_url: str = _setting(
         _database_url,
@@ -391,6 +398,13 @@ class Settings:
         takes="the path of a TOML file",
         shown_default="none",
     )
+    metrics_port: int | None = _setting(
+        _whole(0, _PORTS),
+        None,
+        "port of a listener of its own that serves /metrics; 0 takes any free one",
+        takes=f"a whole number from 0 to {_PORTS}",
+        shown_default="none",
+    )
     docs: bool | None = _flag(
         None, "/docs and the OpenAPI document", shown_default="on in development"
     )
@@ -492,6 +506,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(**_values(_of_house(), merged), accounts=accounts)
     _check_development(settings)
     _check_redis(settings)
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        raise SettingsError(
+            f"{PREFIX}METRICS_PORT: got {settings.port}, which is {PREFIX}PORT; takes another"
+        )
     return settings
 
 

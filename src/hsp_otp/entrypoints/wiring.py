@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -49,13 +50,19 @@ from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
+from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries, Receipts
+from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.signups import SignupSessions
+from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
+
+if TYPE_CHECKING:
+    from hsp_otp.adapters.prometheus.measured import Measures
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +78,7 @@ class House:
         page_keys: The ring of what pages remember in cookies.
         database_answers: Whether the SQL database does, right now.
         redis_answers: The same of Redis, where there is one.
+        answered: Told of every request's route, method, status and seconds, where somebody counts.
     """
 
     settings: Settings
@@ -87,6 +95,7 @@ class House:
     page_keys: KeyRing
     database_answers: Callable[[], Awaitable[bool]]
     redis_answers: Callable[[], Awaitable[bool]] | None = None
+    answered: Callable[[str, str, int, float], None] | None = None
 
 
 @attrs.frozen
@@ -96,6 +105,26 @@ class Stores:
     slots: SlotRepository
     signup_sessions: SignupSessions
     usage: UsageCounter
+
+
+@attrs.frozen(kw_only=True)
+class Ports:
+    """
+    What the journeys keep and find things by.
+
+    Attributes:
+        sender: Whoever takes their messages.
+    """
+
+    slots: SlotRepository
+    signup_sessions: SignupSessions
+    signup_steps: SignupSteps
+    usage: UsageCounter
+    families: FamilyRepository
+    passes: Passes
+    audit: AuditTrail
+    deliveries: Deliveries
+    sender: SmsSender
 
 
 async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:
@@ -150,14 +179,23 @@ def open_database(settings: Settings) -> Database:
 
 
 async def _open_sender(
-    stack: AsyncExitStack, settings: Settings, clock: Clock, randomness: Randomness
-) -> SmsSender:
-    opened: list[SmsSender] = []
-    for name in settings.senders or (CONSOLE.name,):
+    stack: AsyncExitStack,
+    settings: Settings,
+    clock: Clock,
+    randomness: Randomness,
+    measures: "Measures | None",
+) -> FailoverSms:
+    circuits: list[CircuitSms] = []
+    for name in _sender_names(settings):
         means = _means(settings, name, clock, randomness)
-        sender = SENDERS[name].open(settings.accounts[name], means)
-        opened.append(CircuitSms(await stack.enter_async_context(sender), clock))
-    return FailoverSms(opened, clock)
+        opened = SENDERS[name].open(settings.accounts[name], means)
+        sender = await stack.enter_async_context(opened)
+        circuits.append(CircuitSms(measures.sender(name, sender) if measures else sender, clock))
+    return FailoverSms(circuits, clock)
+
+
+def _sender_names(settings: Settings) -> tuple[str, ...]:
+    return settings.senders or (CONSOLE.name,)
 
 
 def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[str, Receipts]:
@@ -186,6 +224,9 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
     """
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
+        measures = None
+        if settings.metrics_port is not None:
+            measures = await _open_measures(stack, clock)
         database = await stack.enter_async_context(open_database(settings))
         commits = Commits(database)
         stack.push_async_callback(commits.close)
@@ -196,29 +237,42 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         )
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
-        sender = await _open_sender(stack, settings, clock, randomness)
-        otp = Otp(
+        sender = await _open_sender(stack, settings, clock, randomness, measures)
+        ports = Ports(
             slots=stores.slots,
-            sender=sender,
-            messages=messages,
+            signup_sessions=stores.signup_sessions,
+            signup_steps=SqlSignupSteps(commits),
+            usage=stores.usage,
+            families=SqlFamilies(commits),
+            passes=SqlPasses(database),
             audit=commits,
+            deliveries=SqlDeliveries(database),
+            sender=sender,
+        )
+        if measures is not None:
+            _watch(measures, settings, commits, stores.usage, sender)
+            ports = _measured(measures, settings, ports)
+        otp = Otp(
+            slots=ports.slots,
+            sender=ports.sender,
+            messages=messages,
+            audit=ports.audit,
             clock=clock,
             randomness=randomness,
             codes=ring(settings.secret_keys, CODES),
             policies=settings.policies,
         )
-        passes = SqlPasses(database)
         fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
         sessions = Sessions(
-            families=SqlFamilies(commits),
-            passes=passes,
+            families=ports.families,
+            passes=ports.passes,
             access_tokens=JwtAccessTokens(
                 keys=signing_keys,
                 issuer=settings.jwt_issuer,
                 audience=settings.jwt_audience,
                 lifetime=settings.access_token_seconds * SECOND,
             ),
-            audit=commits,
+            audit=ports.audit,
             clock=clock,
             randomness=randomness,
             refresh_keys=ring(settings.secret_keys, REFRESH_TOKENS),
@@ -229,19 +283,19 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         pass_login = PassLogin(
             otp=otp,
             sessions=sessions,
-            passes=passes,
-            usage=stores.usage,
+            passes=ports.passes,
+            usage=ports.usage,
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
         signup = Signup(
             otp=otp,
-            sessions=stores.signup_sessions,
-            steps=SqlSignupSteps(commits),
+            sessions=ports.signup_sessions,
+            steps=ports.signup_steps,
             proofs=JwtProofs(
                 keys=signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
             ),
-            usage=stores.usage,
+            usage=ports.usage,
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
@@ -253,14 +307,65 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             sessions=sessions,
             signup=signup,
             sender=sender,
-            deliveries=SqlDeliveries(database),
+            deliveries=ports.deliveries,
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
             database_answers=database.answers,
             redis_answers=redis.answers if redis else None,
+            answered=measures.metrics.answered if measures else None,
         )
+
+
+async def _open_measures(stack: AsyncExitStack, clock: Clock) -> "Measures":
+    # Late: the library decides when it is loaded where values stand, and nothing is to load it
+    # where nobody asks for metrics.
+    from hsp_otp.adapters.prometheus.measured import Measures  # noqa: PLC0415
+    from hsp_otp.adapters.prometheus.metrics import Metrics  # noqa: PLC0415
+
+    metrics = Metrics()
+    await stack.enter_async_context(_running(metrics.keep_looking))
+    return Measures(metrics, clock)
+
+
+def _watch(
+    measures: "Measures",
+    settings: Settings,
+    commits: Commits,
+    usage: UsageCounter,
+    senders: FailoverSms,
+) -> None:
+    """What changes without a call that could be measured."""
+    metrics = measures.metrics
+    metrics.watch_audit(
+        backlog=lambda: commits.kept_aside,
+        kept_aside=lambda: commits.ever_kept_aside,
+        lost=lambda: commits.ever_lost,
+    )
+    for place, name in enumerate(_sender_names(settings)):
+        metrics.watch_sender(
+            name,
+            is_open=partial(senders.is_skipped, place),
+            skips=partial(senders.skips.__getitem__, place),
+        )
+    if isinstance(usage, FallbackUsage):
+        metrics.watch_limiter(is_degraded=lambda: usage.is_degraded, falls=lambda: usage.falls)
+
+
+def _measured(measures: "Measures", settings: Settings, ports: Ports) -> Ports:
+    kept_in = settings.challenge_store
+    return Ports(
+        slots=measures.slots(ports.slots, kept_in),
+        signup_sessions=measures.records("signup_sessions", ports.signup_sessions, kept_in),
+        signup_steps=measures.records("signup_steps", ports.signup_steps, "sql"),
+        usage=measures.usage(ports.usage, settings.counts_in),
+        families=measures.records("families", ports.families, "sql"),
+        passes=measures.passes(ports.passes),
+        audit=measures.audit(ports.audit),
+        deliveries=measures.deliveries(ports.deliveries),
+        sender=measures.senders(ports.sender, _sender_names(settings)),
+    )
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """What every journey knows of a request, and tells of it."""
 
 import base64
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import attrs
 
@@ -9,6 +11,8 @@ from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.rows import AuditRow
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
 
 
@@ -25,6 +29,22 @@ class Caller:
     client: ClientAddress
     request_id: str
     language: Language = ENGLISH
+
+
+@asynccontextmanager
+async def audited_failures(audit: AuditTrail, row: AuditRow) -> AsyncGenerator[None]:
+    """
+    Leave *row* for a request that fails within the block; the failure goes on.
+
+    Args:
+        row: Only its outcome is missing.
+    """
+    try:
+        yield
+    except Exception as failure:
+        word = "unavailable" if isinstance(failure, Unavailable) else "internal_error"
+        await audit.note(attrs.evolve(row, outcome=word))
+        raise
 
 
 def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:

@@ -150,11 +150,7 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
-        try:
-            receipt = await self._hand_over(issued.challenge, request)
-        except Exception:
-            await self.audit.write(attrs.evolve(request.row, outcome="internal_error"))
-            raise
+        receipt = await self._hand_over(issued.challenge, request)
         if receipt is None:
             undelivered = Undelivered(issued.resend_at)
             await self.audit.write(attrs.evolve(request.row, outcome=undelivered.word))

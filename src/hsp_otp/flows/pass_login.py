@@ -9,7 +9,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lookups import keys, look_up
-from hsp_otp.domain.names import Flow, PassCode, Purpose, Slot, Subject
+from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, Slot, Subject
 from hsp_otp.domain.passes import NoPhone, Pass, PassNotFound, PassNotPaid, UsablePass, usable
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Refusal, Usages
@@ -24,7 +24,7 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.caller import Caller, about
+from hsp_otp.flows.caller import Caller, about, audited_failures
 from hsp_otp.flows.otp import Otp, Request, Undelivered
 from hsp_otp.flows.sessions import Grant, Sessions
 from hsp_otp.ports.passes import Passes
@@ -55,7 +55,8 @@ class CodeSent:
     resend_at: Instant | None
 
 
-LookUpOutcome = UsablePass | PassNotFound | PassNotPaid | NoPhone | Refusal
+FoundPass = UsablePass | PassNotFound | PassNotPaid | NoPhone
+LookUpOutcome = FoundPass | Refusal
 SendOutcome = CodeSent | PassNotFound | PassNotPaid | NoPhone | Refusal | Locked | Undelivered
 VerifyOutcome = (
     SignedIn
@@ -104,7 +105,9 @@ class PassLogin:
         found = await self._look_up(code, caller, Action.SEND, now)
         if not isinstance(found, UsablePass):
             return found
-        outcome = await self.otp.ask(self._request(found, caller, Action.SEND, now))
+        request = self._request(found, caller, Action.SEND, now)
+        async with audited_failures(self.otp.audit, request.row):
+            outcome = await self.otp.ask(request)
         if isinstance(outcome, Issued):
             return CodeSent(outcome.challenge, outcome.resend_at)
         return outcome
@@ -127,10 +130,11 @@ class PassLogin:
         if not isinstance(found, UsablePass):
             return found
         request = self._request(found, caller, Action.CHECK, now)
-        outcome = await self.otp.check(request, guess, challenge_id)
-        if not isinstance(outcome, Verified):
-            return outcome
-        return await self._sign_in(outcome, found.found, request)
+        async with audited_failures(self.otp.audit, request.row):
+            outcome = await self.otp.check(request, guess, challenge_id)
+            if not isinstance(outcome, Verified):
+                return outcome
+            return await self._sign_in(outcome, found.found, request)
 
     async def _look_up(
         self, code: PassCode, caller: Caller, action: Action, now: Instant
@@ -143,27 +147,32 @@ class PassLogin:
         Args:
             now: Of the charges and of the audit row, so that each can be told from the other.
         """
-        found = usable(await self.passes.find(code))
         row = self._row(code, caller, action, now)
+        async with audited_failures(self.otp.audit, row):
+            found = usable(await self.passes.find(code))
+            return await self._charge(found, caller.client, row)
 
+    async def _charge(
+        self, found: FoundPass, client: ClientAddress, row: AuditRow
+    ) -> LookUpOutcome:
         def decide(usages: Usages) -> Decision[Usages, LookUpOutcome]:
             decision = look_up(
                 usages,
-                client=caller.client,
+                client=client,
                 limits=self.limits,
                 missed=not isinstance(found, UsablePass),
-                checking=action is Action.CHECK,
-                now=now,
+                checking=row.action is Action.CHECK,
+                now=row.at,
             )
             outcome = decision.outcome or found
-            if isinstance(outcome, UsablePass) and action is not Action.LOOK_UP:
+            if isinstance(outcome, UsablePass) and row.action is not Action.LOOK_UP:
                 return Decision(outcome, decision.becomes)
             told = attrs.evolve(row, outcome=outcome.word, flood=isinstance(outcome, Refusal))
             if isinstance(outcome, UsablePass):
                 told = about(told, outcome.phone, self.fingerprints)
             return Decision(outcome, decision.becomes, (told,))
 
-        return await self.usage.transition(keys(caller.client), decide)
+        return await self.usage.transition(keys(client), decide)
 
     async def _sign_in(
         self, verified: Verified, found: Pass, request: Request

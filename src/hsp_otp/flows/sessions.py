@@ -22,7 +22,7 @@ from hsp_otp.domain.sessions import (
     refresh,
     revoke,
 )
-from hsp_otp.flows.caller import Caller, about, new_id
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.families import FamilyRepository
@@ -123,8 +123,12 @@ class Sessions:
         Raises:
             Unavailable: A store did not answer; the token may have been rotated.
         """
-        now = self.clock.now()
-        row = self._row(Action.REFRESH, caller, now)
+        row = self._row(Action.REFRESH, caller)
+        async with audited_failures(self.audit, row):
+            return await self._refresh(text, row)
+
+    async def _refresh(self, text: str, row: AuditRow) -> Grant | InvalidToken | TokenReused:
+        now = row.at
         presented = RefreshToken.read(text, self.refresh_keys)
         if presented is None:
             return await self._refused(InvalidToken(), row)
@@ -152,15 +156,18 @@ class Sessions:
         Raises:
             Unavailable: The database did not answer.
         """
-        now = self.clock.now()
-        row = self._row(Action.REVOKE, caller, now)
+        row = self._row(Action.REVOKE, caller)
+        async with audited_failures(self.audit, row):
+            await self._revoke(text, row)
+
+    async def _revoke(self, text: str, row: AuditRow) -> None:
         presented = RefreshToken.read(text, self.refresh_keys)
         if presented is None:
             await self._refused(InvalidToken(), row)
             return
 
         def decide(held: Family | None) -> Decision[Family | None, Revoked | InvalidToken]:
-            decision = revoke(held, now=now)
+            decision = revoke(held, now=row.at)
             told = attrs.evolve(row, outcome=decision.outcome.word)
             if held is not None:
                 told = attrs.evolve(told, pass_code=held.pass_code.masked, purpose=held.purpose)
@@ -206,9 +213,9 @@ class Sessions:
             expires_in=self.access_lifetime,
         )
 
-    def _row(self, action: Action, caller: Caller, now: Instant) -> AuditRow:
+    def _row(self, action: Action, caller: Caller) -> AuditRow:
         return AuditRow(
-            at=now,
+            at=self.clock.now(),
             flow=Flow.PASS_LOGIN,
             purpose=None,
             action=action,

@@ -41,7 +41,7 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.caller import Caller, about, new_id
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id
 from hsp_otp.flows.otp import Otp, Request, Undelivered
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proof, Proofs
@@ -128,6 +128,12 @@ class Signup:
                 message went out.
         """
         row = about(self._row(Action.SEND, caller), phone, self.fingerprints)
+        async with audited_failures(self.otp.audit, row):
+            return await self._send(phone, session_id, caller, row)
+
+    async def _send(
+        self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller, row: AuditRow
+    ) -> SignupSendOutcome:
         if session_id is not None:
             found = await self._find(session_id)
             if not isinstance(found, SignupSession):
@@ -169,20 +175,22 @@ class Signup:
             Unavailable: A store did not answer; the guess may have been counted.
         """
         row = self._row(Action.CHECK, caller)
-        refusal = await self._charge(caller, row)
-        if refusal is not None:
-            return refusal
-        found = await self._find(session_id)
-        if isinstance(found, SessionNotFound):
-            return await self._refused(found, row)
+        async with audited_failures(self.otp.audit, row):
+            refusal = await self._charge(caller, row)
+            if refusal is not None:
+                return refusal
+            found = await self._find(session_id)
+            if isinstance(found, SessionNotFound):
+                return await self._refused(found, row)
         row = about(row, found.phone, self.fingerprints)
-        if isinstance(found, AlreadyVerified):
-            return await self._refused(found, row)
-        request = self._request(session_id, found.phone, caller, row)
-        outcome = await self.otp.check(request, guess, None)
-        if not isinstance(outcome, Verified):
-            return outcome
-        return await self._prove(session_id, outcome, row)
+        async with audited_failures(self.otp.audit, row):
+            if isinstance(found, AlreadyVerified):
+                return await self._refused(found, row)
+            request = self._request(session_id, found.phone, caller, row)
+            outcome = await self.otp.check(request, guess, None)
+            if not isinstance(outcome, Verified):
+                return outcome
+            return await self._prove(session_id, outcome, row)
 
     async def progress(self, session_id: SessionId, caller: Caller) -> Progress | SessionNotFound:
         """

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hsp_otp.domain.rows import Row
+from hsp_otp.domain.rows import AuditRow, Row
 
 
 class AuditTrail(Protocol):
@@ -18,5 +18,14 @@ class AuditTrail(Protocol):
         Raises:
             Unavailable: The database did not answer for a row that the request depends on,
                 a send or a sign-in.
+        """
+        ...
+
+    async def note(self, row: AuditRow) -> None:
+        """
+        Keep the row of a request that a store did not answer for.
+
+        As `write`, but where the database does not take it within half a second, it is kept aside
+        or on its way when this returns: such a request has waited for long enough.
         """
         ...

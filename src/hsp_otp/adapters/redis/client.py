@@ -16,6 +16,7 @@ from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hsp_otp.ports.failures import Unavailable
 
@@ -27,6 +28,13 @@ DEADLINE_SECONDS: Final = 0.8
 away, that is told within a second."""
 
 _CONNECTIONS: Final = 32
+
+_HANGS_AFTER: Final = 2
+"""Calls in a row without an answer in time; a single one may be the machine's own hiccup."""
+
+_QUIET_SECONDS: Final = 0.25
+"""For which a Redis that hangs is left alone; then one call finds out, and the rest need not
+wait for it."""
 
 SENTINEL_PORT: Final = 26379
 
@@ -51,16 +59,20 @@ class Script:
         return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class RedisClient:
     """
     Attributes:
         driver: Where the calls go.
         lines: As many calls at once as there are connections; the library would refuse the rest.
+        unanswered: Calls in a row that got no answer in time.
+        ask_again: The event loop's time until which a Redis that hangs is not asked.
     """
 
     driver: Any  # the library's clients share no type
     lines: asyncio.Semaphore = attrs.field(factory=lambda: asyncio.Semaphore(_CONNECTIONS))
+    unanswered: int = 0
+    ask_again: float = 0.0
 
     async def get_all(self, keys: Sequence[str], by: float) -> list[bytes | None]:
         """
@@ -72,7 +84,7 @@ class RedisClient:
         Raises:
             Unavailable: Redis did not answer in time, or with an error.
         """
-        async with _failing_as_unavailable(by), self.lines:
+        async with self._failing_as_unavailable(by), self.lines:
             try:
                 found: list[bytes | None] = await self.driver.mget(keys)
             except LostError:
@@ -92,7 +104,7 @@ class RedisClient:
         Raises:
             Unavailable: Redis did not answer in time, or with an error; the script may have run.
         """
-        async with _failing_as_unavailable(by), self.lines:
+        async with self._failing_as_unavailable(by), self.lines:
             try:
                 return await self.driver.evalsha(script.sha, len(keys), *keys, *args)
             except NoScriptError:  # a server that has restarted, or has taken over
@@ -105,6 +117,26 @@ class RedisClient:
         except Unavailable:
             return False
         return True
+
+    @asynccontextmanager
+    async def _failing_as_unavailable(self, by: float) -> AsyncGenerator[None]:
+        now = asyncio.get_running_loop().time
+        if self.unanswered >= _HANGS_AFTER:
+            if now() < self.ask_again:
+                raise Unavailable("Redis has not answered lately")
+            # Whoever comes while this one finds out need not wait as well.
+            self.ask_again = by + _QUIET_SECONDS
+        try:
+            async with asyncio.timeout_at(by):
+                yield
+        except (TimeoutError, RedisTimeoutError) as error:
+            self.unanswered += 1
+            self.ask_again = now() + _QUIET_SECONDS
+            raise Unavailable("Redis did not answer in time") from error
+        except (RedisError, OSError) as error:
+            self.unanswered = 0
+            raise Unavailable("Redis did not answer") from error
+        self.unanswered = 0
 
 
 @asynccontextmanager
@@ -167,12 +199,3 @@ async def open_redis(
 def deadline() -> float:
     """The event loop's time by which a step that begins now must have ended."""
     return asyncio.get_running_loop().time() + DEADLINE_SECONDS
-
-
-@asynccontextmanager
-async def _failing_as_unavailable(by: float) -> AsyncGenerator[None]:
-    try:
-        async with asyncio.timeout_at(by):
-            yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise Unavailable("Redis did not answer") from error

@@ -1,8 +1,7 @@
 """Where Redis only counts and is away, the SQL database counts."""
 
-import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import attrs
 import structlog
@@ -17,10 +16,6 @@ from hsp_otp.ports.usage import UsageCounter
 
 O = TypeVar("O")  # noqa: E741
 
-SKIP_SECONDS: Final = 1.0
-"""For which a Redis that did not answer is not asked: one request a second finds out, and none
-waits longer than it takes Redis not to answer."""
-
 _log = structlog.get_logger()
 
 
@@ -28,7 +23,11 @@ class FallbackUsage:
     """
     Counts in Redis, and in the SQL database while Redis does not answer.
 
-    What was admitted by either leaves an audit row; whichever takes over counts those as well.
+    What was admitted by either leaves an audit row, and in the database a record; whichever takes
+    over counts those as well.
+
+    Attributes:
+        falls: How often the database took over.
     """
 
     def __init__(
@@ -38,8 +37,9 @@ class FallbackUsage:
         self._sql = sql
         self._history = history
         self._clock = clock
-        self._skip_until = 0.0
         self._behind = False
+        self._returning = False
+        self.falls = 0
 
     @property
     def is_degraded(self) -> bool:
@@ -50,33 +50,32 @@ class FallbackUsage:
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
         """Keep the promise of `UsageCounter.transition`."""
-        now = asyncio.get_running_loop().time()
-        if now >= self._skip_until:
-            # Whoever comes while this one is finding out goes to the database.
-            if self._behind:
-                self._skip_until = now + SKIP_SECONDS
+        if not self._returning:  # whoever comes while one finds out goes to the database
             try:
-                outcome = await self._in_redis(keys, decide)
+                await self._return()
+                return await self._redis.transition(keys, decide)
             except Unavailable:
                 self._fall_back()
-            else:
-                return outcome
-        return await self._in_sql(keys, decide)
+        outcome = await self._in_sql(keys, decide)
+        self._behind = True  # Redis may count again by now, and cannot know of this one
+        return outcome
 
-    async def _in_redis(
-        self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
-    ) -> O:
-        if self._behind:
+    async def _return(self) -> None:
+        """Let Redis count again, once it answers; it believes no record of its own then."""
+        if not self._behind:
+            return
+        self._returning = True
+        try:
             await self._redis.forget()
-            self._behind = False
-            self._skip_until = 0.0
-            _log.warning("usage_in_redis_again")
-        return await self._redis.transition(keys, decide)
+        finally:
+            self._returning = False
+        self._behind = False
+        _log.warning("usage_in_redis_again")
 
     def _fall_back(self) -> None:
-        self._skip_until = asyncio.get_running_loop().time() + SKIP_SECONDS
         if not self._behind:
             self._behind = True
+            self.falls += 1
             _log.warning("usage_in_sql", hint="Redis does not answer; the database counts")
 
     async def _in_sql(

@@ -19,6 +19,9 @@ class FailoverSms:
 
     Where nobody can tell what became of it, the next one is given the same text: two messages
     with one code are better than none.
+
+    Attributes:
+        skips: How often each of them was passed over, in their order.
     """
 
     def __init__(self, senders: Sequence[SmsSender], clock: Clock) -> None:
@@ -30,16 +33,22 @@ class FailoverSms:
         """
         self._senders = tuple(senders)
         self._clock = clock
+        self.skips = [0] * len(self._senders)
 
     def available(self) -> bool:
         """Keep the promise of `SmsSender.available`."""
         return any(sender.available() for sender in self._senders)
+
+    def is_skipped(self, place: int) -> bool:
+        """Whether the sender at *place* would be passed over right now."""
+        return not self._senders[place].available()
 
     async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
         began = self._clock.now()
         for place, sender in enumerate(self._senders):
             if not sender.available():
+                self.skips[place] += 1
                 continue
             others = sum(other.available() for other in self._senders[place + 1 :])
             # A clock that was set back in between gives nobody more than there was.

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -32,6 +33,10 @@ _MOST_KEPT_ASIDE: Final = 10_000
 
 _TRY_AGAIN_SECONDS: Final = 1.0
 
+_NOTED_SECONDS: Final = 0.5
+"""How long a failing request waits for its row: together with the two seconds of the step that
+failed it, and what is around both, an answer is promised within 3 s."""
+
 _HELD_UP_SECONDS: Final = 0.1
 """A transaction that takes longer waits for a lock, or for a database that does not answer."""
 
@@ -59,6 +64,10 @@ class Commits:
 
     A transaction reads the records of all its steps, runs their decisions in order over them,
     and writes what changed, each record only if its version is still the one that was read.
+
+    Attributes:
+        ever_kept_aside: How often a row could not be written, each vain try anew.
+        ever_lost: How many rows never will be.
     """
 
     def __init__(self, database: Database) -> None:
@@ -67,6 +76,8 @@ class Commits:
         self._running: asyncio.Task[None] | None = None
         self._under_way: dict[asyncio.Task[None], set[str]] = {}
         self._aside: deque[LateRow] = deque()
+        self.ever_kept_aside = 0
+        self.ever_lost = 0
 
     async def step(
         self, keys: tuple[str, ...], decide: Callable[[Bodies], Decision[Bodies, O]]
@@ -90,6 +101,12 @@ class Commits:
         else:
             await self.step((), lambda held: Decision(None, held, rows))
 
+    async def note(self, row: AuditRow) -> None:
+        """Keep the promise of `AuditTrail.note`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTED_SECONDS):
+                await self._write_late((row,))
+
     async def write_kept_aside(self) -> None:
         """Write the rows that could not be written before; forever, once a second."""
         while True:
@@ -106,6 +123,7 @@ class Commits:
         """Flush for the last time: what cannot be written now is lost with the process."""
         await self.flush()
         if self._aside:
+            self.ever_lost += len(self._aside)
             _log.error("audit_lost", rows=len(self._aside))
 
     @property
@@ -225,6 +243,8 @@ class Commits:
         dropped = max(0, len(self._aside) - _MOST_KEPT_ASIDE)
         for _ in range(dropped):
             self._aside.popleft()
+        self.ever_kept_aside += len(rows)
+        self.ever_lost += dropped
         _log.error("audit_not_written", rows=len(rows), kept_aside=len(self._aside), lost=dropped)
 
 

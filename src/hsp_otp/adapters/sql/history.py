@@ -6,11 +6,12 @@ import attrs
 from sqlalchemy import ColumnElement, func, select
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.tables import audit, sends
+from hsp_otp.adapters.sql.stores import record_of, usages_in
+from hsp_otp.adapters.sql.tables import audit, records, sends
 from hsp_otp.domain.instant import CLOCK_SKEW, HOUR, Duration, Instant, after
 from hsp_otp.domain.lookups import EVERYBODY, MISSES, Told, recount
 from hsp_otp.domain.names import ClientAddress, Flow, Slot
-from hsp_otp.domain.quota import UsageKey, Usages
+from hsp_otp.domain.quota import UsageKey, Usages, union
 from hsp_otp.domain.rows import Action
 from hsp_otp.domain.slot import CLIENT_SENDS, PHONE_SENDS
 
@@ -47,7 +48,12 @@ class SqlHistory:
             return at
 
     async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
-        """Keep the promise of `UsageHistory.usages`, by the audit rows."""
+        """
+        Keep the promise of `UsageHistory.usages`, by the audit rows.
+
+        A request that is still under way has no row yet. Where it was counted in this database,
+        its charge stands in a record.
+        """
         clients = {key.who for key in keys if key.scope != EVERYBODY}
         client = next(iter(clients), "")  # a request is about one client, if any
         recent = audit.c.at > after(now, -_WINDOW)
@@ -61,8 +67,14 @@ class SqlHistory:
                 *await connection.execute(select(*_TOLD).where(~mine, recent, missed)),
                 *await connection.execute(last_hit),
             ]
+            kept = await connection.execute(
+                select(records.c.key, records.c.body).where(
+                    records.c.key.in_([*map(record_of, keys)])
+                )
+            )
         told = recount(map(_told, rows), ClientAddress(client))
-        return {key: told[key] for key in keys}
+        counted = usages_in({row.key: row.body for row in kept}, keys)
+        return {key: union(told[key], counted[key]) for key in keys}
 
 
 def _charged_to(key: UsageKey) -> ColumnElement[bool]:

@@ -53,11 +53,25 @@ async def is_newest(database: Database) -> bool:
     Raises:
         Unavailable: The database did not answer.
     """
+    return await _current(database) == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+async def is_known(database: Database) -> bool:
+    """
+    Whether this version can bring the database to its newest schema; a later version's it cannot.
+
+    Raises:
+        Unavailable: The database did not answer.
+    """
+    known = {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return await _current(database) in {None, *known}
+
+
+async def _current(database: Database) -> str | None:
     async with database.read() as connection:
-        current = await connection.run_sync(
+        return await connection.run_sync(
             lambda sync: MigrationContext.configure(sync).get_current_revision()
         )
-    return current == ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _config() -> Config:

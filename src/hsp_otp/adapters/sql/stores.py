@@ -41,14 +41,14 @@ class SqlSlots:
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
-            held = Held(_slot.decode(body) if body else SlotRecord(), _usages(bodies, usages))
+            held = Held(_slot.decode(body) if body else SlotRecord(), usages_in(bodies, usages))
             decision = decide(held)
             changed = _changed(held.usages, decision.becomes.usages)
             if decision.becomes.record is not held.record:
                 changed[key] = _encode(decision.becomes.record)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step((key, *map(_key, usages)), step)
+        return await self.commits.step((key, *map(record_of, usages)), step)
 
 
 @attrs.frozen
@@ -63,12 +63,12 @@ class SqlUsage:
         """Keep the promise of `UsageCounter.transition`."""
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
-            held = _usages(bodies, keys)
+            held = usages_in(bodies, keys)
             decision = decide(held)
             changed = {} if decision.becomes is held else _changed(held, decision.becomes)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step(tuple(map(_key, keys)), step)
+        return await self.commits.step(tuple(map(record_of, keys)), step)
 
 
 @attrs.frozen
@@ -132,17 +132,19 @@ async def _transition(
     return await commits.step((key,), step)
 
 
-def _key(key: UsageKey) -> str:
+def record_of(key: UsageKey) -> str:
+    """The key of the record that a usage is in."""
     return f"usage:{key}"
 
 
-def _usages(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
-    found = ((key, bodies[_key(key)]) for key in keys)
+def usages_in(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
+    """The usages that records hold; empty where there is none."""
+    found = ((key, bodies.get(record_of(key))) for key in keys)
     return {key: _usage.decode(body) if body else () for key, body in found}
 
 
 def _changed(held: Usages, becomes: Usages) -> dict[str, str | None]:
-    return {_key(key): _encode(usage) for key, usage in becomes.items() if held[key] != usage}
+    return {record_of(key): _encode(usage) for key, usage in becomes.items() if held[key] != usage}
 
 
 def _encode(value: object) -> str:

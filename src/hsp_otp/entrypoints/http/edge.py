@@ -85,15 +85,20 @@ class Edge:
             try:
                 await self._app(scope, receive, finish)
             finally:
+                # Never the path itself: anything may stand in it.
+                route = scope.get("path_template", "none")
+                asked = outer["method"] if method in _METHODS else "other"
+                took = time.perf_counter() - began
+                if house.answered is not None:
+                    house.answered(route, asked, status, took)
                 _log.info(
                     "request",
-                    # Never the path itself: anything may stand in it.
-                    route=scope.get("path_template", "none"),
-                    method=outer["method"] if method in _METHODS else "other",
+                    route=route,
+                    method=asked,
                     status=status,
                     outcome=state.get("outcome", "ok"),
                     client=str(state["client"]),
-                    milliseconds=round((time.perf_counter() - began) * 1000, 1),
+                    milliseconds=round(took * 1000, 1),
                 )
 
     def _warn(self, now: Instant) -> None:

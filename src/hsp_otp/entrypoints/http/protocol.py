@@ -1,9 +1,10 @@
 """HTTP/1.1 with a deadline for whoever sends a request a byte at a time."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final, Literal
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 ARRIVAL_SECONDS: Final = 10.0
@@ -44,3 +45,30 @@ class PromptH11Protocol(H11Protocol):
         if self._arriving is not None:
             self._arriving.cancel()
             self._arriving = None
+
+
+def config(
+    app: Any,  # noqa: ANN401 - an application, or where one is made
+    *,
+    lifespan: Literal["on", "off"],
+    grace: int,
+    **more: Any,  # noqa: ANN401 - as uvicorn takes it
+) -> uvicorn.Config:
+    """
+    What holds for every server of ours: HTTP alone, in time, and nothing said that we do not say.
+
+    Args:
+        grace: Seconds for requests in flight when it is told to stop.
+    """
+    return uvicorn.Config(
+        app,
+        lifespan=lifespan,
+        http=PromptH11Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=grace,
+        **more,
+    )

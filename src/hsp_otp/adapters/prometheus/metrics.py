@@ -1,0 +1,255 @@
+"""Every metric of a worker; docs/metrics.md describes them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeAlias
+
+import phonenumbers
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import SECOND, Duration
+from hsp_otp.domain.names import Flow
+from hsp_otp.domain.quota import Limit
+from hsp_otp.domain.rows import Action, AuditRow, Row
+from hsp_otp.domain.slot import Issued, Locked
+
+_LOOK_SECONDS: Final = 1.0
+
+_Mode: TypeAlias = Literal["livemax", "livesum"]
+"""What one number is made of those of the workers that live."""
+
+_NONE: Final = "none"
+"""The label of what there is not."""
+
+_REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+_LIMITS: Final = frozenset({*(limit.value for limit in Limit), Locked.word})
+
+_REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SEND_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 7.5, 10)
+_CALL_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_VERIFY_BUCKETS: Final = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600)
+
+
+class Metrics:
+    """
+    What one worker counts.
+
+    No label holds anything that callers make up: a route is its template, a region one of those
+    that libphonenumber knows, all others are words of the service's own.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """
+        Make all of them.
+
+        Args:
+            registry: Where they can be read in this process; otherwise only in the files.
+            timer: Seconds from some moment on.
+        """
+        self.timer = timer
+        self._looks: list[Callable[[], None]] = []
+
+        def counter(name: str, meaning: str, *labels: str) -> Counter:
+            return Counter(f"hsp_otp_{name}", meaning, labels, registry=registry)
+
+        def gauge(name: str, meaning: str, mode: _Mode, *labels: str) -> Gauge:
+            return Gauge(
+                f"hsp_otp_{name}", meaning, labels, registry=registry, multiprocess_mode=mode
+            )
+
+        def histogram(name: str, meaning: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(f"hsp_otp_{name}", meaning, labels, registry=registry, buckets=buckets)
+
+        self._requests = counter(
+            "http_requests_total", "HTTP requests answered.", "route", "method", "status"
+        )
+        self._request_seconds = histogram(
+            "http_request_duration_seconds",
+            "Time from a request's head to its answer.",
+            _REQUEST_BUCKETS,
+            "route",
+        )
+        self._asks = counter("asks_total", "Requests to send a code.", "flow", "outcome", "region")
+        self._checks = counter("checks_total", "Presented codes.", "flow", "outcome")
+        self._lookups = counter("lookups_total", "Passes looked up to validate them.", "outcome")
+        self._refreshes = counter("refreshes_total", "Refresh tokens presented.", "outcome")
+        self._revocations = counter("revocations_total", "Requests to sign out.", "outcome")
+        self._refusals = counter("refusals_total", "Requests refused by a limit.", "flow", "limit")
+        self._verify_seconds = histogram(
+            "time_to_verify_seconds",
+            "Time from issuing a code to its success.",
+            _VERIFY_BUCKETS,
+            "flow",
+        )
+        self._sent = counter(
+            "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
+        )
+        self._attempt_seconds = histogram(
+            "send_attempt_duration_seconds",
+            "Time a sender needed to take, refuse or fail a message.",
+            _SEND_BUCKETS,
+            *("sender", "result"),
+        )
+        self._skipped = counter(
+            "sends_skipped_total",
+            "Messages not offered to a sender because its circuit was open.",
+            "sender",
+        )
+        self._circuits = gauge(
+            "circuit_open", "Whether a worker is skipping the sender.", "livemax", "sender"
+        )
+        self._deliveries = counter(
+            "deliveries_total", "Steps of messages that receipts told of.", "sender", "state"
+        )
+        self._call_seconds = histogram(
+            "port_call_duration_seconds",
+            "Time that a call of a port took.",
+            _CALL_BUCKETS,
+            *("port", "store"),
+        )
+        self._call_errors = counter(
+            "port_errors_total", "Calls of a port that were not answered.", "port", "store"
+        )
+        self._degraded = gauge(
+            "limiter_degraded",
+            "Whether in a worker the SQL database counts instead of Redis.",
+            "livemax",
+        )
+        self._fallbacks = counter(
+            "limiter_fallbacks_total", "Times that the SQL database began to count for Redis."
+        )
+        self._backlog = gauge(
+            "audit_backlog_rows", "Rows that wait for the SQL database.", "livesum"
+        )
+        self._kept_aside = counter(
+            "audit_rows_kept_aside_total",
+            "Rows that could not be written and were kept aside, each vain try anew.",
+        )
+        self._lost = counter("audit_rows_lost_total", "Rows that are lost.")
+        gauge("workers", "Processes that serve.", "livesum").set(1)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """
+        Count a request.
+
+        Args:
+            route: Its template.
+        """
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def told(self, *rows: Row) -> None:
+        """Count what rows tell of, once they are kept."""
+        for row in rows:
+            if isinstance(row, AuditRow):
+                self._count(row)
+
+    def verified(self, flow: Flow, after: Duration) -> None:
+        """Count a code's success, so long after its issue."""
+        self._verify_seconds.labels(flow.value).observe(max(0, after) / SECOND)
+
+    def attempted(self, sender: str, result: str, seconds: float) -> None:
+        """Count a message that was offered to *sender*."""
+        self._attempt_seconds.labels(sender, result).observe(seconds)
+
+    def skipped(self, sender: str) -> None:
+        """Count a message that nobody was offered, *sender* neither."""
+        self._skipped.labels(sender).inc()
+
+    def moved(self, sender: str, state: DeliveryState) -> None:
+        """Count a message of *sender* that came to *state*."""
+        self._deliveries.labels(sender, state.value).inc()
+
+    def called(self, port: str, store: str, seconds: float, *, answered: bool) -> None:
+        """Count a call of a port."""
+        self._call_seconds.labels(port, store).observe(seconds)
+        if not answered:
+            self._call_errors.labels(port, store).inc()
+
+    def watch_sender(
+        self, sender: str, *, is_open: Callable[[], bool], skips: Callable[[], int]
+    ) -> None:
+        """
+        Look at a sender's circuit from now on.
+
+        Args:
+            skips: How often it was passed over until now.
+        """
+        circuit = self._circuits.labels(sender)
+        self._looks.append(lambda: circuit.set(is_open()))
+        self._follow(self._skipped.labels(sender), skips)
+
+    def watch_limiter(self, *, is_degraded: Callable[[], bool], falls: Callable[[], int]) -> None:
+        """
+        Look from now on at who counts.
+
+        Args:
+            falls: How often the database took over until now.
+        """
+        self._looks.append(lambda: self._degraded.set(is_degraded()))
+        self._follow(self._fallbacks, falls)
+
+    def watch_audit(
+        self,
+        *,
+        backlog: Callable[[], int],
+        kept_aside: Callable[[], int],
+        lost: Callable[[], int],
+    ) -> None:
+        """Look from now on at the rows that wait, and at how many did until now or were lost."""
+        self._looks.append(lambda: self._backlog.set(backlog()))
+        self._follow(self._kept_aside, kept_aside)
+        self._follow(self._lost, lost)
+
+    def look(self) -> None:
+        """Note the present state of all that is watched."""
+        for look in self._looks:
+            look()
+
+    async def keep_looking(self) -> None:
+        """Look once a second until cancelled, and then for the last time."""
+        try:
+            while True:
+                self.look()
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            self.look()
+
+    def _follow(self, counter: Counter, total: Callable[[], int]) -> None:
+        seen = 0
+
+        def look() -> None:
+            nonlocal seen
+            found = total()
+            counter.inc(found - seen)
+            seen = found
+
+        self._looks.append(look)
+
+    def _count(self, row: AuditRow) -> None:
+        flow = _NONE if row.flow is None else row.flow.value
+        region = row.region if row.region in _REGIONS else _NONE
+        match row.action:
+            case Action.SEND:
+                self._asks.labels(flow, row.outcome, region).inc()
+                if row.outcome == Issued.word:
+                    self._sent.labels(flow, region, row.sender or _NONE).inc()
+            case Action.CHECK:
+                self._checks.labels(flow, row.outcome).inc()
+            case Action.LOOK_UP:
+                self._lookups.labels(row.outcome).inc()
+            case Action.REFRESH:
+                self._refreshes.labels(row.outcome).inc()
+            case Action.REVOKE:
+                self._revocations.labels(row.outcome).inc()
+            case Action.UNLOCK:  # by a command, which nobody asks for metrics
+                pass
+        if row.outcome in _LIMITS:
+            self._refusals.labels(flow, row.outcome).inc()

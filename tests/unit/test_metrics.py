@@ -1,0 +1,523 @@
+"""What is counted, and by which words: docs/metrics.md."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from prometheus_client import CollectorRegistry, mmap_dict
+from prometheus_client.parser import text_string_to_metric_families
+
+from hsp_otp.adapters.memory import MemoryUsage
+from hsp_otp.adapters.prometheus.files import Workers, exposed
+from hsp_otp.adapters.prometheus.measured import Measures
+from hsp_otp.adapters.prometheus.metrics import Metrics
+from hsp_otp.adapters.sms.circuit import CircuitSms
+from hsp_otp.adapters.sms.failover import FailoverSms
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import MINUTE, SECOND, Instant
+from hsp_otp.domain.names import Flow, Purpose
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.quota import UsageKey, Usages
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.receipts import take_receipt
+from hsp_otp.flows.sessions import Sessions
+from hsp_otp.flows.signup import Signup
+from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.sms import Sms
+from hsp_otp.ports.usage import UsageCounter
+from tests.http import Client
+from tests.world import OTHER_PHONE, PASS_CODE, START, ManualClock, Outbox, World, other_than, run
+
+DESCRIBED = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+DEAD = 4_194_305
+"""More than any process' number may be."""
+
+ROW = AuditRow(
+    at=START,
+    flow=Flow.SIGNUP,
+    purpose=Purpose.SIGNUP,
+    action=Action.SEND,
+    outcome="sent",
+    client=None,
+    request_id=None,
+)
+
+
+@attrs.define(kw_only=True)
+class Measured(World):
+    """
+    A world whose ports are measured; each measurement takes a quarter of a second.
+
+    Attributes:
+        found: The pass port, where it is another.
+    """
+
+    registry: CollectorRegistry = attrs.field(factory=CollectorRegistry)
+    metrics: Metrics = attrs.field()
+    measures: Measures = attrs.field()
+    seconds: float = 0.0
+    found: Passes | None = None
+
+    @metrics.default
+    def _metrics(self) -> Metrics:
+        def timer() -> float:
+            self.seconds += 0.25
+            return self.seconds
+
+        return Metrics(self.registry, timer)
+
+    @measures.default
+    def _measures(self) -> Measures:
+        return Measures(self.metrics, self.clock)
+
+    @property
+    def otp(self) -> Otp:
+        """The engine over measured ports."""
+        sender = self.measures.sender("outbox", self.outbox)
+        return attrs.evolve(
+            super().otp,
+            slots=self.measures.slots(self.slots, "memory"),
+            sender=self.measures.senders(sender, ("outbox", "other")),
+            audit=self.measures.audit(self.audit),
+        )
+
+    @property
+    def sessions(self) -> Sessions:
+        """What follows a sign-in, over measured ports."""
+        return attrs.evolve(
+            super().sessions,
+            families=self.measures.records("families", self.families, "memory"),
+            passes=self.measures.passes(self.found or self.passes),
+            audit=self.measures.audit(self.audit),
+        )
+
+    @property
+    def login(self) -> PassLogin:
+        """Pass login over measured ports."""
+        return attrs.evolve(
+            super().login,
+            passes=self.measures.passes(self.found or self.passes),
+            usage=self.measures.usage(self.usage, "memory"),
+        )
+
+    @property
+    def signup(self) -> Signup:
+        """Signup over measured ports."""
+        return attrs.evolve(
+            super().signup,
+            sessions=self.measures.records("signup_sessions", self.signup_sessions, "memory"),
+            steps=self.measures.records("signup_steps", self.signup_steps, "memory"),
+            usage=self.measures.usage(self.usage, "memory"),
+        )
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """What stands at a name, without its prefix, and labels; None where nothing does."""
+        return self.registry.get_sample_value(f"hsp_otp_{name}", labels)
+
+
+@pytest.fixture
+def world() -> Measured:
+    """A measured world with a pass."""
+    world = Measured()
+    world.add()
+    return world
+
+
+@pytest.fixture
+def client(world: Measured) -> Iterator[Client]:
+    """A client of a measured world."""
+    with Client(world, answered=world.metrics.answered) as opened:
+        yield opened
+
+
+# --- What was asked, and what became of it
+
+
+def test_a_sign_in(world: Measured) -> None:
+    """Everything asked on the way is counted once, and how long it took from code to success."""
+    world.validate()
+    world.send()
+    world.clock.advance(42 * SECOND)
+    world.verify(other_than(world.outbox.codes[0]))
+    world.verify(world.outbox.codes[0])
+    login = {"flow": "pass_login"}
+    assert world.value("lookups_total", outcome="valid") == 1
+    assert world.value("asks_total", **login, outcome="sent", region="IN") == 1
+    assert world.value("messages_sent_total", **login, region="IN", sender="outbox") == 1
+    assert world.value("checks_total", **login, outcome="invalid_otp") == 1
+    assert world.value("checks_total", **login, outcome="verified") == 1
+    assert world.value("time_to_verify_seconds_sum", **login) == 42
+    assert world.value("time_to_verify_seconds_count", **login) == 1
+
+
+def test_a_signup(world: Measured) -> None:
+    """Signup is counted apart."""
+    client = Client(world)
+    with client:
+        session, code = client.session(OTHER_PHONE)
+        world.clock.advance(7 * SECOND)
+        client.prove(session, code)
+        client.prove(session, code)
+    signup = {"flow": "signup"}
+    assert world.value("asks_total", **signup, outcome="sent", region="IN") == 1
+    assert world.value("checks_total", **signup, outcome="verified") == 1
+    assert world.value("checks_total", **signup, outcome="already_verified") == 1
+    assert world.value("time_to_verify_seconds_sum", **signup) == 7
+    assert world.value("port_call_duration_seconds_count", port="signup_steps", store="memory") == 1
+
+
+def test_tokens(world: Measured) -> None:
+    """Refreshing and signing out are counted by their outcomes."""
+    grant = world.sign_in()
+    world.refresh("nonsense")
+    world.refresh(grant.refresh_token)
+    world.clock.advance(MINUTE)
+    world.refresh(grant.refresh_token)
+    world.revoke(world.sign_in().refresh_token)
+    world.revoke(grant.refresh_token)
+    assert world.value("refreshes_total", outcome="invalid_token") == 1
+    assert world.value("refreshes_total", outcome="refreshed") == 1
+    assert world.value("refreshes_total", outcome="token_reused") == 1
+    assert world.value("revocations_total", outcome="revoked") == 1
+    assert world.value("revocations_total", outcome="invalid_token") == 1
+
+
+def test_every_refusal_of_a_flood_counts(client: Client, world: Measured) -> None:
+    """Refusals are counted by the limit, each of them, though many make one row."""
+    assert [client.send().status for _ in range(4)] == [200, 429, 429, 429]
+    assert client.sign_up().status == 200
+    assert client.sign_up().status == 429
+    assert world.value("refusals_total", flow="pass_login", limit="resend_too_soon") == 3
+    assert world.value("refusals_total", flow="signup", limit="resend_too_soon") == 1
+    asked = {"flow": "pass_login", "region": "IN"}
+    assert world.value("asks_total", **asked, outcome="resend_too_soon") == 3
+    assert world.value("asks_total", **asked, outcome="sent") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "limit", "refused"),
+    [
+        ("login_sends_per_client_hour", "rate_limited", 2),
+        ("phone_sends_per_day", "phone_rate_limited", 2),
+        ("lookups_per_client_hour", "lookup_rate_limited", 2),
+        ("failed_guesses_per_day", "locked_out", 3),
+    ],
+)
+def test_every_limit_has_its_word(world: Measured, setting: str, limit: str, refused: int) -> None:
+    """Whatever limit refuses is the label."""
+    settings: dict[str, Any] = {setting: 2}
+    with Client(world, resend_cooldown_seconds=0, **settings) as client:
+        code = client.code()
+        if limit == "locked_out":
+            client.verify(other_than(code))
+            client.verify(other_than(code))
+        for _ in range(3):
+            last = client.send()
+    assert last.json["error"] == limit
+    assert world.value("refusals_total", flow="pass_login", limit=limit) == refused
+
+
+def test_what_a_race_lost_is_not_counted(world: Measured) -> None:
+    """A rule that is called again tells once."""
+    usage: UsageCounter = MemoryUsage(world.audit)
+
+    class Raced:
+        async def transition(
+            self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, int]]
+        ) -> int:
+            decide(dict.fromkeys(keys, ()))
+            return await usage.transition(keys, decide)
+
+    def decide(held: Usages) -> Decision[Usages, int]:
+        return Decision(5, held, (ROW,))
+
+    measured = world.measures.usage(Raced(), "sql")  # type: ignore[arg-type]
+    assert run(measured.transition((UsageKey("checks", "x"),), decide)) == 5
+    assert world.value("asks_total", flow="signup", outcome="sent", region="none") == 1
+
+
+@pytest.mark.parametrize("region", [None, "001", "ZZ", "+919876543210", "in"])
+def test_a_region_is_one_of_those_there_are(world: Measured, region: str | None) -> None:
+    """What is no region is none, so that nobody makes labels."""
+    world.metrics.told(attrs.evolve(ROW, region=region, flow=None))
+    assert world.value("asks_total", flow="none", outcome="sent", region="none") == 1
+
+
+def test_what_an_operator_does_is_not_asked_for(world: Measured) -> None:
+    """An unlock is a row, and no request."""
+    before = list(world.registry.collect())
+    world.metrics.told(attrs.evolve(ROW, action=Action.UNLOCK, outcome="unlocked"))
+    assert list(world.registry.collect()) == before
+
+
+# --- Ports
+
+
+def test_a_port_that_is_away(world: Measured) -> None:
+    """A call that is not answered is timed, counted as an error, and still one for the caller."""
+
+    class Away:
+        async def find(self, _: object) -> None:
+            raise Unavailable
+
+    world.found = Away()
+    with pytest.raises(Unavailable):
+        world.validate()
+    called = {"port": "passes", "store": "sql"}
+    assert world.value("port_errors_total", **called) == 1
+    assert world.value("port_call_duration_seconds_count", **called) == 1
+    assert world.value("lookups_total", outcome="valid") is None
+    assert world.value("lookups_total", outcome="unavailable") == 1
+
+
+def test_calls_are_timed(world: Measured) -> None:
+    """Every call of a port is timed, and is no error while it is answered."""
+    world.sign_in()
+    for port, calls in (("passes", 2), ("usage", 2), ("slots", 2), ("audit", 1), ("families", 1)):
+        called = {"port": port, "store": "sql" if port in {"passes", "audit"} else "memory"}
+        assert world.value("port_call_duration_seconds_count", **called) == calls
+        assert world.value("port_errors_total", **called) is None
+    assert world.value("port_call_duration_seconds_sum", port="families", store="memory") == 0.25
+
+
+# --- Senders
+
+
+@pytest.mark.parametrize(
+    ("failure", "result"),
+    [
+        (None, "taken"),
+        (SmsRejected("no"), "refused"),
+        (SmsFailed("no"), "failed"),
+        (RuntimeError("bug"), "failed"),
+    ],
+)
+def test_attempts(world: Measured, failure: Exception | None, result: str) -> None:
+    """What a sender makes of a message is counted and timed."""
+    world.outbox.failure = failure
+    if isinstance(failure, RuntimeError):
+        with pytest.raises(RuntimeError):
+            world.send()
+    else:
+        world.send()
+    attempt = {"sender": "outbox", "result": result}
+    assert world.value("send_attempt_duration_seconds_count", **attempt) == 1
+    assert world.value("send_attempt_duration_seconds_sum", **attempt) == 0.25
+
+
+def test_a_message_that_nobody_is_offered(world: Measured) -> None:
+    """Where all senders are skipped, each of them is, and none was tried."""
+    world.outbox.skipped = True
+    world.send()
+    assert world.value("sends_skipped_total", sender="outbox") == 1
+    assert world.value("sends_skipped_total", sender="other") == 1
+    assert world.value("asks_total", flow="pass_login", outcome="sms_failed", region="IN") == 1
+    attempts = "send_attempt_duration_seconds_count"
+    assert world.value(attempts, sender="outbox", result="failed") is None
+
+
+def test_an_open_circuit(world: Measured) -> None:
+    """A sender that fails five times is skipped, which shows at the next look, for 15 s."""
+    clock = ManualClock()
+    failing, working = Outbox(failure=SmsFailed("no")), Outbox()
+    chain = FailoverSms([CircuitSms(failing, clock), CircuitSms(working, clock)], clock)
+    for place, name in enumerate(("failing", "working")):
+
+        def is_open(place: int = place) -> bool:
+            return chain.is_skipped(place)
+
+        def skips(place: int = place) -> int:
+            return chain.skips[place]
+
+        world.metrics.watch_sender(name, is_open=is_open, skips=skips)
+
+    def seen() -> list[float | None]:
+        world.metrics.look()
+        return [
+            world.value(name, sender=sender)
+            for sender in ("failing", "working")
+            for name in ("circuit_open", "sends_skipped_total")
+        ]
+
+    sms = Sms(to=PhoneNumber(OTHER_PHONE), text="123456", useful_for=MINUTE)
+    assert seen() == [0, 0, 0, 0]
+    for _ in range(7):
+        run(chain.send(sms))
+    assert seen() == [1, 2, 0, 0]
+    assert seen() == [1, 2, 0, 0]
+    clock.advance(15 * SECOND)
+    assert seen() == [0, 2, 0, 0]
+
+
+def test_receipts(world: Measured) -> None:
+    """Every step forward of a message is counted once, whatever receipts repeat."""
+    world.send()
+    deliveries = world.measures.deliveries(world.deliveries)
+    for state in (DeliveryState.SENT, DeliveryState.SENT, DeliveryState.DELIVERED):
+        run(take_receipt(deliveries, "outbox", "message-1", state))
+    run(take_receipt(deliveries, "outbox", "message-1", DeliveryState.FAILED))
+    run(take_receipt(deliveries, "outbox", "message-1", DeliveryState.SENT))
+    run(take_receipt(deliveries, "outbox", "unknown", DeliveryState.DELIVERED))
+    found = [world.value("deliveries_total", sender="outbox", state=s.value) for s in DeliveryState]
+    assert found == [None, 1, 1, None, None]
+    assert world.value("port_call_duration_seconds_count", port="deliveries", store="sql") == 6
+
+
+# --- What is looked at
+
+
+def test_totals_are_followed(world: Measured) -> None:
+    """What others count is taken over as it grows, and a state as it is."""
+    state = {"backlog": 3, "kept": 5, "lost": 1, "falls": 2, "degraded": 1}
+    world.metrics.watch_audit(
+        backlog=lambda: state["backlog"],
+        kept_aside=lambda: state["kept"],
+        lost=lambda: state["lost"],
+    )
+    world.metrics.watch_limiter(
+        is_degraded=lambda: bool(state["degraded"]), falls=lambda: state["falls"]
+    )
+    names = (
+        *("audit_backlog_rows", "audit_rows_kept_aside_total", "audit_rows_lost_total"),
+        *("limiter_fallbacks_total", "limiter_degraded"),
+    )
+    world.metrics.look()
+    world.metrics.look()
+    assert [world.value(name) for name in names] == [3, 5, 1, 2, 1]
+    state |= {"backlog": 0, "kept": 9, "degraded": 0}
+    world.metrics.look()
+    assert [world.value(name) for name in names] == [0, 9, 1, 2, 0]
+
+
+# --- Requests
+
+
+def test_requests(client: Client, world: Measured) -> None:
+    """A request is counted by its route's template and never by its path."""
+    client.validate()
+    client.validate("nonsense")
+    client.request("GET", "/users/HSP-1234-5678")
+    client.request("GET", "/static/+919876543210")
+    client.request("BREW", "/healthz")
+    client.request("PUT", "/healthz")
+    client.request("HEAD", "/healthz/")
+    found = {
+        tuple(sample.labels[name] for name in ("method", "route", "status"))
+        for family in world.registry.collect()
+        for sample in family.samples
+        if sample.name == "hsp_otp_http_requests_total"
+    }
+    assert found == {
+        ("POST", "/customer/validate-pass", "200"),
+        ("POST", "/customer/validate-pass", "400"),
+        ("GET", "none", "404"),
+        ("other", "none", "405"),
+        ("PUT", "none", "405"),
+        ("HEAD", "/healthz", "200"),
+    }
+    seconds = "http_request_duration_seconds_count"
+    assert world.value(seconds, route="/customer/validate-pass") == 2
+
+
+# --- The files of several processes
+
+
+def written(folder: Path, kind: str, pid: int, name: str, value: float) -> None:
+    """Leave a value as a worker does."""
+    values = mmap_dict.MmapedDict(str(folder / f"{kind}_{pid}.db"))  # type: ignore[no-untyped-call]
+    family = re.sub("_bucket$", "", name)
+    labels = {"le": "+Inf"} if kind == "histogram" else {}
+    key = mmap_dict.mmap_key(family, name, list(labels), list(labels.values()), "Help.")
+    values.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
+    values.close()  # type: ignore[no-untyped-call]
+
+
+def read(folder: Path) -> dict[str, float]:
+    """What is shown of a folder."""
+    workers = Workers(folder=folder, version="9.8.7", started_at=Instant(1_500_000))
+    return {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(exposed(workers).decode())
+        for sample in family.samples
+    }
+
+
+def test_the_dead_are_counted_and_no_more_there(tmp_path: Path) -> None:
+    """What workers that ended have counted stays, in one file; their gauges go."""
+    for pid, value in ((DEAD, 3.0), (DEAD + 1, 4.0), (1, 5.0)):
+        written(tmp_path, "counter", pid, "things_total", value)
+        written(tmp_path, "histogram", pid, "seconds_bucket", value)
+        written(tmp_path, "gauge_livesum", pid, "workers", 1.0)
+        written(tmp_path, "gauge_livemax", pid, "open", value)
+    (tmp_path / "counter_2.db").touch()  # made, and nothing in it yet
+    expected = {"things_total": 12, "seconds_count": 12, "workers": 1, "open": 5}
+    for _ in range(2):
+        assert expected.items() <= read(tmp_path).items()
+    written(tmp_path, "counter", DEAD, "things_total", 1.0)
+    assert read(tmp_path)["things_total"] == 13
+    assert sorted(file.name for file in tmp_path.glob("counter*")) == [
+        *("counter_0.db", "counter_1.db"),
+        *(["counter_2.db"] if Path("/proc/2").exists() else []),
+    ]
+
+
+def test_a_group_without_workers(tmp_path: Path) -> None:
+    """What is known of the group does not wait for a worker."""
+    shown = read(tmp_path)
+    assert shown == {"hsp_otp_build_info": 1, "hsp_otp_start_time_seconds": 1.5}
+
+
+# --- What is written about it
+
+
+def test_the_page_lists_them_all(tmp_path: Path) -> None:
+    """docs/metrics.md has every metric there is, with its kind and its labels, and no other."""
+    rows = re.findall(
+        r"^\| `(hsp_otp_\w+)` \| (\w+) \|(.*?)\| .+ \|$",
+        DESCRIBED.read_text("utf-8"),
+        re.MULTILINE,
+    )
+    described = {
+        name: (kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows
+    }
+    assert len(described) == len(rows)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.answered("/healthz", "GET", 200, 0.1)
+    metrics.told(
+        *(
+            attrs.evolve(ROW, action=action, outcome=outcome)
+            for action in Action
+            for outcome in ("sent", "locked_out")
+        )
+    )
+    metrics.verified(Flow.SIGNUP, SECOND)
+    metrics.attempted("console", "taken", 0.1)
+    metrics.moved("console", DeliveryState.SENT)
+    metrics.called("slots", "sql", 0.1, answered=False)
+    metrics.watch_sender("console", is_open=lambda: False, skips=lambda: 0)
+    registry.register(Workers(folder=tmp_path, version="1", started_at=START))
+    exported = {}
+    for family in registry.collect():
+        suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+        kind = "gauge" if family.type == "info" else family.type
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        exported[family.name + suffix] = (kind, frozenset(labels))
+        assert family.samples
+    assert described == exported
+
+
+def test_none_is_told_of_a_pass(world: Measured) -> None:
+    """What is shown has no code, number or pass code in it."""
+    grant = world.sign_in()
+    shown = str(list(world.registry.collect()))
+    secrets = (*world.outbox.codes, PASS_CODE, "9876543210", "3210", grant.refresh_token)
+    assert [secret for secret in secrets if secret in shown] == []
