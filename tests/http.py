@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -115,6 +116,7 @@ class Client:
         redis_answers: Callable[[], Awaitable[bool]] | None = None,
         key_set: Mapping[str, Any] | None = None,
         answered: Callable[[str, str, int, float], None] | None = None,
+        trial: Path | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
@@ -124,6 +126,7 @@ class Client:
             world: A new one unless given; its numbers are those of *settings*.
             key_set: Empty unless given.
             answered: Told of every request.
+            trial: The folder of the app's screens.
             settings: By name, with the contract's defaults.
         """
         self.world = world or World()
@@ -153,7 +156,7 @@ class Client:
         async def opening() -> AsyncGenerator[House]:
             yield house
 
-        self._app = create_app(opening)
+        self._app = create_app(opening, trial=trial)
         self._runner = asyncio.Runner()
         self._events: list[str] = []
 

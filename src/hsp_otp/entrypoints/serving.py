@@ -18,6 +18,7 @@ from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.http.edge import Edge
 from hsp_otp.entrypoints.http.protocol import config
 from hsp_otp.entrypoints.settings import Settings, load
+from hsp_otp.entrypoints.web.trial import trial_folder
 from hsp_otp.entrypoints.wiring import open_house
 
 GRACE_SECONDS: Final = 8
@@ -77,7 +78,7 @@ def app() -> Edge:
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
     docs = settings.texts if settings.shows_docs else None
-    return create_app(lambda: open_house(settings), docs)
+    return create_app(lambda: open_house(settings), docs, trial_folder(settings))
 
 
 def bind(host: str, port: int) -> socket.socket:

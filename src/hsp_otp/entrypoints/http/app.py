@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -31,6 +32,7 @@ from hsp_otp.entrypoints.web.assets import asset
 from hsp_otp.entrypoints.web.front import choose_language, front
 from hsp_otp.entrypoints.web.login import login_form, login_page
 from hsp_otp.entrypoints.web.signup import signup_form, signup_page
+from hsp_otp.entrypoints.web.trial import trial_routes
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Messages
@@ -66,7 +68,9 @@ PAGES: Final = (
 
 
 def create_app(
-    opening: Callable[[], AbstractAsyncContextManager[House]], docs: Messages | None = None
+    opening: Callable[[], AbstractAsyncContextManager[House]],
+    docs: Messages | None = None,
+    trial: Path | None = None,
 ) -> Edge:
     """
     The application, its house open while it runs.
@@ -74,6 +78,7 @@ def create_app(
     Args:
         opening: Opens the house when the server starts, and closes it when it stops.
         docs: The sentences in the API's description, where it is to be served.
+        trial: The folder of the app's screens for a browser, where they are to be served.
     """
 
     @asynccontextmanager
@@ -84,7 +89,12 @@ def create_app(
 
     return Edge(
         Litestar(
-            route_handlers=[*ROUTES, *PAGES, *(docs_routes(ROUTES, docs) if docs else ())],
+            route_handlers=[
+                *ROUTES,
+                *PAGES,
+                *(docs_routes(ROUTES, docs) if docs else ()),
+                *(trial_routes(trial) if trial else ()),
+            ],
             lifespan=[lifespan],
             exception_handlers={Exception: _answer_failure},
             openapi_config=None,

@@ -9,7 +9,7 @@ from litestar import Response, get
 
 from hsp_otp.entrypoints.http.bodies import AnyRequest
 
-_KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _YEAR_SECONDS: Final = 365 * 86_400
 
 
@@ -22,7 +22,7 @@ class _Asset:
 
 def _read(name: str) -> _Asset:
     body = (files("hsp_otp.entrypoints.web") / "static" / name).read_bytes()
-    return _Asset(body, _KINDS[name.rpartition(".")[2]], hashlib.sha256(body).hexdigest()[:16])
+    return _Asset(body, KINDS[name.rpartition(".")[2]], hashlib.sha256(body).hexdigest()[:16])
 
 
 _ASSETS: Final = {f"/static/{name}": _read(name) for name in ("page.css", "page.js", "icon.svg")}

@@ -31,7 +31,7 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_HEADERS: Final = {
+HEADERS: Final = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -184,7 +184,7 @@ def page(
         text,
         status_code=status,
         media_type="text/html",
-        headers=_HEADERS | {"Content-Language": language},
+        headers=HEADERS | {"Content-Language": language},
         cookies=lines(jar(cookie_of(request, token)) | gone | (cookies or {})),
     )
 
@@ -205,7 +205,7 @@ def see_other(
         "",
         status_code=303,
         media_type="text/html",
-        headers={"Location": path, **_HEADERS},
+        headers={"Location": path, **HEADERS},
         cookies=lines(told | (cookies or {})),
     )
 

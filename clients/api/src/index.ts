@@ -1,0 +1,3 @@
+export * from "./client";
+export { EVERYWHERE, type ErrorWord, type Failure, type Operation, WORDS } from "./errors";
+export { type Lock, memoryStorage, type TokenStorage } from "./storage";

@@ -1,0 +1,2 @@
+export { createLanguage, type Language, LANGUAGES, type Tag } from "./language";
+export { SignIn, type SignInProps } from "./screens";

@@ -1,0 +1,272 @@
+/** What the screens are made of. */
+
+import { type Refusal, useSecondsUntil } from "@hsp-otp/react";
+import { type ReactNode, useEffect, useRef } from "react";
+import {
+  AccessibilityInfo,
+  KeyboardAvoidingView,
+  Platform,
+  Pressable,
+  ScrollView,
+  StatusBar,
+  StyleSheet,
+  Text,
+  View,
+} from "react-native";
+
+import { clockTime, LANGUAGES, sentenceOf, TAGS, type TextId, useSpeech } from "./language";
+import { useTheme } from "./theme";
+
+const ON_WEB = Platform.OS === "web";
+
+/** Attributes that react-native-web hands to the browser, and phones know nothing of. */
+export function web(attributes: Readonly<Record<string, unknown>>): object {
+  return ON_WEB ? attributes : {};
+}
+
+/** A masked number that is not broken at the end of a line. */
+export function unbroken(masked: string): string {
+  return masked.replace(/-/g, "\u2011");
+}
+
+/** A screen: the choice of language, one column, and what is true of every code. */
+export function Screen({ children }: { readonly children: ReactNode }): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  return (
+    <KeyboardAvoidingView
+      style={[styles.fill, { backgroundColor: theme.back }]}
+      {...(Platform.OS === "ios" ? { behavior: "padding" as const } : {})}
+    >
+      <ScrollView
+        contentContainerStyle={styles.page}
+        contentInsetAdjustmentBehavior="automatic"
+        keyboardShouldPersistTaps="handled"
+      >
+        <Languages />
+        <View
+          role="main"
+          style={[styles.card, { backgroundColor: theme.card, borderColor: theme.line }]}
+        >
+          {children}
+        </View>
+        <View role="contentinfo">
+          <Text style={[styles.safe, { color: theme.soft }]}>{t("page.safe")}</Text>
+        </View>
+      </ScrollView>
+    </KeyboardAvoidingView>
+  );
+}
+
+function Languages(): ReactNode {
+  const theme = useTheme();
+  const { tag: now, choose, t } = useSpeech();
+  return (
+    <View role="navigation" aria-label={t("page.language")} style={styles.languages}>
+      {TAGS.map((tag) => (
+        <Pressable
+          key={tag}
+          role="button"
+          style={styles.language}
+          onPress={() => {
+            choose(tag);
+          }}
+          {...(ON_WEB ? { "aria-current": tag === now } : { "aria-selected": tag === now })}
+        >
+          <Text
+            style={[
+              styles.choice,
+              tag === now ? { color: theme.ink, fontWeight: "600" } : { color: theme.soft },
+            ]}
+            {...web({ lang: tag })}
+          >
+            {LANGUAGES[tag]}
+          </Text>
+        </Pressable>
+      ))}
+    </View>
+  );
+}
+
+/**
+ * What a screen is about.
+ *
+ * @param arrives - Whether a reader's attention goes here when it appears: where no field takes it.
+ */
+export function Title({
+  children,
+  arrives = false,
+}: {
+  readonly children: string;
+  readonly arrives?: boolean;
+}): ReactNode {
+  const theme = useTheme();
+  const heading = useRef<Text>(null);
+  useEffect(() => {
+    const found = heading.current;
+    if (!arrives || found === null) return;
+    if (ON_WEB) found.focus();
+    else AccessibilityInfo.sendAccessibilityEvent(found, "focus");
+  }, [arrives]);
+  return (
+    <Text
+      ref={heading}
+      role="heading"
+      style={[styles.title, { color: theme.ink }]}
+      {...web({ "aria-level": 1, tabIndex: -1 })}
+    >
+      {children}
+    </Text>
+  );
+}
+
+export function Lead({ children }: { readonly children: string }): ReactNode {
+  const theme = useTheme();
+  return <Text style={[styles.text, { color: theme.soft }]}>{children}</Text>;
+}
+
+/** Good news, told aloud. */
+export function Note({ children }: { readonly children: string }): ReactNode {
+  const theme = useTheme();
+  return (
+    <View style={[styles.note, { backgroundColor: theme.goodTint, borderColor: theme.good }]}>
+      <Text role="status" aria-live="polite" style={[styles.small, { color: theme.good }]}>
+        {children}
+      </Text>
+    </View>
+  );
+}
+
+/**
+ * Why the last request came to nothing, told aloud; nothing where it came to something.
+ *
+ * Its countdown stands beside it: inside, it would be told aloud every second.
+ */
+export function Refused({
+  refusal,
+  attempts = null,
+  waits = true,
+}: {
+  readonly refusal: Refusal | null;
+  readonly attempts?: number | null;
+  readonly waits?: boolean;
+}): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  const seconds = useSecondsUntil(waits ? (refusal?.retryAt ?? null) : null);
+  const sentence = refusal === null ? null : t(sentenceOf(refusal.error));
+  const left =
+    attempts === null || attempts === 0 ? null : t("page.attempts_left", { count: attempts });
+  const told = sentence === null ? null : left === null ? sentence : `${sentence} ${left}`;
+  useEffect(() => {
+    // iOS has no live regions.
+    if (told !== null && Platform.OS === "ios") AccessibilityInfo.announceForAccessibility(told);
+  }, [told, refusal]);
+  if (told === null) return null;
+  return (
+    <View style={[styles.note, { backgroundColor: theme.badTint, borderColor: theme.bad }]}>
+      <Text
+        role="alert"
+        aria-live="assertive"
+        style={[styles.small, { color: theme.bad }]}
+        {...web({ id: "refusal" })}
+      >
+        {told}
+      </Text>
+      {seconds > 0 ? (
+        <Text style={[styles.small, { color: theme.bad }]}>
+          {t("page.retry_in", { time: clockTime(seconds) })}
+        </Text>
+      ) : null}
+    </View>
+  );
+}
+
+/** A button; while it is busy or held it can still be reached, and does nothing. */
+export function Button({
+  text,
+  kind,
+  busy = false,
+  held = false,
+  onPress,
+}: {
+  readonly text: TextId;
+  readonly kind: "primary" | "quiet" | "link";
+  readonly busy?: boolean;
+  readonly held?: boolean;
+  readonly onPress: () => void;
+}): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  const rests = busy || held;
+  const plain = rests && kind !== "link";
+  const ink = rests
+    ? theme.soft
+    : { primary: theme.onAccent, quiet: theme.ink, link: theme.accent }[kind];
+  const colours = {
+    backgroundColor: plain ? theme.back : kind === "primary" ? theme.accent : "transparent",
+    borderColor: plain ? theme.line : kind === "quiet" ? theme.edge : "transparent",
+  };
+  return (
+    <Pressable
+      role="button"
+      aria-busy={busy}
+      aria-disabled={rests}
+      onPress={() => {
+        if (!rests) onPress();
+      }}
+      style={[kind === "link" ? styles.link : styles.button, colours]}
+    >
+      <Text style={[styles.strong, kind === "link" ? styles.underlined : null, { color: ink }]}>
+        {t(busy ? "page.working" : text)}
+      </Text>
+    </Pressable>
+  );
+}
+
+export const styles = StyleSheet.create({
+  fill: { flex: 1 },
+  page: {
+    flexGrow: 1,
+    gap: 16,
+    padding: 16,
+    paddingTop: 16 + (StatusBar.currentHeight ?? 0),
+    width: "100%",
+    maxWidth: 464,
+    alignSelf: "center",
+  },
+  card: { gap: 16, padding: 24, borderWidth: 1, borderRadius: 20 },
+  languages: { flexDirection: "row", flexWrap: "wrap", justifyContent: "flex-end", gap: 4 },
+  language: { minHeight: 44, justifyContent: "center", paddingHorizontal: 10 },
+  choice: { fontSize: 15 },
+  title: { fontSize: 26, fontWeight: "700", lineHeight: 36, outlineWidth: 0 },
+  text: { fontSize: 16, lineHeight: 24 },
+  label: { fontSize: 15, fontWeight: "600", marginBottom: 6 },
+  field: {
+    minHeight: 52,
+    paddingHorizontal: 14,
+    borderWidth: 1.5,
+    borderRadius: 12,
+    fontSize: 17,
+  },
+  safe: { fontSize: 14, lineHeight: 20, textAlign: "center", paddingHorizontal: 8 },
+  note: {
+    gap: 4,
+    paddingVertical: 10,
+    paddingHorizontal: 14,
+    borderLeftWidth: 3,
+    borderRadius: 8,
+  },
+  small: { fontSize: 15, lineHeight: 21, fontVariant: ["tabular-nums"] },
+  strong: { fontSize: 16, fontWeight: "600", textAlign: "center" },
+  underlined: { textDecorationLine: "underline" },
+  button: {
+    minHeight: 52,
+    justifyContent: "center",
+    paddingVertical: 8,
+    paddingHorizontal: 20,
+    borderWidth: 1.5,
+    borderRadius: 12,
+  },
+  link: { minHeight: 44, alignSelf: "flex-start", justifyContent: "center" },
+});

@@ -1,0 +1,370 @@
+/** The screens of signing in, and which of them is shown. */
+
+import {
+  type AskingCode,
+  type AskingPass,
+  type Auth,
+  type In,
+  useAuth,
+  useSecondsUntil,
+} from "@hsp-otp/react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { BackHandler, Platform, StyleSheet, Text, TextInput, View } from "react-native";
+
+import { CodeField } from "./code-field";
+import { clockTime, day, type Language, Speaking, type TextId, useSpeech } from "./language";
+import {
+  Button,
+  Lead,
+  Note,
+  Refused,
+  Screen,
+  styles as parts,
+  Title,
+  unbroken,
+  web,
+} from "./parts";
+import { useTheme } from "./theme";
+
+export interface SignInProps {
+  readonly language: Language;
+  /** Digits of a code, as the service's policy has them. */
+  readonly digits?: number;
+  /** What is shown to whoever is signed in; a screen with user and pass where there is nothing. */
+  readonly children?: ReactNode;
+}
+
+/**
+ * The way in: pass code, code, signed in.
+ *
+ * Which screen is shown follows from how far the customer is and from nothing else. There is no
+ * stack: signed in, no way leads back to the code.
+ */
+export function SignIn({ language, digits = 6, children }: SignInProps): ReactNode {
+  const auth = useAuth();
+  switch (auth.step) {
+    case "restoring":
+      return (
+        <Speaking language={language}>
+          <Restoring />
+        </Speaking>
+      );
+    case "pass":
+      return (
+        <Speaking language={language}>
+          <PassScreen auth={auth} />
+        </Speaking>
+      );
+    case "code":
+      return (
+        <Speaking language={language}>
+          <CodeScreen auth={auth} digits={digits} />
+        </Speaking>
+      );
+    case "in":
+      return (
+        children ?? (
+          <Speaking language={language}>
+            <InScreen auth={auth} />
+          </Speaking>
+        )
+      );
+  }
+}
+
+function Restoring(): ReactNode {
+  const { t } = useSpeech();
+  return (
+    <Screen>
+      <Lead>{t("page.working")}</Lead>
+    </Screen>
+  );
+}
+
+function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  const field = useRef<TextInput>(null);
+  const [passCode, setPassCode] = useState("");
+  const { refusal } = auth;
+  const wrong = refusal !== null;
+  useEffect(() => {
+    if (refusal !== null) field.current?.focus();
+  }, [refusal]);
+  // The same pass is refused again before its wait is over; another may not be.
+  const [asked, setAsked] = useState("");
+  const wait = useSecondsUntil(refusal?.retryAt ?? null);
+  const held = wait > 0 && passCode === asked;
+  const go = (): void => {
+    if (held) return;
+    setAsked(passCode);
+    void auth.requestOtp(passCode);
+  };
+  return (
+    <Screen>
+      <Title>{t("page.login_title")}</Title>
+      <Lead>{t("page.login_lead")}</Lead>
+      <View>
+        <Text style={[parts.label, { color: theme.ink }]}>{t("page.pass_code")}</Text>
+        <TextInput
+          ref={field}
+          aria-label={t("page.pass_code")}
+          autoCapitalize="characters"
+          autoComplete="username"
+          autoCorrect={false}
+          autoFocus
+          onChangeText={setPassCode}
+          onSubmitEditing={go}
+          returnKeyType="go"
+          spellCheck={false}
+          style={[parts.field, { borderColor: wrong ? theme.bad : theme.edge, color: theme.ink }]}
+          submitBehavior="submit"
+          textContentType="username"
+          value={passCode}
+          {...web({
+            "aria-describedby": "refusal hint",
+            "aria-invalid": wrong,
+            blurOnSubmit: false,
+          })}
+        />
+      </View>
+      <Refused refusal={refusal} />
+      <Text style={[parts.small, { color: theme.soft }]} {...web({ id: "hint" })}>
+        {t("page.pass_code_hint")}
+      </Text>
+      <Button text="page.continue" kind="primary" busy={auth.busy} held={held} onPress={go} />
+    </Screen>
+  );
+}
+
+function CodeScreen({
+  auth,
+  digits,
+}: {
+  readonly auth: Auth & AskingCode;
+  readonly digits: number;
+}): ReactNode {
+  const { t } = useSpeech();
+  const { attemptsRemaining, busy, expiresAt, refusal, resendAt, startOver } = auth;
+  const masked = unbroken(auth.phoneMasked);
+  const life = useSecondsUntil(expiresAt);
+  const over = auth.over || (expiresAt !== null && life === 0);
+
+  useEffect(() => {
+    if (Platform.OS !== "android") return;
+    const back = BackHandler.addEventListener("hardwareBackPress", () => {
+      startOver();
+      return true;
+    });
+    return () => {
+      back.remove();
+    };
+  }, [startOver]);
+
+  return (
+    <Screen>
+      {over ? (
+        <>
+          <Title key="ended" arrives>
+            {t("page.ended_title")}
+          </Title>
+          <Lead>{t("page.ended_lead", { masked })}</Lead>
+          <Refused refusal={refusal} waits={refusal?.retryAt !== resendAt} />
+        </>
+      ) : (
+        <>
+          <Title>{t("page.code_title")}</Title>
+          <Lead>{t("page.code_lead", { masked })}</Lead>
+          {refusal === null && attemptsRemaining === null ? (
+            <Note>{t("page.code_sent", { masked })}</Note>
+          ) : null}
+          <CodeEntry auth={auth} digits={digits} life={life} />
+        </>
+      )}
+      <Resend auth={auth} kind={over ? "primary" : "quiet"} />
+      <Button text="page.other_pass" kind="link" held={busy} onPress={startOver} />
+    </Screen>
+  );
+}
+
+function CodeEntry({
+  auth,
+  digits,
+  life,
+}: {
+  readonly auth: Auth & AskingCode;
+  readonly digits: number;
+  readonly life: number;
+}): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  const field = useRef<TextInput>(null);
+  const [code, setCode] = useState("");
+  const { busy, expiresAt, refusal, resendAt } = auth;
+  const wrong = refusal?.error === "invalid_otp" || refusal?.error === "malformed_otp";
+
+  const submit = (value: string): void => {
+    void auth.submitOtp(value);
+  };
+
+  // A wrong code makes room for the next guess; what may still be right stays.
+  const [judged, setJudged] = useState(refusal);
+  if (judged !== refusal) {
+    setJudged(refusal);
+    if (refusal?.error === "invalid_otp") setCode("");
+  }
+  useEffect(() => {
+    if (wrong) field.current?.focus();
+  }, [wrong, refusal]);
+
+  return (
+    <>
+      <CodeField
+        field={field}
+        digits={digits}
+        value={code}
+        wrong={wrong}
+        onChange={(value) => {
+          if (busy) return;
+          setCode(value);
+          if (value.length === digits && value !== code) submit(value);
+        }}
+        onSubmit={() => {
+          submit(code);
+        }}
+      />
+      <Refused
+        refusal={refusal}
+        attempts={auth.attemptsRemaining}
+        waits={refusal?.retryAt !== resendAt}
+      />
+      <Button
+        text="page.verify"
+        kind="primary"
+        busy={busy}
+        onPress={() => {
+          submit(code);
+        }}
+      />
+      {expiresAt === null ? null : (
+        <Text style={[parts.small, { color: theme.soft }]}>
+          {t("page.expires_in", { time: clockTime(life) })}
+        </Text>
+      )}
+    </>
+  );
+}
+
+function Resend({
+  auth,
+  kind,
+}: {
+  readonly auth: Auth & AskingCode;
+  readonly kind: "primary" | "quiet";
+}): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  const wait = useSecondsUntil(auth.resendAt);
+  return (
+    <>
+      <Button
+        text="page.resend"
+        kind={kind}
+        held={auth.busy || wait > 0}
+        onPress={() => {
+          void auth.resendOtp();
+        }}
+      />
+      {wait > 0 ? (
+        <Text style={[parts.small, { color: theme.soft }]}>
+          {t("page.resend_in", { time: clockTime(wait) })}
+        </Text>
+      ) : null}
+    </>
+  );
+}
+
+function InScreen({ auth }: { readonly auth: Auth & In }): ReactNode {
+  const { tag, t } = useSpeech();
+  const { user, pass } = auth;
+  return (
+    <Screen>
+      {user === null || pass === null ? (
+        <>
+          <Title arrives>{t("page.signed_in")}</Title>
+          <Refused refusal={auth.refusal} />
+          <Button
+            text="app.try_again"
+            kind="primary"
+            busy={auth.busy}
+            onPress={() => {
+              void auth.reload();
+            }}
+          />
+        </>
+      ) : (
+        <>
+          <Title arrives>{t("page.welcome", { name: user.firstName || user.email })}</Title>
+          <Note>{t("page.signed_in")}</Note>
+          <View>
+            <Fact name="page.pass_code" value={pass.passCode} />
+            {pass.planName === "" ? null : <Fact name="page.plan" value={pass.planName} />}
+            <Fact
+              name="page.status"
+              value={t(pass.isExpired ? "page.status_expired" : "page.status_active")}
+              bad={pass.isExpired}
+            />
+            <Fact
+              name="page.valid_until"
+              value={pass.expiresAt === null ? t("page.no_end") : day(tag, pass.expiresAt)}
+            />
+            {pass.daysUntilExpiry === null ? null : (
+              <Fact name="app.days_left" value={String(pass.daysUntilExpiry)} />
+            )}
+            <Fact name="page.email" value={user.email} />
+          </View>
+        </>
+      )}
+      <Button
+        text="page.sign_out"
+        kind="quiet"
+        onPress={() => {
+          void auth.signOut();
+        }}
+      />
+    </Screen>
+  );
+}
+
+function Fact({
+  name,
+  value,
+  bad = false,
+}: {
+  readonly name: TextId;
+  readonly value: string;
+  readonly bad?: boolean;
+}): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  return (
+    <View accessible style={[styles.fact, { borderColor: theme.line }]}>
+      <Text style={[parts.text, { color: theme.soft }]}>{t(name)}</Text>
+      <Text style={[parts.text, styles.value, { color: bad ? theme.bad : theme.ink }]}>
+        {value}
+      </Text>
+    </View>
+  );
+}
+
+const styles = StyleSheet.create({
+  fact: {
+    flexDirection: "row",
+    flexWrap: "wrap",
+    justifyContent: "space-between",
+    columnGap: 16,
+    paddingVertical: 10,
+    borderBottomWidth: StyleSheet.hairlineWidth,
+  },
+  value: { fontWeight: "600", flexShrink: 1 },
+});

@@ -1,0 +1,521 @@
+/** Every state of every screen, as a phone shows it. */
+
+import { EVERYWHERE, type Pass, type SignedIn, type Validated, WORDS } from "@hsp-otp/api";
+import { AuthProvider } from "@hsp-otp/react";
+import { act, fireEvent, render, screen } from "@testing-library/react-native";
+import { AccessibilityInfo, BackHandler, Platform, Text, useColorScheme } from "react-native";
+
+import { failure } from "../../api/src/errors";
+import { held, ManualClock, PASS, refused, Scripted, USER } from "../../react/tests/scripted";
+import { createLanguage, type Language, SignIn } from "../src";
+import { sentenceOf, TAGS, type Tag, textIn } from "../src/language";
+
+jest.mock("react-native/Libraries/Utilities/useColorScheme", () => ({
+  __esModule: true,
+  default: jest.fn(() => "light"),
+}));
+
+interface Phone {
+  readonly client: Scripted;
+  readonly clock: ManualClock;
+  readonly language: Language;
+}
+
+async function start(
+  prepare: (client: Scripted) => void = () => undefined,
+  tag = "en",
+): Promise<Phone> {
+  const phone = {
+    client: new Scripted(),
+    clock: new ManualClock(),
+    language: createLanguage(tag),
+  };
+  prepare(phone.client);
+  render(
+    <AuthProvider client={phone.client} clock={phone.clock}>
+      <SignIn language={phone.language} />
+    </AuthProvider>,
+  );
+  await act(async () => Promise.resolve());
+  return phone;
+}
+
+async function does(what: () => void): Promise<void> {
+  await act(async () => {
+    what();
+    await Promise.resolve();
+  });
+}
+
+async function press(name: string): Promise<void> {
+  await does(() => {
+    fireEvent.press(screen.getByRole("button", { name }));
+  });
+}
+
+async function enterPass(): Promise<void> {
+  fireEvent.changeText(screen.getByLabelText("Pass code"), "HSP-1234-5678");
+  await press("Continue");
+}
+
+async function startWithCode(prepare?: (client: Scripted) => void): Promise<Phone> {
+  const phone = await start(prepare);
+  await enterPass();
+  return phone;
+}
+
+function field(): ReturnType<typeof screen.getByLabelText> {
+  return screen.getByLabelText("Code");
+}
+
+async function fill(text: string): Promise<void> {
+  await does(() => {
+    fireEvent.changeText(field(), text);
+  });
+}
+
+function boxes(): string {
+  const found = screen.getAllByTestId("digit", { includeHiddenElements: true });
+  const texts = found.map((box) => box.children.filter((one) => typeof one === "string"));
+  return texts.map((text) => text.join("") || "_").join("");
+}
+
+function title(): unknown {
+  return screen.getByRole("heading").children[0];
+}
+
+beforeAll(() => {
+  jest.spyOn(AccessibilityInfo, "sendAccessibilityEvent").mockImplementation(() => undefined);
+});
+
+// The pass code
+
+test("it begins with the pass code", async () => {
+  await start();
+  expect(title()).toBe("Sign in");
+  const input = screen.getByLabelText("Pass code");
+  expect(input.props).toMatchObject({ autoCapitalize: "characters", autoCorrect: false });
+  expect(screen.getByText("It looks like HSP-1234-5678.")).toBeOnTheScreen();
+  expect(screen.getByText(/We never ask for it by phone/)).toBeOnTheScreen();
+  expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
+  expect(screen.queryByRole("alert")).toBeNull();
+});
+
+test("while the storage is read, nothing can be done", () => {
+  const client = new Scripted();
+  client.isSignedIn = () => new Promise(() => undefined);
+  render(
+    <AuthProvider client={client} clock={new ManualClock()}>
+      <SignIn language={createLanguage("en")} />
+    </AuthProvider>,
+  );
+  expect(screen.getByText("One moment…")).toBeOnTheScreen();
+  expect(screen.queryByLabelText("Pass code")).toBeNull();
+});
+
+test("while it is looked up, the button is busy", async () => {
+  const { promise, release } = held<Validated>();
+  const { client } = await start((scripted) => {
+    scripted.validated = promise;
+  });
+  await enterPass();
+  const button = screen.getByRole("button", { name: "One moment…" });
+  expect(button).toBeBusy();
+  expect(button).toBeDisabled();
+  await press("One moment…");
+  expect(client.count("validatePass")).toBe(1);
+  await does(() => {
+    release(refused("pass_not_found"));
+  });
+  expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
+});
+
+test("the keyboard's own key goes on too", async () => {
+  const { client } = await start();
+  const input = screen.getByLabelText("Pass code");
+  fireEvent.changeText(input, "hsp-1");
+  await does(() => {
+    fireEvent(input, "submitEditing");
+  });
+  expect(client.asked[0]).toEqual(["validatePass", "hsp-1"]);
+});
+
+// What goes wrong
+
+const spoken = TAGS.flatMap((tag) =>
+  [...new Set([...WORDS.validatePass, ...WORDS.sendOtp, ...EVERYWHERE])].map(
+    (word) => [tag, word] as const,
+  ),
+);
+
+test.each(spoken)("%s: %s is told at the pass code", async (tag, word) => {
+  await start((client) => {
+    client.validated = failure(word) as Validated;
+  }, tag);
+  await press(textIn(tag, "page.continue"));
+  const alert = screen.getByRole("alert");
+  expect(alert).toHaveTextContent(textIn(tag, sentenceOf(word)));
+  expect(alert.props["aria-live"] ?? alert.props["accessibilityLiveRegion"]).toBe("assertive");
+});
+
+test("a refusal with a wait counts down, beside what is told aloud", async () => {
+  const { client, clock } = await start((scripted) => {
+    scripted.sent = refused("phone_rate_limited", { retryAfterSeconds: 3661 });
+  });
+  await enterPass();
+  expect(screen.getByText("You can try again in 1:01:01.")).toBeOnTheScreen();
+  expect(screen.getByRole("alert")).toHaveTextContent(
+    "Too many codes were sent to this phone number. Please try again later.",
+  );
+  expect(screen.getByRole("button", { name: "Continue" })).toBeDisabled();
+  fireEvent.changeText(screen.getByLabelText("Pass code"), "HSP-1234-5679");
+  expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
+  fireEvent.changeText(screen.getByLabelText("Pass code"), "HSP-1234-5678");
+  await clock.advance(3660);
+  expect(screen.getByText("You can try again in 0:01.")).toBeOnTheScreen();
+  fireEvent(screen.getByLabelText("Pass code"), "submitEditing");
+  expect(client.count("sendOtp")).toBe(1);
+  await clock.advance(1);
+  expect(screen.queryByText(/You can try again/)).toBeNull();
+  expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
+});
+
+test("iOS, which has no live regions, is told by an announcement", async () => {
+  const told = jest.spyOn(AccessibilityInfo, "announceForAccessibility");
+  await start((client) => {
+    client.validated = refused("pass_not_paid");
+  });
+  await enterPass();
+  expect(told).toHaveBeenCalledWith("This pass has not been paid for.");
+  told.mockRestore();
+});
+
+// The code
+
+test("the code is one field, for a numeric keyboard and for the message", async () => {
+  await startWithCode();
+  expect(title()).toBe("Enter the code");
+  expect(screen.getByRole("status")).toHaveTextContent("We have sent a code to ***‑***‑3210.");
+  expect(field().props).toMatchObject({
+    textContentType: "oneTimeCode",
+    autoComplete: "sms-otp",
+    inputMode: "numeric",
+    autoFocus: true,
+  });
+  expect(field().props["maxLength"]).toBeUndefined();
+  expect(boxes()).toBe("______");
+  expect(screen.queryAllByTestId("digit")).toEqual([]);
+  expect(screen.getByText("The code is valid for another 10:00.")).toBeOnTheScreen();
+});
+
+test("digits stand in their boxes, and the last one sends them", async () => {
+  const { client } = await startWithCode();
+  await fill("12");
+  expect(boxes()).toBe("12____");
+  await fill("1234 5");
+  expect(client.count("verifyOtp")).toBe(0);
+  await fill("123456");
+  expect(client.asked.at(-1)).toEqual(["verifyOtp", "HSP-1234-5678", "123456", "c1"]);
+  expect(title()).toBe("Welcome, Asha");
+});
+
+test("a message that is pasted, or filled in, is read and sent once", async () => {
+  const { client } = await startWithCode();
+  await fill("123456 is your House Service Pass code. It expires in 10 minutes.");
+  expect(client.count("verifyOtp")).toBe(1);
+  expect(client.asked.at(-1)).toContain("123456");
+});
+
+test("while it is judged, nothing else can be done", async () => {
+  const { promise, release } = held<SignedIn>();
+  const { client } = await startWithCode((scripted) => {
+    scripted.judged = promise;
+  });
+  await fill("123456");
+  expect(screen.getByRole("button", { name: "One moment…" })).toBeBusy();
+  expect(screen.getByRole("button", { name: "Send a new code" })).toBeDisabled();
+  expect(screen.getByRole("button", { name: "Use another pass" })).toBeDisabled();
+  await fill("654321");
+  expect(boxes()).toBe("123456");
+  await press("Use another pass");
+  await does(() => {
+    release({ error: null, user: USER, pass: PASS });
+  });
+  expect(client.count("verifyOtp")).toBe(1);
+  expect(title()).toBe("Welcome, Asha");
+});
+
+test("a wrong code leaves room for the next, and says how many are left", async () => {
+  const { client } = await startWithCode();
+  client.judged = refused("invalid_otp", { attemptsRemaining: 2, resendIn: 12 });
+  await fill("000000");
+  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong. Attempts left: 2");
+  expect(boxes()).toBe("______");
+  expect(screen.getByText("You can ask for a new code in 0:12.")).toBeOnTheScreen();
+  client.judged = refused("invalid_otp", { attemptsRemaining: 1, resendIn: 10 });
+  await fill("000000");
+  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong. Attempts left: 1");
+  client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: 8 });
+  await fill("000000");
+  expect(title()).toBe("You need a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong.");
+  expect(screen.queryByLabelText("Code")).toBeNull();
+});
+
+const OVER = ["otp_expired", "too_many_attempts"];
+
+test.each(
+  TAGS.flatMap((tag) => [...WORDS.verifyOtp, ...EVERYWHERE].map((word) => [tag, word] as const)),
+)("%s: %s is told at the code", async (tag, word) => {
+  const { client, language } = await startWithCode();
+  act(() => {
+    language.choose(tag);
+  });
+  client.judged = failure(word, { attempts_remaining: 2, retry_after_seconds: 90 });
+  await does(() => {
+    fireEvent.changeText(screen.getByLabelText(textIn(tag, "page.code")), "000000");
+  });
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn(tag, sentenceOf(word)), {
+    exact: false,
+  });
+  const over = OVER.includes(word);
+  expect(title()).toBe(textIn(tag, over ? "page.ended_title" : "page.code_title"));
+  const waits = ["locked_out", "rate_limited", "lookup_rate_limited", "unavailable"];
+  const wait = screen.queryByText(textIn(tag, "page.retry_in", { time: "1:30" }));
+  expect(wait !== null).toBe(waits.includes(word));
+});
+
+test("too few digits are told as such, and stay", async () => {
+  const { client } = await startWithCode();
+  client.judged = refused("malformed_otp");
+  await fill("123");
+  await press("Verify");
+  expect(screen.getByRole("alert")).toHaveTextContent("Please enter all the digits of the code.");
+  expect(boxes()).toBe("123___");
+});
+
+test("the keyboard's own key sends too", async () => {
+  const { client } = await startWithCode();
+  await fill("123");
+  await does(() => {
+    fireEvent(field(), "submitEditing");
+  });
+  expect(client.asked.at(-1)).toContain("123");
+});
+
+test("another code can be asked for after the wait, and not before", async () => {
+  const { client, clock } = await startWithCode();
+  const resend = screen.getByRole("button", { name: "Send a new code" });
+  expect(resend).toBeDisabled();
+  expect(screen.getByText("You can ask for a new code in 0:30.")).toBeOnTheScreen();
+  await press("Send a new code");
+  await clock.advance(29);
+  expect(screen.getByText("You can ask for a new code in 0:01.")).toBeOnTheScreen();
+  await press("Send a new code");
+  expect(client.count("sendOtp")).toBe(1);
+  await clock.advance(1);
+  expect(screen.queryByText(/You can ask for a new code/)).toBeNull();
+  expect(resend).toBeEnabled();
+  await press("Send a new code");
+  expect(client.count("sendOtp")).toBe(2);
+  expect(screen.getByText("You can ask for a new code in 0:30.")).toBeOnTheScreen();
+});
+
+test("a code that runs out is over", async () => {
+  const { client, clock } = await startWithCode();
+  await clock.advance(599);
+  expect(screen.getByText("The code is valid for another 0:01.")).toBeOnTheScreen();
+  await clock.advance(1);
+  expect(title()).toBe("You need a new code");
+  expect(
+    screen.getByText("The last one can no longer be used. We will send another to ***‑***‑3210."),
+  ).toBeOnTheScreen();
+  client.sent = refused("rate_limited", { retryAfterSeconds: 1800 });
+  await press("Send a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent(/too many requests/);
+  expect(screen.getByText("You can ask for a new code in 30:00.")).toBeOnTheScreen();
+  expect(screen.queryByText(/You can try again/)).toBeNull();
+  client.sent = new Scripted().sent;
+  await clock.advance(1800);
+  await press("Send a new code");
+  expect(title()).toBe("Enter the code");
+});
+
+test("another pass", async () => {
+  await startWithCode();
+  await press("Use another pass");
+  expect(title()).toBe("Sign in");
+});
+
+test("as many boxes as the policy has digits", async () => {
+  const client = new Scripted();
+  render(
+    <AuthProvider client={client} clock={new ManualClock()}>
+      <SignIn language={createLanguage("en")} digits={8} />
+    </AuthProvider>,
+  );
+  await act(async () => Promise.resolve());
+  await enterPass();
+  expect(boxes()).toBe("________");
+  await fill("123456");
+  expect(client.count("verifyOtp")).toBe(0);
+  await fill("12345678");
+  expect(client.count("verifyOtp")).toBe(1);
+});
+
+// Navigation
+
+describe("on Android", () => {
+  type Handler = Parameters<typeof BackHandler.addEventListener>[1];
+  const back: Handler[] = [];
+
+  beforeEach(() => {
+    jest.replaceProperty(Platform, "OS", "android");
+    jest.spyOn(BackHandler, "addEventListener").mockImplementation((_, handler) => {
+      back.push(handler);
+      return {
+        remove: () => {
+          back.splice(back.indexOf(handler), 1);
+        },
+      };
+    });
+  });
+
+  afterEach(() => {
+    back.splice(0);
+    jest.restoreAllMocks();
+    jest.spyOn(AccessibilityInfo, "sendAccessibilityEvent").mockImplementation(() => undefined);
+  });
+
+  test("back leads from the code to the pass code", async () => {
+    await startWithCode();
+    await does(() => {
+      expect(back.at(-1)?.({} as never)).toBe(true);
+    });
+    expect(title()).toBe("Sign in");
+    expect(back).toEqual([]);
+  });
+
+  test("signed in, back leaves the app: no way leads to the code", async () => {
+    await startWithCode();
+    await fill("123456");
+    expect(title()).toBe("Welcome, Asha");
+    expect(back).toEqual([]);
+  });
+});
+
+// Signed in
+
+test("who is signed in, by which pass, and for how long", async () => {
+  const { client } = await startWithCode();
+  await fill("123456");
+  const facts = ["HSP-1234-5678", "Gold", "Active", "December 31, 2099", "26702", USER.email];
+  for (const fact of facts) expect(screen.getByText(fact)).toBeOnTheScreen();
+  expect(screen.getByText("Days left")).toBeOnTheScreen();
+  expect(screen.getByRole("status")).toHaveTextContent("You are signed in.");
+  await press("Sign out");
+  expect(title()).toBe("Sign in");
+  expect(screen.getByLabelText("Pass code").props["value"]).toBe("");
+  expect(client.count("revoke")).toBe(1);
+});
+
+async function signedInWith(pass: Partial<Pass>): Promise<void> {
+  await start((client) => {
+    client.signedIn = true;
+    client.who = { error: null, user: { ...USER, firstName: "" }, pass: { ...PASS, ...pass } };
+  });
+}
+
+test("a pass past its end", async () => {
+  await signedInWith({
+    status: "expired",
+    isExpired: true,
+    daysUntilExpiry: 0,
+    expiresAt: "2025-01-01T00:00:00Z",
+  });
+  for (const fact of ["Expired", "January 1, 2025", "0", "Welcome, asha@example.com"]) {
+    expect(screen.getByText(fact)).toBeOnTheScreen();
+  }
+});
+
+test("a pass without an end, and without a plan", async () => {
+  await signedInWith({ daysUntilExpiry: null, expiresAt: null, planName: "" });
+  expect(screen.getByText("No end")).toBeOnTheScreen();
+  expect(screen.queryByText("Days left")).toBeNull();
+  expect(screen.queryByText("Plan")).toBeNull();
+});
+
+test("signed in without a network: it says so, and can be tried again", async () => {
+  const { client } = await start((scripted) => {
+    scripted.signedIn = true;
+    scripted.who = refused("network_error");
+  });
+  expect(title()).toBe("You are signed in.");
+  expect(screen.getByRole("alert")).toHaveTextContent("There is no connection. Please try again.");
+  client.who = new Scripted().who;
+  await press("Try again");
+  expect(title()).toBe("Welcome, Asha");
+});
+
+test("tokens that were used twice: signed out, and told why", async () => {
+  await start((client) => {
+    client.signedIn = true;
+    client.ending = "token_reused";
+  });
+  expect(title()).toBe("Sign in");
+  expect(screen.getByRole("alert")).toHaveTextContent(/to keep your account safe/);
+});
+
+test("an app's own screen stands in the place of ours", async () => {
+  const client = new Scripted();
+  client.signedIn = true;
+  render(
+    <AuthProvider client={client}>
+      <SignIn language={createLanguage("en")}>
+        <Text>home</Text>
+      </SignIn>
+    </AuthProvider>,
+  );
+  await act(async () => Promise.resolve());
+  expect(screen.getByText("home")).toBeOnTheScreen();
+});
+
+// Languages and colours
+
+test.each([
+  ["es-MX", "Iniciar sesión"],
+  ["hi-IN", "साइन इन करें"],
+  ["en-GB", "Sign in"],
+  ["fr-FR", "Sign in"],
+])("a device in %s", async (wanted, heading) => {
+  await start(undefined, wanted);
+  expect(title()).toBe(heading);
+});
+
+test("another language can be chosen, and the client is told", async () => {
+  const { language } = await start();
+  await press("हिन्दी");
+  expect(title()).toBe("साइन इन करें");
+  expect(language.tag()).toBe<Tag>("hi");
+  expect(screen.getByRole("button", { name: "हिन्दी" })).toBeSelected();
+});
+
+test.each(TAGS)("the whole way in %s", async (tag) => {
+  await start(undefined, tag);
+  await press(textIn(tag, "page.continue"));
+  expect(screen.getByText(textIn(tag, "page.resend_in", { time: "0:30" }))).toBeOnTheScreen();
+  await does(() => {
+    fireEvent.changeText(screen.getByLabelText(textIn(tag, "page.code")), "123456");
+  });
+  expect(title()).toBe(textIn(tag, "page.welcome", { name: "Asha" }));
+  expect(screen.getByText(textIn(tag, "app.days_left"))).toBeOnTheScreen();
+  expect(screen.queryByText(/[{}]/)).toBeNull();
+});
+
+test("both colour schemes", async () => {
+  await start();
+  expect(screen.getByRole("heading")).toHaveStyle({ color: "#161a23" });
+  jest.mocked(useColorScheme).mockReturnValue("dark");
+  await press("Español");
+  expect(screen.getByRole("heading")).toHaveStyle({ color: "#eceff5" });
+});

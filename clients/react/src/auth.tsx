@@ -1,0 +1,161 @@
+/** Signing in, for the components below a provider. */
+
+import type { Client } from "@hsp-otp/api";
+import {
+  createContext,
+  type ReactNode,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useReducer,
+  useRef,
+  useSyncExternalStore,
+} from "react";
+
+import { type Clock, systemClock } from "./clock";
+import { type AuthState, reduce, RESTORING } from "./state";
+
+export interface AuthActions {
+  /** Look a pass up and text a code to its holder. */
+  readonly requestOtp: (passCode: string) => Promise<void>;
+  /** Text another code, which replaces the older one. */
+  readonly resendOtp: () => Promise<void>;
+  /** Present a code. */
+  readonly submitOtp: (code: string) => Promise<void>;
+  readonly signOut: () => Promise<void>;
+  /** Ask the service again who is signed in. */
+  readonly reload: () => Promise<void>;
+  /** Go back to the pass code. */
+  readonly startOver: () => void;
+}
+
+/**
+ * How far the customer has come, and what can be done.
+ *
+ * While a request is on its way, actions do nothing, so that two taps make one request. What came
+ * of one stands in the state; none of them rejects.
+ */
+export type Auth = AuthState & AuthActions;
+
+const AuthContext = createContext<{ readonly auth: Auth; readonly clock: Clock } | null>(null);
+
+export interface AuthProviderProps {
+  readonly client: Client;
+  readonly clock?: Clock;
+  readonly children?: ReactNode;
+}
+
+/** Restores the tokens that *client* keeps, and tells the components below who is signed in. */
+export function AuthProvider({
+  client,
+  clock = systemClock,
+  children,
+}: AuthProviderProps): ReactNode {
+  const [state, dispatch] = useReducer(reduce, RESTORING);
+  const working = useRef<object | null>(null);
+
+  const once = useCallback(async (work: () => Promise<void>) => {
+    if (working.current !== null) return;
+    const mine = {};
+    working.current = mine;
+    try {
+      dispatch({ type: "busy" });
+      await work();
+    } finally {
+      if (working.current === mine) working.current = null;
+    }
+  }, []);
+
+  const reload = useCallback(
+    () =>
+      once(async () => {
+        const me = await client.me();
+        if (me.error === null) dispatch({ type: "known", user: me.user, pass: me.pass });
+        // Where the tokens have ended, the client has told so already.
+        else if (await client.isSignedIn()) {
+          dispatch({ type: "refused", failure: me, now: clock.now() });
+        }
+      }),
+    [client, clock, once],
+  );
+
+  useEffect(() => {
+    const leave = client.onChange((change) => {
+      if (change.signedIn) return; // what submitOtp does is told by its answer
+      working.current = null; // whoever is signed out need not wait for what is on its way
+      dispatch({
+        type: "ended",
+        because: change.because === "revoked" ? null : change.because,
+      });
+    });
+    void client.isSignedIn().then((signedIn) => {
+      dispatch({ type: "restored", signedIn });
+      if (signedIn) void reload();
+    });
+    return leave;
+  }, [client, reload]);
+
+  const auth = useMemo<Auth>(() => {
+    const send = async (passCode: string, phoneMasked: string): Promise<void> => {
+      const sent = await client.sendOtp(passCode);
+      dispatch({ type: "sent", passCode, phoneMasked, sent, now: clock.now() });
+    };
+    return {
+      ...state,
+      reload,
+      requestOtp: async (passCode) => {
+        if (state.step !== "pass") return;
+        await once(async () => {
+          const found = await client.validatePass(passCode);
+          if (found.error === null) await send(passCode, found.phoneMasked);
+          else dispatch({ type: "refused", failure: found, now: clock.now() });
+        });
+      },
+      resendOtp: async () => {
+        if (state.step === "code") await once(() => send(state.passCode, state.phoneMasked));
+      },
+      submitOtp: async (code) => {
+        if (state.step !== "code") return;
+        const { passCode, challengeId } = state;
+        await once(async () => {
+          const judged = await client.verifyOtp(passCode, code, challengeId ?? undefined);
+          dispatch({ type: "judged", judged, now: clock.now() });
+        });
+      },
+      signOut: async () => {
+        await client.revoke();
+      },
+      startOver: () => {
+        if (working.current === null) dispatch({ type: "startOver" });
+      },
+    };
+  }, [client, clock, once, reload, state]);
+
+  const value = useMemo(() => ({ auth, clock }), [auth, clock]);
+  return <AuthContext.Provider value={value}>{children}</AuthContext.Provider>;
+}
+
+function useProvided(): { readonly auth: Auth; readonly clock: Clock } {
+  const provided = useContext(AuthContext);
+  if (provided === null) throw new Error("useAuth needs an <AuthProvider> around it");
+  return provided;
+}
+
+/** Who is signed in, how far signing in is, and what can be done. */
+export function useAuth(): Auth {
+  return useProvided().auth;
+}
+
+const TICK_MS = 250;
+
+/** Whole seconds until *at* (of `expiresAt`, `resendAt` or `retryAt`), counting down to 0. */
+export function useSecondsUntil(at: number | null): number {
+  const { clock } = useProvided();
+  const left = (): number => (at === null ? 0 : Math.max(0, Math.ceil((at - clock.now()) / 1000)));
+  const subscribe = useCallback(
+    (tick: () => void) => (at === null ? () => undefined : clock.every(TICK_MS, tick)),
+    [at, clock],
+  );
+  return useSyncExternalStore(subscribe, left);
+}

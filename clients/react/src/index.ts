@@ -1,0 +1,10 @@
+export {
+  type Auth,
+  type AuthActions,
+  AuthProvider,
+  type AuthProviderProps,
+  useAuth,
+  useSecondsUntil,
+} from "./auth";
+export { type Clock, systemClock } from "./clock";
+export type { AskingCode, AskingPass, AuthState, In, Refusal, Restoring } from "./state";

@@ -1,0 +1,192 @@
+/** How far a customer has come, and what follows from each answer: a pure function. */
+
+import type { ErrorWord, Failure, Pass, Sent, SignedIn, User } from "@hsp-otp/api";
+
+/** Why the last request came to nothing. */
+export interface Refusal {
+  readonly error: ErrorWord;
+  /** The service's sentence; null where it did not answer. */
+  readonly message: string | null;
+  /** When the same may succeed, by the clock; null where no wait helps or none is needed. */
+  readonly retryAt: number | null;
+}
+
+interface Waiting {
+  /** A request is on its way. */
+  readonly busy: boolean;
+  readonly refusal: Refusal | null;
+}
+
+/** Nobody is known yet: the storage is being read. */
+export interface Restoring {
+  readonly step: "restoring";
+}
+
+/** A pass code is asked for. */
+export interface AskingPass extends Waiting {
+  readonly step: "pass";
+}
+
+/** A code is on its way, or was. */
+export interface AskingCode extends Waiting {
+  readonly step: "code";
+  readonly passCode: string;
+  readonly phoneMasked: string;
+  /** Of the latest code; null where its answer was lost. */
+  readonly challengeId: string | null;
+  /** When the code ends, by the clock; null where that is not known. */
+  readonly expiresAt: number | null;
+  /** When another may be asked for, by the clock; null where no wait is known. */
+  readonly resendAt: number | null;
+  /** Guesses that the code still has; null before the first wrong one. */
+  readonly attemptsRemaining: number | null;
+  /** The code cannot be right any more. */
+  readonly over: boolean;
+}
+
+/** Somebody is signed in. */
+export interface In extends Waiting {
+  readonly step: "in";
+  /** Null until the service has been asked, at a start with tokens from the storage. */
+  readonly user: User | null;
+  readonly pass: Pass | null;
+}
+
+export type AuthState = Restoring | AskingPass | AskingCode | In;
+
+/** What happened, with the instant where an answer counts seconds from it. */
+export type Event =
+  | { readonly type: "restored"; readonly signedIn: boolean }
+  | { readonly type: "busy" }
+  | { readonly type: "refused"; readonly failure: Failure; readonly now: number }
+  | {
+      readonly type: "sent";
+      readonly passCode: string;
+      readonly phoneMasked: string;
+      readonly sent: Sent;
+      readonly now: number;
+    }
+  | { readonly type: "judged"; readonly judged: SignedIn; readonly now: number }
+  | { readonly type: "known"; readonly user: User; readonly pass: Pass }
+  | { readonly type: "ended"; readonly because: ErrorWord | null }
+  | { readonly type: "startOver" };
+
+export const RESTORING: AuthState = { step: "restoring" };
+
+const START: AskingPass = { step: "pass", busy: false, refusal: null };
+
+function after(seconds: number | null, now: number): number | null {
+  return seconds === null ? null : now + seconds * 1000;
+}
+
+function refusalOf(failure: Failure, now: number): Refusal {
+  const { error, message } = failure;
+  let wait: number | null = null;
+  if ("retryAfterSeconds" in failure) wait = failure.retryAfterSeconds;
+  else if (error === "sms_failed") wait = failure.resendIn;
+  return { error, message, retryAt: after(wait, now) };
+}
+
+function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): AskingPass | AskingCode {
+  const { passCode, phoneMasked, sent: answer, now } = event;
+  const before: AskingCode =
+    state.step === "code"
+      ? { ...state, busy: false }
+      : {
+          step: "code",
+          busy: false,
+          refusal: null,
+          passCode,
+          phoneMasked,
+          challengeId: null,
+          expiresAt: null,
+          resendAt: null,
+          attemptsRemaining: null,
+          over: false,
+        };
+  if (answer.error === null) {
+    return {
+      ...before,
+      refusal: null,
+      phoneMasked: answer.phoneMasked,
+      challengeId: answer.challengeId,
+      expiresAt: after(answer.expiresIn, now),
+      resendAt: after(answer.resendIn, now),
+      attemptsRemaining: null,
+      over: false,
+    };
+  }
+  const refusal = refusalOf(answer, now);
+  // A code is on its way, whoever asked for it: it can be entered.
+  const waits = answer.error === "resend_too_soon";
+  if (state.step !== "code" && !waits) return { ...START, refusal };
+  const resendAt = refusal.retryAt ?? before.resendAt;
+  switch (answer.error) {
+    case "sms_failed": // the older code is gone, and the new one withdrawn
+      return { ...before, refusal, resendAt: refusal.retryAt, over: true };
+    case "network_error": // which of two codes is the live one is not known
+      return { ...before, refusal, challengeId: null, expiresAt: null, over: false };
+    default:
+      return { ...before, refusal, resendAt };
+  }
+}
+
+function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | In {
+  if (answer.error === null) {
+    return { step: "in", busy: false, refusal: null, user: answer.user, pass: answer.pass };
+  }
+  const next = { ...state, busy: false, refusal: refusalOf(answer, now) };
+  switch (answer.error) {
+    case "invalid_otp":
+      return {
+        ...next,
+        resendAt: after(answer.resendIn, now),
+        attemptsRemaining: answer.attemptsRemaining,
+        over: answer.attemptsRemaining === 0,
+      };
+    case "otp_expired":
+    case "too_many_attempts":
+      return {
+        ...next,
+        resendAt: after(answer.resendIn, now),
+        attemptsRemaining: null,
+        over: true,
+      };
+    default:
+      return next;
+  }
+}
+
+/** What *state* becomes by *event*. */
+export function reduce(state: AuthState, event: Event): AuthState {
+  switch (event.type) {
+    case "restored":
+      if (state.step !== "restoring") return state;
+      return event.signedIn
+        ? { step: "in", busy: true, refusal: null, user: null, pass: null }
+        : START;
+    case "busy":
+      return state.step === "restoring" ? state : { ...state, busy: true, refusal: null };
+    case "refused":
+      return state.step === "restoring"
+        ? state
+        : { ...state, busy: false, refusal: refusalOf(event.failure, event.now) };
+    case "sent":
+      return sent(state, event);
+    case "judged":
+      return state.step === "code" ? judged(state, event.judged, event.now) : state;
+    case "known":
+      // Whoever has signed out meanwhile stays out.
+      if (state.step !== "in") return state;
+      return { step: "in", busy: false, refusal: null, user: event.user, pass: event.pass };
+    case "ended": {
+      const { because } = event;
+      return {
+        ...START,
+        refusal: because === null ? null : { error: because, message: null, retryAt: null },
+      };
+    }
+    case "startOver":
+      return state.step === "code" ? START : state;
+  }
+}

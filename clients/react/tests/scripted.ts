@@ -1,0 +1,155 @@
+/** A client that answers what a test says, and a clock that stands still until it is told. */
+
+import type {
+  Change,
+  Client,
+  Failure,
+  Me,
+  Revoked,
+  Sent,
+  SignedIn,
+  User,
+  Validated,
+} from "@hsp-otp/api";
+import { act } from "@testing-library/react-native";
+
+import type { Clock } from "../src";
+
+export const USER: User = {
+  id: "83NCwFdVFuCnoKygm8IHbw",
+  email: "asha@example.com",
+  firstName: "Asha",
+  lastName: "Rao",
+  phoneNumber: "+919876543210",
+};
+
+export const PASS = {
+  passCode: "HSP-1234-5678",
+  status: "active",
+  planName: "Gold",
+  expiresAt: "2099-12-31T00:00:00Z",
+  daysUntilExpiry: 26702,
+  isExpired: false,
+} as const;
+
+const FOUND = { error: null, phoneMasked: "***-***-3210" } as const;
+
+const SENT = {
+  error: null,
+  phoneMasked: "***-***-3210",
+  challengeId: "c1",
+  expiresIn: 600,
+  resendIn: 30,
+} as const;
+
+const WHO = { error: null, user: USER, pass: PASS } as const;
+
+/** A refusal, as `Failure` has it for its word. */
+export function refused(error: string, members: object = {}): Failure & { error: never } {
+  return { error, message: `told: ${error}`, requestId: "r1", ...members } as never;
+}
+
+export class ManualClock implements Clock {
+  #now = 1_767_225_600_000;
+  readonly #ticks = new Set<() => void>();
+
+  now(): number {
+    return this.#now;
+  }
+
+  every(_: number, tick: () => void): () => void {
+    this.#ticks.add(tick);
+    return () => this.#ticks.delete(tick);
+  }
+
+  /** Let *seconds* go by. */
+  async advance(seconds: number): Promise<void> {
+    await act(() => {
+      this.#now += seconds * 1000;
+      for (const tick of [...this.#ticks]) tick();
+      return Promise.resolve();
+    });
+  }
+}
+
+/** Each answer stays until it is replaced; a promise holds the request up. */
+export class Scripted implements Client {
+  readonly asked: unknown[][] = [];
+  validated: Validated | Promise<Validated> = FOUND;
+  sent: Sent | Promise<Sent> = SENT;
+  judged: SignedIn | Promise<SignedIn> = WHO;
+  who: Me | Promise<Me> = WHO;
+  revoked: Revoked | Promise<Revoked> = { error: null };
+  signedIn = false;
+  /** Why the tokens turn out to have ended. */
+  ending: "token_reused" | "invalid_token" | null = null;
+  readonly #listeners = new Set<(change: Change) => void>();
+
+  /** How often something was asked. */
+  count(name: string): number {
+    return this.asked.filter(([asked]) => asked === name).length;
+  }
+
+  tell(change: Change): void {
+    this.signedIn = change.signedIn;
+    for (const listener of [...this.#listeners]) listener(change);
+  }
+
+  async validatePass(...told: string[]): Promise<Validated> {
+    this.asked.push(["validatePass", ...told]);
+    return this.validated;
+  }
+
+  async sendOtp(...told: string[]): Promise<Sent> {
+    this.asked.push(["sendOtp", ...told]);
+    return this.sent;
+  }
+
+  async verifyOtp(...told: (string | undefined)[]): Promise<SignedIn> {
+    this.asked.push(["verifyOtp", ...told]);
+    const judged = await this.judged;
+    if (judged.error === null) this.tell({ signedIn: true });
+    return judged;
+  }
+
+  async me(): Promise<Me> {
+    this.asked.push(["me"]);
+    if (this.ending !== null) {
+      this.tell({ signedIn: false, because: this.ending });
+      return refused(this.ending);
+    }
+    return this.who;
+  }
+
+  async revoke(): Promise<Revoked> {
+    this.asked.push(["revoke"]);
+    this.tell({ signedIn: false, because: "revoked" });
+    return this.revoked;
+  }
+
+  refresh(): never {
+    throw new Error("screens do not refresh");
+  }
+
+  withToken(): never {
+    throw new Error("screens ask nobody else");
+  }
+
+  isSignedIn(): Promise<boolean> {
+    return Promise.resolve(this.signedIn);
+  }
+
+  onChange(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+}
+
+/** A promise, and what keeps it. */
+export function held<T>(): { readonly promise: Promise<T>; readonly release: (value: T) => void } {
+  let release: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((resolve) => {
+    release = resolve;
+  });
+  return { promise, release };
+}

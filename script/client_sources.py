@@ -1,0 +1,64 @@
+"""
+Write down what the clients take over from the service: its OpenAPI document, and its texts.
+
+`script/test-clients` calls it with ``--check``, which writes nothing and fails where the files
+are not what the code says.
+"""
+
+# ruff: noqa: INP001, T201 - a script that prints
+
+import json
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.pofile import read_po
+
+from hsp_otp.adapters.messages import LOCALE, GettextMessages
+from hsp_otp.entrypoints.http.app import ROUTES
+from hsp_otp.entrypoints.http.docs import document
+from hsp_otp.entrypoints.settings import Settings
+
+CLIENTS = Path(__file__).parents[1] / "clients"
+
+
+def texts() -> dict[str, dict[str, str]]:
+    """The catalogues, but for text messages: a text for each id in each language."""
+    found = {}
+    for tag in GettextMessages({}).languages:
+        folder = tag.replace("-", "_")
+        source = LOCALE / folder / "LC_MESSAGES" / "hsp_otp.po"
+        catalogue = read_po(BytesIO(source.read_bytes()), locale=folder)
+        found[tag] = {
+            str(message.id): str(message.string)
+            for message in catalogue
+            if message.id and not message.pluralizable
+        }
+    return found
+
+
+def main() -> None:
+    """Write the files, or see that they are as they would be written."""
+    sources: dict[str, Any] = {
+        "api/openapi.json": document(ROUTES, Settings().texts),
+        "mobile/src/texts.json": {
+            "languages": dict(GettextMessages({}).languages),
+            "texts": texts(),
+        },
+    }
+    checks = sys.argv[1:] == ["--check"]
+    stale = False
+    for name, content in sources.items():
+        path = CLIENTS / name
+        text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+        if not checks:
+            path.write_text(text, "utf-8")
+        elif not path.exists() or path.read_text("utf-8") != text:
+            print(f"clients/{name} is not what the code says", file=sys.stderr)
+            stale = True
+    if stale:
+        sys.exit("bring them up to date: sh script/test-clients --update")
+
+
+main()

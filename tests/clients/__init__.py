@@ -1,0 +1,1 @@
+"""The clients against started services; for script/test-clients."""

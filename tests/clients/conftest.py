@@ -1,0 +1,72 @@
+"""A browser, and a service in development mode that serves the app's screens."""
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import House, Prepared, browser, gateway, prepared
+from tests.browser.visit import Visit
+from tests.e2e.production import address, by
+from tests.e2e.server import Server
+from tests.gateway import Gateway
+
+__all__ = ["browser", "gateway", "prepared"]
+
+APP: Final = "/app/"
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture(scope="session")
+def house(
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Prepared,
+    gateway: Gateway,
+) -> Iterator[House]:
+    """The service with the numbers of the contract, and a provider instead of the console."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
+    given = prepared.keys | by(twilio=gateway) | {"TRUSTED_PROXIES": "127.0.0.1/32"}
+    with Server(folder, "dev", **given) as server:
+        yield House(server, gateway)
+
+
+_people = itertools.count(1)
+
+
+@pytest.fixture
+def visit(browser: Browser, house: House) -> Iterator[Open]:
+    """
+    Opens the app on a phone of somebody's own, and holds it in the end to what is true of all.
+
+    Nothing stood in the console but its own lines about answers of 4xx, nothing came from
+    elsewhere, and no address held anything but the names of routes and files.
+    """
+    opened: list[Visit] = []
+
+    def open_app(**more: Any) -> Visit:  # noqa: ANN401 - what a browser can be told
+        person = next(_people)
+        told = {"locale": "en-US", "viewport": {"width": 375, "height": 720}} | more
+        context = browser.new_context(
+            extra_http_headers={"X-Forwarded-For": address(person)}, **told
+        )
+        context.set_default_timeout(10_000)
+        found = Visit.open(context, house.gateway, house.origin, person, scripts=True)
+        opened.append(found)
+        found.go(APP)
+        found.page.wait_for_selector("h1")
+        return found
+
+    yield open_app
+    for one in opened:
+        assert one.mishaps == []
+        for request in one.requests:
+            path = request.partition(" ")[2].removeprefix(one.origin)
+            api = ("validate-pass", "send-otp", "verify-otp", "me")
+            known = {f"/customer/{name}/" for name in api} | {"/token/refresh/", "/token/revoke/"}
+            assert path in known or path.startswith(("/app/", "/static/icon.svg")), path
+        one.page.context.close()

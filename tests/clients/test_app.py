@@ -1,0 +1,265 @@
+"""The app's screens in Chromium, by react-native-web."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Route
+
+from tests.browser.conftest import House
+from tests.browser.visit import SCHEMES, Visit, shut_out, sideways
+from tests.clients.conftest import APP, Open
+from tests.gateway import accept, break_down
+
+LANGUAGES: Final = {"en": "en-US", "es": "es-ES", "hi": "hi-IN"}
+WIDTHS: Final = (320, 375)
+CODE: Final = "input[autocomplete=one-time-code]"
+PASS: Final = "input[autocomplete=username]"
+VERIFY: Final = "**/customer/verify-otp/"
+
+
+def to_code(visit: Visit) -> None:
+    """Go as far as the app waits for a code."""
+    visit.focused(PASS)
+    visit.type(visit.pass_code)
+    visit.press("Enter")
+    visit.focused(CODE)
+
+
+def refused(visit: Visit) -> str:
+    """What a refusal says, once there is one."""
+    return visit.page.locator("[role=alert]").inner_text()
+
+
+def signed_in(visit: Visit) -> None:
+    """Wait until the pass is shown, and somebody's attention is there."""
+    visit.page.wait_for_selector(f"text={visit.pass_code}")
+    visit.focused("h1")
+
+
+def focus(visit: Visit) -> str:
+    """The text of what has the focus."""
+    found: str = visit.page.evaluate("document.activeElement.innerText || ''")
+    return found
+
+
+def tab_to(visit: Visit, text: str) -> None:
+    """Go on by the key until something with *text* has the focus."""
+    for _ in range(12):
+        visit.press("Tab")
+        if focus(visit) == text:
+            return
+    pytest.fail(f"no key leads to {text}")
+
+
+def test_the_whole_way_by_keys(visit: Open) -> None:
+    """Pass code, code, in and out again without touching anything."""
+    app = visit()
+    to_code(app)
+    app.type(app.wrong)
+    assert refused(app) == "This code is wrong. Attempts left: 2"
+    app.focused(CODE)
+    app.type(app.code)
+    signed_in(app)
+    assert focus(app) == "Welcome, A"
+    app.page.reload()
+    app.page.wait_for_selector(f"text={app.pass_code}")
+    tab_to(app, "Sign out")
+    app.press("Enter")
+    app.focused(PASS)
+    assert app.page.evaluate("localStorage.length") == 0
+    app.page.reload()
+    app.focused(PASS)
+
+
+def test_the_whole_way_by_pasting(visit: Open) -> None:
+    """The code is found in a message that comes from the clipboard, and presented once."""
+    app = visit(permissions=["clipboard-read", "clipboard-write"])
+    copy = "text => navigator.clipboard.writeText(text)"
+    app.page.evaluate(copy, f"  {app.pass_code}\n")
+    app.focused(PASS)
+    app.press("Control+v", "Enter")
+    app.focused(CODE)
+    app.page.evaluate(copy, f"{app.code} is your code. It expires in 10 minutes.")
+    app.press("Control+v")
+    signed_in(app)
+    assert app.posts.count("/customer/verify-otp/") == 1
+
+
+def test_the_field_is_one_a_browser_can_fill(visit: Open) -> None:
+    """It asks for digits and for the code of a message, and takes what is filled in at once."""
+    app = visit()
+    to_code(app)
+    assert app.page.locator("input").count() == 1
+    assert app.page.get_attribute(CODE, "inputmode") == "numeric"
+    assert app.page.get_attribute(CODE, "maxlength") is None
+    app.page.fill(CODE, app.code)
+    signed_in(app)
+
+
+def test_there_is_no_way_back_to_the_code(visit: Open) -> None:
+    """Signed in, going back leaves the app, and coming again shows who is signed in."""
+    app = visit()
+    to_code(app)
+    app.type(app.code)
+    signed_in(app)
+    app.page.go_back()
+    assert not app.page.url.startswith(app.origin)
+    app.page.go_forward()
+    app.page.wait_for_selector(f"text={app.pass_code}")
+    assert app.page.locator(CODE).count() == 0
+
+
+def test_while_it_waits(visit: Open) -> None:
+    """While a code is judged, keys present no other, and the buttons say that they wait."""
+    app = visit()
+    to_code(app)
+    waiting: list[Route] = []
+    app.page.route(VERIFY, lambda route: waiting.append(route))  # noqa: PLW0108
+    app.type(app.code)
+    busy = app.page.get_by_role("button", name="One moment…")
+    busy.wait_for()
+    assert busy.get_attribute("aria-busy") == "true"
+    app.press("Enter", "Enter", "1")
+    app.page.wait_for_timeout(200)
+    (route,) = waiting
+    route.continue_()
+    signed_in(app)
+
+
+def test_without_a_connection(visit: Open) -> None:
+    """The app says so, keeps what was typed, and works again afterwards."""
+    app = visit()
+    to_code(app)
+    app.page.route(VERIFY, lambda route: route.abort())
+    app.type(app.code)
+    assert refused(app) == "There is no connection. Please try again."
+    app.page.unroute_all()
+    app.page.get_by_role("button", name="Verify").click()
+    signed_in(app)
+    assert [one for one in app.mishaps if "ERR_FAILED" not in one] == []
+    app.mishaps.clear()
+
+
+def test_what_is_not_ours_does_not_run(visit: Open) -> None:
+    """The policy of the pages holds for the app as well."""
+    app = visit()
+    app.page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.body.append(script);
+            document.body.setAttribute("style", "color: red");
+        }"""
+    )
+    assert app.page.evaluate("window.ran") is None
+    assert app.page.evaluate("fetch('http://127.0.0.1:9/').then(() => 1, () => 0)") == 0
+    assert len(app.mishaps) >= 3
+    assert all("Content Security Policy" in one for one in app.mishaps), app.mishaps
+    app.mishaps.clear()
+
+
+def walk(app: Visit, look: Callable[[str], None]) -> None:
+    """Go through every state of the app, and look at each."""
+    look("pass")
+    app.press("Enter")
+    refused(app)
+    look("pass-refused")
+    app.gateway.behaviour = break_down
+    try:
+        app.page.fill(PASS, app.pass_code)
+        app.press("Enter")
+        app.page.locator("[role=alert] ~ *").wait_for()
+        look("pass-waits")
+    finally:
+        app.gateway.behaviour = accept
+    app.person += 100  # whoever stands beside: this pass has to wait
+    app.page.fill(PASS, app.pass_code)
+    app.press("Enter")
+    app.page.wait_for_selector(CODE)
+    app.page.wait_for_selector("[role=status]")
+    look("code")
+    app.page.get_by_role("button").last.click()  # another pass, which is the same
+    app.page.fill(PASS, app.pass_code)
+    app.press("Enter")
+    refused(app)
+    look("code-too-soon")
+    app.focused(CODE)
+    app.type(app.code[:3])
+    look("code-typed")
+    app.page.route(VERIFY, lambda _: None)
+    app.page.fill(CODE, app.wrong)
+    app.page.wait_for_selector("[aria-busy=true]")
+    look("code-busy")
+    app.page.unroute_all(behavior="ignoreErrors")
+    app.go(APP)
+    app.page.fill(PASS, app.pass_code)
+    app.press("Enter")
+    app.page.wait_for_selector(CODE)
+    guess(app)
+    refused(app)
+    look("code-refused")
+    while app.page.locator(CODE).count():
+        guess(app)
+    look("ended")
+
+
+def guess(app: Visit) -> None:
+    """Present a code that did not come, and wait for what comes of it."""
+    with app.page.expect_response(VERIFY):
+        app.page.fill(CODE, app.wrong)
+    app.page.wait_for_selector("[aria-busy=true]", state="detached")
+
+
+def enter(app: Visit) -> None:
+    """Sign in, whatever language the app speaks."""
+    to_code(app)
+    app.page.fill(CODE, app.code)
+    signed_in(app)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nobody_is_shut_out(visit: Open, language: str) -> None:
+    """axe-core finds nothing in any state, in either scheme, and none scrolls sideways."""
+    found: list[str] = []
+    folder = os.environ.get("SCREENSHOTS")
+
+    def looks_at(app: Visit) -> Callable[[str], None]:
+        def look(name: str) -> None:
+            assert app.page.get_attribute("html", "lang") == language
+            for scheme in SCHEMES:
+                app.page.emulate_media(color_scheme=scheme)
+                for width in WIDTHS:
+                    app.page.set_viewport_size({"width": width, "height": 720})
+                    seen = f"app-{language}-{name}-{scheme}-{width}"
+                    if sideways(app) > 0:
+                        found.append(f"{seen}: {sideways(app)} pixels too wide")
+                    if folder:
+                        app.page.screenshot(path=Path(folder) / f"{seen}.png", full_page=True)
+                found.extend(f"{name} {scheme}: {one}" for one in shut_out(app))
+
+        return look
+
+    app = visit(locale=LANGUAGES[language])
+    walk(app, looks_at(app))
+    app = visit(locale=LANGUAGES[language])
+    enter(app)
+    looks_at(app)("in")
+    app.page.route("**/customer/me/", lambda route: route.abort())
+    app.page.reload()
+    refused(app)
+    looks_at(app)("in-offline")
+    app.mishaps.clear()
+    assert found == []
+
+
+def test_the_language_of_messages(visit: Open, house: House) -> None:
+    """What is chosen on the screen is the language of the text message, too."""
+    app = visit()
+    app.page.get_by_role("button", name="Español").click()
+    app.page.focus(PASS)
+    to_code(app)
+    assert house.gateway.to(f"+91{app.number}")[-1].text.startswith(f"{app.code} es su clave")
