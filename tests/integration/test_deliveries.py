@@ -13,6 +13,7 @@ from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.rows import HandedOverRow
@@ -51,7 +52,7 @@ async def deliveries(database: Database, stores: Stores) -> SqlDeliveries:
     """The states of two sends, of which the first was taken."""
     await stores.audit.write(send_row("c1"), send_row("c2"))
     await stores.audit.write(TAKEN, audit_row("sent"))
-    return SqlDeliveries(database)
+    return SqlDeliveries(database, SystemClock())
 
 
 def states(file: Path) -> list[tuple[str | None]]:
@@ -122,7 +123,7 @@ async def test_receipts_of_two_writers_at_once(
     """Of forty receipts at once by two writers the furthest state is what stays."""
     async with Database(url, durable=False) as database:
         reported = [SENT, QUEUED, DELIVERED, SENT, QUEUED] * 8
-        writers = (deliveries, SqlDeliveries(database))
+        writers = (deliveries, SqlDeliveries(database, SystemClock()))
         outcomes = await asyncio.gather(
             *(
                 take_receipt(writers[number % 2], "twilio", "SM1", state)
@@ -211,5 +212,5 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
         assert states(file) == [(None,)]
         stores = sql_stores(database, Commits(database))
         await stores.audit.write(send_row("c1"), TAKEN)
-        assert await take_receipt(SqlDeliveries(database), "twilio", "SM1", SENT) == Noted()
+        assert await take_receipt(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT) == Noted()
         assert states(file) == [(None,), ("sent",)]

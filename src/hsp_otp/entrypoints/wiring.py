@@ -253,7 +253,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             sessions=sessions,
             signup=signup,
             sender=sender,
-            deliveries=SqlDeliveries(database),
+            deliveries=SqlDeliveries(database, clock),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),

@@ -1,6 +1,7 @@
 """What every journey knows of a request, and tells of it."""
 
 import base64
+from typing import Protocol
 
 import attrs
 
@@ -8,7 +9,9 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ID_BYTES
+from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import AuditRow
+from hsp_otp.domain.slot import Locked
 from hsp_otp.ports.randomness import Randomness
 
 
@@ -35,6 +38,25 @@ def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
         region=phone.region,
         phone_fingerprint=fingerprints.fingerprint(phone.e164),
         prefix_fingerprint=fingerprints.fingerprint(phone.prefix),
+    )
+
+
+class Outcome(Protocol):
+    """What a request came to."""
+
+    @property
+    def word(self) -> str:
+        """Its stable word."""
+        ...
+
+
+def told(row: AuditRow, outcome: Outcome) -> AuditRow:
+    """*row* with what the request came to, and how long it is refused."""
+    return attrs.evolve(
+        row,
+        outcome=outcome.word,
+        flood=isinstance(outcome, Refusal),
+        retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
     )
 
 

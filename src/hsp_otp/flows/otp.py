@@ -34,7 +34,7 @@ from hsp_otp.domain.slot import (
     unlock,
     withdraw,
 )
-from hsp_otp.flows.caller import new_id
+from hsp_otp.flows.caller import new_id, told
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed
@@ -237,13 +237,13 @@ class Otp:
         receipt = None
         try:
             code = code_of(challenge, self.codes.first, policy.digits)
-            told = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
+            message = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
             sms = Sms(
                 to=challenge.phone,
-                text=told.text,
+                text=message.text,
                 useful_for=challenge.expires_at - self.clock.now(),
-                template_id=told.template_id,
-                entity_id=told.entity_id,
+                template_id=message.template_id,
+                entity_id=message.entity_id,
             )
             receipt = await self.sender.send(sms)
         except SmsFailed:
@@ -272,9 +272,7 @@ async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
 
 
 def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:
-    outcome = decision.outcome
-    told = attrs.evolve(row, outcome=outcome.word, flood=isinstance(outcome, Refusal))
-    return attrs.evolve(decision, rows=(told,))
+    return attrs.evolve(decision, rows=(told(row, decision.outcome),))
 
 
 def _send_row(issued: Issued, request: Request) -> SendRow:
