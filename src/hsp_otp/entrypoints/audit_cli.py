@@ -13,7 +13,6 @@ from hsp_otp.adapters.keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.investigation import Entry, Span, SqlInvestigation, Tally, Wanted
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import Instant, to_iso
-from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
 from hsp_otp.domain.suspicion import (
     ADDRESS,
     MISSING,
@@ -23,11 +22,11 @@ from hsp_otp.domain.suspicion import (
     Suspicion,
 )
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
-from hsp_otp.entrypoints.development import with_generated_keys
+from hsp_otp.entrypoints.desk import load_with_keys, read_number
 from hsp_otp.entrypoints.http.client_address import client_address
 from hsp_otp.entrypoints.listing import FLAG, Shown, structured, table
 from hsp_otp.entrypoints.moments import in_short, read_span
-from hsp_otp.entrypoints.settings import Settings, check_secret_keys, load
+from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.timeline import in_words
 from hsp_otp.entrypoints.wiring import open_database
 
@@ -104,10 +103,9 @@ def list_(
         outcome: Only of this outcome, as invalid_otp.
     """
     wanted = Wanted(address=_address(address), outcome=_outcome(outcome), span=showing.span())
-    settings = load()
+    settings = load() if phone is None else load_with_keys()
     if phone is not None:
-        settings = _with_keys(settings)
-        number = _number(phone, settings)
+        number = read_number(phone, settings)
         wanted = attrs.evolve(wanted, phones=_fingerprints(settings, number.e164))
     _list(settings, wanted, showing)
 
@@ -128,10 +126,9 @@ def range_(
     if (phone is None) == (fingerprint is None):
         raise CommandError("audit range takes either --phone or --fingerprint")
     wanted = Wanted(span=showing.span())
-    settings = load()
+    settings = load() if phone is None else load_with_keys()
     if phone is not None:
-        settings = _with_keys(settings)
-        number = _number(phone, settings)
+        number = read_number(phone, settings)
         wanted = attrs.evolve(wanted, prefixes=_fingerprints(settings, number.prefix))
     elif fingerprint is not None:
         if not _FINGERPRINT.fullmatch(fingerprint):
@@ -152,8 +149,8 @@ def timeline(*, phone: str, showing: Showing = _ALL) -> None:
     """
     writer = structured(("says", *_ENTRY_COLUMNS), as_json=showing.json, as_csv=showing.csv)
     span = showing.span()
-    settings = _with_keys(load())
-    number = _number(phone, settings)
+    settings = load_with_keys()
+    number = read_number(phone, settings)
     wanted = Wanted(phones=_fingerprints(settings, number.e164), span=span)
 
     async def ask(asked: SqlInvestigation) -> list[tuple[str, str]]:
@@ -353,21 +350,8 @@ def _ask(settings: Settings, work: Callable[[SqlInvestigation], Awaitable[T]]) -
     return asyncio.run(run())
 
 
-def _with_keys(settings: Settings) -> Settings:
-    settings = with_generated_keys(settings)
-    check_secret_keys(settings)
-    return settings
-
-
 def _fingerprints(settings: Settings, text: str) -> tuple[str, ...]:
     return ring(settings.secret_keys, NUMBER_FINGERPRINTS).fingerprints(text)
-
-
-def _number(text: str, settings: Settings) -> PhoneNumber:
-    try:
-        return PhoneNumber.parse(text, settings.default_region)
-    except InvalidPhoneError as error:
-        raise CommandError(f"--phone: {error}") from None
 
 
 def _address(text: str | None) -> str | None:

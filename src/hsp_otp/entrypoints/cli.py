@@ -52,6 +52,8 @@ app.command(unlock)
 app.command(purge)
 # Imported when they are used: what they bring along takes its time.
 app.command("hsp_otp.entrypoints.audit_cli:audit", name="audit")
+app.command("hsp_otp.entrypoints.erase_cli:erase", name="erase")
+app.command("hsp_otp.entrypoints.doctor_cli:doctor", name="doctor")
 keys = cyclopts.App(name="keys", help="Keys of the service.")
 app.command(keys)
 db = cyclopts.App(name="db", help="The SQL database.")

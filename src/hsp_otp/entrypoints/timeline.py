@@ -79,6 +79,8 @@ def in_words(entry: Entry) -> str:
 
 def _delivery(entry: Entry) -> list[str]:
     through = [f"through {entry.sender}"] if entry.sender else []
+    if entry.provider_message_id is None:
+        return through
     if entry.state is None:
         return [*through, "what became of it is not kept any more"]
     told = _ENDS.get(entry.state, entry.state)

@@ -154,7 +154,7 @@ async def _open_sender(
 ) -> SmsSender:
     opened: list[SmsSender] = []
     for name in settings.senders or (CONSOLE.name,):
-        means = _means(settings, name, clock, randomness)
+        means = means_of(settings, name, clock, randomness)
         sender = SENDERS[name].open(settings.accounts[name], means)
         opened.append(CircuitSms(await stack.enter_async_context(sender), clock))
     return FailoverSms(opened, clock)
@@ -164,14 +164,15 @@ def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[s
     """What reads the reports of each sender, where they are asked for."""
     found: dict[str, Receipts] = {}
     for name in settings.senders if settings.public_url else ():
-        means = _means(settings, name, clock, randomness)
+        means = means_of(settings, name, clock, randomness)
         reader = SENDERS[name].receipts(settings.accounts[name], means)
         if reader is not None:
             found[name] = reader
     return found
 
 
-def _means(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
+def means_of(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
+    """What the sender of that name works with."""
     callback = receipts_url(settings.public_url, name)
     return Means(clock=clock, randomness=randomness, callback=callback)
 

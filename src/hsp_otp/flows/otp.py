@@ -20,6 +20,7 @@ from hsp_otp.domain.slot import (
     AskOutcome,
     Challenge,
     CheckOutcome,
+    Forgotten,
     Held,
     Issued,
     Locked,
@@ -29,6 +30,7 @@ from hsp_otp.domain.slot import (
     ask,
     check,
     code_of,
+    forget,
     look,
     send_keys,
     unlock,
@@ -269,6 +271,26 @@ async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
         return attrs.evolve(unlock(held), rows=(row,))
 
     await slots.transition(slot, (), decide)
+
+
+async def forget_slot(
+    slots: SlotRepository, slot: Slot, policy: Policy, now: Instant, *, only_look: bool = False
+) -> Forgotten | Locked:
+    """
+    Forget whom *slot* is about; where it is locked, it stays as it is.
+
+    Args:
+        only_look: Change nothing, and tell what would become of it.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+
+    def decide(held: Held) -> Decision[Held, Forgotten | Locked]:
+        decision = forget(held, policy, now)
+        return Decision(decision.outcome, held) if only_look else decision
+
+    return await slots.transition(slot, (), decide)
 
 
 def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:

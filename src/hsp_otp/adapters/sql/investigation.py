@@ -248,13 +248,14 @@ class SqlInvestigation:
         found += of_lookups([_traffic(row, hits=hits.get(row.who, 0)) for row in rows])
         return await self._with_evidence(found)
 
-    async def _page(self, asked: Select[Any]) -> list[Entry]:
+    async def _page(self, asked: Select[*tuple[Any, ...]]) -> list[Entry]:
         return [Entry(**row._mapping) for row in await self.rows(asked)]  # noqa: SLF001
 
-    async def rows(self, asked: Select[Any]) -> Sequence[Any]:
+    async def rows(self, asked: Select[*tuple[Any, ...]]) -> Sequence[Any]:
         """Ask one of the questions below."""
         async with self.database.study() as connection:
-            return (await connection.execute(asked)).all()
+            found: Sequence[Any] = (await connection.execute(asked)).all()
+            return found
 
     async def _verified(
         self, column: ColumnElement[Any], who: Sequence[str], span: Span
@@ -295,8 +296,8 @@ class SqlInvestigation:
             first, last = found.one()
         if first is None:
             return False
-        inside = min(span.until, last) - max(span.since, first)
-        return inside * _GOOD_PART > last - first
+        inside: int = min(span.until, last) - max(span.since, first)
+        return inside * _GOOD_PART > int(last) - int(first)
 
     async def _with_evidence(self, found: Iterable[Suspicion]) -> list[Suspicion]:
         """With the first and the last request of each."""
@@ -320,7 +321,7 @@ class SqlInvestigation:
         ]
 
 
-def entries_asked(wanted: Wanted) -> Select[Any]:
+def entries_asked(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     """The rows that are wanted, in no order yet."""
     asked = _ENTRY.where(*_within(wanted.span))
     if wanted.phones:
@@ -334,7 +335,7 @@ def entries_asked(wanted: Wanted) -> Select[Any]:
     return asked
 
 
-def addresses_asked(span: Span, *, by_address: bool = False) -> Select[Any]:
+def addresses_asked(span: Span, *, by_address: bool = False) -> Select[*tuple[Any, ...]]:
     """
     What there was of each address, the most requests first.
 
@@ -364,7 +365,7 @@ def addresses_asked(span: Span, *, by_address: bool = False) -> Select[Any]:
     )
 
 
-def prefixes_asked(span: Span) -> Select[Any]:
+def prefixes_asked(span: Span) -> Select[*tuple[Any, ...]]:
     """What was sent to each range of numbers, the most first."""
     sent = func.count().label("sent")
     return (
@@ -380,7 +381,7 @@ def prefixes_asked(span: Span) -> Select[Any]:
     )
 
 
-def countries_asked(span: Span) -> Select[Any]:
+def countries_asked(span: Span) -> Select[*tuple[Any, ...]]:
     """What was sent to each region and verified there, the most sends first."""
     sent = _count_of("sent", Issued.word)
     return (
@@ -398,7 +399,9 @@ def countries_asked(span: Span) -> Select[Any]:
     )
 
 
-def many_sends_asked(column: ColumnElement[Any], least: int, span: Span) -> Select[Any]:
+def many_sends_asked(
+    column: ColumnElement[Any], least: int, span: Span
+) -> Select[*tuple[Any, ...]]:
     """What was sent, by *column*, where it was at least *least*."""
     sent = func.count().label("sent")
     return (
@@ -417,7 +420,9 @@ def many_sends_asked(column: ColumnElement[Any], least: int, span: Span) -> Sele
     )
 
 
-def askers_asked(column: ColumnElement[Any], who: Sequence[str], span: Span) -> Select[Any]:
+def askers_asked(
+    column: ColumnElement[Any], who: Sequence[str], span: Span
+) -> Select[*tuple[Any, ...]]:
     """From how many addresses codes were asked for, by those of *column*."""
     addresses = func.count(audit.c.client.distinct()).label("addresses")
     return (
@@ -427,7 +432,7 @@ def askers_asked(column: ColumnElement[Any], who: Sequence[str], span: Span) -> 
     )
 
 
-def many_misses_asked(span: Span) -> Select[Any]:
+def many_misses_asked(span: Span) -> Select[*tuple[Any, ...]]:
     """Addresses whose look-ups missed often."""
     missed = func.count().label("missed")
     return (
@@ -446,7 +451,7 @@ def many_misses_asked(span: Span) -> Select[Any]:
 
 def counted_asked(
     column: ColumnElement[Any], who: Sequence[str], outcome: str, span: Span
-) -> Select[Any]:
+) -> Select[*tuple[Any, ...]]:
     """How often there was an outcome, by those of *column*."""
     return (
         select(column.label("who"), func.count().label("times"))
@@ -455,7 +460,7 @@ def counted_asked(
     )
 
 
-def evidence_asked(instants: Iterable[Instant]) -> Select[Any]:
+def evidence_asked(instants: Iterable[Instant]) -> Select[*tuple[Any, ...]]:
     """The rows of those instants that somebody can be suspected for."""
     return select(
         audit.c.at,

@@ -1,7 +1,7 @@
 """Deletes what is past its time, in small steps, so that requests never wait for it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -55,7 +55,27 @@ class SqlPurge:
         Raises:
             Unavailable: The database did not answer.
         """
-        deleted, last = 0, f"{kind}:"
+        deleted = 0
+        async for over in self._pages(kind, is_over):
+            if over:
+                deleted += await self.database.step(partial(_delete_unchanged, found=over))
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return deleted
+
+    async def count(self, kind: str, is_over: Callable[[str], bool]) -> int:
+        """
+        How many `records` would delete.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        return sum([len(over) async for over in self._pages(kind, is_over)])
+
+    async def _pages(
+        self, kind: str, is_over: Callable[[str], bool]
+    ) -> AsyncGenerator[list[Row[Any]]]:
+        """Those of the records of a kind that are over, page by page."""
+        last = f"{kind}:"
         while True:
             page = (
                 select(records)
@@ -66,12 +86,9 @@ class SqlPurge:
             async with self.database.read() as connection:
                 rows = (await connection.execute(page)).all()
             if not rows:
-                return deleted
+                return
             last = rows[-1].key
-            over = [row for row in rows if is_over(row.body)]
-            if over:
-                deleted += await self.database.step(partial(_delete_unchanged, found=over))
-            await asyncio.sleep(_PAUSE_SECONDS)
+            yield [row for row in rows if is_over(row.body)]
 
     async def _older(self, table: Table, before: Instant) -> int:
         key = next(iter(table.primary_key))
