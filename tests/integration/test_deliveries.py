@@ -212,5 +212,8 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
         assert states(file) == [(None,)]
         stores = sql_stores(database, Commits(database))
         await stores.audit.write(send_row("c1"), TAKEN)
-        assert await take_receipt(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT) == Noted()
+        assert (
+            await take_receipt(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT)
+            == Noted()
+        )
         assert states(file) == [(None,), ("sent",)]

@@ -89,8 +89,10 @@ def of_keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _of_signing_keys(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:
+    if not settings.jwt_keys:
+        return
     if settings.jwt_algorithm == "HS256":
-        for key in parse_secret_keys(settings.jwt_keys) if settings.jwt_keys else ():
+        for key in parse_secret_keys(settings.jwt_keys):
             if key.secret in secrets:
                 yield wrong(
                     check,
@@ -98,7 +100,7 @@ def _of_signing_keys(check: str, settings: Settings, secrets: set[bytes]) -> Ite
                     f"make another for {PREFIX}JWT_KEYS: hsp-otp keys new DIR",
                 )
         return
-    for entry in settings.jwt_keys.split(",") if settings.jwt_keys else ():
+    for entry in settings.jwt_keys.split(","):
         key_id, _, path = entry.strip().partition(":")
         if Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             yield warning(
