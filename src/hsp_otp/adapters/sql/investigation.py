@@ -44,6 +44,8 @@ _EXTENT: Final = select(
     select(func.min(audit.c.at)).scalar_subquery(), select(func.max(audit.c.at)).scalar_subquery()
 )
 
+_IN_ORDER: Final = (audit.c.at, audit.c.id)
+
 _COUNT: Final = audit.c["count"]
 _REFUSED: Final = (*(limit.value for limit in Limit), Locked.word)
 
@@ -159,21 +161,16 @@ class SqlInvestigation:
 
     async def entries(self, wanted: Wanted) -> AsyncGenerator[Entry]:
         """All rows that are wanted, oldest first, however many."""
-        last, seen, size = wanted.span.since, set[int](), PAGE
-        while True:
-            span = attrs.evolve(wanted.span, since=last)
-            page = await self._page(
-                entries_asked(attrs.evolve(wanted, span=span)).order_by(audit.c.at).limit(size)
-            )
-            fresh = [entry for entry in page if entry.id not in seen]
-            for entry in fresh:
+        asked = entries_asked(wanted).order_by(*_IN_ORDER).limit(PAGE)
+        page = await self._page(asked)
+        while page:
+            for entry in page:
                 yield entry
-            if len(page) < size:
-                return
-            # Rows of one instant may go on beyond the page.
-            size = PAGE if page[-1].at > last else size * 2
-            last = page[-1].at
-            seen = {entry.id for entry in page if entry.at == last}
+            last = page[-1]
+            page = await self._page(
+                # Said twice, so that the index by time is of use.
+                asked.where(audit.c.at >= last.at, (audit.c.at > last.at) | (audit.c.id > last.id))
+            )
 
     async def latest(self, wanted: Wanted, count: int) -> list[Entry]:
         """The latest *count* of the rows that are wanted, oldest first."""
