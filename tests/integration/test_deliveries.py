@@ -82,6 +82,23 @@ async def test_a_transition_sees_what_the_one_before_it_left(deliveries: SqlDeli
         assert await held(deliveries) is kept
 
 
+async def test_when_a_receipt_came(deliveries: SqlDeliveries, file: Path) -> None:
+    """Beside the state stands when a receipt moved it; one that tells nothing new leaves it."""
+
+    def told() -> int | None:
+        at: int | None = execute(file, "SELECT state_at FROM sends ORDER BY challenge_id")[0][0]
+        return at
+
+    assert told() is None
+    before = SystemClock().now()
+    await take_receipt(deliveries, "twilio", "SM1", DELIVERED)
+    first = told()
+    assert first is not None
+    assert before <= first <= SystemClock().now()
+    await take_receipt(deliveries, "twilio", "SM1", SENT)
+    assert told() == first
+
+
 @pytest.mark.parametrize(
     ("sender", "message"), [("twilio", "SM2"), ("other", "SM1"), ("twilio", ""), ("twilio", "sm1")]
 )

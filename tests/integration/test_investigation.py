@@ -1,9 +1,11 @@
 """What an investigator asks of the audit, over every SQL database: docs/investigating.md."""
 
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from sqlalchemy import Select
 
 from hsp_otp.adapters.sql import investigation as ask
 from hsp_otp.adapters.sql.commits import Commits
@@ -43,7 +45,7 @@ def asked(database: Database) -> SqlInvestigation:
 
 
 def row(
-    outcome: str, at: int, phone: str | None = PHONE, *, client: str = HOME, **more: object
+    outcome: str, at: int, phone: str | None = PHONE, *, client: str = HOME, **more: Any
 ) -> AuditRow:
     """A row of a request, under the older key unless told otherwise."""
     made = attrs.evolve(
@@ -275,7 +277,7 @@ LAST_DAY = Span(after(START, 2_000 * HOUR - DAY))
     ],
 )
 async def test_no_question_reads_the_whole_table(
-    full: Database, statement: "ask.Select[*tuple[ask.Any, ...]]", index: str
+    full: Database, statement: Select[*tuple[Any, ...]], index: str
 ) -> None:
     """Each question goes through the index that is there for it; PostgreSQL weighs several."""
     async with full.study() as connection:

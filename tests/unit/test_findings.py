@@ -106,8 +106,8 @@ def test_purge() -> None:
     """Rows that are more than two days past their time are worth telling."""
 
     def found(audit_days: int, send_days: int) -> Status:
-        ago = [after(NOW, -days * DAY - HOUR) for days in (audit_days, send_days)]
-        return of_purge(settings(AUDIT_DAYS="30"), *ago, NOW).status
+        rows, sends = (after(NOW, -days * DAY - HOUR) for days in (audit_days, send_days))
+        return of_purge(settings(AUDIT_DAYS="30"), rows, sends, NOW).status
 
     assert of_purge(settings(), None, None, NOW).status is Status.OK
     assert found(32, 9) is Status.OK

@@ -264,12 +264,12 @@ def test_a_slot_is_forgotten_or_only_looked_at() -> None:
 def test_a_row_tells_until_when_it_is_refused() -> None:
     """A limit's refusal and a lock tell when they end; what is no refusal has nothing to tell."""
     soon = Instant(START + HOUR)
-    refused = told(REQUEST.row, Refusal(Limit.COOLDOWN, soon))
+    refused = told(REQUEST.row, "resend_too_soon", Refusal(Limit.COOLDOWN, soon))
     assert (refused.outcome, refused.retry_at, refused.flood) == ("resend_too_soon", soon, True)
-    locked = told(REQUEST.row, Locked(soon))
+    locked = told(REQUEST.row, "locked_out", Locked(soon))
     assert (locked.outcome, locked.retry_at, locked.flood) == ("locked_out", soon, False)
-    assert told(REQUEST.row, Locked(None)).retry_at is None
-    unsent = told(REQUEST.row, Undelivered(soon))
+    assert told(REQUEST.row, "locked_out", Locked(None)).retry_at is None
+    unsent = told(REQUEST.row, "sms_failed", Undelivered(soon))
     assert (unsent.outcome, unsent.retry_at, unsent.flood) == ("sms_failed", None, False)
 
 

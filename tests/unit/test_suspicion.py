@@ -1,12 +1,14 @@
 """What is worth a look: docs/investigating.md."""
 
+from typing import Any
+
 import pytest
 
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.suspicion import ADDRESS, NUMBER, PREFIX, Traffic, of_lookups, of_sends
 
 
-def seen(**counts: int) -> Traffic:
+def seen(**counts: Any) -> Traffic:  # noqa: ANN401 - any of its numbers
     """Traffic of somebody."""
     return Traffic(who="x", first=Instant(1), last=Instant(2), **counts)
 

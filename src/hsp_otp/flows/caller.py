@@ -1,7 +1,6 @@
 """What every journey knows of a request, and tells of it."""
 
 import base64
-from typing import Protocol
 
 import attrs
 
@@ -41,20 +40,11 @@ def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
     )
 
 
-class Outcome(Protocol):
-    """What a request came to."""
-
-    @property
-    def word(self) -> str:
-        """Its stable word."""
-        ...
-
-
-def told(row: AuditRow, outcome: Outcome) -> AuditRow:
-    """*row* with what the request came to, and how long it is refused."""
+def told(row: AuditRow, word: str, outcome: object) -> AuditRow:
+    """*row* with what the request came to, by its word, and how long it is refused."""
     return attrs.evolve(
         row,
-        outcome=outcome.word,
+        outcome=word,
         flood=isinstance(outcome, Refusal),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
     )

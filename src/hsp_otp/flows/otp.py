@@ -294,7 +294,7 @@ async def forget_slot(
 
 
 def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:
-    return attrs.evolve(decision, rows=(told(row, decision.outcome),))
+    return attrs.evolve(decision, rows=(told(row, decision.outcome.word, decision.outcome),))
 
 
 def _send_row(issued: Issued, request: Request) -> SendRow:

@@ -158,7 +158,7 @@ class PassLogin:
             outcome = decision.outcome or found
             if isinstance(outcome, UsablePass) and action is not Action.LOOK_UP:
                 return Decision(outcome, decision.becomes)
-            ended = told(row, outcome)
+            ended = told(row, outcome.word, outcome)
             if isinstance(outcome, UsablePass):
                 ended = about(ended, outcome.phone, self.fingerprints)
             return Decision(outcome, decision.becomes, (ended,))

@@ -247,7 +247,9 @@ class Signup:
             decision = check(usages, client=caller.client, limits=self.limits, now=row.at)
             if decision.outcome is None:
                 return decision
-            return attrs.evolve(decision, rows=(told(row, decision.outcome),))
+            return attrs.evolve(
+                decision, rows=(told(row, decision.outcome.word, decision.outcome),)
+            )
 
         return await self.usage.transition(check_keys(caller.client), decide)
 

@@ -87,10 +87,14 @@ async def health(client: RedisClient) -> Health:
     """
     try:
         info = _one(await client.driver.info("everything"))
-        clock = await client.driver.time()
+        clock: Any = await client.driver.time()
     except (RedisError, OSError) as error:
         raise Unavailable("Redis did not answer") from error
-    seconds, micros = next(iter(clock.values())) if isinstance(clock, dict) else clock
+    # A cluster tells it for each of its nodes.
+    told = (
+        next(iter(cast("Mapping[str, Any]", clock).values())) if isinstance(clock, dict) else clock
+    )
+    seconds, micros = cast("tuple[int, int]", told)
     most = int(info.get("maxmemory", 0))
     return Health(
         version=str(info.get("redis_version", "unknown")),

@@ -195,7 +195,7 @@ async def _probe(account: TwilioAccount, _: Means) -> Probed:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 found = await twilio.api.accounts(account.account_sid).fetch_async()
-            status: object = found.status
+            status = str(found.status)
         except TwilioRestException as error:
             if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 return Probed(
@@ -214,8 +214,8 @@ async def _probe(account: TwilioAccount, _: Means) -> Probed:
     return Probed(told="Twilio has the account as active")
 
 
-def _word(status: object) -> str:
-    return str(status) if status in {"suspended", "closed"} else "anything but active"
+def _word(status: str) -> str:
+    return status if status in {"suspended", "closed"} else "anything but active"
 
 
 def _failure(status: int, code: object) -> SmsFailed:
