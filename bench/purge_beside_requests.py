@@ -46,8 +46,8 @@ Took = dict[str, list[float]]
 
 
 @contextmanager
-def serving(url: str) -> Iterator[http.client.HTTPConnection]:
-    """A server with its limits off; a connection to it."""
+def serving(url: str) -> Iterator[int]:
+    """A server with its limits off; its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -57,54 +57,53 @@ def serving(url: str) -> Iterator[http.client.HTTPConnection]:
     server = subprocess.Popen(
         [COMMAND, "dev"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         while True:
             try:
-                ask(connection, "validate-pass")
+                ask(port, "validate-pass")
                 break
             except OSError:
-                connection.close()
                 time.sleep(0.1)
-        yield connection
+        yield port
     finally:
-        connection.close()
         server.terminate()
         server.wait()
 
 
-def ask(connection: http.client.HTTPConnection, route: str) -> float:
+def ask(port: int, route: str) -> float:
     """Seconds that one request takes."""
     began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     kind = {"Content-Type": "application/json"}
     connection.request("POST", f"/customer/{route}/", json.dumps(BODIES[route]), kind)
     answer = connection.getresponse()
     answer.read()
+    connection.close()
     if answer.status >= http.client.INTERNAL_SERVER_ERROR:
         sys.exit(f"{route} was answered {answer.status}")
     return time.perf_counter() - began
 
 
-def ask_all(connection: http.client.HTTPConnection, took: Took) -> None:
+def ask_all(port: int, took: Took) -> None:
     """One of each, with a pause as between people."""
     for route in BODIES:
-        took[route].append(ask(connection, route))
+        took[route].append(ask(port, route))
         time.sleep(0.005)
 
 
 def measure(name: str, url: str) -> None:
     """Measure and print."""
-    with serving(url) as connection:
+    with serving(url) as port:
         idle: Took = {route: [] for route in BODIES}
         for _ in range(200):
-            ask_all(connection, idle)
+            ask_all(port, idle)
         busy: Took = {route: [] for route in BODIES}
         began = time.perf_counter()
         # Everything that was filled in is older than a day.
         environ = os.environ | {"HSP_OTP_DATABASE_URL": url, "HSP_OTP_AUDIT_DAYS": "1"}
         purge = subprocess.Popen([COMMAND, "purge"], env=environ, stdout=subprocess.PIPE, text=True)
         while purge.poll() is None:
-            ask_all(connection, busy)
+            ask_all(port, busy)
         took = time.perf_counter() - began
     told = purge.stdout.read().splitlines()[0] if purge.stdout else ""
     print(f"\n{name}: {told}, in {took:.0f} s, beside {sum(map(len, busy.values()))} requests")

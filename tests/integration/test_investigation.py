@@ -45,7 +45,12 @@ def asked(database: Database) -> SqlInvestigation:
 
 
 def row(
-    outcome: str, at: int, phone: str | None = PHONE, *, client: str = HOME, **more: Any
+    outcome: str,
+    at: int,
+    phone: str | None = PHONE,
+    *,
+    client: str = HOME,
+    **more: Any,  # noqa: ANN401 - what else the row says
 ) -> AuditRow:
     """A row of a request, under the older key unless told otherwise."""
     made = attrs.evolve(

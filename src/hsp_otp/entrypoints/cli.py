@@ -91,7 +91,9 @@ def main() -> None:
     except CommandError as error:
         _fail(str(error), FAILED)
     except Unavailable as error:
-        _fail(str(error), FAILED)
+        told = str(error)
+        # Of SQL a driver's name says less than what it is for.
+        _fail(told if told.startswith("Redis") else "the SQL database did not answer", FAILED)
     except BrokenPipeError:
         # Whoever read has seen enough; what is left in the buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
