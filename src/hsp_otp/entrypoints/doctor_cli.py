@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
+import attrs
 from sqlalchemy import make_url
 
 from hsp_otp.adapters.redis import checks as redis_checks
@@ -224,7 +225,7 @@ async def _of_sender(settings: Settings, name: str) -> Finding:
     means = means_of(settings, name, SystemClock(), SystemRandomness())
     required = [
         field.name
-        for field in provider.account.__attrs_attrs__
+        for field in attrs.fields(provider.account)
         if field.metadata["required"] and not getattr(settings.accounts[name], field.name)
     ]
     if required:
