@@ -84,6 +84,17 @@ def test_a_key_that_is_shared() -> None:
     ]
 
 
+def test_a_key_that_a_provider_has() -> None:
+    """What signs for a provider is no secret key of ours either."""
+    given = {"SENDERS": "webhook", "WEBHOOK_URL": "https://a.example.com"}
+    found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN}", WEBHOOK_SECRET=DRAWN, **given))
+    assert told(list(found)) == [
+        ("wrong", "a secret of sender webhook is a secret key too, and somebody else has it")
+    ]
+    found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN}", WEBHOOK_SECRET=OTHER, **given))
+    assert told(list(found)) == [("ok", "1 secret key")]
+
+
 @pytest.mark.parametrize(
     ("off", "status", "says"),
     [

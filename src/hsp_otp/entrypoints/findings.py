@@ -83,9 +83,21 @@ def of_keys(settings: Settings) -> Iterator[Finding]:
     if len(set(secrets.values())) < len(secrets):
         do = f"keep one of them in {PREFIX}SECRET_KEYS"
         found.append(warning(check, "two secret keys are the same under two ids", do))
+    found += _of_accounts(check, settings, set(secrets.values()))
     found += _of_signing_keys(check, settings, set(secrets.values()))
     count = len(secrets)
     yield from found or [ok(check, f"{count} secret key{'' if count == 1 else 's'}")]
+
+
+def _of_accounts(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:
+    for name in settings.senders:
+        account = settings.accounts[name]
+        if any(getattr(account, field.name) in secrets for field in attrs.fields(type(account))):
+            yield wrong(
+                check,
+                f"a secret of sender {name} is a secret key too, and somebody else has it",
+                f"make another for {PREFIX}SECRET_KEYS: hsp-otp keys new DIR",
+            )
 
 
 def _of_signing_keys(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:
