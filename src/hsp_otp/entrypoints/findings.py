@@ -14,6 +14,7 @@ from hsp_otp.adapters.jwt import key_set, parse_signing_keys
 from hsp_otp.adapters.keys import parse_secret_keys
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
+from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import PREFIX, Settings
 
 _LEAST_DIFFERENT: Final = 16
@@ -92,7 +93,8 @@ def of_keys(settings: Settings) -> Iterator[Finding]:
 def _of_accounts(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:
     for name in settings.senders:
         account = settings.accounts[name]
-        if any(getattr(account, field.name) in secrets for field in attrs.fields(type(account))):
+        fields = attrs.fields(SENDERS[name].account)
+        if any(getattr(account, field.name) in secrets for field in fields):
             yield wrong(
                 check,
                 f"a secret of sender {name} is a secret key too, and somebody else has it",
