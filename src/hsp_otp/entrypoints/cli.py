@@ -81,7 +81,7 @@ Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
 def main() -> None:
     """Run the command that the arguments name; mistakes are one line on stderr."""
     try:
-        status = app(exit_on_error=False, print_error=False) or OK
+        status = app(sys.argv[1:], exit_on_error=False, print_error=False) or OK
         sys.stdout.flush()
         sys.exit(status)
     except cyclopts.CycloptsError as error:
