@@ -56,9 +56,9 @@ def unlocks(server: Server) -> list[Any]:
         ).fetchall()
 
 
-def told(reason: str, phone: str) -> tuple[object, ...]:
+def told(reason: str, phone: str, pass_code: str | None = None) -> tuple[object, ...]:
     """The audit row of an unlock."""
-    return ("unlocked", "phone_verification", phone, "IN", reason, None, None, 1)
+    return ("unlocked", "phone_verification", phone, "IN", reason, None, pass_code, 1)
 
 
 def test_an_operator_unlocks_by_a_pass(server: Server) -> None:
@@ -71,7 +71,7 @@ def test_an_operator_unlocks_by_a_pass(server: Server) -> None:
         MODE="development",
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "unlocked 1 user\n", "")
-    assert unlocks(server) == [told("called back", "***-***-3210")]
+    assert unlocks(server) == [told("called back", "***-***-3210", "HSP-****-5678")]
     assert server.verify(DEMO, server.message_to("+919876543210").code).status == 200
     assert server.send("HSP-2000-0001")["error"] == "locked_out"
 
@@ -120,6 +120,7 @@ def test_an_operator_unlocks_a_number_for_signup(prepared: Path) -> None:
         (("--pass-code", DEMO, "--reason", "x", "--purpose", "signup"), "--phone"),
         (("--phone", "9876543210", "--reason", "x", "--purpose", "payment"), "--purpose"),
         (("--pass-code", DEMO, "--reason", "x\udcff"), "reason"),
+        (("--pass-code", DEMO, "--reason", "from 98765 43210"), "never holds"),
     ],
     ids=[
         *("nobody", "two ways", "no reason", "empty reason", "malformed pass", "unknown pass"),
@@ -129,6 +130,7 @@ def test_an_operator_unlocks_a_number_for_signup(prepared: Path) -> None:
             "signup of a pass",
             "unknown purpose",
             "reason that is no text",
+            "reason with a number",
         ),
     ],
 )

@@ -126,6 +126,7 @@ def behave(line: Line) -> Callable[[Place], Fault]:
     return lambda place: Fault(
         breaks=partial(place.proxy.become, line),
         mends=partial(place.proxy.become, Line.PASSES),
+        lasts=1,
         refuses=None if line in {Line.DELAYS, Line.DRIPS} else True,
     )
 

@@ -64,7 +64,9 @@ def restart(redis: RedisServer, *, empty: bool) -> None:
 
 def behave(proxy: Proxy, line: Line) -> Fault:
     """The line to Redis is bad for a while."""
-    return Fault(breaks=partial(proxy.become, line), mends=partial(proxy.become, Line.PASSES))
+    return Fault(
+        breaks=partial(proxy.become, line), mends=partial(proxy.become, Line.PASSES), lasts=1
+    )
 
 
 AWAY: dict[str, Callable[[RedisServer, Proxy], Fault]] = {
@@ -80,7 +82,6 @@ AWAY: dict[str, Callable[[RedisServer, Proxy], Fault]] = {
     ),
     "swallowed": lambda _, proxy: behave(proxy, Line.SWALLOWS),
     "cut off": lambda _, proxy: behave(proxy, Line.BREAKS),
-    "dripping": lambda _, proxy: behave(proxy, Line.DRIPS),
 }
 """It does not answer, or takes no writes, for a while."""
 
@@ -90,6 +91,7 @@ SHAKEN: dict[str, Callable[[RedisServer, Proxy], Fault]] = {
     "emptied": lambda redis, _: Fault(breaks=partial(told, redis, "FLUSHALL")),
     "scripts flushed": lambda redis, _: Fault(breaks=partial(told, redis, "SCRIPT", "FLUSH")),
     "slow": lambda _, proxy: behave(proxy, Line.DELAYS),
+    "dripping": lambda _, proxy: behave(proxy, Line.DRIPS),
 }
 """It is there again at once, or only slow."""
 

@@ -13,6 +13,7 @@ from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.rows import HandedOverRow
@@ -51,7 +52,7 @@ async def deliveries(database: Database, stores: Stores) -> SqlDeliveries:
     """The states of two sends, of which the first was taken."""
     await stores.audit.write(send_row("c1"), send_row("c2"))
     await stores.audit.write(TAKEN, audit_row("sent"))
-    return SqlDeliveries(database)
+    return SqlDeliveries(database, SystemClock())
 
 
 def states(file: Path) -> list[tuple[str | None]]:
@@ -79,6 +80,23 @@ async def test_a_transition_sees_what_the_one_before_it_left(deliveries: SqlDeli
     for reported, kept in ((SENT, SENT), (QUEUED, SENT), (DELIVERED, DELIVERED), (SENT, DELIVERED)):
         assert await take_receipt(deliveries, "twilio", "SM1", reported) == Noted()
         assert await held(deliveries) is kept
+
+
+async def test_when_a_receipt_came(deliveries: SqlDeliveries, file: Path) -> None:
+    """Beside the state stands when a receipt moved it; one that tells nothing new leaves it."""
+
+    def told() -> int | None:
+        at: int | None = execute(file, "SELECT state_at FROM sends ORDER BY challenge_id")[0][0]
+        return at
+
+    assert told() is None
+    before = SystemClock().now()
+    await take_receipt(deliveries, "twilio", "SM1", DELIVERED)
+    first = told()
+    assert first is not None
+    assert before <= first <= SystemClock().now()
+    await take_receipt(deliveries, "twilio", "SM1", SENT)
+    assert told() == first
 
 
 @pytest.mark.parametrize(
@@ -122,7 +140,7 @@ async def test_receipts_of_two_writers_at_once(
     """Of forty receipts at once by two writers the furthest state is what stays."""
     async with Database(url, durable=False) as database:
         reported = [SENT, QUEUED, DELIVERED, SENT, QUEUED] * 8
-        writers = (deliveries, SqlDeliveries(database))
+        writers = (deliveries, SqlDeliveries(database, SystemClock()))
         outcomes = await asyncio.gather(
             *(
                 take_receipt(writers[number % 2], "twilio", "SM1", state)
@@ -211,5 +229,8 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
         assert states(file) == [(None,)]
         stores = sql_stores(database, Commits(database))
         await stores.audit.write(send_row("c1"), TAKEN)
-        assert await take_receipt(SqlDeliveries(database), "twilio", "SM1", SENT) == Noted()
+        assert (
+            await take_receipt(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT)
+            == Noted()
+        )
         assert states(file) == [(None,), ("sent",)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from hsp_otp.adapters.redis.checks import unfitness
+from hsp_otp.adapters.redis.checks import health, unfitness
 from hsp_otp.adapters.redis.client import Topology, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
@@ -32,6 +32,7 @@ from hsp_otp.domain.signup import SignupSession
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.ports.failures import Unavailable
+from tests.integration import redis_sites
 from tests.integration.redis_server import RedisServer
 from tests.integration.redis_sites import RedisSite, start
 from tests.integration.stores import Stores, sql_stores, sqlite_url
@@ -395,6 +396,37 @@ async def test_a_redis_that_takes_no_writes_is_away(
     with pytest.raises(Unavailable):
         await site.verify(site.outbox.codes[-1])
     assert len(site.outbox.sent) == 1
+
+
+async def test_how_a_redis_is_doing() -> None:
+    """Its clock, role and memory are told; one that does not answer is away."""
+    server = RedisServer.start("--maxmemory", "100mb")
+    try:
+        async with open_redis((server.url,), Topology.STANDALONE, None) as client:
+            before = SystemClock().now()
+            found = await health(client)
+            assert before - SECOND < found.clock < SystemClock().now() + SECOND
+            assert (found.is_cluster, found.is_replica) == (False, False)
+            assert found.memory_percent is not None
+            assert 0 <= found.memory_percent < 50
+            server.ask("REPLICAOF", "127.0.0.1", "9")
+            assert (await health(client)).is_replica
+            server.kill()
+            with pytest.raises(Unavailable):
+                await health(client)
+    finally:
+        server.stop()
+
+
+async def test_how_a_node_of_a_cluster_is_doing() -> None:
+    """A node is known as one, whatever the settings say; a cluster's client is told of one node."""
+    site = redis_sites.site(Topology.CLUSTER)
+    async with open_redis(site.urls[:1], Topology.STANDALONE, None) as client:
+        assert (await health(client)).is_cluster
+    async with open_redis(site.urls, Topology.CLUSTER, None) as client:
+        found = await health(client)
+    assert found.is_cluster
+    assert found.clock > 0
 
 
 async def test_what_makes_a_redis_unfit() -> None:

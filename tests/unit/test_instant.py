@@ -15,6 +15,7 @@ from hsp_otp.domain.instant import (
     Instant,
     after,
     from_datetime,
+    from_iso,
     seconds_until,
     to_datetime,
     to_iso,
@@ -89,3 +90,26 @@ def test_iso() -> None:
     """ISO 8601 ends in Z, and has fractions only where there are any."""
     assert to_iso(START) == "2026-01-01T00:00:00Z"
     assert to_iso(Instant(START + 1)) == "2026-01-01T00:00:00.000001Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1970-01-02", 86_400),
+        ("1970-01-01T00:01:00", 60),
+        ("1970-01-01 00:01:00Z", 60),
+        ("1970-01-01T02:00:00+02:00", 0),
+    ],
+)
+def test_dates_and_instants(text: str, seconds: int) -> None:
+    """ISO 8601 is read in UTC, unless it says otherwise; a date is its first moment."""
+    assert from_iso(text) == seconds * SECOND
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-13-01", "1970-01-01x00:00", "0001-01-01T00:00+23:00"]
+)
+def test_what_is_no_instant(text: str) -> None:
+    """Anything else is refused, in words that repeat nothing of it."""
+    with pytest.raises(ValueError, match=r"^neither a date nor an ISO 8601 instant$"):
+        from_iso(text)

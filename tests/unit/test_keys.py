@@ -155,3 +155,13 @@ def test_a_seal_is_fixed() -> None:
     assert SEALING.seal("payload") == (
         "new.payload.15bef2b3f74f6f22d10804d9c7ff2ce43a73b2b4cfe0a2ddc6478f0a05c69c3a"
     )
+
+
+def test_fingerprints_under_every_key() -> None:
+    """What an older key made is looked for too, the first key's first."""
+    old, new = Key("k1", bytes(range(32))), Key("k2", bytes(range(1, 33)))
+    both = KeyRing((new, old)).fingerprints("+919876543210")
+    assert both == (
+        KeyRing((new,)).fingerprint("+919876543210"),
+        KeyRing((old,)).fingerprint("+919876543210"),
+    )

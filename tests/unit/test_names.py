@@ -87,3 +87,9 @@ def test_a_slot_has_a_name_of_its_own() -> None:
 def test_a_client_address_is_shown_as_it_is() -> None:
     """Logs and audit show the address that the limits count."""
     assert str(ClientAddress("198.51.100.7")) == "198.51.100.7"
+
+
+def test_a_text_that_holds_a_pass_code() -> None:
+    """A whole pass code is found in a text, in any case; a masked one is none."""
+    assert PassCode.is_in("about hsp-1234-5678, again")
+    assert not PassCode.is_in("about HSP-****-5678")

@@ -9,11 +9,11 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import HOUR, Duration, Instant
 from hsp_otp.domain.names import ClientAddress, Flow, Language, Purpose
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.quota import Quota, UsageKey
+from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
-from hsp_otp.domain.slot import Ended, Issued, SlotRecord, Verified
-from hsp_otp.flows.caller import about, new_id
-from hsp_otp.flows.otp import Request, Undelivered, unlock_slot
+from hsp_otp.domain.slot import Ended, Forgotten, Issued, Locked, SlotRecord, Verified
+from hsp_otp.flows.caller import about, new_id, told
+from hsp_otp.flows.otp import Request, Undelivered, forget_slot, unlock_slot
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
 from hsp_otp.ports.messages import Text
 from tests.world import (
@@ -246,6 +246,31 @@ def test_an_operator_unlocks(failures: int) -> None:
     assert (world.record().failures, world.record().run) == ((), 0)
     outcome = run(world.otp.check(REQUEST, Code(world.outbox.codes[0]), None))
     assert isinstance(outcome, Verified)
+
+
+def test_a_slot_is_forgotten_or_only_looked_at() -> None:
+    """Looking tells what forgetting would come to, and changes nothing; forgetting does."""
+    world = World()
+    world.add()
+    world.send()
+    policy, slot = world.otp.policies[Purpose.PHONE_VERIFICATION], slot_of("u1")
+    told_before = run(forget_slot(world.slots, slot, policy, START, only_look=True))
+    assert isinstance(told_before, Forgotten)
+    assert world.record().challenge is not None
+    assert run(forget_slot(world.slots, slot, policy, START)) == told_before
+    assert world.record().challenge is None
+
+
+def test_a_row_tells_until_when_it_is_refused() -> None:
+    """A limit's refusal and a lock tell when they end; what is no refusal has nothing to tell."""
+    soon = Instant(START + HOUR)
+    refused = told(REQUEST.row, "resend_too_soon", Refusal(Limit.COOLDOWN, soon))
+    assert (refused.outcome, refused.retry_at, refused.flood) == ("resend_too_soon", soon, True)
+    locked = told(REQUEST.row, "locked_out", Locked(soon))
+    assert (locked.outcome, locked.retry_at, locked.flood) == ("locked_out", soon, False)
+    assert told(REQUEST.row, "locked_out", Locked(None)).retry_at is None
+    unsent = told(REQUEST.row, "sms_failed", Undelivered(soon))
+    assert (unsent.outcome, unsent.retry_at, unsent.flood) == ("sms_failed", None, False)
 
 
 def test_an_id_has_128_bits() -> None:

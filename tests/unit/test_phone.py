@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
+from hsp_otp.domain.phone import (
+    InvalidPhoneError,
+    PhoneNumber,
+    RegionNotAllowedError,
+    mentions_number,
+)
 from tests.strategies import phones
 
 INDIA = frozenset({"IN"})
@@ -168,3 +173,19 @@ def test_the_prefix() -> None:
 def test_a_number_of_no_region() -> None:
     """A number that belongs to no region has none."""
     assert PhoneNumber("+12000000000").region is None
+
+
+@pytest.mark.parametrize(
+    ("text", "mentions"),
+    [
+        ("called from 98765 43210", True),
+        ("called from +91-98765-43210, twice", True),
+        ("919876543210", True),
+        ("called back", False),
+        ("ticket 4711 of 2026-08-01", False),
+        ("***-***-3210", False),
+    ],
+)
+def test_a_text_that_mentions_a_number(text: str, mentions: bool) -> None:  # noqa: FBT001
+    """A valid number is found in a text, in whatever form; a ticket's is none."""
+    assert mentions_number(text, "IN") is mentions

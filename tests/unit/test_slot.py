@@ -23,6 +23,7 @@ from hsp_otp.domain.slot import (
     CheckOutcome,
     Ended,
     Exhausted,
+    Forgotten,
     Held,
     Issued,
     Locked,
@@ -35,6 +36,7 @@ from hsp_otp.domain.slot import (
     ask,
     check,
     code_of,
+    forget,
     is_over,
     lock,
     send_keys,
@@ -689,6 +691,63 @@ def test_unlock_of_what_is_not_locked_changes_nothing() -> None:
     assert unlock(held).becomes is held
     for record in (SlotRecord(run=1), SlotRecord(failures=(START,))):
         assert unlock(Held(record)).becomes.record == SlotRecord()
+
+
+def test_a_forgotten_slot_keeps_what_counts() -> None:
+    """Forgetting drops code and run; wrong guesses and cooldown stay, and lock as they would."""
+    scene = Scene(FREE)
+    fill(scene, 14, MINUTE)
+    scene.issue()
+    record = scene.record
+    decision = forget(scene.held, FREE, scene.now)
+    assert decision.outcome == Forgotten(Instant(record.failures[-1] + 30 * DAY))
+    scene.held = decision.becomes
+    assert scene.record == SlotRecord(asked_at=record.asked_at, failures=record.failures)
+    scene.issue()
+    scene.fail()
+    assert isinstance(scene.ask(), Locked)
+
+
+def test_a_forgotten_slot_in_its_cooldown() -> None:
+    """The cooldown is not lifted, and is all that is left of a slot without wrong guesses."""
+    scene = Scene()
+    scene.issue()
+    decision = forget(scene.held, POLICY, scene.now)
+    assert decision.outcome == Forgotten(later(30 * SECOND))
+    assert decision.becomes.record == SlotRecord(asked_at=START)
+    assert decision.becomes.usages is scene.held.usages
+    again = forget(decision.becomes, POLICY, scene.now)
+    assert again.becomes is decision.becomes
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        SlotRecord(failures=(START,) * 15, run=15),
+        SlotRecord(failures=(START,), run=100),
+    ],
+    ids=["by the windows", "by the run"],
+)
+def test_a_locked_slot_is_not_forgotten(record: SlotRecord) -> None:
+    """Forgetting lifts no lock: a slot that is locked stays as it is."""
+    held = Held(record)
+    decision = forget(held, POLICY, START)
+    assert isinstance(decision.outcome, Locked)
+    assert decision.becomes is held
+
+
+def test_nothing_is_left_of_a_slot_that_counts_nothing() -> None:
+    """What no window reaches any more, on whatever machine, goes altogether, with its run."""
+    record = SlotRecord(failures=(START,), run=3, asked_at=START)
+    edge = later(30 * DAY + 5 * SECOND)
+    kept = forget(Held(record), POLICY, Instant(edge - 1)).becomes.record
+    assert kept == SlotRecord(failures=(START,), asked_at=START)
+    gone = forget(Held(record), POLICY, edge)
+    assert (gone.outcome, gone.becomes.record) == (Forgotten(None), SlotRecord())
+    off = attrs.evolve(POLICY, failures=(Quota(0, DAY),), cooldown=0)
+    assert forget(Held(record), off, START).becomes.record == SlotRecord()
+    empty = Held()
+    assert forget(empty, POLICY, START).becomes is empty
 
 
 def test_the_lock_of_a_run_answers_before_the_windows() -> None:

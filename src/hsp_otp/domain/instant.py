@@ -1,5 +1,6 @@
 """Time as whole microseconds: exact to compare, small to store, and free of time zones."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import NewType, TypeAlias
 
@@ -17,6 +18,7 @@ DAY: Duration = 24 * HOUR
 CLOCK_SKEW: Duration = 5 * SECOND
 """How far the clocks of two machines may lie apart."""
 
+_ISO = re.compile(r"[0-9]{4}[0-9W-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,6 +44,22 @@ def from_datetime(moment: datetime) -> Instant:
 def to_datetime(instant: Instant) -> datetime:
     """The aware UTC datetime of *instant*."""
     return _EPOCH + timedelta(microseconds=instant)
+
+
+def from_iso(text: str) -> Instant:
+    """
+    The instant of a date or an ISO 8601 instant, in UTC unless it says otherwise.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        # The library alone takes any character between date and time.
+        moment = datetime.fromisoformat(text if _ISO.fullmatch(text) else "")
+        in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("neither a date nor an ISO 8601 instant") from None
+    return from_datetime(in_utc)
 
 
 def to_iso(instant: Instant) -> str:

@@ -72,7 +72,15 @@ class KeyRing:
 
     def fingerprint(self, text: str) -> str:
         """A keyed fingerprint of *text* under the first key: its id, a colon, 32 hex digits."""
-        return f"{self.first.id}:{self.first.digest(text).hex()[:32]}"
+        return _fingerprint(self.first, text)
+
+    def fingerprints(self, text: str) -> tuple[str, ...]:
+        """The fingerprints of *text* under every key: what to look for, whichever key made it."""
+        return tuple(_fingerprint(key, text) for key in self.keys)
+
+
+def _fingerprint(key: Key, text: str) -> str:
+    return f"{key.id}:{key.digest(text).hex()[:32]}"
 
 
 def _seal(key: Key, text: str) -> str:

@@ -89,6 +89,11 @@ class PassCode:
             raise MalformedPassCodeError("not of the form HSP-dddd-dddd")
         return cls(trimmed.upper())
 
+    @classmethod
+    def is_in(cls, text: str) -> bool:
+        """Whether somewhere in *text* there is a pass code."""
+        return _PASS_CODE.search(text.upper()) is not None
+
     @property
     def masked(self) -> str:
         """What may be shown: the last four digits."""

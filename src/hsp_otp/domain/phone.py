@@ -85,6 +85,11 @@ class PhoneNumber:
         return self.masked
 
 
+def mentions_number(text: str, default_region: str | None) -> bool:
+    """Whether somewhere in *text* there is a valid number, of whatever type."""
+    return phonenumbers.PhoneNumberMatcher(text, default_region).has_next()
+
+
 def _canonical(text: str) -> str:
     """ASCII digits and plain separators only: the parser would let much more through."""
     folded = "".join(_fold(character) for character in text.strip())

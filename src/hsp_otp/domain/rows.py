@@ -18,6 +18,7 @@ class Action(enum.Enum):
     REFRESH = "refresh"
     REVOKE = "revoke"
     UNLOCK = "unlock"
+    ERASE = "erase"
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +36,7 @@ class AuditRow:
         sender: The adapter that took the message.
         provider_message_id: The provider's own name for the message.
         reason: Why an operator did it.
+        retry_at: When a refusal ends; None where there is none, or where only an operator ends it.
         flood: One of what may be many refusals of one client by one limit: those of one client,
             action and outcome within a minute are kept as a single row, which tells of the first
             and counts them all.
@@ -55,6 +57,7 @@ class AuditRow:
     sender: str | None = None
     provider_message_id: str | None = None
     reason: str | None = None
+    retry_at: Instant | None = None
     flood: bool = False
 
 

@@ -202,6 +202,18 @@ class Exhausted:
 
 
 @attrs.frozen
+class Forgotten:
+    """
+    Of a slot nothing is known any more but what limits count.
+
+    Attributes:
+        until: From when on they count nothing of it; None where they count nothing now.
+    """
+
+    until: Instant | None
+
+
+@attrs.frozen
 class Standing:
     """
     How things stand for somebody who has asked for a code.
@@ -366,6 +378,32 @@ def unlock(held: Held) -> Decision[Held, None]:
     if not held.record.failures and not held.record.run:
         return Decision(None, held)
     return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, failures=(), run=0)))
+
+
+def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten | Locked]:
+    """
+    Forget whom a slot is about, without lifting anything: the challenge goes, and the run with it;
+    failures and the cooldown stay while they count. A slot that is locked stays as it is.
+    """
+    locked = lock(held.record, policy, now)
+    if locked is not None:
+        return Decision(locked, held)
+    record = held.record
+    ends = [
+        after(at, quota.window)
+        for quota in policy.failures
+        if quota.limit
+        for at in record.failures[-1:]
+    ]
+    until = max([*ends, _cooled_at(record, policy)])
+    kept = SlotRecord(asked_at=record.asked_at, failures=record.failures)
+    # The clock of another machine may be behind.
+    over = until <= after(now, -CLOCK_SKEW)
+    becomes = SlotRecord() if over else kept
+    outcome = Forgotten(None if over else until)
+    if becomes == record:
+        return Decision(outcome, held)
+    return Decision(outcome, attrs.evolve(held, record=becomes))
 
 
 def after_loss(record: SlotRecord, asked_at: Instant | None) -> SlotRecord:

@@ -45,6 +45,8 @@ from hsp_otp.ports.failures import Unavailable
 OK: Final = 0
 FAILED: Final = 1
 MISUSED: Final = 2
+BROKEN_PIPE: Final = 141
+"""As the shell tells of whom SIGPIPE ended."""
 
 app = cyclopts.App(
     name="hsp-otp",
@@ -54,6 +56,10 @@ app = cyclopts.App(
 app.command(passes)
 app.command(unlock)
 app.command(purge)
+# Imported when they are used: what they bring along takes its time.
+app.command("hsp_otp.entrypoints.audit_cli:audit", name="audit")
+app.command("hsp_otp.entrypoints.erase_cli:erase", name="erase")
+app.command("hsp_otp.entrypoints.doctor_cli:doctor", name="doctor")
 keys = cyclopts.App(name="keys", help="Keys of the service.")
 app.command(keys)
 db = cyclopts.App(name="db", help="The SQL database.")
@@ -81,15 +87,23 @@ Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
 def main() -> None:
     """Run the command that the arguments name; mistakes are one line on stderr."""
     try:
-        sys.exit(app(exit_on_error=False, print_error=False) or OK)
+        status = app(sys.argv[1:], exit_on_error=False, print_error=False) or OK
+        sys.stdout.flush()
+        sys.exit(status)
     except cyclopts.CycloptsError as error:
         _fail(str(error), MISUSED)
     except SettingsError as error:
         _fail(str(error), MISUSED)
     except CommandError as error:
         _fail(str(error), FAILED)
-    except Unavailable:
-        _fail("the SQL database did not answer", FAILED)
+    except Unavailable as error:
+        told = str(error)
+        # Of SQL a driver's name says less than what it is for.
+        _fail(told if told.startswith("Redis") else "the SQL database did not answer", FAILED)
+    except BrokenPipeError:
+        # Whoever read has seen enough; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 

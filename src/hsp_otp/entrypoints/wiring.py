@@ -187,7 +187,7 @@ async def _open_sender(
 ) -> FailoverSms:
     circuits: list[CircuitSms] = []
     for name in _sender_names(settings):
-        means = _means(settings, name, clock, randomness)
+        means = means_of(settings, name, clock, randomness)
         opened = SENDERS[name].open(settings.accounts[name], means)
         sender = await stack.enter_async_context(opened)
         circuits.append(CircuitSms(measures.sender(name, sender) if measures else sender, clock))
@@ -202,14 +202,15 @@ def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[s
     """What reads the reports of each sender, where they are asked for."""
     found: dict[str, Receipts] = {}
     for name in settings.senders if settings.public_url else ():
-        means = _means(settings, name, clock, randomness)
+        means = means_of(settings, name, clock, randomness)
         reader = SENDERS[name].receipts(settings.accounts[name], means)
         if reader is not None:
             found[name] = reader
     return found
 
 
-def _means(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
+def means_of(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
+    """What the sender of that name works with."""
     callback = receipts_url(settings.public_url, name)
     return Means(clock=clock, randomness=randomness, callback=callback)
 
@@ -246,7 +247,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             families=SqlFamilies(commits),
             passes=SqlPasses(database),
             audit=commits,
-            deliveries=SqlDeliveries(database),
+            deliveries=SqlDeliveries(database, clock),
             sender=sender,
         )
         if measures is not None:

@@ -10,7 +10,9 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ID_BYTES
+from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import AuditRow
+from hsp_otp.domain.slot import Locked
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
@@ -55,6 +57,16 @@ def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
         region=phone.region,
         phone_fingerprint=fingerprints.fingerprint(phone.e164),
         prefix_fingerprint=fingerprints.fingerprint(phone.prefix),
+    )
+
+
+def told(row: AuditRow, word: str, outcome: object) -> AuditRow:
+    """*row* with what the request came to, by its word, and how long it is refused."""
+    return attrs.evolve(
+        row,
+        outcome=word,
+        flood=isinstance(outcome, Refusal),
+        retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
     )
 
 

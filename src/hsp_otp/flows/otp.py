@@ -20,6 +20,7 @@ from hsp_otp.domain.slot import (
     AskOutcome,
     Challenge,
     CheckOutcome,
+    Forgotten,
     Held,
     Issued,
     Locked,
@@ -29,12 +30,13 @@ from hsp_otp.domain.slot import (
     ask,
     check,
     code_of,
+    forget,
     look,
     send_keys,
     unlock,
     withdraw,
 )
-from hsp_otp.flows.caller import new_id
+from hsp_otp.flows.caller import new_id, told
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed
@@ -233,13 +235,13 @@ class Otp:
         receipt = None
         try:
             code = code_of(challenge, self.codes.first, policy.digits)
-            told = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
+            message = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
             sms = Sms(
                 to=challenge.phone,
-                text=told.text,
+                text=message.text,
                 useful_for=challenge.expires_at - self.clock.now(),
-                template_id=told.template_id,
-                entity_id=told.entity_id,
+                template_id=message.template_id,
+                entity_id=message.entity_id,
             )
             receipt = await self.sender.send(sms)
         except SmsFailed:
@@ -267,10 +269,28 @@ async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
     await slots.transition(slot, (), decide)
 
 
+async def forget_slot(
+    slots: SlotRepository, slot: Slot, policy: Policy, now: Instant, *, only_look: bool = False
+) -> Forgotten | Locked:
+    """
+    Forget whom *slot* is about; where it is locked, it stays as it is.
+
+    Args:
+        only_look: Change nothing, and tell what would become of it.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+
+    def decide(held: Held) -> Decision[Held, Forgotten | Locked]:
+        decision = forget(held, policy, now)
+        return Decision(decision.outcome, held) if only_look else decision
+
+    return await slots.transition(slot, (), decide)
+
+
 def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:
-    outcome = decision.outcome
-    told = attrs.evolve(row, outcome=outcome.word, flood=isinstance(outcome, Refusal))
-    return attrs.evolve(decision, rows=(told,))
+    return attrs.evolve(decision, rows=(told(row, decision.outcome.word, decision.outcome),))
 
 
 def _send_row(issued: Issued, request: Request) -> SendRow:

@@ -24,7 +24,7 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.caller import Caller, about, audited_failures
+from hsp_otp.flows.caller import Caller, about, audited_failures, told
 from hsp_otp.flows.otp import Otp, Request, Undelivered
 from hsp_otp.flows.sessions import Grant, Sessions
 from hsp_otp.ports.passes import Passes
@@ -167,10 +167,10 @@ class PassLogin:
             outcome = decision.outcome or found
             if isinstance(outcome, UsablePass) and row.action is not Action.LOOK_UP:
                 return Decision(outcome, decision.becomes)
-            told = attrs.evolve(row, outcome=outcome.word, flood=isinstance(outcome, Refusal))
+            ended = told(row, outcome.word, outcome)
             if isinstance(outcome, UsablePass):
-                told = about(told, outcome.phone, self.fingerprints)
-            return Decision(outcome, decision.becomes, (told,))
+                ended = about(ended, outcome.phone, self.fingerprints)
+            return Decision(outcome, decision.becomes, (ended,))
 
         return await self.usage.transition(keys(client), decide)
 

@@ -41,7 +41,7 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.caller import Caller, about, audited_failures, new_id
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, told
 from hsp_otp.flows.otp import Otp, Request, Undelivered
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proof, Proofs
@@ -255,8 +255,9 @@ class Signup:
             decision = check(usages, client=caller.client, limits=self.limits, now=row.at)
             if decision.outcome is None:
                 return decision
-            told = attrs.evolve(row, outcome=decision.outcome.word, flood=True)
-            return attrs.evolve(decision, rows=(told,))
+            return attrs.evolve(
+                decision, rows=(told(row, decision.outcome.word, decision.outcome),)
+            )
 
         return await self.usage.transition(check_keys(caller.client), decide)
 

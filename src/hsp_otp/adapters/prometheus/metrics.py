@@ -249,7 +249,7 @@ class Metrics:
                 self._refreshes.labels(row.outcome).inc()
             case Action.REVOKE:
                 self._revocations.labels(row.outcome).inc()
-            case Action.UNLOCK:  # by a command, which nobody asks for metrics
+            case Action.UNLOCK | Action.ERASE:  # by a command, which nobody asks for metrics
                 pass
         if row.outcome in _LIMITS:
             self._refusals.labels(flow, row.outcome).inc()

@@ -7,6 +7,7 @@ import attrs
 from redis.exceptions import RedisError
 
 from hsp_otp.adapters.redis.client import RedisClient
+from hsp_otp.ports.failures import Unavailable
 
 _OLDEST: Final = 7
 
@@ -55,6 +56,53 @@ async def unfitness(client: RedisClient) -> list[Unfit]:
             )
         )
     return found
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """
+    How a Redis that answers is doing.
+
+    Attributes:
+        version: What it calls itself.
+        clock: Its own, as microseconds since 1970.
+        is_cluster: It is a node of one.
+        is_replica: It takes no writes.
+        memory_percent: Of what it may use; None where it may use all there is.
+    """
+
+    version: str
+    clock: int
+    is_cluster: bool
+    is_replica: bool
+    memory_percent: int | None
+
+
+async def health(client: RedisClient) -> Health:
+    """
+    How it is doing.
+
+    Raises:
+        Unavailable: It does not answer, or does not let itself be looked at.
+    """
+    try:
+        info = _one(await client.driver.info("everything"))
+        clock: Any = await client.driver.time()
+    except (RedisError, OSError) as error:
+        raise Unavailable("Redis did not answer") from error
+    # A cluster tells it for each of its nodes.
+    told = (
+        next(iter(cast("Mapping[str, Any]", clock).values())) if isinstance(clock, dict) else clock
+    )
+    seconds, micros = cast("tuple[int, int]", told)
+    most = int(info.get("maxmemory", 0))
+    return Health(
+        version=str(info.get("redis_version", "unknown")),
+        clock=int(seconds) * 1_000_000 + int(micros),
+        is_cluster=bool(info.get("cluster_enabled")),
+        is_replica=info.get("role") == "slave",
+        memory_percent=100 * int(info.get("used_memory", 0)) // most if most else None,
+    )
 
 
 async def _config(client: RedisClient, name: str) -> str | None:

@@ -24,6 +24,8 @@ _USAGE_LIFE: Final[Duration] = LONGEST_WINDOW + HOUR
 _SLOT_LIFE: Final[Duration] = 31 * DAY
 """Longer than any window of failed guesses."""
 
+_NO_LIFE: Final[Duration] = 1
+
 _SESSION_LIFE: Final[Duration] = HOUR
 
 _slot = msgspec.json.Decoder(SlotRecord)
@@ -180,7 +182,9 @@ class RedisSignupSessions:
 
 
 def _life(record: SlotRecord) -> Duration | None:
-    """A run of failures is kept until a success or an operator ends it."""
+    """A run of failures is kept until a success or an operator ends it; nothing is not kept."""
+    if record == SlotRecord():
+        return _NO_LIFE
     return None if record.run else _SLOT_LIFE
 
 

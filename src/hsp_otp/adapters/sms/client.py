@@ -12,6 +12,9 @@ from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.sms import SEND_WITHIN
 
+PROBE_SECONDS: Final = 5.0
+"""For what sends nothing: somebody sits there and waits."""
+
 _CONNECT_SECONDS: Final = 2.0
 _MOST_CONNECTIONS: Final = 500
 """Hundreds of sends may hang at once for as long as they are given."""
@@ -37,6 +40,8 @@ async def post(
     url: str,
     within: Duration,
     provider: str,
+    *,
+    method: str = "POST",
     **content: Any,  # noqa: ANN401 - as httpx2 takes it
 ) -> httpx2.Response:
     """
@@ -44,6 +49,7 @@ async def post(
 
     Args:
         provider: Its name for people.
+        method: Another for what sends nothing.
         content: The body, headers and the like.
 
     Raises:
@@ -51,7 +57,7 @@ async def post(
     """
     try:
         async with asyncio.timeout(within / SECOND):
-            return await client.post(url, **content)
+            return await client.request(method, url, **content)
     except Exception as error:  # noqa: BLE001 - the client has many, and a bad address more
         failure = SmsFailed(f"{provider} did not answer: {type(error).__name__}")
     # Out here, so that the error is not in its context: it may hold the number or the code.

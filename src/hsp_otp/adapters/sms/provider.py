@@ -1,7 +1,7 @@
 """What a provider's file tells the table of senders, its settings among them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -36,6 +36,25 @@ def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - of any account
     """A provider that reports nothing."""
 
 
+@attrs.frozen
+class Probed:
+    """
+    What a provider says of an account when nothing is sent.
+
+    Attributes:
+        wrong: In one line, with what to do; None where nothing is wrong.
+        told: What could be found out, where nothing is wrong.
+    """
+
+    wrong: str | None = None
+    told: str = ""
+
+
+async def nothing_to_probe(_: Any, __: Means) -> Probed:  # noqa: ANN401 - of any account
+    """A provider that cannot be asked anything without sending."""
+    return Probed(told="there is nothing to check without sending")
+
+
 def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - of any account
     """Settings that need nothing but what is required of each."""
 
@@ -54,6 +73,8 @@ class Provider(Generic[A]):
             be verified. Called only where there is an address for them.
         check: Raises a `ValueError` of one line that begins with the variable, where settings
             do not go together, or with the address of the callbacks.
+        probe: Asks the provider about the account, and sends nothing. What goes wrong is told in
+            what it returns, without anything that is secret.
         development_only: Production refuses it.
     """
 
@@ -62,6 +83,7 @@ class Provider(Generic[A]):
     open: Callable[[A, Means], AbstractAsyncContextManager[SmsSender]]
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
     check: Callable[[A, str | None], None] = complete
+    probe: Callable[[A, Means], Awaitable[Probed]] = nothing_to_probe
     development_only: bool = False
 
 

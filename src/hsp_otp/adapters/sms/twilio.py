@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,8 +16,8 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from hsp_otp.adapters.sms.client import open_client
-from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Provider, setting, text, url
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client
+from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
@@ -182,6 +183,41 @@ class TwilioSms:
         raise failure
 
 
+async def _probe(account: TwilioAccount, _: Means) -> Probed:
+    """Fetch the account: https://www.twilio.com/docs/iam/api/account."""
+    variable = "HSP_OTP_TWILIO_ACCOUNT_SID"
+    async with open_client() as client:
+        twilio = Client(
+            account.account_sid,
+            account.auth_token,
+            http_client=_HttpClient(client, account.base_url),
+        )
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                found = await twilio.api.accounts(account.account_sid).fetch_async()
+            status = str(found.status)
+        except TwilioRestException as error:
+            if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                return Probed(
+                    f"{variable}: Twilio refuses it, or HSP_OTP_TWILIO_AUTH_TOKEN with it"
+                )
+            if error.status == HTTPStatus.NOT_FOUND:
+                return Probed(f"{variable}: Twilio knows no such account")
+            return Probed(f"Twilio answered {error.status}: look at HSP_OTP_TWILIO_BASE_URL")
+        except Exception as error:  # noqa: BLE001 - as for sending
+            return Probed(
+                f"Twilio did not answer ({type(error).__name__}): look at the network and at "
+                "HSP_OTP_TWILIO_BASE_URL"
+            )
+    if status != "active":
+        return Probed(f"{variable}: Twilio has the account as {_word(status)}: ask Twilio about it")
+    return Probed(told="Twilio has the account as active")
+
+
+def _word(status: str) -> str:
+    return status if status in {"suspended", "closed"} else "anything but active"
+
+
 def _failure(status: int, code: object) -> SmsFailed:
     """What an answer means that is no success."""
     if not isinstance(code, int):  # whatever the answer had in its place
@@ -239,5 +275,5 @@ def _check(account: TwilioAccount, _: str | None) -> None:
 
 
 TWILIO: Final = Provider(
-    name=NAME, account=TwilioAccount, open=_open, receipts=_receipts, check=_check
+    name=NAME, account=TwilioAccount, open=_open, receipts=_receipts, check=_check, probe=_probe
 )

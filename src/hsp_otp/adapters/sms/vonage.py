@@ -5,16 +5,17 @@ import hmac
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import parse_qsl
 
 import attrs
 import httpx2
 
-from hsp_otp.adapters.sms.client import open_client, parsed, post
-from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Provider, setting, text, url
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client, parsed, post
+from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.segments import is_gsm_7
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
@@ -167,6 +168,33 @@ def _parts(answer: object) -> list[dict[str, object]]:
     return [cast("dict[str, object]", part) if isinstance(part, dict) else {} for part in parts]
 
 
+async def _probe(account: VonageAccount, _: Means) -> Probed:
+    """Ask for the balance: https://developer.vonage.com/en/api/account."""
+    async with open_client() as client:
+        try:
+            answer = await post(
+                client,
+                f"{account.base_url}/account/get-balance",
+                round(PROBE_SECONDS * SECOND),
+                "Vonage",
+                method="GET",
+                auth=(account.api_key, account.api_secret),
+            )
+        except SmsFailed as error:
+            return Probed(f"{error}: look at the network and at HSP_OTP_VONAGE_BASE_URL")
+    if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Probed(
+            "HSP_OTP_VONAGE_API_KEY: Vonage refuses it, or HSP_OTP_VONAGE_API_SECRET with it"
+        )
+    told = parsed(answer.content)
+    value = cast("dict[str, object]", told).get("value") if isinstance(told, dict) else None
+    if not answer.is_success or not isinstance(value, int | float):
+        return Probed(f"Vonage answered {answer.status_code}: look at HSP_OTP_VONAGE_BASE_URL")
+    if value <= 0:
+        return Probed("Vonage has no balance left: top it up")
+    return Probed(told="Vonage knows the account, and it has a balance")
+
+
 @attrs.frozen
 class VonageReceipts:
     """
@@ -227,5 +255,5 @@ def _check(account: VonageAccount, callback: str | None) -> None:
 
 
 VONAGE: Final = Provider(
-    name=NAME, account=VonageAccount, open=_open, receipts=_receipts, check=_check
+    name=NAME, account=VonageAccount, open=_open, receipts=_receipts, check=_check, probe=_probe
 )

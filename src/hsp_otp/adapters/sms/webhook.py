@@ -13,8 +13,8 @@ from typing import Final, cast
 import attrs
 import httpx2
 
-from hsp_otp.adapters.sms.client import open_client, parsed, post
-from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Provider, setting, url
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client, parsed, post
+from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration
 from hsp_otp.ports.clock import Clock
@@ -116,6 +116,18 @@ class WebhookSms:
         return Receipt(sender=NAME, provider_message_id=message_id)
 
 
+async def _probe(account: WebhookAccount, _: Means) -> Probed:
+    """Whether anybody is there. What they make of the secret shows with a message alone."""
+    async with open_client() as client:
+        try:
+            await post(
+                client, account.url, round(PROBE_SECONDS * SECOND), "the webhook", method="HEAD"
+            )
+        except SmsFailed as error:
+            return Probed(f"HSP_OTP_WEBHOOK_URL: {error}")
+    return Probed(told="somebody answers there; only a message shows whether they know the secret")
+
+
 @attrs.frozen
 class WebhookReports:
     """Reads reports, which are JSON with ``message_id`` and ``state``, signed as messages are."""
@@ -159,4 +171,6 @@ def _receipts(account: WebhookAccount, means: Means) -> WebhookReports:
     return WebhookReports(account.secret, means.clock)
 
 
-WEBHOOK: Final = Provider(name=NAME, account=WebhookAccount, open=_open, receipts=_receipts)
+WEBHOOK: Final = Provider(
+    name=NAME, account=WebhookAccount, open=_open, receipts=_receipts, probe=_probe
+)

@@ -12,7 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hsp_otp.adapters.sql.postgres import PostgresConnections
 from hsp_otp.adapters.sql.sqlite import SqliteConnections
 from hsp_otp.adapters.sql.tables import records
-from hsp_otp.adapters.sql.turns import Connections, Flaws, HeldError, MovedError, deadline, is_past
+from hsp_otp.adapters.sql.turns import (
+    STUDY_SECONDS,
+    Connections,
+    Flaws,
+    HeldError,
+    MovedError,
+    deadline,
+    is_past,
+)
 from hsp_otp.ports.failures import Unavailable
 
 T = TypeVar("T")
@@ -113,6 +121,18 @@ class Database:
             Unavailable: The database failed.
         """
         async with self._connections.read(deadline()) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def study(self) -> AsyncGenerator[AsyncConnection]:
+        """
+        The same for questions over many rows, which take longer: requests do not wait for them.
+
+        Raises:
+            Unavailable: The database failed, or had no answer after half a minute.
+        """
+        by = asyncio.get_running_loop().time() + STUDY_SECONDS
+        async with self._connections.study(by) as connection:
             yield connection
 
     async def answers(self) -> bool:

@@ -11,15 +11,17 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import sends
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.ports.clock import Clock
 
 O = TypeVar("O")  # noqa: E741
 
 
 @attrs.frozen
 class SqlDeliveries:
-    """Keeps states in the rows of sends."""
+    """Keeps states in the rows of sends, with when they came."""
 
     database: Database
+    clock: Clock
 
     async def transition(
         self,
@@ -36,9 +38,8 @@ class SqlDeliveries:
             held = None if state is None else DeliveryState(state)
             decision = decide(held)
             if decision.becomes is not held and decision.becomes is not None:
-                await connection.execute(
-                    update(sends).where(which).values(state=decision.becomes.value)
-                )
+                moved = {"state": decision.becomes.value, "state_at": self.clock.now()}
+                await connection.execute(update(sends).where(which).values(moved))
             return decision.outcome
 
         return await self.database.step(step)

@@ -1,7 +1,7 @@
 """PostgreSQL: two bounded pools, and a watchdog that hangs up on a server that does not answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final, cast
@@ -17,6 +17,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from hsp_otp.adapters.sql.turns import (
     DEADLINE_SECONDS,
+    STUDY_SECONDS,
     Flaws,
     HeldError,
     MovedError,
@@ -59,6 +60,15 @@ _SERVER_SETTINGS: Final = {
     "tcp_user_timeout": "5s",
 }
 
+_STUDY_SETTINGS: Final = _SERVER_SETTINGS | {
+    "default_transaction_read_only": "on",
+    "statement_timeout": f"{STUDY_SECONDS:.0f}s",
+    # Compiling a question takes longer than a million rows do.
+    "jit": "off",
+    # So that a million rows are added up in memory.
+    "work_mem": "64MB",
+}
+
 _MOVED: Final = {
     "40001",  # serialization failure
     "40P01",  # deadlock
@@ -98,11 +108,13 @@ class PostgresConnections:
         """Open nothing yet."""
         self._writing = _Pool(url, WRITERS, "READ COMMITTED")
         self._reading = _Pool(url, READERS, "AUTOCOMMIT")
+        self._studying = _Pool(url, 1, "AUTOCOMMIT", _STUDY_SETTINGS)
 
     async def close(self) -> None:
         """Hang up."""
         await self._writing.close()
         await self._reading.close()
+        await self._studying.close()
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
@@ -113,6 +125,10 @@ class PostgresConnections:
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """Keep the promise of `Connections.read`."""
         return self._reading.connection(by)
+
+    def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Keep the promise of `Connections.study`."""
+        return self._studying.connection(by)
 
     async def flaws(self) -> Flaws:
         """Keep the promise of `Connections.flaws`."""
@@ -138,7 +154,13 @@ class PostgresConnections:
 class _Pool:
     """Some connections that are used alike."""
 
-    def __init__(self, url: str, size: int, isolation_level: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        size: int,
+        isolation_level: str,
+        server_settings: Mapping[str, str] = _SERVER_SETTINGS,
+    ) -> None:
         self._turns = asyncio.Semaphore(size)
         self._engine = create_async_engine(
             url,
@@ -150,7 +172,7 @@ class _Pool:
             pool_timeout=DEADLINE_SECONDS,
             connect_args={
                 "async_creator_fn": self._connect,
-                "server_settings": _SERVER_SETTINGS,
+                "server_settings": dict(server_settings),
             },
         )
         self._in_the_making: dict[Any, asyncio.TimerHandle] = {}

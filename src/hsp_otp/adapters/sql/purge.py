@@ -1,9 +1,9 @@
 """Deletes what is past its time, in small steps, so that requests never wait for it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import Column, Row, Table, delete, select
@@ -13,10 +13,18 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import audit, records, sends
 from hsp_otp.domain.instant import Instant
 
+T = TypeVar("T")
+
 _STEP: Final = 500
+"""Rows looked at at a time."""
+
+_DELETED: Final = 100
 """Rows in a transaction: a request that waits for the lock does so for some milliseconds."""
 
-_PAUSE_SECONDS: Final = 0.005
+_REST: Final = 4
+"""Times as long as it took to delete some, nothing is deleted then: most requests meet no purge."""
+
+_LEAST_PAUSE_SECONDS: Final = 0.002
 """Between transactions: whoever waits for the lock gets it now."""
 
 
@@ -55,7 +63,27 @@ class SqlPurge:
         Raises:
             Unavailable: The database did not answer.
         """
-        deleted, last = 0, f"{kind}:"
+        deleted = 0
+        async for over in self._pages(kind, is_over):
+            deleted += await self._in_portions(
+                over, lambda some: partial(_delete_unchanged, found=some)
+            )
+        return deleted
+
+    async def count(self, kind: str, is_over: Callable[[str], bool]) -> int:
+        """
+        How many `records` would delete.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        return sum([len(over) async for over in self._pages(kind, is_over)])
+
+    async def _pages(
+        self, kind: str, is_over: Callable[[str], bool]
+    ) -> AsyncGenerator[list[Row[Any]]]:
+        """Those of the records of a kind that are over, page by page."""
+        last = f"{kind}:"
         while True:
             page = (
                 select(records)
@@ -66,12 +94,9 @@ class SqlPurge:
             async with self.database.read() as connection:
                 rows = (await connection.execute(page)).all()
             if not rows:
-                return deleted
+                return
             last = rows[-1].key
-            over = [row for row in rows if is_over(row.body)]
-            if over:
-                deleted += await self.database.step(partial(_delete_unchanged, found=over))
-            await asyncio.sleep(_PAUSE_SECONDS)
+            yield [row for row in rows if is_over(row.body)]
 
     async def _older(self, table: Table, before: Instant) -> int:
         key = next(iter(table.primary_key))
@@ -83,8 +108,23 @@ class SqlPurge:
                 old = list((await connection.execute(page)).scalars())
             if not old:
                 return deleted
-            deleted += await self.database.step(partial(_delete, key=key, these=old))
-            await asyncio.sleep(_PAUSE_SECONDS)
+            deleted += await self._in_portions(
+                old, lambda some: partial(_delete, key=key, these=some)
+            )
+
+    async def _in_portions(
+        self,
+        these: Sequence[T],
+        deletion: Callable[[Sequence[T]], Callable[[AsyncConnection], Awaitable[int]]],
+    ) -> int:
+        """How many were deleted, a few at a time, with rests in between."""
+        deleted, loop = 0, asyncio.get_running_loop()
+        for first in range(0, len(these), _DELETED):
+            some = these[first : first + _DELETED]
+            began = loop.time()
+            deleted += await self.database.step(deletion(some))
+            await asyncio.sleep(max(_LEAST_PAUSE_SECONDS, _REST * (loop.time() - began)))
+        return deleted
 
 
 async def _delete_unchanged(connection: AsyncConnection, found: Sequence[Row[Any]]) -> int:

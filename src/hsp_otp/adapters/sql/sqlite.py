@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -16,6 +16,9 @@ from hsp_otp.ports.failures import Unavailable
 
 _RETRY_SECONDS: Final = 0.001
 
+_CACHE: Final = "cache_size=-65536"
+"""64 MiB of pages, and for sorting, before anything of it goes to disk."""
+
 
 class SqliteConnections:
     """
@@ -24,7 +27,7 @@ class SqliteConnections:
     One connection writes, so that writers of this process queue here and not at the file's
     lock; those of other processes are waited for by trying again every millisecond, because the
     library's own waiting sleeps ever longer and starves. Another connection reads, and is
-    blocked by no writer.
+    blocked by no writer. A third is there for questions over many rows, where somebody asks them.
     """
 
     most_transactions = 1
@@ -34,6 +37,7 @@ class SqliteConnections:
         """Open nothing yet; *durable* syncs at every commit."""
         self._writing = _engine(url, "FULL" if durable else "NORMAL")
         self._reading = _engine(url, "FULL")
+        self._studying = _engine(url, "FULL", "query_only=ON", "temp_store=MEMORY", _CACHE)
         self._turns = asyncio.Semaphore(self.most_transactions)
         event.listen(self._writing.sync_engine, "begin", _begin_immediate)
 
@@ -41,6 +45,7 @@ class SqliteConnections:
         """Let go of the file."""
         await self._writing.dispose()
         await self._reading.dispose()
+        await self._studying.dispose()
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
@@ -55,15 +60,13 @@ class SqliteConnections:
             finally:
                 await connection.close()
 
-    @asynccontextmanager
-    async def read(self, by: float) -> AsyncGenerator[AsyncConnection]:
+    def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """Keep the promise of `Connections.read`."""
-        async with _failing_as_unavailable():
-            connection = await _connected(self._reading, by)
-            try:
-                yield connection
-            finally:
-                await connection.close()
+        return _read(self._reading, by)
+
+    def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Keep the promise of `Connections.study`; *by* is for getting the connection."""
+        return _read(self._studying, by)
 
     async def flaws(self) -> Flaws:
         """None: all that it needs is set on its connections."""
@@ -75,7 +78,17 @@ def is_locked(error: DBAPIError) -> bool:
     return "locked" in str(error.orig) or "busy" in str(error.orig)
 
 
-def _engine(url: str, synchronous: str) -> AsyncEngine:
+@asynccontextmanager
+async def _read(engine: AsyncEngine, by: float) -> AsyncGenerator[AsyncConnection]:
+    async with _failing_as_unavailable():
+        connection = await _connected(engine, by)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
     engine = create_async_engine(
         url,
         # The driver opens no transaction of its own: a deferred one that reads and then writes
@@ -96,6 +109,7 @@ def _engine(url: str, synchronous: str) -> AsyncEngine:
             "journal_mode=WAL",
             f"synchronous={synchronous}",
             "foreign_keys=ON",
+            *more,
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

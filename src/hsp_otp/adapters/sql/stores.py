@@ -1,7 +1,7 @@
 """Slots, usages, families and signups as records of JSON."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attrs
 import msgspec
@@ -16,6 +16,9 @@ from hsp_otp.domain.slot import Held, SlotRecord
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
+
+EMPTY_SLOT: Final = msgspec.json.encode(SlotRecord()).decode()
+"""A slot of which nothing is known, as it is kept."""
 
 _slot = msgspec.json.Decoder(SlotRecord)
 _usage = msgspec.json.Decoder(Usage)

@@ -72,6 +72,7 @@ sends = Table(
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
+    Column("state_at", BigInteger, comment="when a receipt last moved it"),
     Index("sends_by_time", "at"),
     _index_of_known("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_phone", "phone", "at"),
@@ -98,11 +99,16 @@ audit = Table(
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("reason", Text),
+    Column("retry_at", BigInteger, comment="when a refusal ends"),
     Column("count", BigInteger, nullable=False, comment="requests that this row stands for"),
     Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
     _index_of_known("audit_by_phone", "phone_fingerprint", "at"),
-    Index("audit_by_client", "client", "at"),
-    Index("audit_by_outcome", "outcome", "at"),
+    # What tallies add up stands in the index: the table itself is not read for them.
+    Index("audit_by_client", "client", "at", "outcome", "count"),
+    Index(
+        "audit_by_outcome",
+        *("outcome", "at", "client", "prefix_fingerprint", "phone_fingerprint", "region"),
+    ),
 )

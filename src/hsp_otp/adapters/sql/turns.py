@@ -12,6 +12,10 @@ DEADLINE_SECONDS: Final = 2.0
 """How long a step may take: an answer is promised within 3 s where the database is away."""
 
 
+STUDY_SECONDS: Final = 30.0
+"""How long a question over many rows may take."""
+
+
 class MovedError(Exception):
     """Another writer was faster: nothing was written, and all may be tried again."""
 
@@ -63,6 +67,10 @@ class Connections(Protocol):
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """Whatever was committed last, statement by statement."""
+        ...
+
+    def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
+        """The same, on a connection that no request waits for."""
         ...
 
     async def flaws(self) -> Flaws:

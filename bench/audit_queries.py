@@ -1,0 +1,241 @@
+"""
+How long each question of `hsp-otp audit` takes over a million rows, and how it is answered.
+
+Run it as ``.venv/bin/python bench/audit_queries.py [ROWS]``. A database of each kind is filled
+with 90 days of traffic that includes attacks. Each question is asked three times over all of it
+and over its last day, and the best is compared with counting all rows one by one in the same run:
+the ratios say what the machine is worth. PostgreSQL is the one that the tests would use.
+"""
+
+# ruff: noqa: INP001, T201, S311 - a script that prints, and draws traffic
+
+import asyncio
+import hashlib
+import random
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Select, func, select, text
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.integration.plans import plan
+from tests.integration.postgres_server import DATABASES, connect
+
+from hsp_otp.adapters.sql import investigation as ask
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.investigation import Span, SqlInvestigation, Wanted
+from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.domain.instant import DAY, Instant
+
+NOW = Instant(1_785_000_000_000_000)
+SPAN = 90 * DAY
+COLUMNS = (
+    *("at", "flow", "purpose", "action", "outcome", "client", "request_id", "pass_code", "phone"),
+    *(
+        "region",
+        "phone_fingerprint",
+        "prefix_fingerprint",
+        "sender",
+        "provider_message_id",
+        "count",
+    ),
+)
+PEOPLE, RANGES, ADDRESSES = 60_000, 3_000, 30_000
+VICTIM, SWEPT, SWEEPER, SCANNER = 7, "k1:" + 32 * "d", "203.0.113.7", "203.0.113.9"
+
+Row = tuple[Any, ...]
+
+
+def fingerprint(of: str) -> str:
+    """As long as a real one."""
+    return f"k1:{hashlib.sha256(of.encode()).hexdigest()[:32]}"
+
+
+def traffic(rows: int) -> Iterator[Row]:
+    """Rows of 90 days, in their order, with a sweep and a scan on the last day."""
+    draw = random.Random(8)
+    ranges = [fingerprint(f"range {number}") for number in range(RANGES)]
+    people = [fingerprint(f"person {number}") for number in range(PEOPLE)]
+    # One draw in eight is of everybody, the rest is of those who come often.
+    acts = ["valid"] * 30 + ["missed"] * 5 + ["sent"] * 25 + ["early"] * 5
+    acts += ["verified"] * 20 + ["wrong"] * 7 + ["refreshed"] * 8
+    for number in range(rows):
+        at = NOW - SPAN + SPAN * number // rows
+        person = int(draw.random() ** 2 * PEOPLE)
+        client = f"10.0.{int(draw.random() ** 2 * ADDRESSES) >> 8}.{number & 255}"
+        act = draw.choice(acts)
+        who, prefix = people[person], ranges[person % RANGES]
+        if at > NOW - DAY and number % 20 == 0:
+            act, client, prefix, who = "sent", SWEEPER, SWEPT, fingerprint(f"swept {number}")
+        elif at > NOW - DAY and number % 20 == 1:
+            act, client = "missed", SCANNER
+        yield row(at, act, number, client, (who, prefix, f"***-***-{person % 10_000:04}"))
+
+
+def row(at: int, act: str, number: int, client: str, phone: tuple[str, str, str]) -> Row:
+    """An audit row."""
+    action, outcome = {
+        "valid": ("look_up", "valid"),
+        "missed": ("look_up", "pass_not_found"),
+        "sent": ("send", "sent"),
+        "early": ("send", "resend_too_soon"),
+        "verified": ("check", "verified"),
+        "wrong": ("check", "invalid_otp"),
+        "refreshed": ("refresh", "refreshed"),
+    }[act]
+    who, prefix, masked = phone
+    known = act != "missed"
+    taken = act == "sent"
+    return (
+        *(at, "pass_login", "phone_verification", action, outcome, client, f"{number:032x}"),
+        *(f"HSP-****-{number % 10_000:04}", masked if known else None, "IN" if known else None),
+        *(who if known else None, prefix if known else None),
+        *("twilio" if taken else None, f"SM{number:032x}" if taken else None, 1),
+    )
+
+
+def fill_sqlite(path: Path, rows: int) -> None:
+    """Put the traffic into a file."""
+    marks = ", ".join("?" * len(COLUMNS))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
+            traffic(rows),
+        )
+
+
+async def fill_postgres(url: str, rows: int) -> None:
+    """Put the traffic into a database, and let it be looked after as the server would."""
+    connection = await connect(url)
+    await connection.copy_records_to_table("audit", records=traffic(rows), columns=COLUMNS)
+    await connection.execute("VACUUM ANALYZE audit")
+    await connection.close()
+
+
+def questions(
+    database: Database, *, lite: bool
+) -> list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]]:
+    """Name, how it is asked, and the statement that it is asked by."""
+    asked = SqlInvestigation(database)
+    found: list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]] = []
+
+    def add(name: str, work: Callable[[], Awaitable[list[Any]]], statement: Select[Any]) -> None:
+        async def count() -> int:
+            return len(await work())
+
+        found.append((name, count, statement))
+
+    for told, span in (("all", Span()), ("last day", Span(Instant(NOW - DAY)))):
+        one = Wanted(phones=(fingerprint(f"person {VICTIM}"), "k0:" + 32 * "0"), span=span)
+        address = Wanted(address="10.0.1.0", span=span)
+        outcome = Wanted(outcome="invalid_otp", span=span)
+        swept = Wanted(prefixes=(SWEPT,), span=span)
+        for name, wanted in (
+            ("one number", one),
+            ("one address", address),
+            ("one outcome", outcome),
+            ("one range", swept),
+            ("everything", Wanted(span=span)),
+        ):
+            add(
+                f"list, {name}, {told}",
+                lambda wanted=wanted: asked.latest(wanted, 201),
+                ask.entries_asked(wanted).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(201),
+            )
+        add(
+            f"top addresses, {told}",
+            lambda span=span: asked.top_addresses(span, 10),
+            ask.addresses_asked(span, by_address=told == "all" and lite).limit(10),
+        )
+        add(
+            f"top prefixes, {told}",
+            lambda span=span: asked.top_prefixes(span, 10),
+            ask.prefixes_asked(span).limit(10),
+        )
+        add(
+            f"top countries, {told}",
+            lambda span=span: asked.top_countries(span, 10),
+            ask.countries_asked(span).limit(10),
+        )
+        for name, statement in (
+            ("ranges", ask.many_sends_asked(audit.c.prefix_fingerprint, 10, span)),
+            ("addresses", ask.many_sends_asked(audit.c.client, 10, span)),
+            ("numbers", ask.many_sends_asked(audit.c.phone_fingerprint, 5, span)),
+            ("misses", ask.many_misses_asked(span)),
+        ):
+            add(
+                f"suspicious {name}, {told}",
+                lambda statement=statement: asked.rows(statement.limit(100)),
+                statement.limit(100),
+            )
+        add(
+            f"suspicious, all of it, {told}",
+            lambda span=span: asked.suspicions(span),
+            ask.evidence_asked([NOW]),
+        )
+    return found
+
+
+async def measure(name: str, url: str, rows: int) -> None:
+    """Ask everything, and print."""
+    async with Database(url, durable=False) as database:
+        async with database.study() as connection:
+            version = select(text("sqlite_version()" if "sqlite" in url else "version()"))
+            print(f"\n{name}: {(await connection.execute(version)).scalar()}, {rows} rows")
+
+        async def count() -> int:
+            async with database.study() as connection:
+                # Of a column without an index: every row is looked at.
+                return int(
+                    (await connection.execute(select(func.count(audit.c.phone)))).scalar_one()
+                )
+
+        plain, _ = await best(count)
+        print(f"{plain:7.3f} s  counting all rows one by one")
+        for told, work, statement in questions(database, lite="sqlite" in url):
+            took, found = await best(work)
+            print(f"{took:7.3f} s  {took / plain:5.2f} times  {told}: {found} rows")
+            async with database.study() as connection:
+                for line in await plan(connection, statement):
+                    print(f"             {line}")
+
+
+async def best(work: Callable[[], Awaitable[int]]) -> tuple[float, int]:
+    """The least of three."""
+    took: list[float] = []
+    found = 0
+    for _ in range(3):
+        began = time.perf_counter()
+        found = await work()
+        took.append(time.perf_counter() - began)
+    return min(took), found
+
+
+async def main() -> None:
+    """Measure and print."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.db"
+        url = f"sqlite+aiosqlite:///{path}"
+        async with Database(url, durable=False) as database:
+            await upgrade(database)
+        fill_sqlite(path, rows)
+        await measure("SQLite", url, rows)
+    try:
+        url = await DATABASES.new()
+        await fill_postgres(url, rows)
+        await measure("PostgreSQL", url, rows)
+    finally:
+        DATABASES.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

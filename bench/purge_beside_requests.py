@@ -1,0 +1,151 @@
+"""
+What requests feel of a purge of a million audit rows.
+
+Run it as ``.venv/bin/python bench/purge_beside_requests.py [ROWS]``, or with ``TEST_POSTGRES_URL``
+for a PostgreSQL of one's own. A server in development mode answers look-ups, asks and checks, one
+after the other, first idle and then while ``hsp-otp purge`` runs; of each kind the medians are
+compared. SQLite syncs at every commit all the same.
+"""
+
+# ruff: noqa: INP001, T201, S603 - a script that prints, and starts what is ours
+
+import asyncio
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.audit_queries import fill_postgres, fill_sqlite
+from tests.integration.postgres_server import DATABASES
+
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.schema import upgrade
+
+COMMAND = Path(sys.executable).with_name("hsp-otp")
+DEMO = "HSP-1234-5678"
+BODIES = {
+    "validate-pass": {"pass_code": DEMO},
+    "send-otp": {"pass_code": DEMO},
+    "verify-otp": {"pass_code": DEMO, "otp": "000000"},
+}
+OFF = ("LOOKUPS_PER_CLIENT_HOUR", "LOOKUP_MISSES_PER_HOUR", "CHECKS_PER_CLIENT_HOUR")
+OFF += ("PHONE_SENDS_PER_DAY", "LOGIN_SENDS_PER_CLIENT_HOUR", "RESEND_COOLDOWN_SECONDS")
+OFF += ("FAILED_GUESSES_PER_DAY", "FAILED_GUESSES_PER_30_DAYS", "FAILED_GUESSES_IN_A_ROW")
+
+Took = dict[str, list[float]]
+
+
+@contextmanager
+def serving(url: str) -> Iterator[int]:
+    """A server with its limits off; its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = dict.fromkeys(OFF, "0")
+    settings |= {"MODE": "development", "PORT": str(port), "DATABASE_URL": url}
+    environ = os.environ | {f"HSP_OTP_{name}": value for name, value in settings.items()}
+    server = subprocess.Popen(
+        [COMMAND, "dev"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            try:
+                ask(port, "validate-pass")
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def ask(port: int, route: str) -> float:
+    """Seconds that one request takes."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    kind = {"Content-Type": "application/json"}
+    connection.request("POST", f"/customer/{route}/", json.dumps(BODIES[route]), kind)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    if answer.status >= http.client.INTERNAL_SERVER_ERROR:
+        sys.exit(f"{route} was answered {answer.status}")
+    return time.perf_counter() - began
+
+
+def ask_all(port: int, took: Took) -> None:
+    """One of each, with a pause as between people."""
+    for route in BODIES:
+        took[route].append(ask(port, route))
+        time.sleep(0.005)
+
+
+def measure(name: str, url: str) -> None:
+    """Measure and print."""
+    with serving(url) as port:
+        idle: Took = {route: [] for route in BODIES}
+        for _ in range(200):
+            ask_all(port, idle)
+        busy: Took = {route: [] for route in BODIES}
+        began = time.perf_counter()
+        # Everything that was filled in is older than a day.
+        environ = os.environ | {"HSP_OTP_DATABASE_URL": url, "HSP_OTP_AUDIT_DAYS": "1"}
+        purge = subprocess.Popen([COMMAND, "purge"], env=environ, stdout=subprocess.PIPE, text=True)
+        while purge.poll() is None:
+            ask_all(port, busy)
+        took = time.perf_counter() - began
+    told = purge.stdout.read().splitlines()[0] if purge.stdout else ""
+    print(f"\n{name}: {told}, in {took:.0f} s, beside {sum(map(len, busy.values()))} requests")
+    for route in BODIES:
+        usual = statistics.median(idle[route])
+        beside = statistics.median(busy[route])
+        most = statistics.quantiles(busy[route], n=100)[98]
+        before = statistics.quantiles(idle[route], n=100)[98]
+        print(
+            f"  {route:<14} median {beside / usual:.2f} times the idle one, "
+            f"99 of 100 within {most / usual:.1f} times (idle: {before / usual:.1f})"
+        )
+
+
+async def prepare_sqlite(url: str, path: Path, rows: int) -> None:
+    """A full file."""
+    async with Database(url, durable=False) as database:
+        await upgrade(database)
+    fill_sqlite(path, rows)
+
+
+async def prepare_postgres(rows: int) -> str:
+    """A full database."""
+    url = await DATABASES.new()
+    await fill_postgres(url, rows)
+    return url
+
+
+def main() -> None:
+    """Measure both."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.db"
+        url = f"sqlite+aiosqlite:///{path}"
+        asyncio.run(prepare_sqlite(url, path, rows))
+        measure("SQLite", url)
+    os.chdir(tempfile.gettempdir())
+    try:
+        measure("PostgreSQL", asyncio.run(prepare_postgres(rows)))
+    finally:
+        DATABASES.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""How a database is doing, beside how it is set up."""
+
+import attrs
+from sqlalchemy import func, select, text
+
+from hsp_otp.adapters.sql.database import Database, is_postgres
+from hsp_otp.adapters.sql.tables import audit, sends
+from hsp_otp.domain.instant import Instant
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """
+    How a database that answers is doing.
+
+    Attributes:
+        version: What it calls itself.
+        clock: Its own; None where it has none of its own.
+        connections: How many it lets in; None where it does not count.
+        oldest_audit: The oldest row of the audit, where there is one.
+        oldest_send: The oldest row of a send, where there is one.
+    """
+
+    version: str
+    clock: Instant | None
+    connections: int | None
+    oldest_audit: Instant | None
+    oldest_send: Instant | None
+
+
+async def health(database: Database) -> Health:
+    """
+    How it is doing.
+
+    Raises:
+        Unavailable: It does not answer, or has no schema.
+    """
+    oldest = select(
+        select(func.min(audit.c.at)).scalar_subquery(),
+        select(func.min(sends.c.at)).scalar_subquery(),
+    )
+    async with database.read() as connection:
+        oldest_audit, oldest_send = (await connection.execute(oldest)).one()
+        if is_postgres(connection):
+            asked = text(
+                "SELECT 'PostgreSQL ' || current_setting('server_version'),"
+                " current_setting('max_connections')::int"
+                " - current_setting('superuser_reserved_connections')::int,"
+                " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+            )
+            version, connections, clock = (await connection.execute(asked)).one()
+        else:
+            found = await connection.execute(text("SELECT 'SQLite ' || sqlite_version()"))
+            version, connections, clock = found.scalar_one(), None, None
+    return Health(
+        version=version,
+        clock=clock,
+        connections=connections,
+        oldest_audit=oldest_audit,
+        oldest_send=oldest_send,
+    )

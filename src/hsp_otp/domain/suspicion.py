@@ -1,0 +1,100 @@
+"""What is worth an investigator's look: patterns that people do not make."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.instant import Instant
+
+SUSPECT_NUMBERS: Final = 10
+"""Different numbers of one range, or from one address, within the span that is asked about."""
+
+SUSPECT_SENDS: Final = 10
+"""Sends to one range or from one address, not one of which was verified."""
+
+SUSPECT_SENDS_TO_ONE: Final = 5
+"""Sends to one number, not one of which was verified: somebody is being pestered."""
+
+SUSPECT_MISSES: Final = 20
+"""Look-ups of one address that found no usable pass."""
+
+_MOST_VERIFIED_PERCENT: Final = 50
+"""Many people behind one address verify most of what they ask for; a machine verifies little."""
+
+PREFIX: Final = "prefix"
+ADDRESS: Final = "address"
+NUMBER: Final = "number"
+
+NUMBERS_OF_ONE_PREFIX: Final = "many_numbers_of_one_prefix"
+NUMBERS_FROM_ONE_ADDRESS: Final = "many_numbers_from_one_address"
+UNVERIFIED: Final = "sends_without_a_verify"
+MISSING: Final = "lookups_that_miss"
+
+_MANY_NUMBERS: Final = {PREFIX: NUMBERS_OF_ONE_PREFIX, ADDRESS: NUMBERS_FROM_ONE_ADDRESS}
+
+
+@attrs.frozen(kw_only=True)
+class Traffic:
+    """
+    What there was of one range, address or number within a span.
+
+    Attributes:
+        who: A fingerprint, or an address.
+        numbers: Different ones that codes were sent to.
+        addresses: Different ones that asked.
+        first: When it began.
+        last: When it was last seen.
+    """
+
+    who: str
+    region: str | None = None
+    sent: int = 0
+    verified: int = 0
+    numbers: int = 0
+    addresses: int = 0
+    missed: int = 0
+    hits: int = 0
+    first: Instant
+    last: Instant
+
+
+@attrs.frozen(kw_only=True)
+class Suspicion:
+    """
+    A pattern that was found, with the evidence.
+
+    Attributes:
+        kind: Its stable word.
+        of: Whether *traffic* is a range's, an address's or a number's.
+        phone: Masked, of a number.
+        requests: The ids of the first and the last request.
+    """
+
+    kind: str
+    of: str
+    traffic: Traffic
+    phone: str | None = None
+    requests: tuple[str | None, ...] = ()
+
+
+def of_sends(of: str, seen: Iterable[Traffic]) -> list[Suspicion]:
+    """What is suspicious about sends to ranges, from addresses or to numbers."""
+    least = SUSPECT_SENDS_TO_ONE if of == NUMBER else SUSPECT_SENDS
+    found: list[Suspicion] = []
+    for one in seen:
+        few_verified = 100 * one.verified < _MOST_VERIFIED_PERCENT * one.sent
+        if of in _MANY_NUMBERS and one.numbers >= SUSPECT_NUMBERS and few_verified:
+            found.append(Suspicion(kind=_MANY_NUMBERS[of], of=of, traffic=one))
+        elif one.sent >= least and not one.verified:
+            found.append(Suspicion(kind=UNVERIFIED, of=of, traffic=one))
+    return found
+
+
+def of_lookups(seen: Iterable[Traffic]) -> list[Suspicion]:
+    """What is suspicious about the look-ups of addresses."""
+    return [
+        Suspicion(kind=MISSING, of=ADDRESS, traffic=one)
+        for one in seen
+        if one.missed >= SUSPECT_MISSES and one.missed > one.hits
+    ]

@@ -1,0 +1,92 @@
+"""How a command shows rows: a table for people, JSON Lines or CSV for other programs."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from hsp_otp.entrypoints.command import CommandError
+
+Shown: TypeAlias = Mapping[str, object]
+"""A row, by the names of its columns; of all rows of a listing the same."""
+
+_WIDE: Final = 200
+"""Columns where nobody looks at a terminal."""
+
+
+class Writer(Protocol):
+    """Writes rows to standard output."""
+
+    def write(self, row: Shown) -> None:
+        """Take one more."""
+        ...
+
+    def close(self) -> None:
+        """There are no more."""
+        ...
+
+
+class JsonLines:
+    """One object on a line."""
+
+    def write(self, row: Shown) -> None:
+        """Keep the promise of `Writer.write`."""
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Keep the promise of `Writer.close`."""
+
+
+class Csv:
+    """A header, then the rows; what is not known is empty."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._out = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        self._out.writeheader()
+
+    def write(self, row: Shown) -> None:
+        """Keep the promise of `Writer.write`."""
+        self._out.writerow(row)
+
+    def close(self) -> None:
+        """Keep the promise of `Writer.close`."""
+
+
+def structured(columns: Sequence[str], *, as_json: bool, as_csv: bool) -> Writer | None:
+    """
+    What writes rows for other programs; None where a person reads.
+
+    Raises:
+        CommandError: Both ways are wanted.
+    """
+    if as_json and as_csv:
+        raise CommandError("either --json or --csv")
+    if as_json:
+        return JsonLines()
+    return Csv(columns) if as_csv else None
+
+
+def table(rows: Iterable[Sequence[object]], headings: Sequence[str], title: str = "") -> None:
+    """Print a table for people, or that there is nothing."""
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(width=width, highlight=False, markup=False)
+    if title:
+        console.print(title)
+    drawn = Table(box=None, pad_edge=False)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if value is None else str(value) for value in row))
+    if drawn.row_count:
+        console.print(drawn)
+    else:
+        console.print("nothing")
+
+
+FLAG: Final = Parameter(negative="")
+"""An option that is there or not."""

@@ -1,0 +1,18 @@
+"""How a database goes about a question."""
+
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.database import is_postgres
+
+
+async def plan(connection: AsyncConnection, asked: Select[Any]) -> list[str]:
+    """The plan, line by line."""
+    statement = asked.compile(
+        dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+    ).string
+    how = "EXPLAIN" if is_postgres(connection) else "EXPLAIN QUERY PLAN"
+    found = await connection.exec_driver_sql(f"{how} {statement}")
+    return [str(row[-1]) for row in found]

@@ -1,0 +1,227 @@
+"""A person is forgotten, and nothing is lifted by that: docs/erasing.md."""
+
+import base64
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import DAY, HOUR, Instant, after
+from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
+from hsp_otp.domain.passes import Pass, PaymentStatus, User
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.signup import SignupSession, record
+from hsp_otp.domain.slot import Forgotten, Held, Locked, SlotRecord
+from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.otp import forget_slot
+from hsp_otp.flows.pass_login import CodeSent, PassLogin, SignedIn
+from tests.e2e.server import command
+from tests.integration.behind import execute
+from tests.integration.redis_server import RedisServer
+from tests.integration.stores import POSTGRES, SQLITE, Kind, Stores, sql_stores
+from tests.integration.test_contracts import SLOT, a_pass, send_row
+from tests.integration.test_redis import Site, alone, open_site
+from tests.world import PHONE, Outbox, other_than
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+
+KEY = base64.b64encode(bytes(range(100, 132))).decode()
+CALLER = Caller(ClientAddress("198.51.100.7"), "r1")
+OTHER = "+919812345678"
+EAGER = Policy(cooldown=0, client_sends=(Quota(0, HOUR),))
+
+
+@pytest.fixture(params=(SQLITE, POSTGRES), ids=lambda kind: kind.name)
+def sql_kind(request: pytest.FixtureRequest) -> Kind:
+    """Where users, sends and the audit may be."""
+    found: Kind = request.param
+    return found
+
+
+async def test_what_counts_is_kept_and_the_rest_is_not(stores: Stores) -> None:
+    """In every store, forgetting ends the code, keeps wrong guesses, and lifts no lock."""
+    now = SystemClock().now()
+
+    def put(held: SlotRecord) -> partial[Decision[Held, None]]:
+        return partial(_becomes, held)
+
+    await stores.slots.transition(SLOT, (), put(SlotRecord(failures=(now,), run=2)))
+    assert isinstance(await forget_slot(stores.slots, SLOT, EAGER, now), Forgotten)
+    assert await stores.slots.transition(SLOT, (), _look) == SlotRecord(failures=(now,))
+    locked = SlotRecord(failures=(now,) * 15, run=15)
+    await stores.slots.transition(SLOT, (), put(locked))
+    assert isinstance(await forget_slot(stores.slots, SLOT, EAGER, now), Locked)
+    assert await stores.slots.transition(SLOT, (), _look) == locked
+    await stores.slots.transition(SLOT, (), put(SlotRecord(failures=(Instant(1),), run=2)))
+    assert await forget_slot(stores.slots, SLOT, EAGER, now) == Forgotten(None)
+    assert await stores.slots.transition(SLOT, (), _look) == SlotRecord()
+
+
+async def test_redis_keeps_no_key_of_nothing(tmp_path: Path) -> None:
+    """A slot of which nothing is known leaves Redis at once, for its key may hold a number."""
+    server = RedisServer.start()
+    try:
+        async with open_site(tmp_path, alone(server)) as site:
+            await _run_up(site)
+            assert b"slot:" in server.ask("KEYS", "*")
+            now = SystemClock().now()
+            await forget_slot(site.stores.slots, SLOT, EAGER, after(now, 31 * DAY))
+            while b"slot:" in server.ask("KEYS", "*"):
+                pass
+    finally:
+        server.stop()
+
+
+async def _run_up(site: Site) -> None:
+    await site.stores.slots.transition(SLOT, (), partial(_becomes, SlotRecord(run=2)))
+
+
+def _becomes(record: SlotRecord, held: Held) -> Decision[Held, None]:
+    return Decision(None, Held(record, held.usages))
+
+
+def _look(held: Held) -> Decision[Held, SlotRecord]:
+    return Decision(held.record, held)
+
+
+# --- The command
+
+
+@pytest.fixture
+def kept(database: Database, commits: Commits) -> Stores:
+    """Everything in SQL."""
+    return sql_stores(database, commits)
+
+
+@pytest.fixture
+def settings(url: str) -> dict[str, str]:
+    """What the command needs."""
+    return {"DATABASE_URL": url, "SECRET_KEYS": f"k1:{KEY}"}
+
+
+async def busy(stores: Stores) -> tuple[PassLogin, Outbox]:
+    """Somebody who has signed in, guessed wrong and has a code on the way; and somebody else."""
+    now, outbox = SystemClock().now(), Outbox()
+    other = User(id="u2", email="ravi@example.com", phone=PhoneNumber(OTHER))
+    await stores.add(a_pass())
+    await stores.add(
+        Pass(code=PassCode("HSP-2000-0001"), user=other, payment_status=PaymentStatus.PAID)
+    )
+    login = stores.login(SystemClock(), SystemRandomness(), outbox, EAGER)
+    for code in ("HSP-1234-5678", "HSP-2000-0001"):
+        assert isinstance(await login.send(PassCode(code), CALLER), CodeSent)
+        signed_in = await login.verify(PassCode(code), Code(outbox.codes[-1]), None, CALLER)
+        assert isinstance(signed_in, SignedIn)
+        await login.send(PassCode(code), CALLER)
+        wrong = Code(other_than(outbox.codes[-1]))
+        await login.verify(PassCode(code), wrong, None, CALLER)
+    for number, session in ((PHONE, "theirs"), (OTHER, "others")):
+        await stores.signup_sessions.transition(
+            SessionId(session), partial(_session, PhoneNumber(number), now)
+        )
+    await stores.signup_steps.transition("c1", partial(record, now=now))
+    await stores.audit.write(send_row("old"))
+    return login, outbox
+
+
+def _session(
+    phone: PhoneNumber, now: Instant, _: SignupSession | None
+) -> Decision[SignupSession | None, None]:
+    return Decision(None, SignupSession(phone=phone, challenge_id="c1", stepped_at=now))
+
+
+async def test_a_person_is_forgotten(
+    kept: Stores, file: Path, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """The command says what would go, changes nothing, then does it; others stay as they are."""
+    login, outbox = await busy(kept)
+    before = _rows(file)
+    told = command(tmp_path, "erase", "98765 43210", **settings)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert _rows(file) == before
+    assert "would go:" in told.stdout
+    done = command(tmp_path, "erase", PHONE, "--yes", "--reason", "asked by letter", **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[:8] == [
+        "***-***-3210 (IN)",
+        "gone:",
+        "users: 1, u1",
+        "passes: 1",
+        "sign-ins: 1",
+        "signup sessions: 1",
+        "sends that no limit counts any more: 1",
+        "codes that are on their way",
+    ]
+    assert lines[9].startswith("sends that limits count: 2, ")
+    assert lines[10].startswith("wrong guesses and cooldown, until ")
+    assert "9876543210" not in told.stdout + done.stdout
+    assert [row[0] for row in execute(file, "SELECT id FROM users")] == ["u2"]
+    assert execute(file, "SELECT code FROM passes") == [("HSP-2000-0001",)]
+    keys = {row[0]: json.loads(row[1]) for row in execute(file, "SELECT key, body FROM records")}
+    assert [key for key in keys if key.startswith("signup:")] == ["signup:others"]
+    assert [one["user_id"] for key, one in keys.items() if key.startswith("family:")] == ["u2"]
+    # What limits count: the number's sends, and the wrong guess of whoever had it.
+    assert {key for key in keys if "9876543210" in key} == {"usage:phone_sends:+919876543210"}
+    slot = keys["slot:phone_verification:user:u1"]
+    assert (slot["challenge"], slot["run"], len(slot["failures"])) == (None, 0, 1)
+    phones = execute(file, "SELECT phone, count(*) FROM sends GROUP BY phone ORDER BY phone")
+    assert phones == [(OTHER, 2), (PHONE, 2)]
+    told_of = execute(
+        file,
+        "SELECT outcome, phone, region, reason, pass_code FROM audit WHERE action = 'erase'",
+    )
+    assert told_of == [("erased", None, "IN", "asked by letter", None)]
+    assert "asha@example.com" not in repr(_rows(file))
+    right = Code(outbox.codes[1])
+    assert (await login.verify(PassCode("HSP-1234-5678"), right, None, CALLER)).word == (
+        "pass_not_found"
+    )
+
+
+async def test_erasing_gives_no_fresh_sends(
+    kept: Stores, file: Path, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """A number that has had its ten messages gets no eleventh for having been erased."""
+    login, outbox = await busy(kept)
+    for _ in range(8):
+        await login.send(PassCode("HSP-1234-5678"), CALLER)
+    sent = len(outbox.sent)
+    done = command(tmp_path, "erase", PHONE, "--yes", "--reason", "asked", **settings)
+    assert done.returncode == 0
+    await kept.add(a_pass())
+    assert (await login.send(PassCode("HSP-1234-5678"), CALLER)).word == "phone_rate_limited"
+    assert len(outbox.sent) == sent
+    assert execute(file, "SELECT count(*) FROM sends WHERE phone = ?", PHONE) == [(10,)]
+
+
+async def test_erasing_lifts_no_lock(
+    kept: Stores, file: Path, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """Whoever is locked is not erased: one line says until when, and nothing was changed."""
+    await busy(kept)
+    now = SystemClock().now()
+    await kept.slots.transition(SLOT, (), partial(_becomes, SlotRecord(failures=(now,) * 15)))
+    before = _rows(file)
+    for more in ((), ("--yes", "--reason", "asked")):
+        done = command(tmp_path, "erase", PHONE, *more, **settings)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("hsp-otp: wrong guesses lock it until 2")
+        assert len(done.stderr.splitlines()) == 1
+    assert _rows(file) == before
+
+
+def _rows(file: Path) -> list[object]:
+    """All that there is."""
+    return [
+        execute(file, f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608
+        for table in ("users", "passes", "sends", "records", "audit")
+    ]

@@ -1,0 +1,333 @@
+"""What an investigator asks of the audit, over every SQL database: docs/investigating.md."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from sqlalchemy import Select
+
+from hsp_otp.adapters.sql import investigation as ask
+from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.database import Database, is_postgres
+from hsp_otp.adapters.sql.investigation import Entry, Span, SqlInvestigation, Tally, Wanted
+from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
+from hsp_otp.flows.caller import about
+from hsp_otp.ports.failures import Unavailable
+from tests.integration.behind import execute, execute_many
+from tests.integration.plans import plan
+from tests.integration.stores import POSTGRES, SQLITE, Kind
+from tests.integration.test_contracts import audit_row, send_row
+from tests.world import PHONE, START, ring
+
+pytestmark = pytest.mark.anyio
+
+OLD, NEW = ring("fingerprints", "f1"), ring("fingerprints", "f2", "f1")
+NUMBER = PhoneNumber(PHONE)
+HOME, SWEEPER, SCANNER = "198.51.100.7", "203.0.113.7", "203.0.113.9"
+
+
+@pytest.fixture(params=(SQLITE, POSTGRES), ids=lambda kind: kind.name)
+def sql_kind(request: pytest.FixtureRequest) -> Kind:
+    """The kinds of SQL database; the audit is in none of the others."""
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def asked(database: Database) -> SqlInvestigation:
+    """What is tested."""
+    return SqlInvestigation(database)
+
+
+def row(
+    outcome: str,
+    at: int,
+    phone: str | None = PHONE,
+    *,
+    client: str = HOME,
+    **more: Any,  # noqa: ANN401 - what else the row says
+) -> AuditRow:
+    """A row of a request, under the older key unless told otherwise."""
+    made = attrs.evolve(
+        audit_row(outcome, f"r{at}", Instant(START + at)), client=ClientAddress(client), **more
+    )
+    return made if phone is None else about(made, PhoneNumber(phone), OLD)
+
+
+async def listed(asked: SqlInvestigation, wanted: Wanted) -> list[str | None]:
+    """The ids of the requests that are found."""
+    return [entry.request_id async for entry in asked.entries(wanted)]
+
+
+# --- Rows
+
+
+async def test_rows_of_a_number_under_every_key(asked: SqlInvestigation, commits: Commits) -> None:
+    """A number's rows are found whichever key made their fingerprint, and nobody else's are."""
+    newer = about(audit_row("valid", "new", after(START, 5)), NUMBER, NEW)
+    await commits.write(row("valid", 1), row("valid", 2, "+919876543211"), newer)
+    phones = NEW.fingerprints(NUMBER.e164)
+    assert await listed(asked, Wanted(phones=phones)) == ["r1", "new"]
+    assert await listed(asked, Wanted(phones=(NEW.fingerprint(NUMBER.e164),))) == ["new"]
+    prefixes = NEW.fingerprints(NUMBER.prefix)
+    assert await listed(asked, Wanted(prefixes=prefixes)) == ["r1", "r2", "new"]
+
+
+async def test_rows_by_address_outcome_and_time(asked: SqlInvestigation, commits: Commits) -> None:
+    """What is wanted narrows together; a span holds its beginning and not its end."""
+    await commits.write(
+        row("valid", 1),
+        row("valid", 2, client=SCANNER),
+        row("invalid_otp", 3, client=SCANNER),
+        row("valid", 4, client=SCANNER),
+    )
+    assert await listed(asked, Wanted()) == ["r1", "r2", "r3", "r4"]
+    assert await listed(asked, Wanted(address=SCANNER)) == ["r2", "r3", "r4"]
+    assert await listed(asked, Wanted(address=SCANNER, outcome="valid")) == ["r2", "r4"]
+    span = Span(after(START, 2), after(START, 4))
+    assert await listed(asked, Wanted(span=span)) == ["r2", "r3"]
+    assert await listed(asked, Wanted(span=span, outcome="valid", address=HOME)) == []
+
+
+async def test_more_rows_than_a_page_holds(asked: SqlInvestigation, file: Path) -> None:
+    """However many rows there are, also of one instant, each is found once and in order."""
+    instants = [1] * 10 + [2] * (3 * ask.PAGE + 5) + [3] * ask.PAGE
+    execute_many(
+        file,
+        "INSERT INTO audit (at, action, outcome, count) VALUES (?, 'check', 'x', 1)",
+        [(at,) for at in instants],
+    )
+    found = [entry async for entry in asked.entries(Wanted())]
+    assert [entry.at for entry in found] == instants
+    assert len({entry.id for entry in found}) == len(instants)
+
+
+async def test_the_latest_rows(asked: SqlInvestigation, commits: Commits) -> None:
+    """The latest rows come oldest first."""
+    await commits.write(*(row("valid", at) for at in range(5)))
+    found = await asked.latest(Wanted(), 2)
+    assert [entry.request_id for entry in found] == ["r3", "r4"]
+
+
+async def test_what_a_row_tells(asked: SqlInvestigation, commits: Commits, file: Path) -> None:
+    """A row tells until when it is refused, and of a message what became of it and when."""
+    handed = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
+    sent = row("sent", 1, action=Action.SEND, sender="twilio", provider_message_id="SM1")
+    refused = [
+        row("resend_too_soon", 2, retry_at=after(START, SECOND), flood=True) for _ in range(2)
+    ]
+    await commits.write(send_row("c1"))
+    await commits.write(handed, sent, *refused)
+    execute(file, "UPDATE sends SET state = 'delivered', state_at = ?", START + 9)
+    one, two = await asked.latest(Wanted(), 9)
+    assert (one.state, one.state_at, one.retry_at, one.count) == (
+        *("delivered", after(START, 9)),
+        *(None, 1),
+    )
+    assert (two.state, two.retry_at, two.count) == (None, after(START, SECOND), 2)
+    assert one.phone == "***-***-3210"
+
+
+# --- Tallies
+
+
+async def test_the_most_traffic(asked: SqlInvestigation, commits: Commits) -> None:
+    """Addresses go by requests, floods in full; ranges and countries by the codes sent."""
+    await commits.write(
+        row("sent", 1),
+        row("verified", 2),
+        row("sent", 3, "+919876543211"),
+        row("sent", 4, "+919812345678", client=SCANNER),
+        row("sent", 5, "+14155550123", client=SCANNER),
+        row("invalid_otp", 6),
+        *(row("pass_not_found", 7, None, client=SCANNER),) * 2,
+        *(row("rate_limited", 8, client=SCANNER, flood=True) for _ in range(5)),
+        row("unlocked", 9, action=Action.UNLOCK),
+    )
+    await commits.write(attrs.evolve(row("unlocked", 10), client=None))
+    one, two = await asked.top_addresses(Span(), 9)
+    assert one == Tally(
+        kind="address", who=SCANNER, requests=9, sent=2, verified=0, wrong=0, missed=2, refused=5
+    )
+    assert two == Tally(
+        kind="address", who=HOME, requests=5, sent=2, verified=1, wrong=1, missed=0, refused=0
+    )
+    first, *others = await asked.top_prefixes(Span(), 9)
+    assert first == Tally(
+        kind="prefix",
+        who=OLD.fingerprint(NUMBER.prefix),
+        region="IN",
+        sent=2,
+        verified=1,
+        numbers=2,
+    )
+    assert [other.sent for other in others] == [1, 1]
+    assert await asked.top_countries(Span(), 9) == [
+        Tally(kind="country", who="IN", region="IN", sent=3, verified=1, numbers=3),
+        Tally(kind="country", who="US", region="US", sent=1, verified=0, numbers=1),
+    ]
+    assert len(await asked.top_prefixes(Span(), 1)) == 1
+    assert await asked.top_addresses(Span(after(START, 100)), 9) == []
+    assert await asked.top_countries(Span(Instant(0), START), 9) == []
+
+
+async def test_an_empty_audit(asked: SqlInvestigation) -> None:
+    """Where there is nothing, every question has an answer."""
+    assert await asked.latest(Wanted(), 9) == []
+    assert await asked.top_addresses(Span(), 9) == []
+    assert await asked.top_prefixes(Span(), 9) == []
+    assert await asked.suspicions(Span()) == []
+
+
+# --- Suspicions
+
+
+async def test_suspicions_and_their_evidence(asked: SqlInvestigation, commits: Commits) -> None:
+    """Sweeps, pestering and scans are found with counts, times and requests; people are not."""
+    people = [
+        row(outcome, 10 * n + step, f"+91981{n:03d}4567")
+        for n in range(30)
+        for step, outcome in enumerate(("sent", "verified"))
+    ]
+    swept = [
+        row("sent", 1_000 + n, f"+9198765432{n:02d}", client=SWEEPER if n % 2 else SCANNER)
+        for n in range(12)
+    ]
+    pestered = [row("sent", 2_000 + n, "+919999900000") for n in range(5)]
+    scan = [row("pass_not_found", 3_000 + n, None, client=SCANNER) for n in range(20)]
+    await commits.write(*people, *swept, *pestered, *scan, row("valid", 4_000, client=SCANNER))
+    found = {one.kind: one for one in await asked.suspicions(Span())}
+    assert set(found) == {
+        "many_numbers_of_one_prefix",
+        "sends_without_a_verify",
+        "lookups_that_miss",
+    }
+    sweep = found["many_numbers_of_one_prefix"]
+    assert sweep.traffic.who == OLD.fingerprint("+91987654")
+    assert (sweep.traffic.sent, sweep.traffic.numbers, sweep.traffic.addresses) == (12, 12, 2)
+    assert (sweep.traffic.verified, sweep.traffic.region) == (0, "IN")
+    assert sweep.requests == ("r1000", "r1011")
+    pest = found["sends_without_a_verify"]
+    assert (pest.of, pest.phone, pest.traffic.sent) == ("number", "***-***-0000", 5)
+    assert (pest.traffic.first, pest.traffic.last) == (START + 2_000, START + 2_004)
+    scanned = found["lookups_that_miss"]
+    assert (scanned.traffic.who, scanned.traffic.missed, scanned.traffic.hits) == (SCANNER, 20, 1)
+    assert scanned.requests == ("r3000", "r3019")
+    assert await asked.suspicions(Span(after(START, 3_001))) == []
+
+
+# --- How they are answered
+
+
+@pytest.fixture
+async def full(file: Path, database: Database) -> Database:
+    """Enough rows for a planner to think about, over 90 days."""
+    execute_many(
+        file,
+        "INSERT INTO audit (at, action, outcome, client, phone_fingerprint, prefix_fingerprint,"
+        " count) VALUES (?, 'send', ?, ?, ?, ?, 1)",
+        [
+            (
+                *(START + n * HOUR // 2, ("sent", "verified", "valid", "x")[n % 4]),
+                *(f"10.0.0.{n % 97}", f"f1:{n % 701:032x}", f"f1:{n % 53:032x}"),
+            )
+            for n in range(4_000)
+        ],
+    )
+    if file.name == "postgres-url":
+        execute(file, "ANALYZE audit")
+    return database
+
+
+LAST_DAY = Span(after(START, 2_000 * HOUR - DAY))
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (
+            ask.entries_asked(Wanted(phones=("f1:" + "0" * 32, "f0:" + "0" * 32))).order_by(
+                audit.c.at
+            ),
+            "audit_by_phone",
+        ),
+        (
+            ask.entries_asked(Wanted(address="10.0.0.1", span=LAST_DAY)).order_by(audit.c.at),
+            "audit_by_client",
+        ),
+        (
+            ask.entries_asked(Wanted(outcome="rare", span=LAST_DAY)).order_by(audit.c.at),
+            "audit_by_outcome",
+        ),
+        (ask.entries_asked(Wanted()).order_by(audit.c.at).limit(9), "audit_by_time"),
+        (ask.addresses_asked(LAST_DAY), "audit_by_time"),
+        (ask.prefixes_asked(LAST_DAY), "audit_by_outcome"),
+        (ask.countries_asked(LAST_DAY), "audit_by_outcome"),
+        (
+            ask.many_sends_asked(audit.c.prefix_fingerprint, 10, LAST_DAY),
+            "audit_by_outcome",
+        ),
+        (ask.many_sends_asked(audit.c.client, 10, LAST_DAY), "audit_by_outcome"),
+        (ask.many_sends_asked(audit.c.phone_fingerprint, 5, LAST_DAY), "audit_by_outcome"),
+        (ask.many_misses_asked(LAST_DAY), "audit_by_outcome"),
+    ],
+    ids=[
+        *("number", "address", "outcome", "everything", "top addresses", "top prefixes"),
+        *("top countries", "ranges", "addresses", "numbers", "misses"),
+    ],
+)
+async def test_no_question_reads_the_whole_table(
+    full: Database, statement: Select[*tuple[Any, ...]], index: str
+) -> None:
+    """Each question goes through the index that is there for it; PostgreSQL weighs several."""
+    async with full.study() as connection:
+        lines = await plan(connection, statement)
+        index = "audit_by_" if is_postgres(connection) else index
+    assert any(index in line for line in lines), lines
+    assert not any(
+        line.startswith("SCAN audit") or "Seq Scan on audit" in line for line in lines
+    ), lines
+
+
+async def test_tallies_of_all_time_need_the_index_alone(full: Database) -> None:
+    """On SQLite the table itself is not read for tallies, however long the span."""
+    async with full.study() as connection:
+        if is_postgres(connection):
+            return  # it weighs both, and knows what is in memory
+        for statement in (
+            ask.addresses_asked(Span(), by_address=True),
+            ask.prefixes_asked(Span()),
+            ask.many_sends_asked(audit.c.client, 10, Span()),
+        ):
+            lines = await plan(connection, statement)
+            assert "COVERING INDEX" in lines[0], lines
+
+
+async def test_both_ways_through_the_addresses_agree(
+    asked: SqlInvestigation, full: Database
+) -> None:
+    """Address by address or by time, the tallies are the same."""
+    ways = [
+        await asked.rows(ask.addresses_asked(LAST_DAY, by_address=way)) for way in (True, False)
+    ]
+    assert ways[0] == ways[1]
+    assert len(ways[0]) > 10
+    assert full is asked.database
+
+
+async def test_a_study_changes_nothing(database: Database) -> None:
+    """The connection of questions refuses to write."""
+    with pytest.raises(Unavailable):
+        async with database.study() as connection:
+            await connection.execute(audit.delete())
+
+
+def test_an_entry_shows_no_number() -> None:
+    """What an investigator is shown has no field for a full number or a pass code."""
+    names = {field.name for field in attrs.fields(Entry)}
+    assert {name for name in names if "phone" in name} == {"phone", "phone_fingerprint"}

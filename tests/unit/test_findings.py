@@ -1,0 +1,174 @@
+"""What doctor judges without asking anybody: docs/contract.md, section 10."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from hsp_otp.adapters.jwt import new_signing_key_pem
+from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
+from hsp_otp.entrypoints.findings import (
+    Finding,
+    Status,
+    of_clock,
+    of_keys,
+    of_outside,
+    of_purge,
+    ok,
+    warning,
+    worst,
+    wrong,
+)
+from hsp_otp.entrypoints.settings import Settings, load
+
+NOW = Instant(1_800_000_000_000_000)
+DRAWN = base64.b64encode(bytes(range(7, 39))).decode()
+OTHER = base64.b64encode(bytes(range(50, 82))).decode()
+
+
+def settings(**given: str) -> Settings:
+    """Settings by their names without the prefix."""
+    return load({f"HSP_OTP_{name}": value for name, value in given.items()})
+
+
+def told(findings: list[Finding]) -> list[tuple[str, str]]:
+    """How bad each is, and what it says."""
+    return [(one.status.value, one.says) for one in findings]
+
+
+def test_keys_that_are_good(tmp_path: Path) -> None:
+    """Keys that were drawn, each for itself, are fine."""
+    pem = tmp_path / "a.pem"
+    pem.write_bytes(new_signing_key_pem("ES256"))
+    pem.chmod(0o600)
+    found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN},b:{OTHER}", JWT_KEYS=f"a:{pem}"))
+    assert told(list(found)) == [("ok", "2 secret keys")]
+    assert told(list(of_keys(settings()))) == [
+        ("ok", "generated beside the database, in development")
+    ]
+
+
+def test_keys_that_are_not(tmp_path: Path) -> None:
+    """Made up, kept twice or open to others: each is told by its id, and no key is shown."""
+    pem = tmp_path / "a.pem"
+    pem.write_bytes(new_signing_key_pem("EdDSA"))
+    pem.chmod(0o644)
+    flat = base64.b64encode(b"x" * 32).decode()
+    found = list(
+        of_keys(
+            settings(
+                SECRET_KEYS=f"a:{flat},b:{DRAWN},c:{DRAWN}",
+                JWT_ALGORITHM="EdDSA",
+                JWT_KEYS=f"a:{pem},b:{pem}",
+            )
+        )
+    )
+    assert told(found) == [
+        ("wrong", "secret key 'a' was not drawn at random"),
+        ("warning", "two secret keys are the same under two ids"),
+        ("warning", "others may read the PEM file of JWT key 'a'"),
+        ("warning", "others may read the PEM file of JWT key 'b'"),
+        ("warning", "two JWT keys are the same under two ids"),
+    ]
+    assert all(one.do for one in found)
+    assert flat not in repr(found)
+
+
+def test_a_key_that_is_shared() -> None:
+    """What other backends have to know is no secret key of ours."""
+    found = of_keys(
+        settings(SECRET_KEYS=f"a:{DRAWN}", JWT_ALGORITHM="HS256", JWT_KEYS=f"b:{OTHER},c:{DRAWN}")
+    )
+    assert told(list(found)) == [
+        ("wrong", "JWT key 'c' is a secret key too, and other backends have it")
+    ]
+
+
+def test_a_key_that_a_provider_has() -> None:
+    """What signs for a provider is no secret key of ours either."""
+    given = {"SENDERS": "webhook", "WEBHOOK_URL": "https://a.example.com"}
+    found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN}", WEBHOOK_SECRET=DRAWN, **given))
+    assert told(list(found)) == [
+        ("wrong", "a secret of sender webhook is a secret key too, and somebody else has it")
+    ]
+    found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN}", WEBHOOK_SECRET=OTHER, **given))
+    assert told(list(found)) == [("ok", "1 secret key")]
+
+
+@pytest.mark.parametrize(
+    ("off", "status", "says"),
+    [
+        (0, "ok", "its clock agrees with ours"),
+        (SECOND, "ok", "its clock agrees with ours"),
+        (SECOND + 1, "warning", "its clock is 1.0 s off ours"),
+        (5 * SECOND, "warning", "its clock is 5.0 s off ours"),
+        (5 * SECOND + 1, "wrong", "its clock is 5.0 s off ours"),
+    ],
+)
+def test_clocks(off: int, status: str, says: str) -> None:
+    """More than 5 s off is wrong and more than 1 s worth telling, whichever way."""
+    asked, answered = NOW, after(NOW, SECOND)
+    for theirs in (after(answered, off), after(asked, -off)):
+        found = of_clock("clock", theirs, asked, answered)
+        assert (found.status.value, found.says) == (status, says)
+
+
+def test_purge() -> None:
+    """Rows that are more than two days past their time are worth telling."""
+
+    def found(audit_days: int, send_days: int) -> Status:
+        rows, sends = (after(NOW, -days * DAY - HOUR) for days in (audit_days, send_days))
+        return of_purge(settings(AUDIT_DAYS="30"), rows, sends, NOW).status
+
+    assert of_purge(settings(), None, None, NOW).status is Status.OK
+    assert found(32, 9) is Status.OK
+    assert found(33, 9) is Status.WARNING
+    assert found(32, 10) is Status.WARNING
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "says"),
+    [
+        ({}, "warning", "none, so that no delivery receipts are asked for"),
+        ({"MODE": "development"}, "ok", "none, in development"),
+        ({"PUBLIC_URL": "https://otp.example.com"}, "ok", "it is https, and no inside address"),
+        (
+            {"PUBLIC_URL": "http://otp.example.com"},
+            "warning",
+            "it is not https: receipts come in clear",
+        ),
+        *(
+            ({"PUBLIC_URL": url}, "wrong", "no provider reaches that host from outside")
+            for url in ("https://10.0.0.1", "https://localhost", "https://otp.internal")
+        ),
+    ],
+)
+def test_public_urls(given: dict[str, str], status: str, says: str) -> None:
+    """Providers have to reach the service, and by https."""
+    found = next(iter(of_outside(settings(**given))))
+    assert (found.status.value, found.says) == (status, says)
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({}, "warning"),
+        ({"HOST": "localhost"}, "warning"),
+        ({"HOST": "0.0.0.0"}, "ok"),  # noqa: S104 - an address to listen on
+        ({"MODE": "development"}, "ok"),
+        ({"TRUSTED_PROXIES": "10.1.0.0/16"}, "ok"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/7"}, "warning"),
+        ({"TRUSTED_PROXIES": "2000::/3"}, "warning"),
+    ],
+)
+def test_proxies(given: dict[str, str], status: str) -> None:
+    """Behind a proxy somebody has to be trusted, and not half of the world."""
+    assert list(of_outside(settings(**given)))[1].status.value == status
+
+
+def test_how_bad_it_is() -> None:
+    """The worst of the findings counts, and nothing found is fine."""
+    findings = [ok("a", ""), wrong("b", "", ""), warning("c", "", "")]
+    assert worst(findings) is Status.WRONG
+    assert worst(findings[::2]) is Status.WARNING
+    assert worst([]) is Status.OK

@@ -1,0 +1,129 @@
+"""Rows in plain words, and spans of time: docs/investigating.md."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from hsp_otp.adapters.sql.investigation import Entry, Span
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after, from_iso
+from hsp_otp.entrypoints.moments import in_short, read_span
+from hsp_otp.entrypoints.timeline import in_words
+
+NOON = from_iso("2026-08-01T12:00:00")
+
+ROW = Entry(
+    id=1,
+    at=NOON,
+    flow="pass_login",
+    purpose="phone_verification",
+    action="send",
+    outcome="sent",
+    client="203.0.113.7",
+    request_id="r1",
+    pass_code="HSP-****-5678",
+    phone="***-***-3210",
+    region="IN",
+    phone_fingerprint=None,
+    prefix_fingerprint=None,
+    sender="twilio",
+    provider_message_id="SM1",
+    reason=None,
+    retry_at=None,
+    count=1,
+    state="delivered",
+    state_at=after(NOON, 4 * SECOND + 7),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {},
+            (
+                "asked for a code: sent, through twilio, delivered 2026-08-01 12:00:04, "
+                "from 203.0.113.7"
+            ),
+        ),
+        (
+            {"state": "queued", "state_at": None},
+            "asked for a code: sent, through twilio, nothing heard of it since, from 203.0.113.7",
+        ),
+        (
+            {"state": None, "state_at": None, "flow": "signup"},
+            (
+                "asked for a code in signup: sent, through twilio, "
+                "what became of it is not kept any more, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"sender": "console", "provider_message_id": None, "state": None},
+            "asked for a code: sent, through console, from 203.0.113.7",
+        ),
+        (
+            {"action": "look_up", "outcome": "valid", "client": None},
+            "looked up the pass HSP-****-5678: it is good",
+        ),
+        (
+            {"action": "check", "outcome": "invalid_otp"},
+            "presented a code: a wrong guess, from 203.0.113.7",
+        ),
+        (
+            {"outcome": "phone_rate_limited", "retry_at": after(NOON, HOUR), "count": 7},
+            (
+                "asked for a code: refused, too many to this number, until 2026-08-01 13:00:00, "
+                "7 times within a minute, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"action": "check", "outcome": "locked_out"},
+            (
+                "presented a code: refused, locked by wrong guesses, until an operator unlocks it, "
+                "from 203.0.113.7"
+            ),
+        ),
+        (
+            {"action": "unlock", "outcome": "unlocked", "reason": "called back", "client": None},
+            "an operator unlocked it, because: called back",
+        ),
+        ({"action": "dance", "outcome": "new_word", "client": None}, "dance: new word"),
+    ],
+)
+def test_a_row_in_words(changes: dict[str, Any], words: str) -> None:
+    """A row tells what was asked, what it came to, through whom, until when and from where."""
+    assert in_words(attrs.evolve(ROW, **changes)) == words
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "span"),
+    [
+        (None, None, Span()),
+        ("24h", None, Span(after(NOON, -DAY))),
+        ("90m", "30m", Span(after(NOON, -90 * MINUTE), after(NOON, -30 * MINUTE))),
+        ("2w", "7d", Span(after(NOON, -14 * DAY), after(NOON, -7 * DAY))),
+        ("2026-07-31", "2026-08-01T14:00+02:00", Span(after(NOON, -36 * HOUR), NOON)),
+    ],
+)
+def test_spans(since: str | None, until: str | None, span: Span) -> None:
+    """A span is given by dates, instants or how long ago; what is left out is open."""
+    assert read_span(since, until, NOON) == span
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "says"),
+    [
+        ("soon", None, "^--since: takes a date"),
+        (None, "5y", "^--until: takes a date"),
+        ("1h", "1h", "^--since: is not before --until$"),
+    ],
+)
+def test_spans_that_are_none(since: str | None, until: str | None, says: str) -> None:
+    """What cannot be read names its option, and a span has to have a length."""
+    with pytest.raises(ValueError, match=says):
+        read_span(since, until, NOON)
+
+
+def test_instants_in_a_table() -> None:
+    """A table shows seconds, in UTC."""
+    assert in_short(Instant(NOON + 999_999)) == "2026-08-01 12:00:00"
