@@ -1,5 +1,6 @@
 """A service whose challenges, limits and counts are in Redis: docs/contract.md, 5.4 and 5.6."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -7,12 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.production import number_of, pass_of, prepare, query, start, unexpected, wrong
-from tests.e2e.server import Server, command, until
+from tests.e2e.production import (
+    address,
+    number_of,
+    open_lines,
+    pass_of,
+    prepare,
+    query,
+    start,
+    unexpected,
+    wrong,
+)
+from tests.e2e.server import Line, Server, command, until
 from tests.gateway import Gateway
 from tests.integration.redis_server import RedisServer
 
-OUTCOMES = "SELECT outcome FROM audit WHERE action IN ('send', 'check')"
+OUTCOMES = "SELECT outcome FROM audit WHERE pass_code IN ('HSP-****-0001', 'HSP-****-0002')"
+"""Of the first two people."""
 
 AWAY = ("unavailable", "usage_in_sql", "usage_in_redis_again")
 
@@ -62,6 +74,7 @@ def test_redis_holds_the_challenges(
         assert ready(server) == (503, "unavailable", "away")
         redis.thaw()
         until(lambda: ready(server) == (200, "ready", "ok"))
+        time.sleep(0.5)  # for the other worker to find out
         assert server.verify(pass_of(1), code).status == 200
         assert gateway.to(number_of(2)) == []
         told = Counter(outcome for (outcome,) in query(folder, OUTCOMES))
@@ -101,6 +114,53 @@ def test_redis_only_counts(prepared: tuple[Path, dict[str, str]], redis: RedisSe
         assert server.metric("port_call_duration_seconds_count", port="usage", store="redis") == 7
         assert unexpected(server, *AWAY) == []
         server.stop()
+
+
+@pytest.mark.parametrize("store", ["sql", "redis"])
+def test_checks_while_redis_is_frozen(
+    prepared: tuple[Path, dict[str, str]], redis: RedisServer, store: str
+) -> None:
+    """Checks take less than 300 ms at the median, and nothing starves, whatever Redis is for."""
+    folder, keys = prepared
+    with (
+        Gateway() as gateway,
+        start(folder, keys, gateway, REDIS_URL=redis.url, CHALLENGE_STORE=store) as server,
+    ):
+        redis.freeze()
+        took, status = asyncio.run(_checks(server, 400))
+        assert sorted(took)[len(took) // 2] < 0.3
+        assert max(took) < 3
+        assert status == {400 if store == "sql" else 503}
+        began = time.monotonic()
+        assert server.get("/healthz").status == 200
+        assert time.monotonic() - began < 1
+        redis.thaw()
+        until(lambda: ready(server) == (200, "ready", "ok"), 5)
+        assert unexpected(server, *AWAY) == []
+        server.stop()
+
+
+async def _checks(server: Server, count: int) -> tuple[list[float], set[int]]:
+    """How long checks by as many people took, eight at a time, and how they were answered."""
+    took: list[float] = []
+    status: set[int] = set()
+
+    async def present(line: Line, people: range) -> None:
+        for person in people:
+            began = time.monotonic()
+            body = {"pass_code": pass_of(person), "otp": "000000"}
+            answer = await line.post("/customer/verify-otp/", body, address(person))
+            took.append(time.monotonic() - began)
+            status.add(answer.status)
+
+    async with open_lines(server, 8) as lines:
+        await asyncio.gather(
+            *(
+                present(line, range(1_000 + place, 1_000 + count, 8))
+                for place, line in enumerate(lines)
+            )
+        )
+    return took, status
 
 
 def test_an_unfit_redis_is_refused(prepared: tuple[Path, dict[str, str]]) -> None:

@@ -139,7 +139,7 @@ FAULTS: dict[str, Callable[[Place], Fault]] = {
         breaks=partial(place.somebody.say, HANG_UP), mends=partial(place.somebody.say, HANG_UP)
     ),
     "frozen": lambda place: Fault(
-        breaks=place.postgres.freeze, mends=place.postgres.thaw, lasts=2, refuses=True
+        breaks=place.postgres.freeze, mends=place.postgres.thaw, lasts=2.5, refuses=True
     ),
     "out of connections": lambda place: Fault(
         breaks=place.somebody.take_connections, mends=place.somebody.let_go, refuses=True
