@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from tests import gateway
 from tests.e2e.server import until
+from tests.faults.conftest import ROUNDS
 from tests.faults.proxy import Proxy
 from tests.faults.site import Fault, Site, open_site
 from tests.integration import postgres_server
@@ -83,7 +84,7 @@ class Place:
         self.site.begin()
 
 
-@pytest.fixture(scope="module", params=["sql", "redis"])
+@pytest.fixture(scope="module", params=["sql", "redis"] if ROUNDS > 1 else ["redis"])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
