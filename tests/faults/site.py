@@ -32,8 +32,8 @@ SENDS_A_NUMBER: Final = 10
 SENDS_A_CLIENT: Final = 12
 PEOPLE: Final = 4_000
 
-CUSTOMERS: Final = 6
-VISITORS: Final = 2
+CUSTOMERS: Final = 4
+VISITORS: Final = 1
 
 _SETTINGS: Final = {
     "RESEND_COOLDOWN_SECONDS": "0",
