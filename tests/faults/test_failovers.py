@@ -28,8 +28,9 @@ class Place:
     replica: RedisServer
 
     def take_over(self) -> None:
-        """The one that died comes back, and follows the other."""
+        """The one that died comes back, and follows the other, once that has taken over."""
         self.primary, self.replica = self.replica, self.primary
+        until(lambda: b"role:master" in self.primary.ask("INFO", "replication"))
         self.replica.begin()
         until(lambda: b"connected_slaves:1" in self.primary.ask("INFO", "replication"))
         until(lambda: b"link_status:up" in self.replica.ask("INFO", "replication"))
@@ -62,7 +63,9 @@ def place(
 def test_a_primary_is_killed(place: Place, number: int) -> None:
     """No wrong answer, and service is back within ten seconds."""
     del number
-    place.site.round(
-        Fault(breaks=place.primary.kill, lasts=0, heals_within=10, patience=10, refuses=True)
-    )
-    place.take_over()
+    try:
+        place.site.round(
+            Fault(breaks=place.primary.kill, lasts=0, heals_within=10, patience=10, refuses=True)
+        )
+    finally:
+        place.take_over()

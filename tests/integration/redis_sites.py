@@ -104,7 +104,7 @@ def _start_sentinels() -> RedisSite:
     for _ in range(3):
         sentinel = RedisServer.start("--sentinel")
         _ok(sentinel.ask("SENTINEL", "MONITOR", _SERVICE, "127.0.0.1", str(primary.port), "2"))
-        for name, value in (("down-after-milliseconds", "1000"), ("failover-timeout", "4000")):
+        for name, value in (("down-after-milliseconds", "1000"), ("failover-timeout", "2000")):
             _ok(sentinel.ask("SENTINEL", "SET", _SERVICE, name, value))
         sentinels.append(sentinel)
     _until(
