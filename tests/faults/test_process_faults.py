@@ -160,6 +160,6 @@ def test_workers_are_restarted_one_after_the_other(place: Place, number: int) ->
 
     def roll() -> None:
         os.kill(server.process.pid, signal.SIGHUP)
-        until(lambda: len(server.workers()) == 2 and not before & set(server.workers()))
+        until(lambda: len(server.workers()) == 2 and not before & set(server.workers()), 60)
 
     place.site.round(Fault(breaks=roll, lasts=0))
