@@ -63,7 +63,8 @@ class Fault:
         patience: Seconds that an answer may take meanwhile, on a machine that is busy too: nothing
             hangs. How fast the promises are kept is asked where nobody else is about.
         spares_database: The SQL database is up all the time.
-        refuses: Whether some requests are 503 for it; None where that is not sure.
+        refuses: Whether whoever asks meanwhile is told 503; None where that is not sure. Where
+            it is not so, nobody else is either.
     """
 
     breaks: Callable[[], object]
@@ -144,7 +145,7 @@ class Site:
         slowest = max(history.steps, key=lambda step: step.ended - step.began)
         assert slowest.ended - slowest.began < fault.patience, slowest
         refused = [step for step in history.steps if step.status == 503]
-        assert fault.refuses is None or bool(refused) is fault.refuses, refused
+        assert fault.refuses is not False or not refused, refused
         self._hold_rows(history, exactly=fault.spares_database)
 
     async def _round(self, fault: Fault) -> None:
@@ -157,7 +158,11 @@ class Site:
                 await asyncio.sleep(0.3)
                 try:
                     await asyncio.to_thread(fault.breaks)
-                    await asyncio.sleep(fault.lasts)
+                    lasting = asyncio.create_task(asyncio.sleep(fault.lasts))
+                    if fault.refuses:
+                        ask = await self.customer(http).ask()
+                        assert ask.status == 503, ask
+                    await lasting
                 finally:
                     await asyncio.to_thread(fault.mends)
                 await self._heal(http, fault.heals_within)

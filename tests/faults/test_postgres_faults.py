@@ -155,7 +155,7 @@ FAULTS: dict[str, Callable[[Place], Fault]] = {
         refuses=True,
     ),
     "rows held": lambda place: Fault(
-        breaks=place.somebody.hold_rows, mends=place.somebody.let_go, lasts=2, refuses=True
+        breaks=place.somebody.hold_rows, mends=place.somebody.let_go, lasts=2
     ),
     "slow": behave(Line.DELAYS),
     "swallowed": behave(Line.SWALLOWS),
