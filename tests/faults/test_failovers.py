@@ -64,8 +64,6 @@ def test_a_primary_is_killed(place: Place, number: int) -> None:
     """No wrong answer, and service is back within ten seconds."""
     del number
     try:
-        place.site.round(
-            Fault(breaks=place.primary.kill, lasts=0, heals_within=10, patience=10, refuses=True)
-        )
+        place.site.round(Fault(breaks=place.primary.kill, lasts=0, heals_within=10, refuses=True))
     finally:
         place.take_over()

@@ -142,7 +142,7 @@ FAULTS: dict[str, Callable[[Place], Fault]] = {
         breaks=place.postgres.freeze, mends=place.postgres.thaw, lasts=2.5, refuses=True
     ),
     "out of connections": lambda place: Fault(
-        breaks=place.somebody.take_connections, mends=place.somebody.let_go, refuses=True
+        breaks=place.somebody.take_connections, mends=place.somebody.let_go
     ),
     "read-only": lambda place: Fault(
         breaks=partial(place.somebody.say, READ_ONLY + "on", HANG_UP),
