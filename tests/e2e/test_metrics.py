@@ -19,7 +19,7 @@ from tests.e2e.server import PATIENCE_SECONDS, Server, environment, until
 from tests.e2e.sessions import DEMO, NUMBER, csrf_token, generated_keys, prove, sign_up
 from tests.world import OTHER_PHONE
 
-pytestmark = [pytest.mark.xdist_group("metrics"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW", "NONE")
 
