@@ -271,3 +271,14 @@ def test_every_command_has_an_example(tmp_path: Path, name: str) -> None:
     done = command(tmp_path, *name.split(), "--help", NOPE="1")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(rf"Example: (\w+=\w+ )?hsp-otp {name}\b", done.stdout)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)], ids=["nothing", "help"])
+def test_the_list_of_commands_says_what_each_is_for(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Who does not know a command finds it, those too that are imported when they are used."""
+    done = command(tmp_path, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = dict(re.findall(r"^│ ([a-z]+) +(\w.*?) *│$", done.stdout, re.MULTILINE))
+    assert {name.split()[0] for name in COMMANDS} | {"audit", "erase", "doctor"} == told.keys()

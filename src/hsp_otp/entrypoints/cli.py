@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import socket
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
@@ -15,35 +13,20 @@ from rich.table import Table
 
 from hsp_otp.adapters.jwt import PemAlgorithm, new_signing_key_pem
 from hsp_otp.adapters.keys import new_secret_key
-from hsp_otp.adapters.redis.checks import unfitness
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
-from hsp_otp.entrypoints import serving
 from hsp_otp.entrypoints.command import (
+    FAILED,
+    OK,
     CommandError,
     insist_on_fit,
     insist_on_known,
-    insist_on_newest,
 )
-from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
-from hsp_otp.entrypoints.passes_cli import passes
-from hsp_otp.entrypoints.purge_cli import purge
-from hsp_otp.entrypoints.settings import (
-    DEVELOPMENT,
-    PREFIX,
-    Settings,
-    SettingsError,
-    check_to_serve,
-    described,
-    load,
-)
-from hsp_otp.entrypoints.unlock_cli import unlock
-from hsp_otp.entrypoints.wiring import open_database, open_redis_of
+from hsp_otp.entrypoints.settings import PREFIX, Settings, SettingsError, described, load
+from hsp_otp.entrypoints.wiring import open_database
 from hsp_otp.ports.failures import Unavailable
 
-OK: Final = 0
-FAILED: Final = 1
 MISUSED: Final = 2
 BROKEN_PIPE: Final = 141
 """As the shell tells of whom SIGPIPE ended."""
@@ -53,40 +36,22 @@ app = cyclopts.App(
     help="Proves that somebody holds a phone number right now, by a one-time code.",
     help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
 )
-app.command(passes)
-app.command(unlock)
-app.command(purge)
 # Imported when they are used: what they bring along takes its time.
-app.command("hsp_otp.entrypoints.audit_cli:audit", name="audit")
-app.command("hsp_otp.entrypoints.erase_cli:erase", name="erase")
-app.command("hsp_otp.entrypoints.doctor_cli:doctor", name="doctor")
+app.command("hsp_otp.entrypoints.serve_cli:serve", name="serve")
+app.command("hsp_otp.entrypoints.serve_cli:dev", name="dev")
+for name in ("passes", "unlock", "purge", "audit", "erase", "doctor"):
+    app.command(f"hsp_otp.entrypoints.{name}_cli:{name}", name=name)
 keys = cyclopts.App(name="keys", help="Keys of the service.")
 app.command(keys)
 db = cyclopts.App(name="db", help="The SQL database.")
 app.command(db)
 
 
-BANNER: Final = """
-hsp-otp is at {url} in development mode: codes are shown here, not sent.
-
-  {url}/                  the front page
-  {url}/customer/login/   sign in with a pass
-  {url}/users/signup/     open an account
-  {url}/docs              the API
-
-A pass to try: {demo}
-
-  curl {url}/customer/validate-pass/ --json '{{"pass_code": "{demo}"}}'
-  curl {url}/customer/send-otp/ --json '{{"pass_code": "{demo}"}}'
-  curl {url}/customer/verify-otp/ --json '{{"pass_code": "{demo}", "otp": "the code shown here"}}'
-
-Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
-"""
-
-
 def main() -> None:
     """Run the command that the arguments name; mistakes are one line on stderr."""
     try:
+        if not {*sys.argv[1:]} - {*app.help_flags}:
+            app.resolved_commands()  # to say of each what it is for
         status = app(sys.argv[1:], exit_on_error=False, print_error=False) or OK
         sys.stdout.flush()
         sys.exit(status)
@@ -106,32 +71,6 @@ def main() -> None:
         sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-
-
-@app.command
-def serve() -> int:
-    """
-    Serve.
-
-    Example: HSP_OTP_MODE=development hsp-otp serve
-    """
-    settings = _served(load())
-    asyncio.run(_insist(settings))
-    return _run(settings)
-
-
-@app.command
-def dev() -> int:
-    """
-    Serve in development mode: SQLite, the console sender, generated keys, a pass to try.
-
-    Example: hsp-otp dev
-    """
-    # In the environment, because every worker reads the settings there.
-    os.environ[f"{PREFIX}MODE"] = DEVELOPMENT
-    settings = _served(load())
-    asyncio.run(_prepare(settings))
-    return _run(settings, banner=True)
 
 
 @app.command(name="settings")
@@ -192,66 +131,11 @@ def upgrade_database() -> None:
     print("the database has the newest schema")
 
 
-async def _insist(settings: Settings) -> None:
-    async with open_database(settings) as database:
-        await insist_on_fit(database, for_good=not settings.in_development)
-        await insist_on_newest(database)
-    await _insist_on_redis(settings)
-
-
-async def _insist_on_redis(settings: Settings) -> None:
-    async with AsyncExitStack() as stack:
-        redis = await open_redis_of(stack, settings)
-        for found in await unfitness(redis) if redis else ():
-            if found.is_fatal and settings.challenge_store == "redis":
-                raise CommandError(found.what)
-            print(f"hsp-otp: warning: {found.what}", file=sys.stderr)
-
-
 async def _upgrade(settings: Settings) -> None:
     async with open_database(settings) as database:
         await insist_on_fit(database)
         await insist_on_known(database)
         await upgrade(database)
-
-
-async def _prepare(settings: Settings) -> None:
-    async with open_database(settings) as database:
-        await insist_on_fit(database)
-        await insist_on_known(database)
-        await upgrade(database)
-        await add_demo_pass(database)
-    await _insist_on_redis(settings)
-
-
-def _served(settings: Settings) -> Settings:
-    """
-    *settings* with all that serving needs.
-
-    Raises:
-        SettingsError: Something is missing.
-    """
-    settings = with_generated_keys(settings)
-    check_to_serve(settings)
-    return settings
-
-
-def _run(settings: Settings, *, banner: bool = False) -> int:
-    listening = _bind(settings.host, settings.port)
-    showing = None
-    if settings.metrics_port is not None:
-        showing = _bind(settings.host, settings.metrics_port)
-    if banner:
-        host, port = listening.getsockname()[:2]
-        print(BANNER.format(url=f"http://{host}:{port}", demo=DEMO_PASS), flush=True)
-    return OK if serving.run(settings, listening, showing) else FAILED
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        return serving.bind(host, port)
-    except OSError as error:
-        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None
 
 
 def _fail(line: str, status: int) -> NoReturn:

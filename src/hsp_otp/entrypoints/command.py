@@ -1,7 +1,12 @@
 """What the commands share."""
 
+from typing import Final
+
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import is_known, is_newest
+
+OK: Final = 0
+FAILED: Final = 1
 
 
 class CommandError(Exception):
