@@ -32,6 +32,7 @@ def house(
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
     given = prepared.keys | by(twilio=gateway) | {"TRUSTED_PROXIES": "127.0.0.1/32"}
     with Server(folder, "dev", **given) as server:
+        assert f"http://127.0.0.1:{server.port}{APP} " in server.output  # whoever starts it is told
         yield House(server, gateway)
 
 

@@ -20,6 +20,7 @@ from hsp_otp.entrypoints.command import (
 )
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
 from hsp_otp.entrypoints.settings import DEVELOPMENT, PREFIX, Settings, check_to_serve, load
+from hsp_otp.entrypoints.web.trial import is_built
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of
 
 BANNER: Final = """
@@ -29,7 +30,7 @@ hsp-otp is at {url} in development mode: codes are shown here, not sent.
   {url}/customer/login/   sign in with a pass
   {url}/users/signup/     open an account
   {url}/docs              the API
-
+{trial}
 A pass to try: {demo}
 
   curl {url}/customer/validate-pass/ --json '{{"pass_code": "{demo}"}}'
@@ -108,7 +109,9 @@ def _run(settings: Settings, *, banner: bool = False) -> int:
         showing = _bind(settings.host, settings.metrics_port)
     if banner:
         host, port = listening.getsockname()[:2]
-        print(BANNER.format(url=f"http://{host}:{port}", demo=DEMO_PASS), flush=True)
+        url = f"http://{host}:{port}"
+        trial = f"  {url}/app/              the mobile app\n" if is_built() else ""
+        print(BANNER.format(url=url, trial=trial, demo=DEMO_PASS), flush=True)
     return OK if serving.run(settings, listening, showing) else FAILED
 
 

@@ -21,6 +21,11 @@ def trial_folder(settings: Settings) -> Path | None:
     return BUILT if settings.in_development else None
 
 
+def is_built() -> bool:
+    """Whether there is anything to look at."""
+    return (BUILT / "index.html").exists()
+
+
 def trial_routes(folder: Path) -> list[Any]:
     """
     The files in *folder* under ``/app/``, as they are at the start; none where it is not there.
