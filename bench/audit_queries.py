@@ -166,9 +166,8 @@ def questions(
             ask.countries_asked(span).limit(10),
         )
         for name, statement in (
-            ("ranges", ask.many_sends_asked(audit.c.prefix_fingerprint, 10, span)),
-            ("addresses", ask.many_sends_asked(audit.c.client, 10, span)),
-            ("numbers", ask.many_sends_asked(audit.c.phone_fingerprint, 5, span)),
+            ("numbers and ranges", ask.numbers_suspected(span, in_order=told == "all" and lite)),
+            ("addresses", ask.addresses_suspected(span, in_order=told == "all" and lite)),
             ("misses", ask.many_misses_asked(span)),
         ):
             add(

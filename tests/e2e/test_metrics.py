@@ -16,7 +16,8 @@ import pytest
 
 from tests.e2e.production import wrong
 from tests.e2e.server import PATIENCE_SECONDS, Server, environment, until
-from tests.e2e.sessions import DEMO, NUMBER, csrf_token, generated_keys, prove, sign_up
+from tests.e2e.sessions import DEMO, NUMBER, csrf, csrf_token, generated_keys, prove, sign_up
+from tests.monitoring import VALUES
 from tests.world import OTHER_PHONE
 
 pytestmark = pytest.mark.timeout(120)
@@ -36,15 +37,20 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             began = time.monotonic()
             assert server.stop() == 0
             assert time.monotonic() - began < 10
-        expected = ("worker_ended", "Invalid HTTP request received.")
-        assert [line for line in server.complaints if not any(e in line for e in expected)] == []
+        assert unexpected(server) == []
 
 
-def ask(port: int, method: str, path: str) -> tuple[int, bytes]:
+def unexpected(server: Server) -> list[str]:
+    """What it complains of but for what is done to it here."""
+    expected = ("worker_ended", "Invalid HTTP request received.")
+    return [line for line in server.complaints if not any(e in line for e in expected)]
+
+
+def ask(port: int, method: str, path: str, **headers: str) -> tuple[int, bytes]:
     """Make a request of any kind."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
-        connection.request(method, path)
+        connection.request(method, path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -92,20 +98,58 @@ def test_one_listener_shows_all_workers(served: Server) -> None:
     assert [secret for secret in secrets if secret in text] == []
 
 
-def test_a_scan_makes_no_series(served: Server) -> None:
-    """However many paths and methods somebody tries, there are no more series than before."""
-    server = served
+def test_a_scan_makes_no_series(tmp_path: Path) -> None:
+    """
+    Whatever somebody tries, labels are of what the service is made of, and soon all there.
+
+    Paths, queries, methods, hosts, addresses, pass codes, numbers and tokens are all different.
+    """
+    settings = {"WORKERS": "2", "METRICS_PORT": "0", "TRUSTED_PROXIES": "127.0.0.1/32"}
+    settings["LOOKUP_MISSES_PER_HOUR"] = "60"  # the half reaches it
+    with Server(tmp_path, **settings) as server:
+        scan_and_look(server, csrf_token(generated_keys(tmp_path)))
+        assert server.stop() == 0
+        assert unexpected(server) == []
+
+
+def scan_and_look(server: Server, page: str) -> None:
+    """Half of a scan shows all series that the whole makes."""
     chance = random.Random(7)  # noqa: S311 - any will do
-    # All that there can be, once.
+
+    def scan() -> None:
+        word = "".join(chance.choices(string.ascii_letters + string.digits + "+%/-.", k=12))
+        front = chance.choice(
+            ("/", "/customer/", "/customer/verify-otp/", "/static/", "/callbacks/")
+        )
+        method = chance.choice((*METHODS, word[:5].strip("+%/-.").upper() or "X"))
+        ask(server.port, method, f"{front}{word}")
+        ask(server.port, "GET", f"/healthz?{word}", Host=f"{word.strip('+%/-.')}.example.com")
+        pass_code = f"HSP-{chance.randrange(10_000):04}-{chance.randrange(10_000):04}"
+        number = f"+{chance.choice((1, 44, 49, 91))}{chance.randrange(10**10):010}"
+        client = {"X-Forwarded-For": f"10.1.{chance.randrange(256)}.{chance.randrange(256)}"}
+        for path, body in (
+            ("/customer/validate-pass/", {"pass_code": pass_code}),
+            ("/customer/send-otp/", {"pass_code": pass_code}),
+            ("/customer/verify-otp/", {"pass_code": pass_code, "otp": f"{len(word):06}"}),
+            ("/token/refresh/", {"refresh_token": word}),
+            ("/token/revoke/", {"refresh_token": word}),
+            ("/users/api/send-otp/", {"phone": number}),
+            ("/users/api/verify-otp/", {"session_id": word, "otp_code": "123456"}),
+        ):
+            server.post(path, body, **client, **csrf(page))
+
+    for _ in range(100):
+        scan()
+    # All methods where nothing is and where something is: chance may leave one out.
     for method in METHODS:
         for path in ("/nothing", "/customer/verify-otp/"):
             ask(server.port, method, path)
     known = server.metrics().keys()
-    for _ in range(300):
-        word = "".join(chance.choices(string.ascii_letters + string.digits + "+%/-.", k=12))
-        front = chance.choice(("/", "/customer/", "/customer/verify-otp/", "/static/"))
-        method = chance.choice((*METHODS, word[:5].strip("+%/-.").upper() or "X"))
-        ask(server.port, method, front + word)
+    of_libraries = {"le", "version"}
+    values = {label for _, labels in known for label in labels if label[0] not in of_libraries}
+    assert [(name, value) for name, value in values if value not in VALUES[name]] == []
+    for _ in range(200):
+        scan()
     assert server.metrics().keys() - known == set()
     assert server.metric("http_requests_total", route="none") > 200
 

@@ -19,7 +19,7 @@ SUSPECT_SENDS_TO_ONE: Final = 5
 SUSPECT_MISSES: Final = 20
 """Look-ups of one address that found no usable pass."""
 
-_MOST_VERIFIED_PERCENT: Final = 50
+MOST_VERIFIED_PERCENT: Final = 50
 """Many people behind one address verify most of what they ask for; a machine verifies little."""
 
 PREFIX: Final = "prefix"
@@ -83,7 +83,7 @@ def of_sends(of: str, seen: Iterable[Traffic]) -> list[Suspicion]:
     least = SUSPECT_SENDS_TO_ONE if of == NUMBER else SUSPECT_SENDS
     found: list[Suspicion] = []
     for one in seen:
-        few_verified = 100 * one.verified < _MOST_VERIFIED_PERCENT * one.sent
+        few_verified = 100 * one.verified < MOST_VERIFIED_PERCENT * one.sent
         if of in _MANY_NUMBERS and one.numbers >= SUSPECT_NUMBERS and few_verified:
             found.append(Suspicion(kind=_MANY_NUMBERS[of], of=of, traffic=one))
         elif one.sent >= least and not one.verified:

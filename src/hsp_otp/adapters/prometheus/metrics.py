@@ -13,6 +13,7 @@ from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.names import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.rows import Action, AuditRow, Row
+from hsp_otp.domain.sessions import TokenReused
 from hsp_otp.domain.slot import Issued, Locked
 
 _LOOK_SECONDS: Final = 1.0
@@ -77,7 +78,7 @@ class Metrics:
             "route",
         )
         self._asks = counter("asks_total", "Requests to send a code.", "flow", "outcome", "region")
-        self._checks = counter("checks_total", "Presented codes.", "flow", "outcome")
+        self._checks = counter("checks_total", "Presented codes.", "flow", "outcome", "region")
         self._lookups = counter("lookups_total", "Passes looked up to validate them.", "outcome")
         self._refreshes = counter("refreshes_total", "Refresh tokens presented.", "outcome")
         self._revocations = counter("revocations_total", "Requests to sign out.", "outcome")
@@ -134,6 +135,12 @@ class Metrics:
         )
         self._lost = counter("audit_rows_lost_total", "Rows that are lost.")
         gauge("workers", "Processes that serve.", "livesum").set(1)
+        # Nobody sees a count rise that is not there before: what matters from its first time on
+        # begins at 0.
+        self._refreshes.labels(TokenReused.word)
+        for flow in Flow:
+            for limit in _LIMITS:
+                self._refusals.labels(flow.value, limit)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """
@@ -170,8 +177,7 @@ class Metrics:
     def called(self, port: str, store: str, seconds: float, *, answered: bool) -> None:
         """Count a call of a port."""
         self._call_seconds.labels(port, store).observe(seconds)
-        if not answered:
-            self._call_errors.labels(port, store).inc()
+        self._call_errors.labels(port, store).inc(not answered)
 
     def watch_sender(
         self, sender: str, *, is_open: Callable[[], bool], skips: Callable[[], int]
@@ -242,7 +248,7 @@ class Metrics:
                 if row.outcome == Issued.word:
                     self._sent.labels(flow, region, row.sender or _NONE).inc()
             case Action.CHECK:
-                self._checks.labels(flow, row.outcome).inc()
+                self._checks.labels(flow, row.outcome, region).inc()
             case Action.LOOK_UP:
                 self._lookups.labels(row.outcome).inc()
             case Action.REFRESH:

@@ -5,11 +5,11 @@ Each is a function of its own, over a span of time. They run beside requests, on
 no request waits for.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select, union_all
 
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.tables import audit, sends
@@ -20,6 +20,7 @@ from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.slot import Issued, Locked, Verified, WrongCode
 from hsp_otp.domain.suspicion import (
     ADDRESS,
+    MOST_VERIFIED_PERCENT,
     NUMBER,
     PREFIX,
     SUSPECT_MISSES,
@@ -199,7 +200,7 @@ class SqlInvestigation:
     async def top_prefixes(self, span: Span, count: int) -> list[Tally]:
         """The ranges of numbers to which the most codes were sent."""
         rows = await self.rows(prefixes_asked(span).limit(count))
-        verified = await self._verified(audit.c.prefix_fingerprint, [row.who for row in rows], span)
+        verified = await self._counted(verified_asked, [row.who for row in rows], span)
         return [
             Tally(
                 kind="prefix",
@@ -228,20 +229,23 @@ class SqlInvestigation:
 
     async def suspicions(self, span: Span) -> list[Suspicion]:
         """Patterns that people do not make, each with its evidence."""
+        in_order = await self._is_most(span)
+        suspected = [
+            *await self.rows(numbers_suspected(span, in_order=in_order)),
+            *await self.rows(addresses_suspected(span, in_order=in_order).limit(_MOST)),
+        ]
         found: list[Suspicion] = []
-        for kind, column, least in (
-            (PREFIX, audit.c.prefix_fingerprint, SUSPECT_SENDS),
-            (ADDRESS, audit.c.client, SUSPECT_SENDS),
-            (NUMBER, audit.c.phone_fingerprint, SUSPECT_SENDS_TO_ONE),
+        for kind, column in (
+            (PREFIX, audit.c.prefix_fingerprint),
+            (ADDRESS, audit.c.client),
+            (NUMBER, audit.c.phone_fingerprint),
         ):
-            rows = await self.rows(many_sends_asked(column, least, span).limit(_MOST))
-            verified = await self._verified(column, [row.who for row in rows], span)
-            suspect = of_sends(
-                kind, [_traffic(row, verified=verified.get(row.who, 0)) for row in rows]
-            )
-            found += await self._with_addresses(column, suspect, span)
+            verified = {row.who: row.verified for row in suspected if row.of == kind}
+            if verified:
+                sent = await self.rows(sends_asked(column, list(verified), span))
+                found += of_sends(kind, [_traffic(row, verified=verified[row.who]) for row in sent])
         rows = await self.rows(many_misses_asked(span).limit(_MOST))
-        hits = await self._hits([row.who for row in rows], span)
+        hits = await self._counted(hits_asked, [row.who for row in rows], span)
         found += of_lookups([_traffic(row, hits=hits.get(row.who, 0)) for row in rows])
         return await self._with_evidence(found)
 
@@ -254,35 +258,14 @@ class SqlInvestigation:
             found: Sequence[Any] = (await connection.execute(asked)).all()
             return found
 
-    async def _verified(
-        self, column: ColumnElement[Any], who: Sequence[str], span: Span
-    ) -> Mapping[str, int]:
-        return await self._counted(column, who, Verified.word, span)
-
-    async def _hits(self, who: Sequence[str], span: Span) -> Mapping[str, int]:
-        return await self._counted(audit.c.client, who, UsablePass.word, span)
-
     async def _counted(
-        self, column: ColumnElement[Any], who: Sequence[str], outcome: str, span: Span
+        self,
+        asking: Callable[[Sequence[str], Span], Select[*tuple[Any, ...]]],
+        who: Sequence[str],
+        span: Span,
     ) -> Mapping[str, int]:
-        if not who:
-            return {}
-        asked = counted_asked(column, who, outcome, span)
-        return {row.who: row.times for row in await self.rows(asked)}
-
-    async def _with_addresses(
-        self, column: ColumnElement[Any], found: Sequence[Suspicion], span: Span
-    ) -> list[Suspicion]:
-        """With how many addresses asked; counted for those alone, because it takes its time."""
-        who = [one.traffic.who for one in found]
-        rows = await self.rows(askers_asked(column, who, span)) if who else ()
-        askers = {row.who: row.addresses for row in rows}
-        return [
-            attrs.evolve(
-                one, traffic=attrs.evolve(one.traffic, addresses=askers.get(one.traffic.who, 0))
-            )
-            for one in found
-        ]
+        rows = await self.rows(asking(who, span)) if who else ()
+        return {row.who: row.times for row in rows}
 
     async def _is_most(self, span: Span) -> bool:
         """Whether a good part of all time that there are rows of lies in *span*."""
@@ -396,10 +379,53 @@ def countries_asked(span: Span) -> Select[*tuple[Any, ...]]:
     )
 
 
-def many_sends_asked(
-    column: ColumnElement[Any], least: int, span: Span
+def numbers_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[Any, ...]]:
+    """
+    Numbers and ranges of them to which much was sent and little verified.
+
+    A range is what its numbers are together: so the rows are gone through once for both.
+
+    Args:
+        in_order: As `by_address` of `addresses_asked`, number by number.
+    """
+    prefix = func.max(audit.c.prefix_fingerprint).label("prefix")
+    numbers = (
+        _sent_and_verified(audit.c.phone_fingerprint, span, in_order=in_order)
+        .add_columns(prefix)
+        .cte("numbers")
+    )
+    sent, verified = func.sum(numbers.c.sent), func.sum(numbers.c.verified)
+    ranges = (
+        select(
+            literal(PREFIX).label("of"),
+            numbers.c.prefix.label("who"),
+            sent.label("sent"),
+            verified.label("verified"),
+        )
+        .where(numbers.c.prefix.is_not(None))
+        .group_by(numbers.c.prefix)
+        .having(*_few(sent, verified))
+    )
+    single = select(
+        literal(NUMBER).label("of"), numbers.c.who, numbers.c.sent, numbers.c.verified
+    ).where(numbers.c.sent >= SUSPECT_SENDS_TO_ONE, numbers.c.verified == 0)
+    return select(union_all(_most_of(ranges), _most_of(single)).subquery())
+
+
+def addresses_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[Any, ...]]:
+    """Addresses that had much sent and little verified; *in_order* as for numbers."""
+    found = _sent_and_verified(audit.c.client, span, in_order=in_order).subquery()
+    return (
+        select(literal(ADDRESS).label("of"), found.c.who, found.c.sent, found.c.verified)
+        .where(*_few(found.c.sent, found.c.verified))
+        .order_by(found.c.sent.desc(), found.c.who)
+    )
+
+
+def sends_asked(
+    column: ColumnElement[Any], who: Sequence[str], span: Span
 ) -> Select[*tuple[Any, ...]]:
-    """What was sent, by *column*, where it was at least *least*."""
+    """What was sent, by those of *column*, the most first."""
     sent = func.count().label("sent")
     return (
         select(
@@ -407,25 +433,13 @@ def many_sends_asked(
             func.max(audit.c.region).label("region"),
             sent,
             *((_numbers(),) if column is not audit.c.phone_fingerprint else ()),
+            func.count(audit.c.client.distinct()).label("addresses"),
             func.min(audit.c.at).label("first"),
             func.max(audit.c.at).label("last"),
         )
-        .where(audit.c.outcome == Issued.word, *_within(span))
-        .group_by(column)
-        .having(sent >= least)
-        .order_by(sent.desc(), column)
-    )
-
-
-def askers_asked(
-    column: ColumnElement[Any], who: Sequence[str], span: Span
-) -> Select[*tuple[Any, ...]]:
-    """From how many addresses codes were asked for, by those of *column*."""
-    addresses = func.count(audit.c.client.distinct()).label("addresses")
-    return (
-        select(column.label("who"), addresses)
         .where(audit.c.outcome == Issued.word, column.in_(who), *_within(span))
         .group_by(column)
+        .order_by(sent.desc(), column)
     )
 
 
@@ -446,14 +460,22 @@ def many_misses_asked(span: Span) -> Select[*tuple[Any, ...]]:
     )
 
 
-def counted_asked(
-    column: ColumnElement[Any], who: Sequence[str], outcome: str, span: Span
-) -> Select[*tuple[Any, ...]]:
-    """How often there was an outcome, by those of *column*."""
+def verified_asked(prefixes: Sequence[str], span: Span) -> Select[*tuple[Any, ...]]:
+    """How many codes were verified, by ranges of numbers."""
+    prefix = audit.c.prefix_fingerprint
     return (
-        select(column.label("who"), func.count().label("times"))
-        .where(audit.c.outcome == outcome, column.in_(who), *_within(span))
-        .group_by(column)
+        select(prefix.label("who"), func.count().label("times"))
+        .where(audit.c.outcome == Verified.word, prefix.in_(prefixes), *_within(span))
+        .group_by(prefix)
+    )
+
+
+def hits_asked(addresses: Sequence[str], span: Span) -> Select[*tuple[Any, ...]]:
+    """How many look-ups found a usable pass, by addresses: theirs are few among all hits."""
+    return (
+        select(audit.c.client.label("who"), _count_of("times", UsablePass.word))
+        .where(audit.c.client.in_(addresses), *_within(span))
+        .group_by(audit.c.client)
     )
 
 
@@ -477,6 +499,38 @@ def _within(
     span: Span, at: ColumnElement[int] = audit.c.at
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return at >= span.since, at < span.until
+
+
+def _sent_and_verified(
+    column: ColumnElement[Any], span: Span, *, in_order: bool
+) -> Select[*tuple[Any, ...]]:
+    """How much was, by *column*."""
+    sent, verified = Issued.word, Verified.word
+    return (
+        select(column.label("who"), _count_of("sent", sent), _count_of("verified", verified))
+        .where(
+            column.is_not(None),
+            *(
+                _within(span, audit.c.at + 0)
+                if in_order
+                else (audit.c.outcome.in_((sent, verified)), *_within(span))
+            ),
+        )
+        .group_by(column)
+    )
+
+
+def _few(
+    sent: ColumnElement[int], verified: ColumnElement[int]
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Whether it may be suspicious: the rule itself wants to know more."""
+    return sent >= SUSPECT_SENDS, 100 * verified < MOST_VERIFIED_PERCENT * sent
+
+
+def _most_of(found: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """Those with the most sends, as a part of a union, which on SQLite has no limit itself."""
+    part = found.subquery()
+    return select(select(part).order_by(part.c.sent.desc(), part.c.who).limit(_MOST).subquery())
 
 
 def _count_of(name: str, *outcomes: str) -> ColumnElement[int]:

@@ -18,8 +18,8 @@ T = TypeVar("T")
 _STEP: Final = 500
 """Rows looked at at a time."""
 
-_DELETED: Final = 100
-"""Rows in a transaction: a request that waits for the lock does so for some milliseconds."""
+_DELETED: Final = 25
+"""Rows in a transaction: on SQLite a request waits for one of them at most, some milliseconds."""
 
 _REST: Final = 4
 """Times as long as it took to delete some, nothing is deleted then: most requests meet no purge."""

@@ -18,8 +18,9 @@ metadata = MetaData()
 
 
 def _index_of_known(name: str, *columns: str, unique: bool = False) -> Index:
-    """An index of the rows that have the last text among *columns*."""
-    where = column([name for name in columns if name != "at"][-1]).is_not(None)
+    """An index of the rows that have the last text among *columns* up to the time."""
+    known = columns[: columns.index("at")] if "at" in columns else columns
+    where = column(known[-1]).is_not(None)
     return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
 
 
@@ -104,8 +105,8 @@ audit = Table(
     Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
-    _index_of_known("audit_by_phone", "phone_fingerprint", "at"),
     # What tallies add up stands in the index: the table itself is not read for them.
+    _index_of_known("audit_by_phone", "phone_fingerprint", "at", "outcome", "prefix_fingerprint"),
     Index("audit_by_client", "client", "at", "outcome", "count"),
     Index(
         "audit_by_outcome",

@@ -87,7 +87,7 @@ class Edge:
             finally:
                 # Never the path itself: anything may stand in it.
                 route = scope.get("path_template", "none")
-                asked = outer["method"] if method in _METHODS else "other"
+                asked = outer["method"] if outer["method"] in _METHODS else "other"
                 took = time.perf_counter() - began
                 if house.answered is not None:
                     house.answered(route, asked, status, took)
@@ -111,7 +111,7 @@ class Edge:
             )
 
 
-_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "NONE"})
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
 def _allow(methods: Iterable[str]) -> str:

@@ -1,0 +1,88 @@
+"""What deploy/prometheus and deploy/grafana ask for."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from http import HTTPMethod, HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import phonenumbers
+import yaml
+from litestar import Litestar
+
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.names import Flow
+from hsp_otp.domain.quota import Limit
+from hsp_otp.domain.slot import Locked
+from hsp_otp.entrypoints.http.app import PAGES, ROUTES
+from hsp_otp.entrypoints.senders import SENDERS
+
+ROOT: Final = Path(__file__).parents[1]
+RULES: Final = ROOT / "deploy" / "prometheus" / "hsp-otp.rules.yml"
+RULE_TESTS: Final = sorted(RULES.parent.glob("*.test.yml"))
+DASHBOARD: Final = json.loads((ROOT / "deploy" / "grafana" / "hsp-otp.json").read_text("utf-8"))
+
+_LIMITS: Final = {limit.value for limit in Limit} | {Locked.word}
+
+_WORDS: Final = [
+    re.findall(r'\bword: ClassVar\[str\] = "(\w+)"', file.read_text("utf-8"))
+    for room in ("domain", "flows")
+    for file in (ROOT / "src" / "hsp_otp" / room).glob("*.py")
+]
+
+VALUES: Final[Mapping[str, Collection[str]]] = {
+    "outcome": {word for words in _WORDS for word in words}
+    | _LIMITS
+    | {"unavailable", "internal_error"},
+    "limit": _LIMITS,
+    "flow": {flow.value for flow in Flow},
+    "state": {state.value for state in DeliveryState},
+    "region": {*phonenumbers.SUPPORTED_REGIONS, "none"},
+    "method": {*(method.value for method in HTTPMethod), "other"},
+    "status": {str(status.value) for status in HTTPStatus},
+    "port": {
+        *("slots", "usage", "families", "signup_sessions", "signup_steps"),
+        *("passes", "audit", "deliveries"),
+    },
+    "store": {"sql", "redis", "memory"},
+    "sender": {*SENDERS, "none"},
+    "result": {"taken", "refused", "failed"},
+    "route": {
+        route.path
+        for route in Litestar(route_handlers=[*ROUTES, *PAGES], openapi_config=None).routes
+    }
+    | {"none"},
+    "job": {"hsp-otp"},
+}
+"""What the labels can be: what they are made of is fixed."""
+
+_OF_GRAFANA: Final = {"$__rate_interval": "1m", "$__range": "1h"}
+"""What Grafana puts in their place."""
+
+
+def alerts() -> list[dict[str, Any]]:
+    """The alerts as they are written."""
+    groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, Any]]:
+    """What the dashboard shows, rows left out."""
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def shown() -> list[tuple[str, str]]:
+    """What the dashboard asks for, and the legend of what it finds."""
+    return [
+        (_filled_in(target["expr"]), target.get("legendFormat", ""))
+        for panel in panels()
+        for target in panel["targets"]
+    ]
+
+
+def _filled_in(asked: str) -> str:
+    for name, value in _OF_GRAFANA.items():
+        asked = asked.replace(name, value)
+    assert re.search(r"\$\w", asked) is None, asked
+    return asked
