@@ -19,6 +19,7 @@ from hsp_otp.adapters.keys import (
 )
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.observed.ports import NobodyCounts, Observer, Watch
 from hsp_otp.adapters.redis.client import RedisClient, Topology, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
@@ -62,7 +63,7 @@ from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
 if TYPE_CHECKING:
-    from hsp_otp.adapters.prometheus.measured import Measures
+    from hsp_otp.adapters.prometheus.metrics import Metrics
 
 
 @attrs.frozen(kw_only=True)
@@ -183,14 +184,14 @@ async def _open_sender(
     settings: Settings,
     clock: Clock,
     randomness: Randomness,
-    measures: "Measures | None",
+    observer: Observer,
 ) -> FailoverSms:
     circuits: list[CircuitSms] = []
     for name in _sender_names(settings):
         means = means_of(settings, name, clock, randomness)
         opened = SENDERS[name].open(settings.accounts[name], means)
         sender = await stack.enter_async_context(opened)
-        circuits.append(CircuitSms(measures.sender(name, sender) if measures else sender, clock))
+        circuits.append(CircuitSms(observer.sender(name, sender), clock))
     return FailoverSms(circuits, clock)
 
 
@@ -225,9 +226,16 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
     """
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
-        measures = None
+        metrics = None
         if settings.metrics_port is not None:
-            measures = await _open_measures(stack, clock)
+            metrics = await _open_metrics(stack)
+        observer = Observer(
+            Watch(
+                listeners=(metrics,) if metrics else (),
+                counts=metrics or NobodyCounts(),
+            ),
+            clock,
+        )
         database = await stack.enter_async_context(open_database(settings))
         commits = Commits(database)
         stack.push_async_callback(commits.close)
@@ -238,21 +246,24 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         )
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
-        sender = await _open_sender(stack, settings, clock, randomness, measures)
-        ports = Ports(
-            slots=stores.slots,
-            signup_sessions=stores.signup_sessions,
-            signup_steps=SqlSignupSteps(commits),
-            usage=stores.usage,
-            families=SqlFamilies(commits),
-            passes=SqlPasses(database),
-            audit=commits,
-            deliveries=SqlDeliveries(database, clock),
-            sender=sender,
+        sender = await _open_sender(stack, settings, clock, randomness, observer)
+        if metrics is not None:
+            _watch(metrics, settings, commits, stores.usage, sender)
+        ports = _observed(
+            observer,
+            settings,
+            Ports(
+                slots=stores.slots,
+                signup_sessions=stores.signup_sessions,
+                signup_steps=SqlSignupSteps(commits),
+                usage=stores.usage,
+                families=SqlFamilies(commits),
+                passes=SqlPasses(database),
+                audit=commits,
+                deliveries=SqlDeliveries(database, clock),
+                sender=sender,
+            ),
         )
-        if measures is not None:
-            _watch(measures, settings, commits, stores.usage, sender)
-            ports = _measured(measures, settings, ports)
         otp = Otp(
             slots=ports.slots,
             sender=ports.sender,
@@ -315,30 +326,28 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             page_keys=ring(settings.secret_keys, PAGES),
             database_answers=database.answers,
             redis_answers=redis.answers if redis else None,
-            answered=measures.metrics.answered if measures else None,
+            answered=metrics.answered if metrics else None,
         )
 
 
-async def _open_measures(stack: AsyncExitStack, clock: Clock) -> "Measures":
+async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
     # Late: the library decides when it is loaded where values stand, and nothing is to load it
     # where nobody asks for metrics.
-    from hsp_otp.adapters.prometheus.measured import Measures  # noqa: PLC0415
     from hsp_otp.adapters.prometheus.metrics import Metrics  # noqa: PLC0415
 
     metrics = Metrics()
     await stack.enter_async_context(_running(metrics.keep_looking))
-    return Measures(metrics, clock)
+    return metrics
 
 
 def _watch(
-    measures: "Measures",
+    metrics: "Metrics",
     settings: Settings,
     commits: Commits,
     usage: UsageCounter,
     senders: FailoverSms,
 ) -> None:
     """What changes without a call that could be measured."""
-    metrics = measures.metrics
     metrics.watch_audit(
         backlog=lambda: commits.kept_aside,
         kept_aside=lambda: commits.ever_kept_aside,
@@ -354,18 +363,18 @@ def _watch(
         metrics.watch_limiter(is_degraded=lambda: usage.is_degraded, falls=lambda: usage.falls)
 
 
-def _measured(measures: "Measures", settings: Settings, ports: Ports) -> Ports:
+def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
     kept_in = settings.challenge_store
     return Ports(
-        slots=measures.slots(ports.slots, kept_in),
-        signup_sessions=measures.records("signup_sessions", ports.signup_sessions, kept_in),
-        signup_steps=measures.records("signup_steps", ports.signup_steps, "sql"),
-        usage=measures.usage(ports.usage, settings.counts_in),
-        families=measures.records("families", ports.families, "sql"),
-        passes=measures.passes(ports.passes),
-        audit=measures.audit(ports.audit),
-        deliveries=measures.deliveries(ports.deliveries),
-        sender=measures.senders(ports.sender, _sender_names(settings)),
+        slots=observer.slots(ports.slots, kept_in),
+        signup_sessions=observer.records("signup_sessions", ports.signup_sessions, kept_in),
+        signup_steps=observer.records("signup_steps", ports.signup_steps, "sql"),
+        usage=observer.usage(ports.usage, settings.counts_in),
+        families=observer.records("families", ports.families, "sql"),
+        passes=observer.passes(ports.passes),
+        audit=observer.audit(ports.audit),
+        deliveries=observer.deliveries(ports.deliveries),
+        sender=observer.senders(ports.sender, _sender_names(settings)),
     )
 
 

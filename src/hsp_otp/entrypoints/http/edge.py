@@ -3,7 +3,8 @@
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -13,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 from litestar.utils.path import normalize_path
 
+from hsp_otp.adapters.observed.times import port_times
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
 from hsp_otp.entrypoints.http.languages import chosen
@@ -81,25 +83,33 @@ class Edge:
                     answered["Allow"] = self._allowed.get(path, "")
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=state["request_id"]):
+        probed = path in _PROBES
+        with (
+            port_times() as waited,
+            structlog.contextvars.bound_contextvars(request_id=state["request_id"]),
+        ):
             try:
                 await self._app(scope, receive, finish)
             finally:
                 # Never the path itself: anything may stand in it.
                 route = scope.get("path_template", "none")
                 asked = outer["method"] if method in _METHODS else "other"
+                outcome = state.get("outcome", "ok")
                 took = time.perf_counter() - began
                 if house.answered is not None:
                     house.answered(route, asked, status, took)
-                _log.info(
-                    "request",
-                    route=route,
-                    method=asked,
-                    status=status,
-                    outcome=state.get("outcome", "ok"),
-                    client=str(state["client"]),
-                    milliseconds=round(took * 1000, 1),
-                )
+                if not probed or status >= HTTPStatus.BAD_REQUEST:
+                    _log.info(
+                        "request",
+                        route=route,
+                        method=asked,
+                        status=status,
+                        outcome=outcome,
+                        client=str(state["client"]),
+                        milliseconds=_milliseconds(took),
+                        ports={port: _milliseconds(s) for port, s in waited.seconds.items()},
+                        **_repeated(waited.calls),
+                    )
 
     def _warn(self, now: Instant) -> None:
         if self._warned_at is None or now - self._warned_at >= _WARN_EVERY:
@@ -111,7 +121,19 @@ class Edge:
             )
 
 
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds, by machines: what is well is not worth a line."""
+
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "NONE"})
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def _repeated(calls: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    several = {port: count for port, count in calls.items() if count > 1}
+    return {"calls": several} if several else {}
 
 
 def _allow(methods: Iterable[str]) -> str:
