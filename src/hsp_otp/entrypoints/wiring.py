@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -41,6 +42,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import SessionId
@@ -49,6 +51,7 @@ from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
@@ -63,6 +66,8 @@ from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
 if TYPE_CHECKING:
+    from hsp_otp.adapters.opentelemetry.export import Export
+    from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
 
 
@@ -73,6 +78,7 @@ class House:
 
     Attributes:
         sender: Whoever takes messages.
+        take_receipt: Notes what a sender reports of a message.
         receipts: What reads a provider's reports, by its name, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
         csrf_keys: The ring of CSRF tokens.
@@ -80,6 +86,7 @@ class House:
         database_answers: Whether the SQL database does, right now.
         redis_answers: The same of Redis, where there is one.
         answered: Told of every request's route, method, status and seconds, where somebody counts.
+        spans: Makes those of requests, where traces are on.
     """
 
     settings: Settings
@@ -89,7 +96,7 @@ class House:
     sessions: Sessions
     signup: Signup
     sender: SmsSender
-    deliveries: Deliveries
+    take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
     receipts: Mapping[str, Receipts]
     key_set: Mapping[str, Any]
     csrf_keys: KeyRing
@@ -97,6 +104,7 @@ class House:
     database_answers: Callable[[], Awaitable[bool]]
     redis_answers: Callable[[], Awaitable[bool]] | None = None
     answered: Callable[[str, str, int, float], None] | None = None
+    spans: "Spans | None" = None
 
 
 @attrs.frozen
@@ -229,9 +237,13 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         metrics = None
         if settings.metrics_port is not None:
             metrics = await _open_metrics(stack)
+        traces = None
+        if settings.traces_url:
+            traces = _open_traces(stack, settings, clock)
+        spans = traces.spans if traces else None
         observer = Observer(
             Watch(
-                listeners=(metrics,) if metrics else (),
+                listeners=tuple(one for one in (metrics, spans) if one is not None),
                 counts=metrics or NobodyCounts(),
             ),
             clock,
@@ -311,7 +323,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
-        yield House(
+        house = House(
             settings=settings,
             clock=clock,
             messages=messages,
@@ -319,7 +331,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             sessions=sessions,
             signup=signup,
             sender=sender,
-            deliveries=ports.deliveries,
+            take_receipt=partial(take_receipt, ports.deliveries),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
@@ -328,6 +340,23 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             redis_answers=redis.answers if redis else None,
             answered=metrics.answered if metrics else None,
         )
+        if traces is not None:
+            house = traced(house, traces.spans)
+            # Begun first, and waited for last: the rest ends meanwhile.
+            stack.callback(traces.end)
+        yield house
+
+
+def traced(house: House, spans: "Spans") -> House:
+    """*house*, with spans of its requests and journeys."""
+    return attrs.evolve(
+        house,
+        pass_login=spans.journeys("pass_login", house.pass_login),
+        sessions=spans.journeys("sessions", house.sessions),
+        signup=spans.journeys("signup", house.signup),
+        take_receipt=spans.journey("receipts.take_receipt", house.take_receipt),
+        spans=spans,
+    )
 
 
 async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
@@ -338,6 +367,15 @@ async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
     metrics = Metrics()
     await stack.enter_async_context(_running(metrics.keep_looking))
     return metrics
+
+
+def _open_traces(stack: AsyncExitStack, settings: Settings, clock: Clock) -> "Export":
+    # Late: the libraries are an extra.
+    from hsp_otp.adapters.opentelemetry.export import Export  # noqa: PLC0415
+
+    traces = Export(settings.traces_url, settings.traces_percent, version("hsp-otp"), clock)
+    stack.callback(traces.wait)
+    return traces
 
 
 def _watch(

@@ -3,9 +3,10 @@
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from litestar import Litestar
@@ -19,6 +20,9 @@ from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
 from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.wiring import House
+
+if TYPE_CHECKING:
+    from hsp_otp.adapters.opentelemetry.spans import RequestSpan
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WARN_EVERY: Final = HOUR
@@ -60,7 +64,8 @@ class Edge:
             _lines(headers, b"cookie"),
             house.messages.languages,
         )
-        if forwarded and not is_trusted(peer, house.settings.trusted_proxies):
+        believed = is_trusted(peer, house.settings.trusted_proxies)
+        if forwarded and not believed:
             self._warn(house.clock.now())
         # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
         # the body of an answer to HEAD out.
@@ -84,9 +89,11 @@ class Edge:
             await send(message)
 
         probed = path in _PROBES
+        parents = _lines(headers, b"traceparent") if believed else []
         with (
+            _span(house, parents, wanted=not probed) as span,
             port_times() as waited,
-            structlog.contextvars.bound_contextvars(request_id=state["request_id"]),
+            structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
         ):
             try:
                 await self._app(scope, receive, finish)
@@ -98,6 +105,10 @@ class Edge:
                 took = time.perf_counter() - began
                 if house.answered is not None:
                     house.answered(route, asked, status, took)
+                if span is not None:
+                    span.answered(
+                        route, asked, status, outcome=outcome, request_id=state["request_id"]
+                    )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
                     _log.info(
                         "request",
@@ -122,9 +133,24 @@ class Edge:
 
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
-"""Asked every few seconds, by machines: what is well is not worth a line."""
+"""Asked every few seconds, by machines: what is well is not worth a line or a trace."""
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "NONE"})
+
+
+@contextmanager
+def _span(house: House, parents: list[str], *, wanted: bool) -> "Generator[RequestSpan | None]":
+    if house.spans is None or not wanted:
+        yield None
+        return
+    with house.spans.request(parents[0] if len(parents) == 1 else None) as span:
+        yield span
+
+
+def _names(request_id: str, span: "RequestSpan | None") -> dict[str, str]:
+    """By which lines of the log, audit rows and traces of one request are found."""
+    trace_id = None if span is None else span.trace_id
+    return {"request_id": request_id, **({} if trace_id is None else {"trace_id": trace_id})}
 
 
 def _milliseconds(seconds: float) -> float:
