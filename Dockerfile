@@ -4,10 +4,12 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE requirements.lock requirements-runtime.lock ./
+COPY pyproject.toml README.md LICENSE requirements.lock requirements-runtime.lock requirements-traces.lock ./
 COPY script/install script/uv.txt script/
 COPY src src
-RUN sh script/install /opt/hsp-otp
+# --build-arg EXTRA=traces adds what traces need.
+ARG EXTRA=
+RUN sh script/install /opt/hsp-otp ${EXTRA:+"$EXTRA"}
 
 FROM ${PYTHON_IMAGE}
 # The number is what owners of mounted files and clusters' policies refer to.

@@ -10,16 +10,19 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import attrs
 
+from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.settings import Settings
-from hsp_otp.entrypoints.wiring import House, receipts
+from hsp_otp.entrypoints.wiring import House, receipts, traced
+from hsp_otp.flows.receipts import take_receipt
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
 
 VALIDATE = "/customer/validate-pass/"
@@ -116,6 +119,7 @@ class Client:
         redis_answers: Callable[[], Awaitable[bool]] | None = None,
         key_set: Mapping[str, Any] | None = None,
         answered: Callable[[str, str, int, float], None] | None = None,
+        spans: Spans | None = None,
         trial: Path | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
@@ -126,6 +130,7 @@ class Client:
             world: A new one unless given; its numbers are those of *settings*.
             key_set: Empty unless given.
             answered: Told of every request.
+            spans: Those of requests and journeys, where traces are on.
             trial: The folder of the app's screens.
             settings: By name, with the contract's defaults.
         """
@@ -142,7 +147,7 @@ class Client:
             sessions=self.world.sessions,
             signup=self.world.signup,
             sender=self.world.outbox,
-            deliveries=self.world.deliveries,
+            take_receipt=partial(take_receipt, self.world.deliveries),
             receipts=receipts(self.settings, self.world.clock, self.world.randomness),
             key_set=key_set or {"keys": []},
             csrf_keys=ring("csrf"),
@@ -151,6 +156,8 @@ class Client:
             redis_answers=redis_answers,
             answered=answered,
         )
+        if spans is not None:
+            house = traced(house, spans)
 
         @asynccontextmanager
         async def opening() -> AsyncGenerator[House]:

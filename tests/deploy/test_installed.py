@@ -137,7 +137,10 @@ def test_nothing_to_develop_with(built: Path) -> None:
 
 def test_what_gets_into_the_build() -> None:
     """Of the checkout's files those that the build needs, and no key, database or setting."""
-    for name in ("src/hsp_otp/py.typed", "script/install", "requirements-runtime.lock"):
+    for name in (
+        *("src/hsp_otp/py.typed", "script/install"),
+        *("requirements-runtime.lock", "requirements-traces.lock"),
+    ):
         assert not is_ignored(ROOT / name)
     for name in (
         *(".env", ".git/config", "keys/k1.pem", "hsp-otp.db", "src/hsp_otp/x.db", "compose.yaml"),

@@ -1,4 +1,4 @@
-"""One full run at debug level, and what it leaves anywhere: docs/contract.md, 2.2, 7 and 8.3."""
+"""One full run at debug level, and what it leaves: docs/contract.md, 2.2, 5.4, 7 and 8.3."""
 
 import base64
 import copy
@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import signal
 import sqlite3
 import sys
@@ -15,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import attrs
+import httpx2
 import pytest
 import structlog
 
@@ -27,7 +29,8 @@ from hsp_otp.domain.sessions import RefreshToken
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.settings import load
 from hsp_otp.ports.sms import Sms
-from tests.e2e.server import PATIENCE_SECONDS, Answer, Server
+from tests.collector import Collector
+from tests.e2e.server import PATIENCE_SECONDS, Answer, Server, command
 from tests.e2e.sessions import csrf, csrf_token, generated_keys, prove, sign_up
 from tests.world import Outbox, World
 
@@ -37,18 +40,20 @@ NUMBER = "+919876543210"
 # Everything that the libraries say, too: the service's own caps are all that holds them.
 LOUD = """
 import asyncio, logging, os, socket, sys
-from hsp_otp.entrypoints import serving
+from hsp_otp.entrypoints import logs, metrics, serving
 from hsp_otp.entrypoints.settings import load
 import uvicorn
 
 settings = load()
 listening = serving.bind(settings.host, settings.port)
-app = serving.app()
-logging.getLogger().setLevel(logging.DEBUG)
-config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
-print("listening port", listening.getsockname()[1], file=sys.stderr, flush=True)
-server = uvicorn.Server(config)
-asyncio.run(server.serve(sockets=[listening]), debug=True)
+logs.configure(for_people=True)
+with metrics.shown(serving.bind(settings.host, settings.metrics_port)):
+    app = serving.app()
+    logging.getLogger().setLevel(logging.DEBUG)
+    config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
+    print("listening port", listening.getsockname()[1], file=sys.stderr, flush=True)
+    server = uvicorn.Server(config)
+    asyncio.run(server.serve(sockets=[listening]), debug=True)
 """
 
 
@@ -69,6 +74,11 @@ class Run:
     Attributes:
         secrets: Codes, tokens, sessions and keys.
         shown: Standard output without the boxes of messages.
+        pages: What a browser was shown.
+        metrics: The text of the other listener.
+        spans: What a collector of traces was sent, as it came.
+        names: Of the spans.
+        settings: What the commands need as well.
     """
 
     secrets: dict[str, str]
@@ -76,6 +86,11 @@ class Run:
     errors: str
     database: Path
     answers: list[str]
+    pages: list[str]
+    metrics: str
+    spans: str
+    names: set[str]
+    settings: dict[str, str]
 
 
 def key_texts(folder: Path) -> dict[str, str]:
@@ -125,15 +140,59 @@ def signup(server: Server, database: Path) -> tuple[dict[str, str], list[Answer]
     return secrets, answers
 
 
+def browse(server: Server) -> tuple[dict[str, str], list[str]]:
+    """A sign-in and the begin of a signup in a browser: secrets, and all the pages on the way."""
+    pages: list[str] = []
+
+    def submit(path: str, do: str, **fields: str) -> None:
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', pages[-1]))
+        answer = browser.post(path, data={**hidden, **fields, "do": do})
+        assert answer.status_code == 200
+        pages.append(answer.text)
+
+    with httpx2.Client(
+        base_url=f"http://127.0.0.1:{server.port}", follow_redirects=True, trust_env=False
+    ) as browser:
+        pages += [browser.get(path).text for path in ("/", "/nothing/", "/users/signup/")]
+        submit("/users/signup/", "send", phone=NUMBER)
+        submit("/users/signup/", "verify", otp_code="0123456789")
+        begun = server.message_to(NUMBER).code
+        pages.append(browser.get("/customer/login/").text)
+        submit("/customer/login/", "find", pass_code=DEMO)
+        submit("/customer/login/", "send")
+        submit("/customer/login/", "verify", otp="0123456789")
+        code = server.message_to(NUMBER).code
+        submit("/customer/login/", "verify", otp=code)
+        assert "sign_out" in pages[-1]
+        tokens = {f"cookie {name}": value for name, value in browser.cookies.items()}
+        assert len(tokens) >= 3
+        submit("/customer/login/", "sign_out")
+    return {"code on a page": code, "code of a page's signup": begun, **tokens}, pages
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def collector() -> Iterator[Collector]:
+    """A collector of traces."""
+    with Collector() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Sign-ins and failures of all kinds, with codes of ten digits that nothing else looks like."""
     folder = tmp_path_factory.mktemp("loud")
     database = folder / "hsp-otp.db"
-    settings = {"MODE": "development", "CODE_DIGITS": "10", "RESEND_COOLDOWN_SECONDS": "0"}
+    settings = {
+        "MODE": "development",
+        "CODE_DIGITS": "10",
+        "RESEND_COOLDOWN_SECONDS": "0",
+        "PHONE_SENDS_PER_DAY": "0",
+        "LOGIN_SENDS_PER_CLIENT_HOUR": "0",
+    }
+    told = {"METRICS_PORT": "0", "TRACES_URL": collector.url}
     with Server(folder, **settings) as prepared:
         assert prepared.get("/healthz").status == 200
-    with LoudServer(folder, **settings) as server:
+    with LoudServer(folder, **(settings | told)) as server:
         server.validate(DEMO)
         server.send(DEMO)
         first = server.message_to(NUMBER).code
@@ -170,6 +229,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         server.post("/token/revoke/", {"refresh_token": again["refresh_token"]})
         secrets, refused = signup(server, database)
         answers += refused
+        on_pages, pages = browse(server)
+        counted = httpx2.get(f"http://127.0.0.1:{server.metrics_port}/metrics", trust_env=False)
         os.kill(server.process.pid, signal.SIGTERM)
         server.process.wait(PATIENCE_SECONDS)
         shown = re.sub(r"^[|+].*[|+]\n", "", server.output, flags=re.MULTILINE)
@@ -185,11 +246,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 "third refresh token": again["refresh_token"],
                 **key_texts(folder),
                 **secrets,
+                **on_pages,
             },
             shown,
             server.errors,
             database,
             [str(answer.body) for answer in answers],
+            pages,
+            counted.text,
+            b"".join(collector.bodies).decode("latin-1"),
+            {span.name for span in collector.spans},
+            settings,
         )
 
 
@@ -219,6 +286,66 @@ def test_no_output_holds_a_number_or_a_pass_code(run: Run) -> None:
         assert "1234-5678" not in told
 
 
+COMMANDS = (
+    "audit list",
+    "audit list --json",
+    "audit list --csv",
+    f"audit timeline --phone {NUMBER}",
+    f"audit range --phone {NUMBER}",
+    "audit top",
+    "audit suspicious",
+    "doctor",
+    "settings",
+    f"passes show {DEMO}",
+    f"unlock --pass-code {DEMO} --reason asked",
+    f"unlock --phone {NUMBER} --reason asked",
+    "purge",
+    f"erase {NUMBER} --yes --reason asked",
+    "audit list --outcome erased",
+)
+"""In that order."""
+
+
+def test_nothing_that_is_told_holds_a_secret(run: Run, tmp_path: Path) -> None:
+    """
+    Neither metrics, traces, logs, pages nor what commands show has a secret in it.
+
+    All that a run and whoever operates it get to see is read here.
+    """
+    folder = tmp_path / "operated"
+    shutil.copytree(run.database.parent, folder)
+    shown: dict[str, str] = {
+        "log": run.errors,
+        "output": re.sub(r"(?s)\nhsp-otp is at .*?FILE\.csv\n", "", run.shown),
+        "metrics": run.metrics,
+        "traces": run.spans,
+        **{f"page {number}": page for number, page in enumerate(run.pages)},
+    }
+    for line in COMMANDS:
+        done = command(folder, *line.split(), **run.settings)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+        shown[line] = done.stdout + done.stderr
+    # There is something to be silent about.
+    assert 'hsp_otp_checks_total{flow="pass_login",outcome="verified"} 2.0' in run.metrics
+    assert {"pass_login.verify", "signup.verify", "sender", "POST /customer/verify-otp"} < run.names
+    assert "***-***-3210" in shown["audit list"]
+    assert "***-***-3210" in run.pages[-4]
+    assert "trace_id" in run.errors
+
+    found: dict[str, list[str]] = {}
+    for name, text in shown.items():
+        held = found_in(text, run.secrets | {"number": "9876543210", "pass code": "1234-5678"})
+        if name.startswith("page "):
+            held = [secret for secret in held if secret not in ON_PAGES]
+        if held:
+            found[name] = held
+    assert found == {}
+
+
+ON_PAGES = ("pass code", "cookie signup_session", "cookie csrftoken")
+"""What a page shows to whom it belongs: its forms name them, and every pass looks like this one."""
+
+
 def test_no_refusal_repeats_a_secret(run: Run) -> None:
     """No answer but a success holds a code, a number or a pass code."""
     for answer in run.answers:
@@ -237,7 +364,8 @@ def test_no_file_of_the_database_holds_a_secret(run: Run) -> None:
         path.read_bytes() for path in run.database.parent.glob("hsp-otp.db*") if path.is_file()
     )
     assert DEMO.encode() in kept
-    assert found_in(kept.decode("latin-1"), run.secrets) == ["session"]
+    sessions = ["session", "cookie signup_session"]
+    assert found_in(kept.decode("latin-1"), run.secrets) == sessions
     raw = base64.b64decode(run.secrets["secret key"])
     assert raw not in kept
 

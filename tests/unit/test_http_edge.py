@@ -1,5 +1,7 @@
 """What holds for every request and answer: docs/contract.md, sections 3.7, 5, 5.6 and 8.3."""
 
+import asyncio
+import itertools
 import json
 import logging
 import re
@@ -12,14 +14,27 @@ import pytest
 import structlog
 from litestar.exceptions import ImproperlyConfiguredException
 
+from hsp_otp.adapters.observed.ports import Watch
+from hsp_otp.adapters.observed.times import port_times
 from hsp_otp.domain.instant import HOUR, SECOND, Duration
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.http.client_address import parse_trusted_proxies
-from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.failures import SmsFailed, Unavailable
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
-from tests.http import FLOW_MEMBERS, SEND, VALIDATE, VERIFY, Client, Reply, problem
+from tests.http import (
+    FLOW_MEMBERS,
+    KEY_SET,
+    REFRESH,
+    SEND,
+    VALIDATE,
+    VERIFY,
+    Client,
+    Reply,
+    problem,
+)
+from tests.observed import Observed
 from tests.world import PASS_CODE, Outbox, World, other_than
 
 ROUTES = [VALIDATE, SEND, VERIFY]
@@ -337,8 +352,8 @@ def test_an_untrusted_forwarded_header_is_warned_of_once_an_hour(
 def test_a_trusted_forwarded_header_is_not_warned_of(lines: Lines) -> None:
     """3.7: what a trusted proxy says is worth no warning, and silence is not either."""
     with Client(trusted_proxies=TRUSTED) as client:
-        client.request("GET", "/healthz", headers={"x-forwarded-for": "192.0.2.1"}, client=PROXY)
-        client.request("GET", "/healthz", client="192.0.2.1")
+        client.request("GET", "/docs", headers={"x-forwarded-for": "192.0.2.1"}, client=PROXY)
+        client.request("GET", "/docs", client="192.0.2.1")
     assert [line["event"] for line in lines()] == ["request", "request"]
 
 
@@ -360,7 +375,90 @@ def test_a_request_leaves_one_line(client: Client, lines: Lines) -> None:
         "status": 200,
         "outcome": "ok",
         "client": "198.51.100.7",
+        "ports": {},
     }
+
+
+def test_the_line_tells_where_the_time_went(lines: Lines) -> None:
+    """How long the request waited for each port, and how often it asked, where that was twice."""
+    ticks = itertools.count(0, 0.0123)
+    world = Observed(watch=Watch(timer=ticks.__next__))
+    world.add()
+    with Client(world) as client:
+        code = client.code()
+        client.verify(code)
+        client.post(REFRESH, {"refresh_token": "nonsense"})
+        world.outbox.failure = SmsFailed("no")
+        client.sign_up()
+    sent, verified, refreshed, failed = lines()
+    once = 12.3
+    assert sent["ports"] == dict.fromkeys(("passes", "usage", "slots", "sender", "audit"), once)
+    assert "calls" not in sent
+    assert verified["ports"] == dict.fromkeys(("passes", "usage", "slots", "families"), once)
+    assert refreshed["ports"] == {"audit": once}
+    # A failed call counts as well; the code was withdrawn.
+    assert failed["outcome"] == "sms_failed"
+    assert failed["level"] == "info"
+    assert failed["ports"] == {
+        "slots": 24.6,
+        "signup_sessions": once,
+        "sender": once,
+        "audit": once,
+    }
+    assert failed["calls"] == {"slots": 2}
+
+
+def test_nobody_pays_for_another(lines: Lines) -> None:
+    """Two requests at a time that wait for the same port are charged for what each awaited."""
+    world = Observed()
+    world.add()
+    gate = asyncio.Event()
+    waited: dict[str, dict[str, int]] = {}
+
+    class Slow:
+        async def find(self, code: PassCode) -> Pass | None:
+            await gate.wait()
+            return await world.passes.find(code)
+
+    passes = world.observer.passes(Slow())
+
+    async def ask(name: str, times: int) -> None:
+        with port_times() as found:
+            for _ in range(times):
+                # What a request starts and awaits is its own.
+                await asyncio.create_task(passes.find(PassCode(PASS_CODE)))
+        waited[name] = found.calls
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask("one", 1))
+            group.create_task(ask("other", 2))
+            group.create_task(passes.find(PassCode(PASS_CODE)))  # nobody's
+            await asyncio.sleep(0)
+            gate.set()
+
+    asyncio.run(both())
+    assert waited == {"one": {"passes": 1}, "other": {"passes": 2}}
+    assert lines() == []
+
+
+async def _away() -> bool:
+    return False
+
+
+def test_probes_that_find_all_well_leave_no_line(lines: Lines) -> None:
+    """What machines ask every few seconds is told only where something is wrong."""
+    with Client() as client:
+        for path in ("/healthz", "/readyz", "/healthz/"):
+            assert client.request("GET", path).status == 200
+        assert client.request("HEAD", "/readyz").status == 200
+        assert lines() == []
+        assert client.request("POST", "/readyz").status == 405
+        assert [line["status"] for line in lines()] == [405]
+    with Client(database_answers=_away) as client:
+        assert client.request("GET", "/readyz").status == 503
+        (line,) = lines()
+        assert (line["route"], line["outcome"]) == ("/readyz", "unavailable")
 
 
 LOGGED: dict[str, tuple[Callable[[Client], Reply], dict[str, Any]]] = {
@@ -385,8 +483,8 @@ LOGGED: dict[str, tuple[Callable[[Client], Reply], dict[str, Any]]] = {
         {"method": "DELETE", "status": 405, "outcome": "method_not_allowed"},
     ),
     "HEAD": (
-        lambda client: client.request("HEAD", "/healthz"),
-        {"route": "/healthz", "method": "HEAD", "status": 200, "outcome": "ok"},
+        lambda client: client.request("HEAD", KEY_SET),
+        {"route": KEY_SET, "method": "HEAD", "status": 200, "outcome": "ok"},
     ),
     "OPTIONS": (
         lambda client: client.request("OPTIONS", VALIDATE),

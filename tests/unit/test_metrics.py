@@ -1,5 +1,6 @@
 """What is counted, and by which words: docs/metrics.md."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from prometheus_client import CollectorRegistry, mmap_dict
 from prometheus_client.parser import text_string_to_metric_families
 
 from hsp_otp.adapters.memory import MemoryUsage
+from hsp_otp.adapters.observed.ports import Watch
 from hsp_otp.adapters.prometheus.files import Workers, exposed
-from hsp_otp.adapters.prometheus.measured import Measures
 from hsp_otp.adapters.prometheus.metrics import Metrics
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.failover import FailoverSms
@@ -23,17 +24,13 @@ from hsp_otp.domain.names import Flow, Purpose
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.flows.sessions import Sessions
-from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
-from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.sms import Sms
 from hsp_otp.ports.usage import UsageCounter
 from tests.http import Client
-from tests.world import OTHER_PHONE, PASS_CODE, START, ManualClock, Outbox, World, other_than, run
+from tests.observed import Observed
+from tests.world import OTHER_PHONE, PASS_CODE, START, ManualClock, Outbox, other_than, run
 
 DESCRIBED = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -52,70 +49,21 @@ ROW = AuditRow(
 
 
 @attrs.define(kw_only=True)
-class Measured(World):
-    """
-    A world whose ports are measured; each measurement takes a quarter of a second.
-
-    Attributes:
-        found: The pass port, where it is another.
-    """
+class Measured(Observed):
+    """A world whose ports are measured; each measurement takes a quarter of a second."""
 
     registry: CollectorRegistry = attrs.field(factory=CollectorRegistry)
     metrics: Metrics = attrs.field()
-    measures: Measures = attrs.field()
-    seconds: float = 0.0
-    found: Passes | None = None
+    watch: Watch = attrs.field()
 
     @metrics.default
     def _metrics(self) -> Metrics:
-        def timer() -> float:
-            self.seconds += 0.25
-            return self.seconds
+        return Metrics(self.registry)
 
-        return Metrics(self.registry, timer)
-
-    @measures.default
-    def _measures(self) -> Measures:
-        return Measures(self.metrics, self.clock)
-
-    @property
-    def otp(self) -> Otp:
-        """The engine over measured ports."""
-        sender = self.measures.sender("outbox", self.outbox)
-        return attrs.evolve(
-            super().otp,
-            slots=self.measures.slots(self.slots, "memory"),
-            sender=self.measures.senders(sender, ("outbox", "other")),
-            audit=self.measures.audit(self.audit),
-        )
-
-    @property
-    def sessions(self) -> Sessions:
-        """What follows a sign-in, over measured ports."""
-        return attrs.evolve(
-            super().sessions,
-            families=self.measures.records("families", self.families, "memory"),
-            passes=self.measures.passes(self.found or self.passes),
-            audit=self.measures.audit(self.audit),
-        )
-
-    @property
-    def login(self) -> PassLogin:
-        """Pass login over measured ports."""
-        return attrs.evolve(
-            super().login,
-            passes=self.measures.passes(self.found or self.passes),
-            usage=self.measures.usage(self.usage, "memory"),
-        )
-
-    @property
-    def signup(self) -> Signup:
-        """Signup over measured ports."""
-        return attrs.evolve(
-            super().signup,
-            sessions=self.measures.records("signup_sessions", self.signup_sessions, "memory"),
-            steps=self.measures.records("signup_steps", self.signup_steps, "memory"),
-            usage=self.measures.usage(self.usage, "memory"),
+    @watch.default
+    def _watch(self) -> Watch:
+        return Watch(
+            listeners=(self.metrics,), counts=self.metrics, timer=itertools.count(0, 0.25).__next__
         )
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -246,7 +194,7 @@ def test_what_a_race_lost_is_not_counted(world: Measured) -> None:
     def decide(held: Usages) -> Decision[Usages, int]:
         return Decision(5, held, (ROW,))
 
-    measured = world.measures.usage(Raced(), "sql")  # type: ignore[arg-type]
+    measured = world.observer.usage(Raced(), "sql")  # type: ignore[arg-type]
     assert run(measured.transition((UsageKey("checks", "x"),), decide)) == 5
     assert world.value("asks_total", flow="signup", outcome="sent", region="none") == 1
 
@@ -367,7 +315,7 @@ def test_an_open_circuit(world: Measured) -> None:
 def test_receipts(world: Measured) -> None:
     """Every step forward of a message is counted once, whatever receipts repeat."""
     world.send()
-    deliveries = world.measures.deliveries(world.deliveries)
+    deliveries = world.observer.deliveries(world.deliveries)
     for state in (DeliveryState.SENT, DeliveryState.SENT, DeliveryState.DELIVERED):
         run(take_receipt(deliveries, "outbox", "message-1", state))
     run(take_receipt(deliveries, "outbox", "message-1", DeliveryState.FAILED))
@@ -500,7 +448,7 @@ def with_everything(folder: Path) -> CollectorRegistry:
     metrics.verified(Flow.SIGNUP, SECOND)
     metrics.attempted("console", "taken", 0.1)
     metrics.moved("console", DeliveryState.SENT)
-    metrics.called("slots", "sql", 0.1, answered=False)
+    metrics.called("slots", "sql", 0.1, Unavailable())
     metrics.watch_sender("console", is_open=lambda: False, skips=lambda: 0)
     registry.register(Workers(folder=folder, version="1", started_at=START))
     return registry

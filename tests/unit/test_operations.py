@@ -95,6 +95,10 @@ def test_what_runs_is_what_is_tested() -> None:
     assert runs.items() <= whole.items()
     assert {"litestar", "asyncpg", "async-timeout"} <= runs.keys()
     assert {"pytest", "mypy", "hypothesis", "uv"}.isdisjoint(runs)
+    traced = locked("requirements-traces.lock")
+    assert runs.items() <= traced.items() <= whole.items()
+    more = {name for name in traced.keys() - runs.keys() if not name.startswith("opentelemetry-")}
+    assert more == {"googleapis-common-protos", "protobuf"}
 
 
 def test_time_to_stop() -> None:

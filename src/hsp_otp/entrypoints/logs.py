@@ -21,6 +21,9 @@ _CAPPED: Final = {
     "httpcore2": logging.WARNING,
     "httpx2": logging.WARNING,
     "twilio": logging.WARNING,
+    # What a collector answers, and its address; what is lost is told of elsewhere.
+    "opentelemetry": logging.CRITICAL,
+    "urllib3": logging.ERROR,
     "litestar": logging.WARNING,
     "uvicorn": logging.WARNING,
 }

@@ -4,6 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
@@ -56,6 +57,9 @@ _MOST: Final = 1_000_000
 """More than any limit needs to be."""
 
 _PORTS: Final = 65535
+
+_WHOLE: Final = 100
+"""In percent."""
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
@@ -405,6 +409,19 @@ class Settings:
         takes=f"a whole number from 0 to {_PORTS}",
         shown_default="none",
     )
+    traces_url: str = _setting(
+        _url,
+        "",
+        "where a collector takes traces, by OTLP over HTTP; needs hsp-otp[traces]",
+        takes=f"{URL_TAKES}, with the whole path, as /v1/traces",
+        shown_default="none",
+    )
+    traces_percent: int = _setting(
+        _whole(0, _WHOLE),
+        _WHOLE,
+        "how many of the traces that begin here are kept",
+        takes=f"a whole number from 0 to {_WHOLE}",
+    )
     docs: bool | None = _flag(
         None, "/docs and the OpenAPI document", shown_default="on in development"
     )
@@ -526,6 +543,7 @@ def check_to_serve(settings: Settings) -> None:
         _check_account(settings, SENDERS[name])
     _check_message(settings)
     check_secret_keys(settings)
+    _check_traces(settings)
     if settings.proof_audience == settings.jwt_audience:
         raise SettingsError(
             f"{PREFIX}PROOF_AUDIENCE: got that of access tokens, {settings.jwt_audience!r}; "
@@ -579,6 +597,19 @@ def _check_wordings(settings: Settings) -> None:
                 f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} takes {found} segments, "
                 f"and may take {most}"
             )
+
+
+def _check_traces(settings: Settings) -> None:
+    if not settings.traces_url:
+        return
+    try:
+        found = find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise SettingsError(
+            f"{PREFIX}TRACES_URL: needs hsp-otp[traces], which is not installed here"
+        )
 
 
 def check_secret_keys(settings: Settings) -> None:

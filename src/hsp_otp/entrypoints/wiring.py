@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +20,7 @@ from hsp_otp.adapters.keys import (
 )
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.observed.ports import NobodyCounts, Observer, Watch
 from hsp_otp.adapters.redis.client import RedisClient, Topology, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
@@ -40,6 +42,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import SessionId
@@ -48,6 +51,7 @@ from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
@@ -62,7 +66,9 @@ from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
 if TYPE_CHECKING:
-    from hsp_otp.adapters.prometheus.measured import Measures
+    from hsp_otp.adapters.opentelemetry.export import Export
+    from hsp_otp.adapters.opentelemetry.spans import Spans
+    from hsp_otp.adapters.prometheus.metrics import Metrics
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +78,7 @@ class House:
 
     Attributes:
         sender: Whoever takes messages.
+        take_receipt: Notes what a sender reports of a message.
         receipts: What reads a provider's reports, by its name, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
         csrf_keys: The ring of CSRF tokens.
@@ -79,6 +86,7 @@ class House:
         database_answers: Whether the SQL database does, right now.
         redis_answers: The same of Redis, where there is one.
         answered: Told of every request's route, method, status and seconds, where somebody counts.
+        spans: Makes those of requests, where traces are on.
     """
 
     settings: Settings
@@ -88,7 +96,7 @@ class House:
     sessions: Sessions
     signup: Signup
     sender: SmsSender
-    deliveries: Deliveries
+    take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
     receipts: Mapping[str, Receipts]
     key_set: Mapping[str, Any]
     csrf_keys: KeyRing
@@ -96,6 +104,7 @@ class House:
     database_answers: Callable[[], Awaitable[bool]]
     redis_answers: Callable[[], Awaitable[bool]] | None = None
     answered: Callable[[str, str, int, float], None] | None = None
+    spans: "Spans | None" = None
 
 
 @attrs.frozen
@@ -183,14 +192,14 @@ async def _open_sender(
     settings: Settings,
     clock: Clock,
     randomness: Randomness,
-    measures: "Measures | None",
+    observer: Observer,
 ) -> FailoverSms:
     circuits: list[CircuitSms] = []
     for name in _sender_names(settings):
         means = means_of(settings, name, clock, randomness)
         opened = SENDERS[name].open(settings.accounts[name], means)
         sender = await stack.enter_async_context(opened)
-        circuits.append(CircuitSms(measures.sender(name, sender) if measures else sender, clock))
+        circuits.append(CircuitSms(observer.sender(name, sender), clock))
     return FailoverSms(circuits, clock)
 
 
@@ -225,9 +234,20 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
     """
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
-        measures = None
+        metrics = None
         if settings.metrics_port is not None:
-            measures = await _open_measures(stack, clock)
+            metrics = await _open_metrics(stack)
+        traces = None
+        if settings.traces_url:
+            traces = _open_traces(stack, settings, clock)
+        spans = traces.spans if traces else None
+        observer = Observer(
+            Watch(
+                listeners=tuple(one for one in (metrics, spans) if one is not None),
+                counts=metrics or NobodyCounts(),
+            ),
+            clock,
+        )
         database = await stack.enter_async_context(open_database(settings))
         commits = Commits(database)
         stack.push_async_callback(commits.close)
@@ -238,21 +258,24 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         )
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
-        sender = await _open_sender(stack, settings, clock, randomness, measures)
-        ports = Ports(
-            slots=stores.slots,
-            signup_sessions=stores.signup_sessions,
-            signup_steps=SqlSignupSteps(commits),
-            usage=stores.usage,
-            families=SqlFamilies(commits),
-            passes=SqlPasses(database),
-            audit=commits,
-            deliveries=SqlDeliveries(database, clock),
-            sender=sender,
+        sender = await _open_sender(stack, settings, clock, randomness, observer)
+        if metrics is not None:
+            _watch(metrics, settings, commits, stores.usage, sender)
+        ports = _observed(
+            observer,
+            settings,
+            Ports(
+                slots=stores.slots,
+                signup_sessions=stores.signup_sessions,
+                signup_steps=SqlSignupSteps(commits),
+                usage=stores.usage,
+                families=SqlFamilies(commits),
+                passes=SqlPasses(database),
+                audit=commits,
+                deliveries=SqlDeliveries(database, clock),
+                sender=sender,
+            ),
         )
-        if measures is not None:
-            _watch(measures, settings, commits, stores.usage, sender)
-            ports = _measured(measures, settings, ports)
         otp = Otp(
             slots=ports.slots,
             sender=ports.sender,
@@ -300,7 +323,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
-        yield House(
+        house = House(
             settings=settings,
             clock=clock,
             messages=messages,
@@ -308,37 +331,61 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             sessions=sessions,
             signup=signup,
             sender=sender,
-            deliveries=ports.deliveries,
+            take_receipt=partial(take_receipt, ports.deliveries),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
             database_answers=database.answers,
             redis_answers=redis.answers if redis else None,
-            answered=measures.metrics.answered if measures else None,
+            answered=metrics.answered if metrics else None,
         )
+        if traces is not None:
+            house = traced(house, traces.spans)
+            # Begun first, and waited for last: the rest ends meanwhile.
+            stack.callback(traces.end)
+        yield house
 
 
-async def _open_measures(stack: AsyncExitStack, clock: Clock) -> "Measures":
+def traced(house: House, spans: "Spans") -> House:
+    """*house*, with spans of its requests and journeys."""
+    return attrs.evolve(
+        house,
+        pass_login=spans.journeys("pass_login", house.pass_login),
+        sessions=spans.journeys("sessions", house.sessions),
+        signup=spans.journeys("signup", house.signup),
+        take_receipt=spans.journey("receipts.take_receipt", house.take_receipt),
+        spans=spans,
+    )
+
+
+async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
     # Late: the library decides when it is loaded where values stand, and nothing is to load it
     # where nobody asks for metrics.
-    from hsp_otp.adapters.prometheus.measured import Measures  # noqa: PLC0415
     from hsp_otp.adapters.prometheus.metrics import Metrics  # noqa: PLC0415
 
     metrics = Metrics()
     await stack.enter_async_context(_running(metrics.keep_looking))
-    return Measures(metrics, clock)
+    return metrics
+
+
+def _open_traces(stack: AsyncExitStack, settings: Settings, clock: Clock) -> "Export":
+    # Late: the libraries are an extra.
+    from hsp_otp.adapters.opentelemetry.export import Export  # noqa: PLC0415
+
+    traces = Export(settings.traces_url, settings.traces_percent, version("hsp-otp"), clock)
+    stack.callback(traces.wait)
+    return traces
 
 
 def _watch(
-    measures: "Measures",
+    metrics: "Metrics",
     settings: Settings,
     commits: Commits,
     usage: UsageCounter,
     senders: FailoverSms,
 ) -> None:
     """What changes without a call that could be measured."""
-    metrics = measures.metrics
     metrics.watch_audit(
         backlog=lambda: commits.kept_aside,
         kept_aside=lambda: commits.ever_kept_aside,
@@ -354,18 +401,18 @@ def _watch(
         metrics.watch_limiter(is_degraded=lambda: usage.is_degraded, falls=lambda: usage.falls)
 
 
-def _measured(measures: "Measures", settings: Settings, ports: Ports) -> Ports:
+def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
     kept_in = settings.challenge_store
     return Ports(
-        slots=measures.slots(ports.slots, kept_in),
-        signup_sessions=measures.records("signup_sessions", ports.signup_sessions, kept_in),
-        signup_steps=measures.records("signup_steps", ports.signup_steps, "sql"),
-        usage=measures.usage(ports.usage, settings.counts_in),
-        families=measures.records("families", ports.families, "sql"),
-        passes=measures.passes(ports.passes),
-        audit=measures.audit(ports.audit),
-        deliveries=measures.deliveries(ports.deliveries),
-        sender=measures.senders(ports.sender, _sender_names(settings)),
+        slots=observer.slots(ports.slots, kept_in),
+        signup_sessions=observer.records("signup_sessions", ports.signup_sessions, kept_in),
+        signup_steps=observer.records("signup_steps", ports.signup_steps, "sql"),
+        usage=observer.usage(ports.usage, settings.counts_in),
+        families=observer.records("families", ports.families, "sql"),
+        passes=observer.passes(ports.passes),
+        audit=observer.audit(ports.audit),
+        deliveries=observer.deliveries(ports.deliveries),
+        sender=observer.senders(ports.sender, _sender_names(settings)),
     )
 
 

@@ -1,7 +1,6 @@
 """Every metric of a worker; docs/metrics.md describes them."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
@@ -15,6 +14,7 @@ from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.rows import Action, AuditRow, Row
 from hsp_otp.domain.sessions import TokenReused
 from hsp_otp.domain.slot import Issued, Locked
+from hsp_otp.ports.failures import Unavailable
 
 _LOOK_SECONDS: Final = 1.0
 
@@ -42,19 +42,13 @@ class Metrics:
     that libphonenumber knows, all others are words of the service's own.
     """
 
-    def __init__(
-        self,
-        registry: CollectorRegistry | None = None,
-        timer: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """
         Make all of them.
 
         Args:
             registry: Where they can be read in this process; otherwise only in the files.
-            timer: Seconds from some moment on.
         """
-        self.timer = timer
         self._looks: list[Callable[[], None]] = []
 
         def counter(name: str, meaning: str, *labels: str) -> Counter:
@@ -174,10 +168,10 @@ class Metrics:
         """Count a message of *sender* that came to *state*."""
         self._deliveries.labels(sender, state.value).inc()
 
-    def called(self, port: str, store: str, seconds: float, *, answered: bool) -> None:
-        """Count a call of a port."""
+    def called(self, port: str, store: str, seconds: float, failure: BaseException | None) -> None:
+        """Count a call of a port, and whether it was answered."""
         self._call_seconds.labels(port, store).observe(seconds)
-        self._call_errors.labels(port, store).inc(not answered)
+        self._call_errors.labels(port, store).inc(isinstance(failure, Unavailable))
 
     def watch_sender(
         self, sender: str, *, is_open: Callable[[], bool], skips: Callable[[], int]

@@ -9,7 +9,6 @@ from hsp_otp.domain.delivery import UnknownMessage
 from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, body_of, house_of
 from hsp_otp.entrypoints.http.problems import Problem, answer
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
-from hsp_otp.flows.receipts import take_receipt
 
 _NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found")
 _FORBIDDEN = Problem(HTTPStatus.FORBIDDEN, "forbidden")
@@ -38,7 +37,7 @@ async def delivery_status(request: AnyRequest) -> Response[Any]:
     told = receipts.read(body)
     # A state that nobody has heard of tells nothing; the provider is not to think that it failed.
     if told is not None:
-        outcome = await take_receipt(house.deliveries, sender, *told)
+        outcome = await house.take_receipt(sender, *told)
         if isinstance(outcome, UnknownMessage):
             return answer(request, _NOT_FOUND)
     return Response({})

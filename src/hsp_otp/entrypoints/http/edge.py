@@ -3,8 +3,10 @@
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from litestar import Litestar
@@ -13,10 +15,14 @@ from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 from litestar.utils.path import normalize_path
 
+from hsp_otp.adapters.observed.times import port_times
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
 from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.wiring import House
+
+if TYPE_CHECKING:
+    from hsp_otp.adapters.opentelemetry.spans import RequestSpan
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WARN_EVERY: Final = HOUR
@@ -58,7 +64,8 @@ class Edge:
             _lines(headers, b"cookie"),
             house.messages.languages,
         )
-        if forwarded and not is_trusted(peer, house.settings.trusted_proxies):
+        believed = is_trusted(peer, house.settings.trusted_proxies)
+        if forwarded and not believed:
             self._warn(house.clock.now())
         # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
         # the body of an answer to HEAD out.
@@ -81,25 +88,39 @@ class Edge:
                     answered["Allow"] = self._allowed.get(path, "")
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=state["request_id"]):
+        probed = path in _PROBES
+        parents = _lines(headers, b"traceparent") if believed else []
+        with (
+            _span(house, parents, wanted=not probed) as span,
+            port_times() as waited,
+            structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
+        ):
             try:
                 await self._app(scope, receive, finish)
             finally:
                 # Never the path itself: anything may stand in it.
                 route = scope.get("path_template", "none")
                 asked = outer["method"] if outer["method"] in _METHODS else "other"
+                outcome = state.get("outcome", "ok")
                 took = time.perf_counter() - began
                 if house.answered is not None:
                     house.answered(route, asked, status, took)
-                _log.info(
-                    "request",
-                    route=route,
-                    method=asked,
-                    status=status,
-                    outcome=state.get("outcome", "ok"),
-                    client=str(state["client"]),
-                    milliseconds=round(took * 1000, 1),
-                )
+                if span is not None:
+                    span.answered(
+                        route, asked, status, outcome=outcome, request_id=state["request_id"]
+                    )
+                if not probed or status >= HTTPStatus.BAD_REQUEST:
+                    _log.info(
+                        "request",
+                        route=route,
+                        method=asked,
+                        status=status,
+                        outcome=outcome,
+                        client=str(state["client"]),
+                        milliseconds=_milliseconds(took),
+                        ports={port: _milliseconds(s) for port, s in waited.seconds.items()},
+                        **_repeated(waited.calls),
+                    )
 
     def _warn(self, now: Instant) -> None:
         if self._warned_at is None or now - self._warned_at >= _WARN_EVERY:
@@ -111,7 +132,34 @@ class Edge:
             )
 
 
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds, by machines: what is well is not worth a line or a trace."""
+
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@contextmanager
+def _span(house: House, parents: list[str], *, wanted: bool) -> "Generator[RequestSpan | None]":
+    if house.spans is None or not wanted:
+        yield None
+        return
+    with house.spans.request(parents[0] if len(parents) == 1 else None) as span:
+        yield span
+
+
+def _names(request_id: str, span: "RequestSpan | None") -> dict[str, str]:
+    """By which lines of the log, audit rows and traces of one request are found."""
+    trace_id = None if span is None else span.trace_id
+    return {"request_id": request_id, **({} if trace_id is None else {"trace_id": trace_id})}
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def _repeated(calls: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    several = {port: count for port, count in calls.items() if count > 1}
+    return {"calls": several} if several else {}
 
 
 def _allow(methods: Iterable[str]) -> str:

@@ -1,20 +1,21 @@
 """
-Ports that are measured: each hands every call on, and counts what comes of it.
+Ports that are observed: each hands every call on, and tells how long it took and what came of it.
 
 Audit rows tell what was asked and what became of it. They are counted here, and not where they
 are written, because those of a flood become one row there.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
-from hsp_otp.adapters.prometheus.metrics import Metrics
+from hsp_otp.adapters.observed import times
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Duration
-from hsp_otp.domain.names import PassCode, Slot
+from hsp_otp.domain.names import Flow, PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import AuditRow, Row
@@ -22,13 +23,14 @@ from hsp_otp.domain.slot import Held, Verified
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
-from hsp_otp.ports.failures import SmsRejected, Unavailable
+from hsp_otp.ports.failures import SmsRejected
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
 _SQL: Final = "sql"
+_SENDER: Final = "sender"
 
 H = TypeVar("H")
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -37,32 +39,103 @@ O = TypeVar("O")  # noqa: E741
 T = TypeVar("T")
 
 
+class Listener(Protocol):
+    """Is told of every call once it has ended, in the context of whoever made it."""
+
+    def called(self, port: str, store: str, seconds: float, failure: BaseException | None) -> None:
+        """
+        Take note of a call of a port.
+
+        Args:
+            store: What keeps the port's promise: sql, redis or memory.
+            failure: What it raised. Its text may hold secrets.
+        """
+        ...
+
+    def attempted(self, sender: str, result: str, seconds: float) -> None:
+        """
+        Take note of a message that was offered to a sender.
+
+        Args:
+            result: taken, refused or failed.
+        """
+        ...
+
+
+class Counts(Protocol):
+    """Is told what came of calls."""
+
+    def told(self, *rows: Row) -> None:
+        """Count what rows tell of, once they are kept."""
+        ...
+
+    def verified(self, flow: Flow, after: Duration) -> None:
+        """Count a code's success, so long after its issue."""
+        ...
+
+    def moved(self, sender: str, state: DeliveryState) -> None:
+        """Count a message of *sender* that came to *state*."""
+        ...
+
+    def skipped(self, sender: str) -> None:
+        """Count a message that nobody was offered, *sender* neither."""
+        ...
+
+
+class NobodyCounts:
+    """Where metrics are off."""
+
+    def told(self, *rows: Row) -> None:
+        """Keep the promise of `Counts.told`."""
+
+    def verified(self, flow: Flow, after: Duration) -> None:
+        """Keep the promise of `Counts.verified`."""
+
+    def moved(self, sender: str, state: DeliveryState) -> None:
+        """Keep the promise of `Counts.moved`."""
+
+    def skipped(self, sender: str) -> None:
+        """Keep the promise of `Counts.skipped`."""
+
+
+@attrs.frozen(kw_only=True)
+class Watch:
+    """
+    Those who are told, beside the request that waits.
+
+    Attributes:
+        timer: Seconds from some moment on.
+    """
+
+    listeners: tuple[Listener, ...] = ()
+    counts: Counts = attrs.field(factory=NobodyCounts)
+    timer: Callable[[], float] = time.perf_counter
+
+
 @attrs.frozen
 class Meter:
     """
-    Measures one port.
+    Observes one port.
 
     Attributes:
         port: What it is called.
         store: What keeps its promise: sql, redis or memory.
     """
 
-    metrics: Metrics
+    watch: Watch
     port: str
     store: str
 
     async def call(self, asked: Awaitable[T]) -> T:
         """What *asked* answers."""
-        began = self.metrics.timer()
-        answered = True
+        began = self.watch.timer()
         try:
-            return await asked
-        except Unavailable:
-            answered = False
+            answer = await asked
+        except BaseException as failure:
+            self._ended(began, failure)
             raise
-        finally:
-            seconds = self.metrics.timer() - began
-            self.metrics.called(self.port, self.store, seconds, answered=answered)
+        self._ended(began, None)
+        return answer
 
     async def step(
         self,
@@ -79,12 +152,18 @@ class Meter:
             return decision
 
         outcome = await self.call(transition(noted))
-        self.metrics.told(*rows)
+        self.watch.counts.told(*rows)
         return outcome
+
+    def _ended(self, began: float, failure: BaseException | None) -> None:
+        seconds = self.watch.timer() - began
+        times.note(self.port, seconds)
+        for listener in self.watch.listeners:
+            listener.called(self.port, self.store, seconds, failure)
 
 
 @attrs.frozen
-class MeasuredSlots:
+class ObservedSlots:
     """Slots, and how long it took from a code to its success."""
 
     slots: SlotRepository
@@ -103,12 +182,12 @@ class MeasuredSlots:
         )
         if isinstance(outcome, Verified):
             challenge = outcome.challenge
-            self.meter.metrics.verified(challenge.flow, self.clock.now() - challenge.issued_at)
+            self.meter.watch.counts.verified(challenge.flow, self.clock.now() - challenge.issued_at)
         return outcome
 
 
 @attrs.frozen
-class MeasuredUsage:
+class ObservedUsage:
     """Usages that limit checks and look-ups."""
 
     usage: UsageCounter
@@ -132,7 +211,7 @@ class Records(Protocol[K_contra, L]):
 
 
 @attrs.frozen
-class MeasuredRecords(Generic[K_contra, L]):
+class ObservedRecords(Generic[K_contra, L]):
     """Families, signup sessions or signup steps."""
 
     records: Records[K_contra, L]
@@ -146,7 +225,7 @@ class MeasuredRecords(Generic[K_contra, L]):
 
 
 @attrs.frozen
-class MeasuredAudit:
+class ObservedAudit:
     """Rows that flows write by themselves."""
 
     audit: AuditTrail
@@ -155,16 +234,16 @@ class MeasuredAudit:
     async def write(self, *rows: Row) -> None:
         """Keep the promise of `AuditTrail.write`."""
         await self.meter.call(self.audit.write(*rows))
-        self.meter.metrics.told(*rows)
+        self.meter.watch.counts.told(*rows)
 
     async def note(self, row: AuditRow) -> None:
         """Keep the promise of `AuditTrail.note`."""
         await self.meter.call(self.audit.note(row))
-        self.meter.metrics.told(row)
+        self.meter.watch.counts.told(row)
 
 
 @attrs.frozen
-class MeasuredPasses:
+class ObservedPasses:
     """Passes."""
 
     passes: Passes
@@ -176,7 +255,7 @@ class MeasuredPasses:
 
 
 @attrs.frozen
-class MeasuredDeliveries:
+class ObservedDeliveries:
     """The states of messages, and every step forward."""
 
     deliveries: Deliveries
@@ -201,17 +280,17 @@ class MeasuredDeliveries:
             self.deliveries.transition(sender, provider_message_id, noted)
         )
         if became is not None:
-            self.meter.metrics.moved(sender, became)
+            self.meter.watch.counts.moved(sender, became)
         return outcome
 
 
 @attrs.frozen
-class MeasuredSms:
+class ObservedSms:
     """What becomes of messages that are offered to one sender."""
 
     sender: SmsSender
     name: str
-    metrics: Metrics
+    watch: Watch
 
     def available(self) -> bool:
         """Keep the promise of `SmsSender.available`."""
@@ -219,7 +298,7 @@ class MeasuredSms:
 
     async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep the promise of `SmsSender.send`."""
-        began = self.metrics.timer()
+        began = self.watch.timer()
         result = "failed"
         try:
             receipt = await self.sender.send(sms, within)
@@ -228,12 +307,15 @@ class MeasuredSms:
             result = "refused"
             raise
         finally:
-            self.metrics.attempted(self.name, result, self.metrics.timer() - began)
+            seconds = self.watch.timer() - began
+            times.note(_SENDER, seconds)
+            for listener in self.watch.listeners:
+                listener.attempted(self.name, result, seconds)
         return receipt
 
 
 @attrs.frozen
-class MeasuredSenders:
+class ObservedSenders:
     """
     All senders, for whoever has a message.
 
@@ -243,14 +325,14 @@ class MeasuredSenders:
 
     senders: SmsSender
     names: tuple[str, ...]
-    metrics: Metrics
+    counts: Counts
 
     def available(self) -> bool:
         """Keep the promise of `SmsSender.available`; where nobody would try, all are skipped."""
         found = self.senders.available()
         if not found:
             for name in self.names:
-                self.metrics.skipped(name)
+                self.counts.skipped(name)
         return found
 
     async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
@@ -259,45 +341,45 @@ class MeasuredSenders:
 
 
 @attrs.frozen
-class Measures:
-    """Puts what measures around ports."""
+class Observer:
+    """Puts what observes around ports."""
 
-    metrics: Metrics
+    watch: Watch
     clock: Clock
 
     def slots(self, slots: SlotRepository, store: str) -> SlotRepository:
         """*slots*, which *store* keeps."""
-        return MeasuredSlots(slots, self._meter("slots", store), self.clock)
+        return ObservedSlots(slots, self._meter("slots", store), self.clock)
 
     def usage(self, usage: UsageCounter, store: str) -> UsageCounter:
         """*usage*, which *store* counts."""
-        return MeasuredUsage(usage, self._meter("usage", store))
+        return ObservedUsage(usage, self._meter("usage", store))
 
     def records(
         self, name: str, records: Records[K_contra, L], store: str
-    ) -> MeasuredRecords[K_contra, L]:
+    ) -> ObservedRecords[K_contra, L]:
         """*records* of that name, which *store* keeps."""
-        return MeasuredRecords(records, self._meter(name, store))
+        return ObservedRecords(records, self._meter(name, store))
 
     def audit(self, audit: AuditTrail) -> AuditTrail:
         """The rows that flows write by themselves; those of stores are counted with their steps."""
-        return MeasuredAudit(audit, self._meter("audit", _SQL))
+        return ObservedAudit(audit, self._meter("audit", _SQL))
 
     def passes(self, passes: Passes) -> Passes:
         """*passes*."""
-        return MeasuredPasses(passes, self._meter("passes", _SQL))
+        return ObservedPasses(passes, self._meter("passes", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """*deliveries*."""
-        return MeasuredDeliveries(deliveries, self._meter("deliveries", _SQL))
+        return ObservedDeliveries(deliveries, self._meter("deliveries", _SQL))
 
     def sender(self, name: str, sender: SmsSender) -> SmsSender:
         """One sender. What skips it is to stand around this, so that only what is tried counts."""
-        return MeasuredSms(sender, name, self.metrics)
+        return ObservedSms(sender, name, self.watch)
 
     def senders(self, senders: SmsSender, names: tuple[str, ...]) -> SmsSender:
         """All of them together, for whoever has a message; not for whoever looks after them."""
-        return MeasuredSenders(senders, names, self.metrics)
+        return ObservedSenders(senders, names, self.watch.counts)
 
     def _meter(self, port: str, store: str) -> Meter:
-        return Meter(self.metrics, port, store)
+        return Meter(self.watch, port, store)
