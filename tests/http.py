@@ -18,6 +18,7 @@ import attrs
 
 from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
+from hsp_otp.entrypoints.ops.desk import OpsDesk
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House, receipts
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
@@ -117,6 +118,7 @@ class Client:
         key_set: Mapping[str, Any] | None = None,
         answered: Callable[[str, str, int, float], None] | None = None,
         trial: Path | None = None,
+        ops: OpsDesk | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
@@ -127,6 +129,7 @@ class Client:
             key_set: Empty unless given.
             answered: Told of every request.
             trial: The folder of the app's screens.
+            ops: Where operators look.
             settings: By name, with the contract's defaults.
         """
         self.world = world or World()
@@ -150,13 +153,14 @@ class Client:
             database_answers=database_answers,
             redis_answers=redis_answers,
             answered=answered,
+            ops=ops,
         )
 
         @asynccontextmanager
         async def opening() -> AsyncGenerator[House]:
             yield house
 
-        self._app = create_app(opening, trial=trial)
+        self._app = create_app(opening, trial=trial, ops=ops is not None)
         self._runner = asyncio.Runner()
         self._events: list[str] = []
 
@@ -275,7 +279,7 @@ class Client:
 
     def _hold(self, path: str, reply: Reply) -> None:
         assert reply.headers["x-request-id"]
-        if not path.startswith("/static/"):
+        if not path.startswith(("/static/", "/ops/static/")):
             cached = path == KEY_SET and reply.status == 200
             lasts = "public, max-age=300" if cached else "no-store"
             assert reply.headers["cache-control"] == lasts

@@ -15,6 +15,7 @@ from hsp_otp.adapters.keys import (
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
+    ops_ring,
     ring,
 )
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
@@ -63,6 +64,7 @@ from hsp_otp.ports.usage import UsageCounter
 
 if TYPE_CHECKING:
     from hsp_otp.adapters.prometheus.measured import Measures
+    from hsp_otp.entrypoints.ops.desk import OpsDesk
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +81,7 @@ class House:
         database_answers: Whether the SQL database does, right now.
         redis_answers: The same of Redis, where there is one.
         answered: Told of every request's route, method, status and seconds, where somebody counts.
+        ops: Where operators look, where they may.
     """
 
     settings: Settings
@@ -96,6 +99,7 @@ class House:
     database_answers: Callable[[], Awaitable[bool]]
     redis_answers: Callable[[], Awaitable[bool]] | None = None
     answered: Callable[[str, str, int, float], None] | None = None
+    ops: "OpsDesk | None" = None
 
 
 @attrs.frozen
@@ -226,7 +230,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
         measures = None
-        if settings.metrics_port is not None:
+        if settings.measures:
             measures = await _open_measures(stack, clock)
         database = await stack.enter_async_context(open_database(settings))
         commits = Commits(database)
@@ -316,7 +320,44 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             database_answers=database.answers,
             redis_answers=redis.answers if redis else None,
             answered=measures.metrics.answered if measures else None,
+            ops=await _open_ops(stack, settings, database, commits)
+            if settings.ops_password
+            else None,
         )
+
+
+async def _open_ops(
+    stack: AsyncExitStack, settings: Settings, database: Database, commits: Commits
+) -> "OpsDesk":
+    # Late: nothing of the page is loaded where there is none.
+    from hsp_otp.adapters.prometheus.recent import Recent  # noqa: PLC0415
+    from hsp_otp.adapters.sql.investigation import SqlInvestigation  # noqa: PLC0415
+    from hsp_otp.adapters.sql.overview import SqlOverview  # noqa: PLC0415
+    from hsp_otp.entrypoints.metrics import folder  # noqa: PLC0415
+    from hsp_otp.entrypoints.ops.desk import OpsDesk  # noqa: PLC0415
+    from hsp_otp.entrypoints.ops.looks import Looks  # noqa: PLC0415
+    from hsp_otp.flows.operators import Operators  # noqa: PLC0415
+
+    clock = SystemClock()
+    recent = Recent(folder(), clock)
+    await stack.enter_async_context(_running(recent.keep_looking))
+    looks = Looks(SqlOverview(database), SqlInvestigation(database), clock)
+    stack.push_async_callback(looks.close)
+    return OpsDesk(
+        operators=Operators(
+            # Here and not in Redis, which may forget: this is rare, and asks the database anyway.
+            usage=SqlUsage(commits),
+            audit=commits,
+            clock=clock,
+            randomness=SystemRandomness(),
+            password=settings.ops_password,
+            fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+        ),
+        keys=ops_ring(settings.secret_keys, settings.ops_password),
+        look=looks.look,
+        story=looks.story,
+        senders=partial(recent.senders, _sender_names(settings)),
+    )
 
 
 async def _open_measures(stack: AsyncExitStack, clock: Clock) -> "Measures":
