@@ -490,6 +490,7 @@ def test_an_attack(visitor: Visitor, ops: Ops) -> None:
     page = inside(visitor)
     told = page.main
     assert "This looks like an attack" in told
+    assert "There was" not in told
     assert (
         "920 codes were sent, 46 times as many as usual, and only 2 % of them were verified; "
         "usually it is 80 %." in told
@@ -652,3 +653,12 @@ def test_no_secret_in_any_page(visitor: Visitor) -> None:
         assert PHONE[1:] not in text
         assert PHONE[3:] not in text
     assert not [url for url in page.urls if PHONE[3:] in url or "csrftoken" in url]
+
+
+def test_an_attack_that_is_over(visitor: Visitor, ops: Ops) -> None:
+    """It is told as such, a quarter of an hour after it was last seen."""
+    at = after(START, -17 * MINUTE)
+    traffic = Traffic(who="203.0.113.9", missed=70, hits=2, first=at, last=at)
+    found = Suspicion(kind=MISSING, of="address", traffic=traffic)
+    ops.look_ = Look(seen(suspicions=(found,)))
+    assert "There was what looks like an attack" in inside(visitor).main

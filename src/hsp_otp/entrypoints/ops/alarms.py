@@ -21,12 +21,14 @@ class Alarm:
 
     Attributes:
         says: In a sentence.
+        until: When it was last seen.
         when: From when to when.
         command: What tells more.
     """
 
     says: str
     when: str
+    until: Instant
     command: str = ""
 
 
@@ -40,6 +42,7 @@ def of_surge(one: Surge) -> Alarm:
             f"{one.usual_percent} %."
         ),
         when=f"{moment(one.since)} to {moment(one.until)}",
+        until=one.until,
         command="hsp-otp audit suspicious",
     )
 
@@ -74,7 +77,9 @@ def of_suspicion(one: Suspicion) -> Alarm:
         by = f" for address {seen.who}" if one.of != PREFIX else ""
         says = f"{seen.sent} codes went to {to}{by}, {verified}."
     last = Instant(seen.last + MINUTE - seen.last % MINUTE)
-    return Alarm(says=says, when=f"{moment(seen.first)} to {moment(last)}", command=command)
+    return Alarm(
+        says=says, when=f"{moment(seen.first)} to {moment(last)}", until=last, command=command
+    )
 
 
 def _counted(count: int, one: str, many: str) -> str:

@@ -1,7 +1,7 @@
 """What the page tells of what was seen."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import attrs
@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from hsp_otp.adapters.sql.investigation import Tally
 from hsp_otp.adapters.sql.overview import STEPS, Delivery, Movement, Proof
+from hsp_otp.domain.instant import MINUTE, Duration, after
 from hsp_otp.domain.names import Flow
 from hsp_otp.domain.pulse import quantile, surges
 from hsp_otp.domain.slot import Issued, Verified
@@ -18,6 +19,8 @@ from hsp_otp.entrypoints.ops.looks import Seen
 from hsp_otp.entrypoints.ops.over_time import Chosen, Counts, Figure, most_first, sent_of
 from hsp_otp.entrypoints.ops.pictures import Picture, Series, lying, stacked
 from hsp_otp.entrypoints.ops.words import UNKNOWN, country, seconds
+
+_JUST_NOW: Final[Duration] = 15 * MINUTE
 
 _TOLD: Final = 4
 """Suspicions that are told one by one."""
@@ -51,7 +54,12 @@ class Took:
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """All there is to show of what was seen."""
+    """
+    All there is to show of what was seen.
+
+    Attributes:
+        ongoing: One of the alarms is about what went on just now.
+    """
 
     seen: Seen
     chosen: Chosen
@@ -59,6 +67,7 @@ class Facts:
     senders: Sequence[str]
     alarms: Sequence[Alarm]
     more_alarms: int
+    ongoing: bool
     figures: Sequence[Figure]
     pictures: Sequence[Picture]
     by_country: Sequence[Part]
@@ -66,7 +75,7 @@ class Facts:
     addresses: Sequence[Part]
     prefixes: Sequence[Part]
     to_verify: Sequence[Took]
-    to_deliver: Mapping[str, Took]
+    to_deliver: Sequence[Took]
 
 
 def facts_of(seen: Seen, wanted: Chosen) -> Facts:
@@ -86,15 +95,14 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
     counts = Counts.of(seen, chosen)
     found = surges(counts.beats, seen.stretch.period)
     suspicions = sorted(seen.suspicions, key=lambda one: -one.traffic.sent - one.traffic.missed)
+    alarms = [*map(of_surge, found), *map(of_suspicion, suspicions)]
     return Facts(
         seen=seen,
         chosen=chosen,
         countries=[(code, country(code)) for code in countries],
         senders=senders,
-        alarms=[
-            *(of_surge(one) for one in found),
-            *(of_suspicion(one) for one in suspicions[:_TOLD]),
-        ],
+        alarms=alarms[: len(found) + _TOLD],
+        ongoing=any(alarm.until > after(seen.at, -_JUST_NOW) for alarm in alarms),
         more_alarms=max(0, len(suspicions) - _TOLD),
         figures=counts.figures(),
         pictures=counts.pictures(found),
@@ -195,15 +203,15 @@ def _to_verify(proofs: Sequence[Proof]) -> list[Took]:
     return found
 
 
-def _to_deliver(deliveries: Sequence[Delivery]) -> dict[str, Took]:
+def _to_deliver(deliveries: Sequence[Delivery]) -> list[Took]:
     found: dict[str, Counter[int]] = {}
     for row in deliveries:
         if row.sender and row.step is not None:
             found.setdefault(row.sender, Counter())[row.step] += row.messages
-    return {
-        sender: _took(f"deliver-{place}", sender, found[sender])
+    return [
+        _took(f"deliver-{place}", sender, found[sender])
         for place, sender in enumerate(sorted(found))
-    }
+    ]
 
 
 def _took(name: str, title: str, counted: Counter[int]) -> Took:
