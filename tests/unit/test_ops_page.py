@@ -564,7 +564,8 @@ def test_senders(visitor: Visitor, ops: Ops) -> None:
     page = inside(visitor)
     assert "A sender is being skipped vonage keeps failing and is being skipped." in page.main
     assert (
-        "twilio taken half answer within 0.3 s 19 in 20 within 2.5 s took 7 refused 0 failed 2 "
+        "twilio in use twilio: half of the attempts within 0.3 s, 19 in 20 within 2.5 s "
+        "half answer within 0.3 s 19 in 20 within 2.5 s took 7 refused 0 failed 2 "
         "skipped 4" in page.main
     )
     assert "no attempts" in page.main

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 from markupsafe import Markup
 
 from hsp_otp.adapters.sql.investigation import Tally
 from hsp_otp.adapters.sql.overview import STEPS, Delivery, Movement, Proof
-from hsp_otp.domain.instant import MINUTE, Duration, after
+from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.names import Flow
 from hsp_otp.domain.pulse import quantile, surges
 from hsp_otp.domain.slot import Issued, Verified
@@ -19,6 +19,10 @@ from hsp_otp.entrypoints.ops.looks import Seen
 from hsp_otp.entrypoints.ops.over_time import Chosen, Counts, Figure, most_first, sent_of
 from hsp_otp.entrypoints.ops.pictures import Picture, Series, lying, stacked
 from hsp_otp.entrypoints.ops.words import UNKNOWN, country, seconds
+from hsp_otp.ports.sms import SEND_WITHIN
+
+if TYPE_CHECKING:
+    from hsp_otp.adapters.prometheus.recent import SenderLately
 
 _JUST_NOW: Final[Duration] = 15 * MINUTE
 
@@ -114,6 +118,17 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
         prefixes=_tallies("prefix", seen.prefixes),
         to_verify=_to_verify(counts.proofs),
         to_deliver=_to_deliver(counts.deliveries),
+    )
+
+
+def latency_of(one: "SenderLately") -> Markup:
+    """How long a sender takes, of all the time that there is for a message."""
+    half, most = one.p50 or 0.0, one.p95 or 0.0
+    return lying(
+        f"latency-{one.name}",
+        f"{one.name}: half of the attempts within {seconds(half)}, 19 in 20 within {seconds(most)}",
+        [("of-verified", half), ("of-delivered", most - half)],
+        SEND_WITHIN / SECOND,
     )
 
 

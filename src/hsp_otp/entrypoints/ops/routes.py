@@ -14,7 +14,7 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, caller_of, given, house_of
 from hsp_otp.entrypoints.moments import in_short
 from hsp_otp.entrypoints.ops.access import PATH, cookie_of, desk_of, dropped, session_of
-from hsp_otp.entrypoints.ops.facts import FLOWS, facts_of
+from hsp_otp.entrypoints.ops.facts import FLOWS, facts_of, latency_of
 from hsp_otp.entrypoints.ops.looks import A_DAY, STRETCHES, Stretch
 from hsp_otp.entrypoints.ops.over_time import Chosen
 from hsp_otp.entrypoints.ops.pages import SHELF, ops_page
@@ -162,6 +162,7 @@ async def _facts(request: AnyRequest) -> dict[str, Any]:
         "now": in_short(house_of(request).clock.now()),
         "seen_at": in_short(look.seen.at) if look.seen else "",
         "latency": seconds,
+        "drawn": latency_of,
         "link": _links(stretch, facts.chosen if facts else Chosen()),
     }
 
