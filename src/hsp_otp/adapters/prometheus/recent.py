@@ -131,7 +131,7 @@ def _summed(folder: Path) -> Counter[_Series]:
 def _values(file: Path) -> Iterable[tuple[_Series, float]]:
     try:
         read = list(_files.MmapedDict.read_all_values_from_file(str(file)))
-    except (OSError, ValueError, LookupError, struct.error):
+    except (OSError, ValueError, LookupError, RuntimeError, struct.error):
         return  # gone meanwhile, or made just now with nothing in it
     for key, value, _, _ in read:
         _, name, labels, _ = json.loads(key)
