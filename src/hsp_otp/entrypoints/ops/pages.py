@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 from litestar.datastructures import Cookie
 
@@ -11,18 +10,11 @@ from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
 from hsp_otp.entrypoints.http.csrf import token_for
 from hsp_otp.entrypoints.web.assets import Shelf
 from hsp_otp.entrypoints.web.cookies import jar, lines
-from hsp_otp.entrypoints.web.pages import HEADERS
+from hsp_otp.entrypoints.web.pages import HEADERS, templates_of
 
 SHELF: Final = Shelf("hsp_otp.entrypoints.ops", "/ops/static/", ("ops.css", "ops.js"))
 
-_templates: Final = Environment(
-    loader=PackageLoader("hsp_otp.entrypoints.ops"),
-    autoescape=True,
-    auto_reload=False,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_templates: Final = templates_of("hsp_otp.entrypoints.ops")
 
 
 def ops_page(
