@@ -1,5 +1,6 @@
 """
-How long each question of `hsp-otp audit` takes over a million rows, and how it is answered.
+How long each question of `hsp-otp audit` and of the operator's page takes over a million rows, and
+how it is answered.
 
 Run it as ``.venv/bin/python bench/audit_queries.py [ROWS]``. A database of each kind is filled
 with 90 days of traffic that includes attacks. Each question is asked three times over all of it
@@ -29,8 +30,10 @@ from tests.integration.plans import plan
 from tests.integration.postgres_server import DATABASES, connect
 
 from hsp_otp.adapters.sql import investigation as ask
+from hsp_otp.adapters.sql import overview
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.investigation import Span, SqlInvestigation, Wanted
+from hsp_otp.adapters.sql.overview import SqlOverview
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.tables import audit
 from hsp_otp.domain.instant import DAY, Instant
@@ -180,6 +183,22 @@ def questions(
             lambda span=span: asked.suspicions(span),
             ask.evidence_asked([NOW]),
         )
+    page = SqlOverview(database)
+    for told, span, period in (
+        ("7 days", Span(Instant(NOW - 7 * DAY), NOW), DAY // 8),
+        ("24 hours", Span(Instant(NOW - DAY), NOW), DAY // 48),
+    ):
+        ways: tuple[tuple[str, Any, Any], ...] = (
+            ("movements", page.movements, overview.movements_asked),
+            ("deliveries", page.deliveries, overview.deliveries_asked),
+            ("proofs", page.proofs, overview.proofs_asked),
+        )
+        for name, way, statement in ways:
+            add(
+                f"page, {name}, {told}",
+                lambda way=way, span=span, period=period: way(span, period),
+                statement(span, period),
+            )
     return found
 
 

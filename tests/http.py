@@ -20,6 +20,7 @@ import attrs
 from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.http.app import create_app
+from hsp_otp.entrypoints.ops.desk import OpsDesk
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House, receipts, traced
 from hsp_otp.flows.receipts import take_receipt
@@ -121,6 +122,7 @@ class Client:
         answered: Callable[[str, str, int, float], None] | None = None,
         spans: Spans | None = None,
         trial: Path | None = None,
+        ops: OpsDesk | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
@@ -132,6 +134,7 @@ class Client:
             answered: Told of every request.
             spans: Those of requests and journeys, where traces are on.
             trial: The folder of the app's screens.
+            ops: Where operators look.
             settings: By name, with the contract's defaults.
         """
         self.world = world or World()
@@ -155,6 +158,7 @@ class Client:
             database_answers=database_answers,
             redis_answers=redis_answers,
             answered=answered,
+            ops=ops,
         )
         if spans is not None:
             house = traced(house, spans)
@@ -163,7 +167,7 @@ class Client:
         async def opening() -> AsyncGenerator[House]:
             yield house
 
-        self._app = create_app(opening, trial=trial)
+        self._app = create_app(opening, trial=trial, ops=ops is not None)
         self._runner = asyncio.Runner()
         self._events: list[str] = []
 
@@ -282,7 +286,7 @@ class Client:
 
     def _hold(self, path: str, reply: Reply) -> None:
         assert reply.headers["x-request-id"]
-        if not path.startswith("/static/"):
+        if not path.startswith(("/static/", "/ops/static/")):
             cached = path == KEY_SET and reply.status == 200
             lasts = "public, max-age=300" if cached else "no-store"
             assert reply.headers["cache-control"] == lasts

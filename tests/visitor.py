@@ -64,7 +64,7 @@ class Page(HTMLParser):
         self.urls += [found[name] for name in ("href", "src", "action") if name in found]
         if tag == "input":
             self.fields[found["name"]] = found.get("value", "")
-        if tag == "button" and found["name"] == "do":
+        if tag == "button" and found.get("name") == "do":
             self.buttons.append(found["value"])
         if tag not in _VOID:
             self._open.append((tag, name))

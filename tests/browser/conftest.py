@@ -1,6 +1,7 @@
 """A browser, a service in production mode, and a provider that keeps its messages."""
 
 import itertools
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ FLAGS: Final = (
 )
 
 PEOPLE: Final = 300
+
+OPS_PASSWORD: Final = "correct horse battery staple"
+
+_OPS: Final = re.compile(r"/ops/((live|story|sign-out)/?)?(\?([a-z]+=[A-Za-z_]+&?)*)?")
+"""The operator's page, narrowed by words alone."""
 
 Open = Callable[..., Visit]
 """Opens a window: of a new visitor, or another one of the same."""
@@ -97,6 +103,15 @@ def hasty_house(
     )
 
 
+@pytest.fixture(scope="session")
+def ops_house(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
+) -> Iterator[House]:
+    """One with an operator's page."""
+    folder = tmp_path_factory.mktemp("ops")
+    yield from _serve(folder, prepared, gateway, OPS_PASSWORD=OPS_PASSWORD)
+
+
 def _serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) -> Iterator[House]:
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
     given = {"PUBLIC_URL": "", "WORKERS": "1"}
@@ -151,6 +166,7 @@ def open_in(browser: Browser) -> Iterator[Open]:
             assert path != url, "it went elsewhere"
             known = ("/", "/customer/login/", "/users/signup/", "/language/")
             api = ("/users/api/send-otp/", "/users/api/verify-otp/")
-            assert path in (*known, *api) or path.startswith("/static/"), path
+            files = path.startswith(("/static/", "/ops/static/"))
+            assert path in (*known, *api) or files or _OPS.fullmatch(path), path
     for context in contexts:
         context.close()

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -154,12 +154,14 @@ class Visit:
             self.page.click("button[value=verify]")
 
 
-def at_every_width(visit: Visit, name: str, look: Callable[[str], None]) -> None:
-    """Look at a state of a page in both schemes and at three widths; keep pictures if wanted."""
+def at_every_width(
+    visit: Visit, name: str, look: Callable[[str], None], widths: Iterable[int] = WIDTHS
+) -> None:
+    """Look at a state of a page in both schemes and at every width; keep pictures if wanted."""
     folder = os.environ.get("SCREENSHOTS")
     for scheme in SCHEMES:
         visit.page.emulate_media(color_scheme=scheme)
-        for width in WIDTHS:
+        for width in widths:
             visit.page.set_viewport_size({"width": width, "height": 720})
             look(f"{name} {scheme} {width}")
             if folder:

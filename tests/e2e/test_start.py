@@ -161,6 +161,10 @@ MISTAKES = {
         "HSP_OTP_METRICS_PORT: got 'on', takes a whole number from 0 to 65535",
         {"METRICS_PORT": "on"},
     ),
+    "operators' password that is short": Mistake(
+        "HSP_OTP_OPS_PASSWORD: got a value that is not shown, takes 16 printable characters",
+        {"OPS_PASSWORD": "fifteen letters"},
+    ),
     "short key in the file": Mistake(
         "HSP_OTP_SECRET_KEYS", CONFIG, files=toml(f"secret_keys = ['k1:{SHORT}']")
     ),

@@ -172,3 +172,19 @@ def test_how_bad_it_is() -> None:
     assert worst(findings) is Status.WRONG
     assert worst(findings[::2]) is Status.WARNING
     assert worst([]) is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"PUBLIC_URL": "https://otp.example.com"}, Status.OK),
+        ({"MODE": "development"}, Status.OK),
+        ({"PUBLIC_URL": "http://otp.example.com"}, Status.WARNING),
+        ({}, Status.WARNING),
+    ],
+)
+def test_the_operators_page(given: dict[str, str], status: Status) -> None:
+    """Where it is on, its cookie is to go by https; where it is off, nothing is said."""
+    on = of_outside(settings(OPS_PASSWORD="p" * 16, **given))
+    assert [one.status for one in on if one.check == "operators"] == [status]
+    assert "operators" not in [one.check for one in of_outside(settings(**given))]

@@ -1,6 +1,7 @@
 """The secret keys of the service, and the rings derived from them, one for each use."""
 
 import base64
+import hashlib
 import secrets
 from typing import Final
 
@@ -16,6 +17,7 @@ NUMBER_FINGERPRINTS: Final = "number fingerprints"
 REFRESH_TOKENS: Final = "refresh tokens"
 CSRF_TOKENS: Final = "csrf tokens"
 PAGES: Final = "pages"
+_OPS_SESSIONS: Final = "operators' sessions"
 
 _DERIVED_BYTES = 32
 
@@ -42,6 +44,12 @@ def ring(secret_keys: tuple[Key, ...], label: str) -> KeyRing:
         label: One of the constants above.
     """
     return KeyRing(tuple(Key(key.id, _derive(key.secret, label)) for key in secret_keys))
+
+
+def ops_ring(secret_keys: tuple[Key, ...], password: str) -> KeyRing:
+    """The ring of operators' sessions, of one *password*: with another one all of them end."""
+    of = hashlib.sha256(password.encode()).hexdigest()
+    return ring(secret_keys, f"{_OPS_SESSIONS} {of}")
 
 
 def new_secret_key() -> str:

@@ -10,7 +10,7 @@ from hsp_otp.domain.names import ClientAddress, Flow, Purpose
 
 
 class Action(enum.Enum):
-    """What was asked of the service."""
+    """What was asked of the service, by callers and by operators."""
 
     LOOK_UP = "look_up"
     SEND = "send"
@@ -19,6 +19,8 @@ class Action(enum.Enum):
     REVOKE = "revoke"
     UNLOCK = "unlock"
     ERASE = "erase"
+    OPS_SIGN_IN = "ops_sign_in"
+    OPS_SEARCH = "ops_search"
 
 
 @attrs.frozen(kw_only=True)

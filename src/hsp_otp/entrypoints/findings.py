@@ -168,6 +168,8 @@ def of_outside(settings: Settings) -> Iterator[Finding]:
     """Whether the service can be reached as the settings say."""
     yield _of_public_url(settings)
     yield _of_proxies(settings)
+    if settings.ops_password:
+        yield _of_ops(settings)
 
 
 def _of_public_url(settings: Settings) -> Finding:
@@ -186,6 +188,17 @@ def _of_public_url(settings: Settings) -> Finding:
     if parts.scheme != "https":
         return warning(check, "it is not https: receipts come in clear", f"look at {name}")
     return ok(check, "it is https, and no inside address")
+
+
+def _of_ops(settings: Settings) -> Finding:
+    check = "operators"
+    if settings.in_development or settings.public_url.startswith("https:"):
+        return ok(check, "their page is on")
+    return warning(
+        check,
+        "their page is on, and nothing says that it is reached by https",
+        f"set {PREFIX}PUBLIC_URL to the https address: the cookie of their sessions is Secure then",
+    )
 
 
 def _is_inside(host: str) -> bool:

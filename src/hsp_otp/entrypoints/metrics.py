@@ -1,4 +1,4 @@
-"""The listener that shows metrics: `/metrics` of all workers, and nothing else."""
+"""Where all workers' values stand, and the listener that shows them at `/metrics` alone."""
 
 import os
 import socket
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import uvicorn
@@ -16,6 +16,9 @@ import uvicorn
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.http.protocol import config
+
+if TYPE_CHECKING:
+    from hsp_otp.adapters.prometheus.files import Workers
 
 PATH: Final = "/metrics"
 
@@ -27,50 +30,92 @@ _GRACE_SECONDS: Final = 1
 
 _MOST_CONNECTIONS: Final = 50
 
+_TIDY_SECONDS: Final = 60.0
+"""Between two times that what ended workers leave behind is put together."""
+
 _log = structlog.get_logger()
 
 
+def folder() -> Path:
+    """Where the values stand while they are `kept`, for any of the processes."""
+    return Path(os.environ[_FOLDER])
+
+
 @contextmanager
-def shown(listening: socket.socket) -> Generator[None]:
+def kept(listening: socket.socket | None) -> Generator[None]:
     """
-    Show what this process and those that it starts meanwhile count.
+    Keep what this process and those that it starts meanwhile count.
+
+    Args:
+        listening: Where to show it, if anywhere.
 
     Raises:
         CommandError: There is no room for their values.
     """
-    host, port = listening.getsockname()[:2]
     try:
-        folder = TemporaryDirectory(prefix="hsp-otp-metrics-")
+        made = TemporaryDirectory(prefix="hsp-otp-metrics-")
     except OSError as error:
         raise CommandError(
             f"cannot make a temporary folder for metrics: {error.strerror}"
         ) from None
-    with folder as path:
+    with made as path:
         os.environ[_FOLDER] = path
-        server = uvicorn.Server(
-            config(
-                _showing(Path(path)),
-                lifespan="off",
-                grace=_GRACE_SECONDS,
-                limit_concurrency=_MOST_CONNECTIONS,
-            )
-        )
-        serving = threading.Thread(target=server.run, args=([listening],), name="metrics")
-        serving.start()
-        _log.info("metrics_listening", host=host, port=port)
         try:
-            yield
+            # One of the two looks after the files: both would add up the same twice.
+            with _shown(listening) if listening else _tidied():
+                yield
         finally:
-            server.should_exit = True
-            serving.join()
             del os.environ[_FOLDER]
 
 
-def _showing(folder: Path) -> Callable[..., Awaitable[None]]:
-    # Not before the folder is known: the library looks for it when it is loaded.
-    from hsp_otp.adapters.prometheus.files import TEXT, Workers, exposed  # noqa: PLC0415
+@contextmanager
+def _shown(listening: socket.socket) -> Generator[None]:
+    host, port = listening.getsockname()[:2]
+    server = uvicorn.Server(
+        config(
+            _showing(),
+            lifespan="off",
+            grace=_GRACE_SECONDS,
+            limit_concurrency=_MOST_CONNECTIONS,
+        )
+    )
+    serving = threading.Thread(target=server.run, args=([listening],), name="metrics")
+    serving.start()
+    _log.info("metrics_listening", host=host, port=port)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        serving.join()
 
-    workers = Workers(folder=folder, version=version("hsp-otp"), started_at=SystemClock().now())
+
+@contextmanager
+def _tidied() -> Generator[None]:
+    workers, ended = _workers(), threading.Event()
+
+    def tidy() -> None:
+        while not ended.wait(_TIDY_SECONDS):
+            workers.bury()
+
+    tidying = threading.Thread(target=tidy, name="metrics")
+    tidying.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        tidying.join()
+
+
+def _workers() -> "Workers":
+    # Not before the folder is known: the library looks for it when it is loaded.
+    from hsp_otp.adapters.prometheus.files import Workers  # noqa: PLC0415
+
+    return Workers(folder=folder(), version=version("hsp-otp"), started_at=SystemClock().now())
+
+
+def _showing() -> Callable[..., Awaitable[None]]:
+    workers = _workers()
+    from hsp_otp.adapters.prometheus.files import TEXT, exposed  # noqa: PLC0415
 
     async def show(scope: Any, _: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         status, content_type, body = 404, "text/plain; charset=utf-8", b"not found\n"

@@ -78,7 +78,9 @@ def app() -> Edge:
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
     docs = settings.texts if settings.shows_docs else None
-    return create_app(lambda: open_house(settings), docs, trial_folder(settings))
+    return create_app(
+        lambda: open_house(settings), docs, trial_folder(settings), ops=bool(settings.ops_password)
+    )
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -111,10 +113,10 @@ def run(settings: Settings, listening: socket.socket, showing: socket.socket | N
         Whether the server had started.
 
     Raises:
-        CommandError: Metrics cannot be shown.
+        CommandError: Metrics cannot be kept.
     """
     logs.configure(for_people=settings.in_development)
-    with metrics.shown(showing) if showing else nullcontext():
+    with metrics.kept(showing) if settings.measures else nullcontext():
         return _run(settings, listening)
 
 

@@ -33,6 +33,7 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ENGLISH, Purpose
+from hsp_otp.domain.operators import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.segments import segments
@@ -180,6 +181,12 @@ def _host_name(text: str) -> str:
 
 def _android_hash(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9+/]{11}", text):
+        raise ValueError
+    return text
+
+
+def _password(text: str) -> str:
+    if len(text) < LEAST_PASSWORD or not text.isprintable():
         raise ValueError
     return text
 
@@ -422,6 +429,14 @@ class Settings:
         "how many of the traces that begin here are kept",
         takes=f"a whole number from 0 to {_WHOLE}",
     )
+    ops_password: str = _setting(
+        _password,
+        "",
+        "what operators sign in with at /ops/, a page that there is only where it is set",
+        takes=f"{LEAST_PASSWORD} printable characters or more",
+        shown_default="none",
+        secret=True,
+    )
     docs: bool | None = _flag(
         None, "/docs and the OpenAPI document", shown_default="on in development"
     )
@@ -432,6 +447,11 @@ class Settings:
     def shows_docs(self) -> bool:
         """Whether the API's description is served."""
         return self.in_development if self.docs is None else self.docs
+
+    @property
+    def measures(self) -> bool:
+        """Whether anybody looks at metrics."""
+        return self.metrics_port is not None or bool(self.ops_password)
 
     @property
     def counts_in(self) -> str:

@@ -18,6 +18,8 @@ _DID: Final[Mapping[str, str]] = {
     Action.REVOKE.value: "signed out",
     Action.UNLOCK.value: "an operator unlocked it",
     Action.ERASE.value: "an operator erased it",
+    Action.OPS_SIGN_IN.value: "somebody wanted to sign in as an operator",
+    Action.OPS_SEARCH.value: "an operator looked at its story",
 }
 
 _CAME_TO: Final[Mapping[str, str]] = {
@@ -42,6 +44,9 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "revoked": "the sign-in was ended",
     "unlocked": "",
     "erased": "",
+    "searched": "",
+    "signed_in": "it was right",
+    "wrong_password": "a wrong password",
 }
 
 _ENDS: Final[Mapping[str, str]] = {

@@ -16,6 +16,7 @@ from hsp_otp.adapters.keys import (
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
+    ops_ring,
     ring,
 )
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.export import Export
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
+    from hsp_otp.entrypoints.ops.desk import OpsDesk
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +89,7 @@ class House:
         redis_answers: The same of Redis, where there is one.
         answered: Told of every request's route, method, status and seconds, where somebody counts.
         spans: Makes those of requests, where traces are on.
+        ops: Where operators look, where they may.
     """
 
     settings: Settings
@@ -105,6 +108,7 @@ class House:
     redis_answers: Callable[[], Awaitable[bool]] | None = None
     answered: Callable[[str, str, int, float], None] | None = None
     spans: "Spans | None" = None
+    ops: "OpsDesk | None" = None
 
 
 @attrs.frozen
@@ -235,7 +239,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
         metrics = None
-        if settings.metrics_port is not None:
+        if settings.measures:
             metrics = await _open_metrics(stack)
         traces = None
         if settings.traces_url:
@@ -323,6 +327,12 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             limits=settings.client_limits,
             fingerprints=fingerprints,
         )
+        ops = None
+        if settings.ops_password:
+            # Counted here and not in Redis, which may forget: this is rare, and asks the database
+            # anyway.
+            counted = observer.usage(SqlUsage(commits), "sql")
+            ops = await _open_ops(stack, settings, database, ports.audit, counted)
         house = House(
             settings=settings,
             clock=clock,
@@ -339,6 +349,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             database_answers=database.answers,
             redis_answers=redis.answers if redis else None,
             answered=metrics.answered if metrics else None,
+            ops=ops,
         )
         if traces is not None:
             house = traced(house, traces.spans)
@@ -349,13 +360,54 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
 
 def traced(house: House, spans: "Spans") -> House:
     """*house*, with spans of its requests and journeys."""
+    ops = house.ops
+    if ops is not None:
+        ops = attrs.evolve(ops, operators=spans.journeys("operators", ops.operators))
     return attrs.evolve(
         house,
+        ops=ops,
         pass_login=spans.journeys("pass_login", house.pass_login),
         sessions=spans.journeys("sessions", house.sessions),
         signup=spans.journeys("signup", house.signup),
         take_receipt=spans.journey("receipts.take_receipt", house.take_receipt),
         spans=spans,
+    )
+
+
+async def _open_ops(
+    stack: AsyncExitStack,
+    settings: Settings,
+    database: Database,
+    audit: AuditTrail,
+    usage: UsageCounter,
+) -> "OpsDesk":
+    # Late: nothing of the page is loaded where there is none.
+    from hsp_otp.adapters.prometheus.recent import Recent  # noqa: PLC0415
+    from hsp_otp.adapters.sql.investigation import SqlInvestigation  # noqa: PLC0415
+    from hsp_otp.adapters.sql.overview import SqlOverview  # noqa: PLC0415
+    from hsp_otp.entrypoints.metrics import folder  # noqa: PLC0415
+    from hsp_otp.entrypoints.ops.desk import OpsDesk  # noqa: PLC0415
+    from hsp_otp.entrypoints.ops.looks import Looks  # noqa: PLC0415
+    from hsp_otp.flows.operators import Operators  # noqa: PLC0415
+
+    clock = SystemClock()
+    recent = Recent(folder(), clock)
+    await stack.enter_async_context(_running(recent.keep_looking))
+    looks = Looks(SqlOverview(database), SqlInvestigation(database), clock)
+    stack.push_async_callback(looks.close)
+    return OpsDesk(
+        operators=Operators(
+            usage=usage,
+            audit=audit,
+            clock=clock,
+            randomness=SystemRandomness(),
+            password=settings.ops_password,
+            fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+        ),
+        keys=ops_ring(settings.secret_keys, settings.ops_password),
+        look=looks.look,
+        story=looks.story,
+        senders=partial(recent.senders, _sender_names(settings)),
     )
 
 

@@ -45,7 +45,7 @@ class Workers:
 
     def collect(self) -> Iterable[Metric]:
         """Keep the promise of the library's `Collector`."""
-        self._bury()
+        self.bury()
         yield InfoMetricFamily("hsp_otp_build", "The version that runs.", {"version": self.version})
         yield GaugeMetricFamily(
             "hsp_otp_start_time_seconds",
@@ -56,13 +56,13 @@ class Workers:
         files = [str(file) for file in sorted(self.folder.glob("*.db")) if file.stat().st_size]
         yield from _processes.MultiProcessCollector.merge(files)
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
         """
         Take the gauges of workers that have ended away, and put their counts together.
 
         However often workers are replaced, there are files of one more than live.
         """
-        dead = {pid for pid in map(_pid, self.folder.glob("*.db")) if not _lives(pid)}
+        dead = {pid for pid in map(pid_of, self.folder.glob("*.db")) if not lives(pid)}
         for pid in dead:
             _processes.mark_process_dead(pid, str(self.folder))
             for kind in _COUNTED:
@@ -79,11 +79,13 @@ def exposed(workers: Workers) -> bytes:
     return generate_latest(registry)
 
 
-def _pid(file: Path) -> int:
+def pid_of(file: Path) -> int:
+    """The process whose values are in *file*."""
     return int(file.stem.rsplit("_", 1)[1])
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of that number; of those that have ended nobody is one."""
     if pid == _NOBODY:
         return True
     try:

@@ -249,7 +249,7 @@ class Metrics:
                 self._refreshes.labels(row.outcome).inc()
             case Action.REVOKE:
                 self._revocations.labels(row.outcome).inc()
-            case Action.UNLOCK | Action.ERASE:  # by a command, which nobody asks for metrics
-                pass
+            case Action.UNLOCK | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
+                pass  # by an operator, who is in the audit alone
         if row.outcome in _LIMITS:
             self._refusals.labels(flow, row.outcome).inc()

@@ -1,6 +1,6 @@
 """The HTTP application."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -71,6 +71,8 @@ def create_app(
     opening: Callable[[], AbstractAsyncContextManager[House]],
     docs: Messages | None = None,
     trial: Path | None = None,
+    *,
+    ops: bool = False,
 ) -> Edge:
     """
     The application, its house open while it runs.
@@ -79,6 +81,7 @@ def create_app(
         opening: Opens the house when the server starts, and closes it when it stops.
         docs: The sentences in the API's description, where it is to be served.
         trial: The folder of the app's screens for a browser, where they are to be served.
+        ops: Whether there is an operator's page.
     """
 
     @asynccontextmanager
@@ -94,6 +97,7 @@ def create_app(
                 *PAGES,
                 *(docs_routes(ROUTES, docs) if docs else ()),
                 *(trial_routes(trial) if trial else ()),
+                *(_ops_routes() if ops else ()),
             ],
             lifespan=[lifespan],
             exception_handlers={Exception: _answer_failure},
@@ -101,6 +105,13 @@ def create_app(
             logging_config=None,
         )
     )
+
+
+def _ops_routes() -> Sequence[Any]:
+    # Late: nothing of the page is loaded where there is none.
+    from hsp_otp.entrypoints.ops.routes import ROUTES as OPS  # noqa: PLC0415
+
+    return OPS
 
 
 def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Response[Any]:

@@ -1,6 +1,7 @@
 """The files that pages bring along: style, script, icon."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Final
 
@@ -20,28 +21,52 @@ class _Asset:
     tag: str
 
 
-def _read(name: str) -> _Asset:
-    body = (files("hsp_otp.entrypoints.web") / "static" / name).read_bytes()
+class Shelf:
+    """The files of one package's pages."""
+
+    def __init__(self, package: str, folder: str, names: Sequence[str]) -> None:
+        """
+        Read them.
+
+        Args:
+            folder: Where they are in addresses, with slashes around.
+        """
+        self._folder = folder
+        self._assets = {f"{folder}{name}": _read(package, name) for name in names}
+
+    @property
+    def paths(self) -> list[str]:
+        """Where they are."""
+        return list(self._assets)
+
+    def url_of(self, name: str) -> str:
+        """Where the file *name* is; another content has another address."""
+        path = f"{self._folder}{name}"
+        return f"{path}?v={self._assets[path].tag}"
+
+    def answer(self, request: AnyRequest) -> Response[bytes]:
+        """
+        The file that *request* asks for.
+
+        Under another content's address, as while two releases serve side by side, it is not cached.
+        """
+        found = self._assets[request.scope["path"]]
+        current = request.query_params.get("v") == found.tag
+        caching = f"public, max-age={_YEAR_SECONDS}, immutable" if current else "no-store"
+        return Response(found.body, media_type=found.media_type, headers={"Cache-Control": caching})
+
+
+def _read(package: str, name: str) -> _Asset:
+    body = (files(package) / "static" / name).read_bytes()
     return _Asset(body, KINDS[name.rpartition(".")[2]], hashlib.sha256(body).hexdigest()[:16])
 
 
-_ASSETS: Final = {f"/static/{name}": _read(name) for name in ("page.css", "page.js", "icon.svg")}
+_SHELF: Final = Shelf("hsp_otp.entrypoints.web", "/static/", ("page.css", "page.js", "icon.svg"))
+
+url_of: Final = _SHELF.url_of
 
 
-def url_of(name: str) -> str:
-    """Where the file *name* is; another content has another address."""
-    path = f"/static/{name}"
-    return f"{path}?v={_ASSETS[path].tag}"
-
-
-@get(list(_ASSETS), include_in_schema=False, sync_to_thread=False)
+@get(_SHELF.paths, include_in_schema=False, sync_to_thread=False)
 def asset(request: AnyRequest) -> Response[bytes]:
-    """
-    One of the files.
-
-    Under another content's address, as while two releases serve side by side, it is not cached.
-    """
-    found = _ASSETS[request.scope["path"]]
-    current = request.query_params.get("v") == found.tag
-    caching = f"public, max-age={_YEAR_SECONDS}, immutable" if current else "no-store"
-    return Response(found.body, media_type=found.media_type, headers={"Cache-Control": caching})
+    """One of the files."""
+    return _SHELF.answer(request)

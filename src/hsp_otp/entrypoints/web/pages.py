@@ -50,14 +50,20 @@ _STRONG: Final = Markup("<b>{}</b>")
 
 _log = structlog.get_logger()
 
-_templates: Final = Environment(
-    loader=PackageLoader("hsp_otp.entrypoints.web"),
-    autoescape=True,
-    auto_reload=False,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+
+def templates_of(package: str) -> Environment:
+    """The templates of a *package* of pages."""
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+_templates: Final = templates_of("hsp_otp.entrypoints.web")
 
 
 class Notice(msgspec.Struct, omit_defaults=True):

@@ -1,0 +1,37 @@
+"""How the operator's page is rendered."""
+
+from typing import Any, Final
+
+from litestar import Response
+from litestar.datastructures import Cookie
+
+from hsp_otp.entrypoints.http.bodies import AnyRequest
+from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
+from hsp_otp.entrypoints.http.csrf import token_for
+from hsp_otp.entrypoints.web.assets import Shelf
+from hsp_otp.entrypoints.web.cookies import jar, lines
+from hsp_otp.entrypoints.web.pages import HEADERS, templates_of
+
+SHELF: Final = Shelf("hsp_otp.entrypoints.ops", "/ops/static/", ("ops.css", "ops.js"))
+
+_templates: Final = templates_of("hsp_otp.entrypoints.ops")
+
+
+def ops_page(
+    request: AnyRequest,
+    template: str,
+    *cookies: Cookie,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    **facts: Any,  # noqa: ANN401 - whatever the template shows
+) -> Response[str]:
+    """A page, in English, with what keeps others from having it sent."""
+    token = token_for(request)
+    text = _templates.get_template(template).render(csrf=token, static=SHELF.url_of, **facts)
+    return Response(
+        text,
+        status_code=status,
+        media_type="text/html",
+        headers=HEADERS | {"Content-Language": "en"} | (headers or {}),
+        cookies=lines(jar(csrf_cookie(request, token), *cookies)),
+    )

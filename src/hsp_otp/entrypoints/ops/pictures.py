@@ -1,0 +1,166 @@
+"""
+Pictures as SVG, drawn here: bars that stand on each other, a line of steps, bars that lie.
+
+A picture is stretched to whatever room there is, so that nothing in it is text: axes and legends
+are HTML around it, and a table beside it tells the same. Colours and patterns are classes of the
+style sheet.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import attrs
+from markupsafe import Markup
+
+_WIDE: Final = 10
+"""Of one period."""
+
+_GAP: Final = 1
+_HIGH: Final = 100
+
+
+@attrs.frozen
+class Series:
+    """
+    One kind of what is counted.
+
+    Attributes:
+        look: The class that it is drawn by.
+        values: One for each period.
+    """
+
+    name: str
+    look: str
+    values: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """Of all periods."""
+        return sum(self.values)
+
+
+@attrs.frozen(kw_only=True)
+class Picture:
+    """
+    A picture with what stands around it.
+
+    Attributes:
+        says: What it shows, for whoever does not see it.
+        most: Where the scale ends.
+        ticks: Along the time, from its beginning to its end.
+        periods: The beginning of each, in words.
+        svg: The drawing.
+    """
+
+    id: str
+    title: str
+    says: str
+    most: int
+    unit: str
+    ticks: Sequence[str]
+    periods: Sequence[str]
+    series: Sequence[Series]
+    svg: Markup
+
+
+def stacked(
+    name: str, says: str, series: Sequence[Series], most: int, marks: Iterable[tuple[int, int]] = ()
+) -> Markup:
+    """
+    Bars for the series of each period, the first at the bottom.
+
+    Args:
+        name: For ids.
+        most: The height of the picture.
+        marks: First and last of periods that are marked.
+    """
+    count = max((len(one.values) for one in series), default=0)
+    parts = [_mark(first, last) for first, last in marks]
+    parts += [_grid(count)]
+    below = [0.0] * count
+    for one in series:
+        bars: list[Markup] = []
+        for place, value in enumerate(one.values):
+            height = _HIGH * value / most
+            if not value:
+                continue
+            below[place] += height
+            bars.append(
+                Markup('<rect x="{}" y="{}" width="{}" height="{}"/>').format(
+                    place * _WIDE + _GAP / 2,
+                    _short(_HIGH - below[place]),
+                    _WIDE - _GAP,
+                    _short(height),
+                )
+            )
+        parts.append(Markup('<g class="{}">{}</g>').format(one.look, Markup().join(bars)))
+    return _svg(name, says, count * _WIDE, parts)
+
+
+def steps(
+    name: str,
+    says: str,
+    values: Sequence[int | None],
+    most: int,
+    marks: Iterable[tuple[int, int]] = (),
+) -> Markup:
+    """A line that keeps its height through each period, and breaks where there is no value."""
+    parts = [_mark(first, last) for first, last in marks]
+    parts += [_grid(len(values))]
+    path, drawing = "", False
+    for place, value in enumerate(values):
+        if value is not None:
+            height = _short(_HIGH - _HIGH * value / most)
+            start = f"V{height}" if drawing else f"M{place * _WIDE} {height}"
+            path += f"{start}H{(place + 1) * _WIDE}"
+        drawing = value is not None
+    parts.append(Markup('<path class="line" d="{}"/>').format(path))
+    return _svg(name, says, len(values) * _WIDE, parts)
+
+
+def lying(name: str, says: str, parts: Sequence[tuple[str, float]], most: float) -> Markup:
+    """One bar from the left, of parts with their looks."""
+    drawn: list[Markup] = []
+    start = 0.0
+    for look, value in parts:
+        width = _HIGH * min(value, most) / most if most else 0
+        drawn.append(
+            Markup('<rect class="{}" x="{}" y="0" width="{}" height="10"/>').format(
+                look, _short(start), _short(width)
+            )
+        )
+        start += width
+    return _svg(name, says, _HIGH, drawn, high=10)
+
+
+def ceiling(value: int) -> int:
+    """The next number from *value* on that a scale may end with; half of it is whole, too."""
+    size = 1
+    while True:
+        for step in (4, 6, 10, 20):
+            if value <= size * step:
+                return size * step
+        size *= 10
+
+
+def _svg(name: str, says: str, wide: int, parts: Iterable[Markup], high: int = _HIGH) -> Markup:
+    return Markup(
+        '<svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" '
+        'aria-labelledby="{}-says"><title id="{}-says">{}</title>{}</svg>'
+    ).format(max(wide, 1), high, name, name, says, Markup().join(parts))
+
+
+def _mark(first: int, last: int) -> Markup:
+    wide = (last - first + 1) * _WIDE
+    return Markup('<rect class="mark" x="{}" y="0" width="{}" height="{}"/>').format(
+        first * _WIDE, wide, _HIGH
+    )
+
+
+def _grid(count: int) -> Markup:
+    wide = count * _WIDE
+    return Markup('<path class="ruler" d="M0 0H{w}M0 50H{w}M0 100H{w}"/>').format(w=wide)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

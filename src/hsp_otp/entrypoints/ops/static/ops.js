@@ -1,0 +1,63 @@
+// The operator's page, kept up to date. Without it the page is as good, and reloads by hand.
+"use strict";
+
+const live = document.getElementById("live");
+const said = document.getElementById("said");
+let touched = false;
+let asking = false;
+
+for (const kind of ["pointerdown", "keydown", "scroll"]) {
+  addEventListener(kind, () => { touched = true; }, { passive: true });
+}
+
+function headline() {
+  return [...live.querySelectorAll("[data-say]")].map((one) => one.textContent).join(". ");
+}
+
+function replace(text) {
+  const before = headline();
+  const open = new Set([...live.querySelectorAll("details[open]")].map((one) => one.id));
+  const scrolled = new Map([...live.querySelectorAll("details[open] .scroll")].map((one) => [one.parentElement.id, one.scrollTop]));
+  const focused = live.contains(document.activeElement) ? document.activeElement : null;
+  const path = focused && (focused.id ? `#${CSS.escape(focused.id)}`
+    : focused.closest("details") && `#${CSS.escape(focused.closest("details").id)} ${focused.matches("summary") ? "summary" : ".scroll"}`);
+  live.replaceChildren(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
+  for (const one of live.querySelectorAll("details")) one.open = open.has(one.id);
+  for (const [id, top] of scrolled) {
+    const box = document.getElementById(id)?.querySelector(".scroll");
+    if (box) box.scrollTop = top;
+  }
+  if (path) live.querySelector(path)?.focus({ preventScroll: true });
+  const now = headline();
+  if (now !== before) said.textContent = now;
+}
+
+async function refresh() {
+  if (asking || document.hidden) return;
+  asking = true;
+  try {
+    const answer = await fetch(`/ops/live${location.search}`, {
+      headers: touched ? { "x-ops-active": "1" } : {},
+      redirect: "manual",
+      cache: "no-store",
+    });
+    if (answer.type === "opaqueredirect") {
+      location.assign("/ops/");
+    } else if (answer.ok) {
+      touched = false;
+      replace(await answer.text());
+      live.classList.remove("stale");
+    } else {
+      live.classList.add("stale");
+    }
+  } catch {
+    live.classList.add("stale");
+  } finally {
+    asking = false;
+  }
+}
+
+if (live) {
+  setInterval(refresh, Number(live.dataset.every) * 1000);
+  document.addEventListener("visibilitychange", refresh);
+}

@@ -1,0 +1,113 @@
+"""Operators come in, look somebody up, and leave."""
+
+import hashlib
+import hmac
+from functools import partial
+
+import attrs
+
+from hsp_otp.domain import operators
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.operators import OperatorSession, WrongPassword
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, told
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.usage import UsageCounter
+
+
+@attrs.frozen(kw_only=True)
+class Operators:
+    """
+    The door of the operator's page, and what is written down of whoever goes through.
+
+    Attributes:
+        usage: Where failures are counted, and sessions that were ended.
+        password: What operators know.
+        fingerprints: Of numbers that they look for.
+    """
+
+    usage: UsageCounter
+    audit: AuditTrail
+    clock: Clock
+    randomness: Randomness
+    password: str = attrs.field(repr=False)
+    fingerprints: KeyRing
+
+    async def sign_in(
+        self, password: str, caller: Caller
+    ) -> OperatorSession | WrongPassword | Refusal:
+        """
+        A session, where *password* is the right one and this client may still try.
+
+        Raises:
+            Unavailable: The database did not answer; nobody comes in.
+        """
+        # Of one length, so that the time it takes tells nothing of either.
+        right = hmac.compare_digest(_hash(password), _hash(self.password))
+        now = self.clock.now()
+        row = self._row(Action.OPS_SIGN_IN, caller)
+        async with audited_failures(self.audit, row):
+            refused = await self.usage.transition(
+                operators.sign_in_keys(caller.client),
+                partial(operators.sign_in, client=caller.client, right=right, now=now),
+            )
+            if refused is not None:
+                await self.audit.write(told(row, refused.word, refused))
+                return refused
+            await self.audit.write(attrs.evolve(row, outcome="signed_in"))
+        return OperatorSession(new_id(self.randomness), now, now)
+
+    async def sign_out(self, session: OperatorSession) -> None:
+        """
+        End *session* for whoever has it.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        await self.usage.transition(
+            (operators.ended_key(session),),
+            partial(operators.end, session=session, now=self.clock.now()),
+        )
+
+    async def is_over(self, session: OperatorSession) -> bool:
+        """
+        Whether *session* is past its time, or was ended.
+
+        Raises:
+            Unavailable: The database did not answer; its time is not up.
+        """
+        if not session.lives(self.clock.now()):
+            return True
+        return await self.usage.transition(
+            (operators.ended_key(session),), partial(operators.is_ended, session=session)
+        )
+
+    async def search(self, number: PhoneNumber, caller: Caller) -> tuple[str, ...]:
+        """
+        What rows of *number* are found by; that somebody looked for them is one itself.
+
+        Raises:
+            Unavailable: The database did not answer; nothing is told.
+        """
+        row = about(self._row(Action.OPS_SEARCH, caller), number, self.fingerprints)
+        await self.audit.write(attrs.evolve(row, outcome="searched"))
+        return self.fingerprints.fingerprints(number.e164)
+
+    def _row(self, action: Action, caller: Caller) -> AuditRow:
+        return AuditRow(
+            at=self.clock.now(),
+            flow=None,
+            purpose=None,
+            action=action,
+            outcome="",
+            client=caller.client,
+            request_id=caller.request_id,
+        )
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

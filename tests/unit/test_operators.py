@@ -1,0 +1,204 @@
+"""Who may look at the operator's page: docs/contract.md, 5.7."""
+
+import pytest
+
+from hsp_otp.adapters.keys import ops_ring
+from hsp_otp.adapters.memory import MemoryAudit, MemoryUsage
+from hsp_otp.domain import operators
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
+from hsp_otp.domain.keys import Key
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.operators import OperatorSession, WrongPassword
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.quota import Refusal, UsageKey, Usages
+from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.operators import Operators
+from hsp_otp.ports.failures import Unavailable
+from tests.world import (
+    CLIENT,
+    OTHER_CLIENT,
+    PHONE,
+    START,
+    ManualClock,
+    ScriptedRandomness,
+    ring,
+    run,
+)
+
+PASSWORD = "correct horse battery staple"
+CALLER = Caller(ClientAddress(CLIENT), "r-1")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Of the tests."""
+    return ManualClock()
+
+
+@pytest.fixture
+def audit() -> MemoryAudit:
+    """What is written down."""
+    return MemoryAudit()
+
+
+@pytest.fixture
+def door(clock: ManualClock, audit: MemoryAudit) -> Operators:
+    """What is tested."""
+    return Operators(
+        usage=MemoryUsage(audit),
+        audit=audit,
+        clock=clock,
+        randomness=ScriptedRandomness(),
+        password=PASSWORD,
+        fingerprints=ring("fingerprints", "f2", "f1"),
+    )
+
+
+def outcomes(audit: MemoryAudit) -> list[str]:
+    """Of the rows."""
+    return [row.outcome for row in audit.rows]
+
+
+def test_in_and_out(door: Operators, audit: MemoryAudit, clock: ManualClock) -> None:
+    """The right password is a session, until whoever is in it ends it; one row tells of it."""
+    session = run(door.sign_in(PASSWORD, CALLER))
+    assert isinstance(session, OperatorSession)
+    assert (session.began, session.used) == (START, START)
+    assert session.id not in repr(session)
+    assert PASSWORD not in repr(door)
+    assert not run(door.is_over(session))
+    run(door.sign_out(session))
+    assert run(door.is_over(session))
+    (row,) = audit.rows
+    assert (row.action.value, row.outcome) == ("ops_sign_in", "signed_in")
+    assert (row.client, row.request_id) == (CALLER.client, "r-1")
+    another = run(door.sign_in(PASSWORD, CALLER))
+    assert isinstance(another, OperatorSession)
+    assert another.id != session.id
+    assert not run(door.is_over(another))
+    clock.advance(30 * MINUTE)
+    assert run(door.is_over(another))
+
+
+@pytest.mark.parametrize("typed", ["", PASSWORD + " ", PASSWORD[:-1], PASSWORD.upper(), "\ud800é"])
+def test_another_password(door: Operators, audit: MemoryAudit, typed: str) -> None:
+    """Anything but the password is wrong, whatever it is made of."""
+    assert run(door.sign_in(typed, CALLER)) == WrongPassword()
+    assert outcomes(audit) == ["wrong_password"]
+
+
+def test_five_failures(door: Operators, audit: MemoryAudit, clock: ManualClock) -> None:
+    """Five wrong passwords of an address in 15 minutes, and the right one is refused as well."""
+    for _ in range(5):
+        assert run(door.sign_in("wrong", CALLER)) == WrongPassword()
+        clock.advance(SECOND)
+    refusal = run(door.sign_in(PASSWORD, CALLER))
+    assert isinstance(refusal, Refusal)
+    assert refusal == run(door.sign_in("wrong", CALLER))
+    assert refusal.retry_at == after(START, 15 * MINUTE)
+    assert isinstance(
+        run(door.sign_in(PASSWORD, Caller(ClientAddress(OTHER_CLIENT), "r-2"))), OperatorSession
+    )
+    assert outcomes(audit)[5:] == ["rate_limited"] * 2 + ["signed_in"]
+    assert [row.flood for row in audit.rows[5:]] == [True, True, False]
+    assert audit.rows[5].retry_at == refusal.retry_at
+    clock.instant = Instant(refusal.retry_at - 1)
+    assert isinstance(run(door.sign_in(PASSWORD, CALLER)), Refusal)
+    clock.advance(1)
+    assert isinstance(run(door.sign_in(PASSWORD, CALLER)), OperatorSession)
+
+
+def test_signing_in_is_not_limited(door: Operators) -> None:
+    """What is right is not charged."""
+    for _ in range(20):
+        assert isinstance(run(door.sign_in(PASSWORD, CALLER)), OperatorSession)
+
+
+def test_failures_of_everybody(door: Operators, clock: ManualClock) -> None:
+    """After a hundred in an hour newcomers wait; an address that was in within a day does not."""
+    assert isinstance(run(door.sign_in(PASSWORD, CALLER)), OperatorSession)
+    clock.advance(DAY - 2 * MINUTE)
+    for number in range(100):
+        guesser = Caller(ClientAddress(f"192.0.2.{number}"), "r-3")
+        assert run(door.sign_in("wrong", guesser)) == WrongPassword()
+    newcomer = Caller(ClientAddress(OTHER_CLIENT), "r-4")
+    refusal = run(door.sign_in(PASSWORD, newcomer))
+    assert isinstance(refusal, Refusal)
+    assert refusal.retry_at == after(clock.now(), HOUR)
+    assert run(door.sign_in("wrong", CALLER)) == WrongPassword()
+    clock.advance(2 * MINUTE)
+    assert isinstance(run(door.sign_in(PASSWORD, CALLER)), Refusal)
+
+
+def test_a_database_that_is_away(clock: ManualClock, audit: MemoryAudit) -> None:
+    """Nobody comes in, and a row tells of it."""
+
+    class Away:
+        async def transition(self, *_: object) -> object:
+            raise Unavailable("away")
+
+    door = Operators(
+        usage=Away(),  # type: ignore[arg-type]
+        audit=audit,
+        clock=clock,
+        randomness=ScriptedRandomness(),
+        password=PASSWORD,
+        fingerprints=ring("fingerprints"),
+    )
+    with pytest.raises(Unavailable):
+        run(door.sign_in(PASSWORD, CALLER))
+    assert outcomes(audit) == ["unavailable"]
+
+
+def test_a_search_is_written_down(door: Operators, audit: MemoryAudit) -> None:
+    """Looking for a number leaves a row that is found by it, and holds it masked."""
+    number = PhoneNumber(PHONE)
+    found = run(door.search(number, CALLER))
+    (row,) = audit.rows
+    assert (row.action.value, row.outcome, row.phone) == ("ops_search", "searched", "***-***-3210")
+    assert len(found) == 2
+    assert row.phone_fingerprint == found[0]
+    assert PHONE not in repr(row)
+
+
+@pytest.mark.parametrize(
+    ("began", "used", "now", "lives"),
+    [
+        (0, 0, 0, True),
+        (0, 0, 30 * MINUTE - 1, True),
+        (0, 0, 30 * MINUTE, False),
+        (0, 8 * HOUR - MINUTE, 8 * HOUR - 1, True),
+        (0, 8 * HOUR - MINUTE, 8 * HOUR, False),
+        (0, 5 * SECOND, 0, True),
+        (0, 5 * SECOND + 1, 0, False),
+    ],
+)
+def test_how_long_a_session_lasts(began: int, used: int, now: int, lives: bool) -> None:  # noqa: FBT001
+    """Half an hour from its last use, eight hours at most; machines' clocks may differ."""
+    session = OperatorSession("s", after(START, began), after(START, used))
+    assert session.lives(after(START, now)) is lives
+
+
+def test_rules_change_nothing_they_were_given() -> None:
+    """A refusal leaves everything as it was, and a rule asked twice says the same."""
+    client = ClientAddress(CLIENT)
+    failures, everybodys, hits = operators.sign_in_keys(client)
+    usages: Usages = {failures: (START,) * 5, everybodys: (), hits: ()}
+    decision = operators.sign_in(usages, client=client, right=True, now=START)
+    assert decision.becomes is usages
+    session = OperatorSession("s", START, START)
+    assert operators.ended_key(session) == UsageKey("ops_ended", "s")
+    held: Usages = {operators.ended_key(session): ()}
+    looked = operators.is_ended(held, session=session)
+    assert (looked.outcome, looked.becomes) == (False, held)
+    ended = operators.end(held, session=session, now=START)
+    assert operators.is_ended(ended.becomes, session=session).outcome
+
+
+def test_another_password_ends_all_sessions() -> None:
+    """What was sealed under one password is nothing under the next."""
+    keys = (Key("k1", b"s" * 32),)
+    sealed = ops_ring(keys, PASSWORD).seal("a.b.c")
+    assert ops_ring(keys, PASSWORD).unseal(sealed) == "a.b.c"
+    assert ops_ring(keys, PASSWORD + "!").unseal(sealed) is None
+    assert PASSWORD not in repr(ops_ring(keys, PASSWORD))

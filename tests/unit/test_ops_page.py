@@ -1,0 +1,665 @@
+"""The operator's page over HTTP: docs/contract.md, 5.7, and docs/ops.md."""
+
+from collections.abc import Iterator, Sequence
+from http.cookies import SimpleCookie
+from typing import Any
+
+import attrs
+import pytest
+
+from hsp_otp.adapters.keys import ops_ring
+from hsp_otp.adapters.memory import MemoryUsage
+from hsp_otp.adapters.prometheus.recent import SenderLately
+from hsp_otp.adapters.sql.investigation import Entry, Tally
+from hsp_otp.adapters.sql.overview import Delivery, Movement, Proof
+from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
+from hsp_otp.domain.keys import Key
+from hsp_otp.domain.suspicion import (
+    MISSING,
+    NUMBERS_FROM_ONE_ADDRESS,
+    NUMBERS_OF_ONE_PREFIX,
+    UNVERIFIED,
+    Suspicion,
+    Traffic,
+)
+from hsp_otp.entrypoints.ops.desk import OpsDesk
+from hsp_otp.entrypoints.ops.looks import A_DAY, STRETCHES, Look, Seen, Stretch
+from hsp_otp.flows.operators import Operators
+from hsp_otp.ports.failures import Unavailable
+from tests.http import Client, Reply
+from tests.visitor import Page, Visitor
+from tests.world import PHONE, START, World, ring
+
+OPS = "/ops/"
+PASSWORD = "correct horse battery staple"
+KEYS = (Key("k1", b"k" * 32),)
+
+STORY = Entry(
+    id=1,
+    at=START,
+    flow="signup",
+    purpose="signup",
+    action="send",
+    outcome="sent",
+    client="203.0.113.7",
+    request_id="r1",
+    pass_code=None,
+    phone="***-***-3210",
+    region="IN",
+    phone_fingerprint="k1:" + 32 * "a",
+    prefix_fingerprint=None,
+    sender="twilio",
+    provider_message_id="SM1",
+    reason="<script>alert(1)</script>",
+    retry_at=None,
+    count=1,
+    state="delivered",
+    state_at=after(START, 4 * SECOND),
+)
+
+
+def seen(stretch: Stretch = A_DAY, *, attack: bool = False, **more: Any) -> Seen:  # noqa: ANN401
+    """A day of little traffic, with or without a sweep in its latest period but one."""
+    span = stretch.span(START)
+    periods = [after(span.since, place * stretch.period) for place in range(stretch.periods)]
+    movements: list[Movement] = []
+    proofs: list[Proof] = []
+    deliveries: list[Delivery] = []
+    for at in periods:
+        for flow, sender in (("pass_login", "twilio"), ("signup", "vonage")):
+            own: dict[str, Any] = {"at": at, "flow": flow, "region": "IN"}
+            movements += [
+                Movement(**own, sender=sender, action="send", outcome="sent", requests=10),
+                Movement(**own, sender=None, action="send", outcome="rate_limited", requests=1),
+                Movement(**own, sender=None, action="check", outcome="verified", requests=8),
+            ]
+            deliveries.append(Delivery(**own, sender=sender, state="delivered", step=2, messages=9))
+            proofs.append(Proof(**own, sender=sender, step=5, codes=8))
+    if attack:
+        swept: dict[str, Any] = {"at": periods[-2], "flow": "signup", "region": "LV"}
+        movements.append(
+            Movement(**swept, sender="twilio", action="send", outcome="sent", requests=900)
+        )
+    return Seen(
+        stretch=stretch,
+        span=span,
+        at=START,
+        movements=movements,
+        deliveries=deliveries,
+        proofs=proofs,
+        **{"suspicions": (), "addresses": (), "prefixes": (), **more},
+    )
+
+
+def sender(name: str, **more: Any) -> SenderLately:  # noqa: ANN401
+    """What a sender did."""
+    told: dict[str, Any] = {"attempts": {}, "p50": None, "p95": None, "skipped": 0}
+    return SenderLately(**{"name": name, "is_open": False, "since": START, **told, **more})
+
+
+@attrs.define
+class Ops:
+    """
+    What the page stands on, under the test's control.
+
+    Attributes:
+        looked: At which stretches somebody looked.
+        asked: Fingerprints that a story was asked for by.
+    """
+
+    world: World
+    look_: Look = attrs.field(factory=lambda: Look(seen()))
+    senders: Sequence[SenderLately] = (sender("twilio"),)
+    away: bool = False
+    looked: list[Stretch] = attrs.field(factory=list[Stretch])
+    asked: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
+    password: str = PASSWORD
+
+    def desk(self) -> OpsDesk:
+        """For the house."""
+        return OpsDesk(
+            operators=Operators(
+                usage=_Leaving(self, MemoryUsage(self.world.audit)),  # type: ignore[arg-type]
+                audit=self.world.audit,
+                clock=self.world.clock,
+                randomness=self.world.randomness,
+                password=self.password,
+                fingerprints=ring("fingerprints"),
+            ),
+            keys=ops_ring(KEYS, self.password),
+            look=self._look,
+            story=self._story,
+            senders=lambda: self.senders,
+        )
+
+    async def _look(self, stretch: Stretch) -> Look:
+        self.looked.append(stretch)
+        return self.look_
+
+    async def _story(self, fingerprints: tuple[str, ...]) -> list[Entry]:
+        if self.away:
+            raise Unavailable("away")
+        self.asked.append(fingerprints)
+        return [STORY]
+
+
+@attrs.frozen
+class _Leaving:
+    """A counter that may go away."""
+
+    ops: Ops
+    usage: MemoryUsage
+
+    async def transition(self, keys: Any, decide: Any) -> object:  # noqa: ANN401 - as the port
+        if self.ops.away:
+            raise Unavailable("away")
+        return await self.usage.transition(keys, decide)
+
+
+@pytest.fixture
+def ops() -> Ops:
+    """What the page stands on."""
+    return Ops(World())
+
+
+@pytest.fixture
+def client(ops: Ops) -> Iterator[Client]:
+    """A service with the page."""
+    with Client(ops.world, ops=ops.desk(), ops_password=PASSWORD) as found:
+        yield found
+
+
+@pytest.fixture
+def visitor(client: Client) -> Visitor:
+    """Somebody with a browser."""
+    return Visitor(client)
+
+
+def sign_in(visitor: Visitor, password: str = PASSWORD) -> Reply:
+    """Type a password."""
+    page = visitor.get(OPS)
+    return visitor.post(OPS, {**page.fields, "password": password})
+
+
+def inside(visitor: Visitor, query: str = "") -> Page:
+    """The page of somebody who is in."""
+    if "hsp_otp_ops" not in visitor.cookies:
+        assert sign_in(visitor).status == 303
+    reply = visitor.client.request("GET", OPS, headers={"cookie": cookies(visitor)}, query=query)
+    assert reply.status == 200
+    return Page(reply)
+
+
+def cookies(visitor: Visitor) -> str:
+    """The header."""
+    return "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
+
+
+# --- Whether it is there
+
+
+@pytest.mark.parametrize("path", ["/ops", OPS, "/ops/live", "/ops/static/ops.css"])
+def test_it_is_off_unless_it_is_set(path: str) -> None:
+    """Without a password there is nothing, as anywhere else where nothing is."""
+    with Client() as client:
+        reply = client.request("GET", path)
+        nowhere = client.request("GET", "/nowhere/")
+    assert (reply.status, reply.json["error"]) == (404, "not_found")
+    assert reply.json == nowhere.json
+
+
+def test_its_files(client: Client) -> None:
+    """They are there before anybody signs in, and say nothing."""
+    for name, kind in (("ops.css", "text/css"), ("ops.js", "text/javascript")):
+        reply = client.request("GET", f"/ops/static/{name}")
+        assert reply.status == 200
+        assert reply.headers["content-type"].startswith(kind)
+
+
+# --- In and out
+
+
+def test_in_and_out(visitor: Visitor, ops: Ops) -> None:
+    """The door, the page, out again; and what is open to others says so."""
+    page = visitor.get(OPS)
+    assert page.attributes["password"]["autocomplete"] == "current-password"
+    assert "What became of requests" not in page.main
+    reply = sign_in(visitor)
+    assert (reply.status, reply.headers["location"]) == (303, OPS)
+    page = visitor.get(OPS)
+    assert "What became of requests for a code" in page.main
+    reply = visitor.post("/ops/sign-out/", page.fields)
+    assert (reply.status, reply.headers["location"]) == (303, OPS)
+    assert "Password" in visitor.get(OPS).main
+    assert [row.outcome for row in ops.world.audit.rows] == ["signed_in"]
+
+
+def test_the_headers(visitor: Visitor) -> None:
+    """A strict policy, nothing kept, no address told to others."""
+    assert sign_in(visitor).status == 303
+    for path in (OPS, "/ops/live/"):
+        headers = visitor.request("GET", path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+def test_the_cookie(visitor: Visitor) -> None:
+    """Out of reach of scripts and other sites, for the page alone."""
+    sign_in(visitor)
+    morsel = SimpleCookie(visitor.set_cookies["hsp_otp_ops"])["hsp_otp_ops"]
+    assert morsel["httponly"]
+    assert morsel["samesite"].lower() == "strict"
+    assert morsel["path"] == "/ops"
+    assert not morsel["max-age"]
+
+
+def test_the_cookie_by_https(ops: Ops) -> None:
+    """There no neighbouring host can have planted it."""
+    with Client(
+        ops.world, ops=ops.desk(), ops_password=PASSWORD, public_url="https://otp.example"
+    ) as client:
+        visitor = Visitor(client)
+        sign_in(visitor)
+        line = visitor.set_cookies["__Host-hsp_otp_ops"].lower()
+        assert "secure" in line
+        assert "path=/;" in f"{line};"
+        assert "domain" not in line
+        # What bears the other name is none.
+        visitor.cookies["hsp_otp_ops"] = visitor.cookies.pop("__Host-hsp_otp_ops")
+        assert "Password" in visitor.get(OPS).main
+
+
+def test_a_wrong_password(visitor: Visitor) -> None:
+    """It is said so, and nobody is in; what was typed comes back nowhere."""
+    reply = sign_in(visitor, "wrong password, and long")
+    assert reply.status == 403
+    page = Page(reply)
+    assert page.texts["password-error"] == "This is not the password."
+    assert "wrong password, and long" not in reply.body.decode()
+    assert "hsp_otp_ops" not in visitor.cookies
+    assert "Password" in visitor.get(OPS).main
+
+
+def test_too_many_wrong_passwords(visitor: Visitor) -> None:
+    """The sixth within a quarter of an hour is refused, right or wrong, and told until when."""
+    for _ in range(5):
+        assert sign_in(visitor, "wrong").status == 403
+    for password in ("wrong", PASSWORD):
+        reply = sign_in(visitor, password)
+        assert (reply.status, reply.headers["retry-after"]) == (429, "900")
+        told = "Too many wrong passwords. Try again in 15 minutes."
+        assert Page(reply).texts["password-error"] == told
+    visitor.client.world.clock.advance(14 * MINUTE)
+    assert "in 1 minute." in Page(sign_in(visitor)).texts["password-error"]
+    visitor.client.world.clock.advance(MINUTE)
+    assert sign_in(visitor).status == 303
+
+
+@pytest.mark.parametrize("path", [OPS, "/ops/sign-out/", "/ops/story/"])
+@pytest.mark.parametrize("token", [None, "", "k1.f00d.beef", ring("other").seal("f00d")])
+def test_a_forged_token(visitor: Visitor, ops: Ops, path: str, token: str | None) -> None:
+    """Nothing that another site makes a browser send has any effect."""
+    page = inside(visitor)
+    before = len(ops.world.audit.rows)
+    fields = {**page.fields, "password": PASSWORD, "phone": PHONE}
+    fields.pop("csrftoken")
+    reply = visitor.post(path, fields | ({} if token is None else {"csrftoken": token}))
+    assert reply.status == 403
+    assert "set-cookie" not in {line.split("=")[0] for line in reply.cookies}
+    assert ops.asked == []
+    assert len(ops.world.audit.rows) == before
+    assert "What became of requests" in inside(visitor).main
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/ops/live/", "/ops/story/", "/ops/sign-out/"])
+def test_nobody_is_in(visitor: Visitor, ops: Ops, method: str, path: str) -> None:
+    """Whoever is not signed in is led to the door, and nothing is told or looked up."""
+    page = visitor.get(OPS)
+    if method == "GET" and path != "/ops/live/":
+        assert visitor.request("GET", path).status == 405
+        return
+    if method == "POST" and path == "/ops/live/":
+        return
+    reply = (
+        visitor.request("GET", path)
+        if method == "GET"
+        else visitor.post(path, {**page.fields, "phone": PHONE})
+    )
+    assert (reply.status, reply.headers["location"], reply.body) == (303, OPS, b"")
+    assert ops.asked == []
+    assert ops.looked == []
+
+
+def is_in(visitor: Visitor) -> bool:
+    """Whether the page is shown."""
+    return "What became of requests" in visitor.get(OPS).main
+
+
+def test_half_an_hour(visitor: Visitor) -> None:
+    """A session ends half an hour after its last use, and its cookie is taken away."""
+    sign_in(visitor)
+    clock = visitor.client.world.clock
+    for _ in range(3):
+        clock.advance(30 * MINUTE - 1)
+        assert is_in(visitor)
+    clock.advance(30 * MINUTE)
+    held = dict(visitor.cookies)
+    assert visitor.request("GET", "/ops/live").status == 303
+    visitor.cookies.update(held)
+    assert not is_in(visitor)
+    assert "hsp_otp_ops" not in visitor.cookies
+
+
+def test_eight_hours(visitor: Visitor) -> None:
+    """However much it is used."""
+    sign_in(visitor)
+    clock = visitor.client.world.clock
+    for _ in range(8 * 4 - 1):
+        clock.advance(15 * MINUTE)
+        assert is_in(visitor)
+    clock.advance(15 * MINUTE)
+    assert not is_in(visitor)
+
+
+def test_a_page_that_nobody_touches(visitor: Visitor) -> None:
+    """Its script alone keeps no session alive; it says where its reader has touched anything."""
+    sign_in(visitor)
+    clock = visitor.client.world.clock
+    clock.advance(20 * MINUTE)
+    assert visitor.request("GET", "/ops/live/", headers={"x-ops-active": "1"}).status == 200
+    for _ in range(2):
+        clock.advance(14 * MINUTE)
+        assert visitor.request("GET", "/ops/live/").status == 200
+    clock.advance(2 * MINUTE)
+    assert visitor.request("GET", "/ops/live/").status == 303
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["", "x", "k1.1.2.abc.0000", "a.b.c.d", ring("pages").seal("1.1.x")],
+)
+def test_a_cookie_of_others(visitor: Visitor, cookie: str) -> None:
+    """Nobody comes in by a cookie that the page did not make."""
+    visitor.cookies["hsp_otp_ops"] = cookie
+    assert not is_in(visitor)
+
+
+def test_a_changed_cookie(visitor: Visitor) -> None:
+    """Neither by one that was changed anywhere."""
+    sign_in(visitor)
+    cookie = visitor.cookies["hsp_otp_ops"]
+    for place in range(0, len(cookie), 7):
+        other = "0" if cookie[place] != "0" else "1"
+        visitor.cookies["hsp_otp_ops"] = cookie[:place] + other + cookie[place + 1 :]
+        assert not is_in(visitor)
+
+
+def test_another_password_ends_the_session(visitor: Visitor, ops: Ops) -> None:
+    """Whoever changes the password has everybody sign in again."""
+    sign_in(visitor)
+    ops.password = PASSWORD + "!"
+    with Client(ops.world, ops=ops.desk(), ops_password=ops.password) as client:
+        assert not is_in(Visitor(client, visitor.cookies))
+
+
+def test_a_cookie_that_somebody_kept(visitor: Visitor) -> None:
+    """Whoever signs out ends the session for every copy of its cookie."""
+    page = inside(visitor)
+    held = dict(visitor.cookies)
+    visitor.post("/ops/sign-out/", page.fields)
+    visitor.cookies.update(held)
+    assert not is_in(visitor)
+
+
+# --- What it tells
+
+
+def test_all_is_well(visitor: Visitor) -> None:
+    """The funnel in numbers, and that nothing is wrong."""
+    page = inside(visitor)
+    assert "Nothing looks like an attack." in page.main
+    assert "Asked for 1,056" in page.main
+    assert "Sent 960 Sent: 960 of 1056 91 % of what was asked for" in page.main
+    assert "Delivered 864" in page.main
+    assert "Verified 768" in page.main
+    assert "80 % of what was sent" in page.main
+    assert "half of them" in page.main
+
+
+def test_an_attack(visitor: Visitor, ops: Ops) -> None:
+    """It is the first thing that is read, with how much there was and against what is usual."""
+    traffic = Traffic(
+        who="k1:" + 32 * "d",
+        region="LV",
+        sent=900,
+        verified=3,
+        numbers=880,
+        addresses=2,
+        first=after(START, -HOUR),
+        last=START,
+    )
+    ops.look_ = Look(
+        seen(
+            attack=True,
+            suspicions=(
+                Suspicion(kind=NUMBERS_OF_ONE_PREFIX, of="prefix", traffic=traffic),
+                Suspicion(
+                    kind=NUMBERS_FROM_ONE_ADDRESS,
+                    of="address",
+                    traffic=attrs.evolve(traffic, who="203.0.113.7", sent=800),
+                ),
+                Suspicion(
+                    kind=MISSING,
+                    of="address",
+                    traffic=Traffic(who="203.0.113.9", missed=700, hits=2, first=START, last=START),
+                ),
+                Suspicion(
+                    kind=UNVERIFIED,
+                    of="number",
+                    traffic=attrs.evolve(traffic, sent=9, verified=0),
+                    phone="***-***-1234",
+                ),
+                Suspicion(
+                    kind=UNVERIFIED,
+                    of="prefix",
+                    traffic=attrs.evolve(traffic, sent=8, verified=0, region=None),
+                ),
+            ),
+            addresses=(
+                Tally(kind="address", who="203.0.113.7", requests=990, sent=800, verified=1),
+                Tally(kind="address", who="203.0.113.9", requests=700, sent=0, verified=0),
+            ),
+            prefixes=(
+                Tally(
+                    kind="prefix",
+                    who="k1:" + 32 * "d",
+                    region="LV",
+                    sent=900,
+                    verified=3,
+                    numbers=880,
+                ),
+            ),
+        )
+    )
+    page = inside(visitor)
+    told = page.main
+    assert "This looks like an attack" in told
+    assert "There was" not in told
+    assert (
+        "920 codes were sent, 46 times as many as usual, and only 2 % of them were verified; "
+        "usually it is 80 %." in told
+    )
+    assert (
+        "900 codes went to 880 numbers of one range in Latvia, 3 of them verified; "
+        "2 addresses asked." in told
+    )
+    assert "Address 203.0.113.7 had 800 codes sent to 880 numbers, 3 of them verified." in told
+    assert (
+        "Address 203.0.113.9 tried 700 pass codes that are good for nothing, and found 2." in told
+    )
+    assert "9 codes went to number ***-***-1234 in Latvia, none of them verified." in told
+    assert "And 1 more" in told
+    assert f"hsp-otp audit range --fingerprint k1:{32 * 'd'}" in told
+    assert "range dddddddd, Latvia 900 sent, 3 verified, 880 numbers" in told
+    assert page.reply.body.count(b'class="mark"') == 3
+    assert "Latvia 900" in told
+
+
+@pytest.mark.parametrize(
+    ("query", "sent", "verified"),
+    [
+        ("flow=signup", 480, 384),
+        ("sender=twilio", 480, 384),
+        ("country=IN", 960, 768),
+        ("country=LV", 960, 768),
+        ("flow=%3Cscript%3E&sender=nobody&country=x", 960, 768),
+        ("range=week", 960, 768),
+        ("flow=signup&sender=twilio", 0, 0),
+    ],
+)
+def test_narrowed(visitor: Visitor, query: str, sent: int, verified: int) -> None:
+    """What is not known is passed over, and comes back nowhere."""
+    page = inside(visitor, query)
+    assert f"Sent {sent} Sent: " in page.main
+    assert f"Verified {verified} Verified: " in page.main
+    assert "<script>" not in page.reply.body.decode()
+    assert "nobody" not in page.reply.body.decode()
+
+
+def test_the_stretches(visitor: Visitor, ops: Ops) -> None:
+    """An hour, a day unless told otherwise, a week."""
+    for word in ("hour", "day", "week", "year", ""):
+        inside(visitor, f"range={word}")
+    assert [one.word for one in ops.looked] == ["hour", "day", "week", "day", "day"]
+    for stretch in STRETCHES.values():
+        span = stretch.span(START)
+        assert span.since % stretch.period == 0
+        assert span.until - span.since == stretch.period * stretch.periods
+        assert span.since <= START < span.until <= after(START, stretch.period)
+
+
+def test_every_picture_has_its_table(visitor: Visitor) -> None:
+    """What is drawn is named for whoever does not see it, and told in numbers beside it."""
+    page = inside(visitor)
+    body = page.reply.body.decode()
+    assert body.count('role="img"') == body.count("<svg") - 1
+    for name in ("funnel", "share", "countries", "refusals", "verify-signup", "deliver-0"):
+        assert page.texts[f"{name}-says"]
+        assert page.texts[f"{name}-numbers"]
+    assert "style=" not in body
+
+
+def test_senders(visitor: Visitor, ops: Ops) -> None:
+    """What each did lately; one that is skipped is told before all else."""
+    ops.senders = (
+        sender("twilio", attempts={"taken": 7, "failed": 2}, p50=0.31, p95=2.5, skipped=4),
+        sender("vonage", is_open=True),
+    )
+    page = inside(visitor)
+    assert "A sender is being skipped vonage keeps failing and is being skipped." in page.main
+    assert (
+        "twilio in use twilio: half of the attempts within 0.3 s, 19 in 20 within 2.5 s "
+        "half answer within 0.3 s 19 in 20 within 2.5 s took 7 refused 0 failed 2 "
+        "skipped 4" in page.main
+    )
+    assert "no attempts" in page.main
+
+
+def test_nothing_happened(visitor: Visitor, ops: Ops) -> None:
+    """An empty audit is shown as such."""
+    ops.look_ = Look(attrs.evolve(seen(), movements=(), deliveries=(), proofs=()))
+    page = inside(visitor)
+    assert "Asked for 0" in page.main
+    assert "No codes were sent." in page.main
+    assert "No code was verified." in page.main
+
+
+def test_the_database_is_away(visitor: Visitor, ops: Ops) -> None:
+    """The page says so, shows what was known before, and the senders."""
+    inside(visitor)
+    ops.away = True
+    ops.look_ = Look(None, answered=False)
+    page = inside(visitor)
+    assert "The database does not answer Nothing can be counted." in page.main
+    assert "This machine, the last 15 minutes" in page.main
+    ops.look_ = Look(seen(), answered=False)
+    page = inside(visitor)
+    assert "What follows is as of 2026-01-01 00:00:00 UTC." in page.main
+    assert "Sent 960" in page.main
+    reply = visitor.post("/ops/story/", {**page.fields, "phone": PHONE})
+    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    page = Page(visitor.post(OPS, {**page.fields, "password": PASSWORD}))
+    assert page.reply.status == 503
+
+
+def test_the_live_part(visitor: Visitor) -> None:
+    """It is the page's own, without what stands around it."""
+    page = inside(visitor)
+    live = visitor.request("GET", "/ops/live/").body.decode()
+    assert live.strip() in page.reply.body.decode()
+    assert "<html" not in live
+
+
+# --- A number's story
+
+
+def test_a_story(visitor: Visitor, ops: Ops) -> None:
+    """In the words of the command, masked, and written to the audit."""
+    page = inside(visitor)
+    reply = visitor.post("/ops/story/", {**page.fields, "phone": " 98765 43210 "})
+    assert reply.status == 200
+    told = Page(reply)
+    assert told.texts["story-title"] == "***-***-3210 IN"
+    assert (
+        "2026-01-01 00:00:00 asked for a code in signup: sent, through twilio, delivered "
+        "2026-01-01 00:00:04, because: <script>alert(1)</script>, from 203.0.113.7" in told.main
+    )
+    assert b"<script>alert" not in reply.body
+    assert "9876543210" not in reply.body.decode()
+    row = ops.world.audit.rows[-1]
+    assert (row.action.value, row.outcome, row.phone) == ("ops_search", "searched", "***-***-3210")
+    assert ops.asked == [(row.phone_fingerprint,)]
+
+
+@pytest.mark.parametrize("typed", ["", "4711", "HSP-1234-5678", "<b>1</b>", "tel:+919876543210"])
+def test_no_number(visitor: Visitor, ops: Ops, typed: str) -> None:
+    """What is none is not looked for, and comes back nowhere."""
+    page = inside(visitor)
+    rows = len(ops.world.audit.rows)
+    reply = visitor.post("/ops/story/", {**page.fields, "phone": typed})
+    assert reply.status == 400
+    assert "This is not a phone number." in Page(reply).texts["phone-error"]
+    assert not typed or typed not in reply.body.decode()
+    assert ops.asked == []
+    assert len(ops.world.audit.rows) == rows
+
+
+def test_no_secret_in_any_page(visitor: Visitor) -> None:
+    """Neither the password nor a session, nor a whole number, stands in a page or an address."""
+    page = inside(visitor)
+    session = visitor.cookies["hsp_otp_ops"]
+    bodies = [page.reply.body, visitor.request("GET", "/ops/live/").body]
+    bodies.append(visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).body)
+    for body in bodies:
+        text = body.decode()
+        assert PASSWORD not in text
+        assert session not in text
+        assert session.split(".")[3] not in text
+        assert PHONE[1:] not in text
+        assert PHONE[3:] not in text
+    assert not [url for url in page.urls if PHONE[3:] in url or "csrftoken" in url]
+
+
+def test_an_attack_that_is_over(visitor: Visitor, ops: Ops) -> None:
+    """It is told as such, a quarter of an hour after it was last seen."""
+    at = after(START, -17 * MINUTE)
+    traffic = Traffic(who="203.0.113.9", missed=70, hits=2, first=at, last=at)
+    found = Suspicion(kind=MISSING, of="address", traffic=traffic)
+    ops.look_ = Look(seen(suspicions=(found,)))
+    assert "There was what looks like an attack" in inside(visitor).main
