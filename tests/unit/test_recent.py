@@ -96,7 +96,7 @@ def test_a_sum_that_falls(tmp_path: Path, recent: Recent) -> None:
     assert recent.senders(["twilio"])[0].attempts == {}
 
 
-@pytest.mark.parametrize(("pid", "shown"), [(ME, True), (GONE, False)])
+@pytest.mark.parametrize(("pid", "shown"), [(ME, True), (GONE, False)], ids=["lives", "ended"])
 def test_circuits_of_workers_that_live(
     tmp_path: Path,
     recent: Recent,
