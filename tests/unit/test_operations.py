@@ -20,8 +20,9 @@ EXAMPLE = ROOT / "deploy" / "hsp-otp.toml.example"
 NAMES = {name for name, *_ in described()}
 
 FILES = [
-    *("Dockerfile", "compose.yaml", ".env.example", "README.md", "docs/operations.md"),
-    *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "deploy").iterdir())),
+    *("Dockerfile", "compose.yaml", ".env.example", "README.md"),
+    *("docs/operations.md", "docs/alerts.md"),
+    *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "deploy").rglob("*.*"))),
 ]
 
 LOUD = {"warning", "error", "critical", "exception"}
