@@ -8,6 +8,7 @@ let both off-by-one errors through.
 from typing import ClassVar, Final
 
 import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -323,5 +324,5 @@ def told(outcome: SendOutcome | VerifyOutcome) -> Told:
             raise AssertionError(outcome)
 
 
-TestLifecycle = Lifecycle.TestCase
+TestLifecycle = pytest.mark.timeout(240)(Lifecycle.TestCase)  # many steps, on a busy machine too
 TestLifecycle.settings = settings(max_examples=300, stateful_step_count=60)
