@@ -47,7 +47,7 @@ import uvicorn
 settings = load()
 listening = serving.bind(settings.host, settings.port)
 logs.configure(for_people=True)
-with metrics.shown(serving.bind(settings.host, settings.metrics_port)):
+with metrics.kept(serving.bind(settings.host, settings.metrics_port)):
     app = serving.app()
     logging.getLogger().setLevel(logging.DEBUG)
     config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)
@@ -75,6 +75,7 @@ class Run:
         secrets: Codes, tokens, sessions and keys.
         shown: Standard output without the boxes of messages.
         pages: What a browser was shown.
+        seen: What an operator was shown at /ops/.
         metrics: The text of the other listener.
         spans: What a collector of traces was sent, as it came.
         names: Of the spans.
@@ -87,6 +88,7 @@ class Run:
     database: Path
     answers: list[str]
     pages: list[str]
+    seen: list[str]
     metrics: str
     spans: str
     names: set[str]
@@ -170,6 +172,29 @@ def browse(server: Server) -> tuple[dict[str, str], list[str]]:
     return {"code on a page": code, "code of a page's signup": begun, **tokens}, pages
 
 
+OPS_PASSWORD = "0a1b2c3d4e5f6a7b8c9d"
+
+
+def operate(server: Server) -> tuple[dict[str, str], list[str]]:
+    """An operator looks at everything there is at /ops/: their secrets, and what they saw."""
+    with httpx2.Client(
+        base_url=f"http://127.0.0.1:{server.port}", follow_redirects=True, trust_env=False
+    ) as browser:
+
+        def submit(path: str, **fields: str) -> str:
+            token = {"csrftoken": browser.cookies["csrftoken"]}
+            return browser.post(path, data=token | fields).text
+
+        pages = [browser.get("/ops/").text, submit("/ops/", password=OPS_PASSWORD[::-1])]
+        pages += [submit("/ops/", password=OPS_PASSWORD)]
+        pages += [browser.get(f"/ops/live/?range={name}").text for name in ("hour", "day", "week")]
+        pages += [submit("/ops/story/", phone=NUMBER), submit("/ops/story/", phone=f"{NUMBER}x")]
+        session = browser.cookies["hsp_otp_ops"]
+        submit("/ops/sign-out/")
+    secrets = {"password of operators": OPS_PASSWORD, "a wrong one": OPS_PASSWORD[::-1]}
+    return secrets | {"operator's session": session}, pages
+
+
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
     """A collector of traces."""
@@ -189,7 +214,7 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "PHONE_SENDS_PER_DAY": "0",
         "LOGIN_SENDS_PER_CLIENT_HOUR": "0",
     }
-    told = {"METRICS_PORT": "0", "TRACES_URL": collector.url}
+    told = {"METRICS_PORT": "0", "TRACES_URL": collector.url, "OPS_PASSWORD": OPS_PASSWORD}
     with Server(folder, **settings) as prepared:
         assert prepared.get("/healthz").status == 200
     with LoudServer(folder, **(settings | told)) as server:
@@ -203,10 +228,12 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
         with closing(sqlite3.connect(database, isolation_level=None)) as holding:
             holding.execute("BEGIN IMMEDIATE")
             answers.append(server.verify(DEMO, code))
-        answers.append(server.post("/customer/verify-otp/", f'{{"pass_code": "{DEMO}", "{code}'))
-        answers.append(server.post("/customer/verify-otp/", {"pass_code": DEMO, "otp": [code]}))
-        answers.append(server.post(f"/customer/{code}/{DEMO}?otp={code}", {"otp": code}))
-        answers.append(server.verify(NUMBER, code))
+        answers += [
+            server.post("/customer/verify-otp/", f'{{"pass_code": "{DEMO}", "{code}'),
+            server.post("/customer/verify-otp/", {"pass_code": DEMO, "otp": [code]}),
+            server.post(f"/customer/{code}/{DEMO}?otp={code}", {"otp": code}),
+            server.verify(NUMBER, code),
+        ]
         with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("ALTER TABLE users RENAME TO away")
         answers.append(server.verify(DEMO, code))
@@ -230,6 +257,7 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
         secrets, refused = signup(server, database)
         answers += refused
         on_pages, pages = browse(server)
+        of_operators, seen = operate(server)
         counted = httpx2.get(f"http://127.0.0.1:{server.metrics_port}/metrics", trust_env=False)
         os.kill(server.process.pid, signal.SIGTERM)
         server.process.wait(PATIENCE_SECONDS)
@@ -247,12 +275,14 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 **key_texts(folder),
                 **secrets,
                 **on_pages,
+                **of_operators,
             },
             shown,
             server.errors,
             database,
             [str(answer.body) for answer in answers],
             pages,
+            seen,
             counted.text,
             b"".join(collector.bodies).decode("latin-1"),
             {span.name for span in collector.spans},
@@ -320,16 +350,21 @@ def test_nothing_that_is_told_holds_a_secret(run: Run, tmp_path: Path) -> None:
         "metrics": run.metrics,
         "traces": run.spans,
         **{f"page {number}": page for number, page in enumerate(run.pages)},
+        **{f"operator's page {number}": page for number, page in enumerate(run.seen)},
     }
     for line in COMMANDS:
         done = command(folder, *line.split(), **run.settings)
         assert done.returncode == 0, f"{line}: {done.stderr}"
         shown[line] = done.stdout + done.stderr
     # There is something to be silent about.
-    assert 'hsp_otp_checks_total{flow="pass_login",outcome="verified"} 2.0' in run.metrics
+    assert (
+        'hsp_otp_checks_total{flow="pass_login",outcome="verified",region="IN"} 2.0' in run.metrics
+    )
     assert {"pass_login.verify", "signup.verify", "sender", "POST /customer/verify-otp"} < run.names
     assert "***-***-3210" in shown["audit list"]
     assert "***-***-3210" in run.pages[-4]
+    assert "***-***-3210" in run.seen[-2]
+    assert sum("What became of requests for a code" in page for page in run.seen) == 4
     assert "trace_id" in run.errors
 
     found: dict[str, list[str]] = {}

@@ -323,7 +323,7 @@ async def in_turn(*gateways: tuple[str, Gateway]) -> AsyncGenerator[FailoverSms]
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         senders = [
-            CircuitSms(await stack.enter_async_context(opened(name, gateway.url)), clock)
+            CircuitSms(name, await stack.enter_async_context(opened(name, gateway.url)), clock)
             for name, gateway in gateways
         ]
         yield FailoverSms(senders, clock)

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.domain.circuit import Circuit, attempted, begun
@@ -205,7 +206,7 @@ def test_who_works_is_tried_by_all(worked: list[bool]) -> None:
 def breaker() -> tuple[CircuitSms, Outbox, ManualClock]:
     """A breaker around an outbox."""
     clock, outbox = ManualClock(), Outbox()
-    return CircuitSms(outbox, clock), outbox, clock
+    return CircuitSms("twilio", outbox, clock), outbox, clock
 
 
 def fail(sender: CircuitSms, outbox: Outbox, failure: SmsFailed) -> None:
@@ -241,6 +242,22 @@ def test_an_open_circuit_asks_nobody() -> None:
     clock.instant = Instant(START + 15_000_000)
     assert sender.available()
     assert run(sender.send(SMS)).provider_message_id == "message-1"
+
+
+def test_the_log_tells_once_of_a_row_of_failures_and_once_of_its_end() -> None:
+    """Whoever looks at warnings sees when a sender begins to be skipped, and when that is over."""
+    sender, outbox, clock = breaker()
+    with capture_logs() as logged:
+        for _ in range(4):
+            fail(sender, outbox, SmsFailed("away"))
+        assert logged == []
+        for _ in range(3):
+            fail(sender, outbox, SmsFailed("away"))
+            clock.advance(15_000_000)
+        for _ in range(2):
+            run(sender.send(SMS))
+    told = {"sender": "twilio", "log_level": "warning"}
+    assert logged == [{"event": "sender_skipped", **told}, {"event": "sender_works_again", **told}]
 
 
 def test_one_message_tries_it_again() -> None:

@@ -33,7 +33,7 @@ class Chain:
             Outbox(failure=failure, witness=self._passing(time))
             for failure, time in zip(failures, takes, strict=False)
         ]
-        self.circuits = [CircuitSms(box, self.clock) for box in self.boxes]
+        self.circuits = [CircuitSms("one", box, self.clock) for box in self.boxes]
         self.sender = FailoverSms(self.circuits, self.clock)
 
     def _passing(self, time: int) -> Callable[[], None]:

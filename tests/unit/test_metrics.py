@@ -283,8 +283,9 @@ def test_an_open_circuit(world: Measured) -> None:
     """A sender that fails five times is skipped, which shows at the next look, for 15 s."""
     clock = ManualClock()
     failing, working = Outbox(failure=SmsFailed("no")), Outbox()
-    chain = FailoverSms([CircuitSms(failing, clock), CircuitSms(working, clock)], clock)
-    for place, name in enumerate(("failing", "working")):
+    boxes = {"failing": failing, "working": working}
+    chain = FailoverSms([CircuitSms(name, box, clock) for name, box in boxes.items()], clock)
+    for place, name in enumerate(boxes):
 
         def is_open(place: int = place) -> bool:
             return chain.is_skipped(place)

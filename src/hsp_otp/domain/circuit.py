@@ -39,6 +39,11 @@ class Circuit:
     open_until: Instant = Instant(0)
     probed_until: Instant = Instant(0)
 
+    @property
+    def has_tripped(self) -> bool:
+        """Whether it was opened, and nothing has worked since."""
+        return self.failures >= FAILURES_IN_A_ROW
+
     def admits(self, now: Instant) -> bool:
         """Whether the sender is tried."""
         return now >= self.open_until and now >= self.probed_until
@@ -46,7 +51,7 @@ class Circuit:
 
 def begun(circuit: Circuit, now: Instant) -> Circuit:
     """*circuit*, which admits it, after the beginning of an attempt."""
-    if circuit.failures < FAILURES_IN_A_ROW:
+    if not circuit.has_tripped:
         return circuit
     return attrs.evolve(circuit, probed_until=after(now, PROBE_FOR))
 

@@ -203,7 +203,7 @@ async def _open_sender(
         means = means_of(settings, name, clock, randomness)
         opened = SENDERS[name].open(settings.accounts[name], means)
         sender = await stack.enter_async_context(opened)
-        circuits.append(CircuitSms(observer.sender(name, sender), clock))
+        circuits.append(CircuitSms(name, observer.sender(name, sender), clock))
     return FailoverSms(circuits, clock)
 
 

@@ -1,10 +1,14 @@
 """A circuit breaker around a sender."""
 
+import structlog
+
 from hsp_otp.domain.circuit import Circuit, attempted, begun
 from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
+
+_log = structlog.get_logger()
 
 
 class CircuitSms:
@@ -14,7 +18,8 @@ class CircuitSms:
     A refusal of a message is no failure.
     """
 
-    def __init__(self, sender: SmsSender, clock: Clock) -> None:
+    def __init__(self, name: str, sender: SmsSender, clock: Clock) -> None:
+        self._name = name
         self._sender = sender
         self._clock = clock
         self._circuit = Circuit()
@@ -37,4 +42,9 @@ class CircuitSms:
         return receipt
 
     def _note(self, *, worked: bool) -> None:
+        had_tripped = self._circuit.has_tripped
         self._circuit = attempted(self._circuit, worked=worked, now=self._clock.now())
+        if self._circuit.has_tripped and not had_tripped:
+            _log.warning("sender_skipped", sender=self._name)
+        elif had_tripped and not self._circuit.has_tripped:
+            _log.warning("sender_works_again", sender=self._name)
