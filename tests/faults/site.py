@@ -64,8 +64,8 @@ class Fault:
         patience: Seconds that an answer may take meanwhile, on a machine that is busy too: nothing
             hangs. How fast the promises are kept is asked where nobody else is about.
         spares_database: The SQL database is up all the time.
-        refuses: Whether whoever asks meanwhile is told 503; None where that is not sure. Where
-            it is not so, nobody else is either.
+        refuses: Whether somebody who asks meanwhile is told 503; None where that is not sure, and
+            nobody asks. Where it is not so, nobody else is either.
     """
 
     breaks: Callable[[], object]
@@ -160,9 +160,9 @@ class Site:
                 try:
                     await asyncio.to_thread(fault.breaks)
                     lasting = asyncio.create_task(asyncio.sleep(fault.lasts))
-                    if fault.refuses:
+                    if fault.refuses is not None:
                         ask = await self.customer(http).ask()
-                        assert ask.status == 503, ask
+                        assert (ask.status == 503) is fault.refuses, ask
                     await lasting
                 finally:
                     await asyncio.to_thread(fault.mends)
