@@ -411,8 +411,8 @@ async def test_a_writer_sees_what_another_has_committed(writers: tuple[Stores, S
 
 async def test_all_keys_are_one_step(writers: tuple[Stores, Stores]) -> None:
     """Nobody ever sees the usage of the number charged and that of the client not."""
-    writing = [writers[0].slots.transition(SLOT, BOTH, one_more) for _ in range(60)]
-    looking = [writers[1].slots.transition(SLOT, BOTH, look) for _ in range(60)]
+    writing = [writers[0].slots.transition(SLOT, BOTH, one_more) for _ in range(20)]
+    looking = [writers[1].slots.transition(SLOT, BOTH, look) for _ in range(20)]
     outcomes = await asyncio.gather(*writing, *looking)
     for held in outcomes:
         if isinstance(held, Held):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import mmap_dict
 
-from hsp_otp.adapters.prometheus.recent import Recent
+from hsp_otp.adapters.prometheus.recent import SPAN, Recent
 from hsp_otp.domain.instant import MINUTE, after
 from tests.world import START, ManualClock
 
@@ -49,8 +49,20 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def recent(tmp_path: Path, clock: ManualClock) -> Recent:
-    """What is tested."""
-    return Recent(tmp_path, clock)
+    """What is tested: a worker of a service that has been there for long."""
+    return Recent(tmp_path, clock, after(START, -SPAN))
+
+
+@pytest.mark.parametrize(("age", "counted"), [(SPAN - 1, {"taken": 3}), (SPAN, {})])
+def test_a_worker_that_starts_later(
+    tmp_path: Path, clock: ManualClock, age: int, counted: dict[str, int]
+) -> None:
+    """What others did before is known, while the service as a whole is younger than lately."""
+    attempts(tmp_path, "0.5", 3)
+    recent = Recent(tmp_path, clock, after(START, -age))
+    recent.look()
+    (found,) = recent.senders(["twilio"])
+    assert found.attempts == counted
 
 
 def test_nothing_yet(recent: Recent) -> None:

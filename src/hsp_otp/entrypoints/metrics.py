@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.instant import Instant
 from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.http.protocol import config
 
@@ -24,6 +25,9 @@ PATH: Final = "/metrics"
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """By which the library knows that values stand in files, and where."""
+
+_BEGAN: Final = "began"
+"""A file among theirs that is as old as the group of processes."""
 
 _GRACE_SECONDS: Final = 1
 """For whoever is reading when the server stops."""
@@ -39,6 +43,11 @@ _log = structlog.get_logger()
 def folder() -> Path:
     """Where the values stand while they are `kept`, for any of the processes."""
     return Path(os.environ[_FOLDER])
+
+
+def began() -> Instant:
+    """When nothing had been counted there yet."""
+    return Instant((folder() / _BEGAN).stat().st_mtime_ns // 1_000)
 
 
 @contextmanager
@@ -60,6 +69,7 @@ def kept(listening: socket.socket | None) -> Generator[None]:
         ) from None
     with made as path:
         os.environ[_FOLDER] = path
+        (folder() / _BEGAN).touch()
         try:
             # One of the two looks after the files: both would add up the same twice.
             with _shown(listening) if listening else _tidied():

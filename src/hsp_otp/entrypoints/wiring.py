@@ -385,13 +385,13 @@ async def _open_ops(
     from hsp_otp.adapters.prometheus.recent import Recent  # noqa: PLC0415
     from hsp_otp.adapters.sql.investigation import SqlInvestigation  # noqa: PLC0415
     from hsp_otp.adapters.sql.overview import SqlOverview  # noqa: PLC0415
-    from hsp_otp.entrypoints.metrics import folder  # noqa: PLC0415
+    from hsp_otp.entrypoints.metrics import began, folder  # noqa: PLC0415
     from hsp_otp.entrypoints.ops.desk import OpsDesk  # noqa: PLC0415
     from hsp_otp.entrypoints.ops.looks import Looks  # noqa: PLC0415
     from hsp_otp.flows.operators import Operators  # noqa: PLC0415
 
     clock = SystemClock()
-    recent = Recent(folder(), clock)
+    recent = Recent(folder(), clock, began())
     await stack.enter_async_context(_running(recent.keep_looking))
     looks = Looks(SqlOverview(database), SqlInvestigation(database), clock)
     stack.push_async_callback(looks.close)

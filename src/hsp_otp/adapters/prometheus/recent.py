@@ -64,13 +64,20 @@ class Recent:
 
     Attributes:
         folder: Where the files of all workers are.
+        began: When there was nothing in it. A worker that starts a little later than others
+            knows of what they did before.
     """
 
     folder: Path
     clock: Clock
+    began: Instant
     _seen: deque[tuple[Instant, Counter[_Series]]] = attrs.field(
         factory=deque[tuple[Instant, "Counter[_Series]"]], init=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.began > after(self.clock.now(), -SPAN):
+            self._seen.append((self.began, Counter()))
 
     def look(self) -> None:
         """Note the present values, and forget those of which newer ones are old enough."""
