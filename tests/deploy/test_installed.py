@@ -61,9 +61,9 @@ def built() -> Iterator[Path]:
                 copy(names, source / target)
         (step,) = [step for step in instructions("RUN") if "script/install" in step]
         done = subprocess.run(  # noqa: S603
-            shlex.split(step.replace("/opt/hsp-otp", str(folder / "built"))),
+            ["/bin/sh", "-c", step.replace("/opt/hsp-otp", shlex.quote(str(folder / "built")))],
             cwd=source,
-            env=environment({}) | {"PYTHON": "/usr/bin/python3"},
+            env=environment({}) | {"PYTHON": "/usr/bin/python3", "EXTRA": ""},
             capture_output=True,
             text=True,
             check=False,

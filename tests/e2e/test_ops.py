@@ -18,11 +18,10 @@ pytestmark = pytest.mark.timeout(120)
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers, and no listener for metrics."""
-    folder = tmp_path_factory.mktemp("ops")
-    with Server(folder, WORKERS="2", OPS_PASSWORD=PASSWORD) as server:
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Server]:
+    """Two workers, and no listener for metrics; of one's own, for failures are remembered."""
+    with Server(tmp_path, WORKERS="2", OPS_PASSWORD=PASSWORD) as server:
         until(lambda: len(server.workers()) == 2)
         yield server
         assert server.stop() == 0
