@@ -108,12 +108,19 @@ class Visit:
         ]
 
     def go(self, path: str) -> None:
-        """Open a page."""
+        """Open a page, and wait for the focus that comes with it."""
         self.page.goto(self.origin + path)
+        self._settles()
 
     def reaches(self, step: str) -> None:
         """Wait for a step, and for the focus that comes with it."""
         self.page.wait_for_selector(f"main[data-step={step}]", timeout=15_000)
+        self._settles()
+
+    def _settles(self) -> None:
+        # A browser that finds a field in use before its first frame says so in the console.
+        if self.page.locator("[autofocus]").count():
+            self.page.wait_for_selector(":focus", timeout=10_000)
 
     def press(self, *keys: str) -> None:
         """Press keys, one after the other."""
