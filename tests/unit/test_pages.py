@@ -68,7 +68,7 @@ def test_nothing_comes_from_elsewhere(visitor: Visitor, path: str) -> None:
 def test_the_files_of_a_page_are_kept(visitor: Visitor) -> None:
     """Their addresses name their content, and are kept for good; under any other they are not."""
     urls = [url for url in visitor.get("/").urls if url.startswith("/static/")]
-    assert len(urls) == 3
+    assert len(urls) == 4
     for url in urls:
         path, _, query = url.partition("?")
         body = (files("hsp_otp.entrypoints.web") / path.lstrip("/")).read_bytes()
@@ -85,6 +85,7 @@ def test_the_files_of_a_page_are_kept(visitor: Visitor) -> None:
 def test_what_files_are_called(visitor: Visitor) -> None:
     """They say what they are; another name is not found."""
     kinds = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+    kinds |= {"colours.css": "text/css"}
     for name, kind in kinds.items():
         reply = visitor.client.request("GET", f"/static/{name}")
         assert reply.headers["content-type"].partition(";")[0] == kind

@@ -8,7 +8,7 @@ from litestar.datastructures import Cookie
 from hsp_otp.entrypoints.http.bodies import AnyRequest
 from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
 from hsp_otp.entrypoints.http.csrf import token_for
-from hsp_otp.entrypoints.web.assets import Shelf
+from hsp_otp.entrypoints.web.assets import Shelf, url_of
 from hsp_otp.entrypoints.web.cookies import jar, lines
 from hsp_otp.entrypoints.web.pages import HEADERS, templates_of
 
@@ -27,7 +27,9 @@ def ops_page(
 ) -> Response[str]:
     """A page, in English, with what keeps others from having it sent."""
     token = token_for(request)
-    text = _templates.get_template(template).render(csrf=token, static=SHELF.url_of, **facts)
+    text = _templates.get_template(template).render(
+        csrf=token, static=SHELF.url_of, shared=url_of, **facts
+    )
     return Response(
         text,
         status_code=status,
