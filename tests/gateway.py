@@ -80,7 +80,9 @@ class Gateway:
             house = gateway
 
         self._server = _Server(("127.0.0.1", 0), OwnHandler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -12,7 +12,7 @@ from tests.e2e.sessions import NO_LIMITS, csrf_token, generated_keys, sign_in
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
-EXAMPLES = 50
+EXAMPLES = 30
 """Made up for every operation, beside those of the document and of every corner of a schema."""
 
 TOLD = """

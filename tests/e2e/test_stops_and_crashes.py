@@ -25,7 +25,7 @@ from tests.e2e.production import (
 from tests.e2e.server import Answer, Line, Server, until
 from tests.gateway import Gateway
 
-ROUNDS = int(os.environ.get("CRASH_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("CRASH_ROUNDS", "2"))
 """Of kills; the soak asks for a hundred."""
 
 SENDS_A_NUMBER = 3

@@ -66,7 +66,7 @@ SPANS = (
     30 * DAY,
 )
 
-STEPS = 500
+STEPS = 400
 
 SEEN = {
     *("valid", "pass_not_found", "pass_not_paid", "lookup_rate_limited"),

@@ -162,14 +162,14 @@ async def test_a_record_that_changes_meanwhile_stays(
 
 async def test_it_stops_half_way_and_goes_on(purge: SqlPurge, file: Path) -> None:
     """A purge that is stopped has deleted a part; the next one deletes what is left."""
-    put_audit(file, (20_000, Instant(1)), (5, START))
+    put_audit(file, (8_000, Instant(1)), (5, START))
     purging = asyncio.create_task(purge.audit(START))
-    await within(20, lambda: count(file, "audit") < 20_000)
+    await within(20, lambda: count(file, "audit") < 8_000)
     purging.cancel()
     with suppress(asyncio.CancelledError):
         await purging
     left = count(file, "audit") - 5
-    assert 0 < left < 20_000
+    assert 0 < left < 8_000
     assert await purge.audit(START) == left
     assert count(file, "audit") == 5
 
@@ -186,9 +186,9 @@ async def test_two_purges_at_once(purge: SqlPurge, file: Path) -> None:
 
 @pytest.mark.timeout(120)
 async def test_requests_go_on_meanwhile(stores: Stores, file: Path, url: str) -> None:
-    """While a purge deletes 10 000 rows no step fails, and none takes a second."""
-    put_audit(file, (10_000, Instant(1)))
-    put(file, "slot", 5_000, body=json.dumps({"asked_at": 1}))
+    """While a purge deletes 4000 rows no step fails, and none takes a second."""
+    put_audit(file, (4_000, Instant(1)))
+    put(file, "slot", 2_000, body=json.dumps({"asked_at": 1}))
     longest, steps = 0.0, 0
     running = await asyncio.create_subprocess_exec(
         COMMAND,
@@ -206,7 +206,7 @@ async def test_requests_go_on_meanwhile(stores: Stores, file: Path, url: str) ->
         await asyncio.sleep(0.001)
     out, errors = await ended
     assert (running.returncode, errors) == (0, b"")
-    assert out.splitlines()[0] == b"audit: 10000 deleted"
+    assert out.splitlines()[0] == b"audit: 4000 deleted"
     assert count(file, "audit") == steps // 2
     assert count(file, "records", "key LIKE 'slot:%'") == 1
     assert steps > 100

@@ -529,14 +529,6 @@ async def test_floods_are_told_apart(stores: Stores) -> None:
     assert sorted(row.count for row in await stores.told()) == [1, 1, 1, 1, 1, 2]
 
 
-async def test_a_flood_at_two_writers_is_one_row(writers: tuple[Stores, Stores]) -> None:
-    """Refusals that several processes saw add to the same row."""
-    await asyncio.gather(
-        *(writer.audit.write(refused(at=n)) for n in range(40) for writer in writers)
-    )
-    assert [row.count for row in await writers[0].told()] == [80]
-
-
 # --- Secrecy
 
 
