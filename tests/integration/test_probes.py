@@ -56,6 +56,7 @@ def desk() -> Iterator[Desk]:
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
+    # Looks every 20 ms whether to stop: the usual half a second is added to every test.
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     found.url = f"http://127.0.0.1:{server.server_address[1]}"
