@@ -3,6 +3,7 @@
 import attrs
 
 from hsp_otp.adapters.observed.ports import Observer, Watch
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
@@ -28,6 +29,11 @@ class Observed(World):
     def observer(self) -> Observer:
         """What stands around the ports."""
         return Observer(self.watch, self.clock)
+
+    @property
+    def limiter(self) -> Limiter:
+        """The limits of clients over an observed port."""
+        return attrs.evolve(super().limiter, usage=self.observer.usage(self.usage, "memory"))
 
     @property
     def otp(self) -> Otp:
@@ -56,7 +62,6 @@ class Observed(World):
         return attrs.evolve(
             super().login,
             passes=self.observer.passes(self.found or self.passes),
-            usage=self.observer.usage(self.usage, "memory"),
         )
 
     @property
@@ -66,5 +71,4 @@ class Observed(World):
             super().signup,
             sessions=self.observer.records("signup_sessions", self.signup_sessions, "memory"),
             steps=self.observer.records("signup_steps", self.signup_steps, "memory"),
-            usage=self.observer.usage(self.usage, "memory"),
         )

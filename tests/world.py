@@ -32,15 +32,17 @@ from hsp_otp.domain.names import (
     SessionId,
     Slot,
     Subject,
+    SubjectKind,
 )
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.quota import Quota, Usage, UsageKey
-from hsp_otp.domain.sessions import Family, InvalidToken, TokenReused
+from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
+from hsp_otp.domain.sessions import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
 from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import (
     LookUpOutcome,
@@ -49,7 +51,7 @@ from hsp_otp.flows.pass_login import (
     SignedIn,
     VerifyOutcome,
 )
-from hsp_otp.flows.sessions import Grant, Me, Sessions
+from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.messages import Text
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
@@ -308,7 +310,13 @@ class World:
                 Purpose.PHONE_VERIFICATION: self.policy,
                 Purpose.SIGNUP: self.signup_policy,
             },
+            limiter=self.limiter,
         )
+
+    @property
+    def limiter(self) -> Limiter:
+        """What holds clients to their limits, as the world is configured now."""
+        return Limiter(usage=self.usage, limits=self.limits, sign_ins=self.audit)
 
     @property
     def login(self) -> PassLogin:
@@ -317,8 +325,7 @@ class World:
             otp=self.otp,
             sessions=self.sessions,
             passes=self.passes,
-            usage=self.usage,
-            limits=self.limits,
+            limiter=self.limiter,
             fingerprints=ring("fingerprints"),
         )
 
@@ -330,8 +337,7 @@ class World:
             sessions=self.signup_sessions,
             steps=self.signup_steps,
             proofs=self.proofs,
-            usage=self.usage,
-            limits=self.limits,
+            limiter=self.limiter,
             fingerprints=ring("fingerprints"),
         )
 
@@ -341,6 +347,7 @@ class World:
         return Sessions(
             families=self.families,
             passes=self.passes,
+            limiter=self.limiter,
             access_tokens=self.access_tokens,
             audit=self.audit,
             clock=self.clock,
@@ -424,13 +431,13 @@ class World:
         """Come back to a session."""
         return run(self.signup.progress(session, _caller(client)))
 
-    def refresh(self, token: str) -> Grant | InvalidToken | TokenReused:
+    def refresh(self, token: str) -> Grant | RefusedToken | Refusal:
         """Exchange a refresh token."""
         return run(self.sessions.refresh(token, _caller(CLIENT)))
 
-    def revoke(self, token: str) -> None:
+    def revoke(self, token: str) -> Refusal | None:
         """Sign out."""
-        run(self.sessions.revoke(token, _caller(CLIENT)))
+        return run(self.sessions.revoke(token, _caller(CLIENT)))
 
     def me(self, access_token: str) -> Me | InvalidToken:
         """Ask who is signed in."""
@@ -469,7 +476,7 @@ class World:
 
 def slot_of(user: str) -> Slot:
     """Where the challenge of *user* stands in pass login."""
-    return Slot(Subject("user", user), Purpose.PHONE_VERIFICATION)
+    return Slot(Subject(SubjectKind.USER, user), Purpose.PHONE_VERIFICATION)
 
 
 def _caller(client: str) -> Caller:

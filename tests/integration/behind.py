@@ -10,6 +10,12 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection
+
+import hsp_otp
+from hsp_otp.adapters.sql.database import Database
 from tests.integration import postgres_server
 
 T = TypeVar("T")
@@ -22,7 +28,22 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+MIGRATIONS = Path(hsp_otp.__file__).parent / "adapters" / "sql" / "migrations"
+
 TABLES = ("users", "passes", "records", "sends", "audit")
+
+
+async def upgrade_to(database: Database, revision: str) -> None:
+    """Give an empty database the schema of an earlier version."""
+
+    def run(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with database.write() as connection:
+        await connection.run_sync(run)
 
 
 def postgres_url(file: Path) -> str | None:

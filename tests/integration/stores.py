@@ -38,6 +38,7 @@ from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.rows import HandedOverRow
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
@@ -45,6 +46,7 @@ from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.ports.history import SignInHistory
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
@@ -88,6 +90,7 @@ class Stores:
     signup_steps: SignupSteps
     audit: AuditTrail
     passes: Passes
+    sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
     sent: Callable[[], Awaitable[list[str]]]
@@ -101,13 +104,15 @@ class Stores:
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> PassLogin:
+        limiter = self.limiter(limits)
         return PassLogin(
             otp=self._otp(
-                clock, randomness, sender, {Purpose.PHONE_VERIFICATION: policy or Policy()}
+                clock, randomness, sender, {Purpose.PHONE_VERIFICATION: policy or Policy()}, limiter
             ),
             sessions=Sessions(
                 families=self.families,
                 passes=self.passes,
+                limiter=limiter,
                 access_tokens=SignedAccess(),
                 audit=self.audit,
                 clock=clock,
@@ -118,8 +123,7 @@ class Stores:
                 family_lifetime=30 * DAY,
             ),
             passes=self.passes,
-            usage=self.usage,
-            limits=limits or ClientLimits(),
+            limiter=limiter,
             fingerprints=ring("fingerprints"),
         )
 
@@ -133,15 +137,20 @@ class Stores:
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> Signup:
+        limiter = self.limiter(limits)
         return Signup(
-            otp=self._otp(clock, randomness, sender, {Purpose.SIGNUP: policy or SIGNUP_POLICY}),
+            otp=self._otp(
+                clock, randomness, sender, {Purpose.SIGNUP: policy or SIGNUP_POLICY}, limiter
+            ),
             sessions=self.signup_sessions,
             steps=self.signup_steps,
             proofs=proofs,
-            usage=self.usage,
-            limits=limits or ClientLimits(),
+            limiter=limiter,
             fingerprints=ring("fingerprints"),
         )
+
+    def limiter(self, limits: ClientLimits | None = None) -> Limiter:  # noqa: D102
+        return Limiter(usage=self.usage, limits=limits or ClientLimits(), sign_ins=self.sign_ins)
 
     def _otp(
         self,
@@ -149,9 +158,11 @@ class Stores:
         randomness: Randomness,
         sender: SmsSender,
         policies: Mapping[Purpose, Policy],
+        limiter: Limiter,
     ) -> Otp:
         return Otp(
             slots=self.slots,
+            limiter=limiter,
             sender=sender,
             messages=PlainMessages(),
             audit=self.audit,
@@ -197,6 +208,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         signup_steps=MemoryRecords(rows),
         audit=rows,
         passes=kept,
+        sign_ins=rows,
         add=add,
         told=told,
         sent=sent,
@@ -312,6 +324,7 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
         signup_steps=SqlSignupSteps(commits),
         audit=commits,
         passes=SqlPasses(database),
+        sign_ins=SqlHistory(database),
         add=add,
         told=told,
         sent=sent,
@@ -337,7 +350,7 @@ async def open_redis_stores(topology: Topology, folder: Path) -> AsyncGenerator[
         slots = records("slots")
         yield attrs.evolve(
             sql_stores(database, commits),
-            slots=RedisSlots(records=slots, rows=commits, history=history),
+            slots=RedisSlots(records=slots, rows=commits, history=history, clock=clock),
             usage=RedisUsage(records=records("usage"), rows=commits, history=history, clock=clock),
             signup_sessions=RedisSignupSessions(records=slots, rows=commits),
         )

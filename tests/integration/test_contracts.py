@@ -330,7 +330,7 @@ async def test_a_message_that_was_taken_is_kept_with_its_send(stores: Stores) ->
 async def test_a_flood_at_two_writers_is_one_row(writers: tuple[Stores, Stores]) -> None:
     """Refusals that several processes saw add to the same row."""
     floods = [
-        attrs.evolve(audit_row("rate_limited", at=after(START, n)), flood=True) for n in range(40)
+        attrs.evolve(audit_row("rate_limited", at=after(START, n)), folds=True) for n in range(40)
     ]
     await asyncio.gather(*(writer.audit.write(flood) for flood in floods for writer in writers))
     assert [row.count for row in await writers[0].told()] == [80]

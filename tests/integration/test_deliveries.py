@@ -4,11 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.engine import Connection
 
-import hsp_otp
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
@@ -19,7 +15,7 @@ from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
-from tests.integration.behind import allow, execute, lock_held, postgres_url, refuse
+from tests.integration.behind import allow, execute, lock_held, postgres_url, refuse, upgrade_to
 from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (
     POSTGRES,
@@ -37,8 +33,6 @@ pytestmark = pytest.mark.anyio
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED
 
 TAKEN = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
-
-MIGRATIONS = Path(hsp_otp.__file__).parent / "adapters" / "sql" / "migrations"
 
 
 @pytest.fixture
@@ -203,21 +197,13 @@ async def test_a_row_that_comes_twice_takes_no_state_back(
 
 async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Path) -> None:
     """A database of the first schema is not the newest; upgraded it has its sends, stateless."""
-
-    def to_the_first(connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-
     file = sqlite_path(tmp_path)
     if sql_kind is POSTGRES:
         file = postgres_file(tmp_path)
         file.write_text(await DATABASES.empty())
     url = postgres_url(file) or sqlite_url(tmp_path)
     async with Database(url, durable=False) as database:
-        async with database.write() as connection:
-            await connection.run_sync(to_the_first)
+        await upgrade_to(database, "0001")
         execute(
             file,
             "INSERT INTO sends (challenge_id, at, flow, purpose, slot, phone, client)"

@@ -119,7 +119,7 @@ async def test_what_a_row_tells(asked: SqlInvestigation, commits: Commits, file:
     handed = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
     sent = row("sent", 1, action=Action.SEND, sender="twilio", provider_message_id="SM1")
     refused = [
-        row("resend_too_soon", 2, retry_at=after(START, SECOND), flood=True) for _ in range(2)
+        row("resend_too_soon", 2, retry_at=after(START, SECOND), folds=True) for _ in range(2)
     ]
     await commits.write(send_row("c1"))
     await commits.write(handed, sent, *refused)
@@ -146,7 +146,7 @@ async def test_the_most_traffic(asked: SqlInvestigation, commits: Commits) -> No
         row("sent", 5, "+14155550123", client=SCANNER),
         row("invalid_otp", 6),
         *(row("pass_not_found", 7, None, client=SCANNER),) * 2,
-        *(row("rate_limited", 8, client=SCANNER, flood=True) for _ in range(5)),
+        *(row("rate_limited", 8, client=SCANNER, folds=True) for _ in range(5)),
         row("unlocked", 9, action=Action.UNLOCK),
     )
     await commits.write(attrs.evolve(row("unlocked", 10), client=None))

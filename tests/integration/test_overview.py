@@ -81,7 +81,7 @@ async def test_requests_by_period_and_outcome(asked: SqlOverview, commits: Commi
         sent(2, "d", OTHER),
         row("unlocked", 3, action=Action.UNLOCK),
         row("signed_in", 4, None, action=Action.OPS_SIGN_IN, flow=None),
-        *(row("rate_limited", 5, action=Action.SEND, flood=True) for _ in range(7)),
+        *(row("rate_limited", 5, action=Action.SEND, folds=True) for _ in range(7)),
         row("verified", 6),
         row("valid", 7, action=Action.LOOK_UP),
     )

@@ -15,15 +15,17 @@ from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.slot import Held
+from hsp_otp.flows.caller import Caller
 from hsp_otp.ports.failures import Unavailable
 from tests.integration import postgres_server
 from tests.integration.postgres_server import Server
 from tests.integration.stores import Stores, sql_stores
 from tests.integration.test_contracts import BOTH, SLOT, a_pass, audit_row, one_more, send_row
-from tests.world import PHONE, slot_of
+from tests.world import CLIENT, PHONE, ManualClock, Outbox, slot_of
 
 pytestmark = pytest.mark.anyio
 
@@ -252,6 +254,26 @@ async def test_a_row_that_somebody_holds(site: Site) -> None:
     await asyncio.sleep(0.7)
     await holding.close()
     assert await waiting == 1
+
+
+async def test_what_a_step_only_reads_keeps_it_waiting_for_nobody(site: Site) -> None:
+    """Everybody's misses are locked by who misses alone: a look-up that hits goes on."""
+    login = site.stores.login(ManualClock(), SystemRandomness(), Outbox())
+    caller = Caller(ClientAddress(CLIENT), "r1")
+    assert (await login.validate(PassCode("HSP-9999-9999"), caller)).word == "pass_not_found"
+    other = await postgres_server.connect(site.url)
+    try:
+        await other.execute(
+            "BEGIN; SELECT * FROM records WHERE key = 'usage:lookup_misses:everybody' FOR UPDATE"
+        )
+        for _ in range(5):
+            assert (await login.validate(CODE, caller)).word == "valid"
+        missing = asyncio.ensure_future(login.validate(PassCode("HSP-9999-9998"), caller))
+        await asyncio.sleep(0.2)
+        assert not missing.done()
+    finally:
+        await other.close()
+    assert (await missing).word == "pass_not_found"
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01"])

@@ -6,12 +6,15 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
 
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.purge import SqlPurge
+from hsp_otp.adapters.sql.record_kinds import RecordKind
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, after
@@ -73,6 +76,22 @@ def is_over(body: str) -> bool:
     return body == ALL
 
 
+class AsItIs:
+    """Reads bodies as the texts that they are."""
+
+    def decode(self, body: str) -> str:
+        """The body."""
+        return body
+
+
+KIND: RecordKind[str] = RecordKind(
+    name="slot",
+    plural="slots",
+    decoder=cast("msgspec.json.Decoder[str]", AsItIs()),
+    is_over=lambda body, _, __: is_over(body),
+)
+
+
 # --- Exactly what is over
 
 
@@ -108,7 +127,7 @@ async def test_records_that_are_over(purge: SqlPurge, file: Path) -> None:
         ("usage:slot:1", ALL),
     ):
         execute(file, "INSERT INTO records VALUES (?, ?, 1)", key, body)
-    assert await purge.records("slot", is_over) == 3
+    assert await purge.records(KIND, is_over) == 3
     assert execute(file, "SELECT key FROM records ORDER BY key") == [
         ("slo:t",),
         ("slot",),
@@ -122,7 +141,7 @@ async def test_nothing_to_delete(purge: SqlPurge) -> None:
     """An empty database has nothing that is over."""
     assert await purge.audit(START) == 0
     assert await purge.sends(START) == 0
-    assert await purge.records("slot", is_over) == 0
+    assert await purge.records(KIND, is_over) == 0
 
 
 async def test_many_are_deleted_in_steps(purge: SqlPurge, file: Path) -> None:
@@ -130,7 +149,7 @@ async def test_many_are_deleted_in_steps(purge: SqlPurge, file: Path) -> None:
     put(file, "slot", 1_700)
     execute(file, "UPDATE records SET body = 'alive' WHERE key LIKE '%3'")
     put_audit(file, (1_200, Instant(1)), (300, START), (1_200, Instant(2)))
-    assert await purge.records("slot", is_over) == 1_530
+    assert await purge.records(KIND, is_over) == 1_530
     assert await purge.audit(START) == 2_400
     assert (count(file, "records"), count(file, "audit")) == (170, 300)
 
@@ -153,7 +172,7 @@ async def test_a_record_that_changes_meanwhile_stays(
         seen.append(body)
         return is_over(body)
 
-    assert await purge.records("slot", found) == 2
+    assert await purge.records(KIND, found) == 2
     assert execute(file, "SELECT key FROM records") == [("slot:000001",)]
 
 
@@ -179,7 +198,7 @@ async def test_two_purges_at_once(purge: SqlPurge, file: Path) -> None:
     put(file, "slot", 2_000)
     put_audit(file, (3_000, Instant(1)))
     assert sum(await asyncio.gather(purge.audit(START), purge.audit(START))) == 3_000
-    many = [purge.records("slot", is_over) for _ in range(2)]
+    many = [purge.records(KIND, is_over) for _ in range(2)]
     assert sum(await asyncio.gather(*many)) == 2_000
     assert (count(file, "records"), count(file, "audit")) == (0, 0)
 
@@ -218,7 +237,7 @@ async def test_a_lock_that_is_held_is_unavailable(purge: SqlPurge, file: Path) -
     put(file, "slot", 1)
     put_audit(file, (1, Instant(1)))
     async with lock_held(file):
-        for step in (purge.audit(START), purge.records("slot", is_over)):
+        for step in (purge.audit(START), purge.records(KIND, is_over)):
             with pytest.raises(Unavailable):
                 await step
     assert (count(file, "records"), count(file, "audit")) == (1, 1)
@@ -304,9 +323,9 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         "sends: 2 deleted",
         "slots: 2 deleted",
         "usages: 2 deleted",
-        "signups: 3 deleted",
+        "sign-ins: 1 deleted",
+        "signup sessions: 3 deleted",
         "signup steps: 1 deleted",
-        "families: 1 deleted",
     ]
     assert count(file, "audit") == 2
     assert await stores.sent() == ["c6"]

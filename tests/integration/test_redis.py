@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -22,12 +24,12 @@ from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
-from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
+from hsp_otp.domain.names import ClientAddress, PassCode, SessionId, Slot
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.quota import Quota, UsageKey, Usages
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
@@ -53,6 +55,52 @@ def server() -> Iterator[RedisServer]:
     found.stop()
 
 
+@attrs.define
+class Asked:
+    """
+    What the database is asked for what Redis had forgotten, and how often.
+
+    Attributes:
+        questions: Of single keys.
+        pages: Of all there is.
+    """
+
+    rows: SqlHistory
+    questions: int = 0
+    pages: Counter[str] = attrs.field(factory=Counter[str])
+
+    async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
+        """Count the question."""
+        self.questions += 1
+        return await self.rows.sends(keys, now)
+
+    async def asked_at(self, slot: Slot) -> Instant | None:
+        """Count the question."""
+        self.questions += 1
+        return await self.rows.asked_at(slot)
+
+    async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
+        """Count the question."""
+        self.questions += 1
+        return await self.rows.usages(keys, now)
+
+    async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
+        """Count the pages."""
+        async for page in self.rows.all_sends(now):
+            self.pages["sends"] += 1
+            yield page
+
+    def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
+        """Hand the question on."""
+        return self.rows.all_asked_at(now)
+
+    async def all_usages(self, now: Instant) -> AsyncIterator[Usages]:
+        """Count the pages."""
+        async for page in self.rows.all_usages(now):
+            self.pages["usages"] += 1
+            yield page
+
+
 @attrs.frozen
 class Site:
     """
@@ -60,6 +108,8 @@ class Site:
 
     Attributes:
         usage: What counts, in Redis or in the database.
+        asked: What the database was asked for what Redis had forgotten.
+        recovering: What goes on in the background where a service runs.
     """
 
     stores: Stores
@@ -67,6 +117,8 @@ class Site:
     clock: ManualClock
     outbox: Outbox
     sessions: RedisSignupSessions
+    asked: "Asked"
+    recovering: tuple[Callable[[], Awaitable[None]], ...]
 
     def login(self, policy: Policy = EVERY_SECOND, limits: ClientLimits | None = None) -> PassLogin:
         """The journey."""
@@ -108,16 +160,13 @@ async def open_site(folder: Path, redis: RedisSite) -> AsyncGenerator[Site]:
         open_redis(redis.urls, redis.topology, redis.service) as client,
     ):
         await upgrade(database)
-        commits, history = Commits(database), SqlHistory(database)
+        commits, history = Commits(database), Asked(SqlHistory(database))
         slots = RedisRecords(client, "slots", clock, SystemRandomness())
         counted = RedisRecords(client, "usage", clock, SystemRandomness())
         in_redis = RedisUsage(records=counted, rows=commits, history=history, clock=clock)
         usage = FallbackUsage(in_redis, SqlUsage(commits), history, clock)
-        stores = attrs.evolve(
-            sql_stores(database, commits),
-            slots=RedisSlots(records=slots, rows=commits, history=history),
-            usage=usage,
-        )
+        in_slots = RedisSlots(records=slots, rows=commits, history=history, clock=clock)
+        stores = attrs.evolve(sql_stores(database, commits), slots=in_slots, usage=usage)
         sessions = RedisSignupSessions(records=slots, rows=commits)
         await stores.add(
             Pass(
@@ -126,7 +175,11 @@ async def open_site(folder: Path, redis: RedisSite) -> AsyncGenerator[Site]:
                 payment_status=PaymentStatus.PAID,
             )
         )
-        yield Site(stores, usage, clock, Outbox(), sessions)
+        recovering = (
+            partial(slots.keep_recovering, in_slots.recovered),
+            partial(counted.keep_recovering, in_redis.recovered),
+        )
+        yield Site(stores, usage, clock, Outbox(), sessions, history, recovering)
 
 
 @pytest.fixture
@@ -272,6 +325,146 @@ async def answered(ask: Callable[[], Awaitable[str]], within: float = 5) -> str:
         except Unavailable:
             assert time.monotonic() < give_up
             await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def recovered(server: RedisServer, *sites: Site) -> AsyncGenerator[None]:
+    """What services do in the background goes on, and is done with all that was lost."""
+    tasks = [asyncio.ensure_future(work()) for site in sites for work in site.recovering]
+    try:
+        give_up = time.monotonic() + 10
+        while any(
+            not server.ask("GET", f"{{hsp-otp}}:{store}:epoch").strip().endswith(b":recovered")
+            for store in ("slots", "usage")
+        ):
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("forget", [empty, restart])
+async def test_what_a_redis_forgot_is_read_again_once(
+    site: Site, server: RedisServer, forget: Callable[[RedisServer], None]
+) -> None:
+    """In the background, all of it; then requests ask the database nothing, known or new."""
+    cooling = attrs.evolve(Policy(), cooldown=30 * SECOND, phone_sends=Quota(2, DAY))
+    assert await site.send(policy=cooling) == "sent"
+    digits = site.outbox.codes[-1]
+    site.clock.advance(30 * SECOND)
+    forget(server)
+    async with recovered(server, site):
+        before = site.asked.questions
+        assert site.asked.pages
+        assert await site.verify(digits) == "otp_expired"
+        assert await site.send(policy=cooling) == "sent"
+        assert await site.send(policy=cooling) == "phone_rate_limited"
+        assert await site.send(client="203.0.113.77", policy=cooling) == "phone_rate_limited"
+        assert site.asked.questions == before
+
+
+async def test_a_cooldown_is_recovered(site: Site, server: RedisServer) -> None:
+    """Whoever has just asked cannot ask again because Redis forgot it."""
+    cooling = attrs.evolve(EVERY_SECOND, cooldown=30 * SECOND)
+    assert await site.send(policy=cooling) == "sent"
+    empty(server)
+    async with recovered(server, site):
+        assert await site.send(policy=cooling) == "resend_too_soon"
+
+
+async def test_failures_that_redis_kept_are_recovered(site: Site, server: RedisServer) -> None:
+    """A restart from disk: what it kept of wrong guesses counts, though the code is void."""
+    strict = attrs.evolve(EVERY_SECOND, failures=(Quota(1, HOUR),))
+    assert await site.send(policy=strict) == "sent"
+    assert await site.verify(other_than(site.outbox.codes[-1])) == "invalid_otp"
+    assert server.ask("SAVE").startswith(b"+OK")
+    restart(server)
+    async with recovered(server, site):
+        assert await site.send(policy=strict) == "locked_out"
+
+
+async def test_networks_have_no_fresh_budget_either(site: Site, server: RedisServer) -> None:
+    """What the addresses of a network were charged is recovered for the network."""
+    limits = ClientLimits(lookups=Quota(2, HOUR), network_factor=2)
+    for client in ("10.0.0.1", "10.0.0.2"):
+        for _ in range(2):
+            outcome = await site.login(limits=limits).validate(CODE, caller(client))
+            assert outcome.word == "valid"
+    empty(server)
+    for _ in range(2):  # asked for by the request that needs it, and from then on known
+        outcome = await site.login(limits=limits).validate(CODE, caller("10.0.0.3"))
+        assert outcome.word == "lookup_rate_limited"
+    empty(server)
+    async with recovered(server, site):
+        outcome = await site.login(limits=limits).validate(CODE, caller("10.0.0.3"))
+        assert outcome.word == "lookup_rate_limited"
+
+
+async def test_what_one_request_asked_for_is_not_asked_again(
+    site: Site, server: RedisServer
+) -> None:
+    """Until all is recovered each key is asked for once, also where nothing else changes."""
+    assert await site.validate(LIMITS) == "valid"
+    empty(server)
+    before = site.asked.questions
+    for _ in range(5):
+        await site.validate(LIMITS)
+    assert site.asked.questions == before + 1
+
+
+async def test_under_an_old_epoch_nothing_is_asked(site: Site) -> None:
+    """What is missing then was never charged, whoever comes for the first time."""
+    assert await site.validate(LIMITS) == "valid"
+    assert await site.send() == "sent"
+    site.clock.advance(DAY + MINUTE)
+    before = site.asked.questions
+    for number in range(5):
+        client = f"203.0.{number}.1"
+        outcome = await site.login(limits=LIMITS).validate(CODE, caller(client))
+        assert outcome.word == "valid"
+        assert await site.send(client) == "sent"
+    assert site.asked.questions == before
+
+
+async def test_of_two_processes_one_recovers(
+    site: Site, server: RedisServer, tmp_path: Path
+) -> None:
+    """The other waits for it."""
+    assert await site.send() == "sent"
+    async with open_site(tmp_path, alone(server)) as other:
+        other.clock.instant = site.clock.instant
+        empty(server)
+        async with recovered(server, site, other):
+            for kind in ("sends", "usages"):
+                pages = sorted(one.asked.pages[kind] for one in (site, other))
+                assert pages[0] == 0 < pages[1]
+        assert await other.send() == "sent"
+
+
+async def test_where_a_process_that_recovers_has_gone_another_goes_on(
+    site: Site, server: RedisServer
+) -> None:
+    """Once its lease has run out."""
+    assert await site.send() == "sent"
+    empty(server)
+    for store in ("slots", "usage"):
+        server.ask("SET", f"{{hsp-otp}}:{store}:recovering", "gone", "PX", "1500")
+    async with recovered(server, site):
+        assert site.asked.pages["sends"] > 0
+
+
+async def test_in_an_outage_rows_are_read_once(site: Site, server: RedisServer) -> None:
+    """Where the database counts, of each usage it looks at the rows at the first request alone."""
+    assert await site.validate(LIMITS) == "valid"
+    server.kill()
+    before = site.asked.questions
+    for _ in range(3):
+        assert await site.validate(LIMITS) == "valid"
+    assert await site.validate(LIMITS) == "lookup_rate_limited"
+    assert site.asked.questions == before + 1
 
 
 LIMITS = ClientLimits(lookups=Quota(4, HOUR))

@@ -504,7 +504,7 @@ def refused(
         audit_row(outcome, at=after(START, at)),
         client=ClientAddress(client),
         action=action,
-        flood=True,
+        folds=True,
     )
 
 

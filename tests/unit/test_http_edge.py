@@ -395,7 +395,7 @@ def test_the_line_tells_where_the_time_went(lines: Lines) -> None:
     assert sent["ports"] == dict.fromkeys(("passes", "usage", "slots", "sender", "audit"), once)
     assert "calls" not in sent
     assert verified["ports"] == dict.fromkeys(("passes", "usage", "slots", "families"), once)
-    assert refreshed["ports"] == {"audit": once}
+    assert refreshed["ports"] == {"usage": once}
     # A failed call counts as well; the code was withdrawn.
     assert failed["outcome"] == "sms_failed"
     assert failed["level"] == "info"

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.ports.failures import SmsFailed
 from tests.http import Client, Reply
 from tests.world import OTHER_CLIENT, PASS_CODE, START, other_than
@@ -20,6 +21,7 @@ OFF: dict[str, Any] = {
     "resend_cooldown_seconds": 0,
     "lookups_per_client_hour": 0,
     "lookup_misses_per_hour": 0,
+    "unsent_asks_per_client_hour": 0,
     "checks_per_client_hour": 0,
     "failed_guesses_per_day": 0,
     "failed_guesses_per_30_days": 0,
@@ -55,8 +57,8 @@ def passes(client: Client, count: int) -> list[str]:
 
 
 def addresses(count: int) -> list[str]:
-    """Different clients."""
-    return [f"10.0.{number // 250}.{number % 250}" for number in range(count)]
+    """Different clients, each of a network of its own."""
+    return [f"10.{number // 250}.{number % 250}.1" for number in range(count)]
 
 
 def ten_sends_to_one_number(client: Client) -> None:
@@ -117,13 +119,35 @@ def a_last_miss_beyond(client: Client) -> None:
     assert client.validate(UNKNOWN).json["error"] == "pass_not_found"
 
 
-def six_hundred_misses_of_everybody(client: Client) -> None:
-    """From clients none of which comes near its own limit."""
+def scan(client: Client, misses: int = 600) -> None:
+    """Misses of everybody, from clients none of which comes near its own limit."""
     client.world.add()
-    for address in addresses(120):
+    for number, address in enumerate(addresses(misses // 5)):
         for _ in range(5):
             assert client.validate(UNKNOWN, client=address).json["error"] == "pass_not_found"
-        client.world.clock.advance(SECOND)
+        if number % 10 == 0:
+            client.world.clock.advance(SECOND)
+
+
+def two_misses_in_a_scan(client: Client) -> None:
+    """What a newcomer may, in the same breath."""
+    scan(client)
+    for _ in range(2):
+        assert client.validate(UNKNOWN).json["error"] == "pass_not_found"
+
+
+def skipped(client: Client) -> None:
+    """Every sender is being skipped, and so often it was asked for a code."""
+    client.world.add()
+    client.world.outbox.skipped = True
+    for _ in range(30):
+        assert client.send().json["error"] == "sms_failed"
+
+
+def a_network_of_ten(client: Client) -> None:
+    """Its addresses have each used up what one may send."""
+    for number, code in enumerate(passes(client, 50)):
+        assert client.send(code, client=f"198.51.100.{number % 10}").status == 200
 
 
 def sixty_checks(client: Client) -> None:
@@ -170,7 +194,7 @@ CASES = {
     "sends to one number, first user": Case(
         word="phone_rate_limited",
         fill=ten_sends_to_one_number,
-        ask=lambda client: client.send("HSP-0000-0002", client="10.0.0.3"),
+        ask=lambda client: client.send("HSP-0000-0002", client="10.0.3.1"),
         wait=86_400 - 600,
     ),
     "sends from one client": Case(
@@ -221,17 +245,29 @@ CASES = {
         ask=lambda client: client.validate(),
         wait=3590,  # two units have to leave, and the second was charged 10 s before
     ),
-    "misses of everybody": Case(
+    "misses in a scan": Case(
         word="lookup_rate_limited",
-        fill=six_hundred_misses_of_everybody,
+        fill=two_misses_in_a_scan,
         ask=lambda client: client.validate(),
-        wait=3600 - 120,
+        wait=3600 - 12,  # two of the first five leave, and the scan is over
     ),
-    "misses of everybody, a miss is refused alike": Case(
+    "misses in a scan, a miss is refused alike": Case(
         word="lookup_rate_limited",
-        fill=six_hundred_misses_of_everybody,
-        ask=lambda client: client.validate(UNKNOWN),
-        wait=3600 - 120,
+        fill=two_misses_in_a_scan,
+        ask=lambda client: client.send(UNKNOWN),
+        wait=3600 - 12,
+    ),
+    "asks while every sender is skipped": Case(
+        word="rate_limited",
+        fill=skipped,
+        ask=lambda client: client.send(),
+        wait=3600,
+    ),
+    "sends from one network": Case(
+        word="rate_limited",
+        fill=a_network_of_ten,
+        ask=lambda client: client.send("HSP-1111-0000", client="198.51.100.99"),
+        wait=3600,
     ),
     "checks": Case(
         word="rate_limited",
@@ -310,7 +346,10 @@ def test_a_refusal_charges_and_postpones_nothing(name: str) -> None:
         ("resend_cooldown_seconds", "cooldown"),
         ("lookups_per_client_hour", "look-ups, validate"),
         ("lookups_per_client_hour", "misses weigh double"),
-        ("lookup_misses_per_hour", "misses of everybody"),
+        ("lookup_misses_per_hour", "misses in a scan"),
+        ("newcomer_misses_per_hour", "misses in a scan"),
+        ("unsent_asks_per_client_hour", "asks while every sender is skipped"),
+        ("network_factor", "sends from one network"),
         ("checks_per_client_hour", "checks"),
         ("failed_guesses_per_day", "failed guesses of a day, verify"),
         ("failed_guesses_per_day", "failed guesses of a day, send"),
@@ -466,45 +505,87 @@ def test_callers_without_an_address_share_one_bucket() -> None:
         assert client.world.charged("lookups", "unknown") == 1
 
 
-def test_a_known_client_passes_the_gate() -> None:
-    """3.3: a client with a hit in the last 24 h notices nothing of the misses of others."""
-    with Client(**{**OFF, "lookup_misses_per_hour": 3}) as client:
-        client.world.add()
-        assert client.validate().status == 200
-        client.world.clock.advance(DAY - 1)
-        for _ in range(3):
-            client.validate(UNKNOWN, client=OTHER_CLIENT)
-        assert_refused(client.validate(client=OTHER_CLIENT), "lookup_rate_limited", 3600)
-        assert client.validate(UNKNOWN).status == 200
-        client.world.clock.advance(1)
-        assert_refused(client.validate(), "lookup_rate_limited", 3600)
+def test_a_scan_refuses_no_newcomer() -> None:
+    """3.3: whatever others miss, whoever has a right pass code signs in."""
+    with Client() as client:
+        scan(client)
+        for address in ("198.51.100.1", "2001:db8:7::1"):
+            assert client.validate(client=address).json["valid"]
+            assert client.send(client=address).status == 200
+            code = client.world.outbox.codes[-1]
+            assert client.verify(code, client=address).status == 200
+            client.world.clock.advance(30 * SECOND)
 
 
-def test_a_hit_is_known_for_a_day_from_its_latest() -> None:
-    """3.3: every hit begins the 24 h anew."""
-    with Client(**{**OFF, "lookup_misses_per_hour": 3}) as client:
-        client.world.add()
-        for _ in range(3):
-            client.validate()
-            client.world.clock.advance(DAY - 1)
-        for _ in range(3):
-            client.validate(UNKNOWN, client=OTHER_CLIENT)
-        assert client.validate().status == 200
+def test_in_a_scan_a_newcomer_learns_of_no_pass_why_it_is_not_usable() -> None:
+    """3.3: all three routes answer alike; whoever has signed in is told as ever."""
+    with Client(**{**OFF, "lookup_misses_per_hour": 5}) as client:
+        client.world.add("HSP-0000-0002", user="u2", payment=PaymentStatus.PENDING)
+        client.world.add("HSP-0000-0003", user="u3", phone=None)
+        scan(client, 5)
+        for code in (UNKNOWN, "HSP-0000-0002", "HSP-0000-0003"):
+            address = f"203.0.{code[-1]}.1"
+            found = client.validate(code, client=address)
+            assert (found.status, found.json["error"]) == (200, "pass_not_found")
+            sent = client.send(code, client=address)
+            assert (sent.status, sent.json["error"]) == (400, "invalid_pass")
+            verified = client.verify("123456", code, client=address)
+            assert (verified.status, verified.json["error"]) == (400, "otp_expired")
+            assert verified.json["resend_in"] == 0
+        assert client.verify(client.code()).status == 200
+        assert client.validate("HSP-0000-0003").json["error"] == "no_phone"
+        assert client.verify("123456", UNKNOWN).json["error"] == "invalid_pass"
 
 
-def test_misses_of_known_clients_go_on_counting() -> None:
-    """3.3: what a client that is let through misses keeps the gate shut for newcomers."""
-    with Client(**{**OFF, "lookup_misses_per_hour": 3}) as client:
-        client.world.add()
+def test_in_a_scan_nobody_is_refused_to_verify() -> None:
+    """3.3: however often a caller has missed, the code that it was sent signs it in."""
+    with Client() as client:
+        scan(client)
+        code = client.code()
+        for _ in range(9):
+            assert client.verify("123456", UNKNOWN).json["error"] == "otp_expired"
+        assert client.validate().status == 429
+        assert client.verify(code).status == 200
+
+
+def test_a_sign_in_is_known_for_a_day() -> None:
+    """3.3: from the latest on; a look-up that hits is not enough."""
+    with Client(**{**OFF, "lookup_misses_per_hour": 5}) as client:
+        scan(client, 5)
         client.validate()
-        for _ in range(3):
-            client.validate(UNKNOWN)
-        client.world.clock.advance(30 * MINUTE)
         for _ in range(2):
+            client.validate(UNKNOWN)
+        assert client.validate().status == 429
+        client.world.clock.advance(HOUR)
+        client.verify(client.code())
+        client.world.clock.advance(DAY - SECOND - 1)
+        scan(client, 5)  # takes a second
+        for _ in range(9):
             assert client.validate(UNKNOWN).status == 200
-        assert_refused(client.validate(client=OTHER_CLIENT), "lookup_rate_limited", 1800)
-        client.world.clock.advance(HOUR // 2)
-        assert client.validate(client=OTHER_CLIENT).status == 200
+        client.world.clock.advance(1)
+        assert client.validate(UNKNOWN).status == 429
+
+
+def test_of_a_scan_of_thousands_six_hundred_are_judged_and_twenty_a_network() -> None:
+    """3.3: from a hundred networks of one /40, none of which comes near an address' own limit."""
+    with Client() as client:
+        client.world.add()
+        judged = 0
+        for number in range(6_000):
+            address = f"2001:db8:{number % 100:x}:{number // 100:x}::1"
+            judged += client.validate(UNKNOWN, client=address).status == 200
+        # Six of each network had been judged when the line was reached.
+        assert judged == 600 + 100 * (20 - 6)
+        assert client.validate(client="2001:db8:ffff::1").json["valid"]
+
+
+def test_subnets_of_one_customer_are_one_network() -> None:
+    """3.9: 65 536 of them have ten times what one of them has."""
+    with Client(lookups_per_client_hour=2) as client:
+        client.world.add()
+        answers = [client.validate(client=f"2001:db8:1:{n:x}::1").status for n in range(21)]
+        assert answers == [200] * 20 + [429]
+        assert client.validate(client="2001:db8:2::1").status == 200
 
 
 def test_what_assert_refused_later_has_paid_for_its_look_up() -> None:

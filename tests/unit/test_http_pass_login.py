@@ -461,7 +461,7 @@ def test_the_end_of_a_pass(client: Client, left: int, told: dict[str, Any]) -> N
     client.world.add(expires_at=Instant(START + left))
     found = client.verify(client.code()).json["pass"]
     assert {name: found[name] for name in told} == told
-    assert [row.pass_ended for row in client.world.audit.signed_in] == [told["is_expired"]]
+    assert [row.pass_ended for row in client.world.audit.sign_ins] == [told["is_expired"]]
 
 
 @pytest.mark.parametrize(
@@ -482,10 +482,10 @@ def test_a_sign_in_marks_the_user(client: Client) -> None:
     """5.1, 5: a sign-in leaves its mark at the user, once, and a refusal leaves none."""
     code = client.code()
     client.verify(other_than(code))
-    assert client.world.audit.signed_in == []
+    assert client.world.audit.sign_ins == []
     client.verify(code)
     client.verify(code)
-    assert [row.user_id for row in client.world.audit.signed_in] == ["u1"]
+    assert [row.user_id for row in client.world.audit.sign_ins] == ["u1"]
 
 
 FIELDS_MISSING: list[dict[str, Any]] = [
@@ -684,7 +684,7 @@ def test_a_success_stays_single_where_the_store_forgets(client: Client) -> None:
     client.verify(code)
     client.world.restore(before)
     assert client.verify(code).json == expired(30)
-    assert len(client.world.audit.signed_in) == 1
+    assert len(client.world.audit.sign_ins) == 1
 
 
 def test_a_code_replaced(client: Client) -> None:

@@ -518,7 +518,7 @@ def test_every_outcome_leaves_a_row() -> None:
 
 
 def test_locks_and_limits_of_the_client_leave_a_row() -> None:
-    """Section 8: a lock and the client's limits too; floods of one limit are marked as such."""
+    """Section 8: a lock and the client's limits too; what granted and charged nothing may fold."""
     with Client(failed_guesses_per_day=1, checks_per_client_hour=2) as client:
         session_id, code = client.session()
         client.prove(session_id, other_than(code))
@@ -531,7 +531,8 @@ def test_locks_and_limits_of_the_client_leave_a_row() -> None:
             ("check", "locked_out", *ours),
             ("check", "rate_limited", None, None),
         ]
-        assert [row.flood for row in client.world.audit.rows] == [False] * 4 + [True]
+        folds = [row.folds for row in client.world.audit.rows]
+        assert folds == [False, False, True, False, True]
 
 
 def test_rows_hold_fingerprints_and_no_numbers(client: Client) -> None:

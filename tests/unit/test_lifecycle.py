@@ -285,7 +285,7 @@ class Lifecycle(RuleBasedStateMachine):
     def one_success_per_challenge(self) -> None:
         """No challenge signs in twice, and every sign-in had a code of its own."""
         families = [access.family_id for access in self.world.access_tokens.signed]
-        assert len(set(families)) == len(families) == len(self.world.audit.signed_in)
+        assert len(set(families)) == len(families) == len(self.world.audit.sign_ins)
 
     def teardown(self) -> None:
         """In every window of the whole history, no more sends than the limits say."""

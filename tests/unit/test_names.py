@@ -11,6 +11,7 @@ from hsp_otp.domain.names import (
     Purpose,
     Slot,
     Subject,
+    SubjectKind,
 )
 
 
@@ -80,13 +81,37 @@ def test_a_pass_code_is_masked() -> None:
 
 def test_a_slot_has_a_name_of_its_own() -> None:
     """A slot is named by its purpose and its subject: codes are bound to that name."""
-    slot = Slot(Subject("user", "u1"), Purpose.PHONE_VERIFICATION)
+    slot = Slot(Subject(SubjectKind.USER, "u1"), Purpose.PHONE_VERIFICATION)
     assert str(slot) == "phone_verification:user:u1"
 
 
 def test_a_client_address_is_shown_as_it_is() -> None:
     """Logs and audit show the address that the limits count."""
     assert str(ClientAddress("198.51.100.7")) == "198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("198.51.100.7", "198.51.100.0/24"),
+        ("198.51.100.0/24", "198.51.100.0/24"),
+        ("2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("2001:db8:1::/48", "2001:db8:1::/48"),
+        ("2001:db8::/64", "2001:db8::/48"),
+        ("::/64", "::/48"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_the_network_of_a_client(address: str, network: str) -> None:
+    """Of IPv4 a /24, of IPv6 a /48; a network and what is no address are their own."""
+    assert ClientAddress(address).network == network
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_every_purpose_is_about_somebody(purpose: Purpose) -> None:
+    """The kind of its subjects says who is unlocked and erased with whom."""
+    expected = {"phone_verification": SubjectKind.USER, "signup": SubjectKind.PHONE}
+    assert purpose.subject_kind is expected[purpose.value]
 
 
 def test_a_text_that_holds_a_pass_code() -> None:

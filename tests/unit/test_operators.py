@@ -100,7 +100,7 @@ def test_five_failures(door: Operators, audit: MemoryAudit, clock: ManualClock) 
         run(door.sign_in(PASSWORD, Caller(ClientAddress(OTHER_CLIENT), "r-2"))), OperatorSession
     )
     assert outcomes(audit)[5:] == ["rate_limited"] * 2 + ["signed_in"]
-    assert [row.flood for row in audit.rows[5:]] == [True, True, False]
+    assert [row.folds for row in audit.rows[5:]] == [True, True, False]
     assert audit.rows[5].retry_at == refusal.retry_at
     clock.instant = Instant(refusal.retry_at - 1)
     assert isinstance(run(door.sign_in(PASSWORD, CALLER)), Refusal)

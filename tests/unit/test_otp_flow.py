@@ -11,8 +11,16 @@ from hsp_otp.domain.names import ClientAddress, Flow, Language, Purpose
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
-from hsp_otp.domain.slot import Ended, Forgotten, Issued, Locked, SlotRecord, Verified
-from hsp_otp.flows.caller import about, new_id, told
+from hsp_otp.domain.slot import (
+    Ended,
+    Forgotten,
+    Issued,
+    Locked,
+    SlotRecord,
+    Verified,
+    WrongCode,
+)
+from hsp_otp.flows.caller import about, new_id, with_outcome
 from hsp_otp.flows.otp import Request, Undelivered, forget_slot, unlock_slot
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
 from hsp_otp.ports.messages import Text
@@ -148,8 +156,8 @@ class SlowMessages:
         return f"{word} in {language}"
 
 
-def test_nothing_is_charged_while_every_sender_is_skipped() -> None:
-    """While no sender would try, nothing is issued, charged or sent; one row tells of it."""
+def test_no_send_is_charged_while_every_sender_is_skipped() -> None:
+    """While no sender would try, nothing is issued or sent; one row tells of it."""
     world = World()
     world.outbox.skipped = True
     assert run(world.otp.ask(REQUEST)) == Undelivered(None)
@@ -157,7 +165,8 @@ def test_nothing_is_charged_while_every_sender_is_skipped() -> None:
     assert world.sends_charged(UsageKey("phone_sends", PHONE)) == ()
     assert world.sends_charged(UsageKey("pass_login_sends", CLIENT)) == ()
     assert (world.audit.sends, world.audit.handed_over, world.outbox.sent) == ([], [], [])
-    assert world.audit.rows == [attrs.evolve(REQUEST.row, outcome="sms_failed")]
+    unsent = attrs.evolve(REQUEST.row, outcome="sms_failed", charged=("unsent_asks",))
+    assert world.audit.rows == [unsent]
     world.outbox.skipped = False
     assert isinstance(run(world.otp.ask(REQUEST)), Issued)
 
@@ -264,13 +273,24 @@ def test_a_slot_is_forgotten_or_only_looked_at() -> None:
 def test_a_row_tells_until_when_it_is_refused() -> None:
     """A limit's refusal and a lock tell when they end; what is no refusal has nothing to tell."""
     soon = Instant(START + HOUR)
-    refused = told(REQUEST.row, "resend_too_soon", Refusal(Limit.COOLDOWN, soon))
-    assert (refused.outcome, refused.retry_at, refused.flood) == ("resend_too_soon", soon, True)
-    locked = told(REQUEST.row, "locked_out", Locked(soon))
-    assert (locked.outcome, locked.retry_at, locked.flood) == ("locked_out", soon, False)
-    assert told(REQUEST.row, "locked_out", Locked(None)).retry_at is None
-    unsent = told(REQUEST.row, "sms_failed", Undelivered(soon))
-    assert (unsent.outcome, unsent.retry_at, unsent.flood) == ("sms_failed", None, False)
+    refused = with_outcome(REQUEST.row, Refusal(Limit.COOLDOWN, soon))
+    assert (refused.outcome, refused.retry_at) == ("resend_too_soon", soon)
+    locked = with_outcome(REQUEST.row, Locked(soon))
+    assert (locked.outcome, locked.retry_at) == ("locked_out", soon)
+    assert with_outcome(REQUEST.row, Locked(None)).retry_at is None
+    unsent = with_outcome(REQUEST.row, Undelivered(soon), changed=True)
+    assert (unsent.outcome, unsent.retry_at) == ("sms_failed", None)
+
+
+def test_what_granted_and_charged_nothing_may_be_one_of_a_flood() -> None:
+    """So may a refusal; a row of anything else stands for one request."""
+    soon = Instant(START + HOUR)
+    row = attrs.evolve(REQUEST.row, charged=())
+    paid = attrs.evolve(REQUEST.row, charged=("lookups",))
+    assert with_outcome(row, Locked(soon)).folds
+    assert not with_outcome(paid, Locked(soon)).folds
+    assert not with_outcome(row, WrongCode(2, soon), changed=True).folds
+    assert with_outcome(paid, Refusal(Limit.COOLDOWN, soon)).folds
 
 
 def test_an_id_has_128_bits() -> None:

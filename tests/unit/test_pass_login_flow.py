@@ -109,7 +109,7 @@ def test_too_many_look_ups() -> None:
     assert world.outbox.sent == []
     refused = world.audit.rows[1:]
     assert [row.outcome for row in refused] == ["lookup_rate_limited"] * 6
-    assert all(row.flood and row.phone is None for row in refused)
+    assert all(row.folds and row.phone is None for row in refused)
 
 
 def test_too_many_checks() -> None:
@@ -119,7 +119,7 @@ def test_too_many_checks() -> None:
     world.verify(other_than(code))
     assert world.verify(code) == Refusal(Limit.CLIENT, Instant(START + 3_600_000_000))
     assert last(world).outcome == "rate_limited"
-    assert last(world).flood
+    assert last(world).folds
     assert world.record().run == 1
     world.clock.advance(30 * SECOND)
     ask(world)
@@ -234,12 +234,12 @@ def test_the_right_code_signs_in() -> None:
     )
     assert len(access.token_id) == 22
     assert access.token_id != challenge_id
-    assert world.audit.signed_in == [
+    assert world.audit.sign_ins == [
         SignInRow(user_id="u1", pass_code="HSP-1234-5678", pass_ended=False)
     ]
     assert "access-1" not in repr(outcome)
     assert family_id not in repr(outcome)
-    assert "1234" not in repr(world.audit.signed_in)
+    assert "1234" not in repr(world.audit.sign_ins)
 
 
 def test_a_code_signs_in_once() -> None:
@@ -249,7 +249,7 @@ def test_a_code_signs_in_once() -> None:
     assert isinstance(world.verify(code), SignedIn)
     assert world.verify(code) == NoLiveCode(COOLED)
     assert len(world.access_tokens.signed) == 1
-    assert len(world.audit.signed_in) == 1
+    assert len(world.audit.sign_ins) == 1
 
 
 def test_wrong_codes() -> None:
@@ -310,7 +310,7 @@ def test_any_usable_pass_of_the_same_user_signs_in() -> None:
     outcome = world.verify(code, "HSP-8765-4321")
     assert isinstance(outcome, SignedIn)
     assert outcome.signed_in.code == PassCode("HSP-8765-4321")
-    assert world.audit.signed_in == [
+    assert world.audit.sign_ins == [
         SignInRow(user_id="u1", pass_code="HSP-8765-4321", pass_ended=False)
     ]
 
@@ -351,7 +351,7 @@ def test_a_pass_past_its_end_signs_in() -> None:
     _, code = ask(world)
     world.clock.advance(SECOND)
     assert isinstance(world.verify(code), SignedIn)
-    assert world.audit.signed_in == [
+    assert world.audit.sign_ins == [
         SignInRow(user_id="u1", pass_code="HSP-1234-5678", pass_ended=True)
     ]
 
@@ -387,7 +387,7 @@ def test_a_success_stays_single_where_the_store_loses_it() -> None:
     assert isinstance(world.verify(code), SignedIn)
     world.restore(before)
     assert world.verify(code) == NoLiveCode(COOLED)
-    assert len(world.audit.signed_in) == 1
+    assert len(world.audit.sign_ins) == 1
     assert [row.outcome for row in world.audit.rows] == ["sent", "verified", "otp_expired"]
 
 
@@ -417,8 +417,14 @@ def test_one_row_for_every_request() -> None:
         region="IN",
         phone_fingerprint=fingerprint,
         prefix_fingerprint=prefix,
+        charged=("lookups",),
     )
-    later = attrs.evolve(row, at=Instant(START + 1_000_000), action=Action.CHECK)
+    later = attrs.evolve(
+        row,
+        at=Instant(START + 1_000_000),
+        action=Action.CHECK,
+        charged=("lookups", "checks"),
+    )
     assert world.audit.rows == [
         row,
         attrs.evolve(

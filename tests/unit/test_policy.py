@@ -16,16 +16,21 @@ def test_defaults_of_a_purpose() -> None:
         max_run=100,
         phone_sends=Quota(10, 86_400_000_000),
         client_sends=(Quota(5, 3_600_000_000),),
+        network_factor=10,
     )
 
 
 def test_defaults_of_a_client() -> None:
-    """60 checks and 120 look-ups an hour, a gate at 600 misses, known for a day."""
+    """Per hour and address; a network has ten times as much; a sign-in is known for a day."""
     assert ClientLimits() == ClientLimits(
         checks=Quota(60, 3_600_000_000),
         lookups=Quota(120, 3_600_000_000),
         misses=Quota(600, 3_600_000_000),
+        newcomer_misses=Quota(2, 3_600_000_000),
+        unsent_asks=Quota(30, 3_600_000_000),
+        rejected=Quota(120, 3_600_000_000),
         known_for=86_400_000_000,
+        network_factor=10,
     )
 
 

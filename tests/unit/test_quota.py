@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.quota import (
     Demand,
     Limit,
@@ -14,7 +15,9 @@ from hsp_otp.domain.quota import (
     UsageKey,
     Usages,
     admitted_at,
+    as_of,
     charge,
+    client_demands,
     is_over,
     judge,
     union,
@@ -172,7 +175,7 @@ def test_equal_waits_are_answered_by_the_first() -> None:
 
 def test_weight_is_charged_and_not_judged() -> None:
     """A heavy request is admitted like a light one, and charged as often as it weighs."""
-    heavy = demand(Quota(2, HOUR), weight=2)
+    heavy = demand(Quota(3, HOUR), weight=2)
     assert judge({KEY: at(0)}, (heavy,), START) is None
     assert charge({KEY: at(0)}, (heavy,), START) == {KEY: at(0, 0, 0)}
     assert judge({KEY: at(0, 0, 0)}, (heavy,), START) is not None
@@ -275,3 +278,51 @@ def test_two_memories_of_a_usage(
 ) -> None:
     """What both remember is one charge; what either remembers was charged."""
     assert union(one, other) == both
+
+
+def test_no_more_charges_are_kept_than_decide() -> None:
+    """Of all that a window holds the latest are enough, as many as the largest limit."""
+    two = demand(Quota(2, MINUTE), Quota(3, HOUR))
+    assert charge({KEY: at(0, 1, 2)}, (two,), at(3)[0]) == {KEY: at(1, 2, 3)}
+
+
+def test_charging_nothing_leaves_the_very_mapping() -> None:
+    """A store has nothing to write then."""
+    usages: Usages = {KEY: at(0)}
+    assert charge(usages, (demand(Quota(0, HOUR)),), START) is usages
+    assert charge(usages, (), START) is usages
+
+
+def test_what_a_clock_left_in_the_future_is_believed_to_be_of_now() -> None:
+    """Beyond the five seconds by which clocks may differ; what is right stays the very mapping."""
+    usages: Usages = {KEY: at(-1, 5, 6, 7200), OTHER: at(0)}
+    assert as_of(usages, START) == {KEY: at(-1, 0, 0, 5), OTHER: at(0)}
+    right: Usages = {KEY: at(-1, 5), OTHER: ()}
+    assert as_of(right, START) is right
+
+
+@given(usage=histories(MINUTE), quotas=QUOTAS, ahead=st.integers(0, 2 * HOUR))
+def test_no_wait_is_longer_than_its_window(
+    usage: list[Instant], quotas: tuple[Quota, ...], ahead: int
+) -> None:
+    """Whatever clocks have left behind, give or take what they may differ by."""
+    held: Usages = {KEY: tuple(sorted(Instant(one + ahead) for one in usage))}
+    refusal = judge(as_of(held, START), (demand(*quotas),), START)
+    longest = max(quota.window for quota in quotas)
+    assert refusal is None or refusal.retry_at <= START + longest + 5 * SECOND
+
+
+def test_a_limit_of_a_client_holds_for_its_network_too() -> None:
+    """As many times as wide; a factor of 0 leaves networks alone."""
+    client = ClientAddress("2001:db8:1:2::/64")
+    address, network = client_demands(Limit.CLIENT, "checks", client, (Quota(6, HOUR),), factor=10)
+    assert (address.key, address.quotas) == (
+        UsageKey("checks", "2001:db8:1:2::/64"),
+        (Quota(6, HOUR),),
+    )
+    assert (network.key, network.quotas) == (
+        UsageKey("checks", "2001:db8:1::/48"),
+        (Quota(60, HOUR),),
+    )
+    alone = client_demands(Limit.CLIENT, "checks", client, (Quota(6, HOUR),), factor=0)
+    assert alone == (address,)

@@ -10,7 +10,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose
 from hsp_otp.domain.passes import Pass, PaymentStatus
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.domain.sessions import InvalidToken, RefreshToken, TokenReused
+from hsp_otp.domain.sessions import InvalidToken, PassLapsed, RefreshToken, TokenReused
 from hsp_otp.flows.sessions import Grant, Me
 from hsp_otp.ports.tokens import Access
 from tests.world import CLIENT, OTHER_PHONE, PASS_CODE, START, World, ring
@@ -26,6 +26,9 @@ ROW = AuditRow(
     pass_code="HSP-****-5678",
 )
 """What every row about a family tells."""
+
+REJECTED = attrs.evolve(ROW, outcome="invalid_token", charged=("rejected_requests",), folds=True)
+"""What the row of a token tells that was good for nothing."""
 
 
 def signed_in(refresh_keys: KeyRing | None = None) -> tuple[World, Grant]:
@@ -91,7 +94,7 @@ def test_a_refresh_leaves_one_row() -> None:
     world, grant = signed_in()
     refreshed(world, grant.refresh_token)
     assert world.audit.rows == [with_phone(attrs.evolve(ROW, outcome="refreshed"))]
-    assert len(world.audit.signed_in) == 1
+    assert len(world.audit.sign_ins) == 1
 
 
 def test_a_refresh_does_not_prolong_the_family() -> None:
@@ -173,7 +176,7 @@ def test_what_was_not_made_here_changes_nothing(name: str) -> None:
     forged = FORGERIES[name](grant.refresh_token)
     assert world.refresh(forged) == InvalidToken()
     world.revoke(forged)
-    bare = attrs.evolve(ROW, outcome="invalid_token", purpose=None, pass_code=None)
+    bare = attrs.evolve(REJECTED, purpose=None, pass_code=None)
     assert world.audit.rows == [bare, attrs.evolve(bare, action=Action.REVOKE)]
     assert world.family(family_id(grant)) is before
     refreshed(world, grant.refresh_token)
@@ -185,7 +188,7 @@ def test_a_token_of_a_family_that_is_gone() -> None:
     stray = RefreshToken.mint(ring("refresh").first, "gone", bytes(32)).value
     assert world.refresh(stray) == InvalidToken()
     world.revoke(stray)
-    bare = attrs.evolve(ROW, outcome="invalid_token", purpose=None, pass_code=None)
+    bare = attrs.evolve(REJECTED, purpose=None, pass_code=None)
     assert world.audit.rows == [bare, attrs.evolve(bare, action=Action.REVOKE)]
     assert world.family("gone") is None
 
@@ -213,7 +216,7 @@ def test_an_unusable_pass_ends_its_family(what: str) -> None:
     """At the next refresh, for good, and with a row that tells of no number."""
     world, grant = signed_in()
     MEANWHILE[what](world)
-    assert world.refresh(grant.refresh_token) == InvalidToken()
+    assert world.refresh(grant.refresh_token) == PassLapsed()
     assert world.audit.rows == [attrs.evolve(ROW, outcome="invalid_token")]
     world.add()
     assert world.refresh(grant.refresh_token) == InvalidToken()
@@ -227,9 +230,9 @@ def test_an_unusable_pass_ends_every_family_of_it() -> None:
     world.clock.advance(30_000_000)
     other = world.sign_in()
     world.add(payment=PaymentStatus.REFUNDED)
-    assert world.refresh(grant.refresh_token) == InvalidToken()
+    assert world.refresh(grant.refresh_token) == PassLapsed()
     assert isinstance(world.me(other.access_token), Me)
-    assert world.refresh(other.refresh_token) == InvalidToken()
+    assert world.refresh(other.refresh_token) == PassLapsed()
     assert world.me(other.access_token) == InvalidToken()
 
 
@@ -260,7 +263,7 @@ def test_signing_out_leaves_one_row_each() -> None:
     world.revoke(new.refresh_token)
     world.revoke(grant.refresh_token)
     row = attrs.evolve(ROW, action=Action.REVOKE, outcome="revoked")
-    again = attrs.evolve(row, outcome="invalid_token")
+    again = attrs.evolve(REJECTED, action=Action.REVOKE)
     assert world.audit.rows == [row, again, again]
     assert world.refresh(new.refresh_token) == InvalidToken()
     assert world.me(new.access_token) == InvalidToken()

@@ -89,7 +89,7 @@ def last(world: World) -> AuditRow:
     return world.audit.rows[-1]
 
 
-def told(outcome: str, action: Action) -> AuditRow:
+def told(outcome: str, action: Action, charged: tuple[str, ...] = ()) -> AuditRow:
     """The audit row of a request about the usual number."""
     fingerprints = ring("fingerprints")
     return AuditRow(
@@ -104,6 +104,7 @@ def told(outcome: str, action: Action) -> AuditRow:
         region="IN",
         phone_fingerprint=fingerprints.fingerprint("+919876543210"),
         prefix_fingerprint=fingerprints.fingerprint("+91987654"),
+        charged=charged,
     )
 
 
@@ -167,7 +168,7 @@ def test_a_refused_ask_begins_no_session() -> None:
     outcome = world.sign_up(client=OTHER_CLIENT)
     assert outcome == Refusal(Limit.COOLDOWN, after(START, 30 * SECOND))
     assert last(world).outcome == "resend_too_soon"
-    assert last(world).flood
+    assert last(world).folds
     assert world.randomness.draws > draws  # the ids that were drawn lead nowhere
     assert len(world.outbox.sent) == 1
 
@@ -227,14 +228,15 @@ def test_a_refused_correction_changes_nothing() -> None:
 
 @pytest.mark.parametrize("session", [UNKNOWN, None])
 def test_an_ask_in_a_session_that_has_ended_sends_nothing(session: SessionId | None) -> None:
-    """Unknown or ended: nothing is charged, and the row says why."""
+    """Unknown or ended: no send is charged, and the row says why."""
     world = World()
     if session is None:
         session, _ = begin(world)
         world.clock.advance(30 * MINUTE)
     sent, sends = len(world.outbox.sent), len(world.audit.sends)
     assert world.sign_up(PHONE, session) == SessionNotFound()
-    assert attrs.evolve(last(world), at=START) == told("session_not_found", Action.SEND)
+    row = told("session_not_found", Action.SEND, charged=("rejected_requests",))
+    assert attrs.evolve(last(world), at=START) == attrs.evolve(row, folds=True)
     assert (len(world.outbox.sent), len(world.audit.sends)) == (sent, sends)
 
 
@@ -276,8 +278,8 @@ def test_an_undelivered_code_is_withdrawn() -> None:
     assert last(world).outcome == "sms_failed"
 
 
-def test_an_ask_while_every_sender_is_skipped_is_free() -> None:
-    """Nothing is charged, and no session begins."""
+def test_an_ask_while_every_sender_is_skipped_is_no_send() -> None:
+    """No limit on sends is charged, and no session begins."""
     world = World()
     world.outbox.skipped = True
     assert world.sign_up() == Undelivered(None)
@@ -306,7 +308,7 @@ def test_the_right_code_proves_the_number() -> None:
     held = stored(world, session)
     assert held is not None
     assert held.step == 2
-    assert world.audit.rows[1:] == [told("verified", Action.CHECK)]
+    assert world.audit.rows[1:] == [told("verified", Action.CHECK, ("checks",))]
 
 
 def test_a_code_proves_once() -> None:
@@ -386,7 +388,7 @@ def test_the_checks_of_a_client_are_counted_for_both_journeys() -> None:
     assert world.prove(code, session) == refusal
     assert world.prove(code, UNKNOWN) == refusal
     assert last(world).outcome == "rate_limited"
-    assert last(world).flood
+    assert last(world).folds
     assert isinstance(world.prove(code, session, client=OTHER_CLIENT), Proved)
 
 

@@ -12,7 +12,7 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.keys import Key
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
@@ -40,6 +40,7 @@ from hsp_otp.domain.slot import (
     is_over,
     lock,
     send_keys,
+    slots_about,
     unlock,
     withdraw,
 )
@@ -50,9 +51,10 @@ O = TypeVar("O")  # noqa: E741 - the outcome of a rule
 
 PHONE = PhoneNumber("+919876543210")
 CLIENT = ClientAddress("198.51.100.7")
-SLOT = Slot(Subject("user", "u1"), Purpose.PHONE_VERIFICATION)
+SLOT = Slot(Subject(SubjectKind.USER, "u1"), Purpose.PHONE_VERIFICATION)
 PHONE_SENDS = UsageKey("phone_sends", "+919876543210")
 CLIENT_SENDS = UsageKey("pass_login_sends", "198.51.100.7")
+NETWORK_SENDS = UsageKey("pass_login_sends", "198.51.100.0/24")
 
 POLICY = Policy()
 FREE = Policy(cooldown=0, phone_sends=Quota(0, DAY), client_sends=())
@@ -199,15 +201,16 @@ def test_an_ask_issues_a_challenge() -> None:
     assert scene.record.challenge is not None
     assert scene.record.challenge.id == "c1"
     assert scene.record.asked_at == START
-    assert scene.held.usages == {PHONE_SENDS: (START,), CLIENT_SENDS: (START,)}
+    assert scene.held.usages == dict.fromkeys((PHONE_SENDS, CLIENT_SENDS, NETWORK_SENDS), (START,))
 
 
 def test_what_limits_a_send() -> None:
-    """Sends count per number over all flows, and per client in each flow."""
-    assert send_keys(PHONE, Flow.PASS_LOGIN, CLIENT) == (PHONE_SENDS, CLIENT_SENDS)
+    """Sends count per number over all flows, and in each flow per address and network."""
+    assert send_keys(PHONE, Flow.PASS_LOGIN, CLIENT) == (PHONE_SENDS, CLIENT_SENDS, NETWORK_SENDS)
     assert send_keys(PHONE, OTHER_FLOW, CLIENT) == (
         PHONE_SENDS,
         UsageKey("other_sends", "198.51.100.7"),
+        UsageKey("other_sends", "198.51.100.0/24"),
     )
 
 
@@ -479,8 +482,8 @@ def test_another_session(made: str | None, shown: str | None) -> None:
     [
         {"phone": PhoneNumber("+919812345678")},
         {"flow": OTHER_FLOW},
-        {"slot": Slot(Subject("user", "u2"), Purpose.PHONE_VERIFICATION)},
-        {"slot": Slot(Subject("phone", "u1"), Purpose.PHONE_VERIFICATION)},
+        {"slot": Slot(Subject(SubjectKind.USER, "u2"), Purpose.PHONE_VERIFICATION)},
+        {"slot": Slot(Subject(SubjectKind.PHONE, "u1"), Purpose.PHONE_VERIFICATION)},
     ],
 )
 def test_what_a_code_is_bound_to(change: dict[str, Any]) -> None:
@@ -1013,3 +1016,104 @@ def test_what_is_believed_of_a_record_after_a_loss(
 def test_nothing_is_believed_where_nothing_is_known() -> None:
     """A slot of which nobody remembers anything is empty."""
     assert after_loss(SlotRecord(), None) == SlotRecord()
+
+
+# Networks
+
+
+def test_a_network_has_ten_times_the_sends_of_an_address() -> None:
+    """Its addresses share them; an ask of another network is admitted."""
+    scene = Scene(attrs.evolve(FREE, client_sends=(Quota(2, HOUR),)))
+    for number in range(20):
+        scene.issue(client=ClientAddress(f"198.51.100.{number}"))
+        scene.wait(SECOND)
+    refused = scene.ask(client=ClientAddress("198.51.100.99"))
+    assert refused == Refusal(Limit.CLIENT, later(HOUR))
+    assert isinstance(scene.ask(client=ClientAddress("198.51.101.1")), Issued)
+
+
+# A clock that was ahead, and has been set back
+
+
+def test_an_ask_from_the_future_keeps_nobody_waiting_for_longer_than_its_window() -> None:
+    """It is believed to be of now, and the wait that is told is enough."""
+    scene = Scene(Policy(client_sends=()))
+    scene.wait(2 * HOUR)
+    scene.issue()
+    scene.now = START
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    scene.wait(30 * SECOND - 1)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    scene.wait(1)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_sends_from_the_future_count_from_now() -> None:
+    """The limit on sends lets go a window after the clock was set back."""
+    scene = Scene(attrs.evolve(FREE, phone_sends=Quota(2, HOUR)))
+    scene.wait(2 * HOUR)
+    scene.issue()
+    scene.issue()
+    scene.now = START
+    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(HOUR))
+    scene.wait(HOUR)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_failures_from_the_future_lock_for_no_longer_than_their_window() -> None:
+    """They are believed to be of now."""
+    scene = Scene(attrs.evolve(FREE, failures=(Quota(2, HOUR),)))
+    scene.wait(2 * HOUR)
+    scene.issue()
+    scene.fail(2)
+    scene.now = START
+    assert scene.ask() == Locked(later(HOUR))
+    scene.wait(HOUR)
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_a_code_from_the_future_is_void() -> None:
+    """How old it is nobody can tell, so it does not live, also when the clock gets there again."""
+    scene = Scene(FREE)
+    scene.wait(2 * HOUR)
+    scene.issue()
+    digits = scene.right()
+    scene.now = START
+    assert isinstance(scene.check(digits), NoLiveCode)
+    scene.wait(2 * HOUR)
+    assert isinstance(scene.check(digits), NoLiveCode)
+
+
+def test_clocks_may_differ_by_five_seconds() -> None:
+    """What lies no further ahead is taken as it is."""
+    scene = Scene(Policy(client_sends=()))
+    scene.wait(5 * SECOND)
+    scene.issue()
+    scene.now = START
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(35 * SECOND))
+    assert isinstance(scene.check(scene.right()), Verified)
+
+
+def test_what_is_right_is_not_written_again() -> None:
+    """A refusal leaves the very state that was judged, where no clock was ahead."""
+    scene = Scene()
+    scene.issue()
+    before = scene.held
+    assert isinstance(scene.ask(), Refusal)
+    assert scene.held is before
+
+
+# Whose slots they are
+
+
+def test_the_slots_of_people() -> None:
+    """Each purpose has one for each of its subjects; without a number none is about one."""
+    assert [str(slot) for slot in slots_about(("u1", "u2"), PHONE)] == [
+        "phone_verification:user:u1",
+        "phone_verification:user:u2",
+        "signup:phone:+919876543210",
+    ]
+    assert [str(slot) for slot in slots_about(("u1",), None)] == ["phone_verification:user:u1"]
+    assert slots_about(("u1",), PHONE, (Purpose.SIGNUP,)) == [
+        Slot(Subject(SubjectKind.PHONE, "+919876543210"), Purpose.SIGNUP)
+    ]

@@ -6,11 +6,12 @@ from typing import Generic, TypeVar
 import attrs
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.names import PassCode, Slot
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
-from hsp_otp.domain.slot import Held, SlotRecord
+from hsp_otp.domain.slot import Held, SlotRecord, Verified
 from hsp_otp.ports.audit import AuditTrail
 
 K = TypeVar("K")
@@ -99,13 +100,21 @@ class MemoryAudit:
     Rows in lists.
 
     Attributes:
-        signed_in: What sign-ins left at users and passes.
+        sign_ins: What sign-ins left at users and passes.
     """
 
     rows: list[AuditRow] = attrs.field(factory=list[AuditRow])
     sends: list[SendRow] = attrs.field(factory=list[SendRow])
     handed_over: list[HandedOverRow] = attrs.field(factory=list[HandedOverRow])
-    signed_in: list[SignInRow] = attrs.field(factory=list[SignInRow])
+    sign_ins: list[SignInRow] = attrs.field(factory=list[SignInRow])
+
+    async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
+        """Keep the promise of `SignInHistory.signed_in`."""
+        return any(
+            row.flow is Flow.PASS_LOGIN and row.outcome == Verified.word and row.at > since
+            for row in self.rows
+            if row.client == client
+        )
 
     async def note(self, row: AuditRow) -> None:
         """Keep the promise of `AuditTrail.note`."""
@@ -122,7 +131,7 @@ class MemoryAudit:
                 case HandedOverRow():
                     self.handed_over.append(row)
                 case SignInRow():
-                    self.signed_in.append(row)
+                    self.sign_ins.append(row)
 
 
 def _read(usages: dict[UsageKey, Usage], keys: tuple[UsageKey, ...]) -> Usages:

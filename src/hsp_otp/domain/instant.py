@@ -27,6 +27,20 @@ def after(instant: Instant, duration: Duration) -> Instant:
     return Instant(instant + duration)
 
 
+def is_credible(at: Instant, now: Instant) -> bool:
+    """
+    Whether something can have happened at *at*, although clocks differ.
+
+    What lies further ahead was noted by a clock that was ahead, and has been set back since.
+    """
+    return at <= now + CLOCK_SKEW
+
+
+def believed(at: Instant, now: Instant) -> Instant:
+    """*at* where it is credible; else *now*, for it was not later than that."""
+    return at if is_credible(at, now) else now
+
+
 def seconds_until(later: Instant, now: Instant) -> int:
     """
     Whole seconds from *now* to *later*, rounded up, never negative.

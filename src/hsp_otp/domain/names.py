@@ -2,12 +2,16 @@
 
 import enum
 import re
-from typing import Final, NewType
+from ipaddress import ip_network
+from typing import Final, NewType, assert_never
 
 import attrs
 
 _PASS_CODE = re.compile(r"HSP-[0-9]{4}-[0-9]{4}")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+
+_NETWORK_BITS: Final = {4: 24, 6: 48}
+"""By version of the protocol: what one customer of a provider can be expected to have at most."""
 
 
 Language = NewType("Language", str)
@@ -25,11 +29,29 @@ class MalformedSessionIdError(ValueError):
     """The text is no id of a signup session."""
 
 
+class SubjectKind(enum.Enum):
+    """What a subject is known by."""
+
+    USER = "user"
+    PHONE = "phone"
+
+
 class Purpose(enum.Enum):
     """What a proof is for. Each purpose has one policy."""
 
     PHONE_VERIFICATION = "phone_verification"
     SIGNUP = "signup"
+
+    @property
+    def subject_kind(self) -> SubjectKind:
+        """Whom its proofs are about."""
+        match self:
+            case Purpose.PHONE_VERIFICATION:
+                return SubjectKind.USER
+            case Purpose.SIGNUP:
+                return SubjectKind.PHONE
+            case _:
+                assert_never(self)
 
 
 class Flow(enum.Enum):
@@ -45,11 +67,10 @@ class Subject:
     Whom a proof is about.
 
     Attributes:
-        kind: What *id* identifies, for example ``user``.
         id: Unique within *kind*. May be a full number, so `repr` leaves it out.
     """
 
-    kind: str
+    kind: SubjectKind
     id: str = attrs.field(repr=False)
 
 
@@ -61,7 +82,7 @@ class Slot:
     purpose: Purpose
 
     def __str__(self) -> str:
-        return f"{self.purpose.value}:{self.subject.kind}:{self.subject.id}"
+        return f"{self.purpose.value}:{self.subject.kind.value}:{self.subject.id}"
 
 
 @attrs.frozen
@@ -139,6 +160,22 @@ class ClientAddress:
     """
 
     value: str
+
+    @property
+    def network(self) -> str:
+        """
+        The network that its limits hold for too: of IPv4 24 bits, of IPv6 48.
+
+        Of a network it is that of its addresses; of ``unknown`` there is no other than itself.
+        """
+        if "." in self.value and "/" not in self.value:
+            return f"{self.value.rpartition('.')[0]}.0/24"
+        try:
+            within = ip_network(self.value)
+        except ValueError:
+            return self.value
+        bits = min(within.prefixlen, _NETWORK_BITS[within.version])
+        return str(within.supernet(new_prefix=bits))
 
     def __str__(self) -> str:
         return self.value

@@ -1,7 +1,7 @@
 """Passes and the users who hold them."""
 
 import enum
-from typing import ClassVar
+from typing import ClassVar, Final, get_args
 
 import attrs
 
@@ -90,6 +90,9 @@ class NoPhone:
 
 
 UnusablePass = PassNotFound | PassNotPaid | NoPhone
+
+MISSES: Final = frozenset(kind.word for kind in get_args(UnusablePass))
+"""The words of look-ups that missed."""
 
 
 def usable(found: Pass | None) -> UsablePass | UnusablePass:

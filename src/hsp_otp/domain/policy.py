@@ -48,11 +48,27 @@ MISS_WEIGHT: Final = 2
 """What a look-up that misses is charged: guessing pass codes runs out twice as fast."""
 
 LOOKUP_MISSES_PER_HOUR: Final = 600
-"""Misses of everybody together in 1 h, after which newcomers wait: a distributed scan of the
-10**8 pass codes finds at most 600 an hour wrong."""
+"""Misses of everybody together in 1 h, from which on newcomers may miss only
+`NEWCOMER_MISSES_PER_HOUR` times: a scan of the 10**8 pass codes runs into it, people do not."""
+
+NEWCOMER_MISSES_PER_HOUR: Final = 2
+"""Misses of one address in 1 h while there is a scan and nobody has signed in from it: somebody who
+mistypes the pass code twice still gets in."""
 
 KNOWN_CLIENT_HOURS: Final = 24
-"""Hours for which a hit exempts a client from the gate on misses."""
+"""Hours for which a sign-in makes its client known."""
+
+NETWORK_FACTOR: Final = 10
+"""How many times the limits of an address its network has: a /24 or /48 is one customer, or some
+neighbours; not 256 or 65 536 clients."""
+
+UNSENT_ASKS_PER_CLIENT_HOUR: Final = 30
+"""Asks of one address in 1 h while every sender is being skipped: nothing is sent, and asking on
+costs something all the same."""
+
+REJECTED_REQUESTS_PER_CLIENT_HOUR: Final = 120
+"""Requests of one address in 1 h that name a token or a session which is not good, or a number
+that is locked: an app with a stale token makes one."""
 
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""
@@ -107,6 +123,7 @@ class Policy:
         max_run: Failures in a row that lock until an operator unlocks; 0 switches it off.
         phone_sends: Sends to one number.
         client_sends: Sends from one client address.
+        network_factor: How many times as many from its network; 0: any number.
     """
 
     digits: int = CODE_DIGITS
@@ -120,6 +137,7 @@ class Policy:
     max_run: int = FAILED_GUESSES_IN_A_ROW
     phone_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
     client_sends: tuple[Quota, ...] = (Quota(LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),)
+    network_factor: int = NETWORK_FACTOR
 
 
 @attrs.frozen(kw_only=True)
@@ -130,11 +148,19 @@ class ClientLimits:
     Attributes:
         checks: Presented codes from one client address.
         lookups: Pass look-ups from one client address; a miss is charged `MISS_WEIGHT` times.
-        misses: Look-ups of everybody together that missed.
-        known_for: How long a hit exempts a client from `misses`.
+        misses: Look-ups of everybody together that missed: the line from which on there is a scan.
+        newcomer_misses: Misses of one client address that is not known, while there is a scan.
+        unsent_asks: Asks from one client address while no sender would try.
+        rejected: Requests from one client address that are good for nothing.
+        known_for: How long a sign-in makes its client known.
+        network_factor: How many times the limits of an address its network has; 0: no limits.
     """
 
     checks: Quota = Quota(CHECKS_PER_CLIENT_HOUR, HOUR)
     lookups: Quota = Quota(LOOKUPS_PER_CLIENT_HOUR, HOUR)
     misses: Quota = Quota(LOOKUP_MISSES_PER_HOUR, HOUR)
+    newcomer_misses: Quota = Quota(NEWCOMER_MISSES_PER_HOUR, HOUR)
+    unsent_asks: Quota = Quota(UNSENT_ASKS_PER_CLIENT_HOUR, HOUR)
+    rejected: Quota = Quota(REJECTED_REQUESTS_PER_CLIENT_HOUR, HOUR)
     known_for: Duration = KNOWN_CLIENT_HOURS * HOUR
+    network_factor: int = NETWORK_FACTOR

@@ -8,7 +8,17 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Duration, Instant, after
+from hsp_otp.domain.instant import (
+    CLOCK_SKEW,
+    DAY,
+    HOUR,
+    Duration,
+    Instant,
+    after,
+    believed,
+    is_credible,
+)
+from hsp_otp.domain.names import ClientAddress
 
 Usage: TypeAlias = tuple[Instant, ...]
 """What was charged to a key, oldest first, at least as far back as its longest window."""
@@ -16,6 +26,10 @@ Usage: TypeAlias = tuple[Instant, ...]
 
 LONGEST_WINDOW: Final[Duration] = DAY
 """Of any usage; failed guesses are kept in slots."""
+
+
+CLIENT_WINDOW: Final[Duration] = HOUR
+"""The longest window of any limit of a client."""
 
 
 class Limit(enum.Enum):
@@ -81,6 +95,11 @@ class Demand:
         """The longest window that is on, or 0 where none is."""
         return max((quota.window for quota in self.quotas if quota.limit), default=0)
 
+    @property
+    def most(self) -> int:
+        """How many of the latest charges its quotas can be judged by."""
+        return max((quota.limit for quota in self.quotas), default=0)
+
 
 @attrs.frozen
 class Refusal:
@@ -130,18 +149,55 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
 
 def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
-    *usages* with every demand charged, and what no window can reach any more dropped, not even
-    that of a machine whose clock is behind.
+    *usages* with every demand charged; the very mapping where nothing is.
+
+    What no window can reach any more is dropped, not even that of a machine whose clock is behind,
+    and so is what lies before as many charges as any quota admits: it decides nothing.
     """
-    charged = dict(usages)
+    charged: dict[UsageKey, Usage] = {}
     for demand in demands:
         if demand.longest and demand.weight:
             reach = now - demand.longest - CLOCK_SKEW
-            kept = [at for at in charged.get(demand.key, ()) if at > reach]
+            kept = [at for at in usages.get(demand.key, ()) if at > reach]
             for _ in range(demand.weight):
                 bisect.insort(kept, now)
-            charged[demand.key] = tuple(kept)
-    return charged
+            charged[demand.key] = tuple(kept[-demand.most :])
+    return {**usages, **charged} if charged else usages
+
+
+def as_of(usages: Usages, now: Instant) -> Usages:
+    """
+    *usages* with what a clock that was ahead has left in the future believed to be of *now*; the
+    very mapping where there is nothing of the kind.
+    """
+    if all(not usage or is_credible(usage[-1], now) for usage in usages.values()):
+        return usages
+    return {key: tuple(sorted(believed(at, now) for at in usage)) for key, usage in usages.items()}
+
+
+def client_demands(
+    limit: Limit,
+    scope: str,
+    client: ClientAddress,
+    quotas: tuple[Quota, ...],
+    *,
+    factor: int,
+    weight: int = 1,
+) -> tuple[Demand, ...]:
+    """
+    A limit of a client: for its address, and for its network as many times as wide.
+
+    Args:
+        factor: How many times; 0 leaves networks alone.
+    """
+    address = Demand(limit=limit, key=UsageKey(scope, client.value), quotas=quotas, weight=weight)
+    if not factor or client.network == client.value:
+        return (address,)
+    wider = tuple(Quota(quota.limit * factor, quota.window) for quota in quotas)
+    return (
+        address,
+        Demand(limit=limit, key=UsageKey(scope, client.network), quotas=wider, weight=weight),
+    )
 
 
 def union(one: Usage, other: Usage) -> Usage:

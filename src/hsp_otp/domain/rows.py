@@ -39,9 +39,10 @@ class AuditRow:
         provider_message_id: The provider's own name for the message.
         reason: Why an operator did it.
         retry_at: When a refusal ends; None where there is none, or where only an operator ends it.
-        flood: One of what may be many refusals of one client by one limit: those of one client,
-            action and outcome within a minute are kept as a single row, which tells of the first
-            and counts them all.
+        charged: The scopes of what is counted for clients that the request was charged to, each as
+            often as it was; a store of counts that forgot is filled again from them.
+        folds: One of what may be a flood. Those of one client, action and outcome within a minute
+            are kept as a single row, which tells of the first and counts them all.
     """
 
     at: Instant
@@ -60,7 +61,8 @@ class AuditRow:
     provider_message_id: str | None = None
     reason: str | None = None
     retry_at: Instant | None = None
-    flood: bool = False
+    charged: tuple[str, ...] = ()
+    folds: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import attrs
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import SECOND, Duration, Instant, after
+from hsp_otp.domain.instant import SECOND, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import PassCode, Purpose
 
@@ -132,7 +132,8 @@ class Family:
 
     def lives(self, now: Instant) -> bool:
         """Whether it still grants anything."""
-        return self.ended_at is None and now < self.expires_at
+        is_past = now >= self.expires_at
+        return self.ended_at is None and is_credible(self.began_at, now) and not is_past
 
 
 @attrs.frozen
@@ -160,9 +161,16 @@ class Refreshed:
 
 @attrs.frozen
 class InvalidToken:
-    """Not a token of ours, or one that no longer grants anything."""
+    """Not a token of ours, or one that no longer grants anything. Nothing changed."""
 
     word: ClassVar[str] = "invalid_token"
+
+
+@attrs.frozen
+class PassLapsed:
+    """The pass that signed in is no longer usable, so the family ended."""
+
+    word: ClassVar[str] = InvalidToken.word
 
 
 @attrs.frozen
@@ -179,7 +187,7 @@ class Revoked:
     word: ClassVar[str] = "revoked"
 
 
-RefreshOutcome = Refreshed | InvalidToken | TokenReused
+RefreshOutcome = Refreshed | InvalidToken | PassLapsed | TokenReused
 
 
 def begin(
@@ -225,6 +233,7 @@ def refresh(
     """
     if held is None or not held.lives(now):
         return Decision(InvalidToken(), held)
+    held = _as_of(held, now)
     recent = tuple(old for old in held.replaced if now <= old.until)
     if any(old.digest == presented.digest for old in recent):
         return Decision(InvalidToken(), held)
@@ -240,7 +249,7 @@ def refresh(
     else:
         return Decision(TokenReused(), attrs.evolve(held, ended_at=now))
     if not usable:
-        return Decision(InvalidToken(), attrs.evolve(held, ended_at=now))
+        return Decision(PassLapsed(), attrs.evolve(held, ended_at=now))
     family = attrs.evolve(
         held,
         key_id=fresh.key_id,
@@ -256,6 +265,19 @@ def revoke(held: Family | None, *, now: Instant) -> Decision[Family | None, Revo
     if held is None or not held.lives(now):
         return Decision(InvalidToken(), held)
     return Decision(Revoked(), attrs.evolve(held, ended_at=now))
+
+
+def _as_of(held: Family, now: Instant) -> Family:
+    """*held*, where what a clock that was ahead has noted is believed to be of now."""
+    parent = held.parent
+    latest = after(now, LOST_ANSWER_WINDOW)
+    if parent is None or is_credible(parent.used_at, now):
+        return held
+    return attrs.evolve(
+        held,
+        parent=Parent(parent.digest, believed(parent.used_at, now)),
+        replaced=tuple(Replaced(old.digest, min(old.until, latest)) for old in held.replaced),
+    )
 
 
 def _base64(data: bytes) -> str:

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 import attrs
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Instant, after
-from hsp_otp.domain.names import Purpose, Slot, Subject
+from hsp_otp.domain.instant import Instant, after, is_credible
+from hsp_otp.domain.names import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.slot import Challenge
@@ -40,7 +40,8 @@ class SignupSession:
 
     def lives(self, now: Instant) -> bool:
         """Whether it has not ended."""
-        return now < after(self.stepped_at, SESSION_LIFETIME)
+        is_past = now >= after(self.stepped_at, SESSION_LIFETIME)
+        return is_credible(self.stepped_at, now) and not is_past
 
     @property
     def is_verified(self) -> bool:
@@ -112,7 +113,7 @@ Closed = SessionNotFound | AlreadyVerified
 
 def slot_of(phone: PhoneNumber) -> Slot:
     """Where the code for *phone* stands: whatever session it is asked in, it is one subject."""
-    return Slot(Subject("phone", phone.e164), Purpose.SIGNUP)
+    return Slot(Subject(SubjectKind.PHONE, phone.e164), Purpose.SIGNUP)
 
 
 def find(held: SignupSession | None, now: Instant) -> SignupSession | Closed:

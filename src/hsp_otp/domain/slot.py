@@ -7,15 +7,16 @@ working in the same step, and the failed guesses and the cooldown beside it surv
 """
 
 import enum
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final
 
 import attrs
 
 from hsp_otp.domain.code import Code, derive
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
+from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import (
@@ -26,7 +27,9 @@ from hsp_otp.domain.quota import (
     UsageKey,
     Usages,
     admitted_at,
+    as_of,
     charge,
+    client_demands,
     judge,
 )
 
@@ -238,12 +241,35 @@ CLIENT_SENDS: Final = "_sends"
 """Behind the flow, the scope of sends from a client."""
 
 
+def slots_about(
+    users: Sequence[str], phone: PhoneNumber | None, purposes: Iterable[Purpose] = Purpose
+) -> list[Slot]:
+    """
+    Every slot of *purposes* that is about one of these people.
+
+    Args:
+        users: Their ids.
+        phone: Their number, where it is known.
+    """
+    ids = {
+        SubjectKind.USER: tuple(users),
+        SubjectKind.PHONE: () if phone is None else (phone.e164,),
+    }
+    return [
+        Slot(Subject(purpose.subject_kind, one), purpose)
+        for purpose in purposes
+        for one in ids[purpose.subject_kind]
+    ]
+
+
 def send_keys(phone: PhoneNumber, flow: Flow, client: ClientAddress) -> tuple[UsageKey, ...]:
-    """What limits sends beside the slot itself: the number, and the client in this flow."""
-    return (
-        UsageKey(PHONE_SENDS, phone.e164),
-        UsageKey(f"{flow.value}{CLIENT_SENDS}", client.value),
-    )
+    """
+    What limits sends beside the slot itself: the number, and in this flow the client's address
+    and network.
+    """
+    scope = f"{flow.value}{CLIENT_SENDS}"
+    whos = dict.fromkeys((client.value, client.network))
+    return (UsageKey(PHONE_SENDS, phone.e164), *(UsageKey(scope, who) for who in whos))
 
 
 def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[Held, AskOutcome]:
@@ -251,6 +277,7 @@ def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[He
     Judge the lock, then the limits on sends together; where all admit, charge them and put a
     new challenge into the slot. The older one stops working by that.
     """
+    held = _as_of(held, now)
     locked = lock(held.record, policy, now)
     if locked is not None:
         return Decision(locked, held)
@@ -289,6 +316,7 @@ def check(
     A judged guess is part of the state that follows, right or wrong, so it stays counted
     whatever happens to the request afterwards.
     """
+    held = _as_of(held, now)
     record = held.record
     locked = lock(record, policy, now)
     if locked is not None:
@@ -349,6 +377,7 @@ def look(
     now: Instant,
 ) -> Decision[Held, Standing]:
     """How things stand for whoever asked in *session*; changes nothing."""
+    held = _as_of(held, now)
     challenge = held.record.challenge
     lives = (
         challenge is not None
@@ -385,6 +414,7 @@ def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten
     Forget whom a slot is about, without lifting anything: the challenge goes, and the run with it;
     failures and the cooldown stay while they count. A slot that is locked stays as it is.
     """
+    held = _as_of(held, now)
     locked = lock(held.record, policy, now)
     if locked is not None:
         return Decision(locked, held)
@@ -457,11 +487,44 @@ def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
 def _demands(
     phone: PhoneNumber, flow: Flow, client: ClientAddress, policy: Policy
 ) -> tuple[Demand, ...]:
-    phone_key, client_key = send_keys(phone, flow, client)
     return (
-        Demand(limit=Limit.PHONE_SENDS, key=phone_key, quotas=(policy.phone_sends,)),
-        Demand(limit=Limit.CLIENT, key=client_key, quotas=policy.client_sends),
+        Demand(
+            limit=Limit.PHONE_SENDS,
+            key=UsageKey(PHONE_SENDS, phone.e164),
+            quotas=(policy.phone_sends,),
+        ),
+        *client_demands(
+            Limit.CLIENT,
+            f"{flow.value}{CLIENT_SENDS}",
+            client,
+            policy.client_sends,
+            factor=policy.network_factor,
+        ),
     )
+
+
+def _as_of(held: Held, now: Instant) -> Held:
+    """
+    *held* without what a clock that was ahead has left in the future; the very object where there
+    is nothing of the kind.
+
+    Asks and failures are believed to be of now. How old a code is nobody can tell, so it is void.
+    """
+    record, challenge = held.record, held.record.challenge
+    usages = as_of(held.usages, now)
+    issued_at = None if challenge is None else challenge.issued_at
+    noted = (record.asked_at, issued_at, *record.failures[-1:])
+    if all(at is None or is_credible(at, now) for at in noted):
+        return held if usages is held.usages else attrs.evolve(held, usages=usages)
+    if challenge is not None and not is_credible(challenge.issued_at, now):
+        challenge = attrs.evolve(challenge, ended=challenge.ended or Ended.WITHDRAWN)
+    corrected = attrs.evolve(
+        record,
+        challenge=challenge,
+        asked_at=record.asked_at and believed(record.asked_at, now),
+        failures=tuple(sorted(believed(at, now) for at in record.failures)),
+    )
+    return Held(corrected, usages)
 
 
 _LONG_AGO: Final = Instant(0)

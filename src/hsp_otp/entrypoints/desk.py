@@ -1,6 +1,6 @@
 """What commands about one person share: whom a number belongs to, and the stores beside it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import attrs
@@ -10,8 +10,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.history import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.names import PassCode, Purpose, Slot, Subject
-from hsp_otp.domain.passes import User
+from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
@@ -76,11 +75,6 @@ def insist_on_stores(settings: Settings) -> None:
     """
     if settings.challenge_store == "memory":
         raise CommandError("failed guesses live in the server's memory: restart it")
-
-
-def login_slots(users: Sequence[User]) -> list[Slot]:
-    """Where the codes of *users* for pass login stand."""
-    return [Slot(Subject("user", user.id), Purpose.PHONE_VERIFICATION) for user in users]
 
 
 def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNumber:

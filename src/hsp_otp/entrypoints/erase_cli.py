@@ -1,17 +1,17 @@
 """The command for a person who wants to be forgotten: `docs/erasing.md`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import attrs
-import msgspec
 from cyclopts import Parameter
 
 from hsp_otp.adapters.keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.erasure import SqlErasure
 from hsp_otp.adapters.sql.purge import SqlPurge
+from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.names import Slot
@@ -19,15 +19,12 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.domain.quota import LONGEST_WINDOW
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.domain.sessions import Family
-from hsp_otp.domain.signup import SignupSession, slot_of
-from hsp_otp.domain.slot import Locked
+from hsp_otp.domain.slot import Locked, slots_about
 from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.desk import (
     Desk,
     insist_on_stores,
     load_with_keys,
-    login_slots,
     open_desk,
     read_number,
     read_reason,
@@ -79,13 +76,20 @@ class _Found:
     Attributes:
         slots: Theirs, and the number's own.
         until: When the last of what limits count of the slots counts no more.
-        is_theirs: By their kinds, which records are.
     """
 
     users: tuple[str, ...]
     slots: tuple[Slot, ...]
     until: Instant | None
-    is_theirs: dict[str, Callable[[str], bool]]
+
+    def records(
+        self, phone: PhoneNumber
+    ) -> Iterator[tuple[RecordKind[Any], Callable[[Any], bool]]]:
+        """The kinds of records that tell of people, and which of them tell of these."""
+        for kind in RECORD_KINDS:
+            is_theirs = kind.about(self.users, phone)
+            if is_theirs is not None:
+                yield kind, is_theirs
 
 
 async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> list[str]:
@@ -99,7 +103,10 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
         kept = await erasure.kept(
             phone, found.slots, counted_since, fingerprints.fingerprints(phone.e164)
         )
-        counts = {kind: await purge.count(kind, one) for kind, one in found.is_theirs.items()}
+        counts = [
+            f"  {kind.plural}: {await purge.count(kind, is_theirs)}"
+            for kind, is_theirs in found.records(phone)
+        ]
         if reason is not None:
             row = AuditRow(
                 at=now,
@@ -111,7 +118,7 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
                 request_id=None,
                 reason=reason,
             )
-            await _forget(desk, settings, found, now)
+            await _forget(desk, settings, phone, found, now)
             await erasure.erase(
                 phone,
                 found.slots,
@@ -121,14 +128,13 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
             )
             # Again, for whoever was just asking or signing in; a lock can be no news by now.
             with suppress(CommandError):
-                await _forget(desk, settings, found, now)
+                await _forget(desk, settings, phone, found, now)
     lines = [
         f"{phone.masked}{f' ({phone.region})' if phone.region else ''}",
         "gone:" if reason is not None else "would go:",
         f"  users: {len(found.users)}" + "".join(f", {user}" for user in found.users),
         f"  passes: {kept.passes}",
-        f"  sign-ins: {counts['family']}",
-        f"  signup sessions: {counts['signup']}",
+        *counts,
         f"  sends that no limit counts any more: {kept.old_sends}",
         "  codes that are on their way",
         "stays:",
@@ -154,7 +160,8 @@ async def _find(desk: Desk, settings: Settings, phone: PhoneNumber, now: Instant
         CommandError: One of the slots is locked, which erasing would lift.
     """
     users = await desk.passes.users_of(phone)
-    slots = (*login_slots(users), slot_of(phone))
+    ids = tuple(user.id for user in users)
+    slots = tuple(slots_about(ids, phone))
     until: Instant | None = None
     for slot in slots:
         policy = settings.policies[slot.purpose]
@@ -163,19 +170,12 @@ async def _find(desk: Desk, settings: Settings, phone: PhoneNumber, now: Instant
             raise CommandError(_locked(outcome))
         if outcome.until is not None:
             until = max(until or outcome.until, outcome.until)
-    ids = tuple(user.id for user in users)
-    return _Found(
-        ids,
-        slots,
-        until,
-        {
-            "family": lambda body: msgspec.json.decode(body, type=Family).user_id in ids,
-            "signup": lambda body: msgspec.json.decode(body, type=SignupSession).phone == phone,
-        },
-    )
+    return _Found(ids, slots, until)
 
 
-async def _forget(desk: Desk, settings: Settings, found: _Found, now: Instant) -> None:
+async def _forget(
+    desk: Desk, settings: Settings, phone: PhoneNumber, found: _Found, now: Instant
+) -> None:
     """
     Forget the records.
 
@@ -186,7 +186,7 @@ async def _forget(desk: Desk, settings: Settings, found: _Found, now: Instant) -
         outcome = await forget_slot(desk.slots, slot, settings.policies[slot.purpose], now)
         if isinstance(outcome, Locked):
             raise CommandError(_locked(outcome))
-    for kind, is_theirs in found.is_theirs.items():
+    for kind, is_theirs in found.records(phone):
         await SqlPurge(desk.database).records(kind, is_theirs)
 
 

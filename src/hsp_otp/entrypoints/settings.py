@@ -368,10 +368,29 @@ class Settings:
     )
     lookup_misses_per_hour: int = _count(
         policy.LOOKUP_MISSES_PER_HOUR,
-        "look-ups of everybody that miss in an hour before newcomers wait",
+        "look-ups of everybody that miss in an hour, from which on a newcomer may miss only a few "
+        "times",
+    )
+    newcomer_misses_per_hour: int = _count(
+        policy.NEWCOMER_MISSES_PER_HOUR,
+        "look-ups that miss in an hour, of an address that nobody has signed in from, beyond that",
     )
     checks_per_client_hour: int = _count(
         policy.CHECKS_PER_CLIENT_HOUR, "presented codes from one address in an hour"
+    )
+    unsent_asks_per_client_hour: int = _count(
+        policy.UNSENT_ASKS_PER_CLIENT_HOUR,
+        "asks for a code from one address in an hour while every sender is being skipped",
+    )
+    rejected_requests_per_client_hour: int = _count(
+        policy.REJECTED_REQUESTS_PER_CLIENT_HOUR,
+        "requests from one address in an hour that name a token or a signup session which is not "
+        "good, or a number whose signup is locked",
+    )
+    network_factor: int = _count(
+        policy.NETWORK_FACTOR,
+        "how many times the limits of one address its network has (IPv4 /24, IPv6 /48)",
+        most=1000,
     )
     failed_guesses_per_day: int = _count(
         policy.FAILED_GUESSES_PER_DAY, "failed guesses of a subject in 24 hours before the lock"
@@ -503,6 +522,7 @@ class Settings:
             max_run=self.failed_guesses_in_a_row,
             phone_sends=Quota(self.phone_sends_per_day, DAY),
             client_sends=client_sends,
+            network_factor=self.network_factor,
         )
 
     @property
@@ -512,6 +532,10 @@ class Settings:
             checks=Quota(self.checks_per_client_hour, HOUR),
             lookups=Quota(self.lookups_per_client_hour, HOUR),
             misses=Quota(self.lookup_misses_per_hour, HOUR),
+            newcomer_misses=Quota(self.newcomer_misses_per_hour, HOUR),
+            unsent_asks=Quota(self.unsent_asks_per_client_hour, HOUR),
+            rejected=Quota(self.rejected_requests_per_client_hour, HOUR),
+            network_factor=self.network_factor,
         )
 
 

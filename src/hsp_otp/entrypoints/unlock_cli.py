@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from hsp_otp.adapters.keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock
-from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose
+from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose, Slot, SubjectKind
 from hsp_otp.domain.passes import User
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.domain.signup import slot_of as signup_slot
+from hsp_otp.domain.slot import slots_about
 from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.desk import (
     insist_on_stores,
     load_with_keys,
-    login_slots,
     open_desk,
     read_number,
     read_reason,
@@ -47,8 +46,8 @@ def unlock(
         raise CommandError("unlock takes either --pass-code or --phone")
     why = read_reason(reason, settings)
     insist_on_stores(settings)
-    if pass_code is not None and purpose is Purpose.SIGNUP:
-        raise CommandError("signup is about a number: unlock it with --phone")
+    if pass_code and purpose and purpose.subject_kind is SubjectKind.PHONE:
+        raise CommandError(f"{purpose.value} is about a number: unlock it with --phone")
     print(f"unlocked {asyncio.run(_unlock(settings, pass_code, phone, purpose, why))}")
 
 
@@ -61,21 +60,19 @@ async def _unlock(
 ) -> str:
     """Whom it unlocked, in words."""
     fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
+    purposes = Purpose if purpose is None else (purpose,)
     async with open_desk(settings) as desk:
-        users: Sequence[User] = []
         number = None if phone is None else read_number(phone, settings)
         code = None if pass_code is None else _pass_code(pass_code)
         if code is not None:
             users = [await _holder(desk.passes, code)]
-        elif number is not None and purpose is not Purpose.SIGNUP:
-            users = await desk.passes.users_of(number)
-        # Of pass login the subject is the user, of signup the number.
-        found = list(zip(login_slots(users), (user.phone for user in users), strict=True))
-        if number is not None and purpose is not Purpose.PHONE_VERIFICATION:
-            found.append((signup_slot(number), number))
+        else:
+            users = [] if number is None else await desk.passes.users_of(number)
+        numbers = {user.id: user.phone for user in users}
+        found = slots_about(tuple(numbers), number, purposes)
         if not found:
             raise CommandError("nobody has that number")
-        for slot, of in found:
+        for slot in found:
             row = AuditRow(
                 at=SystemClock().now(),
                 flow=None,
@@ -87,12 +84,18 @@ async def _unlock(
                 pass_code=None if code is None else code.masked,
                 reason=reason,
             )
+            of = numbers.get(slot.subject.id, number)
             row = row if of is None else about(row, of, fingerprints)
             await unlock_slot(desk.slots, slot, row)
-    told = [f"{len(users)} user{'' if len(users) == 1 else 's'}"] if users else []
-    if len(found) > len(users):
-        told.append("the number's signup")
-    return " and ".join(told)
+    return _in_words(found)
+
+
+def _in_words(slots: Sequence[Slot]) -> str:
+    """Whose slots they are."""
+    users = len({slot.subject for slot in slots if slot.subject.kind is SubjectKind.USER})
+    told = [f"{users} user{'' if users == 1 else 's'}"] if users else []
+    numbers = [slot for slot in slots if slot.subject.kind is SubjectKind.PHONE]
+    return " and ".join([*told, *(f"the number's {slot.purpose.value}" for slot in numbers)])
 
 
 def _pass_code(text: str) -> PassCode:

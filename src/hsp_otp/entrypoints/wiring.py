@@ -50,6 +50,7 @@ from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings import Settings
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.receipts import take_receipt
@@ -113,11 +114,17 @@ class House:
 
 @attrs.frozen
 class Stores:
-    """What is kept where the settings say."""
+    """
+    What is kept where the settings say.
+
+    Attributes:
+        upkeep: What goes on in the background while they are used.
+    """
 
     slots: SlotRepository
     signup_sessions: SignupSessions
     usage: UsageCounter
+    upkeep: tuple[Callable[[], Awaitable[None]], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -171,19 +178,22 @@ def open_stores(
     slots: SlotRepository = SqlSlots(commits)
     sessions: SignupSessions = SqlSignupSessions(commits)
     usage: UsageCounter = SqlUsage(commits)
+    upkeep: list[Callable[[], Awaitable[None]]] = []
     if settings.challenge_store == "memory":
         slots, sessions = MemorySlots(commits), MemoryRecords[SessionId, SignupSession](commits)
     if settings.counts_in == "memory":
         usage = MemoryUsage(commits)
     if redis is not None and settings.challenge_store == "redis":
         records = RedisRecords(redis, "slots", clock, randomness)
-        slots = RedisSlots(records=records, rows=commits, history=history)
+        slots = in_redis = RedisSlots(records=records, rows=commits, history=history, clock=clock)
+        upkeep.append(partial(records.keep_recovering, in_redis.recovered))
         sessions = RedisSignupSessions(records=records, rows=commits)
     if redis is not None and settings.counts_in == "redis":
         counted = RedisRecords(redis, "usage", clock, randomness)
-        in_redis = RedisUsage(records=counted, rows=commits, history=history, clock=clock)
-        usage = FallbackUsage(in_redis, usage, history, clock)
-    return Stores(slots, sessions, usage)
+        counts = RedisUsage(records=counted, rows=commits, history=history, clock=clock)
+        upkeep.append(partial(counted.keep_recovering, counts.recovered))
+        usage = FallbackUsage(counts, usage, history, clock)
+    return Stores(slots, sessions, usage, tuple(upkeep))
 
 
 def open_database(settings: Settings) -> Database:
@@ -257,9 +267,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
         redis = await open_redis_of(stack, settings)
-        stores = open_stores(
-            settings, commits, SqlHistory(database), redis, clock=clock, randomness=randomness
-        )
+        history = SqlHistory(database, settings.client_limits.misses.limit)
+        stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
+        for work in stores.upkeep:
+            await stack.enter_async_context(_running(work))
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
         sender = await _open_sender(stack, settings, clock, randomness, observer)
@@ -280,8 +291,10 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
                 sender=sender,
             ),
         )
+        limiter = Limiter(usage=ports.usage, limits=settings.client_limits, sign_ins=history)
         otp = Otp(
             slots=ports.slots,
+            limiter=limiter,
             sender=ports.sender,
             messages=messages,
             audit=ports.audit,
@@ -294,6 +307,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         sessions = Sessions(
             families=ports.families,
             passes=ports.passes,
+            limiter=limiter,
             access_tokens=JwtAccessTokens(
                 keys=signing_keys,
                 issuer=settings.jwt_issuer,
@@ -312,8 +326,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             otp=otp,
             sessions=sessions,
             passes=ports.passes,
-            usage=ports.usage,
-            limits=settings.client_limits,
+            limiter=limiter,
             fingerprints=fingerprints,
         )
         signup = Signup(
@@ -323,8 +336,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             proofs=JwtProofs(
                 keys=signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
             ),
-            usage=ports.usage,
-            limits=settings.client_limits,
+            limiter=limiter,
             fingerprints=fingerprints,
         )
         ops = None

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 
@@ -60,12 +61,25 @@ def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
     )
 
 
-def told(row: AuditRow, word: str, outcome: object) -> AuditRow:
-    """*row* with what the request came to, by its word, and how long it is refused."""
+def with_outcome(
+    row: AuditRow,
+    outcome: Any,  # noqa: ANN401 - whatever a rule decides; it has a word
+    *,
+    changed: bool = False,
+) -> AuditRow:
+    """
+    *row* with what the request came to, and until when it is refused.
+
+    A refusal, and what neither granted nor charged anything, may be one of a flood.
+
+    Args:
+        changed: The request granted something, or changed the state that was judged.
+    """
+    refused = isinstance(outcome, Refusal)
     return attrs.evolve(
         row,
-        outcome=word,
-        flood=isinstance(outcome, Refusal),
+        outcome=outcome.word,
+        folds=refused or not (changed or row.charged),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
     )
 

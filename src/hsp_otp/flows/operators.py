@@ -12,7 +12,7 @@ from hsp_otp.domain.operators import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, told
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.randomness import Randomness
@@ -56,7 +56,7 @@ class Operators:
                 partial(operators.sign_in, client=caller.client, right=right, now=now),
             )
             if refused is not None:
-                await self.audit.write(told(row, refused.word, refused))
+                await self.audit.write(with_outcome(row, refused, changed=True))
                 return refused
             await self.audit.write(attrs.evolve(row, outcome="signed_in"))
         return OperatorSession(new_id(self.randomness), now, now)

@@ -6,6 +6,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
+from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
@@ -36,7 +37,8 @@ from hsp_otp.domain.slot import (
     unlock,
     withdraw,
 )
-from hsp_otp.flows.caller import new_id, told
+from hsp_otp.flows.caller import new_id, with_outcome
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed
@@ -55,7 +57,7 @@ class Undelivered:
 
     Attributes:
         resend_at: When a new code may be asked for; the send counts all the same. None where
-            every sender is being skipped, so that nothing was charged.
+            every sender is being skipped, so that no limit on sends was charged.
     """
 
     word: ClassVar[str] = "sms_failed"
@@ -90,6 +92,7 @@ class Otp:
     """
 
     slots: SlotRepository
+    limiter: Limiter
     sender: SmsSender
     messages: Messages
     audit: AuditTrail
@@ -120,8 +123,10 @@ class Otp:
         """
         if not self.sender.available():
             unsent = Undelivered(None)
-            await self.audit.write(attrs.evolve(request.row, outcome=unsent.word))
-            return unsent
+            refusal = await self.limiter.admit(
+                Counted.UNSENT_ASKS, request.client, request.row, unsent.word
+            )
+            return refusal or unsent
         policy = self.policies[request.slot.purpose]
         asking = Asking(
             challenge_id=new_id(self.randomness),
@@ -139,7 +144,7 @@ class Otp:
             decision = ask(held, asking, policy, now)
             if isinstance(decision.outcome, Issued):
                 return attrs.evolve(decision, rows=(_send_row(decision.outcome, request),))
-            return _audited(decision, request.row)
+            return _audited(decision, held, request.row)
 
         usages = send_keys(request.phone, request.flow, request.client)
         return await self.slots.transition(request.slot, usages, decide)
@@ -155,12 +160,11 @@ class Otp:
         receipt = await self._hand_over(issued.challenge, request)
         if receipt is None:
             undelivered = Undelivered(issued.resend_at)
-            await self.audit.write(attrs.evolve(request.row, outcome=undelivered.word))
+            await self.audit.write(with_outcome(request.row, undelivered, changed=True))
             return undelivered
         await self.audit.write(
             attrs.evolve(
-                request.row,
-                outcome=issued.word,
+                with_outcome(request.row, issued, changed=True),
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
@@ -225,7 +229,7 @@ class Otp:
             decision = check(held, presented, policy, self.codes, now)
             if isinstance(decision.outcome, Verified):
                 return decision
-            return _audited(decision, request.row)
+            return _audited(decision, held, request.row)
 
         usages = send_keys(request.phone, request.flow, request.client)
         return await self.slots.transition(request.slot, usages, decide)
@@ -289,8 +293,12 @@ async def forget_slot(
     return await slots.transition(slot, (), decide)
 
 
-def _audited(decision: Decision[Held, O], row: AuditRow) -> Decision[Held, O]:
-    return attrs.evolve(decision, rows=(told(row, decision.outcome.word, decision.outcome),))
+def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision[Held, O]:
+    changed = decision.becomes is not held
+    return attrs.evolve(
+        decision,
+        rows=(with_outcome(row, decision.outcome, changed=changed),),
+    )
 
 
 def _send_row(issued: Issued, request: Request) -> SendRow:

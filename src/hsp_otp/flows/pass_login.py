@@ -1,18 +1,24 @@
 """Pass login: a pass code, the masked number, a code by SMS, and a signed-in customer."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import attrs
 
+from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.lookups import keys, look_up
-from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, Slot, Subject
-from hsp_otp.domain.passes import NoPhone, Pass, PassNotFound, PassNotPaid, UsablePass, usable
-from hsp_otp.domain.policy import ClientLimits
-from hsp_otp.domain.quota import Refusal, Usages
+from hsp_otp.domain.names import Flow, PassCode, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.passes import (
+    NoPhone,
+    Pass,
+    PassNotFound,
+    PassNotPaid,
+    UnusablePass,
+    UsablePass,
+    usable,
+)
+from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.sessions import AlreadyBegan
 from hsp_otp.domain.slot import (
@@ -24,11 +30,13 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.caller import Caller, about, audited_failures, told
+from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp, Request, Undelivered
 from hsp_otp.flows.sessions import Grant, Sessions
 from hsp_otp.ports.passes import Passes
-from hsp_otp.ports.usage import UsageCounter
+
+M = TypeVar("M")
 
 
 @attrs.frozen
@@ -81,8 +89,7 @@ class PassLogin:
     otp: Otp
     sessions: Sessions
     passes: Passes
-    usage: UsageCounter
-    limits: ClientLimits
+    limiter: Limiter
     fingerprints: KeyRing
 
     async def validate(self, code: PassCode, caller: Caller) -> LookUpOutcome:
@@ -92,7 +99,8 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer.
         """
-        return await self._look_up(code, caller, Action.LOOK_UP, self.otp.clock.now())
+        looked = await self._look_up(code, caller, Action.LOOK_UP)
+        return _alike(looked.outcome) if looked.uniform else looked.outcome
 
     async def send(self, code: PassCode, caller: Caller) -> SendOutcome:
         """
@@ -101,11 +109,11 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer.
         """
-        now = self.otp.clock.now()
-        found = await self._look_up(code, caller, Action.SEND, now)
+        looked = await self._look_up(code, caller, Action.SEND)
+        found = looked.outcome
         if not isinstance(found, UsablePass):
-            return found
-        request = self._request(found, caller, Action.SEND, now)
+            return _alike(found) if looked.uniform else found
+        request = self._request(found, caller, looked.row)
         async with audited_failures(self.otp.audit, request.row):
             outcome = await self.otp.ask(request)
         if isinstance(outcome, Issued):
@@ -125,54 +133,43 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer; the guess may have been counted.
         """
-        now = self.otp.clock.now()
-        found = await self._look_up(code, caller, Action.CHECK, now)
+        looked = await self._look_up(code, caller, Action.CHECK)
+        found = looked.outcome
+        if isinstance(found, UnusablePass) and looked.uniform:
+            # A scan is not to be made by checks instead: as of a usable pass without a code.
+            return NoLiveCode(looked.row.at)
         if not isinstance(found, UsablePass):
             return found
-        request = self._request(found, caller, Action.CHECK, now)
+        request = self._request(found, caller, looked.row)
         async with audited_failures(self.otp.audit, request.row):
             outcome = await self.otp.check(request, guess, challenge_id)
             if not isinstance(outcome, Verified):
                 return outcome
             return await self._sign_in(outcome, found.found, request)
 
-    async def _look_up(
-        self, code: PassCode, caller: Caller, action: Action, now: Instant
-    ) -> LookUpOutcome:
+    async def _look_up(self, code: PassCode, caller: Caller, action: Action) -> "_LookedUp":
         """
         Make the look-up, charge it, and only then answer.
 
         Where it ends the request it is audited here, in the same step.
-
-        Args:
-            now: Of the charges and of the audit row, so that each can be told from the other.
         """
-        row = self._row(code, caller, action, now)
+        row = self._row(code, caller, action)
+        missed, checking = True, action is Action.CHECK
         async with audited_failures(self.otp.audit, row):
             found = usable(await self.passes.find(code))
-            return await self._charge(found, caller.client, row)
-
-    async def _charge(
-        self, found: FoundPass, client: ClientAddress, row: AuditRow
-    ) -> LookUpOutcome:
-        def decide(usages: Usages) -> Decision[Usages, LookUpOutcome]:
-            decision = look_up(
-                usages,
-                client=client,
-                limits=self.limits,
-                missed=not isinstance(found, UsablePass),
-                checking=row.action is Action.CHECK,
-                now=row.at,
+            ended: AuditRow | None = with_outcome(row, found, changed=True)
+            if isinstance(found, UsablePass):
+                missed = False
+                about_it = about(row, found.phone, self.fingerprints)
+                looks = action is Action.LOOK_UP
+                ended = with_outcome(about_it, found, changed=True) if looks else None
+            outcome = await self.limiter.look_up(
+                caller.client, row, missed=missed, checking=checking, ended=ended
             )
-            outcome = decision.outcome or found
-            if isinstance(outcome, UsablePass) and row.action is not Action.LOOK_UP:
-                return Decision(outcome, decision.becomes)
-            ended = told(row, outcome.word, outcome)
-            if isinstance(outcome, UsablePass):
-                ended = about(ended, outcome.phone, self.fingerprints)
-            return Decision(outcome, decision.becomes, (ended,))
-
-        return await self.usage.transition(keys(client), decide)
+        if isinstance(outcome, Refusal):
+            return _LookedUp(outcome, row)
+        charged = look_up_charges(missed=missed, checking=checking)
+        return _LookedUp(found, attrs.evolve(row, charged=charged), outcome.uniform)
 
     async def _sign_in(
         self, verified: Verified, found: Pass, request: Request
@@ -183,10 +180,9 @@ class PassLogin:
             return NoLiveCode(verified.resend_at)
         return SignedIn(grant, found, self.otp.clock.now())
 
-    def _request(self, found: UsablePass, caller: Caller, action: Action, now: Instant) -> Request:
-        row = self._row(found.found.code, caller, action, now)
+    def _request(self, found: UsablePass, caller: Caller, row: AuditRow) -> Request:
         return Request(
-            slot=Slot(Subject("user", found.found.user.id), Purpose.PHONE_VERIFICATION),
+            slot=Slot(Subject(SubjectKind.USER, found.found.user.id), Purpose.PHONE_VERIFICATION),
             flow=Flow.PASS_LOGIN,
             phone=found.phone,
             client=caller.client,
@@ -194,9 +190,9 @@ class PassLogin:
             language=caller.language,
         )
 
-    def _row(self, code: PassCode, caller: Caller, action: Action, now: Instant) -> AuditRow:
+    def _row(self, code: PassCode, caller: Caller, action: Action) -> AuditRow:
         return AuditRow(
-            at=now,
+            at=self.otp.clock.now(),
             flow=Flow.PASS_LOGIN,
             purpose=Purpose.PHONE_VERIFICATION,
             action=action,
@@ -205,3 +201,22 @@ class PassLogin:
             request_id=caller.request_id,
             pass_code=code.masked,
         )
+
+
+@attrs.frozen
+class _LookedUp:
+    """
+    What a look-up came to.
+
+    Attributes:
+        row: Of the request. Its instant is that of the charges: each can be told by the other.
+        uniform: The caller is not to learn why a pass is not usable.
+    """
+
+    outcome: LookUpOutcome
+    row: AuditRow
+    uniform: bool = False
+
+
+def _alike(outcome: M) -> M | PassNotFound:
+    return PassNotFound() if isinstance(outcome, UnusablePass) else outcome

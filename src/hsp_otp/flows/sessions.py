@@ -2,17 +2,20 @@
 
 import attrs
 
+from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import Flow, Purpose
 from hsp_otp.domain.passes import Pass, UsablePass, usable
+from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow, SignInRow
 from hsp_otp.domain.sessions import (
     AlreadyBegan,
     Began,
     Family,
     InvalidToken,
+    PassLapsed,
     Refreshed,
     RefreshOutcome,
     RefreshToken,
@@ -22,7 +25,8 @@ from hsp_otp.domain.sessions import (
     refresh,
     revoke,
 )
-from hsp_otp.flows.caller import Caller, about, audited_failures, new_id
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.families import FamilyRepository
@@ -31,6 +35,8 @@ from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.tokens import Access, AccessTokens
 
 _TOKEN_BYTES = 32
+
+RefusedToken = InvalidToken | PassLapsed | TokenReused
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +75,7 @@ class Sessions:
 
     families: FamilyRepository
     passes: Passes
+    limiter: Limiter
     access_tokens: AccessTokens
     audit: AuditTrail
     clock: Clock
@@ -107,34 +114,39 @@ class Sessions:
                 lifetime=self.family_lifetime,
                 now=now,
             )
-            told = attrs.evolve(row, outcome=decision.outcome.word)
             began = isinstance(decision.outcome, Began)
-            return attrs.evolve(decision, rows=(told, marks) if began else (told,))
+            ended = with_outcome(row, decision.outcome, changed=began)
+            return attrs.evolve(decision, rows=(ended, marks) if began else (ended,))
 
         outcome = await self.families.transition(challenge_id, decide)
         if isinstance(outcome, AlreadyBegan):
             return outcome
         return self._grant(outcome.family, token, now)
 
-    async def refresh(self, text: str, caller: Caller) -> Grant | InvalidToken | TokenReused:
+    async def refresh(self, text: str, caller: Caller) -> Grant | RefusedToken | Refusal:
         """
         Give a new pair of tokens for a refresh token.
+
+        A token that is good for nothing is charged to the client, and refused where that has been
+        too often.
 
         Raises:
             Unavailable: A store did not answer; the token may have been rotated.
         """
         row = self._row(Action.REFRESH, caller)
         async with audited_failures(self.audit, row):
-            return await self._refresh(text, row)
+            return await self._refresh(text, row, caller)
 
-    async def _refresh(self, text: str, row: AuditRow) -> Grant | InvalidToken | TokenReused:
+    async def _refresh(
+        self, text: str, row: AuditRow, caller: Caller
+    ) -> Grant | RefusedToken | Refusal:
         now = row.at
         presented = RefreshToken.read(text, self.refresh_keys)
         if presented is None:
-            return await self._refused(InvalidToken(), row)
+            return await self._rejected(row, caller)
         family = await self.families.transition(presented.family_id, _look)
         if family is None:
-            return await self._refused(InvalidToken(), row)
+            return await self._rejected(row, caller)
         found = usable(await self.passes.find(family.pass_code))
         is_usable = isinstance(found, UsablePass) and found.found.user.id == family.user_id
         row = self._about(row, family, found if is_usable else None)
@@ -142,38 +154,55 @@ class Sessions:
 
         def decide(held: Family | None) -> Decision[Family | None, RefreshOutcome]:
             decision = refresh(held, presented=presented, fresh=fresh, usable=is_usable, now=now)
-            return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=decision.outcome.word),))
+            if isinstance(decision.outcome, InvalidToken):
+                return decision
+            return attrs.evolve(
+                decision,
+                rows=(with_outcome(row, decision.outcome, changed=True),),
+            )
 
         outcome = await self.families.transition(family.id, decide)
         if isinstance(outcome, Refreshed):
             return self._grant(outcome.family, fresh, now)
+        if isinstance(outcome, InvalidToken):
+            return await self._rejected(row, caller)
         return outcome
 
-    async def revoke(self, text: str, caller: Caller) -> None:
+    async def revoke(self, text: str, caller: Caller) -> Refusal | None:
         """
         End the family of a refresh token; any other text changes nothing.
+
+        A token that is good for nothing is charged as in `refresh`.
 
         Raises:
             Unavailable: The database did not answer.
         """
         row = self._row(Action.REVOKE, caller)
         async with audited_failures(self.audit, row):
-            await self._revoke(text, row)
+            outcome = await self._revoke(text, row, caller)
+            return outcome if isinstance(outcome, Refusal) else None
 
-    async def _revoke(self, text: str, row: AuditRow) -> None:
+    async def _revoke(
+        self, text: str, row: AuditRow, caller: Caller
+    ) -> Revoked | InvalidToken | Refusal:
         presented = RefreshToken.read(text, self.refresh_keys)
         if presented is None:
-            await self._refused(InvalidToken(), row)
-            return
+            return await self._rejected(row, caller)
 
-        def decide(held: Family | None) -> Decision[Family | None, Revoked | InvalidToken]:
+        def decide(
+            held: Family | None,
+        ) -> Decision[Family | None, tuple[Revoked | InvalidToken, AuditRow]]:
             decision = revoke(held, now=row.at)
-            told = attrs.evolve(row, outcome=decision.outcome.word)
-            if held is not None:
-                told = attrs.evolve(told, pass_code=held.pass_code.masked, purpose=held.purpose)
-            return attrs.evolve(decision, rows=(told,))
+            about_it = row if held is None else self._about(row, held, None)
+            if isinstance(decision.outcome, InvalidToken):
+                return Decision((decision.outcome, about_it), decision.becomes)
+            ended = with_outcome(about_it, decision.outcome, changed=True)
+            return Decision((decision.outcome, ended), decision.becomes, (ended,))
 
-        await self.families.transition(presented.family_id, decide)
+        outcome, about_it = await self.families.transition(presented.family_id, decide)
+        if isinstance(outcome, InvalidToken):
+            return await self._rejected(about_it, caller)
+        return outcome
 
     async def me(self, access_token: str) -> Me | InvalidToken:
         """
@@ -230,9 +259,10 @@ class Sessions:
             return about(row, found.phone, self.fingerprints)
         return row
 
-    async def _refused(self, outcome: InvalidToken, row: AuditRow) -> InvalidToken:
-        await self.audit.write(attrs.evolve(row, outcome=outcome.word))
-        return outcome
+    async def _rejected(self, row: AuditRow, caller: Caller) -> InvalidToken | Refusal:
+        outcome = InvalidToken()
+        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, row, outcome.word)
+        return refusal or outcome
 
 
 def _look(held: Family | None) -> Decision[Family | None, Family | None]:

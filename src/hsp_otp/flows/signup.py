@@ -5,15 +5,15 @@ from typing import ClassVar
 
 import attrs
 
+from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.lookups import check, check_keys
 from hsp_otp.domain.names import Flow, Purpose, SessionId
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import PROOF_LIFETIME, ClientLimits
-from hsp_otp.domain.quota import Refusal, Usages
+from hsp_otp.domain.policy import PROOF_LIFETIME
+from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.signup import (
     AlreadyRecorded,
@@ -41,11 +41,11 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
-from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, told
+from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
+from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp, Request, Undelivered
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proof, Proofs
-from hsp_otp.ports.usage import UsageCounter
 
 
 @attrs.frozen
@@ -110,8 +110,7 @@ class Signup:
     sessions: SignupSessions
     steps: SignupSteps
     proofs: Proofs
-    usage: UsageCounter
-    limits: ClientLimits
+    limiter: Limiter
     fingerprints: KeyRing
 
     async def send(
@@ -121,7 +120,8 @@ class Signup:
         Send a code to a number, in a new session or in one that is under way.
 
         A session takes another number only once its code was admitted; the code of the number
-        before is withdrawn then.
+        before is withdrawn then. A session that is not good and a number that is locked are charged
+        to the client, and refused where that has been too often.
 
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
@@ -137,10 +137,12 @@ class Signup:
         if session_id is not None:
             found = await self._find(session_id)
             if not isinstance(found, SignupSession):
-                return await self._refused(found, row)
+                return await self._rejected(found, row, caller)
         session = session_id or SessionId(new_id(self.otp.randomness))
         request = self._request(session, phone, caller, row)
         outcome = await self.otp.issue(request)
+        if isinstance(outcome, Locked):
+            return await self.limiter.admit(Counted.REJECTED, caller.client, row) or outcome
         if not isinstance(outcome, Issued):
             return outcome
         stepped = await self.sessions.transition(
@@ -154,7 +156,7 @@ class Signup:
         )
         if not isinstance(stepped, Stepped):  # it ended or moved on meanwhile
             await self.otp.withdraw(request.slot, outcome.challenge.id)
-            return await self._refused(stepped, row)
+            return await self._ended(stepped, row)
         if stepped.left is not None:
             await self.otp.withdraw(slot_of(stepped.left.phone), stepped.left.challenge_id)
         delivered = await self.otp.deliver(outcome, request)
@@ -176,16 +178,17 @@ class Signup:
         """
         row = self._row(Action.CHECK, caller)
         async with audited_failures(self.otp.audit, row):
-            refusal = await self._charge(caller, row)
+            refusal = await self.limiter.admit(Counted.CHECKS, caller.client, row)
             if refusal is not None:
                 return refusal
+            row = attrs.evolve(row, charged=(Counted.CHECKS.value,))
             found = await self._find(session_id)
             if isinstance(found, SessionNotFound):
-                return await self._refused(found, row)
+                return await self._ended(found, row)
         row = about(row, found.phone, self.fingerprints)
         async with audited_failures(self.otp.audit, row):
             if isinstance(found, AlreadyVerified):
-                return await self._refused(found, row)
+                return await self._ended(found, row)
             request = self._request(session_id, found.phone, caller, row)
             outcome = await self.otp.check(request, guess, None)
             if not isinstance(outcome, Verified):
@@ -221,13 +224,17 @@ class Signup:
             decision = record(held, now=now)
             if isinstance(decision.outcome, Recorded):
                 return decision
-            return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=decision.outcome.word),))
+            return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
 
         def decide(
             held: SignupSession | None,
         ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
             decision = proved(held, phone=challenge.phone, now=now)
-            return attrs.evolve(decision, rows=(attrs.evolve(row, outcome=decision.outcome.word),))
+            changed = decision.becomes is not held
+            return attrs.evolve(
+                decision,
+                rows=(with_outcome(row, decision.outcome, changed=changed),),
+            )
 
         recorded = await self.steps.transition(challenge.id, decide_record)
         if isinstance(recorded, AlreadyRecorded):
@@ -249,25 +256,17 @@ class Signup:
             )
         )
 
-    async def _charge(self, caller: Caller, row: AuditRow) -> Refusal | None:
-
-        def decide(usages: Usages) -> Decision[Usages, Refusal | None]:
-            decision = check(usages, client=caller.client, limits=self.limits, now=row.at)
-            if decision.outcome is None:
-                return decision
-            return attrs.evolve(
-                decision, rows=(told(row, decision.outcome.word, decision.outcome),)
-            )
-
-        return await self.usage.transition(check_keys(caller.client), decide)
-
     async def _find(self, session_id: SessionId) -> SignupSession | Closed:
         held = await self.sessions.transition(session_id, _look)
         return find(held, self.otp.clock.now())
 
-    async def _refused(self, outcome: Closed, row: AuditRow) -> Closed:
-        await self.otp.audit.write(attrs.evolve(row, outcome=outcome.word))
+    async def _ended(self, outcome: Closed, row: AuditRow) -> Closed:
+        await self.otp.audit.write(with_outcome(row, outcome, changed=True))
         return outcome
+
+    async def _rejected(self, outcome: Closed, row: AuditRow, caller: Caller) -> Closed | Refusal:
+        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, row, outcome.word)
+        return refusal or outcome
 
     def _request(
         self, session: SessionId, phone: PhoneNumber, caller: Caller, row: AuditRow

@@ -1,9 +1,8 @@
 """Where Redis only counts and is away, the SQL database counts."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
-import attrs
 import structlog
 
 from hsp_otp.adapters.redis.stores import RedisUsage
@@ -16,6 +15,9 @@ from hsp_otp.ports.usage import UsageCounter
 
 O = TypeVar("O")  # noqa: E741
 
+_MOST_LEARNED: Final = 100_000
+"""Usages of which a process remembers that it has looked at the rows; some 20 MB."""
+
 _log = structlog.get_logger()
 
 
@@ -24,7 +26,7 @@ class FallbackUsage:
     Counts in Redis, and in the SQL database while Redis does not answer.
 
     What was admitted by either leaves an audit row, and in the database a record; whichever takes
-    over counts those as well.
+    over counts those as well: of each usage the rows are read once in an outage.
 
     Attributes:
         falls: How often the database took over.
@@ -39,6 +41,7 @@ class FallbackUsage:
         self._clock = clock
         self._behind = False
         self._returning = False
+        self._learned: set[UsageKey] = set()
         self.falls = 0
 
     @property
@@ -75,19 +78,28 @@ class FallbackUsage:
     def _fall_back(self) -> None:
         if not self._behind:
             self._behind = True
+            self._learned.clear()
             self.falls += 1
             _log.warning("usage_in_sql", hint="Redis does not answer; the database counts")
 
     async def _in_sql(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        told = await self._history.usages(keys, self._clock.now())
+        unknown = tuple(key for key in keys if key not in self._learned)
+        told: Usages = {}
+        if unknown:
+            told = await self._history.usages(unknown, self._clock.now())
 
-        def decide_on_both(held: Usages) -> Decision[Usages, O]:
-            both = {key: union(usage, told[key]) for key, usage in held.items()}
+        def decide_on_both(held: Usages) -> Decision[Usages, tuple[O, bool]]:
+            both = {key: union(usage, told.get(key, ())) for key, usage in held.items()}
             decision = decide(both)
-            if decision.becomes is both:
-                return attrs.evolve(decision, becomes=held)
-            return decision
+            kept = decision.becomes is not both
+            becomes = decision.becomes if kept else held
+            return Decision((decision.outcome, kept), becomes, decision.rows)
 
-        return await self._sql.transition(keys, decide_on_both)
+        outcome, kept = await self._sql.transition(keys, decide_on_both)
+        if len(self._learned) > _MOST_LEARNED:
+            self._learned.clear()
+        # Of what was written by now the database's own records tell.
+        self._learned.update(key for key in unknown if kept or not told[key])
+        return outcome

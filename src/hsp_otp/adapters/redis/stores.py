@@ -1,16 +1,17 @@
 """Slots, usages and signup sessions as records of JSON in Redis."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 import attrs
 import msgspec
 
-from hsp_otp.adapters.redis.records import Change, Kept, Loaded, RedisRecords
+from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRecords, Restore
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import CLOCK_SKEW, DAY, HOUR, Duration, Instant, after
+from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant
 from hsp_otp.domain.names import SessionId, Slot
-from hsp_otp.domain.quota import LONGEST_WINDOW, Usage, UsageKey, Usages, union
+from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.domain.slot import Held, SlotRecord, after_loss
 from hsp_otp.ports.audit import AuditTrail
@@ -48,6 +49,7 @@ class RedisSlots:
     records: RedisRecords
     rows: AuditTrail
     history: SendHistory
+    clock: Clock
 
     async def transition(
         self,
@@ -57,45 +59,48 @@ class RedisSlots:
     ) -> O:
         """Keep the promise of `SlotRepository.transition`."""
         key = f"slot:{slot}"
+        told: dict[UsageKey, Usage] = {}
+        asked_at: list[Instant | None] = []
 
-        async def load(found: Mapping[str, Kept | None], _: Instant) -> Loaded[Held]:
-            kept = found[key]
-            record = await self._record(slot, kept)
-            known = await self._usages({one: found[_key(one)] for one in usages})
-            learned = known.learned
-            if kept is None or kept.is_stale:
-                learned[key] = Change(_encode(record), _life(record))
-            return Loaded(Held(record, known.held), learned)
+        async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Held]:
+            now = self.clock.now()
+            kept, lacks = found[key], epoch.lacks(LONGEST_WINDOW, now)
+            known, lost = _known({one: found[_key(one)] for one in usages}, lacks=lacks)
+            if missing := tuple(one for one in lost if one not in told):
+                told.update(await self.history.sends(missing, now))
+            loaded = _learned(known, {one: told[one] for one in lost})
+            if kept is not None and not kept.is_stale:
+                return Loaded(Held(_slot.decode(kept.body), loaded.held), loaded.learned)
+            if lacks and not asked_at:
+                asked_at.append(await self.history.asked_at(slot))
+            record = _restored(kept, asked_at[0] if lacks else None)
+            if lacks or kept is not None:
+                loaded.learned[key] = _slot_change(record)
+            return Loaded(Held(record, loaded.held), loaded.learned)
 
         def step(held: Held) -> tuple[Decision[Held, O], dict[str, Change]]:
             decision = decide(held)
             changes = _changed(held.usages, decision.becomes.usages)
-            record = decision.becomes.record
-            if record is not held.record:
-                changes[key] = Change(_encode(record), _life(record))
+            if decision.becomes.record is not held.record:
+                changes[key] = _slot_change(decision.becomes.record)
             return decision, changes
 
         decision = await self.records.step((key, *map(_key, usages)), load, step)
         return await _told(self.rows, decision)
 
-    async def _record(self, slot: Slot, kept: Kept | None) -> SlotRecord:
-        record = _slot.decode(kept.body) if kept else SlotRecord()
-        if kept is not None and not kept.is_stale:
-            return record
-        return after_loss(record, await self.history.asked_at(slot))
-
-    async def _usages(self, found: Mapping[UsageKey, Kept | None]) -> Loaded[Usages]:
-        held = {key: _usage.decode(kept.body) if kept else () for key, kept in found.items()}
-        lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
-        if not lost:
-            return Loaded(held)
-        return _learned(held, await self.history.sends(lost))
+    async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
+        """All that rows know of the last day, for `RedisRecords.keep_recovering`."""
+        now = self.clock.now()
+        async for usages in self.history.all_sends(now):
+            yield _restores(usages)
+        async for page in self.history.all_asked_at(now):
+            yield {f"slot:{slot}": partial(_restore_slot, asked_at=at) for slot, at in page.items()}
 
 
 @attrs.frozen(kw_only=True)
 class RedisUsage:
     """
-    Keeps the usages that limit checks and look-ups.
+    Keeps the usages that limit what clients do.
 
     Attributes:
         rows: Where the rows of a transition go, before it returns.
@@ -111,19 +116,15 @@ class RedisUsage:
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
         """Keep the promise of `UsageCounter.transition`."""
+        told: dict[UsageKey, Usage] = {}
 
-        async def load(found: Mapping[str, Kept | None], began: Instant) -> Loaded[Usages]:
+        async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Usages]:
             now = self.clock.now()
-            kept = {key: found[_key(key)] for key in keys}
-            held = {key: _usage.decode(one.body) if one else () for key, one in kept.items()}
-            # Without a record nothing was charged in this epoch, but before it something may have.
-            young = now < after(began, LONGEST_WINDOW + CLOCK_SKEW)
-            lost = tuple(
-                key for key, one in kept.items() if (one.is_stale if one is not None else young)
-            )
-            if not lost:
-                return Loaded(held)
-            return _learned(held, await self.history.usages(lost, now))
+            lacks = epoch.lacks(CLIENT_WINDOW, now)
+            known, lost = _known({key: found[_key(key)] for key in keys}, lacks=lacks)
+            if missing := tuple(key for key in lost if key not in told):
+                told.update(await self.history.usages(missing, now))
+            return _learned(known, {key: told[key] for key in lost})
 
         def step(held: Usages) -> tuple[Decision[Usages, O], dict[str, Change]]:
             decision = decide(held)
@@ -131,6 +132,11 @@ class RedisUsage:
 
         decision = await self.records.step(tuple(map(_key, keys)), load, step)
         return await _told(self.rows, decision)
+
+    async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
+        """All that rows know of the last hour, for `RedisRecords.keep_recovering`."""
+        async for usages in self.history.all_usages(self.clock.now()):
+            yield _restores(usages)
 
     async def forget(self) -> None:
         """
@@ -163,9 +169,7 @@ class RedisSignupSessions:
         """Keep the promise of `SignupSessions.transition`."""
         key = f"signup:{session_id.value}"
 
-        async def load(
-            found: Mapping[str, Kept | None], _: Instant
-        ) -> Loaded[SignupSession | None]:
+        async def load(found: Mapping[str, Kept | None], _: Epoch) -> Loaded[SignupSession | None]:
             kept = found[key]
             return Loaded(_session.decode(kept.body) if kept else None)
 
@@ -188,10 +192,48 @@ def _life(record: SlotRecord) -> Duration | None:
     return None if record.run else _SLOT_LIFE
 
 
+def _slot_change(record: SlotRecord) -> Change:
+    return Change(_encode(record), _life(record))
+
+
+def _restored(kept: Kept | None, asked_at: Instant | None) -> SlotRecord:
+    """What can be believed of a record that is not of this epoch."""
+    return after_loss(_slot.decode(kept.body) if kept else SlotRecord(), asked_at)
+
+
+def _restore_slot(kept: Kept | None, asked_at: Instant) -> Change | None:
+    if kept is not None and not kept.is_stale:
+        return None  # somebody has asked for it since
+    return _slot_change(_restored(kept, asked_at))
+
+
+def _restores(usages: Usages) -> dict[str, Restore]:
+    return {_key(key): partial(_restore_usage, usage=usage) for key, usage in usages.items()}
+
+
+def _restore_usage(kept: Kept | None, usage: Usage) -> Change | None:
+    if kept is not None and not kept.is_stale:
+        return None
+    return _usage_change(union(_usage.decode(kept.body) if kept else (), usage))
+
+
+def _usage_change(usage: Usage) -> Change:
+    return Change(_encode(usage), _USAGE_LIFE)
+
+
+def _known(
+    found: Mapping[UsageKey, Kept | None], *, lacks: bool
+) -> tuple[Usages, tuple[UsageKey, ...]]:
+    """What records tell, and of which of them another memory has to be asked."""
+    held = {key: _usage.decode(kept.body) if kept else () for key, kept in found.items()}
+    lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
+    return held, lost if lacks else ()
+
+
 def _learned(held: Usages, told: Usages) -> Loaded[Usages]:
     """*held* with what another memory told of some of its keys."""
     found = {key: union(held[key], usage) for key, usage in told.items()}
-    learned = {_key(key): Change(_encode(usage), _USAGE_LIFE) for key, usage in found.items()}
+    learned = {_key(key): _usage_change(usage) for key, usage in found.items()}
     return Loaded({**held, **found}, learned)
 
 
@@ -206,11 +248,7 @@ def _key(key: UsageKey) -> str:
 
 
 def _changed(held: Usages, becomes: Usages) -> dict[str, Change]:
-    return {
-        _key(key): Change(_encode(usage), _USAGE_LIFE)
-        for key, usage in becomes.items()
-        if held[key] != usage
-    }
+    return {_key(key): _usage_change(usage) for key, usage in becomes.items() if held[key] != usage}
 
 
 def _encode(value: object) -> str:

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -76,6 +77,7 @@ class Commits:
         self._running: asyncio.Task[None] | None = None
         self._under_way: dict[asyncio.Task[None], set[str]] = {}
         self._aside: deque[LateRow] = deque()
+        self._floods_aside: deque[LateRow] = deque()
         self.ever_kept_aside = 0
         self.ever_lost = 0
 
@@ -122,14 +124,14 @@ class Commits:
     async def close(self) -> None:
         """Flush for the last time: what cannot be written now is lost with the process."""
         await self.flush()
-        if self._aside:
-            self.ever_lost += len(self._aside)
-            _log.error("audit_lost", rows=len(self._aside))
+        if self.kept_aside:
+            self.ever_lost += self.kept_aside
+            _log.error("audit_lost", rows=self.kept_aside)
 
     @property
     def kept_aside(self) -> int:
         """How many rows wait for the database."""
-        return len(self._aside)
+        return len(self._aside) + len(self._floods_aside)
 
     async def _added(
         self,
@@ -146,13 +148,15 @@ class Commits:
         return await step.done
 
     async def _write_aside(self) -> None:
-        left = len(self._aside)
-        while left:
-            # In portions: thousands at once would hold the lock for longer than requests wait.
-            rows = tuple(self._aside.popleft() for _ in range(min(left, _MOST_STEPS)))
-            left -= len(rows)
-            if not await self._write_late(rows):
-                return
+        for aside in (self._aside, self._floods_aside):
+            left = len(aside)
+            while left and aside:
+                # In portions: thousands at once would hold the lock for longer than requests wait.
+                portion = min(left, len(aside), _MOST_STEPS)
+                rows = tuple(aside.popleft() for _ in range(portion))
+                left -= len(rows)
+                if not await self._write_late(rows):
+                    return
 
     async def _write_late(self, rows: tuple[LateRow, ...]) -> bool:
         """Whether the database was there; where it was not, *rows* are kept aside by now."""
@@ -228,8 +232,10 @@ class Commits:
             step.done.set_result(outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
+        tries = count()
         outcomes, refused = await self._database.step(
-            lambda connection: _decide(connection, steps),
+            # What moved once is locked the next time, so that it ends.
+            lambda connection: _decide(connection, steps, locking=next(tries) > 0),
             min(step.by for step in steps),
             patient=len(steps) == 1,
         )
@@ -239,13 +245,18 @@ class Commits:
     def _keep_aside(self, rows: Sequence[LateRow]) -> None:
         if not rows:
             return
-        self._aside.extend(rows)
-        dropped = max(0, len(self._aside) - _MOST_KEPT_ASIDE)
-        for _ in range(dropped):
-            self._aside.popleft()
+        for row in rows:
+            (self._floods_aside if _is_flood(row) else self._aside).append(row)
+        dropped = max(0, self.kept_aside - _MOST_KEPT_ASIDE)
+        for _ in range(dropped):  # what may be one of a flood goes first
+            (self._floods_aside or self._aside).popleft()
         self.ever_kept_aside += len(rows)
         self.ever_lost += dropped
         _log.error("audit_not_written", rows=len(rows), kept_aside=len(self._aside), lost=dropped)
+
+
+def _is_flood(row: LateRow) -> bool:
+    return isinstance(row, AuditRow) and row.folds
 
 
 def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
@@ -253,10 +264,11 @@ def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
 
 
 async def _decide(
-    connection: AsyncConnection, steps: list[_Step]
+    connection: AsyncConnection, steps: list[_Step], *, locking: bool
 ) -> tuple[list[Any], Sequence[LateRow]]:
     """The outcomes, an exception where a decision raised, and late rows not taken."""
-    held, versions = await _read(connection, sorted({key for s in steps for key in s.keys}))
+    keys = sorted({key for step in steps for key in step.keys})
+    held, versions = await _read(connection, keys, locking=locking)
     outcomes: list[Any] = []
     changed: dict[str, str | None] = {}
     rows: list[Row] = []
@@ -287,8 +299,15 @@ async def _decide(
 
 
 async def _read(
-    connection: AsyncConnection, keys: list[str]
+    connection: AsyncConnection, keys: list[str], *, locking: bool
 ) -> tuple[dict[str, str | None], dict[str, int]]:
+    """
+    What *keys* hold, and in which versions.
+
+    Args:
+        locking: Lock what is there, where the dialect locks rows. Whoever only reads a record waits
+            for nobody; a write is guarded by the version anyway.
+    """
     held: dict[str, str | None] = dict.fromkeys(keys)
     versions = dict.fromkeys(keys, 0)
     if keys:
@@ -296,10 +315,9 @@ async def _read(
         if is_postgres(connection):
             # One statement for any number of keys: it stays prepared.
             wanted = records.c.key == any_(bindparam("keys", keys, ARRAY(Text)))
-        found = await connection.execute(
-            # Locked where the dialect locks rows, and in one order, against deadlocks.
-            select(records).where(wanted).order_by(records.c.key).with_for_update()
-        )
+        # In one order, against deadlocks.
+        asked = select(records).where(wanted).order_by(records.c.key)
+        found = await connection.execute(asked.with_for_update() if locking else asked)
         for row in found:
             held[row.key], versions[row.key] = row.body, row.version
     return held, versions
@@ -310,7 +328,7 @@ async def _write(
 ) -> None:
     if not changed:
         return
-    # In one order here too: rows that are new were not locked when they were read.
+    # In one order here too, for the same reason.
     keys = sorted(changed)
     rows = [{"key": key, "body": changed[key], "version": versions[key] + 1} for key in keys]
     statement = insert(connection, records)

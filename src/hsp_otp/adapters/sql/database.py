@@ -30,7 +30,12 @@ _PAUSE_SECONDS: Final = 0.001
 
 
 class Database:
-    """SQLite or PostgreSQL, by its URL."""
+    """
+    SQLite or PostgreSQL, by its URL.
+
+    Attributes:
+        is_postgres: Which of the two.
+    """
 
     def __init__(self, url: str, *, durable: bool) -> None:
         """
@@ -43,7 +48,8 @@ class Database:
                 its server is set up.
         """
         self._connections: Connections
-        if url.startswith("postgresql"):
+        self.is_postgres = url.startswith("postgresql")
+        if self.is_postgres:
             self._connections = PostgresConnections(url)
         else:
             self._connections = SqliteConnections(url, durable=durable)

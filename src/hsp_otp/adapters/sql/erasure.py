@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.record_kinds import SLOTS
 from hsp_otp.adapters.sql.rows import write_late
 from hsp_otp.adapters.sql.stores import EMPTY_SLOT
 from hsp_otp.adapters.sql.tables import audit, passes, records, sends, users
@@ -67,7 +68,7 @@ class SqlErasure:
 
         Of *slots* those go that say nothing any more.
         """
-        keys = [f"slot:{slot}" for slot in slots]
+        keys = [SLOTS.key(str(slot)) for slot in slots]
 
         async def step(connection: AsyncConnection) -> None:
             told = _told_of(phone, slots)

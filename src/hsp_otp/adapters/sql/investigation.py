@@ -14,8 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select,
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.lookups import MISSES
-from hsp_otp.domain.passes import UsablePass
+from hsp_otp.domain.passes import MISSES, UsablePass
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.slot import Issued, Locked, Verified, WrongCode
 from hsp_otp.domain.suspicion import (
@@ -50,8 +49,11 @@ _IN_ORDER: Final = (audit.c.at, audit.c.id)
 _COUNT: Final = audit.c["count"]
 _REFUSED: Final = (*(limit.value for limit in Limit), Locked.word)
 
+_NOT_TOLD: Final = {"network", "charged", "flood_key"}
+"""Columns that are there for limits alone."""
+
 _ENTRY: Final = select(
-    *(column for column in audit.columns if column.name != "flood_key"),
+    *(column for column in audit.columns if column.name not in _NOT_TOLD),
     sends.c.state,
     sends.c.state_at,
 ).join_from(

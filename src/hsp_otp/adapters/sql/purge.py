@@ -10,9 +10,11 @@ from sqlalchemy import Column, Row, Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.record_kinds import RecordKind
 from hsp_otp.adapters.sql.tables import audit, records, sends
 from hsp_otp.domain.instant import Instant
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 _STEP: Final = 500
@@ -52,42 +54,40 @@ class SqlPurge:
         """
         return await self._older(sends, before)
 
-    async def records(self, kind: str, is_over: Callable[[str], bool]) -> int:
+    async def records(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
         """
-        Delete the records of a kind that are over; one that changes meanwhile stays.
-
-        Args:
-            kind: What stands before the colon of their keys.
-            is_over: Tells by a record's body.
+        Delete the records of a kind that go; one that changes meanwhile stays.
 
         Raises:
             Unavailable: The database did not answer.
         """
         deleted = 0
-        async for over in self._pages(kind, is_over):
+        async for over in self._pages(kind, goes):
             deleted += await self._in_portions(
                 over, lambda some: partial(_delete_unchanged, found=some)
             )
         return deleted
 
-    async def count(self, kind: str, is_over: Callable[[str], bool]) -> int:
+    async def count(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
         """
         How many `records` would delete.
 
         Raises:
             Unavailable: The database did not answer.
         """
-        return sum([len(over) async for over in self._pages(kind, is_over)])
+        return sum([len(over) async for over in self._pages(kind, goes)])
 
     async def _pages(
-        self, kind: str, is_over: Callable[[str], bool]
+        self, kind: RecordKind[R], goes: Callable[[R], bool]
     ) -> AsyncGenerator[list[Row[Any]]]:
-        """Those of the records of a kind that are over, page by page."""
-        last = f"{kind}:"
+        """Those of the records of a kind that go, page by page."""
+        last = kind.key("")
         while True:
             page = (
                 select(records)
-                .where(records.c.key > last, records.c.key < f"{kind};")  # the next after a colon
+                .where(
+                    records.c.key > last, records.c.key < f"{kind.name};"
+                )  # the next after a colon
                 .order_by(records.c.key)
                 .limit(_STEP)
             )
@@ -96,7 +96,7 @@ class SqlPurge:
             if not rows:
                 return
             last = rows[-1].key
-            yield [row for row in rows if is_over(row.body)]
+            yield [row for row in rows if goes(kind.decoder.decode(row.body))]
 
     async def _older(self, table: Table, before: Instant) -> int:
         key = next(iter(table.primary_key))

@@ -60,7 +60,7 @@ async def write_late(connection: AsyncConnection, rows: Sequence[LateRow]) -> No
 
 
 async def _write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) -> None:
-    """A flood of one client's refusals adds to one row a minute."""
+    """What folds adds to one row a minute, client, action and outcome."""
     counts = Counter(key for row in rows if (key := _flood_key(row)))
     firsts: dict[str, AuditRow] = {}
     for row in rows:
@@ -85,19 +85,22 @@ async def _write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) ->
 
 
 def _flood_key(row: AuditRow) -> str | None:
-    if not row.flood:
+    if not row.folds:
         return None
     return f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
 
 
 def _audit_columns(row: AuditRow) -> dict[str, Any]:
     columns = _columns(row)
-    del columns["flood"]
+    del columns["folds"]
+    columns["charged"] = " ".join(row.charged) or None
     return columns
 
 
 def _columns(row: AuditRow | SendRow) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in attrs.asdict(row, recurse=False).items()}
+    columns = {name: _plain(value) for name, value in attrs.asdict(row, recurse=False).items()}
+    columns["network"] = row.client and row.client.network
+    return columns
 
 
 def _plain(value: object) -> object:

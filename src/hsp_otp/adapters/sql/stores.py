@@ -7,9 +7,17 @@ import attrs
 import msgspec
 
 from hsp_otp.adapters.sql.commits import Bodies, Commits
+from hsp_otp.adapters.sql.record_kinds import (
+    FAMILIES,
+    SIGNUP_SESSIONS,
+    SIGNUP_STEPS,
+    SLOTS,
+    USAGES,
+    RecordKind,
+)
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import SessionId, Slot
-from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.sessions import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
 from hsp_otp.domain.slot import Held, SlotRecord
@@ -19,12 +27,6 @@ O = TypeVar("O")  # noqa: E741
 
 EMPTY_SLOT: Final = msgspec.json.encode(SlotRecord()).decode()
 """A slot of which nothing is known, as it is kept."""
-
-_slot = msgspec.json.Decoder(SlotRecord)
-_usage = msgspec.json.Decoder(Usage)
-_family = msgspec.json.Decoder(Family)
-_session = msgspec.json.Decoder(SignupSession)
-_step = msgspec.json.Decoder(SignupStep)
 
 
 @attrs.frozen
@@ -40,11 +42,12 @@ class SqlSlots:
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
         """Keep the promise of `SlotRepository.transition`."""
-        key = f"slot:{slot}"
+        key = SLOTS.key(str(slot))
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
-            held = Held(_slot.decode(body) if body else SlotRecord(), usages_in(bodies, usages))
+            record = SLOTS.decoder.decode(body) if body else SlotRecord()
+            held = Held(record, usages_in(bodies, usages))
             decision = decide(held)
             changed = _changed(held.usages, decision.becomes.usages)
             if decision.becomes.record is not held.record:
@@ -86,7 +89,7 @@ class SqlFamilies:
         decide: Callable[[Family | None], Decision[Family | None, O]],
     ) -> O:
         """Keep the promise of `FamilyRepository.transition`."""
-        return await _transition(self.commits, f"family:{family_id}", _family, decide)
+        return await _transition(self.commits, FAMILIES, family_id, decide)
 
 
 @attrs.frozen
@@ -101,7 +104,7 @@ class SqlSignupSessions:
         decide: Callable[[SignupSession | None], Decision[SignupSession | None, O]],
     ) -> O:
         """Keep the promise of `SignupSessions.transition`."""
-        return await _transition(self.commits, f"signup:{session_id.value}", _session, decide)
+        return await _transition(self.commits, SIGNUP_SESSIONS, session_id.value, decide)
 
 
 @attrs.frozen
@@ -116,18 +119,20 @@ class SqlSignupSteps:
         decide: Callable[[SignupStep | None], Decision[SignupStep | None, O]],
     ) -> O:
         """Keep the promise of `SignupSteps.transition`."""
-        return await _transition(self.commits, f"signup_step:{challenge_id}", _step, decide)
+        return await _transition(self.commits, SIGNUP_STEPS, challenge_id, decide)
 
 
 async def _transition(
     commits: Commits,
-    key: str,
-    decoder: msgspec.json.Decoder[T],
+    kind: RecordKind[T],
+    name: str,
     decide: Callable[[T | None], Decision[T | None, O]],
 ) -> O:
+    key = kind.key(name)
+
     def step(bodies: Bodies) -> Decision[Bodies, O]:
         body = bodies[key]
-        held = decoder.decode(body) if body else None
+        held = kind.decoder.decode(body) if body else None
         decision = decide(held)
         changed = {} if decision.becomes is held else {key: _encode(decision.becomes)}
         return Decision(decision.outcome, changed, decision.rows)
@@ -137,13 +142,13 @@ async def _transition(
 
 def record_of(key: UsageKey) -> str:
     """The key of the record that a usage is in."""
-    return f"usage:{key}"
+    return USAGES.key(str(key))
 
 
 def usages_in(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
     """The usages that records hold; empty where there is none."""
     found = ((key, bodies.get(record_of(key))) for key in keys)
-    return {key: _usage.decode(body) if body else () for key, body in found}
+    return {key: USAGES.decoder.decode(body) if body else () for key, body in found}
 
 
 def _changed(held: Usages, becomes: Usages) -> dict[str, str | None]:

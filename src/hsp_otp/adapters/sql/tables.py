@@ -24,6 +24,8 @@ def _index_of_known(name: str, *columns: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
 
 
+_charged = column("charged").is_not(None)
+
 users = Table(
     "users",
     metadata,
@@ -70,6 +72,7 @@ sends = Table(
     Column("slot", Text, nullable=False),
     Column("phone", Text, nullable=False, comment="E.164"),
     Column("client", Text, nullable=False),
+    Column("network", Text, comment="of the client"),
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
@@ -78,7 +81,7 @@ sends = Table(
     _index_of_known("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_phone", "phone", "at"),
     Index("sends_by_slot", "slot", "at"),
-    Index("sends_by_client", "client", "at"),
+    Index("sends_by_network", "network", "at"),
 )
 
 audit = Table(
@@ -91,6 +94,7 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("client", Text),
+    Column("network", Text, comment="of the client"),
     Column("request_id", Text),
     Column("pass_code", Text, comment="masked"),
     Column("phone", Text, comment="masked"),
@@ -102,12 +106,15 @@ audit = Table(
     Column("reason", Text),
     Column("retry_at", BigInteger, comment="when a refusal ends"),
     Column("count", BigInteger, nullable=False, comment="requests that this row stands for"),
+    Column("charged", Text, comment="scopes of limits, with spaces in between"),
     Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
     # What tallies add up stands in the index: the table itself is not read for them.
     _index_of_known("audit_by_phone", "phone_fingerprint", "at", "outcome", "prefix_fingerprint"),
     Index("audit_by_client", "client", "at", "outcome", "count"),
+    # Of what limits count, for a store of counts that has forgotten it.
+    Index("audit_by_network", "network", "at", postgresql_where=_charged, sqlite_where=_charged),
     Index(
         "audit_by_outcome",
         *("outcome", "at", "client", "prefix_fingerprint", "phone_fingerprint", "region"),

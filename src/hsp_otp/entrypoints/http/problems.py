@@ -9,7 +9,7 @@ from litestar import Request, Response
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.sessions import InvalidToken, TokenReused
+from hsp_otp.domain.sessions import InvalidToken, PassLapsed, TokenReused
 from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
 from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.entrypoints.http.languages import told
@@ -161,9 +161,9 @@ def _of_closed(outcome: Closed) -> Problem:
     return Problem(400, outcome.word)
 
 
-def of_token(outcome: InvalidToken | TokenReused) -> Problem:
+def of_token(outcome: InvalidToken | PassLapsed | TokenReused | Refusal) -> Problem:
     """Why a refresh or access token grants nothing."""
-    return Problem(401, outcome.word)
+    return _of_refusal(outcome) if isinstance(outcome, Refusal) else Problem(401, outcome.word)
 
 
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:

@@ -25,7 +25,13 @@ _KEY_SET_SECONDS = 300
     "/token/refresh",
     operation_id="refreshTokens",
     tags=["tokens"],
-    responses=refusals({400: ["missing_fields"], 401: ["invalid_token", "token_reused"]}),
+    responses=refusals(
+        {
+            400: ["missing_fields"],
+            401: ["invalid_token", "token_reused"],
+            429: ["rate_limited"],
+        }
+    ),
 )
 async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
     """Exchange a refresh token for a new pair; the old one is dead."""
@@ -42,13 +48,16 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     "/token/revoke",
     operation_id="revokeTokens",
     tags=["tokens"],
-    responses=refusals({400: ["missing_fields"]}),
+    responses=refusals({400: ["missing_fields"], 429: ["rate_limited"]}),
 )
 async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[RevokedBody]:
     """Sign out. Says nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
         return answer(request, Problem(400, "missing_fields"))
-    await house_of(request).sessions.revoke(data.refresh_token.strip(), caller_of(request))
+    sessions = house_of(request).sessions
+    refusal = await sessions.revoke(data.refresh_token.strip(), caller_of(request))
+    if refusal is not None:
+        return answer(request, of_token(refusal))
     return Response(RevokedBody())
 
 

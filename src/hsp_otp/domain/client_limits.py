@@ -1,0 +1,209 @@
+"""
+What a client may do, whatever its purpose: look passes up, present codes, make requests in vain.
+
+Each limit holds for the client's address and, several times as wide, for its network. A scan for
+passes from many networks is met by the misses of everybody: while they are above the line, a
+client that nobody has signed in from may miss only a few times, and learns less from each.
+"""
+
+import enum
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import MISS_WEIGHT, ClientLimits
+from hsp_otp.domain.quota import (
+    Demand,
+    Limit,
+    Quota,
+    Refusal,
+    Usage,
+    UsageKey,
+    Usages,
+    admitted_at,
+    as_of,
+    charge,
+    client_demands,
+    judge,
+)
+
+
+class Counted(enum.Enum):
+    """What is counted for a client, by the scope that it is kept under."""
+
+    LOOKUPS = "lookups"
+    MISSES = "lookup_misses"
+    CHECKS = "checks"
+    UNSENT_ASKS = "unsent_asks"
+    REJECTED = "rejected_requests"
+
+
+MISSES_OF_ALL: Final = UsageKey(Counted.MISSES.value, "everybody")
+"""The one usage that is not counted for a client."""
+
+
+@attrs.frozen
+class Admitted:
+    """
+    A look-up was charged.
+
+    Attributes:
+        uniform: A scan is under way, and nobody is known to have signed in from this client: it
+            is told the same of every pass that is not usable.
+    """
+
+    uniform: bool = False
+
+
+@attrs.frozen
+class IsItKnown:
+    """The verdict depends on whether somebody has signed in from this client; nothing happened."""
+
+
+@attrs.frozen(kw_only=True)
+class Charged:
+    """
+    What an audit row says of a request's charges.
+
+    Attributes:
+        scopes: Of `Counted`, each as often as it was charged.
+        count: Requests that the row stands for.
+    """
+
+    at: Instant
+    client: ClientAddress
+    scopes: tuple[str, ...]
+    count: int = 1
+
+
+def keys(counted: Counted, client: ClientAddress) -> tuple[UsageKey, ...]:
+    """What a limit of *client* is judged by and charged to."""
+    whos = dict.fromkeys((client.value, client.network))
+    return tuple(UsageKey(counted.value, who) for who in whos)
+
+
+def look_up_keys(client: ClientAddress, *, checking: bool) -> tuple[UsageKey, ...]:
+    """What `look_up` reads and charges."""
+    return (
+        *keys(Counted.LOOKUPS, client),
+        *(keys(Counted.CHECKS, client) if checking else ()),
+        *keys(Counted.MISSES, client),
+        MISSES_OF_ALL,
+    )
+
+
+def look_up_charges(*, missed: bool, checking: bool) -> tuple[str, ...]:
+    """The scopes that an admitted look-up is charged to, each as often as it is."""
+    lookups = [Counted.LOOKUPS] * (MISS_WEIGHT if missed else 1)
+    misses = [Counted.MISSES] if missed else []
+    checks = [Counted.CHECKS] if checking else []
+    return tuple(counted.value for counted in (*lookups, *misses, *checks))
+
+
+def look_up(
+    usages: Usages,
+    *,
+    client: ClientAddress,
+    known: bool | None,
+    limits: ClientLimits,
+    missed: bool,
+    checking: bool,
+    now: Instant,
+) -> Decision[Usages, Refusal | Admitted | IsItKnown]:
+    """
+    Judge and charge a look-up that has been made, and the check that it was made for.
+
+    A refusal is the same whether the look-up missed or not, its wait included: otherwise the
+    last look-up of the window would tell hits from misses for nothing. A check is never refused
+    for a scan, or a scan would keep people from signing in.
+
+    Args:
+        usages: What `look_up_keys` hold.
+        known: Somebody has signed in from this client lately; None where nobody has looked.
+        limits: The quotas; those that are off neither judge nor charge.
+        missed: The look-up found no usable pass, and weighs double.
+        checking: A code was presented too.
+    """
+    usages = as_of(usages, now)
+    scanned_until = admitted_at(usages.get(MISSES_OF_ALL, ()), (limits.misses,), now)
+    if scanned_until > now and known is None:
+        return Decision(IsItKnown(), usages)
+    uniform = scanned_until > now and not known
+    demands = _demands(Counted.LOOKUPS, client, limits, weight=MISS_WEIGHT if missed else 1)
+    if checking:
+        demands += _demands(Counted.CHECKS, client, limits)
+    allowance = _demands(Counted.MISSES, client, limits, weight=1 if missed else 0)
+    refusal = judge(usages, demands, now)
+    if uniform and not checking and (held_back := judge(usages, allowance, now)):
+        # It lets go when the scan is over, too.
+        until = min(held_back.retry_at, scanned_until)
+        if refusal is None or until > refusal.retry_at:
+            refusal = attrs.evolve(held_back, retry_at=until)
+    if refusal is not None:
+        return Decision(refusal, usages)
+    of_all = Demand(
+        limit=Limit.LOOKUPS, key=MISSES_OF_ALL, quotas=(limits.misses,), weight=1 if missed else 0
+    )
+    if limits.misses.limit:
+        demands += (*allowance, of_all)
+    return Decision(Admitted(uniform), charge(usages, demands, now))
+
+
+def admit(
+    usages: Usages,
+    *,
+    counted: Counted,
+    client: ClientAddress,
+    limits: ClientLimits,
+    now: Instant,
+) -> Decision[Usages, Refusal | None]:
+    """
+    Judge and charge one thing that a client does.
+
+    Args:
+        usages: What `keys` hold.
+    """
+    usages = as_of(usages, now)
+    demands = _demands(counted, client, limits)
+    refusal = judge(usages, demands, now)
+    return Decision(refusal, usages if refusal else charge(usages, demands, now))
+
+
+def recount(rows: Iterable[Charged]) -> dict[UsageKey, Usage]:
+    """What was charged to addresses, networks and everybody, by what audit rows tell."""
+    told: dict[UsageKey, list[Instant]] = {}
+    for row in rows:
+        for scope in row.scopes:
+            charged_to = list(keys(Counted(scope), row.client))
+            if scope == MISSES_OF_ALL.scope:
+                charged_to.append(MISSES_OF_ALL)
+            for key in charged_to:
+                told.setdefault(key, []).extend([row.at] * row.count)
+    return {key: tuple(sorted(instants)) for key, instants in told.items()}
+
+
+def _demands(
+    counted: Counted, client: ClientAddress, limits: ClientLimits, weight: int = 1
+) -> tuple[Demand, ...]:
+    limit, quota = _limit_of(counted, limits)
+    return client_demands(
+        limit, counted.value, client, (quota,), factor=limits.network_factor, weight=weight
+    )
+
+
+def _limit_of(counted: Counted, limits: ClientLimits) -> tuple[Limit, Quota]:
+    match counted:
+        case Counted.LOOKUPS:
+            return Limit.LOOKUPS, limits.lookups
+        case Counted.MISSES:
+            return Limit.LOOKUPS, limits.newcomer_misses
+        case Counted.CHECKS:
+            return Limit.CLIENT, limits.checks
+        case Counted.UNSENT_ASKS:
+            return Limit.CLIENT, limits.unsent_asks
+        case Counted.REJECTED:
+            return Limit.CLIENT, limits.rejected

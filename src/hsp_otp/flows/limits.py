@@ -1,0 +1,123 @@
+"""Holds clients to their limits, and audits whom they stop."""
+
+from functools import partial
+
+import attrs
+
+from hsp_otp.domain.client_limits import (
+    Admitted,
+    Counted,
+    IsItKnown,
+    admit,
+    keys,
+    look_up,
+    look_up_charges,
+    look_up_keys,
+)
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import after
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import ClientLimits
+from hsp_otp.domain.quota import Refusal, Usages
+from hsp_otp.domain.rows import AuditRow
+from hsp_otp.flows.caller import with_outcome
+from hsp_otp.ports.history import SignInHistory
+from hsp_otp.ports.usage import UsageCounter
+
+
+@attrs.frozen(kw_only=True)
+class Limiter:
+    """
+    Attributes:
+        sign_ins: Who is known, in case it matters.
+    """
+
+    usage: UsageCounter
+    limits: ClientLimits
+    sign_ins: SignInHistory
+
+    async def admit(
+        self,
+        counted: Counted,
+        client: ClientAddress,
+        row: AuditRow,
+        ends_with: str | None = None,
+    ) -> Refusal | None:
+        """
+        Judge and charge one thing that a client does. A refusal is audited in the same step.
+
+        Args:
+            row: Of the request, whose instant is that of the charge.
+            ends_with: The word that the request comes to where it is admitted; audited in the same
+                step.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+
+        def decide(usages: Usages) -> Decision[Usages, Refusal | None]:
+            decision = admit(usages, counted=counted, client=client, limits=self.limits, now=row.at)
+            if decision.outcome is not None:
+                return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
+            if ends_with is None:
+                return decision
+            charged = attrs.evolve(row, charged=(*row.charged, counted.value))
+            # A request that is good for nothing is charged to nothing else.
+            ended = attrs.evolve(charged, outcome=ends_with, folds=counted is Counted.REJECTED)
+            return attrs.evolve(decision, rows=(ended,))
+
+        return await self.usage.transition(keys(counted, client), decide)
+
+    async def look_up(
+        self,
+        client: ClientAddress,
+        row: AuditRow,
+        *,
+        missed: bool,
+        checking: bool,
+        ended: AuditRow | None,
+    ) -> Refusal | Admitted:
+        """
+        Judge and charge a look-up that has been made. A refusal is audited in the same step.
+
+        Args:
+            row: Of the request, whose instant is that of the charges.
+            missed: It found no usable pass.
+            checking: A code was presented too.
+            ended: The row of a request that ends with the look-up; audited in the same step where
+                it is admitted.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        charged = look_up_charges(missed=missed, checking=checking)
+
+        def decide(
+            usages: Usages, *, known: bool | None
+        ) -> Decision[Usages, Refusal | Admitted | IsItKnown]:
+            decision = look_up(
+                usages,
+                client=client,
+                known=known,
+                limits=self.limits,
+                missed=missed,
+                checking=checking,
+                now=row.at,
+            )
+            match decision.outcome:
+                case Refusal():
+                    return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
+                case Admitted() if ended is not None:
+                    return attrs.evolve(decision, rows=(attrs.evolve(ended, charged=charged),))
+                case _:
+                    return decision
+
+        since = after(row.at, -self.limits.known_for)
+        known: bool | None = None
+        while True:
+            outcome = await self.usage.transition(
+                look_up_keys(client, checking=checking), partial(decide, known=known)
+            )
+            if not isinstance(outcome, IsItKnown):
+                return outcome
+            known = await self.sign_ins.signed_in(client, since)
