@@ -25,6 +25,41 @@ def codes(digits: int = 6) -> st.SearchStrategy[str]:
     return st.integers(0, 10**digits - 1).map(lambda number: f"{number:0{digits}d}")
 
 
+def invisibles() -> st.SearchStrategy[str]:
+    """Characters that nobody sees, as they come along from a clipboard."""
+    return st.one_of(
+        st.sampled_from("\u200b\u200e\u202a\u202c\ufeff\u00ad\u034f\u3164\ufe0f"),
+        st.characters(categories=["Cf"]),
+    )
+
+
+def dashes() -> st.SearchStrategy[str]:
+    """Dashes of every kind."""
+    return st.one_of(
+        st.sampled_from("-\u2010\u2011\u2012\u2013\u2014\u2043\u2212\uff0d"),
+        st.characters(categories=["Pd"]),
+    )
+
+
+@st.composite
+def pasted(draw: st.DrawFn, parts: list[str]) -> str:
+    """*parts* with invisible characters and white space around, and invisible ones in between."""
+    clutter = st.text(invisibles(), max_size=2)
+    outside = st.text(st.one_of(invisibles(), st.sampled_from(" \t\r\n\u00a0\u2028")), max_size=3)
+    inside = "".join(part + draw(clutter) for part in parts)
+    return draw(outside) + inside + draw(outside)
+
+
+@st.composite
+def typed_apart(draw: st.DrawFn, digits: str, separators: st.SearchStrategy[str]) -> str:
+    """*digits* with up to two *separators* between any two of them, and pasted."""
+    between = st.lists(separators, max_size=2)
+    parts = [digits[0]]
+    for digit in digits[1:]:
+        parts += [*draw(between), digit]
+    return draw(pasted(parts))
+
+
 def nudges() -> st.SearchStrategy[Duration]:
     """The last microsecond before an edge, the edge, and the first after it."""
     return st.sampled_from((-1, 0, 1))
