@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
-from hsp_otp.domain.passes import PaymentStatus
+from hsp_otp.domain.passes import PaymentStatus, end_of_pass
 from hsp_otp.ports.failures import SmsRejected, Unavailable
 from tests.http import Client
 from tests.visitor import LOGIN, Page, Visitor
@@ -411,9 +411,21 @@ def test_signing_out_ends_the_family(world: World, visitor: Visitor) -> None:
 
 
 def test_a_pass_that_has_ended(world: World, visitor: Visitor) -> None:
-    """It signs in, and the page says that it has ended."""
+    """It signs in, and the page says that it has ended, and which day was its last."""
     world.add(expires_at=world.clock.now())
     page = signed_in(visitor)
+    assert "Status Expired" in page.main
+    assert "Valid until December 31, 2025" in page.main
+
+
+def test_a_pass_on_its_last_day(world: World, visitor: Visitor) -> None:
+    """One that was imported with today's date is active today, and expired tomorrow."""
+    world.add(expires_at=end_of_pass("2026-01-01"))
+    page = signed_in(visitor)
+    assert "Status Active" in page.main
+    assert "Valid until January 1, 2026" in page.main
+    world.clock.advance(24 * 60 * MINUTE)
+    page = visitor.get(LOGIN)
     assert "Status Expired" in page.main
     assert "Valid until January 1, 2026" in page.main
 
@@ -442,7 +454,7 @@ def test_dates_are_in_the_language(
     world: World, visitor: Visitor, language: str, expected: str
 ) -> None:
     """As its readers write them."""
-    world.add(expires_at=Instant(1_893_456_000_000_000))
+    world.add(expires_at=Instant(1_893_456_000_000_001))
     visitor.language = language
     assert expected in signed_in(visitor).main
 

@@ -128,6 +128,7 @@ def _described(kept: KeptPass, now: Instant) -> list[tuple[str, str]]:
         ("payment", found.payment_status.value),
         ("status", kept.status),
         ("expires", f"{end} (past)" if found.is_expired(now) else end),
+        ("last day", "none" if found.last_day is None else found.last_day.isoformat()),
         ("user", user.id),
         ("email", user.email),
         ("name", f"{user.first_name} {user.last_name}".strip()),
