@@ -388,8 +388,13 @@ def test_every_way_to_write_a_file(
     plain_file, file = io.StringIO(), io.StringIO()
     csv.writer(plain_file).writerows([COLUMNS, *cells])
     # The writer leaves a line feed unquoted where another character ends lines.
-    quoting = csv.QUOTE_ALL if blank or end == "\r" else csv.QUOTE_MINIMAL
-    writer = csv.writer(file, delimiter=separator, lineterminator=end, quoting=quoting)
+    quoted = blank or end == "\r"
+    writer = csv.writer(
+        file,
+        delimiter=separator,
+        lineterminator=end,
+        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
+    )
     if announced:
         file.write(f"sep={separator}{end}")
     for one in [COLUMNS, *cells]:

@@ -72,10 +72,11 @@ class PhoneNumber:
         """
         typed = _typed(text, default_region)
         readings = _readings(typed, default_region)
-        number, *others = [one for one in readings if _is_texted(one)] or readings[:1] or [None]
-        if number is None or others:
+        wanted = [one for one in readings if _is_texted(one)] or readings[:1]
+        if len(wanted) != 1:
             possible = _parsed(typed, default_region) is not None
             raise InvalidPhoneError(f"not a {'valid ' if possible else ''}phone number")
+        (number,) = wanted
         if regions is not None and phonenumbers.region_code_for_number(number) not in regions:
             raise RegionNotAllowedError("not of an allowed region")
         if not _is_texted(number):
