@@ -122,6 +122,17 @@ def test_a_code_in_other_digits(world: World, visitor: Visitor) -> None:
     assert page.step == "in"
 
 
+def test_what_a_clipboard_adds(world: World, visitor: Visitor) -> None:
+    """Invisible characters and other dashes make no other pass code and no other code."""
+    page = visitor.get(LOGIN)
+    page = visitor.submit(page, "find", pass_code="\u202aHSP\u20111234\u2013\u200b5678\u202c")
+    assert page.step == "found"
+    page = visitor.submit(page, "send")
+    digits = code(world)
+    page = visitor.submit(page, "verify", otp=f"\u200e{digits[:3]}\u2011{digits[3:]}\ufeff")
+    assert page.step == "in"
+
+
 def test_nothing_is_done_twice(world: World, visitor: Visitor) -> None:
     """Looking again, by reloading or going back, sends nothing and comes back where it was."""
     asked(visitor)
@@ -188,6 +199,12 @@ def test_a_pass_code_that_will_not_do(visitor: Visitor, typed: str, sentence: st
 def test_what_is_not_shown_again(visitor: Visitor, typed: str) -> None:
     """What no pass code looks like is not put back into the field."""
     assert found(visitor, typed).attributes["pass_code"]["value"] == ""
+
+
+def test_what_is_shown_again_can_be_seen(visitor: Visitor) -> None:
+    """The field keeps what was typed, without what nobody sees."""
+    page = found(visitor, "\u202aHSP-12\u200b\u202c")
+    assert page.attributes["pass_code"]["value"] == "HSP-12"
 
 
 @pytest.mark.parametrize("uniform", [False, True])

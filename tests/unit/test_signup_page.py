@@ -177,7 +177,14 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
     assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
 
 
-@pytest.mark.parametrize("typed", ["", "12345", "1234567", "12a456"])
+def test_what_a_clipboard_adds_to_a_code(world: World, visitor: Visitor) -> None:
+    """Invisible characters and dashes of any kind make no other code."""
+    page, digits = asked(visitor), code(world)
+    page = visitor.submit(page, "verify", otp=f"\u200e{digits[:3]}\u2011{digits[3:]}\u202c")
+    assert page.step == "verified"
+
+
+@pytest.mark.parametrize("typed", ["", "\u200b", "12345", "1234567", "12a456"])
 def test_a_malformed_code(world: World, visitor: Visitor, typed: str) -> None:
     """Nothing is charged for it."""
     page = asked(visitor)
