@@ -41,23 +41,26 @@ def dashes() -> st.SearchStrategy[str]:
     )
 
 
-@st.composite
-def pasted(draw: st.DrawFn, parts: list[str]) -> str:
-    """*parts* with invisible characters and white space around, and invisible ones in between."""
-    clutter = st.text(invisibles(), max_size=2)
-    outside = st.text(st.one_of(invisibles(), st.sampled_from(" \t\r\n\u00a0\u2028")), max_size=3)
-    inside = "".join(part + draw(clutter) for part in parts)
-    return draw(outside) + inside + draw(outside)
+def pasted(text: str) -> st.SearchStrategy[str]:
+    """*text* with invisible characters anywhere, and white space around."""
+    outside = st.text(st.sampled_from(" \t\r\n\u00a0\u2028\u200e\ufeff"), max_size=2)
+    return st.builds(
+        "{}{}{}".format, outside, interspersed(text, invisibles(), range(len(text) + 1)), outside
+    )
 
 
-@st.composite
-def typed_apart(draw: st.DrawFn, digits: str, separators: st.SearchStrategy[str]) -> str:
-    """*digits* with up to two *separators* between any two of them, and pasted."""
-    between = st.lists(separators, max_size=2)
-    parts = [digits[0]]
-    for digit in digits[1:]:
-        parts += [*draw(between), digit]
-    return draw(pasted(parts))
+def interspersed(
+    text: str, additions: st.SearchStrategy[str], places: range
+) -> st.SearchStrategy[str]:
+    """*text* with up to four *additions* in front of what stands at *places*."""
+
+    def insert(added: list[tuple[int, str]]) -> str:
+        found = text
+        for place, addition in sorted(added, reverse=True):
+            found = found[:place] + addition + found[place:]
+        return found
+
+    return st.lists(st.tuples(st.sampled_from(places), additions), max_size=4).map(insert)
 
 
 def nudges() -> st.SearchStrategy[Duration]:
