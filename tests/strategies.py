@@ -25,6 +25,44 @@ def codes(digits: int = 6) -> st.SearchStrategy[str]:
     return st.integers(0, 10**digits - 1).map(lambda number: f"{number:0{digits}d}")
 
 
+def invisibles() -> st.SearchStrategy[str]:
+    """Characters that nobody sees, as they come along from a clipboard."""
+    return st.one_of(
+        st.sampled_from("\u200b\u200e\u202a\u202c\ufeff\u00ad\u034f\u3164\ufe0f"),
+        st.characters(categories=["Cf"]),
+    )
+
+
+def dashes() -> st.SearchStrategy[str]:
+    """Dashes of every kind."""
+    return st.one_of(
+        st.sampled_from("-\u2010\u2011\u2012\u2013\u2014\u2043\u2212\uff0d"),
+        st.characters(categories=["Pd"]),
+    )
+
+
+def pasted(text: str) -> st.SearchStrategy[str]:
+    """*text* with invisible characters anywhere, and white space around."""
+    outside = st.text(st.sampled_from(" \t\r\n\u00a0\u2028\u200e\ufeff"), max_size=2)
+    return st.builds(
+        "{}{}{}".format, outside, interspersed(text, invisibles(), range(len(text) + 1)), outside
+    )
+
+
+def interspersed(
+    text: str, additions: st.SearchStrategy[str], places: range
+) -> st.SearchStrategy[str]:
+    """*text* with up to four *additions* in front of what stands at *places*."""
+
+    def insert(added: list[tuple[int, str]]) -> str:
+        found = text
+        for place, addition in sorted(added, reverse=True):
+            found = found[:place] + addition + found[place:]
+        return found
+
+    return st.lists(st.tuples(st.sampled_from(places), additions), max_size=4).map(insert)
+
+
 def nudges() -> st.SearchStrategy[Duration]:
     """The last microsecond before an edge, the edge, and the first after it."""
     return st.sampled_from((-1, 0, 1))

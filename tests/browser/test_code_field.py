@@ -46,6 +46,9 @@ def checks(visit: Visit, path: str) -> int:
         "{0}{1} is your code. It expires in 10 minutes. Do not share it with anyone.",
         "It expires in 10 minutes: {0}-{1}.",
         "@example.com #{0}{1}",
+        "\u2068{0}{1}\u2069 is your code, for 10 minutes",
+        "In 10 minutes at most: {0}\u2011{1}",
+        "In 10 minutes at most: {0}\u200b \u2013 {1}",
     ],
 )
 def test_pasting(house: House, open_in: Open, path: str, message: str) -> None:
@@ -167,7 +170,7 @@ def test_one_message_for_two_clicks(house: House, open_in: Open, path: str) -> N
         visit.page.fill("#phone", visit.number)
     waiting: list[Route] = []
     visit.page.route(
-        re.compile("send-otp|login/$"),
+        re.compile("(login|signup)/$"),
         lambda route: (
             waiting.append(route) if route.request.method == "POST" else route.continue_()
         ),

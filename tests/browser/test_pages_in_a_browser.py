@@ -62,7 +62,6 @@ def walk(visit: Visit, look: Callable[[str], None]) -> None:
     look("signup-ended")
     visit.page.context.clear_cookies(name="csrftoken")
     visit.page.click("summary")
-    visit.page.evaluate("document.querySelector('details form').removeAttribute('data-api')")
     visit.page.click("details button[value=send]")
     visit.reaches("failure")
     look("failure")

@@ -173,6 +173,39 @@ def test_another_number(house: House, open_in: Open, *, scripts: bool) -> None:
     visit.reaches("verified")
 
 
+@pytest.mark.parametrize(
+    "typed",
+    ["447400{0:06d}", "07400/{0:06d}", "\u202a\uff0b447400{0:06d}\u202c", "+44 44 7400 {0:06d}"],
+)
+@HOWEVER
+def test_a_number_beside_its_country(
+    house: House, open_in: Open, typed: str, *, scripts: bool
+) -> None:
+    """The server alone reads what was typed, by the country that was chosen beside it."""
+    visit = open_in(house, scripts=scripts)
+    visit.go(SIGNUP)
+    visit.page.select_option("#region", "GB")
+    visit.page.fill("#phone", typed.format(visit.person))
+    visit.page.click("button[value=send]")
+    visit.reaches("code")
+    assert len(visit.gateway.to(f"+447400{visit.person:06d}")) == 1
+    assert visit.posts == [SIGNUP]
+
+
+@HOWEVER
+def test_a_number_that_will_not_do(house: House, open_in: Open, *, scripts: bool) -> None:
+    """It stays in its field with the country, and the sentence of the API stands beside it."""
+    visit = open_in(house, scripts=scripts)
+    visit.go(SIGNUP)
+    visit.page.select_option("#region", "ES")
+    visit.page.fill("#phone", "+44 12")
+    visit.page.click("button[value=send]")
+    assert visit.told("phone") == "We cannot send messages to this number. Please check it."
+    visit.focused("#phone[aria-invalid=true]")
+    assert visit.page.input_value("#phone") == "+44 12"
+    assert visit.page.input_value("#region") == "ES"
+
+
 @BOTH
 @HOWEVER
 def test_reloading(house: House, open_in: Open, path: str, *, scripts: bool) -> None:

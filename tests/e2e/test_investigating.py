@@ -179,6 +179,16 @@ def test_a_reader_that_has_seen_enough(run: Run) -> None:
         (("erase", NUMBER, "--yes"), "--reason"),
         (("erase", NUMBER, "--yes", "--reason", f"call {NUMBER}"), "full number"),
         (("unlock", "--phone", NUMBER, "--reason", "she holds HSP-1234-5678"), "pass code"),
+        (
+            ("unlock", "--phone", NUMBER, "--reason", "she holds HSP\u20111234\u034f\u22125678"),
+            "pass code",
+        ),
+        (
+            ("unlock", "--phone", NUMBER, "--reason", "call 9\u200d8765\u22124321\ufe0f0"),
+            "full number",
+        ),
+        (("unlock", "--phone", NUMBER, "--reason", "\u200d\u200b \u3164"), "says something"),
+        (("unlock", "--phone", NUMBER, "--reason", "called\x07"), "printable"),
     ],
 )
 def test_a_mistake_is_one_line(run: Run, here: Here, arguments: tuple[str, ...], says: str) -> None:

@@ -143,7 +143,7 @@ def test_stores(house: House) -> None:
         " FROM passes JOIN users ON users.id = user_id ORDER BY code"
     ) == [
         ("HSP-0000-0001", "pending", "active", "Silver", None, "ravi@example.com"),
-        ("HSP-1234-5678", "paid", "active", "Gold", 4_102_358_400_000_000, "asha@example.com"),
+        ("HSP-1234-5678", "paid", "active", "Gold", 4_102_444_799_000_000, "asha@example.com"),
     ]
 
 
@@ -181,6 +181,54 @@ def test_lines_that_disagree_about_a_user(house: House) -> None:
     )
     assert house.load(*lines) == (0, said, "")
     assert house.everything() == before
+
+
+def test_lines_that_give_a_user_two_numbers(house: House) -> None:
+    """All lines of the address are reported, and the user and the passes stay as they were."""
+    house.load(ASHA)
+    before = house.everything()
+    status, out, err = house.load(
+        ASHA.replace("3210", "3211").replace("Gold", "Silver"),
+        RAVI,
+        ASHA.replace("HSP-1234-5678", "HSP-0000-0002").replace("asha@", "ASHA@"),
+        "HSP-1,paid,,,x@example.com,,,\n",
+    )
+    assert (status, err) == (
+        1,
+        (
+            "line 5: pass_code is not of the form HSP-dddd-dddd\n"
+            "line 2: the same email has another phone_number on line 4\n"
+            "line 4: the same email has another phone_number on line 2\n"
+        ),
+    )
+    assert out == summary(
+        "1 good, 3 bad", "1 added, 0 changed, 0 unchanged", "1 added, 0 changed, 0 unchanged"
+    )
+    assert set(before) < set(house.everything())
+
+
+def test_files_as_spreadsheets_write_them(house: House) -> None:
+    """UTF-16 with tabs, and semicolons with a line that says so, are read like any other file."""
+    lines = HEADER + ASHA + RAVI + ",,,,,,,\n"
+    for raw in (
+        lines.replace(",", "\t").replace("\n", "\r\n").encode("utf-16"),
+        ("sep=;\r" + lines.replace(",", ";").replace("\n", "\r")).encode("utf-8-sig"),
+    ):
+        (house.folder / "sheet.csv").write_bytes(raw)
+        done = house.run("passes", "import", "sheet.csv")
+        assert (done.stderr, done.returncode) == ("", 0)
+        assert done.stdout.startswith("lines: 2 good, 0 bad\n")
+
+
+def test_a_workbook(house: House) -> None:
+    """What is no CSV at all is called by its name, in one line."""
+    (house.folder / "passes.xlsx").write_bytes(b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml")
+    done = house.run("passes", "import", "passes.xlsx")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "hsp-otp: cannot read 'passes.xlsx': it is an Excel workbook (.xlsx), not CSV: "
+        "save the sheet as CSV in UTF-8\n"
+    )
 
 
 def test_changes(house: House) -> None:
@@ -316,7 +364,7 @@ def test_show(house: House) -> None:
         "plan:     Gold\n"
         "payment:  paid\n"
         "status:   active\n"
-        "expires:  2099-12-31T00:00:00Z\n"
+        "expires:  2099-12-31T23:59:59Z\n"
         f"user:     {user_id}\n"
         "email:    asha@example.com\n"
         "name:     Asha Rao\n"
@@ -330,7 +378,11 @@ def test_show(house: House) -> None:
     [
         (RAVI, ["status:   active", "expires:  none", "phone:    none"]),
         (RAVI.replace("Silver,", "Silver,2020-01-01"),
-         ["status:   active", "expires:  2020-01-01T00:00:00Z (past)"]),
+         ["status:   active", "expires:  2020-01-01T23:59:59Z (past)"]),
+        (RAVI.replace("Silver,", "Silver,2020-01-01T00:00:00Z"),
+         ["expires:  2020-01-01T00:00:00Z (past, last day 2019-12-31)"]),
+        (RAVI.replace("Silver,", "Silver,2100-01-01T00:00:00Z"),
+         ["expires:  2100-01-01T00:00:00Z (last day 2099-12-31)"]),
     ],
 )  # fmt: skip
 def test_show_what_is_missing(house: House, line: str, shown: list[str]) -> None:
@@ -383,7 +435,7 @@ def test_a_progress_bar_on_a_terminal(house: House) -> None:
     assert b"Reading" in shown
     assert b"Storing" in shown
     assert b"100%" in shown
-    assert b"line 3: 1 fields where the header has 8" in shown
+    assert b"line 3: pass_code is not of the form HSP-dddd-dddd" in shown
 
 
 def many(count: int) -> list[str]:

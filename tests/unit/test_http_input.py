@@ -286,12 +286,12 @@ def test_nesting_in_place_of_a_member_or_an_object(client: Client, path: str, le
 # Members
 
 CONTROLS = [chr(number) for number in [*range(0x20), 0x7F, *range(0x80, 0xA0)]]
-INVISIBLE = ["\u200b", "\u200e", "\u202e", "\u2066", "\ufeff", "\u00ad", "\ufffe", "\U000e0001"]
+INVISIBLE = ["\u200b", "\u200e", "\u202e", "\u2066", "\ufeff", "\u00ad", "\u034f", "\U000e0001"]
 
 
-@pytest.mark.parametrize("character", [*CONTROLS, *INVISIBLE], ids=ascii)
+@pytest.mark.parametrize("character", [*CONTROLS, "\ufffe", "\u20e3"], ids=ascii)
 def test_control_characters_inside_a_member(client: Client, character: str) -> None:
-    """5.5: NUL, other control characters and what nobody sees get the member's own word."""
+    """5.5: NUL and other control characters get the member's own word."""
     code = client.world.outbox.codes[0]
     spoiled = f"HSP-12{character}34-5678"
     signup = right(client)
@@ -317,6 +317,43 @@ def test_control_characters_inside_a_member(client: Client, character: str) -> N
         ),
     ):
         refuses(client, path, client.post(path, members), (400, "Bad Request", word))
+    assert stored(client) == before
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+@pytest.mark.parametrize("path", ROUTES)
+def test_invisible_characters_inside_a_member(client: Client, path: str, character: str) -> None:
+    """Section 5: what nobody sees is no part of what somebody typed, in any member."""
+    members = right(client)
+    for name in ("pass_code", "otp", "phone", "otp_code"):
+        typed = members[name]
+        members[name] = f"{character} {typed[:5]}{character}{typed[5:]}{character}\n{character}"
+    assert client.post(path, members).status == 200
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=ascii)
+def test_invisible_characters_inside_an_id(client: Client, character: str) -> None:
+    """Section 5: ids and tokens are made by machines and read as they are."""
+    members = right(client)
+    session = members["session_id"]
+    for strange in (f"{session[:10]}{character}{session[10:]}", f"{session}{character}"):
+        for path in (SIGNUP_SEND, SIGNUP_VERIFY):
+            reply = client.post(path, members | {"session_id": strange})
+            refuses(client, path, reply, (400, "Bad Request", "session_not_found"))
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_member_of_nothing_that_can_be_seen(client: Client, path: str) -> None:
+    """Section 5: white space and invisible characters are as good as no member."""
+    before = stored(client)
+    word = {
+        VALIDATE: "pass_code_required",
+        SEND: "pass_code_required",
+        SIGNUP_SEND: "phone_required",
+    }.get(path, "missing_fields")
+    for text in (*INVISIBLE, "\u200b \ufeff\n\u3164"):
+        reply = client.post(path, dict.fromkeys(NAMES, text))
+        refuses(client, path, reply, (400, "Bad Request", word))
     assert stored(client) == before
 
 

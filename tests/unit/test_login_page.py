@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
-from hsp_otp.domain.passes import PaymentStatus
+from hsp_otp.domain.passes import PaymentStatus, end_of_pass
 from hsp_otp.ports.failures import SmsRejected, Unavailable
 from tests.http import Client
 from tests.visitor import LOGIN, Page, Visitor
@@ -122,6 +122,17 @@ def test_a_code_in_other_digits(world: World, visitor: Visitor) -> None:
     assert page.step == "in"
 
 
+def test_what_a_clipboard_adds(world: World, visitor: Visitor) -> None:
+    """Invisible characters and other dashes make no other pass code and no other code."""
+    page = visitor.get(LOGIN)
+    page = visitor.submit(page, "find", pass_code="\u202aHSP\u20111234\u2013\u200b5678\u202c")
+    assert page.step == "found"
+    page = visitor.submit(page, "send")
+    digits = code(world)
+    page = visitor.submit(page, "verify", otp=f"\u200e{digits[:3]}\u2011{digits[3:]}\ufeff")
+    assert page.step == "in"
+
+
 def test_nothing_is_done_twice(world: World, visitor: Visitor) -> None:
     """Looking again, by reloading or going back, sends nothing and comes back where it was."""
     asked(visitor)
@@ -188,6 +199,12 @@ def test_a_pass_code_that_will_not_do(visitor: Visitor, typed: str, sentence: st
 def test_what_is_not_shown_again(visitor: Visitor, typed: str) -> None:
     """What no pass code looks like is not put back into the field."""
     assert found(visitor, typed).attributes["pass_code"]["value"] == ""
+
+
+def test_what_is_shown_again_can_be_seen(visitor: Visitor) -> None:
+    """The field keeps what was typed, without what nobody sees."""
+    page = found(visitor, "\u202aHSP-12\u200b\u202c")
+    assert page.attributes["pass_code"]["value"] == "HSP-12"
 
 
 @pytest.mark.parametrize("uniform", [False, True])
@@ -411,9 +428,21 @@ def test_signing_out_ends_the_family(world: World, visitor: Visitor) -> None:
 
 
 def test_a_pass_that_has_ended(world: World, visitor: Visitor) -> None:
-    """It signs in, and the page says that it has ended."""
+    """It signs in, and the page says that it has ended, and which day was its last."""
     world.add(expires_at=world.clock.now())
     page = signed_in(visitor)
+    assert "Status Expired" in page.main
+    assert "Valid until December 31, 2025" in page.main
+
+
+def test_a_pass_on_its_last_day(world: World, visitor: Visitor) -> None:
+    """One that was imported with today's date is active today, and expired tomorrow."""
+    world.add(expires_at=end_of_pass("2026-01-01"))
+    page = signed_in(visitor)
+    assert "Status Active" in page.main
+    assert "Valid until January 1, 2026" in page.main
+    world.clock.advance(24 * 60 * MINUTE)
+    page = visitor.get(LOGIN)
     assert "Status Expired" in page.main
     assert "Valid until January 1, 2026" in page.main
 
@@ -442,7 +471,7 @@ def test_dates_are_in_the_language(
     world: World, visitor: Visitor, language: str, expected: str
 ) -> None:
     """As its readers write them."""
-    world.add(expires_at=Instant(1_893_456_000_000_000))
+    world.add(expires_at=Instant(1_893_456_000_000_001))
     visitor.language = language
     assert expected in signed_in(visitor).main
 

@@ -13,14 +13,19 @@ from hsp_otp.domain.names import (
     Subject,
     SubjectKind,
 )
+from tests.strategies import codes, dashes, invisibles, pasted
 
 
 @pytest.mark.parametrize(
     "text",
-    ["HSP-1234-5678", "hsp-1234-5678", "Hsp-1234-5678", " HSP-1234-5678 ", "HSP-1234-5678\r\n"],
+    [
+        *("HSP-1234-5678", "hsp-1234-5678", "Hsp-1234-5678", " HSP-1234-5678 "),
+        *("HSP-1234-5678\r\n", "HSP\u20111234\u20115678", "HSP\u20131234\u22125678"),
+        *("H\u200bSP-1234-5678", "\u202aHSP-1234-5678\u202c", "HSP - 1234 - 5678"),
+    ],
 )
 def test_spellings_of_one_pass_code(text: str) -> None:
-    """A pass code is compared trimmed and in upper case."""
+    """Letter case, outer white space, what nobody sees and the kind of dash do not matter."""
     assert PassCode.parse(text).value == "HSP-1234-5678"
 
 
@@ -34,7 +39,9 @@ def test_spellings_of_one_pass_code(text: str) -> None:
         "HSP12345678",
         "HSP-12345678",
         "HSP 1234 5678",
-        "HSP-1234\u20135678",
+        "HSP--1234-5678",
+        "HSP-12-34-5678",
+        "HSP-1234\t-5678",
         "ABC-1234-5678",
         "XHSP-1234-5678",
         "HSP-1234-567A",
@@ -49,14 +56,33 @@ def test_spellings_of_one_pass_code(text: str) -> None:
         "HSP-١٢٣٤-٥٦٧٨",
         "HSP-1234-567８",
         "HSP-1234-567\ud800",
-        "H\u200bSP-1234-5678",
     ],
 )
 def test_what_is_no_pass_code(text: str) -> None:
-    """Anything but ASCII of the form is refused, and the refusal does not repeat it."""
+    """Letters and digits but ASCII ones of the form are refused, and not repeated."""
     with pytest.raises(MalformedPassCodeError) as caught:
         PassCode.parse(text)
     assert str(caught.value) == "not of the form HSP-dddd-dddd"
+
+
+@given(data=st.data(), digits=codes(8))
+def test_a_pass_code_through_a_clipboard(data: st.DataObject, digits: str) -> None:
+    """Whatever invisible characters and dashes are put into a pass code, it is that one."""
+    first, second = data.draw(dashes()), data.draw(dashes())
+    typed = f"HsP{first}{digits[:4]}{second}{digits[4:]}"
+    found = PassCode.parse(data.draw(pasted(typed)))
+    assert found.value == f"HSP-{digits[:4]}-{digits[4:]}"
+
+
+@given(text=st.text(st.one_of(st.sampled_from("HSP-\u2011 0123456789"), invisibles())))
+def test_no_digit_of_a_pass_code_is_dropped_or_made(text: str) -> None:
+    """What is read as a pass code has all the digits of the text, in their order."""
+    for typed in (text, f"HSP-1234-{text}"):
+        try:
+            found = PassCode.parse(typed).value
+        except MalformedPassCodeError:
+            continue
+        assert found.replace("-", "")[3:] == "".join(one for one in typed if one.isdecimal())
 
 
 @given(text=st.text())
@@ -117,4 +143,7 @@ def test_every_purpose_is_about_somebody(purpose: Purpose) -> None:
 def test_a_text_that_holds_a_pass_code() -> None:
     """A whole pass code is found in a text, in any case; a masked one is none."""
     assert PassCode.is_in("about hsp-1234-5678, again")
+    assert PassCode.is_in("about HSP\u20111234\u22125678")
+    assert PassCode.is_in("about HSP-12\u034f34-5678")
+    assert PassCode.is_in("about HSP-१२३४-५६७८")
     assert not PassCode.is_in("about HSP-****-5678")

@@ -1,7 +1,10 @@
 """Reading a CSV file of passes: `docs/contract.md`, section 10, import."""
 
+import csv
+import io
 from io import BytesIO
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,15 +14,14 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.entrypoints.passes_csv import (
-    MAX_RECORD,
-    BadLine,
-    Line,
-    Listing,
-    UnreadableError,
-    read,
-)
+from hsp_otp.entrypoints.csv_records import MAX_RECORD, UnreadableError
+from hsp_otp.entrypoints.passes_csv import COLUMNS, BadLine, Line, read
+from hsp_otp.entrypoints.passes_listing import Listing
 
+NOTATION = "is in scientific notation, which lacks digits: keep the column as text"
+DIRECTION = "holds characters that change the direction of text"
+ZIP = b"PK\x03\x04" + bytes(26)
+SAVE = "not CSV: save the sheet as CSV in UTF-8"
 HEADER = "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number\n"
 GOOD = "HSP-1234-5678,paid,Gold,2099-12-31,asha@example.com,Asha,Rao,+919876543210\n"
 OTHER = "HSP-0000-0001,paid,,,ravi@example.com,,,\n"
@@ -73,7 +75,7 @@ def take_all(content: str) -> tuple[list[ListedPass], list[ListedUser], list[Bad
     """What a file comes to, and the lines that are bad beside others."""
     with Listing() as listing:
         refused = [listing.take(line) for line in lines_of(content) if isinstance(line, Line)]
-        bad = [line for line in refused if line is not None]
+        bad = [*(line for line in refused if line is not None), *listing.disagreeing()]
         assert listing.count() == len(list(listing.passes())) + len(list(listing.users()))
         return list(listing.passes()), list(listing.users()), bad
 
@@ -88,7 +90,7 @@ def test_a_line() -> None:
                 email="asha@example.com",
                 payment_status=PaymentStatus.PAID,
                 plan_name="Gold",
-                expires_at=Instant(4_102_358_400_000_000),
+                expires_at=Instant(4_102_444_799_000_000),
             ),
             ListedUser(
                 email="asha@example.com",
@@ -106,13 +108,30 @@ def test_a_line() -> None:
         b"\xef\xbb\xbf" + (HEADER + GOOD).encode(),
         (HEADER + GOOD).replace("\n", "\r\n").encode(),
         (HEADER + GOOD).rstrip("\n").encode(),
+        (HEADER + GOOD).replace("\n", "\r").encode(),
+        (HEADER + GOOD).replace(",", ";").encode(),
+        (HEADER + GOOD).replace(",", "\t").encode(),
+        ("sep=,\n" + HEADER + GOOD).encode(),
+        ("sep=;\r\n" + HEADER + GOOD).replace(",", ";").encode(),
+        ("\ufeffSEP=\t\r" + HEADER + GOOD).replace(",", "\t").replace("\n", "\r").encode("utf-16"),
+        (HEADER + GOOD).encode("utf-16"),
+        (HEADER + GOOD).encode("utf-16-le"),
+        (HEADER + GOOD).encode("utf-16-be"),
+        ("\ufeff" + HEADER + GOOD).encode("utf-16-be"),
+        (HEADER + GOOD).replace("\n", ",,\n").encode(),
+        (HEADER + ",,,,,,,\n" + GOOD + "\u200b,\u3000, ,,,,,,,\n\t\n").encode(),
+        (HEADER + GOOD.replace("\n", ',"",\ufeff\n')).encode(),
         (HEADER + GOOD).replace("pass_code", " Pass_Code ").encode(),
+        (HEADER + GOOD).replace("phone_number", "Phone Number").encode(),
+        (HEADER + GOOD).replace("expires_at", "EXPIRES\u2011AT\u200b").encode(),
         b'"' + (HEADER + GOOD)[:-1].replace("\n", '"\n"').replace(",", '","').encode() + b'"',
     ],
 )
 def test_spellings_of_one_file(content: bytes) -> None:
-    """A byte order mark, the kind of line end and quotes make no difference."""
-    assert lines_of(content) == lines_of(HEADER + GOOD)
+    """Encoding, line end, separator, quotes, empty cells and blank rows make no difference."""
+    (found,) = lines_of(content)
+    (expected,) = lines_of(HEADER + GOOD)
+    assert attrs.evolve(found, number=2) == expected
 
 
 def test_columns_in_any_order() -> None:
@@ -135,7 +154,21 @@ def test_columns_in_any_order() -> None:
          "the header lacks pass_code, payment_status, plan_name, expires_at, last_name"),
         (HEADER.replace("email,", "").encode(), "the header lacks email"),
         (HEADER.replace(",", ",email,", 1).encode(), "the header has more than one email"),
-        (HEADER.encode("utf-16"), "the header cannot be read: not UTF-8"),
+        (HEADER.replace("email", "e\u00fcmail").encode("latin-1"),
+         "the header cannot be read: not UTF-8"),
+        (HEADER.encode("utf-16")[:-2] + b"\x00\xd8x\x00\n\x00",
+         "the header cannot be read: not UTF-16"),
+        (b"sep=,\n", "the file is empty"),
+        (b"sep=x\n" + HEADER.encode(),
+         "its line sep= names neither a comma, a semicolon nor a tab"),
+        (b"sep=;\n" + HEADER.encode(), f"the header lacks {', '.join(COLUMNS)}"),
+        (ZIP + b"[Content_Types].xml", f"it is an Excel workbook (.xlsx), {SAVE}"),
+        (ZIP + b"xl/workbook.xml", f"it is an Excel workbook (.xlsx), {SAVE}"),
+        (ZIP + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
+         f"it is an OpenDocument spreadsheet (.ods), {SAVE}"),
+        (ZIP + b"passes.csv", f"it is a zip archive, as .xlsx workbooks are, {SAVE}"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500),
+         f"it is an Excel workbook (.xls), {SAVE}"),
         (b"x" * 100_000, "the header cannot be read: longer than 65536 bytes"),
         (b'"' + HEADER.encode(),
          "the header cannot be read: its quotes or line breaks are out of place"),
@@ -168,8 +201,9 @@ def test_payment_status(text: str, status: PaymentStatus) -> None:
     [
         ("", None),
         (" ", None),
-        ("2026-01-01", 1_767_225_600_000_000),
-        ("20260101", 1_767_225_600_000_000),
+        ("2026-01-01", 1_767_311_999_000_000),
+        ("20260101", 1_767_311_999_000_000),
+        ("'2026\u201101\u201301", 1_767_311_999_000_000),
         ("2026-01-01T00:00:00Z", 1_767_225_600_000_000),
         ("2026-01-01t00:00:00z", 1_767_225_600_000_000),
         ("2026-01-01 00:00", 1_767_225_600_000_000),
@@ -180,7 +214,7 @@ def test_payment_status(text: str, status: PaymentStatus) -> None:
     ],
 )
 def test_expiry(text: str, expires_at: int | None) -> None:
-    """Nothing, a date (its first instant in UTC) or an instant, in UTC unless it says otherwise."""
+    """Nothing, a date (its last second in UTC) or an instant, in UTC unless it says otherwise."""
     assert good(row(expires_at=text)).listed.expires_at == expires_at
 
 
@@ -203,7 +237,10 @@ def test_expiry(text: str, expires_at: int | None) -> None:
 )
 def test_no_expiry(text: str) -> None:
     """Whatever is neither a date nor an ISO 8601 instant of the years 1 to 9999 is refused."""
-    assert reason(row(expires_at=text)) == "expires_at is neither a date nor an ISO 8601 instant"
+    assert reason(row(expires_at=text)) == (
+        "expires_at is neither a date nor an ISO 8601 instant, "
+        "as 2026-12-31 or 2026-12-31T18:30:00Z"
+    )
 
 
 def test_case_and_outer_space() -> None:
@@ -246,7 +283,8 @@ def test_phone_of_any_region() -> None:
         ({"email": "asha@"}, "email is not an e-mail address"),
         ({"email": "a@b@c"}, "email is not an e-mail address"),
         ({"email": "as ha@example.com"}, "email is not an e-mail address"),
-        ({"email": "as\u200bha@example.com"}, "email is not an e-mail address"),
+        ({"email": "as\u00a0ha@example.com"}, "email is not an e-mail address"),
+        ({"email": "\u200b"}, "email is empty"),
         ({"email": "asha@" + "x" * 250}, "email is longer than 254 characters"),
         ({"first_name": "x" * 201}, "first_name is longer than 200 characters"),
         ({"last_name": "x" * 201}, "last_name is longer than 200 characters"),
@@ -258,7 +296,14 @@ def test_phone_of_any_region() -> None:
         ({"phone_number": "98765"}, "phone_number is not a valid phone number"),
         ({"phone_number": "hello"}, "phone_number is not a phone number"),
         ({"phone_number": "+911123456789"}, "phone_number is not a mobile number"),
-        ({"phone_number": "+919876543210,"}, "9 fields where the header has 8"),
+        ({"phone_number": "+919876543210.5"}, "phone_number is not a phone number"),
+        ({"phone_number": "9.19877E+11"}, f"phone_number {NOTATION}"),
+        ({"phone_number": '"9,19877e+11"'}, f"phone_number {NOTATION}"),
+        ({"phone_number": "91987654E4"}, f"phone_number {NOTATION}"),
+        ({"phone_number": "+919876543210,,x"}, "10 fields where the header has 8"),
+        ({"first_name": "A\u202esha"}, f"first_name {DIRECTION}"),
+        ({"last_name": "\u2067Rao\u2069"}, f"last_name {DIRECTION}"),
+        ({"plan_name": "\u202dGold"}, f"plan_name {DIRECTION}"),
         ({"plan_name": '"Gold" x'}, "its quotes or line breaks are out of place"),
         ({"plan_name": "Go\rld"}, "its quotes or line breaks are out of place"),
     ],
@@ -268,9 +313,99 @@ def test_bad_lines(changes: dict[str, str], words: str) -> None:
     assert reason(row(**changes)) == words
 
 
-def test_too_few_fields() -> None:
-    """A line has as many fields as the header."""
-    assert reason("HSP-1234-5678,paid\n") == "2 fields where the header has 8"
+@pytest.mark.parametrize(
+    ("changes", "missing"), [({"phone_number": ""}, 1), ({"last_name": "", "phone_number": ""}, 2)]
+)
+def test_cells_that_are_left_out(changes: dict[str, str], missing: int) -> None:
+    """Cells that are missing at the end of a line are empty ones."""
+    whole = row(**changes)
+    assert good(whole[: -missing - 1] + "\n") == good(whole)
+    assert reason("HSP-1234-5678,paid\n") == "email is empty"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("+919876543210.0", "9876543210.00", "'+919876543210", '="+919876543210"', "’98765 43210"),
+        *('"=""+919876543210"""', "\u202a\uff0b919876543210\u202c", "0919876543210"),
+        *("98765/43210", "\ufeff98765\u201143210"),
+    ],
+)
+def test_numbers_out_of_spreadsheets(number: str) -> None:
+    """A decimal point, an apostrophe, a formula and what a clipboard adds are no part of it."""
+    assert good(row(phone_number=number)) == good(GOOD)
+
+
+def test_cells_out_of_spreadsheets() -> None:
+    """Every cell may be a formula of its text; an apostrophe belongs to a name, not to a code."""
+    line = good(
+        row(
+            pass_code="'HSP\u20111234\u20115678",
+            payment_status='="Paid"',
+            plan_name='=\u0020"Gold ""plus"""',
+            expires_at="'2099-12-31",
+            email="as\u00adha@example.com\u200b",
+            first_name="'t",
+            last_name="\ufeffRa\u200bo\u00ad",
+        )
+    )
+    expected = good(row(plan_name='"Gold ""plus"""', first_name="'t"))
+    assert line == expected
+    assert (line.listed.plan_name, line.user.first_name) == ('Gold "plus"', "'t")
+
+
+def test_joiners_in_names() -> None:
+    """They spell Indian words; a name of nothing that can be seen is none."""
+    line = good(row(first_name="क\u094d\u200dष", last_name="\u200d\u200b \u3164"))
+    assert (line.user.first_name, line.user.last_name) == ("क\u094d\u200dष", "")
+
+
+CELLS = st.text(st.sampled_from("aé आ\",;\t\n'=.-1"), max_size=5)
+
+
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS), max_size=4),
+    separator=st.sampled_from(",;\t"),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"]),
+    announced=st.booleans(),
+    blank=st.booleans(),
+)
+def test_every_way_to_write_a_file(
+    rows: list[tuple[str, str]],
+    separator: str,
+    end: str,
+    encoding: str,
+    *,
+    announced: bool,
+    blank: bool,
+) -> None:
+    """However a spreadsheet writes a table, the same lines are read."""
+    cells = [
+        ["HSP-1234-5678", "paid", plan, "", "a@example.com", name, "", "98765 43210"]
+        for plan, name in rows
+    ]
+    plain_file, file = io.StringIO(), io.StringIO()
+    csv.writer(plain_file).writerows([COLUMNS, *cells])
+    # The writer leaves a line feed unquoted where another character ends lines.
+    quoted = blank or end == "\r"
+    writer = csv.writer(
+        file,
+        delimiter=separator,
+        lineterminator=end,
+        quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL,
+    )
+    if announced:
+        file.write(f"sep={separator}{end}")
+    for one in [COLUMNS, *cells]:
+        writer.writerow(one)
+        if blank:
+            writer.writerow([" "] * 8)
+    found = lines_of(file.getvalue().encode(encoding))
+    expected = lines_of(plain_file.getvalue().encode())
+    assert [attrs.evolve(line, number=0) for line in found] == [
+        attrs.evolve(line, number=0) for line in expected
+    ]
 
 
 def test_the_longest_that_will_do() -> None:
@@ -295,6 +430,22 @@ def test_line_numbers() -> None:
         (7, "pass_code is not of the form HSP-dddd-dddd"),
         (8, ""),
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_line_numbers_after_a_line_of_the_separator(end: str, encoding: str) -> None:
+    """The first line of the file is line 1, be it sep= or the header, whatever ends lines."""
+    content = (
+        "sep=;\n"
+        + HEADER
+        + "bad;paid;;;b@example.com;;;\n"
+        + ";;;;;;;\n"
+        + "bad;paid;;;b@example.com\n"
+    )
+    raw = content.replace(",", ";").replace("\n", end).encode(encoding)
+    words = "pass_code is not of the form HSP-dddd-dddd"
+    assert numbers_and_reasons(raw) == [(3, words), (5, words)]
 
 
 def test_line_breaks_in_a_text() -> None:
@@ -362,19 +513,61 @@ def test_the_same_pass_of_changed_user_data() -> None:
 
 
 def test_user_data_of_the_last_good_line() -> None:
-    """Where several lines describe a user, the last good one is what counts."""
+    """Where several lines describe a user with one number, the last good one is what counts."""
     content = (
         HEADER
         + row(pass_code="HSP-0000-0001", first_name="One")
-        + row(pass_code="HSP-0000-0002", first_name="Two", phone_number="")
+        + row(pass_code="HSP-0000-0002", first_name="Two", phone_number="98765 43210")
         + row(pass_code="HSP-0000-0003", first_name="Three", phone_number="1")
         + row(pass_code="HSP-0000-0001", first_name="Four")
     )
     found, people, _ = take_all(content)
     assert [one.code.value for one in found] == ["HSP-0000-0001", "HSP-0000-0002"]
     assert people == [
-        ListedUser(email="asha@example.com", first_name="Two", last_name="Rao", phone=None)
+        ListedUser(
+            email="asha@example.com",
+            first_name="Two",
+            last_name="Rao",
+            phone=PhoneNumber("+919876543210"),
+        )
     ]
+
+
+def disagreement(line: int, other: int) -> BadLine:
+    """That a line gives a person another number than some other line."""
+    return BadLine(line, f"the same email has another phone_number on line {other}")
+
+
+@pytest.mark.parametrize("number", ["", "98123 45678"])
+def test_two_numbers_for_one_address(number: str) -> None:
+    """All lines of an address are bad where two of them differ in the number; none is taken in."""
+    content = (
+        HEADER
+        + row(pass_code="HSP-0000-0001")
+        + OTHER.replace("0000-0001", "0000-0009")
+        + row(pass_code="HSP-0000-0002", email=" ASHA@example.com\u200b", phone_number=number)
+        + row(pass_code="HSP-0000-0003")
+    )
+    found, people, bad = take_all(content)
+    assert [one.code.value for one in found] == ["HSP-0000-0009"]
+    assert [user.email for user in people] == ["ravi@example.com"]
+    assert bad == [disagreement(2, 4), disagreement(4, 2), disagreement(5, 4)]
+
+
+def test_two_numbers_for_one_address_and_pass() -> None:
+    """A line that is bad for its pass code has a say in whose number it is all the same."""
+    found, people, bad = take_all(HEADER + row() + row(phone_number="98123 45678") + OTHER)
+    assert [one.code.value for one in found] == ["HSP-0000-0001"]
+    assert [user.email for user in people] == ["ravi@example.com"]
+    assert bad == [BadLine(3, "the same pass code stands on line 2"), disagreement(2, 3)]
+
+
+def test_a_person_on_bad_lines_alone() -> None:
+    """Whom only a line names that is bad for its pass code is not taken in."""
+    found, people, bad = take_all(HEADER + row() + row(email="ravi@example.com"))
+    assert [one.code.value for one in found] == ["HSP-1234-5678"]
+    assert [user.email for user in people] == ["asha@example.com"]
+    assert bad == [BadLine(3, "the same pass code stands on line 2")]
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='",\r\nHSP-15 @.\x00é', max_size=300))

@@ -13,6 +13,13 @@ export function fold(text: string): string {
   });
 }
 
+/** Without what nobody sees, and with every dash as one, as the service reads a code. */
+function plain(text: string): string {
+  return text
+    .replace(/[\p{Cf}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]/gu, "")
+    .replace(/[\p{Pd}\u02d7\u2043\u207b\u208b\u2212\u2500\u2501\u2796\u30fc\uff70]/gu, "-");
+}
+
 /**
  * What a field that held *before* is to hold, now that its text is *text*.
  *
@@ -21,7 +28,7 @@ export function fold(text: string): string {
  */
 export function codeIn(text: string, before: string, digits: number): string {
   const fresh = before !== "" && text.startsWith(before) ? text.slice(before.length) : text;
-  const groups = fold(fresh).match(/[0-9](?:[\s-]?[0-9])*/g) ?? [];
+  const groups = fold(plain(fresh)).match(/[0-9](?:(?:\s|\s?-\s?)?[0-9])*/g) ?? [];
   const whole = groups
     .map((group) => group.replace(/[^0-9]/g, ""))
     .find((group) => group.length === digits);

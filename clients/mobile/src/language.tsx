@@ -67,10 +67,11 @@ export function clockTime(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** The day of an instant, in UTC as the service counts it. */
-export function day(tag: Tag, iso: string): string {
+/** The last day of what ends at an instant, in UTC as the service counts it. */
+export function lastDay(tag: Tag, iso: string): string {
   const format = new Intl.DateTimeFormat(tag, { dateStyle: "long", timeZone: "UTC" });
-  return format.format(new Date(iso));
+  const midnight = iso.endsWith("T00:00:00Z");
+  return format.format(new Date(iso).getTime() - (midnight ? 1 : 0));
 }
 
 interface Speech {

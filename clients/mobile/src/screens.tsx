@@ -12,7 +12,7 @@ import { type ReactNode, useEffect, useRef, useState } from "react";
 import { BackHandler, Platform, StyleSheet, Text, TextInput, View } from "react-native";
 
 import { CodeField } from "./code-field";
-import { clockTime, day, type Language, Speaking, type TextId, useSpeech } from "./language";
+import { clockTime, lastDay, type Language, Speaking, type TextId, useSpeech } from "./language";
 import {
   Button,
   Lead,
@@ -316,7 +316,7 @@ function InScreen({ auth }: { readonly auth: Auth & In }): ReactNode {
             />
             <Fact
               name="page.valid_until"
-              value={pass.expiresAt === null ? t("page.no_end") : day(tag, pass.expiresAt)}
+              value={pass.expiresAt === null ? t("page.no_end") : lastDay(tag, pass.expiresAt)}
             />
             {pass.daysUntilExpiry === null ? null : (
               <Fact name="app.days_left" value={String(pass.daysUntilExpiry)} />

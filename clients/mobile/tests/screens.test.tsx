@@ -409,7 +409,7 @@ describe("on Android", () => {
 test("who is signed in, by which pass, and for how long", async () => {
   const { client } = await startWithCode();
   await fill("123456");
-  const facts = ["HSP-1234-5678", "Gold", "Active", "December 31, 2099", "26702", USER.email];
+  const facts = ["HSP-1234-5678", "Gold", "Active", "December 30, 2099", "26702", USER.email];
   for (const fact of facts) expect(screen.getByText(fact)).toBeOnTheScreen();
   expect(screen.getByText("Days left")).toBeOnTheScreen();
   expect(screen.getByRole("status")).toHaveTextContent("You are signed in.");
@@ -431,11 +431,20 @@ test("a pass past its end", async () => {
     status: "expired",
     isExpired: true,
     daysUntilExpiry: 0,
-    expiresAt: "2025-01-01T00:00:00Z",
+    expiresAt: "2025-01-01T23:59:59Z",
   });
   for (const fact of ["Expired", "January 1, 2025", "0", "Welcome, asha@example.com"]) {
     expect(screen.getByText(fact)).toBeOnTheScreen();
   }
+});
+
+test.each([
+  ["2025-01-01T00:00:00Z", "December 31, 2024"],
+  ["2025-01-01T00:00:00.000001Z", "January 1, 2025"],
+  ["2025-01-01T23:59:59Z", "January 1, 2025"],
+])("a pass that ends at %s is valid until %s", async (expiresAt, day) => {
+  await signedInWith({ expiresAt });
+  expect(screen.getByText(day)).toBeOnTheScreen();
 });
 
 test("a pass without an end, and without a plan", async () => {

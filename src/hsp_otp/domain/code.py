@@ -1,10 +1,14 @@
 """The code itself: how it is made, read and compared. It is never stored."""
 
 import hmac
-import unicodedata
+import re
 from typing import NoReturn
 
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.typed_text import plain, with_ascii_digits
+
+_TYPED = re.compile(r"[0-9](?:[ -]*[0-9])*")
+_SEPARATORS = re.compile(r"[ -]")
 
 
 class MalformedCodeError(ValueError):
@@ -29,7 +33,7 @@ class Code:
         Read what somebody typed or pasted.
 
         Outer white space is trimmed, decimal digits of any script are folded to ASCII, and
-        spaces and dashes between digits are dropped.
+        invisible characters, and spaces and dashes between digits, are dropped.
 
         Args:
             text: What was submitted.
@@ -38,11 +42,9 @@ class Code:
         Raises:
             MalformedCodeError: Anything else is left, or the number of digits differs.
         """
-        trimmed = text.strip()
-        folded = [_digit(character) for character in trimmed]
-        found = "".join(character for character in folded if character)
-        outer_are_digits = bool(folded) and bool(folded[0]) and bool(folded[-1])
-        if None in folded or not outer_are_digits or len(found) != digits:
+        typed = with_ascii_digits(plain(text))
+        found = _SEPARATORS.sub("", typed) if _TYPED.fullmatch(typed) else ""
+        if len(found) != digits:
             raise MalformedCodeError(f"not {digits} digits")
         return cls(found)
 
@@ -76,11 +78,3 @@ def derive(key: Key, nonce: bytes, bound_to: tuple[str, ...], digits: int) -> Co
     """
     number = int.from_bytes(key.digest(nonce, *bound_to), "big")
     return Code(str(number % 10**digits).zfill(digits))
-
-
-def _digit(character: str) -> str | None:
-    """The ASCII digit, "" for a separator, None for anything else."""
-    value = unicodedata.decimal(character, None)
-    if value is not None:
-        return str(value)
-    return "" if unicodedata.category(character) in {"Zs", "Pd"} else None

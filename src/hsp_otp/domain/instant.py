@@ -1,7 +1,7 @@
 """Time as whole microseconds: exact to compare, small to store, and free of time zones."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NewType, TypeAlias
 
 Instant = NewType("Instant", int)
@@ -20,6 +20,7 @@ CLOCK_SKEW: Duration = 5 * SECOND
 
 _ISO = re.compile(r"[0-9]{4}[0-9W-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = date.min
 
 
 def after(instant: Instant, duration: Duration) -> Instant:
@@ -58,6 +59,14 @@ def from_datetime(moment: datetime) -> Instant:
 def to_datetime(instant: Instant) -> datetime:
     """The aware UTC datetime of *instant*."""
     return _EPOCH + timedelta(microseconds=instant)
+
+
+def last_day_before(end: Instant) -> date:
+    """The day in UTC on which the last microsecond before *end* lies."""
+    moment = to_datetime(end)
+    if moment.time() != time.min or moment.date() == _FIRST_DAY:
+        return moment.date()
+    return moment.date() - timedelta(days=1)
 
 
 def from_iso(text: str) -> Instant:

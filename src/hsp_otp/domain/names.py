@@ -7,7 +7,9 @@ from typing import Final, NewType, assert_never
 
 import attrs
 
-_PASS_CODE = re.compile(r"HSP-[0-9]{4}-[0-9]{4}")
+from hsp_otp.domain.typed_text import plain, with_ascii_digits
+
+_PASS_CODE = re.compile(r"HSP *- *([0-9]{4}) *- *([0-9]{4})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 _NETWORK_BITS: Final = {4: 24, 6: 48}
@@ -99,21 +101,23 @@ class PassCode:
     @classmethod
     def parse(cls, text: str) -> "PassCode":
         """
-        Read *text*, outer white space and letter case aside.
+        Read *text*. Letter case, invisible characters, the kind of its dashes, and spaces
+        around it and beside its dashes do not matter.
 
         Raises:
             MalformedPassCodeError: It is not a pass code. Letters that merely fold to ASCII
                 in upper case, as the long s does, are refused too.
         """
-        trimmed = text.strip()
-        if not trimmed.isascii() or not _PASS_CODE.fullmatch(trimmed.upper()):
+        typed = plain(text)
+        found = _PASS_CODE.fullmatch(typed.upper()) if typed.isascii() else None
+        if found is None:
             raise MalformedPassCodeError("not of the form HSP-dddd-dddd")
-        return cls(trimmed.upper())
+        return cls(f"HSP-{found[1]}-{found[2]}")
 
     @classmethod
     def is_in(cls, text: str) -> bool:
         """Whether somewhere in *text* there is a pass code."""
-        return _PASS_CODE.search(text.upper()) is not None
+        return _PASS_CODE.search(with_ascii_digits(plain(text)).upper()) is not None
 
     @property
     def masked(self) -> str:

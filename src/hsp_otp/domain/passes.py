@@ -1,11 +1,12 @@
 """Passes and the users who hold them."""
 
 import enum
+from datetime import date
 from typing import ClassVar, Final, get_args
 
 import attrs
 
-from hsp_otp.domain.instant import DAY, Instant
+from hsp_otp.domain.instant import DAY, SECOND, Instant, after, from_iso, last_day_before
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import PhoneNumber
 
@@ -50,6 +51,11 @@ class Pass:
     plan_name: str = ""
     expires_at: Instant | None = None
 
+    @property
+    def last_day(self) -> date | None:
+        """The day in UTC until which people are told that it is valid; None where it has no end."""
+        return None if self.expires_at is None else last_day_before(self.expires_at)
+
     def is_expired(self, now: Instant) -> bool:
         """Whether its end has come."""
         return self.expires_at is not None and now >= self.expires_at
@@ -57,6 +63,21 @@ class Pass:
     def days_until_expiry(self, now: Instant) -> int | None:
         """Full days left, 0 once past; None where it has no end."""
         return None if self.expires_at is None else max(0, (self.expires_at - now) // DAY)
+
+
+def end_of_pass(text: str) -> Instant:
+    """
+    When a pass ends by an ISO 8601 instant, or by a date, which is its last day.
+
+    A date means its last second, so that the day which clients read in `Pass.expires_at` is that
+    day.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    given = from_iso(text)
+    has_time = "T" in text or " " in text
+    return given if has_time else after(given, DAY - SECOND)
 
 
 @attrs.frozen

@@ -1,12 +1,25 @@
 """Phone numbers by Google's rules (libphonenumber); E.164 is the canonical form."""
 
 import re
-import unicodedata
+from collections.abc import Iterator
 
 import attrs
 import phonenumbers
 
-_ALLOWED = re.compile(r"[ (]*\+?[0-9 ().-]+")
+from hsp_otp.domain.typed_text import plain, with_ascii_digits
+
+_ALLOWED = re.compile(r"[ (]*\+?[0-9 ()./-]+")
+_AFTER_THE_LAST_DIGIT = " ()./-"
+_SPREADSHEET = re.compile(r"(\+?[0-9]+)\.0{1,2}")
+"""What a spreadsheet writes that took a number for an amount."""
+
+_PAIRS = re.compile(r"(?<![0-9])[0-9]{2}\.[0-9]{2}\.00")
+"""The end of a number that is written in pairs of digits, as 06.12.34.56.00 is."""
+
+_DIGITS = re.compile(r"[0-9]+")
+_DOT_OR_SLASH = re.compile(r"[./]")
+_RUNS_OF_DIGITS = (re.compile(r"\+?[0-9()./-]+"), re.compile(r"\+?[0-9][0-9 ()./-]*"))
+_LONGER_THAN_A_DATE = 11
 _MAX_LENGTH = 64
 _SHOWN_DIGITS = 4
 _TOO_SHORT_TO_SHOW = 7
@@ -43,9 +56,13 @@ class PhoneNumber:
         Read a number that is valid, of an allowed region and of a type that can be texted,
         judged in that order.
 
+        What people put before a number once too often does not matter: zeros before or after the
+        calling code, the calling code a second time, or without a plus. Text that two numbers can
+        be read in is none.
+
         Args:
-            text: May carry spaces, dots, dashes and parentheses, digits of any script, and
-                national form where there is a default region.
+            text: May carry spaces, dots, dashes, slashes and parentheses, invisible characters,
+                digits of any script, and national form where there is a default region.
             default_region: ISO 3166-1 alpha-2 code of the region of national form.
             regions: The allowed regions, or None for any.
 
@@ -53,15 +70,16 @@ class PhoneNumber:
             InvalidPhoneError: Not a number, not a valid one, or not one to be texted.
             RegionNotAllowedError: Valid, but of another region.
         """
-        try:
-            number = phonenumbers.parse(_canonical(text), default_region)
-        except phonenumbers.NumberParseException as error:
-            raise InvalidPhoneError("not a phone number") from error
-        if not phonenumbers.is_valid_number(number):
-            raise InvalidPhoneError("not a valid phone number")
+        typed = _typed(text, default_region)
+        readings = _readings(typed, default_region)
+        wanted = [one for one in readings if _is_texted(one)] or readings[:1]
+        if len(wanted) != 1:
+            possible = _parsed(typed, default_region) is not None
+            raise InvalidPhoneError(f"not a {'valid ' if possible else ''}phone number")
+        (number,) = wanted
         if regions is not None and phonenumbers.region_code_for_number(number) not in regions:
             raise RegionNotAllowedError("not of an allowed region")
-        if phonenumbers.number_type(number) not in _TEXTED:
+        if not _is_texted(number):
             raise InvalidPhoneError("not a mobile number")
         return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
@@ -87,19 +105,106 @@ class PhoneNumber:
 
 def mentions_number(text: str, default_region: str | None) -> bool:
     """Whether somewhere in *text* there is a valid number, of whatever type."""
-    return phonenumbers.PhoneNumberMatcher(text, default_region).has_next()
+    searched = with_ascii_digits(plain(text))
+    if phonenumbers.PhoneNumberMatcher(searched, default_region).has_next():
+        return True
+    # The matcher does not know all ways of writing a number that are read here.
+    runs = (run for pattern in _RUNS_OF_DIGITS for run in pattern.findall(searched))
+    return any(_is_long_number(run, default_region) for run in runs)
 
 
-def _canonical(text: str) -> str:
-    """ASCII digits and plain separators only: the parser would let much more through."""
-    folded = "".join(_fold(character) for character in text.strip())
-    if len(folded) > _MAX_LENGTH or not _ALLOWED.fullmatch(folded):
+def _is_long_number(text: str, default_region: str | None) -> bool:
+    if len(_bare(text)) < _LONGER_THAN_A_DATE:
+        return False
+    try:
+        PhoneNumber.parse(text, default_region)
+    except InvalidPhoneError:
+        return False
+    return True
+
+
+def _typed(text: str, default_region: str | None) -> str:
+    """
+    The ASCII digits of *text*, a plus in front where there is one.
+
+    Only plain separators may stand between them: the parser would let much more through.
+    """
+    folded = plain(text)
+    if len(folded) > _MAX_LENGTH:
         raise InvalidPhoneError("not a phone number")
-    return folded
+    folded = with_ascii_digits(folded).rstrip(_AFTER_THE_LAST_DIGIT)
+    if amount := _SPREADSHEET.fullmatch(folded):
+        return amount[1]
+    if not _ALLOWED.fullmatch(folded) or _is_unclear(folded, default_region):
+        raise InvalidPhoneError("not a phone number")
+    return _bare(folded)
 
 
-def _fold(character: str) -> str:
-    value = unicodedata.decimal(character, None)
-    if value is not None:
-        return str(value)
-    return {"Zs": " ", "Pd": "-"}.get(unicodedata.category(character), character)
+def _is_unclear(text: str, default_region: str | None) -> bool:
+    """
+    Whether a dot or slash of *text* may be more than a separator between groups of digits.
+
+    So it is before a last digit alone, before a last ``00``, but for numbers in pairs, and after
+    what is a number by itself: a slash between two numbers, a dot before decimals.
+    """
+    places = [found.start() for found in _DOT_OR_SLASH.finditer(text)]
+    if not places:
+        return False
+    last = _bare(text[places[-1] :])
+    if len(last) == 1 or (text.endswith(".00") and not _PAIRS.search(text)):
+        return True
+    separators = [place for place in places if text[place] == "/" or text.count(".") == 1]
+    return any(_valid(_bare(text[:place]), default_region) for place in separators)
+
+
+def _bare(text: str) -> str:
+    return ("+" if "+" in text else "") + "".join(_DIGITS.findall(text))
+
+
+def _readings(typed: str, default_region: str | None) -> list[phonenumbers.PhoneNumber]:
+    """The valid numbers that *typed* may be, each once, first what the library takes it for."""
+    if typed.startswith("+0"):  # no calling code begins with a zero
+        typed = typed[1:]
+    first = _valid(typed, default_region)
+    if first and typed.startswith(("+", "0")):
+        return [first]  # it says itself how it is to be read
+    found = [first, *_repaired(typed, default_region)]
+    valid = [one for one in found if one]
+    return [one for place, one in enumerate(valid) if one not in valid[:place]]
+
+
+def _repaired(typed: str, default_region: str | None) -> Iterator[phonenumbers.PhoneNumber | None]:
+    """What *typed* is without what may stand once too often before the number."""
+    digits = typed.lstrip("+0")
+    if typed.startswith(("+", "00")):
+        code = _calling_code(digits)
+    else:
+        code = str(phonenumbers.country_code_for_region(default_region or ""))
+    while code and digits.startswith(code):
+        digits = digits.removeprefix(code)
+        # In some countries a zero belongs to the number.
+        yield _valid(f"+{code}{digits}", None) or _valid(f"+{code}{digits.lstrip('0')}", None)
+        digits = digits.lstrip("0")
+
+
+def _calling_code(digits: str) -> str:
+    """What *digits* begin with, or nothing."""
+    beginnings = (digits[:length] for length in (1, 2, 3))
+    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return next((one for one in beginnings if one and int(one) in known), "")
+
+
+def _parsed(typed: str, default_region: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(typed, default_region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _valid(typed: str, default_region: str | None) -> phonenumbers.PhoneNumber | None:
+    number = _parsed(typed, default_region)
+    return number if number and phonenumbers.is_valid_number(number) else None
+
+
+def _is_texted(number: phonenumbers.PhoneNumber) -> bool:
+    return phonenumbers.number_type(number) in _TEXTED

@@ -12,6 +12,7 @@ from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
+from hsp_otp.domain.typed_text import plain, visible, visible_in_names
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.settings import Settings, check_secret_keys, load
@@ -97,8 +98,8 @@ def read_reason(text: str, settings: Settings) -> str:
     Raises:
         CommandError: It says nothing, or something that the audit never holds.
     """
-    reason = text.strip()
-    if not reason or not reason.isprintable():
+    reason = visible_in_names(text).strip()
+    if not plain(reason) or not visible(reason).isprintable():
         raise CommandError("--reason: takes one that says something, in printable text")
     if len(reason) > _LONGEST_REASON:
         raise CommandError(f"--reason: takes {_LONGEST_REASON} characters at most")

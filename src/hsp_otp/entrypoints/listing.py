@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol, TypeAlias
 
@@ -10,10 +12,16 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.command import CommandError
 
 Shown: TypeAlias = Mapping[str, object]
 """A row, by the names of its columns; of all rows of a listing the same."""
+
+_LINE_BREAK: Final = re.compile(r"\r\n?")
+_FORMULA: Final = frozenset("=+-@")
+_SPACING: Final = frozenset("\t\r\n")
+"""What a formula begins with, or what some programs drop before one."""
 
 _WIDE: Final = 200
 """Columns where nobody looks at a terminal."""
@@ -43,7 +51,12 @@ class JsonLines:
 
 
 class Csv:
-    """A header, then the rows; what is not known is empty."""
+    """
+    A header, then the rows; what is not known is empty.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe: some of what
+    rows hold came from strangers. Numbers are written as they are.
+    """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self._out = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
@@ -51,10 +64,20 @@ class Csv:
 
     def write(self, row: Shown) -> None:
         """Keep the promise of `Writer.write`."""
-        self._out.writerow(row)
+        self._out.writerow({name: _as_text(value) for name, value in row.items()})
 
     def close(self) -> None:
         """Keep the promise of `Writer.close`."""
+
+
+def _as_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    # Some spreadsheets take signs of full width for the ASCII ones, and pass over white space.
+    shown = visible(value)
+    first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
+    text = _LINE_BREAK.sub("\n", value)  # the writer puts quotes around this one alone
+    return f"'{text}" if first in _FORMULA or shown[:1] in _SPACING else text
 
 
 def structured(columns: Sequence[str], *, as_json: bool, as_csv: bool) -> Writer | None:

@@ -15,8 +15,11 @@ from hsp_otp.adapters.sql.passes import Counts, KeptPass, SqlPasses, SqlPassImpo
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
+from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
-from hsp_otp.entrypoints.passes_csv import BadLine, Listing, UnreadableError, read
+from hsp_otp.entrypoints.csv_records import UnreadableError
+from hsp_otp.entrypoints.passes_csv import BadLine, read
+from hsp_otp.entrypoints.passes_listing import Listing
 from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.wiring import open_database
 
@@ -37,14 +40,15 @@ def import_(file: Path, /) -> int:
     Store the passes and users of a CSV file; a server may be running.
 
     Columns, in any order: pass_code, payment_status (paid, pending, refunded or cancelled),
-    plan_name, expires_at (empty, a date or an ISO 8601 instant), email, first_name, last_name
-    and phone_number. Bad lines are reported and left out, and the exit status is 1 then.
-    Importing the same file again changes nothing.
+    plan_name, expires_at (empty, a date as 2026-12-31, which is the last day, or an ISO 8601
+    instant as 2026-12-31T18:30:00Z), email, first_name, last_name and phone_number. Commas,
+    semicolons or tabs stand between them. Bad lines are reported and left out, and the exit
+    status is 1 then. Importing the same file again changes nothing.
 
     Example: hsp-otp passes import passes.csv
 
     Args:
-        file: The CSV file, in UTF-8.
+        file: The CSV file, in UTF-8 or UTF-16.
     """
     settings = load()
     try:
@@ -100,7 +104,7 @@ async def _import(file: Path, settings: Settings) -> _Result:
 
 
 def _list(file: BinaryIO, default_region: str, listing: Listing) -> tuple[int, int]:
-    """How many lines were good and how many bad; the bad ones are reported at once."""
+    """How many lines were good and how many bad; the bad ones are reported."""
     good = bad = 0
     for line in read(file, default_region):
         refused = line if isinstance(line, BadLine) else listing.take(line)
@@ -108,8 +112,17 @@ def _list(file: BinaryIO, default_region: str, listing: Listing) -> tuple[int, i
             good += 1
         else:
             bad += 1
-            print(f"line {refused.number}: {refused.reason}", file=sys.stderr)
+            _report(refused)
+    # What two lines say of one person is known when all have been read.
+    for refused in listing.disagreeing():
+        good -= 1
+        bad += 1
+        _report(refused)
     return good, bad
+
+
+def _report(line: BadLine) -> None:
+    print(f"line {line.number}: {line.reason}", file=sys.stderr)
 
 
 async def _find(code: PassCode, settings: Settings) -> KeptPass | None:
@@ -121,18 +134,27 @@ async def _find(code: PassCode, settings: Settings) -> KeptPass | None:
 def _described(kept: KeptPass, now: Instant) -> list[tuple[str, str]]:
     found, user = kept.found, kept.found.user
     verified = "verified" if kept.is_verified else "not verified"
-    end = "none" if found.expires_at is None else to_iso(found.expires_at)
     return [
         ("pass", found.code.masked),
         ("plan", found.plan_name),
         ("payment", found.payment_status.value),
         ("status", kept.status),
-        ("expires", f"{end} (past)" if found.is_expired(now) else end),
+        ("expires", _end_in_words(found, now)),
         ("user", user.id),
         ("email", user.email),
         ("name", f"{user.first_name} {user.last_name}".strip()),
         ("phone", f"{user.phone.masked} ({verified})" if user.phone else "none"),
     ]
+
+
+def _end_in_words(found: Pass, now: Instant) -> str:
+    if found.expires_at is None:
+        return "none"
+    end, last_day = to_iso(found.expires_at), str(found.last_day)
+    notes = ["past"] if found.is_expired(now) else []
+    if not end.startswith(last_day):
+        notes.append(f"last day {last_day}")
+    return f"{end} ({', '.join(notes)})" if notes else end
 
 
 def _in_words(counts: Counts) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
+from hsp_otp.domain.typed_text import plain
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.flows.caller import Caller
@@ -55,8 +56,9 @@ class TokenRequest(msgspec.Struct):
 
 
 def given(member: str | None) -> str | None:
-    """*member* without outer white space; None where nothing is left."""
-    return (member or "").strip() or None
+    """*member* without outer white space; None where nothing is left that can be seen."""
+    text = (member or "").strip()
+    return text if plain(text) else None
 
 
 async def body_of(request: AnyRequest) -> bytes:

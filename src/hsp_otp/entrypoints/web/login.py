@@ -9,7 +9,6 @@ from babel.dates import format_date
 from litestar import Response, get, post
 
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.instant import to_datetime
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.bodies import (
@@ -269,10 +268,8 @@ def _welcome(request: AnyRequest, me: Me) -> str:
 def _facts_of(request: AnyRequest, me: Me) -> dict[str, Any]:
     found = me.signed_in
     valid_until = None
-    if found.expires_at is not None:
-        valid_until = format_date(
-            to_datetime(found.expires_at), "long", language_of(request).replace("-", "_")
-        )
+    if found.last_day is not None:
+        valid_until = format_date(found.last_day, "long", language_of(request).replace("-", "_"))
     return {
         "signed_in": found,
         "expired": found.is_expired(me.at),

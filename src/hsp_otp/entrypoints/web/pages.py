@@ -13,6 +13,7 @@ from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
 from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.bodies import AnyRequest, body_of, house_of
 from hsp_otp.entrypoints.http.csrf import FIELD, HEADER, cookie_of, is_genuine, token_for
 from hsp_otp.entrypoints.http.languages import language_of
@@ -95,6 +96,7 @@ class Notice(msgspec.Struct, omit_defaults=True):
 
 def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> Notice:
     """That *problem* came of what stands in *field*."""
+    typed = visible(typed)
     return Notice(
         problem.error,
         field,

@@ -44,19 +44,13 @@ _COOKIE_PATH: Final = "/users"
 _FAILURES: Final = failures(PATH, lambda settings: settings.signup_service_name)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class _Region:
-    """
-    One of the countries to choose from.
-
-    Attributes:
-        usual: A number without a calling code is taken to be of this one.
-    """
+    """One of the countries to choose from."""
 
     region: str
     name: str
     calling: int
-    usual: bool
 
 
 @attrs.frozen
@@ -258,12 +252,7 @@ def _regions(request: AnyRequest) -> list[_Region]:
     names = cast("Mapping[str, str]", locale.territories)
     return sorted(
         (
-            _Region(
-                region=region,
-                name=names.get(region, region),
-                calling=phonenumbers.country_code_for_region(region),
-                usual=region == settings.default_region,
-            )
+            _Region(region, names.get(region, region), phonenumbers.country_code_for_region(region))
             for region in settings.signup_regions
         ),
         key=lambda one: one.name,

@@ -30,9 +30,16 @@
     });
   }
 
+  /* Without what nobody sees, and with every dash as one, as the server reads it. */
+  function plain(text) {
+    return text
+      .replace(/[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu, "")
+      .replace(/[\p{Pd}\u02d7\u2043\u207b\u208b\u2212\u2500\u2501\u2796\u30fc\uff70]/gu, "-");
+  }
+
   /* The code in a text: the group of so many digits, which may be apart, else all the digits. */
   function codeIn(text, digits) {
-    const groups = fold(text).match(/[0-9](?:[\s-]?[0-9])*/gu) || [];
+    const groups = fold(plain(text)).match(/[0-9](?:(?:\s|\s?-\s?)?[0-9])*/gu) || [];
     const bare = groups.map((group) => group.replace(/[^0-9]/g, ""));
     return bare.find((group) => group.length === digits) || bare.join("").slice(0, digits);
   }
@@ -191,21 +198,9 @@
     swap(text);
   }
 
-  /* In the form that the API takes. A number of the usual country goes as it was typed. */
+  /* In the form that the API takes. */
   function asJson(form) {
-    const body = {};
-    const session = form.dataset.session;
-    if (session) body.session_id = session;
-    const number = form.querySelector("[name=phone]");
-    if (number) {
-      const typed = number.value.trim();
-      const chosen = form.querySelector("[name=region]").selectedOptions[0];
-      const whole = /^[(\s]*\+/.test(typed) || chosen.hasAttribute("data-usual");
-      body.phone = whole || !typed ? typed : `+${chosen.dataset.calling} ${typed}`;
-    }
-    const code = form.querySelector("[name=otp]");
-    if (code) body.otp_code = code.value;
-    return body;
+    return { session_id: form.dataset.session, otp_code: form.querySelector("[name=otp]").value };
   }
 
   const ENDED = /^(otp_expired|too_many_attempts|session_not_found|already_verified)$/;
@@ -218,7 +213,7 @@
     });
     const said = await answer.json();
     if (answer.ok) {
-      if (form.querySelector("#code")) await green();
+      await green();
       await refresh();
       toast(said.message);
       return;
