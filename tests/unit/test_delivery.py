@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, note
+from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, message_id, note
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
+from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.sms import Receipt
 from tests.world import World, run
 
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED
@@ -75,6 +77,53 @@ def test_a_state_never_goes_back(reported: list[DeliveryState]) -> None:
         state = becomes
 
 
+# --- What a provider calls a message
+
+GOOD_IDS = {
+    "first of ASCII": "!",
+    "last of ASCII": "~",
+    "of Twilio": "SM0123456789abcdef0123456789abcdef",
+    "a formula": "=HYPERLINK(1)",
+    "longest": "x" * 64,
+}
+
+BAD_IDS = {
+    "empty": "",
+    "too long": "x" * 65,
+    "space in front": " SM1",
+    "space": "SM 1",
+    "line end": "SM1\n",
+    "NUL": "SM1\x00",
+    "DEL": "SM1\x7f",
+    "escape": "SM1\x1b[2J",
+    "accent": "é",
+    "direction": "\u202eSM1",
+    "invisible": "SM1\u200b",
+    "full width": "１",
+    "surrogate": "\ud800",
+}
+
+
+@pytest.mark.parametrize("given", GOOD_IDS.values(), ids=GOOD_IDS)
+def test_an_id_of_visible_ascii_is_kept(given: str) -> None:
+    """A message's id is 1 to 64 visible ASCII characters."""
+    assert message_id(given) == given
+    assert Receipt(sender="twilio", provider_message_id=given).provider_message_id == given
+
+
+@pytest.mark.parametrize("given", BAD_IDS.values(), ids=BAD_IDS)
+def test_any_other_id_is_as_good_as_none(given: str) -> None:
+    """Whatever else a provider calls a message, it has no id here."""
+    assert message_id(given) is None
+    assert Receipt(sender="twilio", provider_message_id=given).provider_message_id is None
+
+
+def test_a_message_without_an_id() -> None:
+    """A provider need not give one."""
+    assert message_id(None) is None
+    assert Receipt(sender="console").provider_message_id is None
+
+
 # --- The flow
 
 
@@ -96,3 +145,11 @@ def test_a_receipt_of_another_message(sender: str, message: str) -> None:
     run(world.audit.write(row))
     assert run(take_receipt(world.deliveries, sender, message, SENT)) == UnknownMessage()
     assert world.deliveries.states == {}
+
+
+@pytest.mark.parametrize("message", BAD_IDS.values(), ids=BAD_IDS)
+def test_a_receipt_of_a_message_that_has_no_such_id(message: str) -> None:
+    """An id of another form is nobody's: it is looked for nowhere."""
+    world = World()
+    world.deliveries.failure = Unavailable("asked")
+    assert run(take_receipt(world.deliveries, "twilio", message, SENT)) == UnknownMessage()

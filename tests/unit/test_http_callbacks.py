@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hsp_otp.adapters.sms.twilio import TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.rows import HandedOverRow
-from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.failures import SmsFailed, Unavailable
 from tests.http import Body, Client, Reply, problem
 from tests.world import World, run
 
@@ -185,6 +185,16 @@ def test_nobody_asked_for_receipts(settings: dict[str, object]) -> None:
         for reply in (report(client, status("sent")), post(client, b"MessageStatus=sent", None)):
             assert reply.status == 404
             assert reply.json == NOT_FOUND
+
+
+@pytest.mark.parametrize("sid", ["SM 1", "SM1\n", "x" * 65, "\u202eSM1", "é", "SM1\x00"])
+def test_an_id_that_is_none(client: Client, sid: str) -> None:
+    """A signed receipt whose message has an id of another form is of no message, and not kept."""
+    client.world.add()
+    client.world.outbox.failure = SmsFailed("away")
+    client.send()
+    reply = report(client, status("delivered", sid=sid))
+    assert (reply.status, reply.json) == (404, NOT_FOUND)
 
 
 FORGERIES = {

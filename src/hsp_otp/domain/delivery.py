@@ -1,11 +1,14 @@
 """What became of a message after a provider took it."""
 
 import enum
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 import attrs
 
 from hsp_otp.domain.decision import Decision
+
+_MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
 
 class DeliveryState(enum.Enum):
@@ -34,6 +37,11 @@ class UnknownMessage:
     """No such message was handed over here."""
 
     word: ClassVar[str] = "not_found"
+
+
+def message_id(given: str | None) -> str | None:
+    """A provider's id of a message: 1 to 64 visible ASCII characters. None for anything else."""
+    return given if given is not None and _MESSAGE_ID.fullmatch(given) else None
 
 
 def note(

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, note
+from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, message_id, note
 from hsp_otp.ports.deliveries import Deliveries
 
 
@@ -15,6 +15,8 @@ async def take_receipt(
     Raises:
         Unavailable: The database did not answer; the provider should tell again.
     """
+    if message_id(provider_message_id) is None:
+        return UnknownMessage()  # no message is kept under such a name
     return await deliveries.transition(
         sender, provider_message_id, partial(note, reported=reported)
     )
