@@ -25,7 +25,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
 from hsp_otp.ports.sms import Sms
 from hsp_otp.ports.usage import UsageCounter
 from tests.http import Client
@@ -252,6 +252,7 @@ def test_calls_are_timed(world: Measured) -> None:
         (None, "taken"),
         (SmsRejected("no"), "refused"),
         (SmsFailed("no"), "failed"),
+        (SmsRefusedHere("no"), "refused"),
         (RuntimeError("bug"), "failed"),
     ],
 )
@@ -303,10 +304,10 @@ def test_an_open_circuit(world: Measured) -> None:
             for name in ("circuit_open", "sends_skipped_total")
         ]
 
-    sms = Sms(to=PhoneNumber(OTHER_PHONE), text="123456", useful_for=MINUTE)
     assert seen() == [0, 0, 0, 0]
-    for _ in range(7):
-        run(chain.send(sms))
+    for number in range(7):
+        to = PhoneNumber(f"+9198{number:04d}3210")
+        run(chain.send(Sms(to=to, text="123456", useful_for=MINUTE)))
     assert seen() == [1, 2, 0, 0]
     assert seen() == [1, 2, 0, 0]
     clock.advance(15 * SECOND)

@@ -27,7 +27,7 @@ from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints.http.client_address import parse_trusted_proxies
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
 from tests.http import ME, REFRESH, REVOKE, SEND, VALIDATE, Client
 from tests.observed import Observed
 from tests.world import OTHER_PHONE, PASS_CODE, PHONE, START, ManualClock, other_than, run
@@ -237,7 +237,12 @@ def test_a_failure_is_told_by_its_kind(world: Traced, failure: Exception, status
 
 
 @pytest.mark.parametrize(
-    ("failure", "result"), [(SmsRejected(PHONE), "refused"), (SmsFailed(PHONE), "failed")]
+    ("failure", "result"),
+    [
+        (SmsRejected(PHONE), "refused"),
+        (SmsRefusedHere(PHONE), "refused"),
+        (SmsFailed(PHONE), "failed"),
+    ],
 )
 def test_a_message_that_is_not_taken(
     client: Client, world: Traced, failure: Exception, result: str

@@ -60,7 +60,9 @@ class SmsSender(Protocol):
         Hand *sms* over, once, and be done *within* that.
 
         Raises:
-            SmsRejected: It was refused for its number or content.
-            SmsFailed: It could not be handed over, or nobody can tell whether it was.
+            SmsRejected: It was refused for its number or content, as it would be elsewhere.
+            SmsRefusedHere: It was refused by this provider, and another one may take it.
+            SmsFailed: It could not be handed over, or nobody can tell whether it was; that speaks
+                against the provider.
         """
         ...

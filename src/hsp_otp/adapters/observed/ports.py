@@ -23,7 +23,7 @@ from hsp_otp.domain.slot import Held, Verified
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
-from hsp_otp.ports.failures import SmsRejected
+from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
@@ -303,8 +303,9 @@ class ObservedSms:
         try:
             receipt = await self.sender.send(sms, within)
             result = "taken"
-        except SmsRejected:
-            result = "refused"
+        except SmsFailed as failure:
+            if not failure.blames_sender:
+                result = "refused"
             raise
         finally:
             seconds = self.watch.timer() - began
