@@ -197,6 +197,34 @@ def test_an_id_that_is_none(client: Client, sid: str) -> None:
     assert (reply.status, reply.json) == (404, NOT_FOUND)
 
 
+def test_a_receipt_before_the_answer_to_the_send(client: Client) -> None:
+    """While a message is handed over a signed receipt of it is 200, and then it is applied."""
+    world, seen = client.world, list[Reply]()
+    world.add()
+    world.outbox.witness = lambda: seen.append(report(client, status("delivered", sid="SM9")))
+    client.send()
+    assert [(reply.status, reply.json) for reply in seen] == [(200, {})]
+    row = HandedOverRow(challenge_id="c9", sender="twilio", provider_message_id="SM9")
+    run(world.audit.write(row))
+    world.clock.advance(250_000)
+    run(world.early.try_again())
+    assert world.deliveries.states == {("twilio", "SM9"): DeliveryState.DELIVERED}
+
+
+def test_a_forged_receipt_before_the_answer_to_the_send(client: Client) -> None:
+    """What is not signed is not kept, whatever is under way."""
+    world, seen = client.world, list[Reply]()
+    world.add()
+    body = urlencode(status("delivered", sid="SM9")).encode()
+    world.outbox.witness = lambda: seen.append(post(client, body, "forged"))
+    client.send()
+    assert [reply.status for reply in seen] == [403]
+    row = HandedOverRow(challenge_id="c9", sender="twilio", provider_message_id="SM9")
+    run(world.audit.write(row))
+    run(world.early.close())
+    assert world.deliveries.states == {}
+
+
 FORGERIES = {
     "none": None,
     "empty": "",

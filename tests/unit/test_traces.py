@@ -169,7 +169,8 @@ def test_every_journey_has_a_span(client: Client, world: Traced) -> None:
 def test_a_receipt_is_a_journey(world: Traced) -> None:
     """What a provider reports is traced as well."""
     deliveries = world.observer.deliveries(world.deliveries)
-    walk = world.spans.journey("receipts.take_receipt", partial(take_receipt, deliveries))
+    take_it = partial(take_receipt, deliveries, early=world.early, clock=world.clock)
+    walk = world.spans.journey("receipts.take_receipt", take_it)
 
     async def take() -> None:
         await walk("outbox", "unknown", DeliveryState.SENT)
@@ -177,6 +178,7 @@ def test_a_receipt_is_a_journey(world: Traced) -> None:
     with world.spans.request(None):
         run(take())
     assert tree(world.read()) == [
+        ("deliveries", "receipts.take_receipt"),
         ("deliveries", "receipts.take_receipt"),
         ("receipts.take_receipt", "request"),
         ("request", None),

@@ -7,6 +7,10 @@ from typing import ClassVar, Final
 import attrs
 
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import MINUTE, Duration
+
+EARLY_FOR: Final[Duration] = MINUTE
+"""How long a receipt may come before its message is known here."""
 
 _MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
@@ -37,6 +41,22 @@ class UnknownMessage:
     """No such message was handed over here."""
 
     word: ClassVar[str] = "not_found"
+
+
+@attrs.frozen
+class EarlyReceipt:
+    """
+    A receipt for a message that is not known.
+
+    Providers report on a message while they are still taking it.
+
+    Attributes:
+        message_id: The provider's.
+    """
+
+    sender: str
+    message_id: str
+    reported: DeliveryState
 
 
 def message_id(given: str | None) -> str | None:

@@ -14,7 +14,7 @@ import attrs
 from hsp_otp.adapters.observed import times
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.names import Flow, PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import UsageKey, Usages
@@ -282,6 +282,12 @@ class ObservedDeliveries:
         if became is not None:
             self.meter.watch.counts.moved(sender, became)
         return outcome
+
+    async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
+        """Keep the promise of `Deliveries.may_become_known`."""
+        return await self.meter.call(
+            self.deliveries.may_become_known(sender, provider_message_id, since)
+        )
 
 
 @attrs.frozen
