@@ -184,6 +184,35 @@ def refuse_number(place: int = 0) -> Behaviour:
     return behave
 
 
+def decline(place: int = 0) -> Behaviour:
+    """Refuse the message by the answer that stands there among those that others need not give."""
+
+    def behave(handler: Handler, form: Form) -> None:
+        handler.answer(*handler.house.play.decline(form, place))
+
+    return behave
+
+
+def disown(place: int = 0) -> Behaviour:
+    """Refuse the account by the answer that stands there."""
+
+    def behave(handler: Handler, form: Form) -> None:
+        handler.answer(*handler.house.play.disown(form, place))
+
+    return behave
+
+
+def accept_after(report: Callable[[Taken], None]) -> Behaviour:
+    """Take the message, and report on it before saying so."""
+
+    def behave(handler: Handler, form: Form) -> None:
+        taken = handler.house.take(form)
+        report(taken)
+        handler.answer(*handler.house.play.accept(form, taken.sid))
+
+    return behave
+
+
 def limit(handler: Handler, _: Form) -> None:
     """Ask to try later."""
     handler.answer(*handler.house.play.limit)

@@ -150,7 +150,12 @@ class Client:
             sessions=self.world.sessions,
             signup=self.world.signup,
             sender=self.world.outbox,
-            take_receipt=partial(take_receipt, self.world.deliveries),
+            take_receipt=partial(
+                take_receipt,
+                self.world.deliveries,
+                early=self.world.early,
+                clock=self.world.clock,
+            ),
             receipts=receipts(self.settings, self.world.clock, self.world.randomness),
             key_set=key_set or {"keys": []},
             csrf_keys=ring("csrf"),

@@ -42,8 +42,12 @@ class Play:
         names_messages: Whether it is the provider that names them.
         message_id: What the provider calls a message, which is the so manieth.
         accept: The answer to a message that was taken.
-        refuse: The so manieth of the answers that are about the number.
+        refuse: The so manieth of the answers that are about the number, and the same elsewhere.
         refusals: How many of them there are.
+        decline: The so manieth of the answers that refuse one message, which others may take.
+        declines: How many of them there are.
+        disown: The so manieth of the answers that refuse the account.
+        disowns: How many of them there are.
         limit: The answer of who asks to try later.
         breaks: The answer of who has trouble.
         report: Body and headers of a signed report that a message is in a state of ours, sent to
@@ -63,6 +67,10 @@ class Play:
     accept: Callable[[dict[str, Any], str], Answer]
     refuse: Callable[[dict[str, Any], int], Answer]
     refusals: int
+    decline: Callable[[dict[str, Any], int], Answer]
+    declines: int
+    disown: Callable[[dict[str, Any], int], Answer]
+    disowns: int
     limit: Answer
     breaks: Answer = (500, {"message": "internal error"})
     report: Callable[[str, str, str], tuple[bytes, dict[str, str]]] = _no_report
@@ -93,6 +101,12 @@ def _twilio_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[s
     return urlencode(form).encode(), {"Content-Type": kind, "X-Twilio-Signature": told}
 
 
+_TWILIO_DECLINES: Final = ((21612, 400), (21408, 403), (21608, 400), (21606, 400), (99999, 400))
+"""No route, country not allowed, a trial's unverified number, not ours, a code of tomorrow."""
+
+_TWILIO_DISOWNS: Final = ((20003, 401), (20003, 403), (20005, 403), (20404, 404), (99999, 401))
+"""Refused, refused by another status, not active, not known, refused by a code of tomorrow."""
+
 TWILIO: Final = Play(
     settings=lambda url: {
         "TWILIO_ACCOUNT_SID": ACCOUNT,
@@ -120,6 +134,10 @@ TWILIO: Final = Play(
     ),
     refuse=lambda form, place: _twilio_error((21211, 21610, 30450)[place], 400, form),
     refusals=3,
+    decline=lambda form, place: _twilio_error(*_TWILIO_DECLINES[place], form),
+    declines=5,
+    disown=lambda form, place: _twilio_error(*_TWILIO_DISOWNS[place], form),
+    disowns=5,
     limit=(429, {"code": 20429, "message": "too many requests", "status": 429}),
     breaks=(500, {"code": 20500, "message": "internal error", "status": 500}),
     report=_twilio_report,
@@ -182,6 +200,12 @@ VONAGE: Final = Play(
     ),
     refuse=lambda form, place: _vonage_error(form, ("7", "33")[place]),
     refusals=2,
+    # No route, a trial's unlisted number, a name not allowed there, parameters, and of tomorrow.
+    decline=lambda form, place: _vonage_error(form, ("6", "29", "15", "2", "3", "99")[place]),
+    declines=6,
+    # Credentials, barred, no credit, another API, a signature.
+    disown=lambda form, place: _vonage_error(form, ("4", "8", "9", "11", "14")[place]),
+    disowns=5,
     limit=(200, {"message-count": "1", "messages": [{"status": "1", "error-text": "Throttled"}]}),
     report=_vonage_report,
 )
@@ -234,6 +258,10 @@ WEBHOOK: Final = Play(
     accept=lambda _, __: (202, {}),
     refuse=lambda form, _: (422, {"why": f"{form['to']} has opted out of {form['text']}"}),
     refusals=1,
+    decline=lambda form, place: ((400, 409)[place], {"why": f"no {form['to']} for {form['text']}"}),
+    declines=2,
+    disown=lambda form, place: ((401, 403)[place], {"why": f"{form['to']}: {form['text']}"}),
+    disowns=2,
     limit=(429, {}),
     report=_webhook_report,
 )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import (
     MemoryAudit,
     MemoryPasses,
@@ -20,7 +21,7 @@ from hsp_otp.adapters.memory import (
 )
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import (
@@ -51,6 +52,7 @@ from hsp_otp.flows.pass_login import (
     SignedIn,
     VerifyOutcome,
 )
+from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.messages import Text
@@ -188,12 +190,22 @@ class SentMessages:
         if self.failure is not None:
             raise self.failure
         key = (sender, provider_message_id)
-        known = [(row.sender, row.provider_message_id) for row in self.audit.handed_over]
-        held = self.states.get(key, DeliveryState.QUEUED) if key in known else None
+        held = self.states.get(key, DeliveryState.QUEUED) if key in self._known else None
         decision = decide(held)
         if decision.becomes is not None:
             self.states[key] = decision.becomes
         return decision.outcome
+
+    async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
+        """Keep the promise of `Deliveries.may_become_known`."""
+        taken = {row.challenge_id for row in self.audit.handed_over}
+        untaken = [row for row in self.audit.sends if row.challenge_id not in taken]
+        in_time = [row for row in untaken if row.at > since]
+        return bool(in_time) or (sender, provider_message_id) in self._known
+
+    @property
+    def _known(self) -> set[tuple[str, str | None]]:
+        return {(row.sender, row.provider_message_id) for row in self.audit.handed_over}
 
 
 @attrs.define
@@ -265,6 +277,7 @@ class World:
     signup_steps: MemoryRecords[str, SignupStep] = attrs.field()
     proofs: SignedProofs = attrs.field(factory=SignedProofs)
     deliveries: SentMessages = attrs.field()
+    early: MemoryEarlyReceipts = attrs.field()
     policy: Policy = attrs.field(factory=Policy)
     signup_policy: Policy = attrs.field(factory=lambda: SIGNUP_POLICY)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
@@ -294,6 +307,10 @@ class World:
     @deliveries.default
     def _deliveries(self) -> SentMessages:
         return SentMessages(self.audit)
+
+    @early.default
+    def _early(self) -> MemoryEarlyReceipts:
+        return MemoryEarlyReceipts(self.deliveries, lambda: self.clock.now() / SECOND)
 
     @property
     def otp(self) -> Otp:
@@ -442,6 +459,14 @@ class World:
     def me(self, access_token: str) -> Me | InvalidToken:
         """Ask who is signed in."""
         return run(self.sessions.me(access_token))
+
+    def report(self, sender: str, message: str, state: DeliveryState) -> Noted | UnknownMessage:
+        """Tell what became of a message, as its provider does."""
+        return run(
+            take_receipt(
+                self.deliveries, sender, message, state, early=self.early, clock=self.clock
+            )
+        )
 
     def family(self, family_id: str) -> Family | None:
         """What is stored of a family."""

@@ -23,8 +23,8 @@ def pass_of(person: int) -> str:
 
 
 def number_of(person: int) -> str:
-    """Everybody has a number."""
-    return f"+9198{person:08d}"
+    """Everybody has a number; neighbours have numbers of different ranges."""
+    return "+9198" + f"{person:08d}"[::-1]
 
 
 def address(number: int) -> str:

@@ -121,6 +121,18 @@ def test_the_second_takes_it(site: Site) -> None:
     assert unexpected(site.server) == []
 
 
+def test_numbers_that_the_first_refuses(site: Site) -> None:
+    """What the first cannot or may not send the second does, and the first goes on with others."""
+    play = PLAYS["vonage"]
+    for number in range(12):
+        site.first.behaviour = played.decline(number % play.declines)
+        assert site.send(next(site.people))[0].status == 200
+    assert (len(site.first.taken), len(site.second.taken)) == (0, 12)
+    site.first.behaviour = played.accept
+    assert site.send(next(site.people))[0].status == 200
+    assert (len(site.first.taken), len(site.second.taken)) == (1, 12)
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_refused_number(site: Site, place: int) -> None:
     """A refusal about the number is the answer, and the second never hears of it."""
@@ -206,8 +218,9 @@ def test_nothing_secret_is_written(site: Site) -> None:
     reasons = {event["why"] for event in events if "why" in event}
     assert {"Vonage did not take the message: 1", "Vonage refused the message: 7"} <= reasons
     # Long enough not to stand in an instant or a request id by chance.
-    digits = number_of(0).removeprefix("+91")[:-2]
-    for secret in (*PLAYS["vonage"].secrets, *PLAYS["twilio"].secrets, digits):
+    digits = {number_of(person).removeprefix("+91")[:8] for person in range(next(site.people))}
+    assert len(digits) > 5
+    for secret in (*PLAYS["vonage"].secrets, *PLAYS["twilio"].secrets, *digits):
         assert secret not in written
     assert not re.search(r"HSP-\d{4}-", written)
     codes = [taken.code for taken in (*site.first.taken, *site.second.taken)]

@@ -1,21 +1,33 @@
 """What became of messages, in SQL: docs/contract.md, 7; and the schema before it."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
+import attrs
 import pytest
 
+from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
+from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt, Noted, UnknownMessage
+from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
-from tests.integration.behind import allow, execute, lock_held, postgres_url, refuse, upgrade_to
+from tests.integration.behind import (
+    allow,
+    execute,
+    lock_held,
+    postgres_url,
+    refuse,
+    upgrade_to,
+    within,
+)
 from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (
     POSTGRES,
@@ -27,6 +39,7 @@ from tests.integration.stores import (
     sqlite_url,
 )
 from tests.integration.test_contracts import audit_row, send_row
+from tests.world import START
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +60,15 @@ async def deliveries(database: Database, stores: Stores) -> SqlDeliveries:
     await stores.audit.write(send_row("c1"), send_row("c2"))
     await stores.audit.write(TAKEN, audit_row("sent"))
     return SqlDeliveries(database, SystemClock())
+
+
+async def report(
+    deliveries: SqlDeliveries, sender: str, message: str, state: DeliveryState
+) -> Noted | UnknownMessage:
+    """What a receipt comes to where nothing is kept."""
+    early = MemoryEarlyReceipts(deliveries)
+    clock = SystemClock()
+    return await take_receipt(deliveries, sender, message, state, early=early, clock=clock)
 
 
 def states(file: Path) -> list[tuple[str | None]]:
@@ -72,7 +94,7 @@ async def test_a_message_that_was_taken_is_queued(deliveries: SqlDeliveries, fil
 async def test_a_transition_sees_what_the_one_before_it_left(deliveries: SqlDeliveries) -> None:
     """Receipts are noted one after the other, and the latest state is what decide sees."""
     for reported, kept in ((SENT, SENT), (QUEUED, SENT), (DELIVERED, DELIVERED), (SENT, DELIVERED)):
-        assert await take_receipt(deliveries, "twilio", "SM1", reported) == Noted()
+        assert await report(deliveries, "twilio", "SM1", reported) == Noted()
         assert await held(deliveries) is kept
 
 
@@ -85,11 +107,11 @@ async def test_when_a_receipt_came(deliveries: SqlDeliveries, file: Path) -> Non
 
     assert told() is None
     before = SystemClock().now()
-    await take_receipt(deliveries, "twilio", "SM1", DELIVERED)
+    await report(deliveries, "twilio", "SM1", DELIVERED)
     first = told()
     assert first is not None
     assert before <= first <= SystemClock().now()
-    await take_receipt(deliveries, "twilio", "SM1", SENT)
+    await report(deliveries, "twilio", "SM1", SENT)
     assert told() == first
 
 
@@ -100,7 +122,7 @@ async def test_another_message(
     deliveries: SqlDeliveries, file: Path, sender: str, message: str
 ) -> None:
     """Neither another sender's message nor one that nobody took is known, and none is made."""
-    assert await take_receipt(deliveries, sender, message, DELIVERED) == UnknownMessage()
+    assert await report(deliveries, sender, message, DELIVERED) == UnknownMessage()
     assert states(file) == [("queued",), (None,)]
 
 
@@ -114,7 +136,7 @@ async def test_decide_cannot_make_a_message(deliveries: SqlDeliveries, file: Pat
 async def test_what_is_unchanged_is_not_written(deliveries: SqlDeliveries, file: Path) -> None:
     """A receipt that tells nothing new writes nothing."""
     refuse(file, "UPDATE", "sends")
-    assert await take_receipt(deliveries, "twilio", "SM1", QUEUED) == Noted()
+    assert await report(deliveries, "twilio", "SM1", QUEUED) == Noted()
 
 
 async def test_a_decision_that_raises_changes_nothing(deliveries: SqlDeliveries) -> None:
@@ -137,7 +159,7 @@ async def test_receipts_of_two_writers_at_once(
         writers = (deliveries, SqlDeliveries(database, SystemClock()))
         outcomes = await asyncio.gather(
             *(
-                take_receipt(writers[number % 2], "twilio", "SM1", state)
+                report(writers[number % 2], "twilio", "SM1", state)
                 for number, state in enumerate(reported)
             )
         )
@@ -151,8 +173,68 @@ async def test_a_lock_that_is_held_is_unavailable_in_time(
     """While another process holds the lock a receipt fails within 3 s."""
     async with lock_held(file), asyncio.timeout(3):
         with pytest.raises(Unavailable):
-            await take_receipt(deliveries, "twilio", "SM1", SENT)
-    assert await take_receipt(deliveries, "twilio", "SM1", SENT) == Noted()
+            await report(deliveries, "twilio", "SM1", SENT)
+    assert await report(deliveries, "twilio", "SM1", SENT) == Noted()
+
+
+# --- Receipts that come before their message is known
+
+
+@pytest.mark.parametrize(
+    ("sender", "message", "since", "expected"),
+    [
+        ("twilio", "SM9", after(START, -1), True),
+        ("twilio", "SM9", START, False),
+        ("vonage", "SM1", START, False),
+        ("twilio", "SM1", START, True),
+    ],
+)
+async def test_which_messages_may_become_known(
+    deliveries: SqlDeliveries,
+    sender: str,
+    message: str,
+    since: Instant,
+    expected: bool,  # noqa: FBT001
+) -> None:
+    """A message may while there is a later send that nobody took, or where it is known by now."""
+    assert await deliveries.may_become_known(sender, message, since) is expected
+
+
+async def test_no_message_becomes_known_of_sends_that_were_taken(
+    deliveries: SqlDeliveries, stores: Stores
+) -> None:
+    """Where every send has been taken there is none that another message could be of."""
+    await stores.audit.write(attrs.evolve(TAKEN, challenge_id="c2", provider_message_id=None))
+    assert not await deliveries.may_become_known("twilio", "SM9", after(START, -MINUTE))
+
+
+async def test_a_database_that_is_away_knows_nothing(deliveries: SqlDeliveries) -> None:
+    """Where the database does not answer it is not said that no message is expected."""
+    async with Database("sqlite+aiosqlite:////nowhere/at/all.db", durable=False) as away:
+        with pytest.raises(Unavailable):
+            await SqlDeliveries(away, deliveries.clock).may_become_known("twilio", "SM9", START)
+
+
+async def test_a_receipt_that_came_to_another_worker(
+    database: Database, stores: Stores, url: str, file: Path
+) -> None:
+    """A receipt kept by one process is noted once another one has handed the message over."""
+    await stores.audit.write(send_row("c1"))
+    async with Database(url, durable=False) as other:
+        early = MemoryEarlyReceipts(SqlDeliveries(other, SystemClock()))
+        for state in (DELIVERED, SENT):
+            early.keep(EarlyReceipt("twilio", "SM1", state))
+        await early.close()
+        assert states(file) == [(None,)]
+        for state in (DELIVERED, SENT):
+            early.keep(EarlyReceipt("twilio", "SM1", state))
+        await stores.audit.write(TAKEN)
+        trying = asyncio.create_task(early.keep_trying())
+        await within(20, lambda: states(file) == [("delivered",)])
+        trying.cancel()
+        with suppress(asyncio.CancelledError):
+            await trying
+    assert await held(SqlDeliveries(database, SystemClock())) is DELIVERED
 
 
 # --- The row that makes a message known
@@ -187,7 +269,7 @@ async def test_a_row_that_comes_twice_takes_no_state_back(
     deliveries: SqlDeliveries, stores: Stores
 ) -> None:
     """A row that is tried again although it was written changes nothing that receipts told."""
-    await take_receipt(deliveries, "twilio", "SM1", DELIVERED)
+    await report(deliveries, "twilio", "SM1", DELIVERED)
     await stores.audit.write(TAKEN)
     assert await held(deliveries) is DELIVERED
 
@@ -216,7 +298,6 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
         stores = sql_stores(database, Commits(database))
         await stores.audit.write(send_row("c1"), TAKEN)
         assert (
-            await take_receipt(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT)
-            == Noted()
+            await report(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT) == Noted()
         )
         assert states(file) == [(None,), ("sent",)]

@@ -1,6 +1,7 @@
 """What every sender promises, one by one and in turn: docs/contract.md, 5.6 and 7."""
 
 import asyncio
+import json
 import socket
 import traceback
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -17,7 +18,7 @@ from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings import check_to_serve, load
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import Sms, SmsSender
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
@@ -165,12 +166,34 @@ async def test_two_messages_have_two_names(name: str, gateway: Gateway) -> None:
 
 
 async def test_a_refused_number(name: str, gateway: Gateway) -> None:
-    """A refusal that is about the number says so, in all its words, after one request."""
+    """A refusal that is about the number is final and no trouble of the sender's."""
     async with opened(name, gateway.url) as sender:
         for place in range(PLAYS[name].refusals):
             gateway.behaviour = played.refuse_number(place)
             error = await failure_of(sender, name)
             assert isinstance(error, SmsRejected)
+            assert (error.tries_next, error.blames_sender) == (False, False)
+            assert gateway.asked == place + 1
+
+
+async def test_a_message_refused_by_this_sender_alone(name: str, gateway: Gateway) -> None:
+    """A refusal of one message that others need not give is neither final nor a trouble."""
+    async with opened(name, gateway.url) as sender:
+        for place in range(PLAYS[name].declines):
+            gateway.behaviour = played.decline(place)
+            error = await failure_of(sender, name)
+            assert isinstance(error, SmsRefusedHere)
+            assert (error.tries_next, error.blames_sender) == (True, False)
+            assert gateway.asked == place + 1
+
+
+async def test_a_refused_account(name: str, gateway: Gateway) -> None:
+    """A refusal of the account is the sender's trouble, whatever the message was."""
+    async with opened(name, gateway.url) as sender:
+        for place in range(PLAYS[name].disowns):
+            gateway.behaviour = played.disown(place)
+            error = await failure_of(sender, name)
+            assert (error.tries_next, error.blames_sender) == (True, True)
             assert gateway.asked == place + 1
 
 
@@ -182,7 +205,7 @@ async def test_everything_else_is_a_failure(
     gateway.behaviour = behaviour
     async with opened(name, gateway.url) as sender:
         error = await failure_of(sender, name)
-    assert not isinstance(error, SmsRejected)
+    assert (error.tries_next, error.blames_sender) == (True, True)
     assert gateway.asked == 1
 
 
@@ -193,7 +216,7 @@ async def test_rubbish(name: str, gateway: Gateway, behaviour: Behaviour) -> Non
     async with opened(name, gateway.url) as sender:
         if PLAYS[name].names_messages:
             error = await failure_of(sender, name)
-            assert not isinstance(error, SmsRejected)
+            assert (error.tries_next, error.blames_sender) == (True, True)
         else:
             assert (await sender.send(SMS)).provider_message_id
     assert gateway.asked == 1
@@ -213,7 +236,7 @@ async def test_who_does_not_answer_in_time(
         began = asyncio.get_running_loop().time()
         error = await failure_of(sender, name, SHORT)
         assert asyncio.get_running_loop().time() - began > 0.4
-    assert not isinstance(error, SmsRejected)
+    assert (error.tries_next, error.blames_sender) == (True, True)
     assert gateway.asked == 1
 
 
@@ -223,7 +246,7 @@ async def test_nobody_is_there(name: str) -> None:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
     async with opened(name, url) as sender:
         error = await failure_of(sender, name)
-    assert not isinstance(error, SmsRejected)
+    assert (error.tries_next, error.blames_sender) == (True, True)
 
 
 async def test_a_redirect_is_not_followed(name: str, gateway: Gateway) -> None:
@@ -389,6 +412,47 @@ async def test_a_refused_number_is_not_tried_elsewhere(
     assert (first.asked, second.asked) == (1, 0)
 
 
+async def test_what_one_refuses_the_next_takes(pair: list[tuple[str, Gateway]]) -> None:
+    """However often the first refuses messages for itself, the second takes each, asked once."""
+    (name, first), (_, second) = pair
+    async with in_turn(*pair) as sender:
+        for number in range(24):
+            first.behaviour = played.decline(number % PLAYS[name].declines)
+            to = PhoneNumber(f"+9198{number:04d}3210")
+            receipt = await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+            assert receipt.sender == "twilio"
+            assert (first.asked, second.asked) == (number + 1, number + 1)
+
+
+async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> None:
+    """After any number of refused messages, whatever the refusal, the sender takes the next."""
+    play = PLAYS[name]
+    async with in_turn((name, gateway)) as sender:
+        for number in range(24):
+            place = number % (play.refusals + play.declines)
+            refused = place < play.refusals
+            gateway.behaviour = (
+                played.refuse_number(place) if refused else played.decline(place - play.refusals)
+            )
+            to = PhoneNumber(f"+9198{number:04d}3210")
+            with pytest.raises(SmsFailed):
+                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+        gateway.behaviour = played.accept
+        assert (await sender.send(SMS)).sender == name
+
+
+async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -> None:
+    """A sender that refuses the account for numbers of three ranges is skipped."""
+    async with in_turn((name, gateway)) as sender:
+        for number in range(5):
+            assert sender.available()
+            gateway.behaviour = played.disown(number % PLAYS[name].disowns)
+            to = PhoneNumber(f"+9198{number % 3:04d}3210")
+            with pytest.raises(SmsFailed):
+                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+        assert not sender.available()
+
+
 async def test_a_cancelled_send_goes_nowhere_else(pair: list[tuple[str, Gateway]]) -> None:
     """Who is told to stop while the first hangs does not begin with the second."""
     (_, first), (_, second) = pair
@@ -479,12 +543,68 @@ async def test_the_webhooks_message() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "refused"), [(400, False), (404, False), (422, True), (410, False), (503, False)]
+    ("status", "kind"),
+    [
+        *((422, SmsRejected), (400, SmsRefusedHere), (409, SmsRefusedHere)),
+        *((status, SmsFailed) for status in (301, 401, 402, 403, 404, 405, 410, 413, 429, 503)),
+    ],
 )
-async def test_the_webhooks_statuses(status: int, refused: bool) -> None:  # noqa: FBT001
-    """Of the statuses that are no success, 422 alone is about the number."""
+async def test_the_webhooks_statuses(status: int, kind: type[SmsFailed]) -> None:
+    """422 refuses a message for everybody, 400 and 409 for the webhook; all else is trouble."""
     with Gateway(PLAYS["webhook"]) as gateway:
         gateway.behaviour = played.rubbish(b"", status)
         async with opened("webhook", gateway.url) as sender:
             error = await failure_of(sender, "webhook")
-    assert isinstance(error, SmsRejected) is refused
+    assert type(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *((code, SmsRejected) for code in ("7", "33")),
+        *((code, SmsFailed) for code in ("1", "4", "5", "8", "9", "10", "11", "13", "14", "32")),
+        *((code, SmsRefusedHere) for code in ("2", "3", "6", "12", "15", "22", "23", "29", "34")),
+        *((code, SmsRefusedHere) for code in ("99", "101", "999")),
+        *((code, SmsFailed) for code in ("1000", "-6", "", "six", "٦")),
+    ],
+)
+async def test_vonages_statuses(code: str, kind: type[SmsFailed]) -> None:
+    """What Vonage's statuses mean; one that nobody knows refuses the message alone."""
+    body = json.dumps({"messages": [{"status": code}]}).encode()
+    with Gateway(PLAYS["vonage"]) as gateway:
+        gateway.behaviour = played.rubbish(body, 200)
+        async with opened("vonage", gateway.url) as sender:
+            error = await failure_of(sender, "vonage")
+    assert type(error) is kind
+
+
+# --- What the provider calls a message
+
+
+def named(sid: str) -> Behaviour:
+    """Take the message, and call it that."""
+
+    def behave(handler: played.Handler, form: played.Form) -> None:
+        handler.house.take(form)
+        handler.answer(*handler.house.play.accept(form, sid))
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("sid", "kept"),
+    [("!", True), ("=cmd()", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)],
+)
+async def test_a_messages_id_is_kept_where_it_is_visible_ascii(
+    name: str,
+    gateway: Gateway,
+    sid: str,
+    kept: bool,  # noqa: FBT001
+) -> None:
+    """An id of 1 to 64 visible ASCII characters is kept; with any other the message is taken."""
+    gateway.behaviour = named(sid)
+    async with opened(name, gateway.url) as sender:
+        receipt = await sender.send(SMS)
+    assert receipt.sender == name
+    if PLAYS[name].names_messages:
+        assert receipt.provider_message_id == (sid if kept else None)

@@ -1,9 +1,10 @@
 """Twilio's API, played by a gateway on this machine: docs/contract.md, 5.6 and 7."""
 
 import asyncio
+import json
 import socket
 import traceback
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hsp_otp.adapters.sms.client import open_client
 from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioSms
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import Receipt, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
@@ -30,15 +31,38 @@ SMS = Sms(
 REJECTED = (21211, 21214, 21217, 21265, 21266, 21610, 21614, 21635, 30450)
 """About the number or the message: another provider would refuse it too."""
 
+REFUSED_HERE = (21408, 21606, 21608, 21612, 20001, 21603, 21705, 30007, 99999, 572006)
+"""About this message from here: another provider may take it. The last two are of tomorrow."""
+
+
+def refuse_newly(code: object, status: object = 400, told: object = None) -> Behaviour:
+    """Refuse it by an error of the newer form (RFC 9457), which repeats the number as well."""
+    body = {
+        "type": "https://www.twilio.com/docs/api/errors/21612",
+        "title": f"{NUMBER} is not what it should be",
+        "status": status if told is None else told,
+        "code": code,
+        "detail": f"{NUMBER} {CODE}",
+    }
+    assert isinstance(status, int)
+    return played.rubbish(json.dumps(body).encode(), status)
+
+
 FAILED = {
     "bad token": played.refuse(20003, 401),
+    "bad token, by another status": played.refuse(20003, 403),
+    "account is not active": played.refuse(20005, 403),
+    "account is suspended": played.refuse(30002),
     "unknown account": played.refuse(20404, 404),
-    "not allowed to that country": played.refuse(21408, 403),
-    "sender is not ours": played.refuse(21606),
-    "number is not reachable from here": played.refuse(21612),
+    "bad token, newly": refuse_newly(20003, 401),
+    "try later, newly": refuse_newly(20429, 429),
+    "a code that is none, newly": refuse_newly(919876543210),
     "try later": played.refuse(20429, 429),
+    "queue is full": played.refuse(21611, 400),
     "daily limit": played.refuse(63038, 429),
-    "a code of tomorrow": played.refuse(99999),
+    "a refused number while overloaded": played.refuse(21612, 503),
+    "a refused number too often": played.refuse(21408, 429),
+    "a number for a code": played.refuse(919876543210),
     "overloaded": played.refuse(20503, 503),
     "failed after accepting": played.fail_after_accepting,
     "reset": played.reset,
@@ -214,13 +238,40 @@ async def test_a_refused_number_is_rejected(gateway: Gateway, code: int) -> None
     assert gateway.asked == 1
 
 
+@pytest.mark.parametrize("code", REFUSED_HERE)
+@pytest.mark.parametrize("status", [400, 403])
+@pytest.mark.parametrize("form", [played.refuse, refuse_newly])
+async def test_a_message_that_twilio_alone_refuses(
+    gateway: Gateway, code: int, status: int, form: Callable[[int, int], Behaviour]
+) -> None:
+    """A refusal with a code that is neither about the number nor the account is of this message."""
+    gateway.behaviour = form(code, status)
+    async with opened(gateway.url) as sender:
+        error = await failure_of(sender)
+    assert type(error) is SmsRefusedHere
+    assert str(error) == f"Twilio refused the message: {code}"
+    assert tells_nothing(error)
+    assert gateway.asked == 1
+
+
+async def test_a_refused_number_in_the_newer_form(gateway: Gateway) -> None:
+    """The newer form of Twilio's errors means the same, and its status is not believed blindly."""
+    async with opened(gateway.url) as sender:
+        gateway.behaviour = refuse_newly(21610)
+        assert isinstance(await failure_of(sender), SmsRejected)
+        gateway.behaviour = refuse_newly(20003, 400, told=f"{NUMBER}")
+        error = await failure_of(sender)
+    assert str(error) == "Twilio answered 0: 20003"
+    assert tells_nothing(error)
+
+
 @pytest.mark.parametrize("behaviour", FAILED.values(), ids=FAILED)
 async def test_everything_else_is_a_failure(gateway: Gateway, behaviour: Behaviour) -> None:
     """Whatever else is answered, the send failed, was tried once, and tells no secret."""
     gateway.behaviour = behaviour
     async with opened(gateway.url) as sender:
         error = await failure_of(sender)
-    assert not isinstance(error, SmsRejected)
+    assert type(error) is SmsFailed
     assert tells_nothing(error)
     assert gateway.asked == 1
 

@@ -2,21 +2,29 @@
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.failover import FailoverSms
 from hsp_otp.domain.circuit import share
+from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
 from tests.world import PHONE, ManualClock, Outbox, run
 
 SMS = Sms(to=PhoneNumber(PHONE), text="012345 is your code", useful_for=600_000_000)
 
 TAKEN = Receipt(sender="outbox", provider_message_id="message-1")
+
+
+def sms_to(number: int) -> Sms:
+    """A message to somebody; each *number* is of a range of its own."""
+    return attrs.evolve(SMS, to=PhoneNumber(f"+9198{number:04d}3210"))
 
 
 class Chain:
@@ -82,6 +90,37 @@ def test_a_refusal_is_final(place: int) -> None:
     assert chain.asked == [1, place, 0]
 
 
+def test_what_one_sender_refuses_the_next_may_take() -> None:
+    """A refusal that is this sender's alone is no answer: the next one is given the message."""
+    chain = Chain(SmsRefusedHere("no route"), SmsRefusedHere("no route"), None)
+    assert run(chain.sender.send(SMS)) == TAKEN
+    assert chain.asked == [1, 1, 1]
+
+
+def test_what_every_sender_refuses_is_not_taken() -> None:
+    """Where each sender refuses it for itself the message failed, and each was asked once."""
+    chain = Chain(*[SmsRefusedHere("no route")] * 3)
+    with pytest.raises(SmsFailed, match=r"^no sender took the message$"):
+        run(chain.sender.send(SMS))
+    assert chain.asked == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("failure", "event"),
+    [
+        (SmsFailed("why"), "message_not_taken"),
+        (SmsRefusedHere("why"), "message_refused"),
+        (SmsRejected("why"), "message_refused"),
+    ],
+)
+def test_the_log_tells_trouble_from_refusals(failure: SmsFailed, event: str) -> None:
+    """Why a message was not taken is told as a sender's trouble or as a refusal of the message."""
+    chain = Chain(failure)
+    with capture_logs() as logged, pytest.raises(SmsFailed):
+        run(chain.sender.send(SMS))
+    assert logged == [{"event": event, "why": "why", "log_level": "info"}]
+
+
 def test_a_bug_is_not_hidden_by_the_next() -> None:
     """What no sender promised to raise goes up as it is."""
     chain = Chain(RuntimeError("a bug"), None)
@@ -93,8 +132,8 @@ def test_a_bug_is_not_hidden_by_the_next() -> None:
 def test_who_is_skipped_is_passed_over() -> None:
     """After five failures the first is not asked for 15 s, and then it is again."""
     chain = Chain(SmsFailed("away"), None)
-    for _ in range(6):
-        run(chain.sender.send(SMS))
+    for number in range(6):
+        run(chain.sender.send(sms_to(number)))
     assert chain.asked == [5, 6]
     chain.clock.advance(15_000_000)
     chain.boxes[0].failure = None
@@ -105,17 +144,17 @@ def test_who_is_skipped_is_passed_over() -> None:
 def test_it_is_available_while_one_is() -> None:
     """A message would be tried as long as one of the senders would be; then nobody is asked."""
     chain = Chain(SmsFailed("away"), SmsFailed("away"))
-    for _ in range(4):
+    for number in range(4):
         with pytest.raises(SmsFailed):
-            run(chain.sender.send(SMS))
+            run(chain.sender.send(sms_to(number)))
     chain.boxes[1].failure = None
     run(chain.sender.send(SMS))
     assert not chain.circuits[0].available()
     assert chain.sender.available()
     chain.boxes[1].failure = SmsFailed("away")
-    for _ in range(5):
+    for number in range(5):
         with pytest.raises(SmsFailed):
-            run(chain.sender.send(SMS))
+            run(chain.sender.send(sms_to(number)))
     assert not chain.sender.available()
     asked = chain.asked
     with pytest.raises(SmsFailed, match=r"^no sender took the message$"):
@@ -160,8 +199,8 @@ def test_who_fails_at_once_leaves_more() -> None:
 def test_who_is_skipped_gets_no_share() -> None:
     """The time is divided among those that are tried, not among all there are."""
     chain = Chain(SmsFailed("away"), None)
-    for _ in range(6):
-        run(chain.sender.send(SMS))
+    for number in range(6):
+        run(chain.sender.send(sms_to(number)))
     assert chain.boxes[0].given == [3_750_000] * 5
     assert chain.boxes[1].given == [7_500_000] * 6
 
@@ -216,3 +255,160 @@ def test_all_together_never_pass_the_whole(answers: list[tuple[int, bool]]) -> N
     first = next((n for n, (_, works) in enumerate(answers) if works), len(answers) - 1)
     assert asked == [1] * (first + 1) + [0] * (len(answers) - first - 1)
     assert all(box.given[0] >= SEND_WITHIN // len(boxes) for box in boxes[: first + 1])
+
+
+# --- Somebody asks for numbers that senders refuse
+
+
+@attrs.define
+class Provider:
+    """
+    Refuses some numbers, and may be away.
+
+    Attributes:
+        refused: Ranges that it refuses.
+        refusal: What it says then.
+        takes: How long it needs.
+    """
+
+    clock: ManualClock
+    refused: frozenset[str]
+    refusal: type[SmsFailed] = SmsRefusedHere
+    takes: Duration = 20_000
+    away: bool = False
+    taken: list[Sms] = attrs.field(factory=list[Sms])
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        self.clock.advance(min(within, self.takes))
+        if self.away:
+            raise SmsFailed("away")
+        if sms.to.prefix in self.refused:
+            raise self.refusal("not that one")
+        self.taken.append(sms)
+        return Receipt(sender="provider")
+
+
+REFUSED = frozenset(f"+9198{number:04d}" for number in range(1_000, 2_000))
+"""The ranges that the attacker asks for."""
+
+
+@attrs.define
+class Siege:
+    """An attacker asks twenty times a second for refused numbers, and people ask in between."""
+
+    clock: ManualClock
+    providers: list[Provider]
+    sender: FailoverSms
+    asked: int = 0
+
+    @classmethod
+    def of(cls, refusal: type[SmsFailed], senders: int) -> "Siege":
+        """So many senders, all of which refuse the same."""
+        clock = ManualClock()
+        providers = [Provider(clock, REFUSED, refusal) for _ in range(senders)]
+        circuits = [CircuitSms("provider", one, clock) for one in providers]
+        return cls(clock, providers, FailoverSms(circuits, clock))
+
+    def attack(self) -> None:
+        """The attacker asks."""
+        self.asked += 1
+        with pytest.raises(SmsFailed):
+            run(self.sender.send(sms_to(1_000 + self.asked % 1_000)))
+
+    def honest(self) -> bool:
+        """Whether somebody else's message is taken."""
+        self.asked += 1
+        try:
+            run(self.sender.send(sms_to(self.asked % 1_000)))
+        except SmsFailed:
+            return False
+        return True
+
+    def minute(self) -> list[bool]:
+        """What becomes of honest messages, one a second."""
+        until, found = after(self.clock.now(), MINUTE), list[bool]()
+        while self.clock.now() < until:
+            for _ in range(20):
+                self.attack()
+                self.clock.advance(SECOND // 20)
+            found.append(self.honest())
+        return found
+
+    def outage(self) -> None:
+        """All providers are away until all are skipped, by messages of other people."""
+        for provider in self.providers:
+            provider.away = True
+        while self.sender.available():
+            assert not self.honest()
+        for provider in self.providers:
+            provider.away = False
+
+
+both = pytest.mark.parametrize("senders", [1, 2])
+answers = pytest.mark.parametrize("refusal", [SmsRefusedHere, SmsRejected])
+
+
+@both
+@answers
+def test_refused_numbers_fail_nobody_else(refusal: type[SmsFailed], senders: int) -> None:
+    """A minute of refused numbers, twenty a second: every other message is taken."""
+    siege = Siege.of(refusal, senders)
+    found = siege.minute()
+    assert len(found) > 20
+    assert all(found)
+
+
+@both
+@answers
+def test_refused_numbers_do_not_prolong_an_outage(refusal: type[SmsFailed], senders: int) -> None:
+    """After an outage the attacker's message tries the sender first, and all others are taken."""
+    siege = Siege.of(refusal, senders)
+    siege.outage()
+    siege.attack()
+    assert not siege.honest()
+    siege.clock.advance(15 * SECOND)
+    assert siege.sender.available()
+    siege.attack()
+    assert siege.honest()
+    assert all(siege.minute())
+
+
+@both
+@answers
+def test_refused_numbers_do_not_hide_an_outage(refusal: type[SmsFailed], senders: int) -> None:
+    """While they are asked for, a sender that is away is skipped like any other."""
+    siege = Siege.of(refusal, senders)
+    siege.minute()
+    for provider in siege.providers:
+        provider.away = True
+    for _ in range(5):
+        siege.attack()
+        siege.honest()
+    assert not siege.sender.available()
+
+
+def test_numbers_that_one_sender_refuses_are_sent_by_the_next() -> None:
+    """What the first refuses for itself the second takes, and the first goes on with the rest."""
+    clock = ManualClock()
+    first, second = Provider(clock, REFUSED), Provider(clock, frozenset())
+    sender = FailoverSms([CircuitSms("one", one, clock) for one in (first, second)], clock)
+    for number in range(100):
+        run(sender.send(sms_to(1_000 + number)))
+        run(sender.send(sms_to(number)))
+    assert [len(one.taken) for one in (first, second)] == [100, 100]
+
+
+def test_a_slow_range_fails_for_itself_alone() -> None:
+    """Where a sender times out for one range of numbers, others are sent by it all the same."""
+    clock = ManualClock()
+    slow = Provider(clock, frozenset({"+91981000"}), SmsFailed, takes=7_500_000)
+    sender = FailoverSms([CircuitSms("one", slow, clock)], clock)
+    for _ in range(40):
+        with pytest.raises(SmsFailed):
+            run(sender.send(sms_to(1_000)))
+    run(sender.send(sms_to(1)))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hsp_otp.adapters.sms.twilio import TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.rows import HandedOverRow
-from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.failures import SmsFailed, Unavailable
 from tests.http import Body, Client, Reply, problem
 from tests.world import World, run
 
@@ -185,6 +185,44 @@ def test_nobody_asked_for_receipts(settings: dict[str, object]) -> None:
         for reply in (report(client, status("sent")), post(client, b"MessageStatus=sent", None)):
             assert reply.status == 404
             assert reply.json == NOT_FOUND
+
+
+@pytest.mark.parametrize("sid", ["SM 1", "SM1\n", "x" * 65, "\u202eSM1", "é", "SM1\x00"])
+def test_an_id_that_is_none(client: Client, sid: str) -> None:
+    """A signed receipt whose message has an id of another form is of no message, and not kept."""
+    client.world.add()
+    client.world.outbox.failure = SmsFailed("away")
+    client.send()
+    reply = report(client, status("delivered", sid=sid))
+    assert (reply.status, reply.json) == (404, NOT_FOUND)
+
+
+def test_a_receipt_before_the_answer_to_the_send(client: Client) -> None:
+    """While a message is handed over a signed receipt of it is 200, and then it is applied."""
+    world, seen = client.world, list[Reply]()
+    world.add()
+    world.outbox.witness = lambda: seen.append(report(client, status("delivered", sid="SM9")))
+    client.send()
+    assert [(reply.status, reply.json) for reply in seen] == [(200, {})]
+    row = HandedOverRow(challenge_id="c9", sender="twilio", provider_message_id="SM9")
+    run(world.audit.write(row))
+    world.clock.advance(250_000)
+    run(world.early.try_again())
+    assert world.deliveries.states == {("twilio", "SM9"): DeliveryState.DELIVERED}
+
+
+def test_a_forged_receipt_before_the_answer_to_the_send(client: Client) -> None:
+    """What is not signed is not kept, whatever is under way."""
+    world, seen = client.world, list[Reply]()
+    world.add()
+    body = urlencode(status("delivered", sid="SM9")).encode()
+    world.outbox.witness = lambda: seen.append(post(client, body, "forged"))
+    client.send()
+    assert [reply.status for reply in seen] == [403]
+    row = HandedOverRow(challenge_id="c9", sender="twilio", provider_message_id="SM9")
+    run(world.audit.write(row))
+    run(world.early.close())
+    assert world.deliveries.states == {}
 
 
 FORGERIES = {

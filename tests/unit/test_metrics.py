@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
 from hsp_otp.ports.sms import Sms
 from hsp_otp.ports.usage import UsageCounter
 from tests.http import Client
@@ -251,6 +252,7 @@ def test_calls_are_timed(world: Measured) -> None:
     [
         (None, "taken"),
         (SmsRejected("no"), "refused"),
+        (SmsRefusedHere("no"), "refused"),
         (SmsFailed("no"), "failed"),
         (RuntimeError("bug"), "failed"),
     ],
@@ -303,10 +305,10 @@ def test_an_open_circuit(world: Measured) -> None:
             for name in ("circuit_open", "sends_skipped_total")
         ]
 
-    sms = Sms(to=PhoneNumber(OTHER_PHONE), text="123456", useful_for=MINUTE)
     assert seen() == [0, 0, 0, 0]
-    for _ in range(7):
-        run(chain.send(sms))
+    for number in range(7):
+        to = PhoneNumber(f"+9198{number:04d}3210")
+        run(chain.send(Sms(to=to, text="123456", useful_for=MINUTE)))
     assert seen() == [1, 2, 0, 0]
     assert seen() == [1, 2, 0, 0]
     clock.advance(15 * SECOND)
@@ -316,15 +318,20 @@ def test_an_open_circuit(world: Measured) -> None:
 def test_receipts(world: Measured) -> None:
     """Every step forward of a message is counted once, whatever receipts repeat."""
     world.send()
-    deliveries = world.observer.deliveries(world.deliveries)
+    observed = partial(
+        take_receipt,
+        world.observer.deliveries(world.deliveries),
+        early=world.early,
+        clock=world.clock,
+    )
     for state in (DeliveryState.SENT, DeliveryState.SENT, DeliveryState.DELIVERED):
-        run(take_receipt(deliveries, "outbox", "message-1", state))
-    run(take_receipt(deliveries, "outbox", "message-1", DeliveryState.FAILED))
-    run(take_receipt(deliveries, "outbox", "message-1", DeliveryState.SENT))
-    run(take_receipt(deliveries, "outbox", "unknown", DeliveryState.DELIVERED))
+        run(observed("outbox", "message-1", state))
+    run(observed("outbox", "message-1", DeliveryState.FAILED))
+    run(observed("outbox", "message-1", DeliveryState.SENT))
+    run(observed("outbox", "unknown", DeliveryState.DELIVERED))
     found = [world.value("deliveries_total", sender="outbox", state=s.value) for s in DeliveryState]
     assert found == [None, 1, 1, None, None]
-    assert world.value("port_call_duration_seconds_count", port="deliveries", store="sql") == 6
+    assert world.value("port_call_duration_seconds_count", port="deliveries", store="sql") == 7
 
 
 # --- What is looked at

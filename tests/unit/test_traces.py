@@ -27,7 +27,7 @@ from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints.http.client_address import parse_trusted_proxies
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
 from tests.http import ME, REFRESH, REVOKE, SEND, VALIDATE, Client
 from tests.observed import Observed
 from tests.world import OTHER_PHONE, PASS_CODE, PHONE, START, ManualClock, other_than, run
@@ -169,7 +169,8 @@ def test_every_journey_has_a_span(client: Client, world: Traced) -> None:
 def test_a_receipt_is_a_journey(world: Traced) -> None:
     """What a provider reports is traced as well."""
     deliveries = world.observer.deliveries(world.deliveries)
-    walk = world.spans.journey("receipts.take_receipt", partial(take_receipt, deliveries))
+    take_it = partial(take_receipt, deliveries, early=world.early, clock=world.clock)
+    walk = world.spans.journey("receipts.take_receipt", take_it)
 
     async def take() -> None:
         await walk("outbox", "unknown", DeliveryState.SENT)
@@ -177,6 +178,7 @@ def test_a_receipt_is_a_journey(world: Traced) -> None:
     with world.spans.request(None):
         run(take())
     assert tree(world.read()) == [
+        ("deliveries", "receipts.take_receipt"),
         ("deliveries", "receipts.take_receipt"),
         ("receipts.take_receipt", "request"),
         ("request", None),
@@ -237,7 +239,12 @@ def test_a_failure_is_told_by_its_kind(world: Traced, failure: Exception, status
 
 
 @pytest.mark.parametrize(
-    ("failure", "result"), [(SmsRejected(PHONE), "refused"), (SmsFailed(PHONE), "failed")]
+    ("failure", "result"),
+    [
+        (SmsRejected(PHONE), "refused"),
+        (SmsRefusedHere(PHONE), "refused"),
+        (SmsFailed(PHONE), "failed"),
+    ],
 )
 def test_a_message_that_is_not_taken(
     client: Client, world: Traced, failure: Exception, result: str

@@ -1,11 +1,18 @@
 """What became of a message after a provider took it."""
 
 import enum
-from typing import ClassVar
+import re
+from typing import ClassVar, Final
 
 import attrs
 
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import MINUTE, Duration
+
+EARLY_FOR: Final[Duration] = MINUTE
+"""How long a receipt may come before its message is known here."""
+
+_MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
 
 class DeliveryState(enum.Enum):
@@ -34,6 +41,27 @@ class UnknownMessage:
     """No such message was handed over here."""
 
     word: ClassVar[str] = "not_found"
+
+
+@attrs.frozen
+class EarlyReceipt:
+    """
+    A receipt for a message that is not known.
+
+    Providers report on a message while they are still taking it.
+
+    Attributes:
+        message_id: The provider's.
+    """
+
+    sender: str
+    message_id: str
+    reported: DeliveryState
+
+
+def message_id(given: str | None) -> str | None:
+    """A provider's id of a message: 1 to 64 visible ASCII characters. None for anything else."""
+    return given if given is not None and _MESSAGE_ID.fullmatch(given) else None
 
 
 def note(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.jwt import JwtAccessTokens, JwtProofs, key_set, parse_signing_keys
 from hsp_otp.adapters.keys import (
     CODES,
@@ -58,7 +59,7 @@ from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.deliveries import Deliveries, Receipts
+from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
@@ -143,7 +144,6 @@ class Ports:
     families: FamilyRepository
     passes: Passes
     audit: AuditTrail
-    deliveries: Deliveries
     sender: SmsSender
 
 
@@ -263,6 +263,11 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             clock,
         )
         database = await stack.enter_async_context(open_database(settings))
+        deliveries = observer.deliveries(SqlDeliveries(database, clock))
+        early = MemoryEarlyReceipts(deliveries)
+        # After the rows that were kept aside, which may be those of their messages.
+        stack.push_async_callback(early.close)
+        await stack.enter_async_context(_running(early.keep_trying))
         commits = Commits(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
@@ -287,7 +292,6 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
                 families=SqlFamilies(commits),
                 passes=SqlPasses(database),
                 audit=commits,
-                deliveries=SqlDeliveries(database, clock),
                 sender=sender,
             ),
         )
@@ -353,7 +357,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             sessions=sessions,
             signup=signup,
             sender=sender,
-            take_receipt=partial(take_receipt, ports.deliveries),
+            take_receipt=partial(take_receipt, deliveries, early=early, clock=clock),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
@@ -475,7 +479,6 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
         audit=observer.audit(ports.audit),
-        deliveries=observer.deliveries(ports.deliveries),
         sender=observer.senders(ports.sender, _sender_names(settings)),
     )
 

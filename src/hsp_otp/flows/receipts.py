@@ -2,19 +2,43 @@
 
 from functools import partial
 
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, note
-from hsp_otp.ports.deliveries import Deliveries
+from hsp_otp.domain.delivery import (
+    EARLY_FOR,
+    DeliveryState,
+    EarlyReceipt,
+    Noted,
+    UnknownMessage,
+    message_id,
+    note,
+)
+from hsp_otp.domain.instant import after
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.deliveries import Deliveries, EarlyReceipts
 
 
 async def take_receipt(
-    deliveries: Deliveries, sender: str, provider_message_id: str, reported: DeliveryState
+    deliveries: Deliveries,
+    sender: str,
+    provider_message_id: str,
+    reported: DeliveryState,
+    *,
+    early: EarlyReceipts,
+    clock: Clock,
 ) -> Noted | UnknownMessage:
     """
-    Note what *sender* reports of a message.
+    Note what *sender* reports of a message, or keep it where the message is not known yet.
 
     Raises:
         Unavailable: The database did not answer; the provider should tell again.
     """
-    return await deliveries.transition(
+    if message_id(provider_message_id) is None:
+        return UnknownMessage()  # no message is kept under such a name
+    outcome = await deliveries.transition(
         sender, provider_message_id, partial(note, reported=reported)
     )
+    if isinstance(outcome, Noted):
+        return outcome
+    early.keep(EarlyReceipt(sender, provider_message_id, reported))
+    since = after(clock.now(), -EARLY_FOR)
+    expected = await deliveries.may_become_known(sender, provider_message_id, since)
+    return Noted() if expected else outcome

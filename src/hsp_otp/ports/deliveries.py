@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt
+from hsp_otp.domain.instant import Instant
 
 O = TypeVar("O")  # noqa: E741
 
@@ -26,6 +27,26 @@ class Deliveries(Protocol):
         Raises:
             Unavailable: The database did not answer.
         """
+        ...
+
+    async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
+        """
+        Whether that message may be one that is being handed over, or has been meanwhile.
+
+        It may while there is a send that was admitted after *since* and that no sender has been
+        heard to take.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        ...
+
+
+class EarlyReceipts(Protocol):
+    """Keeps receipts until their messages are known, for `EARLY_FOR` at most."""
+
+    def keep(self, receipt: EarlyReceipt) -> None:
+        """Note *receipt* as soon as its message is known. Keeping it twice is keeping it once."""
         ...
 
 

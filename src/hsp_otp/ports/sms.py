@@ -4,6 +4,7 @@ from typing import Final, Protocol
 
 import attrs
 
+from hsp_otp.domain.delivery import message_id
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.phone import PhoneNumber
 
@@ -39,11 +40,12 @@ class Receipt:
 
     Attributes:
         sender: The adapter's name.
-        provider_message_id: The provider's name for it, where it gives one.
+        provider_message_id: The provider's name for it, where it gives one of 1 to 64 visible
+            ASCII characters; any other is as good as none.
     """
 
     sender: str
-    provider_message_id: str | None = None
+    provider_message_id: str | None = attrs.field(default=None, converter=message_id)
 
 
 class SmsSender(Protocol):
@@ -58,7 +60,9 @@ class SmsSender(Protocol):
         Hand *sms* over, once, and be done *within* that.
 
         Raises:
-            SmsRejected: It was refused for its number or content.
-            SmsFailed: It could not be handed over, or nobody can tell whether it was.
+            SmsRejected: It was refused for its number or content, as it would be elsewhere.
+            SmsRefusedHere: It was refused by this provider, and another one may take it.
+            SmsFailed: It could not be handed over, or nobody can tell whether it was; that speaks
+                against the provider.
         """
         ...

@@ -14,7 +14,7 @@ import attrs
 from hsp_otp.adapters.observed import times
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.names import Flow, PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import UsageKey, Usages
@@ -23,7 +23,7 @@ from hsp_otp.domain.slot import Held, Verified
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
-from hsp_otp.ports.failures import SmsRejected
+from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
@@ -283,6 +283,12 @@ class ObservedDeliveries:
             self.meter.watch.counts.moved(sender, became)
         return outcome
 
+    async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
+        """Keep the promise of `Deliveries.may_become_known`."""
+        return await self.meter.call(
+            self.deliveries.may_become_known(sender, provider_message_id, since)
+        )
+
 
 @attrs.frozen
 class ObservedSms:
@@ -303,8 +309,9 @@ class ObservedSms:
         try:
             receipt = await self.sender.send(sms, within)
             result = "taken"
-        except SmsRejected:
-            result = "refused"
+        except SmsFailed as failure:
+            if not failure.blames_sender:
+                result = "refused"
             raise
         finally:
             seconds = self.watch.timer() - began

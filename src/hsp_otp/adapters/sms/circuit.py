@@ -2,10 +2,10 @@
 
 import structlog
 
-from hsp_otp.domain.circuit import Circuit, attempted, begun
+from hsp_otp.domain.circuit import Circuit, Result, begun, ended
 from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 _log = structlog.get_logger()
@@ -32,19 +32,26 @@ class CircuitSms:
         """Keep the promise of `SmsSender.send`."""
         if not self.available():
             raise SmsFailed("the circuit is open")
+        probes = self._circuit.is_open
         self._circuit = begun(self._circuit, self._clock.now())
+        # A cancellation and a bug say nothing of the provider.
+        result = Result.UNKNOWN
         try:
             receipt = await self._sender.send(sms, within)
+            result = Result.TAKEN
         except SmsFailed as failure:
-            self._note(worked=isinstance(failure, SmsRejected))
+            result = Result.FAILED if failure.blames_sender else Result.REFUSED
             raise
-        self._note(worked=True)
+        finally:
+            self._note(result, sms.to.prefix, probed=probes)
         return receipt
 
-    def _note(self, *, worked: bool) -> None:
-        had_tripped = self._circuit.has_tripped
-        self._circuit = attempted(self._circuit, worked=worked, now=self._clock.now())
-        if self._circuit.has_tripped and not had_tripped:
+    def _note(self, result: Result, prefix: str, *, probed: bool) -> None:
+        was_open = self._circuit.is_open
+        self._circuit = ended(
+            self._circuit, result, prefix=prefix, probed=probed, now=self._clock.now()
+        )
+        if self._circuit.is_open and not was_open:
             _log.warning("sender_skipped", sender=self._name)
-        elif had_tripped and not self._circuit.has_tripped:
+        elif was_open and not self._circuit.is_open:
             _log.warning("sender_works_again", sender=self._name)

@@ -7,7 +7,7 @@ import structlog
 from hsp_otp.domain.circuit import share
 from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 _log = structlog.get_logger()
@@ -58,9 +58,11 @@ class FailoverSms:
                 break
             try:
                 return await sender.send(sms, given)
-            except SmsRejected as refusal:
-                _log.info("message_refused", why=str(refusal))
-                raise
             except SmsFailed as failure:
-                _log.info("message_not_taken", why=str(failure))
+                if failure.blames_sender:
+                    _log.info("message_not_taken", why=str(failure))
+                else:
+                    _log.info("message_refused", why=str(failure))
+                if not failure.tries_next:
+                    raise
         raise SmsFailed("no sender took the message")

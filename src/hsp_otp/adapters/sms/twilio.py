@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import httpx2
-from twilio.base.exceptions import TwilioRestException
+from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
@@ -20,7 +20,7 @@ from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 NAME: Final = "twilio"
@@ -37,8 +37,27 @@ _REJECTED: Final = frozenset(
         30450,  # blocked as SMS pumping fraud
     }
 )
-"""Error codes that are about the message and would be the same elsewhere; of the others, 429 and
-20429 ask to try later, and what is not known counts as the provider's own trouble."""
+"""Error codes about the number or the message, which would be the same elsewhere."""
+
+_UNWELL: Final = frozenset(
+    {
+        # The account: not active, refused, a test's, forbidden, not found, suspended.
+        *(10001, 20003, 20005, 20006, 20008, 20403, 20404, 30002),
+        # Too much: of the number's queue, of requests, of a carrier's queue, of a day.
+        *(21611, 20429, 30001, 63038),
+        *(20500, 20503),  # its own trouble
+    }
+)
+"""Error codes that say something of Twilio or the account, whatever the message. All that are in
+neither set refuse this one message from here: 21408 (that country is not allowed to the account),
+21608 (a trial account's unverified number), 21612 (no route), and those that nobody knows."""
+
+_CODES: Final = range(10_000, 1_000_000)
+"""What may be an error code. Where an answer has none the package puts the status there, and
+anything longer may be part of a number."""
+
+_STATUSES: Final = range(100, 600)
+_UNWELL_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 
 _STATES: Final = {
     "accepted": DeliveryState.QUEUED,
@@ -173,7 +192,7 @@ class TwilioSms:
             if isinstance(sid, str) and sid:
                 return Receipt(sender=NAME, provider_message_id=sid)
             failure = SmsFailed("Twilio did not name the message")
-        except TwilioRestException as error:
+        except (TwilioRestException, TwilioServiceException) as error:
             failure = _failure(error.status, error.code)
         except Exception as error:  # noqa: BLE001
             # The package stumbles in many ways over an answer that is none, and it may have gone
@@ -196,14 +215,16 @@ async def _probe(account: TwilioAccount, _: Means) -> Probed:
             async with asyncio.timeout(PROBE_SECONDS):
                 found = await twilio.api.accounts(account.account_sid).fetch_async()
             status = str(found.status)
-        except TwilioRestException as error:
+        except (TwilioRestException, TwilioServiceException) as error:
             if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 return Probed(
                     f"{variable}: Twilio refuses it, or HSP_OTP_TWILIO_AUTH_TOKEN with it"
                 )
             if error.status == HTTPStatus.NOT_FOUND:
                 return Probed(f"{variable}: Twilio knows no such account")
-            return Probed(f"Twilio answered {error.status}: look at HSP_OTP_TWILIO_BASE_URL")
+            return Probed(
+                f"Twilio answered {_status(error.status)}: look at HSP_OTP_TWILIO_BASE_URL"
+            )
         except Exception as error:  # noqa: BLE001 - as for sending
             return Probed(
                 f"Twilio did not answer ({type(error).__name__}): look at the network and at "
@@ -218,13 +239,20 @@ def _word(status: str) -> str:
     return status if status in {"suspended", "closed"} else "anything but active"
 
 
-def _failure(status: int, code: object) -> SmsFailed:
-    """What an answer means that is no success."""
-    if not isinstance(code, int):  # whatever the answer had in its place
+def _status(given: object) -> int:
+    """An HTTP status, which one of the two forms of Twilio's errors has in its body; else 0."""
+    return given if isinstance(given, int) and given in _STATUSES else 0
+
+
+def _failure(given: object, code: object) -> SmsFailed:
+    """What an answer means that is no success: https://www.twilio.com/docs/api/errors."""
+    status = _status(given)
+    if not isinstance(code, int) or code not in _CODES:  # whatever the answer had in its place
         return SmsFailed(f"Twilio answered {status}")
-    if code in _REJECTED:
-        return SmsRejected(f"Twilio refused the message: {code}")
-    return SmsFailed(f"Twilio answered {status}: {code}")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _UNWELL_STATUSES or code in _UNWELL:
+        return SmsFailed(f"Twilio answered {status}: {code}")
+    refusal = SmsRejected if code in _REJECTED else SmsRefusedHere
+    return refusal(f"Twilio refused the message: {code}")
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, se
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.segments import is_gsm_7
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 NAME: Final = "vonage"
@@ -31,10 +31,22 @@ _LONGEST_CALLBACK: Final = 100
 """Characters of a callback's address."""
 
 _CODE = re.compile("[0-9]{1,3}")
+_NO_CODE: Final = "no code"
 _OK: Final = "0"
 _REJECTED: Final = frozenset({"7", "33"})
-"""Barred, and de-activated: about the number, and the same elsewhere. Of the others, 1 asks to try
-later, 6 may be a number or anything else, and what is not known counts as Vonage's own trouble."""
+"""Barred, and de-activated: about the number, and the same elsewhere."""
+
+_UNWELL: Final = frozenset(
+    {
+        *("1", "10"),  # too fast, too many connections
+        *("5", "13"),  # its own trouble
+        # The account: its credentials, barred, no credit, not for this API, signatures.
+        *("4", "8", "9", "11", "14", "32"),
+    }
+)
+"""Statuses that say something of Vonage or the account, whatever the message. All that are in
+neither set refuse this one message from here: 6 (no route, or no such number), 15 (that sender's
+name is not allowed there), 29 (a trial account's unlisted number), and those that nobody knows."""
 
 _STATES: Final = {
     "accepted": DeliveryState.SENT,
@@ -145,17 +157,21 @@ def _message_id(answer: httpx2.Response) -> str:
 
     Raises:
         SmsRejected: Vonage refused the number.
-        SmsFailed: It answered anything else. That says 200 too.
+        SmsRefusedHere: It refused the message. That says 200 too.
+        SmsFailed: It answered anything else.
     """
     parts = _parts(parsed(answer.content)) if answer.is_success else []
     for part in parts:
         status = part.get("status")
         # Whatever else the answer had in its place is not repeated.
-        code = status if isinstance(status, str) and _CODE.fullmatch(status) else "no code"
+        code = status if isinstance(status, str) and _CODE.fullmatch(status) else _NO_CODE
+        if code == _OK:
+            continue
         if code in _REJECTED:
             raise SmsRejected(f"Vonage refused the message: {code}")
-        if code != _OK:
+        if code in _UNWELL or code is _NO_CODE:
             raise SmsFailed(f"Vonage did not take the message: {code}")
+        raise SmsRefusedHere(f"Vonage refused the message: {code}")
     found = parts[0].get("message-id") if parts else None
     if isinstance(found, str) and found:
         return found

@@ -18,7 +18,7 @@ from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, se
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 NAME: Final = "webhook"
@@ -27,6 +27,10 @@ _KEY_BYTES: Final = range(24, 65)
 """What Standard Webhooks 1.0.0 lets a key have."""
 
 _ID_BYTES: Final = 16
+
+_REFUSED_HERE: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
+"""What it answers to a message that it cannot send and another sender may; 422 is for one that
+nobody can. All else that is no success is its own trouble."""
 
 _TOLERANCE: Final = 5 * MINUTE
 """How far the time of a report may lie from ours, either way."""
@@ -110,7 +114,9 @@ class WebhookSms:
             self._client, account.url, within, "the webhook", content=body, headers=headers
         )
         if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
-            raise SmsRejected("the webhook refused the message")
+            raise SmsRejected("the webhook refused the message: 422")
+        if answer.status_code in _REFUSED_HERE:
+            raise SmsRefusedHere(f"the webhook refused the message: {answer.status_code}")
         if not answer.is_success:
             raise SmsFailed(f"the webhook answered {answer.status_code}")
         return Receipt(sender=NAME, provider_message_id=message_id)

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import attrs
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import sends
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.clock import Clock
 
 O = TypeVar("O")  # noqa: E741
@@ -30,7 +31,7 @@ class SqlDeliveries:
         decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
     ) -> O:
         """Keep the promise of `Deliveries.transition`."""
-        which = (sends.c.sender == sender) & (sends.c.provider_message_id == provider_message_id)
+        which = _of(sender, provider_message_id)
 
         async def step(connection: AsyncConnection) -> O:
             found = await connection.execute(select(sends.c.state).where(which).with_for_update())
@@ -43,3 +44,15 @@ class SqlDeliveries:
             return decision.outcome
 
         return await self.database.step(step)
+
+    async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
+        """Keep the promise of `Deliveries.may_become_known`."""
+        untaken = exists().where(sends.c.at > since, sends.c.state.is_(None))
+        # Asked in one statement: whatever becomes known in between is one or the other.
+        asked = select(untaken | exists().where(_of(sender, provider_message_id)))
+        async with self.database.read() as connection:
+            return bool((await connection.execute(asked)).scalar())
+
+
+def _of(sender: str, provider_message_id: str) -> ColumnElement[bool]:
+    return (sends.c.sender == sender) & (sends.c.provider_message_id == provider_message_id)
