@@ -214,6 +214,7 @@ class Client:
         client: str | None = CLIENT,
         query: str = "",
         scheme: str = "http",
+        raw_path: str | None = None,
     ) -> Reply:
         """
         Send a request. Where a page of ours would do so, it brings a CSRF token.
@@ -223,6 +224,7 @@ class Client:
             headers: Beside or instead of the usual ones, which None leaves out.
             more_headers: Further lines.
             client: The socket's peer, where it has one.
+            raw_path: As it was sent, where anything of it was decoded.
         """
         parts = [body] if isinstance(body, bytes) else list(body)
         lines: dict[str, str | None] = {"host": "otp.example", "x-request-id": REQUEST_ID}
@@ -238,7 +240,7 @@ class Client:
             "method": method,
             "scheme": scheme,
             "path": path,
-            "raw_path": path.encode(),
+            "raw_path": (path if raw_path is None else raw_path).encode(),
             "query_string": query.encode(),
             "root_path": "",
             "headers": [

@@ -9,16 +9,17 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
-from litestar.utils.path import normalize_path
 
 from hsp_otp.adapters.observed.times import port_times
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
 from hsp_otp.entrypoints.http.languages import chosen
+from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
+from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
 from hsp_otp.entrypoints.wiring import House
 
 if TYPE_CHECKING:
@@ -70,9 +71,11 @@ class Edge:
         # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
         # the body of an answer to HEAD out.
         method = {"HEAD": "GET", "OPTIONS": "NONE"}.get(outer["method"], outer["method"])
-        # The HTTP library routes by the normal form, and leaves it here only where it finds one.
-        path = normalize_path(outer["path"])
+        # The HTTP library would route other spellings of a path to the same place.
+        canonical = canonical_path(outer)
+        path = outer["path"] if canonical is None else canonical
         scope: Any = {**outer, "state": state, "method": method, "path": path}
+        refused = _refused(outer, canonical)
         status = 500
 
         async def finish(message: Message) -> None:
@@ -96,7 +99,10 @@ class Edge:
             structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
         ):
             try:
-                await self._app(scope, receive, finish)
+                if refused is None:
+                    await self._app(scope, receive, finish)
+                else:
+                    await self._answer(refused, scope, receive, finish)
             finally:
                 # Never the path itself: anything may stand in it.
                 route = scope.get("path_template", "none")
@@ -122,6 +128,12 @@ class Edge:
                         **_repeated(waited.calls),
                     )
 
+    async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
+        """Answer before anything of the application has seen the request."""
+        request: Request[Any, Any, Any] = Request({**scope, "litestar_app": self._app})
+        response = answer(request, problem).to_asgi_response(app=None, request=request)
+        await response(scope, receive, send)
+
     def _warn(self, now: Instant) -> None:
         if self._warned_at is None or now - self._warned_at >= _WARN_EVERY:
             self._warned_at = now
@@ -130,6 +142,12 @@ class Edge:
                 hint="behind a proxy that HSP_OTP_TRUSTED_PROXIES does not name, all callers "
                 "share one address",
             )
+
+
+def _refused(scope: Mapping[str, Any], path: str | None) -> Problem | None:
+    if not names_a_host(scope):
+        return MALFORMED
+    return NOT_FOUND if path is None else None
 
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
