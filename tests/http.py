@@ -95,9 +95,11 @@ def problem(
     }
 
 
-def csrf(cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN) -> dict[str, str | None]:
+def csrf(
+    cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN, name: str = "csrftoken"
+) -> dict[str, str | None]:
     """The headers of a request from a page of ours; None leaves one out."""
-    return {"cookie": None if cookie is None else f"csrftoken={cookie}", "x-csrftoken": header}
+    return {"cookie": None if cookie is None else f"{name}={cookie}", "x-csrftoken": header}
 
 
 async def _answers() -> bool:
@@ -231,7 +233,8 @@ class Client:
         if isinstance(body, bytes) and body:
             lines["content-length"] = str(len(body))
         if method == "POST" and path.startswith("/users/api/"):
-            lines |= csrf()
+            by_https = scheme == "https" or self.settings.public_url.startswith("https:")
+            lines |= csrf(name="__Host-csrftoken" if by_https else "csrftoken")
         lines |= headers or {}
         scope: Any = {
             "type": "http",

@@ -182,13 +182,16 @@ def operate(server: Server) -> tuple[dict[str, str], list[str]]:
     ) as browser:
 
         def submit(path: str, **fields: str) -> str:
-            token = {"csrftoken": browser.cookies["csrftoken"]}
-            return browser.post(path, data=token | fields).text
+            token = re.findall(r'name="csrftoken" value="([^"]+)"', pages[-1])[0]
+            return browser.post(path, data={"csrftoken": token, **fields}).text
 
-        pages = [browser.get("/ops/").text, submit("/ops/", password=OPS_PASSWORD[::-1])]
+        pages = [browser.get("/ops/").text]
+        pages += [submit("/ops/", password=OPS_PASSWORD[::-1])]
         pages += [submit("/ops/", password=OPS_PASSWORD)]
         pages += [browser.get(f"/ops/live/?range={name}").text for name in ("hour", "day", "week")]
-        pages += [submit("/ops/story/", phone=NUMBER), submit("/ops/story/", phone=f"{NUMBER}x")]
+        pages += [browser.get("/ops/").text]
+        pages += [submit("/ops/story/", phone=NUMBER)]
+        pages += [submit("/ops/story/", phone=f"{NUMBER}x")]
         session = browser.cookies["hsp_otp_ops"]
         submit("/ops/sign-out/")
     secrets = {"password of operators": OPS_PASSWORD, "a wrong one": OPS_PASSWORD[::-1]}

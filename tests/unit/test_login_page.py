@@ -353,7 +353,7 @@ def test_a_state_that_was_changed(visitor: Visitor) -> None:
 def test_a_cookie_in_the_place_of_another(visitor: Visitor) -> None:
     """One cookie of ours cannot stand in for another."""
     asked(visitor)
-    visitor.cookies["notice"] = visitor.cookies["login"]
+    visitor.cookies["notice_customer_login"] = visitor.cookies["login"]
     assert visitor.get(LOGIN).step == "code"
     visitor.cookies["login"] = visitor.cookies["csrftoken"]
     assert visitor.get(LOGIN).step == "start"

@@ -15,6 +15,7 @@ from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, told
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.usage import UsageCounter
 
@@ -25,12 +26,14 @@ class Operators:
     The door of the operator's page, and what is written down of whoever goes through.
 
     Attributes:
-        usage: Where failures are counted, and sessions that were ended.
+        usage: Where failures are counted.
+        ended: Sessions that were ended.
         password: What operators know.
         fingerprints: Of numbers that they look for.
     """
 
     usage: UsageCounter
+    ended: EndedSessions
     audit: AuditTrail
     clock: Clock
     randomness: Randomness
@@ -66,25 +69,18 @@ class Operators:
         End *session* for whoever has it.
 
         Raises:
-            Unavailable: The database did not answer.
+            Unavailable: As `EndedSessions.end`.
         """
-        await self.usage.transition(
-            (operators.ended_key(session),),
-            partial(operators.end, session=session, now=self.clock.now()),
-        )
+        await self.ended.end(session.id, self.clock.now())
 
     async def is_over(self, session: OperatorSession) -> bool:
         """
         Whether *session* is past its time, or was ended.
 
         Raises:
-            Unavailable: The database did not answer; its time is not up.
+            Unavailable: The database did not answer; its time is not up, but it may have ended.
         """
-        if not session.lives(self.clock.now()):
-            return True
-        return await self.usage.transition(
-            (operators.ended_key(session),), partial(operators.is_ended, session=session)
-        )
+        return not session.lives(self.clock.now()) or await self.ended.is_ended(session.id)
 
     async def search(self, number: PhoneNumber, caller: Caller) -> tuple[str, ...]:
         """

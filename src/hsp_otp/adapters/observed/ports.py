@@ -14,7 +14,7 @@ import attrs
 from hsp_otp.adapters.observed import times
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.names import Flow, PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import UsageKey, Usages
@@ -23,6 +23,7 @@ from hsp_otp.domain.slot import Held, Verified
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
+from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.failures import SmsRejected
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.slots import SlotRepository
@@ -200,6 +201,22 @@ class ObservedUsage:
         return await self.meter.step(decide, lambda noted: self.usage.transition(keys, noted))
 
 
+@attrs.frozen
+class ObservedEndedSessions:
+    """Operators' sessions that were ended, which are kept among the usages."""
+
+    ended: EndedSessions
+    meter: Meter
+
+    async def end(self, session_id: str, at: Instant) -> None:
+        """Keep the promise of `EndedSessions.end`."""
+        await self.meter.call(self.ended.end(session_id, at))
+
+    async def is_ended(self, session_id: str) -> bool:
+        """Keep the promise of `EndedSessions.is_ended`."""
+        return await self.meter.call(self.ended.is_ended(session_id))
+
+
 class Records(Protocol[K_contra, L]):
     """Families, signup sessions or signup steps."""
 
@@ -354,6 +371,10 @@ class Observer:
     def usage(self, usage: UsageCounter, store: str) -> UsageCounter:
         """*usage*, which *store* counts."""
         return ObservedUsage(usage, self._meter("usage", store))
+
+    def ended_sessions(self, ended: EndedSessions) -> EndedSessions:
+        """*ended*, whose own usages are not observed."""
+        return ObservedEndedSessions(ended, self._meter("usage", _SQL))
 
     def records(
         self, name: str, records: Records[K_contra, L], store: str

@@ -130,7 +130,8 @@ class Edge:
 
     async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
         """Answer before anything of the application has seen the request."""
-        request: Request[Any, Any, Any] = Request({**scope, "litestar_app": self._app})
+        seen: Any = {**scope, "litestar_app": self._app}
+        request: Request[Any, Any, Any] = Request(seen)
         response = answer(request, problem).to_asgi_response(app=None, request=request)
         await response(scope, receive, send)
 

@@ -19,6 +19,7 @@ from hsp_otp.entrypoints.http.bodies import (
     given,
     house_of,
 )
+from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import Problem, of_look_up, of_send, of_verify
 from hsp_otp.entrypoints.web.cookies import Cookies, dropped, jar, kept, sealed, unsealed
@@ -191,26 +192,29 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
 
 
 async def _sign_out(request: AnyRequest) -> Response[str]:
-    token = request.cookies.get(_REFRESH, "")
-    if token:
-        await house_of(request).sessions.revoke(token, caller_of(request))
+    for token in cookie_values(request, _REFRESH):
+        if token:
+            await house_of(request).sessions.revoke(token, caller_of(request))
     return see_other(request, PATH, Notice("page.signed_out"), _signed_out(request))
 
 
 async def _who(request: AnyRequest) -> tuple[Me | None, Cookies]:
     """Who is signed in in this browser, and what it is to keep of that."""
-    access, token = request.cookies.get(_ACCESS, ""), request.cookies.get(_REFRESH, "")
-    if not access and not token:
+    accesses = [value for value in cookie_values(request, _ACCESS) if value]
+    tokens = [value for value in cookie_values(request, _REFRESH) if value]
+    if not accesses and not tokens:
         return None, {}
     sessions = house_of(request).sessions
-    me = await sessions.me(access)
-    if isinstance(me, Me):
-        return me, {}
-    grant = await sessions.refresh(token, caller_of(request)) if token else None
-    if isinstance(grant, Grant):
-        me = await sessions.me(grant.access_token)
+    for access in accesses:
+        me = await sessions.me(access)
         if isinstance(me, Me):
-            return me, _tokens(request, grant)
+            return me, {}
+    for token in tokens:
+        grant = await sessions.refresh(token, caller_of(request))
+        if isinstance(grant, Grant):
+            me = await sessions.me(grant.access_token)
+            if isinstance(me, Me):
+                return me, _tokens(request, grant)
     return None, _signed_out(request)
 
 
