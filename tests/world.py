@@ -422,11 +422,11 @@ class World:
         *,
         challenge_id: str | None = None,
         client: str = CLIENT,
+        browser: str | None = None,
     ) -> VerifyOutcome:
         """Present the digits *guess*."""
-        return run(
-            self.login.verify(PassCode(pass_code), Code(guess), challenge_id, _caller(client))
-        )
+        code = PassCode(pass_code)
+        return run(self.login.verify(code, Code(guess), challenge_id, _caller(client), browser))
 
     def sign_in(self, pass_code: str = PASS_CODE) -> Grant:
         """Ask for a code, and present it."""

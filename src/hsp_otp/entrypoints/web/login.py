@@ -1,5 +1,6 @@
 """The page of pass login: pass code, masked number, code, signed in."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ _FAILURES: Final = failures(PATH, lambda settings: settings.service_name)
 _OVER: Final = frozenset({"otp_expired", "too_many_attempts"})
 """Words after which no code can be right any more."""
 
+_BROWSER_BYTES: Final = 16
+
 
 class State(msgspec.Struct, omit_defaults=True, frozen=True):
     """
@@ -57,6 +60,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
         expires_at: When the code ends, where that is known.
         resend_at: When another may be asked for.
         over: The code cannot be right any more.
+        browser: Tells this browser apart, at random: a form that it sends twice signs in once.
     """
 
     pass_code: str
@@ -66,6 +70,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
     expires_at: int | None = None
     resend_at: int | None = None
     over: bool = False
+    browser: str = ""
 
     def __repr__(self) -> str:
         return f"State({self.masked})"
@@ -142,6 +147,7 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
 
 async def _send(request: AnyRequest, state: State) -> Response[str]:
     house = house_of(request)
+    browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
     outcome = await house.pass_login.send(PassCode(state.pass_code), caller_of(request))
     if isinstance(outcome, CodeSent):
         challenge = outcome.challenge
@@ -152,13 +158,14 @@ async def _send(request: AnyRequest, state: State) -> Response[str]:
             challenge_id=challenge.id,
             expires_at=challenge.expires_at,
             resend_at=outcome.resend_at,
+            browser=browser,
         )
         notice = Notice("page.code_sent", values={"masked": sent.masked})
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=house.settings.uniform_pass_errors)
     if problem.error == "resend_too_soon" and not state.asked:
         # The code on its way is as good as one that this browser asked for.
-        state = msgspec.structs.replace(state, asked=True)
+        state = msgspec.structs.replace(state, asked=True, browser=browser)
     if state.asked:
         # The button tells how long to wait. A charged send that failed has ended the older code.
         wait = problem.retry_at or problem.resend_at
@@ -178,7 +185,11 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
     except MalformedCodeError:
         return _refused(request, Problem(400, "malformed_otp"), "code")
     outcome = await house.pass_login.verify(
-        PassCode(state.pass_code), guess, given(form.get("challenge_id")), caller_of(request)
+        PassCode(state.pass_code),
+        guess,
+        given(form.get("challenge_id")),
+        caller_of(request),
+        state.browser or None,
     )
     if isinstance(outcome, SignedIn):
         cookies = jar(dropped(request, _STATE, PATH)) | _tokens(request, outcome.grant)
