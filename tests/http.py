@@ -95,9 +95,11 @@ def problem(
     }
 
 
-def csrf(cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN) -> dict[str, str | None]:
+def csrf(
+    cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN, name: str = "csrftoken"
+) -> dict[str, str | None]:
     """The headers of a request from a page of ours; None leaves one out."""
-    return {"cookie": None if cookie is None else f"csrftoken={cookie}", "x-csrftoken": header}
+    return {"cookie": None if cookie is None else f"{name}={cookie}", "x-csrftoken": header}
 
 
 async def _answers() -> bool:
@@ -219,6 +221,7 @@ class Client:
         client: str | None = CLIENT,
         query: str = "",
         scheme: str = "http",
+        raw_path: str | None = None,
     ) -> Reply:
         """
         Send a request. Where a page of ours would do so, it brings a CSRF token.
@@ -228,13 +231,15 @@ class Client:
             headers: Beside or instead of the usual ones, which None leaves out.
             more_headers: Further lines.
             client: The socket's peer, where it has one.
+            raw_path: As it was sent, where anything of it was decoded.
         """
         parts = [body] if isinstance(body, bytes) else list(body)
         lines: dict[str, str | None] = {"host": "otp.example", "x-request-id": REQUEST_ID}
         if isinstance(body, bytes) and body:
             lines["content-length"] = str(len(body))
         if method == "POST" and path.startswith("/users/api/"):
-            lines |= csrf()
+            by_https = scheme == "https" or self.settings.public_url.startswith("https:")
+            lines |= csrf(name="__Host-csrftoken" if by_https else "csrftoken")
         lines |= headers or {}
         scope: Any = {
             "type": "http",
@@ -243,7 +248,7 @@ class Client:
             "method": method,
             "scheme": scheme,
             "path": path,
-            "raw_path": path.encode(),
+            "raw_path": (path if raw_path is None else raw_path).encode(),
             "query_string": query.encode(),
             "root_path": "",
             "headers": [

@@ -55,6 +55,7 @@ from hsp_otp.flows.pass_login import (
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
+from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
 from hsp_otp.ports.tokens import Access, Proof
@@ -206,6 +207,34 @@ class SentMessages:
     @property
     def _known(self) -> set[tuple[str, str | None]]:
         return {(row.sender, row.provider_message_id) for row in self.audit.handed_over}
+
+
+@attrs.define
+class RememberedSessions:
+    """
+    Operators' sessions that were ended, in a set.
+
+    Attributes:
+        is_away: Nobody can ask.
+        is_held: Somebody holds the lock: what is ended is not written down, but can be asked for.
+    """
+
+    ended: set[str] = attrs.field(factory=set[str])
+    is_away: bool = False
+    is_held: bool = False
+
+    async def end(self, session_id: str, at: Instant) -> None:
+        """Keep the promise of `EndedSessions.end`."""
+        assert at > 0
+        self.ended.add(session_id)
+        if self.is_away or self.is_held:
+            raise Unavailable("away")
+
+    async def is_ended(self, session_id: str) -> bool:
+        """Keep the promise of `EndedSessions.is_ended`."""
+        if self.is_away:
+            raise Unavailable("away")
+        return session_id in self.ended
 
 
 @attrs.define
@@ -417,11 +446,11 @@ class World:
         *,
         challenge_id: str | None = None,
         client: str = CLIENT,
+        browser: str | None = None,
     ) -> VerifyOutcome:
         """Present the digits *guess*."""
-        return run(
-            self.login.verify(PassCode(pass_code), Code(guess), challenge_id, _caller(client))
-        )
+        code = PassCode(pass_code)
+        return run(self.login.verify(code, Code(guess), challenge_id, _caller(client), browser))
 
     def sign_in(self, pass_code: str = PASS_CODE) -> Grant:
         """Ask for a code, and present it."""

@@ -104,6 +104,16 @@ def hasty_house(
 
 
 @pytest.fixture(scope="session")
+def https_house(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
+) -> Iterator[House]:
+    """One that is reached by https, as it thinks; for this machine's own address browsers agree."""
+    folder = tmp_path_factory.mktemp("https")
+    more = {"PUBLIC_URL": "https://otp.example.com", "OPS_PASSWORD": OPS_PASSWORD}
+    yield from _serve(folder, prepared, gateway, **more)
+
+
+@pytest.fixture(scope="session")
 def ops_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
@@ -114,8 +124,8 @@ def ops_house(
 
 def _serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) -> Iterator[House]:
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
-    given = {"PUBLIC_URL": "", "WORKERS": "1"}
-    with start(folder, prepared.keys, gateway, **given, **settings) as server:
+    given = {"PUBLIC_URL": "", "WORKERS": "1", **settings}
+    with start(folder, prepared.keys, gateway, **given) as server:
         yield House(server, gateway)
 
 

@@ -159,6 +159,19 @@ def test_wrong_and_right(busy: Busy, open_in: Open) -> None:
     visit.page.wait_for_selector("#password")
 
 
+def test_in_and_out_by_https(https_house: House, open_in: Open) -> None:
+    """The page works by the cookie that no neighbour can plant."""
+    visit = open_in(https_house)
+    sign_in(visit)
+    visit.page.wait_for_selector("#live")
+    assert f"__Host-{COOKIE}" in [one["name"] for one in visit.page.context.cookies()]
+    visit.page.fill("#phone", "9812345678")
+    visit.page.get_by_role("button", name="Tell its story").click()
+    visit.page.wait_for_selector("#story-title")
+    visit.page.get_by_role("button", name="Sign out").click()
+    visit.page.wait_for_selector("#password")
+
+
 def test_too_many(busy: Busy, open_in: Open) -> None:
     """After five wrong ones the page says when to try again."""
     visit = open_in(busy.house)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Response
+from playwright.sync_api import Response, Route
 
 from tests.browser.conftest import House, Open
 from tests.browser.visit import LOGIN, SIGNUP, Visit, at_every_width, shut_out, sideways
@@ -202,6 +202,49 @@ def test_a_page_that_lost_its_token(house: House, open_in: Open, *, scripts: boo
     visit.reaches("start")
     visit.to_code(LOGIN)
     assert len(visit.messages) == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_cookies_that_no_neighbour_can_plant(
+    https_house: House, open_in: Open, *, scripts: bool
+) -> None:
+    """By https all but the language have the prefix `__Host-`, and browsers take them."""
+    visit = open_in(https_house, scripts=scripts)
+    visit.to_code(LOGIN)
+    visit.enter(visit.code)
+    visit.reaches("in")
+    visit.to_code(SIGNUP)
+    visit.enter(visit.code)
+    visit.reaches("verified")
+    cookies: dict[str, Any] = {one["name"]: one for one in visit.page.context.cookies()}
+    names = ("csrftoken", "login_access", "login_refresh", "signup_session")
+    assert set(cookies) == {f"__Host-{name}" for name in names}
+    assert all(one["secure"] and one["path"] == "/" for one in cookies.values())
+
+
+def test_enter_twice_on_a_slow_line(house: House, open_in: Open) -> None:
+    """Without scripts the form is sent again, and the answer to the second one signs in."""
+    visit = open_in(house, scripts=False)
+    visit.to_code(LOGIN)
+    served: list[int] = []
+
+    def keep_back(route: Route) -> None:
+        if route.request.method != "POST" or served:
+            route.continue_()
+            return
+        # It arrives and is served; its answer is on its way for ever.
+        served.append(route.fetch(max_redirects=0).status)
+
+    visit.page.route("**/customer/login/", keep_back)
+    visit.page.fill("#code", visit.code)
+    visit.press("Enter")
+    for _ in range(1_000):
+        if served:
+            break
+        visit.page.wait_for_timeout(10)
+    assert served == [303]
+    visit.press("Enter")
+    visit.reaches("in")
 
 
 def test_cookies_in_a_browser(house: House, open_in: Open) -> None:

@@ -54,8 +54,8 @@ def generated_keys(folder: Path) -> str:
 
 
 def csrf(token: str) -> dict[str, str]:
-    """The headers of a request that a page of the service makes."""
-    return {"Cookie": f"csrftoken={token}", "X-CSRFToken": token}
+    """The headers of a request that a page of the service makes, by http or by https."""
+    return {"Cookie": f"csrftoken={token}; __Host-csrftoken={token}", "X-CSRFToken": token}
 
 
 def sign_up(server: Server, phone: str, token: str, session_id: str | None = None) -> Answer:

@@ -256,6 +256,21 @@ def test_a_house_in_order(tmp_path: Path) -> None:
         assert secret not in done.stdout + missing.stdout
 
 
+def test_a_proxy_that_names_nobody(tmp_path: Path) -> None:
+    """Doctor tells by the audit of a day that callers share the address of a trusted proxy."""
+    settings = {"MODE": "development", "TRUSTED_PROXIES": "127.0.0.1/32"}
+    with Server(tmp_path, **settings) as server:
+        named = {"X-Forwarded-For": "10.1.1.1"}
+        server.post("/customer/validate-pass/", {"pass_code": DEMO}, **named)
+        before = command(tmp_path, "doctor", **settings).stdout
+        server.post("/customer/validate-pass/", {"pass_code": DEMO})
+    after = command(tmp_path, "doctor", **settings).stdout
+    assert "ok      callers: no requests of the last 24 hours count for a trusted proxy" in before
+    (told,) = (line for line in after.splitlines() if " callers: " in line)
+    assert told.startswith("warning callers: 1 of the requests of the last 24 hours count for")
+    assert "HSP_OTP_FORWARDED_HEADER" in told
+
+
 def test_a_house_that_is_not(tmp_path: Path) -> None:
     """What is wrong is told as JSON with what to do, exit status 1, and no secret."""
     settings = {

@@ -4,12 +4,15 @@ import http.client
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from tests.e2e.production import query
 from tests.e2e.server import PATIENCE_SECONDS, Server, until
 from tests.e2e.sessions import DEMO, NUMBER
 
@@ -29,11 +32,12 @@ def served(tmp_path: Path) -> Iterator[Server]:
 
 
 class Browser:
-    """A connection for each request, which the workers share out, and cookies."""
+    """A connection for each request, which the workers share out, cookies, and the page's token."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.cookies: dict[str, str] = {}
+        self.token = ""
 
     def ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
         """Make a request, and keep what cookies come."""
@@ -50,13 +54,16 @@ class Browser:
                     pair, _, _ = value.partition(";")
                     key, _, text = pair.partition("=")
                     self.cookies[key] = text.strip('"')
-            return response.status, response.read().decode()
+            text = response.read().decode()
+            found = re.search(r'name="csrftoken" value="([^"]+)"', text)
+            self.token = found[1] if found else self.token
+            return response.status, text
         finally:
             connection.close()
 
     def post(self, path: str, **fields: str) -> tuple[int, str]:
         """Send a form of the page."""
-        return self.ask("POST", path, {"csrftoken": self.cookies["csrftoken"], **fields})
+        return self.ask("POST", path, {"csrftoken": self.token, **fields})
 
     def sign_in(self, password: str = PASSWORD) -> int:
         """Try a password."""
@@ -68,6 +75,7 @@ def test_whichever_worker_answers(served: Server) -> None:
     """A session, what a sender did, and that it was ended hold for both; so does a restart."""
     browser = Browser(served)
     assert browser.sign_in() == 303
+    assert browser.ask("GET", "/ops/")[0] == 200
     assert served.send(DEMO).status == 200
     code = served.message_to(NUMBER).code
     assert served.verify(DEMO, code).status == 200
@@ -94,6 +102,39 @@ def test_whichever_worker_answers(served: Server) -> None:
         assert browser.ask("GET", "/ops/live/")[0] == 303
     assert PASSWORD not in served.errors + served.output
     assert held["hsp_otp_ops"] not in served.errors + served.output
+
+
+def test_signing_out_while_the_lock_is_held(served: Server) -> None:
+    """While somebody holds SQLite's lock it is a 503, and no worker shows its cookie anything."""
+    browser = Browser(served)
+    assert browser.sign_in() == 303
+    other = Browser(served)
+    assert other.sign_in() == 303
+    database = sqlite3.connect(served.folder / "hsp-otp.db", isolation_level=None)
+    with closing(database):
+        database.execute("BEGIN IMMEDIATE")
+        assert browser.ask("GET", "/ops/")[0] == 200
+        held = dict(browser.cookies)
+        status, page = browser.post("/ops/sign-out/")
+        assert status == 503
+        assert "Your session has ended on this machine" in page
+        assert browser.cookies["hsp_otp_ops"] == ""
+
+        def opens() -> bool:
+            browser.cookies = dict(held)
+            statuses = {browser.ask("GET", "/ops/live/")[0]}
+            statuses.add(browser.post("/ops/story/", phone=NUMBER)[0])
+            assert statuses <= {200, 303}
+            return 200 in statuses
+
+        assert [opens() for _ in range(12)] == [False] * 12
+        # Whoever has not signed out still looks.
+        assert other.ask("GET", "/ops/live/")[0] == 200
+        database.execute("COMMIT")
+        assert [opens() for _ in range(12)] == [False] * 12
+    wanted = "SELECT count(*) FROM records WHERE key LIKE 'usage:ops_ended:%'"
+    until(lambda: query(served.folder, wanted) == [(1,)])
+    assert [opens() for _ in range(12)] == [False] * 12
 
 
 def test_failures_count_together(served: Server) -> None:

@@ -12,7 +12,7 @@ from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
 from tests.e2e.production import prepare, start, wrong
 from tests.e2e.server import Answer, Server
-from tests.e2e.sessions import csrf_token, generated_keys, me, prove, sign_in, sign_up
+from tests.e2e.sessions import csrf, csrf_token, generated_keys, me, prove, sign_in, sign_up
 from tests.gateway import Gateway, refuse
 
 NUMBER = "+919876543210"
@@ -161,10 +161,14 @@ def test_a_page_of_another_site(site: Site, server: Server) -> None:
     others = csrf_token("k1:" + "A" * 43 + "=")
     for headers in (
         {},
-        {"Cookie": f"csrftoken={site.token}"},
+        {"Cookie": f"__Host-csrftoken={site.token}"},
         {"X-CSRFToken": site.token},
-        {"Cookie": f"csrftoken={others}", "X-CSRFToken": others},
-        {"Cookie": "csrftoken=x", "X-CSRFToken": "x"},
+        {"Cookie": f"__Host-csrftoken={others}", "X-CSRFToken": others},
+        {"Cookie": "__Host-csrftoken=x", "X-CSRFToken": "x"},
+        # By https a neighbour can plant one without the prefix.
+        {"Cookie": f"csrftoken={site.token}", "X-CSRFToken": site.token},
+        {**csrf(site.token), "Origin": "https://evil.example"},
+        {**csrf(site.token), "Sec-Fetch-Site": "cross-site"},
     ):
         answer = server.post("/users/api/send-otp/", {"phone": NUMBER}, **headers)
         assert refused(answer) == (403, "csrf_failed")

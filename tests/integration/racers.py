@@ -25,12 +25,18 @@ PATIENCE_SECONDS = 30
 
 @attrs.frozen(kw_only=True)
 class Call:
-    """One request of a round; one with a phone is of signup."""
+    """
+    One request of a round; one with a phone is of signup.
+
+    Attributes:
+        browser: Whose; there is none over the API.
+    """
 
     step: str
     client: str
     pass_code: str = ""
     digits: str = ""
+    browser: str | None = None
     phone: str = ""
     session_id: str = ""
 
@@ -152,7 +158,8 @@ async def _made(login: PassLogin, call: Call) -> str:
             case "send":
                 return (await login.send(code, caller)).word
             case _:
-                return (await login.verify(code, Code(call.digits), None, caller)).word
+                guess = Code(call.digits)
+                return (await login.verify(code, guess, None, caller, call.browser)).word
     except Exception as error:  # noqa: BLE001 - told to who races
         return repr(error)
 

@@ -10,6 +10,7 @@ from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.entrypoints.findings import (
     Finding,
     Status,
+    of_callers,
     of_clock,
     of_keys,
     of_outside,
@@ -164,6 +165,27 @@ def test_public_urls(given: dict[str, str], status: str, says: str) -> None:
 def test_proxies(given: dict[str, str], status: str) -> None:
     """Behind a proxy somebody has to be trusted, and not half of the world."""
     assert list(of_outside(settings(**given)))[1].status.value == status
+
+
+@pytest.mark.parametrize(
+    ("requests", "status"),
+    [
+        ({}, "ok"),
+        ({"203.0.113.9": 5, "2001:db8::/64": 5, "unknown": 5}, "ok"),
+        ({"203.0.113.9": 5, "10.1.0.1": 7}, "warning"),
+        ({"2001:db8:ffff::/64": 1}, "warning"),
+        ({"::/64": 1}, "warning"),
+    ],
+)
+def test_callers_of_a_silent_proxy(requests: dict[str, int], status: str) -> None:
+    """Requests that counted for a trusted proxy itself show that it does not name its callers."""
+    proxies = "10.1.0.0/16,2001:db8:ffff::1,::1"
+    found = of_callers(settings(TRUSTED_PROXIES=proxies), requests)
+    assert (found.check, found.status.value) == ("callers", status)
+    if "10.1.0.1" in requests:
+        assert found.says.startswith("7 of the requests of the last 24 hours count for a trusted")
+        assert "as 10.1.0.1:" in found.says
+        assert "x-forwarded-for" in found.do
 
 
 def test_how_bad_it_is() -> None:

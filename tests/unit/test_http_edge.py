@@ -317,44 +317,115 @@ def test_the_same_address_reaches_limits_audit_and_log(lines: Lines, name: str) 
         assert lines()[-1]["client"] == address
 
 
-@pytest.mark.parametrize("header", ["x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip"])
-def test_no_other_header_names_the_client(header: str) -> None:
-    """3.7: of a trusted proxy too, `X-Forwarded-For` alone is believed."""
-    with Client(trusted_proxies=TRUSTED) as client:
+@pytest.mark.parametrize(
+    ("reads", "header"),
+    [
+        *(
+            ("x-forwarded-for", one)
+            for one in ("x-real-ip", "forwarded", "cf-connecting-ip", "true-client-ip")
+        ),
+        ("forwarded", "x-forwarded-for"),
+    ],
+)
+def test_no_other_header_names_the_client(reads: str, header: str) -> None:
+    """3.7: of a trusted proxy too, one header alone is believed."""
+    with Client(trusted_proxies=TRUSTED, forwarded_header=reads) as client:
+        client.world.add()
+        for value in ("for=203.0.113.9", "203.0.113.9"):
+            client.post(VALIDATE, {"pass_code": PASS_CODE}, headers={header: value}, client=PROXY)
+        assert client.world.charged("lookups", PROXY) == 2
+
+
+def test_forwarded_names_the_client_where_the_setting_says_so(lines: Lines) -> None:
+    """3.7: with `HSP_OTP_FORWARDED_HEADER=forwarded` one address reaches limits, audit and log."""
+    with Client(trusted_proxies=TRUSTED, forwarded_header="forwarded") as client:
         client.world.add()
         client.post(
-            VALIDATE, {"pass_code": PASS_CODE}, headers={header: "for=203.0.113.9"}, client=PROXY
+            VALIDATE,
+            {"pass_code": PASS_CODE},
+            headers={
+                "forwarded": 'for=192.0.2.1, For="[2001:db8:1:2:3::4]:443";by=x, for=10.9.9.9',
+                "x-forwarded-for": "192.0.2.66",
+            },
+            client=PROXY,
         )
-        assert client.world.charged("lookups", PROXY) == 1
+        assert client.world.charged("lookups", "2001:db8:1:2::/64") == 1
+        assert str(client.world.audit.rows[-1].client) == "2001:db8:1:2::/64"
+    (line,) = lines()
+    assert line["client"] == "2001:db8:1:2::/64"
 
 
+def warned(lines: Lines, event: str) -> list[dict[str, Any]]:
+    """The warnings of that event since the log was read last; nothing that was sent is in it."""
+    told = lines()
+    assert "192.0.2.66" not in repr(told)
+    found = [line for line in told if line["event"] == event]
+    assert all(line["level"] == "warning" for line in found)
+    return found
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
 def test_an_untrusted_forwarded_header_is_warned_of_once_an_hour(
-    client: Client, lines: Lines
+    client: Client, lines: Lines, header: str
 ) -> None:
     """3.7: ignored, and a warning, once an hour, without what it said."""
 
-    def warned() -> int:
-        client.post(VALIDATE, {"pass_code": PASS_CODE}, headers={"x-forwarded-for": "192.0.2.66"})
-        told = lines()
-        assert "192.0.2.66" not in repr(told)
-        found = [line for line in told if line["event"] == "forwarded_header_from_untrusted_peer"]
-        assert all(line["level"] == "warning" for line in found)
-        return len(found)
+    def count() -> int:
+        headers = {header: "for=192.0.2.66" if header == "forwarded" else "192.0.2.66"}
+        client.post(VALIDATE, {"pass_code": PASS_CODE}, headers=headers)
+        return len(warned(lines, "forwarded_header_from_untrusted_peer"))
 
-    assert [warned() for _ in range(5)] == [1, 0, 0, 0, 0]
+    assert [count() for _ in range(5)] == [1, 0, 0, 0, 0]
     client.world.clock.advance(HOUR - 1)
-    assert warned() == 0
+    assert count() == 0
     client.world.clock.advance(1)
-    assert [warned(), warned()] == [1, 0]
+    assert [count(), count()] == [1, 0]
     assert client.world.charged("lookups", "192.0.2.66") == 0
 
 
 def test_a_trusted_forwarded_header_is_not_warned_of(lines: Lines) -> None:
-    """3.7: what a trusted proxy says is worth no warning, and silence is not either."""
+    """3.7: what a trusted proxy says is worth no warning, nor is a caller without a proxy."""
     with Client(trusted_proxies=TRUSTED) as client:
         client.request("GET", "/docs", headers={"x-forwarded-for": "192.0.2.1"}, client=PROXY)
         client.request("GET", "/docs", client="192.0.2.1")
     assert [line["event"] for line in lines()] == ["request", "request"]
+
+
+@pytest.mark.parametrize(
+    ("reads", "headers", "sent"),
+    [
+        ("x-forwarded-for", {}, []),
+        ("x-forwarded-for", {"forwarded": "for=192.0.2.66"}, ["forwarded"]),
+        ("x-forwarded-for", {"x-forwarded-for": "unknown"}, ["x-forwarded-for"]),
+        ("forwarded", {"x-forwarded-for": "192.0.2.66"}, ["x-forwarded-for"]),
+        ("forwarded", {"forwarded": "proto=https"}, ["forwarded"]),
+    ],
+)
+def test_a_silent_trusted_proxy_is_warned_of_once_an_hour(
+    lines: Lines, reads: str, headers: dict[str, str], sent: list[str]
+) -> None:
+    """3.7: all its callers share its address; the warning names it, and what headers it sends."""
+    with Client(trusted_proxies=TRUSTED, forwarded_header=reads) as client:
+
+        def count() -> list[dict[str, Any]]:
+            client.request("GET", "/docs", headers=headers, client=PROXY)
+            return warned(lines, "trusted_proxy_names_no_client")
+
+        (first,) = count()
+        assert (first["proxy"], first["sent"], first["reads"]) == (PROXY, sent, reads)
+        assert count() == []
+        client.world.clock.advance(HOUR - 1)
+        assert count() == []
+        client.world.clock.advance(1)
+        assert [len(count()), len(count())] == [1, 0]
+
+
+def test_a_probe_of_a_trusted_proxy_is_not_warned_of(lines: Lines) -> None:
+    """3.7: a load balancer looks after its servers in its own name."""
+    with Client(trusted_proxies=TRUSTED) as client:
+        for path in ("/healthz", "/readyz/"):
+            assert client.request("GET", path, client=PROXY).status == 200
+    assert lines() == []
 
 
 # The log

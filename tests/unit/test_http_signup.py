@@ -112,10 +112,14 @@ def test_the_session_comes_back_in_a_cookie(client: Client) -> None:
 
 
 def test_the_cookie_is_for_https_where_the_service_is() -> None:
-    """5.3: behind a proxy that speaks https the session's cookie never goes by http."""
+    """5.3: behind a proxy that speaks https it goes by https alone, and no neighbour plants it."""
     with Client(public_url="https://otp.example") as client:
-        cookie = client.sign_up().headers["set-cookie"].lower().split("; ")
-        assert "secure" in cookie
+        reply = client.sign_up()
+        cookie = reply.headers["set-cookie"].split("; ")
+        assert cookie[0] == f"__Host-signup_session={reply.json['session_id']}"
+        assert {part.lower() for part in cookie[1:]} == {
+            *("httponly", "max-age=1800", "path=/", "samesite=lax", "secure"),
+        }
 
 
 def test_the_cookie_is_not_read(client: Client) -> None:

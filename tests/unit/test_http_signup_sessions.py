@@ -22,7 +22,16 @@ from hsp_otp.domain.slot import Challenge, Ended, Held
 from hsp_otp.flows.signup import SignupCodeSent
 from hsp_otp.ports.failures import SmsFailed
 from tests.http import CSRF_TOKEN, SIGNUP_SEND, SIGNUP_VERIFY, Client, Reply, csrf, problem
-from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, World, other_than, ring, run
+from tests.world import (
+    OTHER_CLIENT,
+    OTHER_PHONE,
+    PASS_CODE,
+    PHONE,
+    World,
+    other_than,
+    ring,
+    run,
+)
 
 THIRD_PHONE = "+919911223344"
 
@@ -434,6 +443,116 @@ def test_a_token_is_good_for_every_session(client: Client) -> None:
     headers = csrf() | {"cookie": f"theme=dark; csrftoken={token}; x=y", "x-csrftoken": token}
     assert client.post(SIGNUP_SEND, {"phone": PHONE}, headers=headers).status == 200
     assert client.post(SIGNUP_SEND, {"phone": OTHER_PHONE}, headers=headers).status == 200
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_token_beside_others_of_its_name(client: Client, place: int) -> None:
+    """5.3: of several cookies of one name any genuine one is good, whichever comes first."""
+    token = ring("csrf").seal("beef")
+    pairs = ["csrftoken=planted", f"csrftoken={ring('codes').seal('f00d')}"]
+    pairs.insert(place, f"csrftoken={token}")
+    for cookie in (
+        "; ".join(pairs),
+        ";".join(pairs),
+        f'{pairs[0]}; a="b;" ; {"; ".join(pairs[1:])}',
+    ):
+        headers = csrf() | {"cookie": cookie, "x-csrftoken": token}
+        assert client.post(SIGNUP_VERIFY, {}, headers=headers).status == 400
+    first, *rest = pairs
+    reply = client.request(
+        "POST",
+        SIGNUP_VERIFY,
+        body=b"{}",
+        headers={"cookie": first, "x-csrftoken": token, "content-type": "application/json"},
+        more_headers=[("cookie", one) for one in rest],
+    )
+    assert reply.status == 400
+    # What is planted is no token, even where it comes in the header as well.
+    for planted in ("planted", ring("codes").seal("f00d")):
+        headers = csrf() | {"cookie": "; ".join(pairs), "x-csrftoken": planted}
+        assert client.post(SIGNUP_VERIFY, {}, headers=headers).status == 403
+
+
+def test_by_https_the_token_bears_the_prefix() -> None:
+    """5.3: a neighbour can plant no cookie of the name that is read by https."""
+    with Client(public_url="https://otp.example") as client:
+        for name, status in (("__Host-csrftoken", 400), ("csrftoken", 403)):
+            assert client.post(SIGNUP_VERIFY, {}, headers=csrf(name=name)).status == status
+
+
+FOREIGN: dict[str, dict[str, str]] = {
+    "cross-site": {"sec-fetch-site": "cross-site"},
+    "cross-site, whatever the origin": {
+        "sec-fetch-site": "cross-site",
+        "origin": "http://otp.example",
+    },
+    "another host": {"origin": "http://evil.example"},
+    "a neighbour": {"sec-fetch-site": "same-site", "origin": "http://evil.otp.example"},
+    "a parent": {"sec-fetch-site": "same-site", "origin": "http://example"},
+    "another port": {"sec-fetch-site": "same-site", "origin": "http://otp.example:8080"},
+    "the port of another scheme": {"origin": "http://otp.example:443"},
+    "no origin": {"origin": "null"},
+    "another scheme": {"origin": "ftp://otp.example"},
+    "more than an origin": {"origin": "http://otp.example/"},
+    "a user": {"origin": "http://otp.example@evil.example"},
+    "nothing": {"origin": ""},
+    "nonsense": {"origin": "otp.example"},
+}
+
+OWN: dict[str, dict[str, str]] = {
+    "an old browser": {},
+    "the same origin": {"sec-fetch-site": "same-origin", "origin": "http://otp.example"},
+    "its usual port": {"origin": "http://otp.example:80"},
+    "by https, which a proxy ended": {"origin": "https://otp.example"},
+    "typed by the user": {"sec-fetch-site": "none"},
+    "in other case": {"origin": "http://OTP.example"},
+}
+
+
+@pytest.mark.parametrize("path", [SIGNUP_SEND, SIGNUP_VERIFY])
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_another_sites_page_sends(client: Client, name: str, path: str) -> None:
+    """5.3: 403 `csrf_failed` before anything, whatever token comes along."""
+    reply = client.post(path, {"phone": PHONE}, headers=FOREIGN[name])
+    assert (reply.status, reply.json, reply.reads) == (403, CSRF_FAILED, 0)
+    assert client.world.outbox.sent == []
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_an_own_page_sends(client: Client, name: str) -> None:
+    """5.3: its own origin is the host that the browser asked, or nothing in old browsers."""
+    assert client.post(SIGNUP_VERIFY, {}, headers=OWN[name]).status == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        # a proxy that passes another Host on
+        ("10.0.0.1:8000", "https://otp.example", 400),
+        ("10.0.0.1:8000", "https://otp.example:443", 400),
+        ("10.0.0.1:8000", "http://otp.example", 403),
+        ("10.0.0.1:8000", "https://otp.example:8443", 403),
+        ("10.0.0.1:8000", "https://evil.example", 403),
+        # operators who reach it by an inner name
+        ("otp.internal", "https://otp.internal", 400),
+        ("otp.internal:8443", "https://otp.internal:8443", 400),
+        ("otp.internal:8443", "https://otp.internal", 403),
+        ("[2001:db8::1]:8000", "http://[2001:DB8::1]:8000", 400),
+    ],
+)
+def test_the_public_url_is_an_origin_too(host: str, origin: str, status: int) -> None:
+    """5.3: its own origin is also that of `HSP_OTP_PUBLIC_URL`."""
+    with Client(public_url="https://otp.example/prefix") as client:
+        headers = {"host": host, "origin": origin}
+        assert client.post(SIGNUP_VERIFY, {}, headers=headers).status == status
+
+
+def test_pass_login_is_open_to_every_origin(client: Client) -> None:
+    """5.3: what goes by no cookie is no matter of origins."""
+    client.world.add()
+    headers = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    reply = client.post("/customer/validate-pass/", {"pass_code": PASS_CODE}, headers=headers)
+    assert reply.json["valid"]
 
 
 def test_another_method_is_told_before_the_token(client: Client) -> None:

@@ -1,5 +1,7 @@
 """The page of pass login without scripts: docs/contract.md, sections 2, 3 and 5.1."""
 
+import base64
+import json
 from collections.abc import Iterator
 
 import attrs
@@ -7,8 +9,9 @@ import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.passes import PaymentStatus, end_of_pass
+from hsp_otp.domain.sessions import InvalidToken
 from hsp_otp.ports.failures import SmsRejected, Unavailable
-from tests.http import Client
+from tests.http import Client, Reply
 from tests.visitor import LOGIN, Page, Visitor
 from tests.world import PASS_CODE, World, other_than
 
@@ -167,6 +170,116 @@ def test_no_address_holds_a_secret(visitor: Visitor) -> None:
     for page in pages:
         for url in page.urls:
             assert url in {LOGIN, "/language/"} or url.startswith("/static/")
+
+
+# A form that is sent twice
+
+
+def twice(visitor: Visitor, page: Page, otp: str, times: int = 2) -> list[Reply]:
+    """Press Enter so often on a slow line: all are sent before the first is answered."""
+    held = dict(visitor.cookies)
+    replies: list[Reply] = []
+    for _ in range(times):
+        visitor.cookies = dict(held)
+        replies.append(visitor.post(LOGIN, {**page.fields, "otp": otp, "do": "verify"}))
+    return replies
+
+
+def tokens(replies: list[Reply]) -> list[str]:
+    """The refresh tokens that were given."""
+    lines = [line for reply in replies for line in reply.cookies]
+    return [
+        line.partition("=")[2].partition(";")[0]
+        for line in lines
+        if line.startswith("login_refresh=")
+    ]
+
+
+@pytest.mark.parametrize("waits", [0, 30 * SECOND])
+def test_enter_twice_signs_in(world: World, visitor: Visitor, waits: int) -> None:
+    """2.6: the answer to the second form, the only one that is seen, signs in as well, once."""
+    page = asked(visitor)
+    held = dict(visitor.cookies)
+    (first,) = twice(visitor, page, code(world), times=1)
+    world.clock.advance(waits)
+    visitor.cookies = held
+    (second,) = twice(visitor, page, code(world), times=1)
+    assert (first.status, second.status) == (303, 303)
+    shown = visitor.get(LOGIN)
+    assert (shown.step, "You are signed in." in shown.main) == ("in", True)
+    assert "login" not in visitor.cookies
+    # One family, in which the token of the answer that nobody saw is worth nothing.
+    lost, live = tokens([first, second])
+    assert lost.split(".")[1] == live.split(".")[1]
+    assert world.refresh(lost) == InvalidToken()
+    world.clock.advance(15 * MINUTE)
+    assert visitor.get(LOGIN).step == "in"
+    assert visitor.cookies["login_refresh"] != live
+
+
+def test_a_third_time_is_too_often(world: World, visitor: Visitor) -> None:
+    """2.6: once; what the browser holds by then stays good."""
+    replies = twice(visitor, asked(visitor), code(world), times=3)
+    assert len(tokens(replies)) == 2
+    assert tokens(replies[2:]) == []
+    page = visitor.get(LOGIN)
+    assert (page.step, told(page, "code")) == ("ended", OVER)
+    for line in replies[1].cookies:
+        name, _, value = line.partition(";")[0].partition("=")
+        visitor.cookies[name] = value
+    assert visitor.get(LOGIN).step == "in"
+
+
+def test_enter_twice_too_slowly(world: World, visitor: Visitor) -> None:
+    """2.6: after half a minute the code is used for its own browser too."""
+    page = asked(visitor)
+    held = dict(visitor.cookies)
+    twice(visitor, page, code(world), times=1)
+    world.clock.advance(30 * SECOND + 1)
+    visitor.cookies = held
+    twice(visitor, page, code(world), times=1)
+    page = visitor.get(LOGIN)
+    assert (page.step, told(page, "code")) == ("ended", OVER)
+
+
+def test_another_browser_with_the_same_code(world: World, visitor: Visitor) -> None:
+    """2.6: the code that signed in here signs in nobody who read it elsewhere."""
+    page = asked(visitor)
+    other = Visitor(visitor.client)
+    theirs = other.submit(found(other), "send")
+    assert told(theirs, "send") == TOO_SOON
+    (reply,) = twice(visitor, page, code(world), times=1)
+    assert len(tokens([reply])) == 1
+    assert tokens(twice(other, theirs, code(world))) == []
+    assert other.get(LOGIN).step in {"code", "ended"}
+    assert told(other.get(LOGIN), "code") == ""
+    assert visitor.get(LOGIN).step == "in"
+
+
+def test_a_code_that_another_browser_asked_for(world: World, visitor: Visitor) -> None:
+    """2.6: who was told that a code is on its way may press Enter twice as well."""
+    asked(Visitor(visitor.client))
+    page = visitor.submit(found(visitor), "send")
+    assert told(page, "send") == TOO_SOON
+    assert len(tokens(twice(visitor, page, code(world)))) == 2
+    assert visitor.get(LOGIN).step == "in"
+
+
+def test_what_tells_a_browser_apart_is_its_own(visitor: Visitor) -> None:
+    """2.6: it is random, stays for as long as the browser asks, and stands in no page."""
+    browsers: list[str] = []
+    for one in (visitor, Visitor(visitor.client)):
+        page = found(one)
+        for _ in range(2):
+            page = one.submit(page, "send")
+            sealed = one.cookies["login"].split(".")[1]
+            state = json.loads(base64.urlsafe_b64decode(f"{sealed}=="))[2]
+            browsers.append(state["browser"])
+            assert browsers[-1] not in page.reply.body.decode()
+            visitor.client.world.clock.advance(30 * SECOND)
+    assert len(browsers[0]) == 22
+    assert (browsers[0], browsers[2]) == (browsers[1], browsers[3])
+    assert browsers[0] != browsers[2]
 
 
 # Refusals
@@ -370,7 +483,7 @@ def test_a_state_that_was_changed(visitor: Visitor) -> None:
 def test_a_cookie_in_the_place_of_another(visitor: Visitor) -> None:
     """One cookie of ours cannot stand in for another."""
     asked(visitor)
-    visitor.cookies["notice"] = visitor.cookies["login"]
+    visitor.cookies["notice_customer_login"] = visitor.cookies["login"]
     assert visitor.get(LOGIN).step == "code"
     visitor.cookies["login"] = visitor.cookies["csrftoken"]
     assert visitor.get(LOGIN).step == "start"

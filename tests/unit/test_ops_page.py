@@ -28,7 +28,7 @@ from hsp_otp.flows.operators import Operators
 from hsp_otp.ports.failures import Unavailable
 from tests.http import Client, Reply
 from tests.visitor import Page, Visitor
-from tests.world import PHONE, START, World, ring
+from tests.world import PHONE, START, RememberedSessions, World, ring
 
 OPS = "/ops/"
 PASSWORD = "correct horse battery staple"
@@ -111,6 +111,7 @@ class Ops:
     look_: Look = attrs.field(factory=lambda: Look(seen()))
     senders: Sequence[SenderLately] = (sender("twilio"),)
     away: bool = False
+    ended: RememberedSessions = attrs.field(factory=RememberedSessions)
     looked: list[Stretch] = attrs.field(factory=list[Stretch])
     asked: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
     password: str = PASSWORD
@@ -120,10 +121,12 @@ class Ops:
         return OpsDesk(
             operators=Operators(
                 usage=_Leaving(self, MemoryUsage(self.world.audit)),  # type: ignore[arg-type]
+                ended=self.ended,
                 audit=self.world.audit,
                 clock=self.world.clock,
                 randomness=self.world.randomness,
                 password=self.password,
+                network_factor=10,
                 fingerprints=ring("fingerprints"),
             ),
             keys=ops_ring(KEYS, self.password),
@@ -245,7 +248,7 @@ def test_the_headers(visitor: Visitor) -> None:
         assert "http" not in policy
         assert "frame-ancestors 'none'" in policy
         assert headers["cache-control"] == "no-store"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_the_cookie(visitor: Visitor) -> None:
@@ -314,6 +317,71 @@ def test_a_forged_token(visitor: Visitor, ops: Ops, path: str, token: str | None
     assert ops.asked == []
     assert len(ops.world.audit.rows) == before
     assert "What became of requests" in inside(visitor).main
+
+
+def test_a_token_is_bound_to_its_session(visitor: Visitor, ops: Ops) -> None:
+    """5.7: a token made before the sign-in, or for another session, is refused after it."""
+    door = visitor.get(OPS).fields["csrftoken"]
+    assert sign_in(visitor).status == 303
+    page = visitor.get(OPS)
+    another = inside(Visitor(visitor.client)).fields["csrftoken"]
+    assert len({door, another, page.fields["csrftoken"]}) == 3
+    for token in (door, another, ring("csrf").seal("f00d")):
+        visitor.cookies["csrftoken"] = token
+        for path in ("/ops/story/", "/ops/sign-out/"):
+            fields = {**page.fields, "phone": PHONE, "csrftoken": token}
+            assert visitor.post(path, fields).status == 403
+    assert ops.asked == []
+    assert visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).status == 200
+    # It stays the same while the session lasts: another window is as good.
+    visitor.client.world.clock.advance(20 * MINUTE)
+    assert visitor.get(OPS).fields["csrftoken"] == page.fields["csrftoken"]
+    # By header as well, as scripts send it; and the door takes none of a session.
+    token = page.fields["csrftoken"]
+    form = {"content-type": "application/x-www-form-urlencoded", "x-csrftoken": token}
+    assert visitor.request("POST", "/ops/story/", b"phone=1", form).status == 400
+    visitor.cookies["csrftoken"] = token
+    assert visitor.post(OPS, {"password": PASSWORD, "csrftoken": token}).status == 403
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_cookie_beside_another_of_its_name(visitor: Visitor, order: int) -> None:
+    """5.7: by http a neighbour may set a second one; the genuine one opens the page."""
+    page = inside(visitor)
+    genuine = visitor.cookies["hsp_otp_ops"]
+    for planted in ("", "nonsense", genuine[:-1], ring("pages").seal("1.1.x")):
+        lines = [f"hsp_otp_ops={one}" for one in (planted, genuine)][::order]
+        headers = {"cookie": "; ".join(lines)}
+        reply = visitor.client.request("GET", OPS, headers=headers)
+        assert reply.status == 200
+        assert "What became of requests" in Page(reply).main
+        body = f"csrftoken={page.fields['csrftoken']}&phone=4711".encode()
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        reply = visitor.client.request("POST", "/ops/story/", body=body, headers=headers)
+        assert reply.status == 400
+
+
+@pytest.mark.parametrize("path", [OPS, "/ops/sign-out/", "/ops/story/"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "same-site", "origin": "http://evil.otp.example"},
+    ],
+)
+def test_another_sites_page_sends_nothing(
+    visitor: Visitor, ops: Ops, path: str, headers: dict[str, str]
+) -> None:
+    """5.3: what another site's page sends is refused, whatever token it has."""
+    page = inside(visitor)
+    fields = {**page.fields, "password": PASSWORD, "phone": PHONE}
+    body = "&".join(f"{name}={value}" for name, value in fields.items()).encode()
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert visitor.request("POST", path, body, form | headers).status == 403
+    assert ops.asked == []
+    assert is_in(visitor)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -580,10 +648,8 @@ def test_nothing_happened(visitor: Visitor, ops: Ops) -> None:
     assert "No code was verified." in page.main
 
 
-def test_the_database_is_away(visitor: Visitor, ops: Ops) -> None:
-    """The page says so, shows what was known before, and the senders."""
-    inside(visitor)
-    ops.away = True
+def test_the_database_tells_nothing(visitor: Visitor, ops: Ops) -> None:
+    """Where it is too slow, the page says so, shows what was known before, and the senders."""
     ops.look_ = Look(None, answered=False)
     page = inside(visitor)
     assert "The database does not answer Nothing can be counted." in page.main
@@ -592,10 +658,73 @@ def test_the_database_is_away(visitor: Visitor, ops: Ops) -> None:
     page = inside(visitor)
     assert "What follows is as of 2026-01-01 00:00:00 UTC." in page.main
     assert "Sent 960" in page.main
+    ops.away = True
     reply = visitor.post("/ops/story/", {**page.fields, "phone": PHONE})
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")
-    page = Page(visitor.post(OPS, {**page.fields, "password": PASSWORD}))
-    assert page.reply.status == 503
+
+
+def test_nothing_is_shown_while_nobody_knows_who_signed_out(visitor: Visitor, ops: Ops) -> None:
+    """5.7: where the database does not answer, no cookie opens the page, and nobody comes in."""
+    page = inside(visitor)
+    ops.away = ops.ended.is_away = True
+    looked = len(ops.looked)
+    replies = [
+        visitor.request("GET", OPS),
+        visitor.request("GET", "/ops/live/"),
+        visitor.post("/ops/story/", {**page.fields, "phone": PHONE}),
+        sign_in(Visitor(visitor.client)),
+    ]
+    for reply in replies:
+        assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+        assert "What became of requests" not in reply.body.decode()
+        assert str(STORY.request_id) not in Page(reply).main
+    assert len(ops.looked) == looked
+    assert ops.asked == []
+    ops.away = ops.ended.is_away = False
+    assert is_in(visitor)
+
+
+@pytest.mark.parametrize("kind", ["is_away", "is_held"])
+def test_signing_out_fails_closed(visitor: Visitor, ops: Ops, kind: str) -> None:
+    """5.7: a sign-out that cannot be written down says so, and its cookie opens nothing again."""
+    page = inside(visitor)
+    held = dict(visitor.cookies)
+    setattr(ops.ended, kind, True)
+    reply = visitor.post("/ops/sign-out/", page.fields)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    door = Page(reply)
+    assert "Your session has ended on this machine; on others it ends as soon as" in door.main
+    assert "password" in door.fields
+    assert "hsp_otp_ops" not in visitor.cookies
+    for is_still in (True, False):
+        setattr(ops.ended, kind, is_still)
+        visitor.cookies = dict(held)
+        assert "What became of requests" not in visitor.request("GET", OPS).body.decode()
+        visitor.cookies = dict(held)
+        assert visitor.request("GET", "/ops/live/").status in {303, 503}
+        visitor.cookies = dict(held)
+        assert visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).status in {303, 503}
+    assert ops.asked == []
+
+
+def test_a_sign_out_does_not_wait_to_hear_whether_it_is_over(visitor: Visitor) -> None:
+    """5.7: whoever signs out twice, as by pressing the button again, is signed out."""
+    page = inside(visitor)
+    held = dict(visitor.cookies)
+    assert visitor.post("/ops/sign-out/", page.fields).status == 303
+    visitor.cookies = dict(held)
+    assert visitor.post("/ops/sign-out/", page.fields).status == 303
+    visitor.cookies = dict(held)
+    assert not is_in(visitor)
+
+
+def test_wrong_passwords_of_others_keep_nobody_out(visitor: Visitor) -> None:
+    """5.7: a hundred wrong passwords from twenty networks, and an operator comes in."""
+    for number in range(100):
+        guesser = Visitor(visitor.client, address=f"192.0.{number % 20}.{number}")
+        assert sign_in(guesser, f"wrong password {number}").status == 403
+    assert sign_in(visitor).status == 303
+    assert is_in(visitor)
 
 
 def test_the_live_part(visitor: Visitor) -> None:

@@ -9,11 +9,13 @@ from importlib.resources import files
 
 import pytest
 
-from tests.http import Client
+from hsp_otp.domain.instant import MINUTE
+from tests.http import Client, Reply
 from tests.visitor import LOGIN, SIGNUP, Page, Visitor
 from tests.world import World, other_than, ring
 
 PAGES = ("/", LOGIN, SIGNUP)
+NEWS = "notice_customer_login"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -48,7 +50,7 @@ def test_a_page_answers(visitor: Visitor, path: str, spelt: str) -> None:
         "content-type": "text/html; charset=utf-8",
         "content-language": "en",
         "content-security-policy": POLICY,
-        "referrer-policy": "no-referrer",
+        "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
         "x-request-id": "r-1",
         "x-content-type-options": "nosniff",
@@ -196,7 +198,7 @@ RUBBISH = (
 def test_rubbish_in_cookies(visitor: Visitor, path: str, value: str) -> None:
     """A cookie that is none of ours is as good as none."""
     names = (
-        *("csrftoken", "language", "notice", "login", "login_access"),
+        *("csrftoken", "language", "notice", NEWS, "notice_users_signup", "login", "login_access"),
         *("login_refresh", "signup_session"),
     )
     visitor.cookies = dict.fromkeys(names, value)
@@ -207,12 +209,12 @@ def test_rubbish_in_cookies(visitor: Visitor, path: str, value: str) -> None:
 def test_news_of_another_release(visitor: Visitor, word: str) -> None:
     """News that this release has no sentence for, or another one, is not told."""
     until = visitor.client.world.clock.now() + 1
-    news = json.dumps(["notice", until, {"word": word, "field": "pass_code"}])
+    news = json.dumps([NEWS, until, {"word": word, "field": "pass_code"}])
     text = base64.urlsafe_b64encode(news.encode()).rstrip(b"=").decode()
-    visitor.cookies["notice"] = ring("pages").seal(text)
+    visitor.cookies[NEWS] = ring("pages").seal(text)
     page = visitor.get(LOGIN)
     assert "pass_code-error" not in page.texts
-    assert "notice" not in visitor.cookies
+    assert NEWS not in visitor.cookies
 
 
 # Languages
@@ -303,6 +305,104 @@ def test_cookies_are_for_https_where_that_is_used(
     """Secure, where the request or the public URL has it."""
     with Client(client.world, public_url=public_url) as found:
         assert ("Secure" in cookies_of(found, scheme)["csrftoken"]) == secure
+
+
+def journey(visitor: Visitor) -> tuple[str, str, dict[str, str]]:
+    """Through both pages: the steps that were reached, and all cookies that were set on the way."""
+    world = visitor.client.world
+    page = visitor.submit(visitor.get(LOGIN), "find", pass_code="HSP-0000-0000")
+    page = visitor.submit(page, "find", pass_code="HSP-1234-5678")
+    page = visitor.submit(page, "send")
+    page = visitor.submit(page, "verify", otp=world.outbox.codes[-1])
+    begun = visitor.submit(visitor.get(SIGNUP), "send", phone="98123 45678", region="IN")
+    visitor.submit(begun, "verify", otp=world.outbox.codes[-1])
+    return page.step, visitor.get(SIGNUP).step, dict(visitor.set_cookies)
+
+
+NAMES = {
+    *("csrftoken", "login", "login_access", "login_refresh", "signup_session"),
+    *("notice_customer_login", "notice_users_signup"),
+}
+
+
+def test_no_neighbour_can_plant_a_cookie_by_https(client: Client) -> None:
+    """5.3: by https every cookie but the language has the prefix `__Host-`, and what it wants."""
+    with Client(client.world, public_url="https://otp.example") as found:
+        login, signup, lines = journey(Visitor(found))
+    assert (login, signup) == ("in", "verified")
+    assert set(lines) == {f"__Host-{name}" for name in NAMES}
+    for line in lines.values():
+        parts = [part.lower() for part in line.split("; ")]
+        assert {"path=/", "secure"} <= set(parts)
+        assert not [part for part in parts if part.startswith("domain")]
+
+
+def test_by_http_cookies_keep_their_names(client: Client) -> None:
+    """5.3: where there is no https they have no prefix, and stay with their pages."""
+    login, signup, lines = journey(Visitor(client))
+    assert (login, signup) == ("in", "verified")
+    assert set(lines) == NAMES
+
+
+def test_what_is_planted_beside_the_prefix_is_not_read(client: Client) -> None:
+    """5.3: by https a cookie without the prefix is as good as none."""
+    visitor = Visitor(client)
+    page = visitor.submit(visitor.get(LOGIN), "find", pass_code="HSP-1234-5678")
+    visitor.submit(visitor.submit(page, "send"), "verify", otp=client.world.outbox.codes[-1])
+    token = visitor.cookies["csrftoken"]
+    with Client(client.world, public_url="https://otp.example") as found:
+        other = Visitor(found, visitor.cookies)
+        assert other.get(LOGIN).step == "start"
+        other = Visitor(found, {"csrftoken": token})
+        assert other.post(LOGIN, {"do": "restart", "csrftoken": token}).status == 403
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_cookie_beside_others_of_its_name(client: Client, order: int) -> None:
+    """5.3: by http a neighbour may set second ones; of each name the genuine one counts."""
+    visitor = Visitor(client)
+    page = visitor.submit(visitor.get(LOGIN), "find", pass_code="HSP-1234-5678")
+    sent = visitor.submit(page, "send")
+    begun = visitor.submit(visitor.get(SIGNUP), "send", phone="98123 45678", region="IN")
+    states = {LOGIN: ("code", sent), SIGNUP: ("code", begun)}
+
+    def asked(method: str, path: str, body: bytes = b"") -> Reply:
+        planted = {name: ring("other").seal("e30") for name in visitor.cookies}
+        planted["signup_session"] = 22 * "A"
+        lines = [
+            f"{name}={value}" for jar in (visitor.cookies, planted) for name, value in jar.items()
+        ][::order]
+        return client.request(method, path, body=body, headers=FORM | {"cookie": "; ".join(lines)})
+
+    for path, (step, shown) in states.items():
+        assert Page(asked("GET", path)).step == step
+        body = f"csrftoken={shown.fields['csrftoken']}&do=nothing".encode()
+        assert asked("POST", path, body).status == 303
+    visitor.submit(sent, "verify", otp=client.world.outbox.codes[-2])
+    assert Page(asked("GET", LOGIN)).step == "in"
+    # An access token that has ended: the genuine refresh token is found.
+    client.world.clock.advance(15 * MINUTE)
+    reply = asked("GET", LOGIN)
+    assert Page(reply).step == "in"
+    assert len([line for line in reply.cookies if line.startswith("login_")]) == 2
+
+
+@pytest.mark.parametrize("path", [LOGIN, SIGNUP, "/language/"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "origin": "http://evil.otp.example"},
+        {"origin": "null"},
+    ],
+)
+def test_a_form_of_another_site(visitor: Visitor, path: str, headers: dict[str, str]) -> None:
+    """5.3: `csrf_failed` as a page before the body is read, whatever token it brings."""
+    fields = visitor.get(LOGIN).fields
+    body = f"csrftoken={fields['csrftoken']}&do=find&language=es".encode()
+    reply = visitor.request("POST", path, body, FORM | headers)
+    assert (reply.status, reply.reads, Page(reply).step) == (403, 0, "failure")
+    assert "language" not in visitor.cookies
 
 
 # What is written down of a visit

@@ -1,10 +1,12 @@
 """The journey of pass login: `docs/contract.md`, pass login and audit."""
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
 
+from hsp_otp.adapters.memory import MemoryAudit, MemoryRecords
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
@@ -12,10 +14,12 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow, SignInRow
+from hsp_otp.domain.sessions import Family, InvalidToken
 from hsp_otp.domain.slot import Ended, Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.flows.sessions import Grant, Me
+from hsp_otp.ports.failures import SmsFailed, Unavailable
 from hsp_otp.ports.tokens import Access
 from tests.world import (
     OTHER_CLIENT,
@@ -389,6 +393,98 @@ def test_a_success_stays_single_where_the_store_loses_it() -> None:
     assert world.verify(code) == NoLiveCode(COOLED)
     assert len(world.audit.sign_ins) == 1
     assert [row.outcome for row in world.audit.rows] == ["sent", "verified", "otp_expired"]
+
+
+# An answer that was lost
+
+
+def test_a_right_code_again_in_the_same_browser() -> None:
+    """2.6: the same sign-in, once: other tokens of the same family, and nothing of the first."""
+    world = world_with_a_pass()
+    challenge_id, code = ask(world)
+    first = world.verify(code, browser="b")
+    world.clock.advance(30 * SECOND)
+    second = world.verify(code, challenge_id=challenge_id, browser="b")
+    assert isinstance(first, SignedIn)
+    assert isinstance(second, SignedIn)
+    tokens = [outcome.grant.refresh_token for outcome in (first, second)]
+    assert [token.split(".")[1] for token in tokens] == [challenge_id] * 2
+    assert isinstance(world.me(second.grant.access_token), Me)
+    assert world.refresh(tokens[0]) == InvalidToken()
+    assert isinstance(world.refresh(tokens[1]), Grant)
+    assert world.verify(code, browser="b") == NoLiveCode(COOLED)
+    # It is charged as any check, marks nobody twice, and is no success that anybody counts.
+    assert world.charged("checks") == 3
+    assert len(world.audit.sign_ins) == 1
+    assert [row.outcome for row in world.audit.rows] == [
+        *("sent", "verified", "verified_again", "invalid_token", "refreshed", "otp_expired"),
+    ]
+    again = world.audit.rows[2]
+    assert (again.action, again.phone, again.region) == (Action.CHECK, "***-***-3210", "IN")
+
+
+@pytest.mark.parametrize("browser", [None, "another"])
+def test_a_right_code_again_elsewhere(browser: str | None) -> None:
+    """2.6: whoever else presents it finds it used, and takes nothing from the browser."""
+    world = world_with_a_pass()
+    _, code = ask(world)
+    first = world.verify(code, browser="b")
+    assert isinstance(first, SignedIn)
+    assert world.verify(code, browser=browser) == NoLiveCode(COOLED)
+    assert isinstance(world.refresh(first.grant.refresh_token), Grant)
+
+
+def test_an_answer_that_was_seen_is_not_lost() -> None:
+    """2.6: once the tokens were used, the code is used for everybody."""
+    world = world_with_a_pass()
+    _, code = ask(world)
+    first = world.verify(code, browser="b")
+    assert isinstance(first, SignedIn)
+    refreshed = world.refresh(first.grant.refresh_token)
+    assert world.verify(code, browser="b") == NoLiveCode(COOLED)
+    assert isinstance(refreshed, Grant)
+    assert isinstance(world.refresh(refreshed.refresh_token), Grant)
+
+
+def test_signing_out_ends_it() -> None:
+    """2.6: whoever signed out is not signed in by the same code."""
+    world = world_with_a_pass()
+    _, code = ask(world)
+    first = world.verify(code, browser="b")
+    assert isinstance(first, SignedIn)
+    world.revoke(first.grant.refresh_token)
+    assert world.verify(code, browser="b") == NoLiveCode(COOLED)
+
+
+class Cut(MemoryRecords[str, Family]):
+    """Families in a database that is away the first time."""
+
+    is_away = True
+
+    async def transition(self, key: str, decide: Any) -> Any:  # noqa: ANN401 - as the port
+        """Keep the promise of `FamilyRepository.transition`, from the second time on."""
+        if self.is_away:
+            self.is_away = False
+            raise Unavailable("away")
+        return await super().transition(key, decide)
+
+
+def test_a_sign_in_that_was_cut_off() -> None:
+    """2.6: where the code was used and no sign-in recorded, the same browser's is."""
+    audit = MemoryAudit()
+    world = World(audit=audit, families=Cut(audit))
+    world.add()
+    _, code = ask(world)
+    with pytest.raises(Unavailable):
+        world.verify(code, browser="b")
+    assert world.verify(code, browser="another") == NoLiveCode(COOLED)
+    assert isinstance(world.verify(code, browser="b"), SignedIn)
+    assert isinstance(world.verify(code, browser="b"), SignedIn)
+    assert world.verify(code, browser="b") == NoLiveCode(COOLED)
+    assert len(world.audit.sign_ins) == 1
+    assert [row.outcome for row in audit.rows] == [
+        *("sent", "unavailable", "otp_expired", "verified", "verified_again", "otp_expired"),
+    ]
 
 
 # What is written down

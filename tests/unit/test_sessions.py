@@ -1,6 +1,7 @@
 """Refresh tokens and their families: `docs/contract.md`, section 5.2."""
 
 import base64
+from typing import Any
 
 import attrs
 import pytest
@@ -14,6 +15,8 @@ from hsp_otp.domain.names import PassCode, Purpose
 from hsp_otp.domain.sessions import (
     AlreadyBegan,
     Began,
+    BeganAgain,
+    BeginOutcome,
     Family,
     InvalidToken,
     Parent,
@@ -35,7 +38,7 @@ RING = KeyRing((KEY,))
 RANDOM = b"\x07" * 32
 
 
-def family_of(held: Family | None, token: RefreshToken) -> Began | AlreadyBegan:
+def family_of(held: Family | None, token: RefreshToken) -> BeginOutcome:
     """What beginning the family ``c1`` comes to."""
     return begin(
         held,
@@ -88,9 +91,9 @@ def test_a_token_is_never_shown() -> None:
     """No `repr` tells a token or its digest."""
     token = RefreshToken.mint(KEY, "c1", RANDOM)
     assert repr(token) == "RefreshToken(key_id='k1')"
-    began = family_of(None, token)
-    assert isinstance(began, Began)
-    assert "digest" not in repr(began)
+    outcome = family_of(None, token)
+    assert isinstance(outcome, Began)
+    assert "digest" not in repr(outcome)
 
 
 def test_a_sign_in_begins_one_family() -> None:
@@ -127,6 +130,129 @@ def test_a_challenge_leads_to_one_sign_in() -> None:
     assert decision.outcome == AlreadyBegan()
     assert decision.becomes is first.family
     assert (Began.word, AlreadyBegan.word) == ("verified", "otp_expired")
+
+
+# An answer that was lost
+
+
+BROWSER = b"b" * 32
+
+
+def began(**changes: Any) -> Family:  # noqa: ANN401 - of every kind
+    """A family that a browser has begun, and whose first token nobody has used."""
+    decision = again(None)
+    assert decision.becomes is not None
+    return attrs.evolve(decision.becomes, digest=FIRST.digest, **changes)
+
+
+def again(
+    held: Family | None,
+    at: int = 0,
+    user: str = "u1",
+    token: RefreshToken | None = None,
+    browser: bytes | None = BROWSER,
+) -> Decision[Family | None, BeginOutcome]:
+    """Begin the family ``c1`` in a browser."""
+    return begin(
+        held,
+        token=token or SECOND,
+        family_id="c1",
+        user_id=user,
+        pass_code=PassCode("HSP-1234-5678"),
+        purpose=Purpose.PHONE_VERIFICATION,
+        lifetime=30 * DAY,
+        now=Instant(START + at),
+        browser=browser,
+    )
+
+
+FIRST, SECOND, THIRD = (RefreshToken.mint(KEY, "c1", bytes([number]) * 32) for number in (7, 8, 9))
+
+
+def test_a_family_knows_its_browser() -> None:
+    """What tells the browser apart is kept with the family, and never shown."""
+    family = began()
+    assert family.browser == BROWSER
+    assert "browser" not in repr(family)
+    assert again(None, browser=None).becomes == attrs.evolve(
+        family, digest=SECOND.digest, browser=None
+    )
+
+
+@pytest.mark.parametrize("at", [0, 30_000_000])
+def test_a_sign_in_whose_answer_was_lost(at: int) -> None:
+    """Within 30 seconds another token takes the place of the first, in the same family."""
+    held = began()
+    decision = again(held, at)
+    family = attrs.evolve(
+        held,
+        digest=SECOND.digest,
+        replaced=(Replaced(FIRST.digest, Instant(START + 30_000_000)),),
+    )
+    assert decision == Decision(BeganAgain(family), family)
+    assert BeganAgain.word == "verified_again"
+
+
+def test_another_key_makes_the_token_again() -> None:
+    """Between the two the keys may have been rotated."""
+    token = RefreshToken.mint(Key("k2", bytes(32)), "c1", RANDOM)
+    family = again(began(), token=token).becomes
+    assert family is not None
+    assert (family.key_id, family.digest) == ("k2", token.digest)
+
+
+@pytest.mark.parametrize(
+    ("changes", "asked"),
+    [
+        ({}, {"at": 30_000_001}),
+        ({}, {"user": "u2"}),
+        ({}, {"browser": b"c" * 32}),
+        ({}, {"browser": None}),
+        ({"browser": None}, {}),
+        ({"browser": None}, {"browser": None}),
+        ({"ended_at": START}, {}),
+        ({"expires_at": START}, {}),
+        ({"parent": Parent(b"p", START)}, {}),
+        ({"replaced": (Replaced(b"r", START),)}, {}),
+    ],
+)
+def test_what_nobody_lost(changes: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Later, for others, or in a family that ended, was refreshed or begun again: nothing."""
+    held = began(**changes)
+    decision = again(held, **asked)
+    assert decision.outcome == AlreadyBegan()
+    assert decision.becomes is held
+
+
+def test_once_is_enough() -> None:
+    """A third time there is nothing to be had."""
+    family = again(began()).becomes
+    assert again(family, 1, token=THIRD).outcome == AlreadyBegan()
+
+
+@pytest.mark.parametrize(
+    ("at", "outcome", "lives"),
+    [(30_000_000, InvalidToken, True), (30_000_001, TokenReused, False)],
+)
+def test_the_token_that_nobody_saw(at: int, outcome: type[object], *, lives: bool) -> None:
+    """It is merely invalid for those 30 seconds, and a thief's afterwards."""
+    now = Instant(START + at)
+    decision = refresh(again(began()).becomes, presented=FIRST, fresh=THIRD, usable=True, now=now)
+    assert isinstance(decision.outcome, outcome)
+    assert decision.becomes is not None
+    assert decision.becomes.lives(now) is lives
+
+
+def test_the_token_that_was_seen() -> None:
+    """The second one refreshes as any does."""
+    decision = refresh(
+        again(began()).becomes,
+        presented=SECOND,
+        fresh=THIRD,
+        usable=True,
+        now=Instant(START + 60_000_000),
+    )
+    assert isinstance(decision.outcome, Refreshed)
 
 
 # Reading a token

@@ -79,6 +79,23 @@ def test_the_whole_way(world: World, visitor: Visitor) -> None:
     assert "signup_session" not in visitor.cookies
 
 
+@pytest.mark.parametrize("waits", [0, 30 * SECOND + 1])
+def test_enter_twice_is_verified(world: World, visitor: Visitor, waits: int) -> None:
+    """5.4: whoever sends the right code twice comes to the step that it led to."""
+    page = asked(visitor)
+    held = dict(visitor.cookies)
+    for wait in (0, waits):
+        world.clock.advance(wait)
+        visitor.cookies = dict(held)
+        reply = visitor.post(SIGNUP, {**page.fields, "otp": code(world), "do": "verify"})
+        assert reply.status == 303
+    page = visitor.get(SIGNUP)
+    assert page.step == "verified"
+    assert "Step 2 of 5" in page.main
+    assert 'role="alert"' not in page.reply.body.decode()
+    assert len(world.proofs.signed) == 1
+
+
 def test_the_session_in_its_cookie(visitor: Visitor) -> None:
     """It is for the signup alone, and out of reach of scripts."""
     page = asked(visitor)

@@ -376,7 +376,7 @@ def test_none_of_the_traces_that_begin_here() -> None:
     ):
         client.send()
         assert world.read() == []
-        headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "x-forwarded-for": "203.0.113.9"}
         client.post(VALIDATE, {"pass_code": PASS_CODE}, headers=headers, client=PROXY)
         assert len(world.read()) == 4
     assert [line.get("trace_id") for line in lines] == [None, TRACE]

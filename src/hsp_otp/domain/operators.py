@@ -5,21 +5,26 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import CLOCK_SKEW, DAY, HOUR, MINUTE, Duration, Instant, after
+from hsp_otp.domain.instant import CLOCK_SKEW, HOUR, MINUTE, Duration, Instant, after
 from hsp_otp.domain.names import ClientAddress
-from hsp_otp.domain.quota import Demand, Limit, Quota, Refusal, UsageKey, Usages, charge, judge
+from hsp_otp.domain.quota import (
+    Demand,
+    Limit,
+    Quota,
+    Refusal,
+    UsageKey,
+    Usages,
+    as_of,
+    charge,
+    client_demands,
+    judge,
+)
 
 LEAST_PASSWORD: Final = 16
 """Characters of the operators' password: it is drawn by a machine and kept by another."""
 
 FAILURES: Final = Quota(5, 15 * MINUTE)
 """Wrong passwords from one client address."""
-
-EVERYBODYS_FAILURES: Final = Quota(100, HOUR)
-"""Wrong passwords from everybody together, after which newcomers wait."""
-
-KNOWN_FOR: Final[Duration] = DAY
-"""How long a sign-in exempts an address from what everybody did."""
 
 IDLE: Final[Duration] = 30 * MINUTE
 """How long a session lasts from its last use."""
@@ -59,13 +64,13 @@ class OperatorSession:
         return self.used - CLOCK_SKEW <= now < self.ends_at()
 
 
-def sign_in_keys(client: ClientAddress) -> tuple[UsageKey, ...]:
+def sign_in_keys(client: ClientAddress, *, network_factor: int) -> tuple[UsageKey, ...]:
     """What `sign_in` reads and charges."""
-    return (_failures(client), _everybodys(), _hits(client))
+    return tuple(demand.key for demand in _demands(client, network_factor))
 
 
 def sign_in(
-    usages: Usages, *, client: ClientAddress, right: bool, now: Instant
+    usages: Usages, *, client: ClientAddress, network_factor: int, right: bool, now: Instant
 ) -> Decision[Usages, WrongPassword | Refusal | None]:
     """
     Judge and charge a password that has been compared.
@@ -74,43 +79,33 @@ def sign_in(
 
     Args:
         usages: What `sign_in_keys` hold.
+        network_factor: How many times what one address may fail its network may; 0: any number.
     """
-    weight = 0 if right else 1
-    mine = Demand(limit=Limit.CLIENT, key=_failures(client), quotas=(FAILURES,), weight=weight)
-    everybodys = Demand(
-        limit=Limit.CLIENT, key=_everybodys(), quotas=(EVERYBODYS_FAILURES,), weight=weight
-    )
-    known = any(hit > now - KNOWN_FOR for hit in usages.get(_hits(client), ()))
-    refusal = judge(usages, [mine] if known else [mine, everybodys], now)
+    usages = as_of(usages, now)
+    demands = _demands(client, network_factor)
+    refusal = judge(usages, demands, now)
     if refusal is not None:
         return Decision(refusal, usages)
     if right:
-        return Decision(None, {**usages, _hits(client): (now,)})
-    return Decision(WrongPassword(), charge(usages, [mine, everybodys], now))
+        return Decision(None, usages)
+    return Decision(WrongPassword(), charge(usages, demands, now))
 
 
-def ended_key(session: OperatorSession) -> UsageKey:
+def ended_key(session_id: str) -> UsageKey:
     """Where it is kept that a session was ended by whoever was in it."""
-    return UsageKey("ops_ended", session.id)
+    return UsageKey("ops_ended", session_id)
 
 
-def end(usages: Usages, *, session: OperatorSession, now: Instant) -> Decision[Usages, None]:
-    """Keep that *session* is over, whoever still has its cookie."""
-    return Decision(None, {**usages, ended_key(session): (now,)})
+def end(usages: Usages, *, session_id: str, now: Instant) -> Decision[Usages, None]:
+    """Keep that a session is over, whoever still has its cookie."""
+    return Decision(None, {**usages, ended_key(session_id): (now,)})
 
 
-def is_ended(usages: Usages, *, session: OperatorSession) -> Decision[Usages, bool]:
-    """Whether `end` was called for *session*."""
-    return Decision(bool(usages.get(ended_key(session))), usages)
+def _demands(client: ClientAddress, network_factor: int) -> tuple[Demand, ...]:
+    """
+    What a wrong password is charged to.
 
-
-def _failures(client: ClientAddress) -> UsageKey:
-    return UsageKey("ops_failures", client.value)
-
-
-def _hits(client: ClientAddress) -> UsageKey:
-    return UsageKey("ops_hits", client.value)
-
-
-def _everybodys() -> UsageKey:
-    return UsageKey("ops_failures_of_all", "everybody")
+    Nothing that everybody shares: whoever fills it would shut the operators out, and nobody
+    guesses a password of `LEAST_PASSWORD` random characters.
+    """
+    return client_demands(Limit.CLIENT, "ops_failures", client, (FAILURES,), factor=network_factor)

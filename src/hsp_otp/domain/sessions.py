@@ -116,6 +116,7 @@ class Family:
         parent: What it came from; None for the first.
         replaced: Lately replaced tokens, oldest first.
         ended_at: When it was signed out or found misused.
+        browser: A digest of what tells the browser apart that signed in; None where there is none.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Family:
     parent: Parent | None = None
     replaced: tuple[Replaced, ...] = ()
     ended_at: Instant | None = None
+    browser: bytes | None = attrs.field(default=None, repr=False)
 
     def lives(self, now: Instant) -> bool:
         """Whether it still grants anything."""
@@ -141,6 +143,14 @@ class Began:
     """The sign-in is recorded, for the first and only time."""
 
     word: ClassVar[str] = "verified"
+    family: Family
+
+
+@attrs.frozen
+class BeganAgain:
+    """The sign-in had been recorded a moment ago, and its tokens were never seen: others live."""
+
+    word: ClassVar[str] = "verified_again"
     family: Family
 
 
@@ -187,6 +197,7 @@ class Revoked:
     word: ClassVar[str] = "revoked"
 
 
+BeginOutcome = Began | BeganAgain | AlreadyBegan
 RefreshOutcome = Refreshed | InvalidToken | PassLapsed | TokenReused
 
 
@@ -200,10 +211,19 @@ def begin(
     purpose: Purpose,
     lifetime: Duration,
     now: Instant,
-) -> Decision[Family | None, Began | AlreadyBegan]:
-    """Begin the family of a sign-in, once."""
+    browser: bytes | None = None,
+) -> Decision[Family | None, BeginOutcome]:
+    """
+    Begin the family of a sign-in, once.
+
+    The browser that signed in may not have seen the answer: it is given another first token, once,
+    within `LOST_ANSWER_WINDOW`, as long as nobody has used the one that this takes the place of.
+
+    Args:
+        browser: A digest of what tells the browser apart, where there is one.
+    """
     if held is not None:
-        return Decision(AlreadyBegan(), held)
+        return _begin_again(held, token, user_id, now, browser)
     family = Family(
         id=family_id,
         user_id=user_id,
@@ -213,8 +233,28 @@ def begin(
         expires_at=after(now, lifetime),
         key_id=token.key_id,
         digest=token.digest,
+        browser=browser,
     )
     return Decision(Began(family), family)
+
+
+def _begin_again(
+    held: Family, token: RefreshToken, user_id: str, now: Instant, browser: bytes | None
+) -> Decision[Family | None, BeginOutcome]:
+    until = after(held.began_at, LOST_ANSWER_WINDOW)
+    is_same = browser is not None and browser == held.browser
+    is_untouched = held.parent is None and not held.replaced
+    if not (is_same and is_untouched and held.user_id == user_id):
+        return Decision(AlreadyBegan(), held)
+    if not held.lives(now) or now > until:
+        return Decision(AlreadyBegan(), held)
+    family = attrs.evolve(
+        held,
+        key_id=token.key_id,
+        digest=token.digest,
+        replaced=(Replaced(held.digest, until),),
+    )
+    return Decision(BeganAgain(family), family)
 
 
 def refresh(

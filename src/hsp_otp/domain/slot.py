@@ -41,6 +41,20 @@ class Ended(enum.Enum):
     WITHDRAWN = "withdrawn"
 
 
+@attrs.frozen
+class Success:
+    """
+    What is remembered of a code that was right.
+
+    Attributes:
+        at: When it was presented.
+        browser: Keyed digest of what tells the browser apart that presented it.
+    """
+
+    at: Instant
+    browser: bytes = attrs.field(repr=False)
+
+
 @attrs.frozen(kw_only=True)
 class Challenge:
     """
@@ -55,6 +69,7 @@ class Challenge:
         nonce: Private; never leaves the store.
         expires_at: The first instant at which it no longer lives.
         attempts: Guesses judged so far.
+        success: For the same browser alone, which may not have seen the answer.
     """
 
     id: str
@@ -69,6 +84,7 @@ class Challenge:
     expires_at: Instant
     attempts: int = 0
     ended: Ended | None = None
+    success: Success | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -338,14 +354,7 @@ def check(
     if key is None:
         return Decision(NoLiveCode(resend_at), held)
     judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
-    right = presented.code.matches(code_of(challenge, key, policy.digits))
-    # A code made for another number, flow or slot is wrong even where its digits agree.
-    bound = (challenge.phone, challenge.flow, challenge.slot) == (
-        presented.phone,
-        presented.flow,
-        str(presented.slot),
-    )
-    if right and bound:
+    if is_right(presented, challenge, key, policy.digits):
         used = attrs.evolve(judged, ended=Ended.USED)
         return Decision(
             Verified(used, resend_at),
@@ -482,6 +491,18 @@ def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
         challenge.id,
     )
     return derive(key, challenge.nonce, bound_to, digits)
+
+
+def is_right(presented: Presented, challenge: Challenge, key: Key, digits: int) -> bool:
+    """Whether the presented code is that of *challenge*; takes the same time either way."""
+    right = presented.code.matches(code_of(challenge, key, digits))
+    # A code made for another number, flow or slot is wrong even where its digits agree.
+    bound = (challenge.phone, challenge.flow, challenge.slot) == (
+        presented.phone,
+        presented.flow,
+        str(presented.slot),
+    )
+    return right and bound
 
 
 def _demands(

@@ -23,7 +23,7 @@ from hsp_otp.domain.suspicion import (
 )
 from hsp_otp.entrypoints.command import CommandError, insist_on_newest
 from hsp_otp.entrypoints.desk import load_with_keys, read_number
-from hsp_otp.entrypoints.http.client_address import client_address
+from hsp_otp.entrypoints.http.client_address import find_client
 from hsp_otp.entrypoints.listing import FLAG, Shown, structured, table
 from hsp_otp.entrypoints.moments import in_short, read_span
 from hsp_otp.entrypoints.settings import Settings, load
@@ -358,9 +358,8 @@ def _address(text: str | None) -> str | None:
     if text is None or text == _UNKNOWN:
         return text
     # As it is written down: an IPv6 network is asked for by any address in it.
-    found = client_address(
-        text.removesuffix("::/64") + "::" if text.endswith("::/64") else text, (), ()
-    )
+    one = text.removesuffix("::/64") + "::" if text.endswith("::/64") else text
+    found = find_client(one, (), ()).address
     if found.value == _UNKNOWN:
         raise CommandError("--address: takes an IPv4 or IPv6 address")
     return found.value

@@ -15,13 +15,15 @@ from hsp_otp.adapters.redis import checks as redis_checks
 from hsp_otp.adapters.redis.client import RedisClient, Topology
 from hsp_otp.adapters.sql import checks as sql_checks
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.investigation import Span, SqlInvestigation
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import is_newest
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.entrypoints.findings import (
     Finding,
     Status,
+    of_callers,
     of_clock,
     of_keys,
     of_outside,
@@ -48,6 +50,9 @@ _DISK_WARNING: Final = 2**30
 """Bytes that are free beside SQLite's file."""
 
 _FULL_PERCENT: Final = 90
+
+_BUSIEST: Final = 100
+"""Client addresses that are looked at: one that many share is among them."""
 
 _URL: Final = f"{PREFIX}DATABASE_URL"
 _UPGRADE: Final = "run hsp-otp db upgrade"
@@ -176,6 +181,15 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
             f"raise max_connections there, or lower {PREFIX}WORKERS",
         )
     yield of_purge(settings, health.oldest_audit, health.oldest_send, after)
+    if settings.trusted_proxies:
+        yield of_callers(settings, await _requests(database, after))
+
+
+async def _requests(database: Database, now: Instant) -> dict[str, int]:
+    """How many the audit has of the last day, by client address; of the busiest ones."""
+    span = Span(Instant(now - DAY))
+    tallies = await SqlInvestigation(database).top_addresses(span, _BUSIEST)
+    return {tally.who: tally.requests or 0 for tally in tallies}
 
 
 async def _of_redis(settings: Settings) -> AsyncGenerator[Finding]:

@@ -2,8 +2,8 @@
 
 import enum
 import stat
-from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
+from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -229,6 +229,38 @@ def _of_proxies(settings: Settings) -> Finding:
         check,
         f"none, yet at {settings.host} nobody but a proxy comes: all callers share one budget",
         f"set {name}={settings.host}",
+    )
+
+
+def of_callers(settings: Settings, requests: Mapping[str, int]) -> Finding:
+    """
+    Whether the trusted proxies name their callers.
+
+    Args:
+        requests: How many there were lately, by the client address that they counted for.
+    """
+    check, name = "callers", f"{PREFIX}FORWARDED_HEADER"
+    shared = {who: count for who, count in requests.items() if _is_proxy(who, settings)}
+    if not shared:
+        return ok(check, "no requests of the last 24 hours count for a trusted proxy itself")
+    who = max(shared, key=lambda one: shared[one])
+    return warning(
+        check,
+        f"{sum(shared.values())} of the requests of the last 24 hours count for a trusted proxy "
+        f"itself, as {who}: all who come through it share one budget",
+        f"have it name its callers in {settings.forwarded_header}, or set {name} to the header "
+        "that it sends",
+    )
+
+
+def _is_proxy(who: str, settings: Settings) -> bool:
+    try:
+        client = ip_network(who)
+    except ValueError:  # there was no address
+        return False
+    return any(
+        client.version == network.version and client.overlaps(network)
+        for network in settings.trusted_proxies
     )
 
 

@@ -17,6 +17,7 @@ from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import Instant
 from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.http.protocol import config
+from hsp_otp.entrypoints.http.request_target import canonical_path
 
 if TYPE_CHECKING:
     from hsp_otp.adapters.prometheus.files import Workers
@@ -130,7 +131,7 @@ def _showing() -> Callable[..., Awaitable[None]]:
     async def show(scope: Any, _: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         status, content_type, body = 404, "text/plain; charset=utf-8", b"not found\n"
         headers: list[tuple[bytes, bytes]] = []
-        if scope["path"] in {PATH, f"{PATH}/"}:
+        if canonical_path(scope) == PATH:
             if scope["method"] in {"GET", "HEAD"}:
                 status, content_type, body = 200, TEXT, exposed(workers)
             else:

@@ -37,7 +37,12 @@ from hsp_otp.domain.operators import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.segments import segments
-from hsp_otp.entrypoints.http.client_address import Network, parse_trusted_proxies
+from hsp_otp.entrypoints.http.client_address import (
+    HEADERS,
+    X_FORWARDED_FOR,
+    Network,
+    parse_trusted_proxies,
+)
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.ports.messages import Wordings
 
@@ -307,9 +312,12 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = _setting(
         parse_trusted_proxies,
         (),
-        "proxies whose X-Forwarded-For is believed",
+        "proxies that are believed when they name their callers",
         takes="CIDRs, comma separated, and no wildcard",
         shown_default="none",
+    )
+    forwarded_header: str = _choice(
+        X_FORWARDED_FOR, "header in which trusted proxies name their callers", *HEADERS
     )
     default_region: str = _setting(
         _region, "IN", "region of numbers in national form", takes="an ISO 3166-1 alpha-2 code"

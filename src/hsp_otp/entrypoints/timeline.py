@@ -26,6 +26,7 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "valid": "it is good",
     "sent": "sent",
     "verified": "it was right",
+    "verified_again": "it had been right a moment before, in the same browser",
     "invalid_otp": "a wrong guess",
     "otp_expired": "no code was live",
     "too_many_attempts": "all guesses of that code were used up",

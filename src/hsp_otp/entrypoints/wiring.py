@@ -345,10 +345,9 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         )
         ops = None
         if settings.ops_password:
-            # Counted here and not in Redis, which may forget: this is rare, and asks the database
-            # anyway.
-            counted = observer.usage(SqlUsage(commits), "sql")
-            ops = await _open_ops(stack, settings, database, ports.audit, counted)
+            ops = await _open_ops(
+                stack, settings, database, commits, audit=ports.audit, observer=observer
+            )
         house = House(
             settings=settings,
             clock=clock,
@@ -394,11 +393,14 @@ async def _open_ops(
     stack: AsyncExitStack,
     settings: Settings,
     database: Database,
+    commits: Commits,
+    *,
     audit: AuditTrail,
-    usage: UsageCounter,
+    observer: Observer,
 ) -> "OpsDesk":
     # Late: nothing of the page is loaded where there is none.
     from hsp_otp.adapters.prometheus.recent import Recent  # noqa: PLC0415
+    from hsp_otp.adapters.sql.ended_sessions import SqlEndedSessions  # noqa: PLC0415
     from hsp_otp.adapters.sql.investigation import SqlInvestigation  # noqa: PLC0415
     from hsp_otp.adapters.sql.overview import SqlOverview  # noqa: PLC0415
     from hsp_otp.entrypoints.metrics import began, folder  # noqa: PLC0415
@@ -411,13 +413,19 @@ async def _open_ops(
     await stack.enter_async_context(_running(recent.keep_looking))
     looks = Looks(SqlOverview(database), SqlInvestigation(database), clock)
     stack.push_async_callback(looks.close)
+    # Kept here and not in Redis, which may forget: this is rare, and asks the database anyway.
+    usage = SqlUsage(commits)
+    ended = SqlEndedSessions(usage, database, folder())
+    await stack.enter_async_context(_running(ended.keep_trying))
     return OpsDesk(
         operators=Operators(
-            usage=usage,
+            usage=observer.usage(usage, "sql"),
+            ended=observer.ended_sessions(ended),
             audit=audit,
             clock=clock,
             randomness=SystemRandomness(),
             password=settings.ops_password,
+            network_factor=settings.network_factor,
             fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         ),
         keys=ops_ring(settings.secret_keys, settings.ops_password),

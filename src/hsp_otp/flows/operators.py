@@ -15,6 +15,7 @@ from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.usage import UsageCounter
 
@@ -25,16 +26,20 @@ class Operators:
     The door of the operator's page, and what is written down of whoever goes through.
 
     Attributes:
-        usage: Where failures are counted, and sessions that were ended.
+        usage: Where failures are counted.
+        ended: Sessions that were ended.
         password: What operators know.
+        network_factor: How many times what one address may fail its network may.
         fingerprints: Of numbers that they look for.
     """
 
     usage: UsageCounter
+    ended: EndedSessions
     audit: AuditTrail
     clock: Clock
     randomness: Randomness
     password: str = attrs.field(repr=False)
+    network_factor: int
     fingerprints: KeyRing
 
     async def sign_in(
@@ -52,8 +57,14 @@ class Operators:
         row = self._row(Action.OPS_SIGN_IN, caller)
         async with audited_failures(self.audit, row):
             refused = await self.usage.transition(
-                operators.sign_in_keys(caller.client),
-                partial(operators.sign_in, client=caller.client, right=right, now=now),
+                operators.sign_in_keys(caller.client, network_factor=self.network_factor),
+                partial(
+                    operators.sign_in,
+                    client=caller.client,
+                    network_factor=self.network_factor,
+                    right=right,
+                    now=now,
+                ),
             )
             if refused is not None:
                 await self.audit.write(with_outcome(row, refused, changed=True))
@@ -66,25 +77,18 @@ class Operators:
         End *session* for whoever has it.
 
         Raises:
-            Unavailable: The database did not answer.
+            Unavailable: As `EndedSessions.end`.
         """
-        await self.usage.transition(
-            (operators.ended_key(session),),
-            partial(operators.end, session=session, now=self.clock.now()),
-        )
+        await self.ended.end(session.id, self.clock.now())
 
     async def is_over(self, session: OperatorSession) -> bool:
         """
         Whether *session* is past its time, or was ended.
 
         Raises:
-            Unavailable: The database did not answer; its time is not up.
+            Unavailable: The database did not answer; its time is not up, but it may have ended.
         """
-        if not session.lives(self.clock.now()):
-            return True
-        return await self.usage.transition(
-            (operators.ended_key(session),), partial(operators.is_ended, session=session)
-        )
+        return not session.lives(self.clock.now()) or await self.ended.is_ended(session.id)
 
     async def search(self, number: PhoneNumber, caller: Caller) -> tuple[str, ...]:
         """

@@ -15,6 +15,7 @@ from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import NONCE_BYTES, Policy
 from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.repeats import VerifiedAgain, check_in_browser
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, SendRow
 from hsp_otp.domain.slot import (
     Asking,
@@ -47,7 +48,7 @@ from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.sms import Receipt, Sms, SmsSender
 
-O = TypeVar("O", AskOutcome, CheckOutcome)  # noqa: E741
+O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
 
 
 @attrs.frozen
@@ -214,20 +215,34 @@ class Otp:
             Unavailable: The store did not answer; the guess may have been counted.
         """
         policy = self.policies[request.slot.purpose]
-        presented = Presented(
-            code=code,
-            challenge_id=challenge_id,
-            slot=request.slot,
-            flow=request.flow,
-            phone=request.phone,
-            client=request.client,
-            session=request.session,
-        )
-        now = self.clock.now()
+        presented, now = _presented(request, code, challenge_id), self.clock.now()
 
         def decide(held: Held) -> Decision[Held, CheckOutcome]:
             decision = check(held, presented, policy, self.codes, now)
             if isinstance(decision.outcome, Verified):
+                return decision
+            return _audited(decision, held, request.row)
+
+        usages = send_keys(request.phone, request.flow, request.client)
+        return await self.slots.transition(request.slot, usages, decide)
+
+    async def check_in_browser(
+        self, request: Request, code: Code, challenge_id: str | None, browser: str
+    ) -> CheckOutcome | VerifiedAgain:
+        """
+        `check`, which knows a code again that was right in the same *browser* a moment ago.
+
+        That is not audited here either.
+
+        Raises:
+            Unavailable: The store did not answer; the guess may have been counted.
+        """
+        policy = self.policies[request.slot.purpose]
+        presented, now = _presented(request, code, challenge_id), self.clock.now()
+
+        def decide(held: Held) -> Decision[Held, CheckOutcome | VerifiedAgain]:
+            decision = check_in_browser(held, presented, policy, self.codes, now, browser=browser)
+            if isinstance(decision.outcome, Verified | VerifiedAgain):
                 return decision
             return _audited(decision, held, request.row)
 
@@ -298,6 +313,18 @@ def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision
     return attrs.evolve(
         decision,
         rows=(with_outcome(row, decision.outcome, changed=changed),),
+    )
+
+
+def _presented(request: Request, code: Code, challenge_id: str | None) -> Presented:
+    return Presented(
+        code=code,
+        challenge_id=challenge_id,
+        slot=request.slot,
+        flow=request.flow,
+        phone=request.phone,
+        client=request.client,
+        session=request.session,
     )
 
 

@@ -19,6 +19,7 @@ from hsp_otp.domain.passes import (
     usable,
 )
 from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.repeats import VerifiedAgain
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.sessions import AlreadyBegan
 from hsp_otp.domain.slot import (
@@ -121,7 +122,12 @@ class PassLogin:
         return outcome
 
     async def verify(
-        self, code: PassCode, guess: Code, challenge_id: str | None, caller: Caller
+        self,
+        code: PassCode,
+        guess: Code,
+        challenge_id: str | None,
+        caller: Caller,
+        browser: str | None = None,
     ) -> VerifyOutcome:
         """
         Check a code and sign the holder of the pass in.
@@ -129,6 +135,8 @@ class PassLogin:
         Args:
             guess: The presented code.
             challenge_id: Which challenge it is for, where the caller knows.
+            browser: What tells the caller's browser apart; it may present a right code again,
+                where the answer was lost.
 
         Raises:
             Unavailable: A store did not answer; the guess may have been counted.
@@ -142,8 +150,12 @@ class PassLogin:
             return found
         request = self._request(found, caller, looked.row)
         async with audited_failures(self.otp.audit, request.row):
-            outcome = await self.otp.check(request, guess, challenge_id)
-            if not isinstance(outcome, Verified):
+            outcome = await (
+                self.otp.check(request, guess, challenge_id)
+                if browser is None
+                else self.otp.check_in_browser(request, guess, challenge_id, browser)
+            )
+            if not isinstance(outcome, Verified | VerifiedAgain):
                 return outcome
             return await self._sign_in(outcome, found.found, request)
 
@@ -172,10 +184,9 @@ class PassLogin:
         return _LookedUp(found, attrs.evolve(row, charged=charged), outcome.uniform)
 
     async def _sign_in(
-        self, verified: Verified, found: Pass, request: Request
+        self, verified: Verified | VerifiedAgain, found: Pass, request: Request
     ) -> SignedIn | NoLiveCode:
-        challenge = verified.challenge
-        grant = await self.sessions.begin(challenge.id, challenge.purpose, found, request.row)
+        grant = await self.sessions.begin(verified.challenge, found, request.row)
         if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
         return SignedIn(grant, found, self.otp.clock.now())

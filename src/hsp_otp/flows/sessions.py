@@ -6,13 +6,14 @@ from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import Flow, Purpose
+from hsp_otp.domain.names import Flow
 from hsp_otp.domain.passes import Pass, UsablePass, usable
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow, SignInRow
 from hsp_otp.domain.sessions import (
     AlreadyBegan,
     Began,
+    BeginOutcome,
     Family,
     InvalidToken,
     PassLapsed,
@@ -25,6 +26,7 @@ from hsp_otp.domain.sessions import (
     refresh,
     revoke,
 )
+from hsp_otp.domain.slot import Challenge
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
@@ -85,40 +87,41 @@ class Sessions:
     access_lifetime: Duration
     family_lifetime: Duration
 
-    async def begin(
-        self, challenge_id: str, purpose: Purpose, found: Pass, row: AuditRow
-    ) -> Grant | AlreadyBegan:
+    async def begin(self, challenge: Challenge, found: Pass, row: AuditRow) -> Grant | AlreadyBegan:
         """
         Sign the holder of *found* in, once for each challenge.
 
         Args:
+            challenge: Of the right code; it remembers the browser, where there is one.
             row: The audit row of the request; only its outcome is missing.
 
         Raises:
             Unavailable: The database did not answer; the sign-in may have been recorded.
         """
+        success = challenge.success
         now = self.clock.now()
-        token = self._fresh_token(challenge_id)
+        token = self._fresh_token(challenge.id)
         marks = SignInRow(
             user_id=found.user.id, pass_code=found.code.value, pass_ended=found.is_expired(now)
         )
 
-        def decide(held: Family | None) -> Decision[Family | None, Began | AlreadyBegan]:
+        def decide(held: Family | None) -> Decision[Family | None, BeginOutcome]:
             decision = begin(
                 held,
                 token=token,
-                family_id=challenge_id,
+                family_id=challenge.id,
                 user_id=found.user.id,
                 pass_code=found.code,
-                purpose=purpose,
+                purpose=challenge.purpose,
                 lifetime=self.family_lifetime,
                 now=now,
+                browser=None if success is None else success.browser,
             )
             began = isinstance(decision.outcome, Began)
-            ended = with_outcome(row, decision.outcome, changed=began)
+            ended = with_outcome(row, decision.outcome, changed=decision.becomes is not held)
             return attrs.evolve(decision, rows=(ended, marks) if began else (ended,))
 
-        outcome = await self.families.transition(challenge_id, decide)
+        outcome = await self.families.transition(challenge.id, decide)
         if isinstance(outcome, AlreadyBegan):
             return outcome
         return self._grant(outcome.family, token, now)

@@ -23,6 +23,7 @@ from hsp_otp.domain.slot import Held, Verified
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
+from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.slots import SlotRepository
@@ -200,6 +201,22 @@ class ObservedUsage:
         return await self.meter.step(decide, lambda noted: self.usage.transition(keys, noted))
 
 
+@attrs.frozen
+class ObservedEndedSessions:
+    """Operators' sessions that were ended, which are kept among the usages."""
+
+    ended: EndedSessions
+    meter: Meter
+
+    async def end(self, session_id: str, at: Instant) -> None:
+        """Keep the promise of `EndedSessions.end`."""
+        await self.meter.call(self.ended.end(session_id, at))
+
+    async def is_ended(self, session_id: str) -> bool:
+        """Keep the promise of `EndedSessions.is_ended`."""
+        return await self.meter.call(self.ended.is_ended(session_id))
+
+
 class Records(Protocol[K_contra, L]):
     """Families, signup sessions or signup steps."""
 
@@ -361,6 +378,10 @@ class Observer:
     def usage(self, usage: UsageCounter, store: str) -> UsageCounter:
         """*usage*, which *store* counts."""
         return ObservedUsage(usage, self._meter("usage", store))
+
+    def ended_sessions(self, ended: EndedSessions) -> EndedSessions:
+        """*ended*, whose own usages are not observed."""
+        return ObservedEndedSessions(ended, self._meter("usage", _SQL))
 
     def records(
         self, name: str, records: Records[K_contra, L], store: str

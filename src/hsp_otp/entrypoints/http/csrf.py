@@ -3,7 +3,8 @@ Requests that a page of another site made its visitor send: refused by double su
 
 A token stands in a cookie and comes back beside it, in a header or a form's field, which another
 site can neither read nor set. It is sealed by a key of ours, so that a cookie planted from a
-neighbouring host is worth nothing.
+neighbouring host is worth nothing. Beside that, a request is refused whose browser says that it
+comes from elsewhere.
 """
 
 import hmac
@@ -14,6 +15,7 @@ from litestar import Response
 from litestar.datastructures import Cookie
 
 from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
+from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign
 from hsp_otp.entrypoints.http.problems import Problem, answer
 
 COOKIE: Final = "csrftoken"
@@ -26,32 +28,32 @@ _NONCE_BYTES: Final = 16
 
 def token_for(request: AnyRequest) -> str:
     """The token that *request* brought in its cookie, or a new one where that is none of ours."""
-    held = request.cookies.get(COOKIE, "")
-    ring = house_of(request).csrf_keys
-    return held if ring.unseal(held) is not None else ring.seal(secrets.token_hex(_NONCE_BYTES))
+    held = _held(request)
+    return held[0] if held else house_of(request).csrf_keys.seal(secrets.token_hex(_NONCE_BYTES))
 
 
 def cookie_of(request: AnyRequest, token: str) -> Cookie:
     """What makes the browser of *request* bring *token* along."""
-    return Cookie(COOKIE, value=token, samesite="lax", secure=is_secure(request))
+    return cookie(request, COOKIE, token, httponly=False)
 
 
 def is_genuine(request: AnyRequest, token: str | None) -> bool:
-    """Whether *token* is ours and the one in the cookie of *request*."""
-    held = request.cookies.get(COOKIE, "")
-    if not token or house_of(request).csrf_keys.unseal(held) is None:
-        return False
-    return hmac.compare_digest(held.encode(), token.encode())
+    """Whether *token* is ours and one of those in the cookies of *request*."""
+    given = (token or "").encode()
+    return any(hmac.compare_digest(held.encode(), given) for held in _held(request))
 
 
 def refuse_forged(request: AnyRequest) -> Response[object] | None:
-    """The refusal of a request whose header does not carry the token; None where it does."""
-    if is_genuine(request, request.headers.get(HEADER)):
+    """
+    The refusal of a request that another site's page sent, or whose header does not carry the
+    token; None where neither is so.
+    """
+    if not is_foreign(request) and is_genuine(request, request.headers.get(HEADER)):
         return None
     return answer(request, Problem(403, "csrf_failed"))
 
 
-def is_secure(request: AnyRequest) -> bool:
-    """Whether the browser of *request* reaches us by https, be it through a proxy."""
-    public = house_of(request).settings.public_url
-    return request.url.scheme == "https" or public.startswith("https:")
+def _held(request: AnyRequest) -> list[str]:
+    """The genuine tokens in its cookies."""
+    ring = house_of(request).csrf_keys
+    return [held for held in cookie_values(request, COOKIE) if ring.unseal(held) is not None]

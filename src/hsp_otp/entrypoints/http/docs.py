@@ -200,7 +200,8 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Messages) -> dict[s
                         type="apiKey",
                         name=csrf.COOKIE,
                         security_scheme_in="cookie",
-                        description="A token that a page of the service set.",
+                        description="A token that a page of the service set. By https its name "
+                        "begins with __Host-.",
                     ),
                     "csrfHeader": SecurityScheme(
                         type="apiKey",

@@ -3,22 +3,24 @@
 import re
 import secrets
 import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
-from litestar.utils.path import normalize_path
 
 from hsp_otp.adapters.observed.times import port_times
 from hsp_otp.domain.instant import HOUR, Instant
-from hsp_otp.entrypoints.http.client_address import client_address, is_trusted
+from hsp_otp.entrypoints.http.client_address import HEADERS, FoundClient, find_client
 from hsp_otp.entrypoints.http.languages import chosen
+from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
+from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
+from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Edge:
 
     def __init__(self, app: Litestar) -> None:
         self._app = app
-        self._warned_at: Instant | None = None
+        self._warned_at: dict[str, Instant] = {}
         self._allowed = {route.path: _allow(route.methods) for route in app.routes}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,27 +54,26 @@ class Edge:
         began = time.perf_counter()
         house: House = self._app.state.house
         headers: list[tuple[bytes, bytes]] = outer["headers"]
-        state = {**outer.get("state", {})}
-        state["request_id"] = _request_id(headers)
-        state["client"] = client_address(
-            peer := outer["client"][0] if outer["client"] else None,
-            forwarded := _lines(headers, b"x-forwarded-for"),
-            house.settings.trusted_proxies,
-        )
-        state["language"] = chosen(
-            _lines(headers, b"accept-language"),
-            _lines(headers, b"cookie"),
-            house.messages.languages,
-        )
-        believed = is_trusted(peer, house.settings.trusted_proxies)
-        if forwarded and not believed:
-            self._warn(house.clock.now())
+        forwarded = {name: _lines(headers, name.encode()) for name in HEADERS}
+        found = _client(outer, forwarded, house.settings)
+        state = {
+            **outer.get("state", {}),
+            "request_id": _request_id(headers),
+            "client": found.address,
+            "language": chosen(
+                _lines(headers, b"accept-language"),
+                _lines(headers, b"cookie"),
+                house.messages.languages,
+            ),
+        }
         # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
         # the body of an answer to HEAD out.
         method = {"HEAD": "GET", "OPTIONS": "NONE"}.get(outer["method"], outer["method"])
-        # The HTTP library routes by the normal form, and leaves it here only where it finds one.
-        path = normalize_path(outer["path"])
+        # The HTTP library would route other spellings of a path to the same place.
+        canonical = canonical_path(outer)
+        path = outer["path"] if canonical is None else canonical
         scope: Any = {**outer, "state": state, "method": method, "path": path}
+        refused = _refused(outer, canonical)
         status = 500
 
         async def finish(message: Message) -> None:
@@ -89,14 +90,19 @@ class Edge:
             await send(message)
 
         probed = path in _PROBES
-        parents = _lines(headers, b"traceparent") if believed else []
+        if not probed:
+            self._warn_of_proxies(found, [name for name in HEADERS if forwarded[name]], house)
+        parents = _lines(headers, b"traceparent") if found.is_peer_trusted else []
         with (
             _span(house, parents, wanted=not probed) as span,
             port_times() as waited,
             structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
         ):
             try:
-                await self._app(scope, receive, finish)
+                if refused is None:
+                    await self._app(scope, receive, finish)
+                else:
+                    await self._answer(refused, scope, receive, finish)
             finally:
                 # Never the path itself: anything may stand in it.
                 route = scope.get("path_template", "none")
@@ -122,14 +128,58 @@ class Edge:
                         **_repeated(waited.calls),
                     )
 
-    def _warn(self, now: Instant) -> None:
-        if self._warned_at is None or now - self._warned_at >= _WARN_EVERY:
-            self._warned_at = now
+    async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
+        """Answer before anything of the application has seen the request."""
+        seen: Any = {**scope, "litestar_app": self._app}
+        request: Request[Any, Any, Any] = Request(seen)
+        response = answer(request, problem).to_asgi_response(app=None, request=request)
+        await response(scope, receive, send)
+
+    def _warn_of_proxies(self, found: FoundClient, sent: list[str], house: House) -> None:
+        """
+        Say, once an hour, why callers share one address.
+
+        Args:
+            sent: The headers, of those in which proxies name their callers, that the request has.
+        """
+        now = house.clock.now()
+        if sent and not found.is_peer_trusted and self._is_time_to("untrusted", now):
             _log.warning(
                 "forwarded_header_from_untrusted_peer",
                 hint="behind a proxy that HSP_OTP_TRUSTED_PROXIES does not name, all callers "
                 "share one address",
             )
+        if found.is_proxy and self._is_time_to("silent", now):
+            _log.warning(
+                "trusted_proxy_names_no_client",
+                proxy=str(found.address),
+                sent=sent,
+                reads=house.settings.forwarded_header,
+                hint="all its callers share one address: have it name them in the header that "
+                "HSP_OTP_FORWARDED_HEADER says",
+            )
+
+    def _is_time_to(self, warn: str, now: Instant) -> bool:
+        before = self._warned_at.get(warn)
+        if before is not None and now - before < _WARN_EVERY:
+            return False
+        self._warned_at[warn] = now
+        return True
+
+
+def _client(scope: Any, forwarded: Mapping[str, Sequence[str]], settings: Settings) -> FoundClient:  # noqa: ANN401 - ASGI
+    return find_client(
+        scope["client"][0] if scope["client"] else None,
+        forwarded[settings.forwarded_header],
+        settings.trusted_proxies,
+        settings.forwarded_header,
+    )
+
+
+def _refused(scope: Mapping[str, Any], path: str | None) -> Problem | None:
+    if not names_a_host(scope):
+        return MALFORMED
+    return NOT_FOUND if path is None else None
 
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})

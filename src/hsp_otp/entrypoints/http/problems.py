@@ -54,10 +54,11 @@ class Problem:
 UNAVAILABLE = Problem(503, "unavailable")
 INTERNAL_ERROR = Problem(500, "internal_error")
 MALFORMED = Problem(400, "malformed_request")
+NOT_FOUND = Problem(404, "not_found")
 
 _BY_STATUS = {
     400: MALFORMED,
-    404: Problem(404, "not_found"),
+    404: NOT_FOUND,
     405: Problem(405, "method_not_allowed"),
     413: Problem(413, "body_too_large"),
     415: Problem(415, "unsupported_media_type"),

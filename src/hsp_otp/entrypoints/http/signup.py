@@ -22,7 +22,8 @@ from hsp_otp.entrypoints.http.bodies import (
     post_json,
     refuse_malformed,
 )
-from hsp_otp.entrypoints.http.csrf import is_secure, refuse_forged
+from hsp_otp.entrypoints.http.browser import cookie
+from hsp_otp.entrypoints.http.csrf import refuse_forged
 from hsp_otp.entrypoints.http.docs import refusals
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.http.problems import Problem, answer, of_signup_send, of_signup_verify
@@ -143,12 +144,10 @@ async def signup_verify_otp(
 
 def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:
     """What brings the browser of *request* back to its session on the page."""
-    return Cookie(
+    return cookie(
+        request,
         SESSION_COOKIE,
+        session_id.value,
         path="/users",
-        value=session_id.value,
         max_age=SESSION_LIFETIME // SECOND,
-        httponly=True,
-        samesite="lax",
-        secure=is_secure(request),
     )

@@ -1,5 +1,6 @@
 """Who is signed in at the operator's page, by a cookie that only we can have written."""
 
+import hmac
 from typing import Final
 
 from litestar.datastructures import Cookie
@@ -7,9 +8,8 @@ from litestar.datastructures import Cookie
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.operators import OperatorSession
 from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
-from hsp_otp.entrypoints.http.csrf import is_secure
+from hsp_otp.entrypoints.http.browser import cookie, cookie_values
 from hsp_otp.entrypoints.ops.desk import OpsDesk
-from hsp_otp.ports.failures import Unavailable
 
 PATH: Final = "/ops/"
 
@@ -27,18 +27,38 @@ async def session_of(request: AnyRequest) -> OperatorSession | None:
     """
     Whose *request* it is; None where nobody is signed in, or no longer.
 
-    While the database does not answer, nobody can say who signed out: whoever has a cookie whose
-    time is not up is believed, and sees what stands in no database.
+    Raises:
+        Unavailable: The database did not answer: nobody knows who signed out, so nobody is shown
+            anything.
     """
-    session = _read(request)
-    if session is None:
-        return None
     operators = desk_of(request).operators
-    try:
-        over = await operators.is_over(session)
-    except Unavailable:
-        over = False
-    return None if over else session
+    for session in sessions_in(request):
+        if not await operators.is_over(session):
+            return session
+    return None
+
+
+def sessions_in(request: AnyRequest) -> list[OperatorSession]:
+    """The sessions in the cookies of *request*, over or not."""
+    ring = desk_of(request).keys
+    texts = map(ring.unseal, cookie_values(request, _NAME))
+    parts = [text.split(".") for text in texts if text is not None]
+    return [
+        OperatorSession(name, Instant(int(began)), Instant(int(used)))
+        for began, used, name in parts
+    ]
+
+
+def token_of(request: AnyRequest, session: OperatorSession) -> str:
+    """The CSRF token of *session*, good for no other one."""
+    return desk_of(request).keys.fingerprint(_bound_to(session))
+
+
+def is_token_of(request: AnyRequest, session: OperatorSession, token: str | None) -> bool:
+    """Whether *token* was made for *session*."""
+    given = (token or "").encode()
+    made = desk_of(request).keys.fingerprints(_bound_to(session))
+    return any(hmac.compare_digest(one.encode(), given) for one in made)
 
 
 def cookie_of(request: AnyRequest, session: OperatorSession) -> Cookie:
@@ -52,28 +72,10 @@ def dropped(request: AnyRequest) -> Cookie:
     return _cookie(request, "", max_age=0)
 
 
-def _read(request: AnyRequest) -> OperatorSession | None:
-    text = desk_of(request).keys.unseal(request.cookies.get(_name(request), ""))
-    if text is None:
-        return None
-    began, used, name = text.split(".")
-    return OperatorSession(name, Instant(int(began)), Instant(int(used)))
+def _bound_to(session: OperatorSession) -> str:
+    return f"csrf token of {session.id}"
 
 
 def _cookie(request: AnyRequest, value: str, max_age: int | None = None) -> Cookie:
-    secure = is_secure(request)
-    return Cookie(
-        _name(request),
-        value=value,
-        # The prefix wants the whole host; without it the page alone is enough.
-        path="/" if secure else PATH.rstrip("/"),
-        max_age=max_age,
-        httponly=True,
-        samesite="strict",
-        secure=secure,
-    )
-
-
-def _name(request: AnyRequest) -> str:
-    """By https no neighbouring host can have planted it."""
-    return f"__Host-{_NAME}" if is_secure(request) else _NAME
+    path = PATH.rstrip("/")
+    return cookie(request, _NAME, value, path=path, max_age=max_age, samesite="strict")

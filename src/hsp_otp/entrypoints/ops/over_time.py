@@ -12,6 +12,7 @@ from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import DAY, Instant, after
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.domain.pulse import Beat, Surge, share
+from hsp_otp.domain.repeats import VerifiedAgain
 from hsp_otp.domain.rows import Action
 from hsp_otp.domain.slot import Issued, Verified
 from hsp_otp.entrypoints.ops.looks import Seen
@@ -31,7 +32,7 @@ _TICKS: Final = 4
 
 _SEND: Final = Action.SEND.value
 _DELIVERED: Final = DeliveryState.DELIVERED.value
-_GOOD: Final = frozenset({Issued.word, Verified.word, UsablePass.word})
+_GOOD: Final = frozenset({Issued.word, Verified.word, VerifiedAgain.word, UsablePass.word})
 
 
 @attrs.frozen(kw_only=True)

@@ -5,9 +5,11 @@ from typing import Any, Final
 from litestar import Response
 from litestar.datastructures import Cookie
 
+from hsp_otp.domain.operators import OperatorSession
 from hsp_otp.entrypoints.http.bodies import AnyRequest
 from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
 from hsp_otp.entrypoints.http.csrf import token_for
+from hsp_otp.entrypoints.ops.access import token_of
 from hsp_otp.entrypoints.web.assets import Shelf, url_of
 from hsp_otp.entrypoints.web.cookies import jar, lines
 from hsp_otp.entrypoints.web.pages import HEADERS, templates_of
@@ -23,10 +25,17 @@ def ops_page(
     *cookies: Cookie,
     status: int = 200,
     headers: dict[str, str] | None = None,
+    session: OperatorSession | None = None,
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
-    """A page, in English, with what keeps others from having it sent."""
-    token = token_for(request)
+    """
+    A page, in English, with what keeps others from having it sent.
+
+    Args:
+        session: Whose page it is; None is for the door.
+    """
+    token = token_for(request) if session is None else token_of(request, session)
+    visitors = (csrf_cookie(request, token),) if session is None else ()
     text = _templates.get_template(template).render(
         csrf=token, static=SHELF.url_of, shared=url_of, **facts
     )
@@ -35,5 +44,5 @@ def ops_page(
         status_code=status,
         media_type="text/html",
         headers=HEADERS | {"Content-Language": "en"} | (headers or {}),
-        cookies=lines(jar(csrf_cookie(request, token), *cookies)),
+        cookies=lines(jar(*visitors, *cookies)),
     )

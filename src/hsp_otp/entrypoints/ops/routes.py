@@ -6,14 +6,24 @@ from typing import Any, Final, assert_never
 import attrs
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
+from litestar.exceptions import HTTPException
 
 from hsp_otp.domain.instant import seconds_until
 from hsp_otp.domain.operators import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, caller_of, given, house_of
+from hsp_otp.entrypoints.http.problems import UNAVAILABLE, UNAVAILABLE_RETRY_SECONDS
 from hsp_otp.entrypoints.moments import in_short
-from hsp_otp.entrypoints.ops.access import PATH, cookie_of, desk_of, dropped, session_of
+from hsp_otp.entrypoints.ops.access import (
+    PATH,
+    cookie_of,
+    desk_of,
+    dropped,
+    is_token_of,
+    session_of,
+    sessions_in,
+)
 from hsp_otp.entrypoints.ops.facts import FLOWS, facts_of, latency_of
 from hsp_otp.entrypoints.ops.looks import A_DAY, STRETCHES, Stretch
 from hsp_otp.entrypoints.ops.over_time import Chosen
@@ -21,13 +31,18 @@ from hsp_otp.entrypoints.ops.pages import SHELF, ops_page
 from hsp_otp.entrypoints.ops.words import seconds
 from hsp_otp.entrypoints.timeline import in_words
 from hsp_otp.entrypoints.web.cookies import jar, lines
-from hsp_otp.entrypoints.web.pages import HEADERS, failures, form_of
+from hsp_otp.entrypoints.web.pages import HEADERS, failures, fields_of, form_of, token_in
+from hsp_otp.ports.failures import Unavailable
 
 _FAILURES: Final = failures(PATH, lambda _: "hsp-otp")
 _ACTIVE: Final = "x-ops-active"
 """Set by the page where its reader has touched anything since it last asked."""
 
 _WRONG: Final = "This is not the password."
+_UNWRITTEN: Final = (
+    "The database does not answer. Your session has ended on this machine; on others it ends as "
+    "soon as the database answers."
+)
 
 
 @get("/ops", include_in_schema=False, exception_handlers=_FAILURES)
@@ -37,7 +52,7 @@ async def ops_look(request: AnyRequest) -> Response[str]:
     if session is None:
         return ops_page(request, "sign_in.html", dropped(request), error="")
     facts = await _facts(request)
-    return ops_page(request, "page.html", _used(request, session), **facts)
+    return ops_page(request, "page.html", _used(request, session), session=session, **facts)
 
 
 @post(
@@ -80,7 +95,7 @@ async def ops_live(request: AnyRequest) -> Response[str]:
     facts = await _facts(request)
     # A page that is open on a screen nobody touches is no use of the session.
     used = (_used(request, session),) if _ACTIVE in request.headers else ()
-    return ops_page(request, "live.html", *used, **facts)
+    return ops_page(request, "live.html", *used, session=session, **facts)
 
 
 @post(
@@ -91,10 +106,12 @@ async def ops_live(request: AnyRequest) -> Response[str]:
 )
 async def ops_story(request: AnyRequest) -> Response[str]:
     """What happened to one number. It comes in a form, so that no address ever holds it."""
-    form = await form_of(request)
+    form = await fields_of(request)
     session = await session_of(request)
     if session is None:
         return _see_other(dropped(request))
+    if not is_token_of(request, session, token_in(request, form)):
+        raise HTTPException(status_code=HTTPStatus.FORBIDDEN)
     desk, settings = desk_of(request), house_of(request).settings
     used = _used(request, session)
     typed = given(form.get("phone")) or ""
@@ -105,6 +122,7 @@ async def ops_story(request: AnyRequest) -> Response[str]:
             request,
             "story.html",
             used,
+            session=session,
             status=HTTPStatus.BAD_REQUEST,
             error="This is not a phone number. Give it in full, with its country code.",
         )
@@ -113,6 +131,7 @@ async def ops_story(request: AnyRequest) -> Response[str]:
         request,
         "story.html",
         used,
+        session=session,
         error="",
         masked=number.masked,
         region=number.region,
@@ -127,12 +146,36 @@ async def ops_story(request: AnyRequest) -> Response[str]:
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def ops_sign_out(request: AnyRequest) -> Response[str]:
-    """End the session, for whoever else has its cookie too."""
-    await form_of(request)
-    session = await session_of(request)
-    if session is not None:
-        await desk_of(request).operators.sign_out(session)
+    """
+    End the session, for whoever else has its cookie too.
+
+    Whether it is over already is not asked: the database may not answer.
+    """
+    form = await fields_of(request)
+    now, token = house_of(request).clock.now(), token_in(request, form)
+    sessions = [one for one in sessions_in(request) if one.lives(now)]
+    own = [one for one in sessions if is_token_of(request, one, token)]
+    if sessions and not own:
+        raise HTTPException(status_code=HTTPStatus.FORBIDDEN)
+    try:
+        for session in own:
+            await desk_of(request).operators.sign_out(session)
+    except Unavailable:
+        return _not_written_down(request)
     return _see_other(dropped(request))
+
+
+def _not_written_down(request: AnyRequest) -> Response[str]:
+    request.scope["state"]["outcome"] = UNAVAILABLE.error
+    return ops_page(
+        request,
+        "sign_in.html",
+        dropped(request),
+        status=UNAVAILABLE.status,
+        headers={"Retry-After": str(UNAVAILABLE_RETRY_SECONDS)},
+        error="",
+        told=_UNWRITTEN,
+    )
 
 
 @get(SHELF.paths, include_in_schema=False, sync_to_thread=False)

@@ -9,7 +9,7 @@ from litestar.datastructures import Cookie
 
 from hsp_otp.domain.instant import SECOND, Instant, after
 from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
-from hsp_otp.entrypoints.http.csrf import is_secure
+from hsp_otp.entrypoints.http.browser import cookie, cookie_values
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -36,8 +36,13 @@ def sealed(request: AnyRequest, name: str, value: msgspec.Struct, page: str) -> 
 
 def unsealed(request: AnyRequest, name: str, kind: type[S]) -> S | None:
     """What `sealed` put into the cookie *name*; None where there is none, or its time is up."""
+    found = (_opened(request, name, kind, value) for value in cookie_values(request, name))
+    return next((one for one in found if one is not None), None)
+
+
+def _opened(request: AnyRequest, name: str, kind: type[S], value: str) -> S | None:
     house = house_of(request)
-    text = house.page_keys.unseal(request.cookies.get(name, ""))
+    text = house.page_keys.unseal(value)
     if text is None:
         return None
     try:
@@ -57,21 +62,12 @@ def kept(
     samesite: Literal["lax", "strict"] = "lax",
 ) -> Cookie:
     """A cookie for *page* alone, out of reach of scripts, for as long as the browser is open."""
-    return Cookie(
-        name,
-        path=_path(page),
-        value=value,
-        httponly=True,
-        samesite=samesite,
-        secure=is_secure(request),
-    )
+    return cookie(request, name, value, path=_path(page), samesite=samesite)
 
 
 def dropped(request: AnyRequest, name: str, page: str) -> Cookie:
     """What makes the browser forget a cookie of *page*."""
-    return Cookie(
-        name, path=_path(page), value="", max_age=0, httponly=True, secure=is_secure(request)
-    )
+    return cookie(request, name, "", path=_path(page), max_age=0)
 
 
 def _path(page: str) -> str:

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
 from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, AnyRequest, house_of
-from hsp_otp.entrypoints.http.csrf import is_secure
+from hsp_otp.entrypoints.http.browser import is_secure
 from hsp_otp.entrypoints.web.cookies import jar
 from hsp_otp.entrypoints.web.pages import failures, form_of, page, see_other
 

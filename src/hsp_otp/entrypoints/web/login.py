@@ -1,5 +1,6 @@
 """The page of pass login: pass code, masked number, code, signed in."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from hsp_otp.entrypoints.http.bodies import (
     given,
     house_of,
 )
+from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import Problem, of_look_up, of_send, of_verify
 from hsp_otp.entrypoints.web.cookies import Cookies, dropped, jar, kept, sealed, unsealed
@@ -43,6 +45,8 @@ _FAILURES: Final = failures(PATH, lambda settings: settings.service_name)
 _OVER: Final = frozenset({"otp_expired", "too_many_attempts"})
 """Words after which no code can be right any more."""
 
+_BROWSER_BYTES: Final = 16
+
 
 class State(msgspec.Struct, omit_defaults=True, frozen=True):
     """
@@ -55,6 +59,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
         expires_at: When the code ends, where that is known.
         resend_at: When another may be asked for.
         over: The code cannot be right any more.
+        browser: Tells this browser apart, at random: a form that it sends twice signs in once.
     """
 
     pass_code: str
@@ -64,6 +69,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
     expires_at: int | None = None
     resend_at: int | None = None
     over: bool = False
+    browser: str = ""
 
     def __repr__(self) -> str:
         return f"State({self.masked})"
@@ -140,6 +146,7 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
 
 async def _send(request: AnyRequest, state: State) -> Response[str]:
     house = house_of(request)
+    browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
     outcome = await house.pass_login.send(PassCode(state.pass_code), caller_of(request))
     if isinstance(outcome, CodeSent):
         challenge = outcome.challenge
@@ -150,13 +157,14 @@ async def _send(request: AnyRequest, state: State) -> Response[str]:
             challenge_id=challenge.id,
             expires_at=challenge.expires_at,
             resend_at=outcome.resend_at,
+            browser=browser,
         )
         notice = Notice("page.code_sent", values={"masked": sent.masked})
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=house.settings.uniform_pass_errors)
     if problem.error == "resend_too_soon" and not state.asked:
         # The code on its way is as good as one that this browser asked for.
-        state = msgspec.structs.replace(state, asked=True)
+        state = msgspec.structs.replace(state, asked=True, browser=browser)
     if state.asked:
         # The button tells how long to wait. A charged send that failed has ended the older code.
         wait = problem.retry_at or problem.resend_at
@@ -176,7 +184,11 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
     except MalformedCodeError:
         return _refused(request, Problem(400, "malformed_otp"), "code")
     outcome = await house.pass_login.verify(
-        PassCode(state.pass_code), guess, given(form.get("challenge_id")), caller_of(request)
+        PassCode(state.pass_code),
+        guess,
+        given(form.get("challenge_id")),
+        caller_of(request),
+        state.browser or None,
     )
     if isinstance(outcome, SignedIn):
         cookies = jar(dropped(request, _STATE, PATH)) | _tokens(request, outcome.grant)
@@ -190,26 +202,29 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
 
 
 async def _sign_out(request: AnyRequest) -> Response[str]:
-    token = request.cookies.get(_REFRESH, "")
-    if token:
-        await house_of(request).sessions.revoke(token, caller_of(request))
+    for token in cookie_values(request, _REFRESH):
+        if token:
+            await house_of(request).sessions.revoke(token, caller_of(request))
     return see_other(request, PATH, Notice("page.signed_out"), _signed_out(request))
 
 
 async def _who(request: AnyRequest) -> tuple[Me | None, Cookies]:
     """Who is signed in in this browser, and what it is to keep of that."""
-    access, token = request.cookies.get(_ACCESS, ""), request.cookies.get(_REFRESH, "")
-    if not access and not token:
+    accesses = [value for value in cookie_values(request, _ACCESS) if value]
+    tokens = [value for value in cookie_values(request, _REFRESH) if value]
+    if not accesses and not tokens:
         return None, {}
     sessions = house_of(request).sessions
-    me = await sessions.me(access)
-    if isinstance(me, Me):
-        return me, {}
-    grant = await sessions.refresh(token, caller_of(request)) if token else None
-    if isinstance(grant, Grant):
-        me = await sessions.me(grant.access_token)
+    for access in accesses:
+        me = await sessions.me(access)
         if isinstance(me, Me):
-            return me, _tokens(request, grant)
+            return me, {}
+    for token in tokens:
+        grant = await sessions.refresh(token, caller_of(request))
+        if isinstance(grant, Grant):
+            me = await sessions.me(grant.access_token)
+            if isinstance(me, Me):
+                return me, _tokens(request, grant)
     return None, _signed_out(request)
 
 

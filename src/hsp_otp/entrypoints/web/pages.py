@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.bodies import AnyRequest, body_of, house_of
+from hsp_otp.entrypoints.http.browser import cookie_values, is_foreign
 from hsp_otp.entrypoints.http.csrf import FIELD, HEADER, cookie_of, is_genuine, token_for
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import (
@@ -34,7 +35,8 @@ POLICY: Final = (
 )
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "no-referrer",
+    # With no-referrer browsers would send forms with the origin null.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _MAX_FIELDS: Final = 20
@@ -42,6 +44,8 @@ _MAX_TYPED: Final = 64
 """Characters of what was typed that are shown again."""
 
 _NOTICE: Final = "notice"
+"""In the names of cookies with news for a page."""
+
 _PROBLEMS: Final = {
     403: Problem(403, "csrf_failed"),
     415: Problem(415, "malformed_request"),  # the API's own sentence asks for JSON
@@ -109,13 +113,34 @@ def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> 
 
 async def form_of(request: AnyRequest) -> Mapping[str, str]:
     """
-    The fields of a form that a page of ours sent; of two of a name the last.
+    The fields of a form that a page of ours sent.
 
     Raises:
-        HTTPException: 403 where the token is missing, 413 where it is too large, 415 where it is
-            no form.
+        HTTPException: As `fields_of`, and 403 where the token is missing.
+        ClientException: As `fields_of`.
+    """
+    form = await fields_of(request)
+    if not is_genuine(request, token_in(request, form)):
+        raise HTTPException(status_code=403)
+    return form
+
+
+def token_in(request: AnyRequest, form: Mapping[str, str]) -> str | None:
+    """The CSRF token that came beside the cookies."""
+    return request.headers.get(HEADER) or form.get(FIELD)
+
+
+async def fields_of(request: AnyRequest) -> Mapping[str, str]:
+    """
+    The fields of a form; of two of a name the last. Its token is still to be looked at.
+
+    Raises:
+        HTTPException: 403 where another site's page sent it, 413 where it is too large, 415 where
+            it is no form.
         ClientException: 400 where it is a broken one.
     """
+    if is_foreign(request):
+        raise HTTPException(status_code=403)
     media_type, _ = request.content_type
     if media_type != "application/x-www-form-urlencoded":
         raise HTTPException(status_code=415)
@@ -130,10 +155,7 @@ async def form_of(request: AnyRequest) -> Mapping[str, str]:
         )
     except ValueError:
         raise ClientException from None
-    form = dict(fields)
-    if not is_genuine(request, request.headers.get(HEADER) or form.get(FIELD)):
-        raise HTTPException(status_code=403)
-    return form
+    return dict(fields)
 
 
 def page(
@@ -155,8 +177,9 @@ def page(
         facts: What the template wants to know beside.
     """
     house = house_of(request)
-    notice = unsealed(request, _NOTICE, Notice)
-    gone = jar(dropped(request, _NOTICE, path)) if _NOTICE in request.cookies else {}
+    news = _news(path)
+    notice = unsealed(request, news, Notice)
+    gone = jar(dropped(request, news, path)) if cookie_values(request, news) else {}
     language, token = language_of(request), token_for(request)
 
     def t(word: str, **values: Any) -> Markup:  # noqa: ANN401 - strings, numbers, markup
@@ -206,7 +229,7 @@ def see_other(
     Args:
         notice: Told there, once.
     """
-    told = jar(sealed(request, _NOTICE, notice, path)) if notice else {}
+    told = jar(sealed(request, _news(path), notice, path)) if notice else {}
     if notice and not notice.good:
         request.scope["state"]["outcome"] = notice.word
     return Response(
@@ -245,6 +268,11 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
         return tell(request, UNAVAILABLE)
 
     return {HTTPException: of_http, Unavailable: of_unavailable}
+
+
+def _news(path: str) -> str:
+    """The cookie with news for the page at *path* alone: by https all pages get all cookies."""
+    return f"{_NOTICE}{path.rstrip('/').replace('/', '_')}"
 
 
 def seconds_left(at: int | None, now: Instant) -> int | None:

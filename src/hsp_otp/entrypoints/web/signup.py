@@ -22,6 +22,7 @@ from hsp_otp.entrypoints.http.bodies import (
     given,
     house_of,
 )
+from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import Problem, of_signup_send, of_signup_verify
 from hsp_otp.entrypoints.http.signup import SESSION_COOKIE, session_cookie
@@ -76,11 +77,10 @@ _RESEND: Final = _Field("send")
 @get("/users/signup", include_in_schema=False, exception_handlers=_FAILURES)
 async def signup_page(request: AnyRequest) -> Response[str]:
     """The page as far as the session in the cookie has come."""
-    held = request.cookies.get(SESSION_COOKIE)
-    session = _session(held)
-    progress = await _progress(request, session)
+    held = cookie_values(request, SESSION_COOKIE)
+    session, progress = await _found(request, held)
     if session is None or progress is None:
-        forgotten = {} if held is None else jar(_forgotten(request))
+        forgotten = jar(_forgotten(request)) if held else {}
         return _show(request, "number", "page.signup_title", forgotten, session_id="")
     now = house_of(request).clock.now()
     found, standing = progress.session, progress.standing
@@ -215,6 +215,15 @@ def _session(text: str | None) -> SessionId | None:
         return None if text is None else SessionId.parse(text)
     except MalformedSessionIdError:
         return None
+
+
+async def _found(request: AnyRequest, held: list[str]) -> tuple[SessionId | None, Progress | None]:
+    """The first of the sessions in its cookies that goes on, and where it is."""
+    for session in filter(None, map(_session, dict.fromkeys(held))):
+        progress = await _progress(request, session)
+        if progress is not None:
+            return session, progress
+    return None, None
 
 
 async def _progress(request: AnyRequest, session: SessionId | None) -> Progress | None:

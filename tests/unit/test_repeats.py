@@ -1,0 +1,265 @@
+"""A right code that the same browser presents again: docs/contract.md, 2.6."""
+
+from typing import Any
+
+import attrs
+import pytest
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.instant import SECOND, Duration, Instant
+from hsp_otp.domain.names import Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.repeats import VerifiedAgain, check_in_browser
+from hsp_otp.domain.slot import (
+    Asking,
+    Challenge,
+    CheckOutcome,
+    Held,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Presented,
+    Success,
+    Verified,
+    WrongCode,
+    ask,
+    check,
+    code_of,
+    withdraw,
+)
+from tests.unit.test_slot import CLIENT, FREE, OTHER_FLOW, PHONE, SLOT
+from tests.world import START, other_than, ring
+
+BROWSER = "a browser"
+WINDOW = 30 * SECOND
+
+
+@attrs.define
+class Scene:
+    """One slot, in which one code stands."""
+
+    held: Held = attrs.field(factory=Held)
+    now: Instant = START
+    asked: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        """Ask for the first."""
+        self.ask()
+
+    def ask(self, session: str | None = None) -> None:
+        """Ask for a code, which is admitted."""
+        self.asked += 1
+        facts = Asking(
+            challenge_id=f"c{self.asked}",
+            nonce=self.asked.to_bytes(16, "big"),
+            key_id="k1",
+            slot=SLOT,
+            flow=Flow.PASS_LOGIN,
+            phone=PHONE,
+            client=CLIENT,
+            session=session,
+        )
+        decision = ask(self.held, facts, FREE, self.now)
+        assert isinstance(decision.outcome, Issued)
+        self.held = decision.becomes
+
+    def wait(self, duration: Duration) -> None:
+        """Let time pass."""
+        self.now = Instant(self.now + duration)
+
+    @property
+    def challenge(self) -> Challenge:
+        """What stands in the slot."""
+        assert self.held.record.challenge is not None
+        return self.held.record.challenge
+
+    @property
+    def right(self) -> str:
+        """The digits of the latest code."""
+        return code_of(self.challenge, ring("codes").first, 6).reveal()
+
+    def present(
+        self,
+        digits: str | None = None,
+        browser: str | None = BROWSER,
+        keys: tuple[str, ...] = ("k1",),
+        **changes: Any,  # noqa: ANN401 - of the facts
+    ) -> CheckOutcome | VerifiedAgain:
+        """Present the right code, unless told otherwise."""
+        facts = attrs.evolve(
+            Presented(
+                code=Code(digits or self.right),
+                challenge_id=None,
+                slot=SLOT,
+                flow=Flow.PASS_LOGIN,
+                phone=PHONE,
+                client=CLIENT,
+            ),
+            **changes,
+        )
+        codes = ring("codes", *keys)
+        outcome: CheckOutcome | VerifiedAgain
+        if browser is None:
+            plain = check(self.held, facts, FREE, codes, self.now)
+            outcome, self.held = plain.outcome, plain.becomes
+        else:
+            held, now = self.held, self.now
+            decision = check_in_browser(held, facts, FREE, codes, now, browser=browser)
+            outcome, self.held = decision.outcome, decision.becomes
+            assert decision.rows == ()
+        return outcome
+
+
+def succeeded(**changes: Any) -> Scene:  # noqa: ANN401 - of the facts
+    """The code was right in the browser."""
+    scene = Scene()
+    assert isinstance(scene.present(**changes), Verified)
+    return scene
+
+
+def test_the_same_browser_may_present_it_again() -> None:
+    """It is told so, and nothing is charged or changed, however often."""
+    scene = succeeded()
+    held = scene.held
+    scene.wait(SECOND)
+    for challenge_id in (None, "c1"):
+        outcome = scene.present(challenge_id=challenge_id)
+        assert outcome == VerifiedAgain(scene.challenge, scene.now)
+        assert scene.held is held
+    assert VerifiedAgain.word == "verified_again"
+
+
+@pytest.mark.parametrize("browser", [None, "another", "", BROWSER + " "])
+def test_nobody_else_may(browser: str | None) -> None:
+    """For everybody else the code has been used, and nothing is changed."""
+    scene = succeeded()
+    held = scene.held
+    assert scene.present(browser=browser) == NoLiveCode(START)
+    assert scene.held is held
+    assert isinstance(scene.present(), VerifiedAgain)
+
+
+def test_a_success_elsewhere_is_nobodys() -> None:
+    """A code that was right without a browser, as over the API, is used for every browser."""
+    scene = Scene()
+    assert isinstance(scene.present(browser=None), Verified)
+    assert scene.challenge.success is None
+    assert scene.present() == NoLiveCode(START)
+
+
+@pytest.mark.parametrize(
+    ("waits", "again"),
+    [
+        (-5 * SECOND - 1, False),
+        (-5 * SECOND, True),
+        (0, True),
+        (WINDOW, True),
+        (WINDOW + 1, False),
+    ],
+)
+def test_for_how_long(waits: int, *, again: bool) -> None:
+    """For 30 seconds from the success, the end included; machines' clocks may differ by five."""
+    scene = succeeded()
+    scene.wait(waits)
+    assert isinstance(scene.present(), VerifiedAgain) is again
+
+
+def test_a_code_that_ends_meanwhile() -> None:
+    """That the code's own time is up since its success is no matter."""
+    scene = Scene()
+    scene.wait(600 * SECOND - 1)
+    assert isinstance(scene.present(), Verified)
+    scene.wait(2)
+    assert isinstance(scene.present(), VerifiedAgain)
+    assert scene.present(browser="another") == NoLiveCode(scene.now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"challenge_id": "c2"},
+        {"challenge_id": ""},
+        {"session": "s1"},
+        {"keys": ("k2",)},
+    ],
+)
+def test_what_is_meant_for_another_code(change: dict[str, Any]) -> None:
+    """Another code's name, another session and a key that is gone leave all as it was."""
+    scene = succeeded()
+    held = scene.held
+    assert isinstance(scene.present(**change), NoLiveCode)
+    assert scene.held is held
+    assert isinstance(scene.present(), VerifiedAgain)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digits": "another"},
+        {"phone": PhoneNumber("+919812345678")},
+        {"flow": OTHER_FLOW},
+        {"slot": Slot(Subject(SubjectKind.USER, "u2"), Purpose.PHONE_VERIFICATION)},
+    ],
+)
+def test_a_wrong_code_ends_it(change: dict[str, Any]) -> None:
+    """Whoever has got hold of a browser's cookie guesses once; it counts as no guess."""
+    scene = succeeded()
+    given = dict(change)
+    if given.pop("digits", None):
+        given["digits"] = other_than(scene.right)
+    assert scene.present(**given) == NoLiveCode(START)
+    assert (scene.challenge.attempts, scene.held.record.failures) == (1, ())
+    assert scene.challenge.success is None
+    held = scene.held
+    assert scene.present() == NoLiveCode(START)
+    assert scene.held is held
+
+
+def test_a_code_that_was_never_right() -> None:
+    """Wrong guesses, another ask and a withdrawal are what they are without a browser."""
+    scene = Scene()
+    outcome = scene.present(other_than(scene.right))
+    assert isinstance(outcome, WrongCode)
+    assert outcome.attempts_remaining == 2
+    assert scene.challenge.success is None
+    scene.held = withdraw(scene.held, "c1").becomes
+    assert scene.present() == NoLiveCode(START)
+
+
+def test_an_empty_slot() -> None:
+    """Where nothing was ever sent there is nothing to present again."""
+    scene = Scene()
+    right, scene.held = scene.right, Held()
+    assert scene.present(right) == NoLiveCode(START)
+
+
+def test_a_newer_code() -> None:
+    """Another ask ends it: the older code is a wrong guess at the newer one, as ever."""
+    scene = succeeded()
+    right = scene.right
+    scene.ask()
+    assert isinstance(scene.present(right), WrongCode)
+    assert isinstance(scene.present(right, challenge_id="c1"), NoLiveCode)
+
+
+def test_a_lock_goes_before() -> None:
+    """While wrong guesses lock the slot nobody is let in."""
+    scene = succeeded()
+    record = attrs.evolve(scene.held.record, failures=(START,) * 15)
+    scene.held = attrs.evolve(scene.held, record=record)
+    assert isinstance(scene.present(), Locked)
+
+
+def test_what_is_remembered() -> None:
+    """A keyed digest for this code alone, which tells nothing of the browser and is never shown."""
+    scene = succeeded()
+    success = scene.challenge.success
+    assert success is not None
+    key = ring("codes").first
+    assert success == Success(START, key.digest("browser", "c1", BROWSER))
+    assert repr(success) == f"Success(at={START})"
+    other = Scene()
+    other.ask()
+    other.present()
+    assert other.challenge.success is not None
+    assert other.challenge.success.browser != success.browser
