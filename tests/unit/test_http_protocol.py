@@ -25,12 +25,14 @@ class Wire(asyncio.Transport):
     """
 
     written: bytes = b""
+    writes: int = 0
     is_closed: bool = False
     is_paused: bool = False
 
     def write(self, data: Any) -> None:  # noqa: ANN401 - any bytes
         """Send something."""
         self.written += bytes(data)
+        self.writes += 1
 
     def close(self) -> None:
         """End it."""
@@ -100,7 +102,8 @@ class Talk:
     asked: list[Asked]
     written: bytes
     places: list[str]
-    is_paused: bool = False
+    is_paused: bool
+    writes: int
 
 
 def talk(*parts: bytes, reads: bool = True, patience: int = 60) -> Talk:
@@ -152,7 +155,13 @@ def talk(*parts: bytes, reads: bool = True, patience: int = 60) -> Talk:
             int(found) for found in re.findall(rb"^HTTP/1\.1 (\d+)", wire.written, re.MULTILINE)
         ]
         return Talk(
-            [int(found) for found in statuses], closed, asked, wire.written, places.told, paused
+            statuses=[int(found) for found in statuses],
+            is_closed=closed,
+            asked=asked,
+            written=wire.written,
+            places=places.told,
+            is_paused=paused,
+            writes=wire.writes,
         )
 
     with asyncio.Runner() as runner:
@@ -387,6 +396,12 @@ def test_a_client_that_runs_ahead_waits() -> None:
     ahead = GET + b"\r\n" + (GET + b"\r\n") * 3_000
     assert talk(ahead, patience=1).is_paused
     assert not talk(GET + b"\r\n", GET + b"\r\n", patience=1).is_paused
+
+
+def test_head_and_body_of_an_answer_leave_together() -> None:
+    """An answer is written at once: what is written apart waits for an acknowledgement."""
+    assert talk(GET + b"\r\n").writes == 1
+    assert talk(GET + b"Connection: close\r\n\r\n").writes == 1
 
 
 def test_an_early_answer_leaves_the_connection_in_order() -> None:

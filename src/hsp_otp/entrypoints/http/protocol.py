@@ -1,8 +1,9 @@
 """The bytes of a connection: where a request begins and ends, and what is refused as no HTTP."""
 
+import asyncio
 import re
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from urllib.parse import unquote
 
 import httptools
@@ -23,6 +24,8 @@ _MAX_WAITING_BYTES: Final = 64 * 1024
 
 _MAX_FRAMING_BYTES: Final = 128 * 1024
 """Of a chunked body beside its content: sizes, extensions and trailers."""
+
+_MAX_JOINED_BYTES: Final = 64 * 1024
 
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -72,6 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - of either event loop
         """Wait for a first request."""
         super().connection_made(transport)
+        self.transport = cast("Any", _JoinedWrites(transport))
         self._listener.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -206,6 +210,47 @@ class HttpProtocol(HttpToolsProtocol):
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
+
+
+class _JoinedWrites:
+    """
+    A transport to which all of one turn of the event loop is written at once.
+
+    The library writes head and body of an answer apart, and each would be a packet of its own.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._joined = bytearray()
+        self.is_closing = transport.is_closing
+        self.get_extra_info = transport.get_extra_info
+
+    def write(self, data: bytes) -> None:
+        """Send *data*, soon."""
+        if not self._joined:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._joined += data
+        if len(self._joined) > _MAX_JOINED_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        """Send what is left, and then end the connection."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._joined.clear()
+        self._transport.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the system has not taken yet."""
+        return len(self._joined) + self._transport.get_write_buffer_size()
+
+    def _flush(self) -> None:
+        if self._joined and not self._transport.is_closing():
+            self._transport.write(bytes(self._joined))
+        self._joined.clear()
 
 
 def _body(headers: list[tuple[bytes, bytes]], version: str) -> tuple[_Part, int]:
