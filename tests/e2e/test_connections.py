@@ -113,14 +113,21 @@ def test_connected_clients_are_served_beside_half_open_ones(narrow: Narrow) -> N
 
 
 def test_idle_connections_make_room(narrow: Narrow) -> None:
-    """Where idle connections take all the room, those that were used last stay."""
+    """Idle connections that take all the room are ended for new ones, and for nobody else."""
 
     async def run() -> None:
         lines = [await Line.open(narrow.port) for _ in range(ROOM)]
         late = lines[-1]
-        for _ in range(12):
-            assert (await late.ask("GET", "/healthz")).status == 200
-            await asyncio.sleep(0.1)
+
+        async def wait() -> None:
+            for _ in range(12):
+                assert (await late.ask("GET", "/healthz")).status == 200
+                await asyncio.sleep(0.1)
+
+        await wait()
+        for line in lines:
+            assert (await line.ask("GET", "/healthz")).status == 200
+        await wait()
         for _ in range(5):
             await answered(narrow.port, "/healthz")
         assert (await late.ask("GET", "/healthz")).status == 200

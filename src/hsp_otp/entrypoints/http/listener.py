@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import resource
+import select
 import socket
 import struct
 from collections import OrderedDict
@@ -37,7 +38,7 @@ _LOOK_SECONDS: Final = 0.5
 """Between two looks at deadlines."""
 
 _FULL_SECONDS: Final = 0.1
-"""Between two tries to accept where there is no room."""
+"""For which new connections wait where there is no room, so that another worker may take them."""
 
 _SPARED_SECONDS: Final = 1.0
 """For which a connection is not ended for another one's sake."""
@@ -152,18 +153,36 @@ class Listener:
 
     def _accept(self) -> None:
         for _ in range(_AT_ONCE):
-            if len(self._open) + len(self._opening) >= self._most and not self._make_room():
+            if self._is_full():
                 self._wait_for_room()
                 return
-            try:
-                accepted, _ = self._listening.accept()
-            except OSError as error:
-                # Nobody is left, or somebody has gone already; the next one has a call of its own.
-                if error.errno in _OUT_OF_ROOM:
-                    self._make_room()
-                    self._wait_for_room()
+            if not self._accept_one():
                 return
-            self._start(accepted)
+
+    def _admit(self) -> None:
+        """Make room for those whom no other worker has accepted meanwhile."""
+        self._resume()
+        waiting = select.poll()
+        waiting.register(self._listening, select.POLLIN)
+        for _ in range(_AT_ONCE):
+            if not self._is_full() or not waiting.poll(0) or not self._make_room():
+                return
+            if not self._accept_one():
+                return
+
+    def _is_full(self) -> bool:
+        return len(self._open) + len(self._opening) >= self._most
+
+    def _accept_one(self) -> bool:
+        try:
+            accepted, _ = self._listening.accept()
+        except OSError as error:  # mostly nobody waits any more
+            if error.errno in _OUT_OF_ROOM:
+                self._make_room()
+                self._wait_for_room()
+            return False
+        self._start(accepted)
+        return True
 
     def _start(self, accepted: socket.socket) -> None:
         accepted.settimeout(0.0)
@@ -183,7 +202,7 @@ class Listener:
     def _wait_for_room(self) -> None:
         self._warn()
         self._loop.remove_reader(self._listening)
-        self._pause = self._loop.call_later(_FULL_SECONDS, self._resume)
+        self._pause = self._loop.call_later(_FULL_SECONDS, self._admit)
 
     def _resume(self) -> None:
         if self._pause is not None:
