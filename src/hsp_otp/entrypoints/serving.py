@@ -49,7 +49,7 @@ class _Workers(Multiprocess):
     cannot_start = False
 
     def init_processes(self) -> None:
-        for _ in range(self.processes_num):
+        for _ in range(self.config.workers):
             self._add()
 
     def handle_ttin(self) -> None:

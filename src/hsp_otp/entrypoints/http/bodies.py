@@ -6,7 +6,6 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 from litestar import Request, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
-from litestar.handlers import HTTPRouteHandler
 
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.strict_json import read_members
@@ -98,7 +97,7 @@ class JsonRequest(Request[Any, Any, Any]):
             ClientException: 400 where the body is malformed.
         """
         if self._members is None:
-            taken = cast("HTTPRouteHandler", self.route_handler).parsed_data_field
+            taken = self.route_handler.parsed_data_field
             try:
                 self._members = read_members(await body_of(self), cast("Any", taken).annotation)
             except ValueError:

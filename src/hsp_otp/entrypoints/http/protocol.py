@@ -55,6 +55,10 @@ class HttpProtocol(HttpToolsProtocol):
     end of the body.
     """
 
+    # None before the first request and after the last, whatever the library's types say.
+    cycle: Any
+    parser: Any
+
     def __init__(
         self,
         config: Config,
