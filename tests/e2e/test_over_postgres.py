@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from tests.e2e.server import PATIENCE_SECONDS, Server, command
+from tests.e2e.server import PATIENCE_SECONDS, Server, command, until
 from tests.integration import postgres_server
 
 DEMO = "HSP-1234-5678"
@@ -59,7 +59,7 @@ def test_away_and_back(postgres: postgres_server.Server, database: str, tmp_path
                     assert time.monotonic() - began < 3
                     assert (answer.status, answer["error"]) == (503, "unavailable")
                     assert "retry-after" in answer.headers
-                assert server.get("/readyz").status == 503
+                until(lambda: server.get("/readyz").status == 503)
                 assert server.get("/healthz").status == 200
                 assert len(server.messages) == sent
             finally:

@@ -23,9 +23,9 @@ from tests.integration.stores import (
 
 
 @pytest.fixture
-def anyio_backend() -> str:
+def anyio_backend() -> tuple[str, dict[str, bool]]:
     """The event loop that the service runs on."""
-    return "asyncio"
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True)

@@ -97,7 +97,7 @@ async def fails_in_time(site: Site) -> None:
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
     assert loop.time() - began < 3
     began = loop.time()
-    assert not await site.database.answers()
+    assert not await site.database.takes_writes()
     assert loop.time() - began < 3
 
 
@@ -112,7 +112,7 @@ async def heals(site: Site) -> None:
             else:
                 break
     await asyncio.gather(*(works(site) for _ in range(30)))
-    assert await site.database.answers()
+    assert await site.database.takes_writes()
 
 
 # --- Away
@@ -208,13 +208,15 @@ async def test_a_server_that_is_out_of_connections(server: Server, site: Site) -
 
 
 async def test_a_server_that_may_only_be_read(site: Site) -> None:
-    """On a standby steps are unavailable, and passes are found all the same."""
+    """On a standby steps are unavailable, and passes are found all the same; it is not ready."""
     name = make_url(site.url).database
+    assert await site.database.takes_writes()
     await site.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     async with opened(site.url) as standby:
         with pytest.raises(Unavailable):
             await standby.stores.slots.transition(SLOT, BOTH, one_more)
         assert await standby.stores.passes.find(CODE) == a_pass()
+        assert not await standby.database.takes_writes()
 
 
 async def test_no_more_connections_than_are_allowed(site: Site) -> None:
@@ -354,7 +356,7 @@ async def test_upgrades_at_once(server: Server) -> None:
     url = make_url(server.url).set(database="together").render_as_string()
     async with opened(url) as one, opened(url) as other, opened(url) as third:
         sites = (one, other, third)
-        assert not await one.database.answers()
+        assert not await one.database.takes_writes()
         await asyncio.gather(*(upgrade(site.database) for site in sites))
         assert [await is_newest(site.database) for site in sites] == [True] * 3
 

@@ -641,3 +641,34 @@ async def test_what_makes_a_redis_unfit() -> None:
             assert not away.is_fatal
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "mend_it"),
+    [
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+        (
+            ("CONFIG", "SET", "min-replicas-to-write", "1"),
+            ("CONFIG", "SET", "min-replicas-to-write", "0"),
+        ),
+        (("REPLICAOF", "127.0.0.1", "9"), ("REPLICAOF", "NO", "ONE")),
+    ],
+    ids=["out of memory", "without its replicas", "a replica"],
+)
+async def test_whether_it_takes_writes(break_it: tuple[str, ...], mend_it: tuple[str, ...]) -> None:
+    """A Redis that can be read alone is not ready, and is again when it takes writes."""
+    server = RedisServer.start()
+    try:
+        async with open_redis((server.url,), Topology.STANDALONE, None) as client:
+            assert await client.takes_writes()
+            assert server.ask(*break_it).startswith(b"+OK")
+            assert not await client.takes_writes()
+            assert server.ask(*mend_it).startswith(b"+OK")
+            assert await client.takes_writes()
+            server.freeze()
+            began = asyncio.get_running_loop().time()
+            assert not await client.takes_writes()
+            assert asyncio.get_running_loop().time() - began < 3
+    finally:
+        server.thaw()
+        server.stop()

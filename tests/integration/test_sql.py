@@ -13,11 +13,13 @@ from typing import Any
 import attrs
 import pytest
 import structlog
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.adapters.sql.tables import audit, records
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Instant, after
@@ -278,13 +280,13 @@ async def test_a_file_that_is_no_database_is_unavailable(no_database: Path, tmp_
         await fails_in_time(stores)
         with pytest.raises(Unavailable):
             await stores.passes.find(PassCode("HSP-1234-5678"))
-        assert not await database.answers()
+        assert not await database.takes_writes()
         with pytest.raises(Unavailable):
             await is_newest(database)
         remove(no_database)
         await upgrade(database)
         assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
-        assert await database.answers()
+        assert await database.takes_writes()
 
 
 async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
@@ -293,7 +295,7 @@ async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None
     async with Database(sqlite_url(folder), durable=False) as database:
         stores = sql_stores(database, Commits(database))
         await fails_in_time(stores)
-        assert not await database.answers()
+        assert not await database.takes_writes()
         folder.mkdir()
         await upgrade(database)
         assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
@@ -555,3 +557,42 @@ async def test_no_file_holds_a_code_or_a_token(stores: Stores, file: Path) -> No
             assert digest.hex().encode() not in kept
             assert base64.b64encode(digest).rstrip(b"=") not in kept
     assert re.search(rb"HSP-1234-5678", kept)  # they do hold something
+
+
+async def test_whether_it_takes_writes_leaves_nothing(database: Database, url: str) -> None:
+    """Asked as often as one likes, by several at once, it leaves no row behind."""
+    async with Database(url, durable=False) as other:
+        asked = [each.takes_writes() for each in (database, other) for _ in range(10)]
+        assert await asyncio.gather(*asked) == [True] * 20
+    async with database.read() as connection:
+        assert (await connection.execute(select(records))).all() == []
+        assert (await connection.execute(select(audit))).all() == []
+
+
+async def test_a_full_disk_takes_no_writes(tmp_path: Path) -> None:
+    """Where there is no room for a page more, it is found out although all can be read."""
+    async with Database(sqlite_url(tmp_path), durable=False) as database:
+        await upgrade(database)
+
+        async def limit(pages: str) -> None:
+            async with database.write() as connection:
+                await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+        await limit("1")  # as many as there are
+        assert not await database.takes_writes()
+        async with database.read() as connection:
+            assert (await connection.execute(select(records))).all() == []
+        await limit("1000000")
+        assert await database.takes_writes()
+
+
+async def test_a_file_that_may_only_be_read_takes_no_writes(tmp_path: Path) -> None:
+    """A read-only file is found out although all can be read."""
+    async with Database(sqlite_url(tmp_path), durable=False) as database:
+        await upgrade(database)
+        assert await database.takes_writes()
+        async with database.write() as connection:  # the one that writes, from now on
+            await connection.exec_driver_sql("PRAGMA query_only = ON")
+        assert not await database.takes_writes()
+        async with database.read() as connection:
+            assert (await connection.execute(select(records))).all() == []

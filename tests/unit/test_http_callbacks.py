@@ -320,6 +320,16 @@ def test_whatever_twilio_signs_is_taken_or_unknown(form: dict[str, str]) -> None
         assert report(client, form).status in {200, 404}
 
 
+def test_a_form_of_too_many_fields_is_not_read(client: Client) -> None:
+    """5.4: a report has some ten fields; one of more than 100 is refused, whoever signed it."""
+    form = status("delivered")
+    most = form | {f"X{number:02}": "x" for number in range(100 - len(form))}
+    assert report(client, most | {"X": "x"}).status == 403
+    assert state_of(client) == "queued"
+    assert report(client, most).status == 200
+    assert state_of(client) == "delivered"
+
+
 def test_a_body_that_is_too_large(client: Client) -> None:
     """A body above 16 KiB is 413, and read no further."""
     assert post(client, b"a" * 16_385, "forged").status == 413

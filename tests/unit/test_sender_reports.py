@@ -30,7 +30,7 @@ NOW = START // 1_000_000
 # --- Vonage
 
 
-def vonage(state: str, message: str = MESSAGE, secret: str = SECRET) -> dict[str, str]:
+def vonage(state: str, message: str = MESSAGE, secret: str = SECRET, **more: str) -> dict[str, str]:
     """A receipt with what Vonage sends beside."""
     told = {
         "msisdn": "919876543210",
@@ -43,6 +43,7 @@ def vonage(state: str, message: str = MESSAGE, secret: str = SECRET) -> dict[str
         "err-code": "0",
         "nonce": "a&b=c",
         "timestamp": "1795314360",
+        **more,
     }
     signed = "".join(f"&{n}={told[n].replace('&', '_').replace('=', '_')}" for n in sorted(told))
     return told | {"sig": hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()}
@@ -109,6 +110,16 @@ def test_vonages_words(client: Client, reported: str, kept: str, kind: str) -> N
     body = urlencode(told) if kind == FORM else json.dumps(told)
     assert report(client, body.encode(), kind).status == 200
     assert state_of(client) == kept
+
+
+def test_a_form_of_too_many_fields_is_not_read(client: Client) -> None:
+    """5.4: a report has some ten fields; one of more than 100 is refused, whoever signed it."""
+    most = {f"x{number:02}": "x" for number in range(89)}
+    for more, status in ((most | {"x": "x"}, 403), (most, 200)):
+        told = vonage("delivered", **more)
+        assert len(told) == (101 if status == 403 else 100)
+        assert report(client, urlencode(told).encode()).status == status
+    assert state_of(client) == "delivered"
 
 
 def test_forward_only(client: Client) -> None:

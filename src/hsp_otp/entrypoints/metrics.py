@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-import uvicorn
 
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import Instant
 from hsp_otp.entrypoints.command import CommandError
-from hsp_otp.entrypoints.http.protocol import config
 from hsp_otp.entrypoints.http.request_target import canonical_path
+from hsp_otp.entrypoints.http.server import Server, config
 
 if TYPE_CHECKING:
     from hsp_otp.adapters.prometheus.files import Workers
@@ -33,7 +32,7 @@ _BEGAN: Final = "began"
 _GRACE_SECONDS: Final = 1
 """For whoever is reading when the server stops."""
 
-_MOST_CONNECTIONS: Final = 50
+_MOST_CONNECTIONS: Final = 20
 
 _TIDY_SECONDS: Final = 60.0
 """Between two times that what ended workers leave behind is put together."""
@@ -52,12 +51,13 @@ def began() -> Instant:
 
 
 @contextmanager
-def kept(listening: socket.socket | None) -> Generator[None]:
+def kept(listening: socket.socket | None, *, keep_alive: int) -> Generator[None]:
     """
     Keep what this process and those that it starts meanwhile count.
 
     Args:
         listening: Where to show it, if anywhere.
+        keep_alive: Seconds for which a connection there is kept between two requests.
 
     Raises:
         CommandError: There is no room for their values.
@@ -73,22 +73,18 @@ def kept(listening: socket.socket | None) -> Generator[None]:
         (folder() / _BEGAN).touch()
         try:
             # One of the two looks after the files: both would add up the same twice.
-            with _shown(listening) if listening else _tidied():
+            with _shown(listening, keep_alive) if listening else _tidied():
                 yield
         finally:
             del os.environ[_FOLDER]
 
 
 @contextmanager
-def _shown(listening: socket.socket) -> Generator[None]:
+def _shown(listening: socket.socket, keep_alive: int) -> Generator[None]:
     host, port = listening.getsockname()[:2]
-    server = uvicorn.Server(
-        config(
-            _showing(),
-            lifespan="off",
-            grace=_GRACE_SECONDS,
-            limit_concurrency=_MOST_CONNECTIONS,
-        )
+    server = Server(
+        config(_showing(), lifespan="off", grace=_GRACE_SECONDS, keep_alive=keep_alive),
+        most_connections=_MOST_CONNECTIONS,
     )
     serving = threading.Thread(target=server.run, args=([listening],), name="metrics")
     serving.start()

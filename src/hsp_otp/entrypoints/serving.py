@@ -1,14 +1,10 @@
 """Runs the server, with one worker or several."""
 
-import signal
 import socket
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
-from typing import Final
+from contextlib import nullcontext
+from typing import Final, cast
 
 import structlog
-import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
@@ -16,7 +12,8 @@ from hsp_otp.entrypoints import logs, metrics
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.http.app import create_app
 from hsp_otp.entrypoints.http.edge import Edge
-from hsp_otp.entrypoints.http.protocol import config
+from hsp_otp.entrypoints.http.listener import most_connections
+from hsp_otp.entrypoints.http.server import Server, config
 from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.web.trial import trial_folder
 from hsp_otp.entrypoints.wiring import open_house
@@ -27,26 +24,18 @@ GRACE_SECONDS: Final = 8
 STARTS_WITHIN_SECONDS: Final = 60
 """For a worker, on a machine that is busy; the library's five would give up there."""
 
-_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
 _log = structlog.get_logger()
 
 
-class _Server(uvicorn.Server):
-    """Stops with exit status 0 when it is told to: the library raises the signal once more."""
+class _Worker(Process):
+    """A process with a server of ours; the library would start one of its own."""
 
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    @property
+    def server(self) -> Server:
+        """The server, made where it is asked for: in the process itself."""
+        if self._server is None:
+            self._server = Server(self.config, most_connections=most_connections())
+        return cast("Server", self._server)
 
 
 class _Workers(Multiprocess):
@@ -59,6 +48,27 @@ class _Workers(Multiprocess):
 
     cannot_start = False
 
+    def init_processes(self) -> None:
+        for _ in range(self.config.workers):
+            self._add()
+
+    def handle_ttin(self) -> None:
+        self.processes_num += 1
+        self._add()
+
+    def restart_all(self) -> None:
+        for place, worker in enumerate(self.processes):
+            successor = self._started()
+            if not successor.wait_until_ready(STARTS_WITHIN_SECONDS, self.should_exit):
+                successor.kill()
+                successor.join()
+                if not self.should_exit.is_set():
+                    _log.error("worker_not_replaced", seconds=STARTS_WITHIN_SECONDS)
+                return
+            worker.terminate()
+            worker.join()
+            self.processes[place] = successor
+
     def keep_subprocess_alive(self) -> None:
         for place, worker in enumerate(self.processes):
             if self.should_exit.is_set() or worker.process.is_alive():
@@ -69,8 +79,15 @@ class _Workers(Multiprocess):
                 self.cannot_start = True
                 self.should_exit.set()
             else:
-                self.processes[place] = Process(self.config, self.sockets)
-                self.processes[place].start()
+                self.processes[place] = self._started()
+
+    def _add(self) -> None:
+        self.processes.append(self._started())
+
+    def _started(self) -> Process:
+        worker = _Worker(self.config, self.sockets)
+        worker.start()
+        return worker
 
 
 def app() -> Edge:
@@ -91,7 +108,7 @@ def bind(host: str, port: int) -> socket.socket:
         OSError: The address or port is not to be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
@@ -116,7 +133,8 @@ def run(settings: Settings, listening: socket.socket, showing: socket.socket | N
         CommandError: Metrics cannot be kept.
     """
     logs.configure(for_people=settings.in_development)
-    with metrics.kept(showing) if settings.measures else nullcontext():
+    measuring = metrics.kept(showing, keep_alive=settings.keep_alive_seconds)
+    with measuring if settings.measures else nullcontext():
         return _run(settings, listening)
 
 
@@ -127,15 +145,14 @@ def _run(settings: Settings, listening: socket.socket) -> bool:
         "hsp_otp.entrypoints.serving:app",
         lifespan="on",
         grace=GRACE_SECONDS,
+        keep_alive=settings.keep_alive_seconds,
         factory=True,
         workers=settings.workers,
-        # How long the successor of a worker may take to start where SIGHUP replaces them.
-        timeout_worker_healthcheck=STARTS_WITHIN_SECONDS,
     )
     if settings.workers > 1:
         workers = _Workers(serving, sockets=[listening])
         workers.run()
         return not workers.cannot_start
-    server = _Server(serving)
+    server = Server(serving, most_connections=most_connections())
     server.run(sockets=[listening])
     return server.started

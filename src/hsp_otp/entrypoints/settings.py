@@ -213,6 +213,9 @@ class Settings:
     host: str = _setting(_text, "127.0.0.1", "address to listen on", takes="a host or address")
     port: int = _count(8000, "port to listen on; 0 takes any free one", most=_PORTS)
     workers: int = _count(1, "processes that serve", least=1, most=64)
+    keep_alive_seconds: int = _count(
+        75, "seconds for which a connection is kept between two requests", least=1, most=3600
+    )
     database_url: str = _setting(
         _database_url,
         "sqlite+aiosqlite:///hsp-otp.db",

@@ -49,6 +49,7 @@ from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
+from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.limits import Limiter
@@ -87,7 +88,7 @@ class House:
         key_set: The public keys of access tokens, as a JWK set.
         csrf_keys: The ring of CSRF tokens.
         page_keys: The ring of what pages remember in cookies.
-        database_answers: Whether the SQL database does, right now.
+        database_answers: Whether the SQL database takes what requests write.
         redis_answers: The same of Redis, where there is one.
         answered: Told of every request's route, method, status and seconds, where somebody counts.
         spans: Makes those of requests, where traces are on.
@@ -348,6 +349,12 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             ops = await _open_ops(
                 stack, settings, database, commits, audit=ports.audit, observer=observer
             )
+        database_check = SharedCheck(check=database.takes_writes, within=DATABASE_SECONDS)
+        stack.push_async_callback(database_check.close)
+        redis_check = None
+        if redis is not None:
+            redis_check = SharedCheck(check=redis.takes_writes, within=REDIS_SECONDS)
+            stack.push_async_callback(redis_check.close)
         house = House(
             settings=settings,
             clock=clock,
@@ -361,8 +368,8 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             key_set=key_set(signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
-            database_answers=database.answers,
-            redis_answers=redis.answers if redis else None,
+            database_answers=database_check,
+            redis_answers=redis_check,
             answered=metrics.answered if metrics else None,
             ops=ops,
         )

@@ -36,6 +36,9 @@ _QUIET_SECONDS: Final = 0.25
 """For which a Redis that hangs is left alone; then one call finds out, and the rest need not
 wait for it."""
 
+_PROBE: Final = "{hsp-otp}:probe"
+_PROBE_MILLISECONDS: Final = 1_000
+
 SENTINEL_PORT: Final = 26379
 
 
@@ -110,10 +113,18 @@ class RedisClient:
             except NoScriptError:  # a server that has restarted, or has taken over
                 return await self.driver.eval(script.text, len(keys), *keys, *args)
 
-    async def answers(self) -> bool:
-        """Whether Redis does, right now."""
+    async def takes_writes(self) -> bool:
+        """
+        Whether Redis takes what requests write, right now.
+
+        It keeps a value for a second. A replica can be read, too, and one whose memory is full.
+        """
         try:
-            await self.get_all(["{hsp-otp}:ping"], deadline())
+            async with self._failing_as_unavailable(deadline()), self.lines:
+                try:
+                    await self.driver.set(_PROBE, b"1", px=_PROBE_MILLISECONDS)
+                except LostError:  # as for reading: this may be repeated
+                    await self.driver.set(_PROBE, b"1", px=_PROBE_MILLISECONDS)
         except Unavailable:
             return False
         return True
@@ -189,7 +200,7 @@ async def open_redis(
             closing = [driver, *sentinels.sentinels]
     try:
         client = RedisClient(driver)
-        await client.answers()  # to be connected before the first request
+        await client.takes_writes()  # to be connected before the first request
         yield client
     finally:
         for one in closing:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import httpx2
 
@@ -16,6 +17,10 @@ PROBE_SECONDS: Final = 5.0
 """For what sends nothing: somebody sits there and waits."""
 
 _CONNECT_SECONDS: Final = 2.0
+
+_MOST_FIELDS: Final = 100
+"""Reading thousands costs more than all else that is done with a report, signed or not."""
+
 _MOST_CONNECTIONS: Final = 500
 """Hundreds of sends may hang at once for as long as they are given."""
 
@@ -62,6 +67,14 @@ async def post(
         failure = SmsFailed(f"{provider} did not answer: {type(error).__name__}")
     # Out here, so that the error is not in its context: it may hold the number or the code.
     raise failure
+
+
+def fields(form: str) -> dict[str, str]:
+    """The fields of *form*; none where there are more than a provider's report has."""
+    try:
+        return dict(parse_qsl(form, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        return {}
 
 
 def parsed(body: bytes) -> object:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 import httpx2
@@ -16,7 +16,7 @@ from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, fields, open_client
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
@@ -282,7 +282,7 @@ class TwilioReceipts:
 
 
 def _form(body: bytes) -> dict[str, str]:
-    return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+    return fields(body.decode("latin-1"))
 
 
 @asynccontextmanager

@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final, cast
-from urllib.parse import parse_qsl
 
 import attrs
 import httpx2
 
-from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client, parsed, post
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, fields, open_client, parsed, post
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
@@ -245,7 +244,7 @@ def _told(body: bytes) -> dict[str, str]:
     if isinstance(found, dict):
         members = cast("dict[str, object]", found)
         return {name: str(value) for name, value in members.items() if isinstance(value, str | int)}
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    return fields(body.decode("utf-8", "replace"))
 
 
 def _bytes(signed: str) -> bytes:

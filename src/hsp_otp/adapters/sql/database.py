@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Self, TypeVar
+from uuid import uuid4
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +25,11 @@ from hsp_otp.adapters.sql.turns import (
 from hsp_otp.ports.failures import Unavailable
 
 T = TypeVar("T")
+
+_PROBE_SECONDS: Final = 1.5
+
+_PROBE_BODY: Final = "0" * 4096
+"""More than fits beside other records: on SQLite it takes a page of its own."""
 
 _PAUSE_SECONDS: Final = 0.001
 """Before a step is tried again, so that whoever was faster gets on."""
@@ -47,6 +53,8 @@ class Database:
                 commits, and with them a used code; only for development. PostgreSQL does as
                 its server is set up.
         """
+        # Of each process one of its own: none waits for another's.
+        self._probe = f"probe:{uuid4().hex}"
         self._connections: Connections
         self.is_postgres = url.startswith("postgresql")
         if self.is_postgres:
@@ -141,11 +149,22 @@ class Database:
         async with self._connections.study(by) as connection:
             yield connection
 
-    async def answers(self) -> bool:
-        """Whether the database can be read right now."""
+    async def takes_writes(self) -> bool:
+        """
+        Whether the database takes what requests write, right now.
+
+        It commits a record and nothing remains of it. A read would succeed on a standby and on a
+        full disk, too.
+        """
+        key = records.c.key == self._probe
+
+        async def write(connection: AsyncConnection) -> None:
+            row = {"key": self._probe, "body": _PROBE_BODY, "version": 1}
+            await connection.execute(insert(connection, records).values(row))
+            await connection.execute(delete(records).where(key))
+
         try:
-            async with self.read() as connection:
-                await connection.execute(select(records.c.key).limit(1))
+            await self.step(write, asyncio.get_running_loop().time() + _PROBE_SECONDS)
         except Unavailable:
             return False
         return True

@@ -1,8 +1,5 @@
 """What requests carry, and what is refused before anybody looks at it."""
 
-import json
-import math
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
@@ -12,13 +9,13 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 
 from hsp_otp.domain.typed_text import plain
 from hsp_otp.entrypoints.http.languages import language_of
+from hsp_otp.entrypoints.http.strict_json import read_members
 from hsp_otp.entrypoints.wiring import House
 from hsp_otp.flows.caller import Caller
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
 MAX_BODY_BYTES: Final = 16 * 1024
-_DEEPEST: Final = 64
 
 
 class PassRequest(msgspec.Struct):
@@ -86,26 +83,34 @@ async def refuse_malformed(request: AnyRequest) -> None:
     charset = parameters.get("charset", "utf-8").lower()
     if media_type != "application/json" or charset not in {"utf-8", "utf8"}:
         raise HTTPException(status_code=415)
-    body = await body_of(request)
-    try:
-        # The decoder of the routes skips over what it does not need; this one reads it all.
-        found = json.loads(
-            body.decode(),
-            object_pairs_hook=_Object,
-            parse_int=_number,
-            parse_float=_number,
-            parse_constant=_number,
-        )
-        json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is no text
-    except (ValueError, RecursionError):
-        raise ClientException from None
-    if not isinstance(found, _Object) or _is_deep(found):
-        raise ClientException
+    await request.json()
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body is read once, strictly, and into nothing but what its route takes."""
+
+    _members: object = None
+
+    async def json(self) -> object:
+        """
+        The members that the route takes.
+
+        Raises:
+            ClientException: 400 where the body is malformed.
+        """
+        if self._members is None:
+            taken = self.route_handler.parsed_data_field
+            try:
+                self._members = read_members(await body_of(self), cast("Any", taken).annotation)
+            except ValueError:
+                raise ClientException from None
+        return self._members
 
 
 post_json = partial(
     post,
     status_code=200,
+    request_class=JsonRequest,
     before_request=refuse_malformed,
     request_max_body_size=MAX_BODY_BYTES,
 )
@@ -122,30 +127,3 @@ def caller_of(request: AnyRequest) -> Caller:
     """Who sent *request*."""
     state = request.scope["state"]
     return Caller(state["client"], state["request_id"], language_of(request))
-
-
-class _Object(list[tuple[str, Any]]):
-    """All members of a JSON object, those too that a later one of the same name replaces."""
-
-
-def _number(text: str) -> float:
-    """Nobody needs numbers; NaN is none, and the routes' decoder stumbles over large ones."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-def _is_deep(found: _Object) -> bool:
-    level: list[Any] = [found]
-    for _ in range(_DEEPEST):
-        level = [child for container in level for child in _containers(container)]
-        if not level:
-            return False
-    return True
-
-
-def _containers(container: Any) -> Iterable[Any]:  # noqa: ANN401 - any JSON
-    """The objects and arrays that stand in *container*."""
-    within = [value for _, value in container] if isinstance(container, _Object) else container
-    return [value for value in cast("list[Any]", within) if isinstance(value, list)]
