@@ -143,7 +143,15 @@ def test_what_gets_into_the_build() -> None:
     ):
         assert not is_ignored(ROOT / name)
     for name in (
-        *(".env", ".git/config", "keys/k1.pem", "hsp-otp.db", "src/hsp_otp/x.db", "compose.yaml"),
+        *(
+            ".env",
+            "hsp-otp.env",
+            ".git/config",
+            "keys/k1.pem",
+            "hsp-otp.db",
+            "src/hsp_otp/x.db",
+            "compose.yaml",
+        ),
         *("src/hsp_otp/__pycache__/x.pyc", "tests/gateway.py", ".venv/pyvenv.cfg"),
     ):
         assert is_ignored(ROOT / name), name

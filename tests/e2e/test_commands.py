@@ -1,5 +1,6 @@
 """What an operator types beside a server that runs: docs/contract.md, section 10."""
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -203,3 +204,25 @@ def test_an_upgrade_can_be_repeated(tmp_path: Path) -> None:
         done = command(tmp_path, "db", "upgrade")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "the database has the newest schema\n"
+
+
+def test_nothing_that_is_made_is_open_to_others(tmp_path: Path) -> None:
+    """Whatever the umask, a new database and new keys are for their owner alone."""
+    made = tmp_path / "new" / "folder"
+    before = os.umask(0)
+    try:
+        settings = {"DATABASE_URL": f"sqlite+aiosqlite:///{made}/otp.db"}
+        with Server(tmp_path, "dev", **settings) as server:
+            assert server.send(DEMO).status == 200
+            running = {file.name for file in made.iterdir()}
+        assert command(tmp_path, "keys", "new", "keys").returncode == 0
+        assert command(tmp_path, "db", "upgrade").returncode == 0
+        (tmp_path / "passes.csv").write_text(HEADER + PASSES)
+        assert command(tmp_path, "passes", "import", "passes.csv").returncode == 0
+    finally:
+        os.umask(before)
+    assert {"otp.db", "otp.db-wal", "otp.db-shm", "otp.db.keys"} <= running
+    found = [made.parent, *made.parent.rglob("*"), *tmp_path.glob("hsp-otp.db*")]
+    found += [tmp_path / "keys", *(tmp_path / "keys").iterdir()]
+    assert len(found) >= 8
+    assert [path for path in found if path.stat().st_mode & 0o077] == []

@@ -164,7 +164,7 @@ def test_a_reader_that_has_seen_enough(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("audit", "list", "--since", "soon"), "--since: takes"),
+        (("audit", "list", "--since", "soon"), "--since: got 'soon', takes"),
         (("audit", "list", "--since", "1h", "--until", "2h"), "not before"),
         (("audit", "list", "--phone", "12345"), "--phone"),
         (("audit", "list", "--address", "here"), "--address"),
@@ -300,5 +300,42 @@ def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
     """A setting that makes no sense is what doctor tells, and all it tells."""
     done = command(tmp_path, "doctor", PORT="high")
     assert (done.returncode, done.stderr) == (1, "")
-    (line,) = done.stdout.splitlines()
-    assert line.startswith("wrong   settings: HSP_OTP_PORT: got 'high', takes ")
+    assert done.stdout == (
+        "wrong   settings: HSP_OTP_PORT: got 'high', takes a whole number from 0 to 65535: "
+        "fix it, and run hsp-otp doctor again\n"
+    )
+
+
+def test_keys_that_doctor_cannot_read(tmp_path: Path) -> None:
+    """Why a key cannot be read is told as it is: a path where a secret belongs, a missing file."""
+    keys = {"MODE": "development", "SECRET_KEYS": "k1:" + "eA" * 22}
+    for given, says in (
+        (
+            {"JWT_ALGORITHM": "HS256", "JWT_KEYS": "k1:/etc/k1.pem"},
+            "HSP_OTP_JWT_KEYS: entry 1: not base64",
+        ),
+        ({"JWT_KEYS": "k1:none.pem"}, "a file of HSP_OTP_JWT_KEYS: No such file or directory"),
+    ):
+        told = command(tmp_path, "doctor", **keys, **given).stdout
+        assert f"wrong   keys: {says}: fix it, and run hsp-otp doctor again\n" in told
+
+
+def test_what_doctor_says_of_files_and_senders(tmp_path: Path) -> None:
+    """Secrets in a file that others may open are told, and what a sender lacks by its variables."""
+    file = tmp_path / "otp.toml"
+    file.write_text("senders = ['twilio']\ntwilio_auth_token = 'made-up-token'\n")
+    given = {"MODE": "development", "CONFIG": "otp.toml"}
+    told: list[str] = []
+    for mode in (0o644, 0o600):
+        file.chmod(mode)
+        told.append(command(tmp_path, "doctor", **given).stdout)
+    opened, closed = told
+    assert "warning settings: others may open 'otp.toml': chmod 600 it\n" in opened
+    assert "others may open" not in closed
+    assert (
+        "wrong   sender twilio: its settings are not complete: set HSP_OTP_TWILIO_ACCOUNT_SID\n"
+        in closed
+    )
+    file.write_text("port = 8000\n")
+    file.chmod(0o644)
+    assert "others may open" not in command(tmp_path, "doctor", **given).stdout

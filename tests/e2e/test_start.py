@@ -58,6 +58,14 @@ CONFIG = {"CONFIG": "otp.toml"}
 
 MISTAKES = {
     "unknown variable": Mistake("HSP_OTP_LIFETIME", {"LIFETIME": "600"}),
+    "typo beside what Kubernetes sets": Mistake(
+        "HSP_OTP_PROT: there is no such setting",
+        {"PROT": "tcp://10.0.0.1:8000", "SERVICE_HOST": "10.0.0.1"},
+    ),
+    "port that is none": Mistake(
+        "HSP_OTP_PORT: got 'x', takes a whole number from 0 to 65535", {"PORT": "x"}, without="off"
+    ),
+    "port in quotes": Mistake("(the quotes around it are part of it)", {"PORT": "'8000'"}),
     "lifetime above ten minutes": Mistake(
         "HSP_OTP_LOGIN_CODE_SECONDS: got '601', takes a whole number from 1 to 600",
         {"LOGIN_CODE_SECONDS": "601"},
@@ -100,6 +108,16 @@ MISTAKES = {
     "challenges in no Redis": Mistake("HSP_OTP_REDIS_URL", {"CHALLENGE_STORE": "redis"}),
     "counts in no Redis": Mistake("HSP_OTP_REDIS_URL", {"USAGE_STORE": "redis"}),
     "no Redis": Mistake("HSP_OTP_REDIS_URL", {"REDIS_URL": f"http://:{SHORT}@localhost"}),
+    "slash in the password of Redis": Mistake(
+        "HSP_OTP_REDIS_URL: got a value that is not shown",
+        {"REDIS_URL": "redis://:s3cr3t/s3cr3t@localhost"},
+        without="s3cr3t",
+    ),
+    "sign-in in a public address": Mistake(
+        "HSP_OTP_PUBLIC_URL: got a value that is not shown",
+        {"PUBLIC_URL": "https://user:s3cr3t@otp.example.com"},
+        without="s3cr3t",
+    ),
     "several Redis": Mistake(
         "HSP_OTP_REDIS_URL", {"REDIS_URL": "redis://localhost,redis://127.0.0.1"}
     ),
@@ -123,6 +141,38 @@ MISTAKES = {
         "HSP_OTP_DATABASE_URL",
         {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@localhost/otp?ssl=prefer"},
     ),
+    "colon in the password": Mistake(
+        "HSP_OTP_DATABASE_URL: got a value that is not shown",
+        {"DATABASE_URL": "postgresql+asyncpg://otp:p@ss:s3cr3t@localhost/otp"},
+        without="s3cr3t",
+    ),
+    "database in no folder": Mistake(
+        "hsp-otp: the SQL database cannot be opened",
+        {"DATABASE_URL": "sqlite+aiosqlite:///none/otp.db"},
+        "purge",
+    ),
+    "database that is a folder": Mistake(
+        "hsp-otp: the SQL database cannot be opened",
+        {"DATABASE_URL": "sqlite+aiosqlite:///keys"},
+        "purge",
+        files={"keys/k1.pem": b""},
+    ),
+    "keys that cannot be kept": Mistake(
+        "HSP_OTP_SECRET_KEYS and HSP_OTP_JWT_KEYS: not given, and none can be kept in "
+        "'hsp-otp.db.keys': Not a directory",
+        {},
+        files={"hsp-otp.db.keys": b""},
+    ),
+    "kept keys that are damaged": Mistake(
+        "HSP_OTP_SECRET_KEYS: not given, and 'hsp-otp.db.keys/secret' holds none; delete it",
+        {},
+        files={"hsp-otp.db.keys/secret": SHORT.encode()},
+    ),
+    "kept PEM file that is damaged": Mistake(
+        "HSP_OTP_JWT_KEYS: not given, and 'hsp-otp.db.keys/ES256.pem' holds none; delete it",
+        {},
+        files={"hsp-otp.db.keys/ES256.pem": b"\xff"},
+    ),
     "server that is not there": Mistake(
         "the SQL database did not answer",
         {"DATABASE_URL": f"postgresql+asyncpg://otp:{SHORT}@127.0.0.1:1/otp"},
@@ -142,12 +192,39 @@ MISTAKES = {
     ),
     "host that is none": Mistake("cannot listen on", {"HOST": "256.256.256.256"}),
     "host that cannot be one": Mistake("cannot listen on", {"HOST": "a..b"}),
+    "host of other letters": Mistake(
+        "HSP_OTP_HOST: got 'ß..x', takes an address, or a host name in ASCII", {"HOST": "ß..x"}
+    ),
     "no file of settings": Mistake("HSP_OTP_CONFIG", CONFIG),
     "file that is not TOML": Mistake(
-        "HSP_OTP_CONFIG", CONFIG, files=toml(f"secret_keys = k1:{SHORT}")
+        "HSP_OTP_CONFIG: 'otp.toml' is not TOML: line 2, column 15: Invalid value",
+        CONFIG,
+        files=toml(f"port = 8000\nsecret_keys = k1:{SHORT}"),
     ),
     "file that is not UTF-8": Mistake(
-        "HSP_OTP_CONFIG", CONFIG, files=toml(b"service_name = '\xff'")
+        "HSP_OTP_CONFIG: 'otp.toml' is not UTF-8: line 1",
+        CONFIG,
+        files=toml(b"service_name = '\xff'"),
+    ),
+    "file in UTF-16": Mistake(
+        "HSP_OTP_CONFIG: 'otp.toml' is in UTF-16 or UTF-32, and takes UTF-8",
+        CONFIG,
+        files=toml("port = 8000".encode("utf-16")),
+    ),
+    "variable in the file": Mistake(
+        "HSP_OTP_CONFIG: 'otp.toml' has 'HSP_OTP_PORT'; in a file that setting is called port",
+        CONFIG,
+        files=toml("HSP_OTP_PORT = 8000"),
+    ),
+    "table for a text": Mistake(
+        "HSP_OTP_JWT_ISSUER: got a table, takes a text; it stands in 'otp.toml' as jwt_issuer",
+        CONFIG,
+        files=toml("jwt_issuer = {name = 'otp'}"),
+    ),
+    "template id without quotes": Mistake(
+        "has template_id without quotes in signup.en)",
+        {"WORDINGS": "otp.toml"},
+        files=toml("[signup.en]\ntext = '{code}'\ntemplate_id = 1107161234567890123"),
     ),
     "unknown key in the file": Mistake("HSP_OTP_LIFETIME", CONFIG, files=toml("lifetime = 600")),
     "unknown key of two lines": Mistake("HSP_OTP_", CONFIG, files=toml('"life\\ntime" = 600')),
@@ -189,6 +266,7 @@ def test_a_mistake_is_one_line(
     In this process: to start one for each would take a minute, and others here do.
     """
     for name, content in mistake.files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", environment(mistake.settings))
@@ -257,6 +335,29 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         assert server.send("HSP-1234-5678")["resend_in"] == 9
         assert len(server.messages[0].code) == 8
         assert "is your Pass code." in server.output
+
+
+def test_a_server_in_kubernetes(tmp_path: Path) -> None:
+    """A server starts beside Services of its name, and one line tells which settings they hide."""
+    (tmp_path / "otp.toml").write_text("\ufeffport = 0\nworkers = 2\n", "utf-8")
+    services = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT": "tcp://10.0.0.1:8000",
+        "PORT_8000_TCP_ADDR": "10.0.0.1",
+        "REDIS_PORT_6379_TCP": "tcp://10.0.0.2:6379",
+        "METRICS_PORT": "udp://[fd00::1]:9464",
+    }
+    with Server(tmp_path, CONFIG="otp.toml", **services) as server:
+        assert server.send("HSP-1234-5678")["sent"] is True
+        warnings = [line for line in server.errors.splitlines() if "hsp-otp: warning" in line]
+    (line,) = warnings
+    assert line == (
+        "hsp-otp: warning: HSP_OTP_METRICS_PORT and HSP_OTP_PORT: set by Kubernetes for a Service, "
+        "and passed over; set enableServiceLinks: false for the pod, or rename the Service"
+    )
+    told = command(tmp_path, "doctor", MODE="development", CONFIG="otp.toml", **services).stdout
+    assert "warning settings: HSP_OTP_METRICS_PORT and HSP_OTP_PORT: set by Kubernetes" in told
 
 
 def test_settings_are_described_without_any(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.redis.checks import health, unfitness
-from hsp_otp.adapters.redis.client import Topology, open_redis
+from hsp_otp.adapters.redis.client import Topology, deadline, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
@@ -671,4 +671,18 @@ async def test_whether_it_takes_writes(break_it: tuple[str, ...], mend_it: tuple
             assert asyncio.get_running_loop().time() - began < 3
     finally:
         server.thaw()
+        server.stop()
+
+
+async def test_a_redis_that_lets_nobody_in_is_not_silent() -> None:
+    """One that answers, and refuses the user or the password, is said to refuse them."""
+    server = RedisServer.start()
+    try:
+        url = server.url.replace("//", "//nobody:wrong@")
+        async with open_redis((url,), Topology.STANDALONE, None) as client:
+            with pytest.raises(Unavailable, match=r"^Redis refused the user or the password"):
+                await health(client)
+            with pytest.raises(Unavailable, match=r"^Redis refused the user or the password"):
+                await client.get_all(["{hsp-otp}:x"], deadline())
+    finally:
         server.stop()

@@ -13,8 +13,9 @@ from typing import Any
 import attrs
 import pytest
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
@@ -310,6 +311,26 @@ async def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> N
         stores = sql_stores(database, Commits(database))
         await fails_in_time(stores)
         assert await stores.passes.find(PassCode("HSP-1234-5678")) == a_pass()
+
+
+async def test_why_a_file_is_unavailable_is_told(tmp_path: Path) -> None:
+    """A file that may only be read, or cannot be opened, is not said to be silent."""
+    async with open_sqlite(tmp_path):
+        pass
+    read_only = f"sqlite+aiosqlite:///file:{sqlite_path(tmp_path)}?mode=ro&uri=true"
+    for url, why in (
+        (read_only, "the SQL database cannot be written to"),
+        (f"sqlite+aiosqlite:///{tmp_path}/none/otp.db", "the SQL database cannot be opened"),
+        (f"sqlite+aiosqlite:///{tmp_path}", "the SQL database cannot be opened"),
+    ):
+        async with Database(url, durable=False) as database:
+            with pytest.raises(Unavailable) as caught:
+                await database.step(_add_a_table)
+            assert str(caught.value) == why
+
+
+async def _add_a_table(connection: AsyncConnection) -> None:
+    await connection.execute(text("CREATE TABLE more (id INTEGER)"))
 
 
 async def test_a_table_that_is_gone_is_unavailable(stores: Stores, file: Path) -> None:

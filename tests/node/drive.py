@@ -1,6 +1,7 @@
 """Start a server for each algorithm, sign in and sign up there, and hand over to verify.mjs."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,15 +14,35 @@ from tests.e2e.sessions import NUMBER, csrf_token, generated_keys, prove, sign_i
 VERIFY: Final = Path(__file__).with_name("verify.mjs")
 KEY_FILES: Final = {"ES256": "ES256.pem", "EdDSA": "EdDSA.pem", "HS256": "hs256"}
 
+PAGE: Final = Path(__file__).parents[2] / "docs" / "check-tokens.md"
+
 ISSUER: Final = "https://otp.example"
 AUDIENCE: Final = "https://api.example"
 PROOF_AUDIENCE: Final = "https://next.example"
+
+
+def example(folder: str, origin: str, algorithm: str) -> Path:
+    """A module with the page's code for Node, for one service; in *folder*, where jose is found."""
+    (code,) = re.findall(r"^```js\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    for shown, used in (
+        ("https://otp.example.com", origin),
+        ('"ES256"', f'"{algorithm}"'),
+        ('"hsp-otp"', f'"{AUDIENCE}"'),
+        (f'issuer: "{AUDIENCE}"', f'issuer: "{ISSUER}"'),
+        ('"hsp-otp-signup"', f'"{PROOF_AUDIENCE}"'),
+    ):
+        assert shown in code, shown
+        code = code.replace(shown, used)
+    module = Path(folder) / "example.mjs"
+    module.write_text(code, "utf-8")
+    return module
 
 
 def verified(algorithm: str) -> bool:
     """Whether all that verify.mjs tries at a server comes out as it is to."""
     with (
         tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory(prefix=".example-", dir=VERIFY.parent) as beside_jose,
         Server(
             Path(folder),
             JWT_ALGORITHM=algorithm,
@@ -34,9 +55,11 @@ def verified(algorithm: str) -> bool:
         token = csrf_token(generated_keys(Path(folder)))
         session_id = sign_up(server, NUMBER, token)["session_id"]
         proved = prove(server, session_id, server.message_to(NUMBER).code, token)
+        origin = f"http://127.0.0.1:{server.port}"
         facts = {
             "algorithm": algorithm,
-            "origin": f"http://127.0.0.1:{server.port}",
+            "origin": origin,
+            "example": str(example(beside_jose, origin, algorithm)),
             "issuer": ISSUER,
             "audience": AUDIENCE,
             "accessToken": signed_in["access_token"],

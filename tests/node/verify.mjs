@@ -54,7 +54,9 @@ async function show(credentials) {
 
 // Another backend
 
-const expected = { issuer, audience, typ: "at+jwt", algorithms: [algorithm] };
+// Seconds that the clocks of two machines may be apart.
+const clockTolerance = 5;
+const expected = { issuer, audience, typ: "at+jwt", algorithms: [algorithm], clockTolerance };
 const published = await (await fetch(`${origin}/.well-known/jwks.json`)).json();
 let verifying;
 if (isShared) {
@@ -78,7 +80,13 @@ console.log(`${algorithm}: jose verifies the access token ${isShared ? "by the s
 
 // The backend of the next steps, with the same keys
 
-const fromSignup = { issuer, audience: facts.proofAudience, typ: "proof+jwt", algorithms: [algorithm] };
+const fromSignup = {
+  issuer,
+  audience: facts.proofAudience,
+  typ: "proof+jwt",
+  algorithms: [algorithm],
+  clockTolerance,
+};
 const proved = await jwtVerify(proof, verifying, fromSignup);
 assert.deepEqual(proved.protectedHeader, { alg: algorithm, typ: "proof+jwt", kid: header.kid });
 const { iat, nbf, exp, jti, ...rest } = proved.payload;
@@ -104,6 +112,25 @@ await assert.rejects(jwtVerify(proof, verifying, expected));
 await assert.rejects(jwtVerify(proof, verifying, { ...expected, audience: facts.proofAudience }));
 await assert.rejects(jwtVerify(proof, verifying, { ...expected, typ: "proof+jwt" }));
 console.log(`${algorithm}: jose verifies the proof, and takes neither for the other`);
+
+// The same by the code of docs/check-tokens.md, for a clock that is behind
+
+if (!isShared) {
+  const { checkAccessToken, checkProof } = await import(facts.example);
+  assert.equal((await checkAccessToken(accessToken)).sub, facts.user);
+  assert.equal((await checkProof(proof)).phone_number, facts.number);
+  await assert.rejects(checkAccessToken(proof));
+  await assert.rejects(checkProof(accessToken));
+  const ahead = (seconds) => {
+    const at = Math.floor(Date.now() / 1000) + seconds;
+    return make({ body: { iat: at, nbf: at, exp: at + 900 } });
+  };
+  const early = await checkAccessToken(ahead(3));
+  assert.equal(early.exp - early.iat, 900);
+  await assert.rejects(checkAccessToken(ahead(60)), { code: "ERR_JWT_CLAIM_VALIDATION_FAILED" });
+  await assert.rejects(checkAccessToken(ahead(-906)), { code: "ERR_JWT_EXPIRED" });
+  console.log(`${algorithm}: the code of docs/check-tokens.md takes a token from 3 s ahead`);
+}
 
 // A forger's own things
 

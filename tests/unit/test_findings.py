@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hsp_otp.adapters.jwt import new_signing_key_pem
+from hsp_otp.adapters.sql.checks import Rights
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.entrypoints.findings import (
     Finding,
@@ -14,7 +15,9 @@ from hsp_otp.entrypoints.findings import (
     of_clock,
     of_keys,
     of_outside,
+    of_private_files,
     of_purge,
+    of_rights,
     ok,
     warning,
     worst,
@@ -75,14 +78,42 @@ def test_keys_that_are_not(tmp_path: Path) -> None:
     assert flat not in repr(found)
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_files_that_others_may_open(tmp_path: Path, mode: int) -> None:
+    """Files that the group or everybody may open are told; those that are not there are fine."""
+    file, other = tmp_path / "otp.db", tmp_path / "otp.db-wal"
+    file.touch(mode=0o600)
+    assert list(of_private_files("database", [file, other])) == []
+    file.chmod(mode)
+    (found,) = of_private_files("database", [file, other])
+    assert found == warning("database", f"others may open {str(file)!r}", "chmod 600 it")
+
+
+@pytest.mark.parametrize(
+    ("rights", "says"),
+    [
+        (Rights.ROWS, []),
+        (Rights.SCHEMA, [("warning", "the user of the service may change the schema there")]),
+        (Rights.SUPERUSER, [("warning", "the user of the service is a superuser there")]),
+    ],
+)
+def test_rights_in_the_database(rights: Rights, says: list[tuple[str, str]]) -> None:
+    """A service that may do more than read and write rows is told, but in development."""
+    assert told(list(of_rights("database", rights, settings()))) == says
+    assert list(of_rights("database", rights, settings(MODE="development"))) == []
+
+
 def test_a_key_that_is_shared() -> None:
     """What other backends have to know is no secret key of ours."""
-    found = of_keys(
-        settings(SECRET_KEYS=f"a:{DRAWN}", JWT_ALGORITHM="HS256", JWT_KEYS=f"b:{OTHER},c:{DRAWN}")
+    found = list(
+        of_keys(
+            settings(
+                SECRET_KEYS=f"a:{DRAWN}", JWT_ALGORITHM="HS256", JWT_KEYS=f"b:{OTHER},c:{DRAWN}"
+            )
+        )
     )
-    assert told(list(found)) == [
-        ("wrong", "JWT key 'c' is a secret key too, and other backends have it")
-    ]
+    assert told(found) == [("wrong", "JWT key 'c' is a secret key too, and other backends have it")]
+    assert found[0].do == "make another for HSP_OTP_JWT_KEYS: openssl rand -base64 32"
 
 
 def test_a_key_that_a_provider_has() -> None:

@@ -20,7 +20,7 @@ EXAMPLE = ROOT / "deploy" / "hsp-otp.toml.example"
 NAMES = {name for name, *_ in described()}
 
 FILES = [
-    *("Dockerfile", "compose.yaml", ".env.example", "README.md"),
+    *("Dockerfile", "compose.yaml", ".env.example", "hsp-otp.env.example", "README.md"),
     *(f"docs/{name}.md" for name in ("operations", "alerts", "metrics", "traces")),
     *(str(file.relative_to(ROOT)) for file in sorted((ROOT / "deploy").rglob("*.*"))),
 ]
@@ -84,7 +84,9 @@ def test_nothing_secret_is_filled_in() -> None:
     """What is to be copied and filled in does not work as it is."""
     secret = re.compile(r"password|secret|token|keys|sid|_from", re.IGNORECASE)
     example = tomllib.loads(EXAMPLE.read_text("utf-8"))
-    lines = re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    files = (ROOT / ".env.example", ROOT / "hsp-otp.env.example")
+    text = "".join(file.read_text("utf-8") for file in files)
+    lines = re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)
     given = [*example.items(), *lines]
     assert len([name for name, _ in given if secret.search(name)]) >= 10
     assert [name for name, value in given if secret.search(name) and value] == []
@@ -110,6 +112,18 @@ def test_time_to_stop() -> None:
     waits += re.findall(r"^(\d+)s$", compose["services"]["hsp-otp"]["stop_grace_period"])
     assert len(waits) == 2
     assert all(int(seconds) >= 12 for seconds in waits)
+
+
+def test_browsers_are_told_to_use_https() -> None:
+    """The proxy of the guide sends Strict-Transport-Security with every answer, errors included."""
+    (server,) = re.findall(r"^server \{\n(.*?)^\}$", GUIDE, re.DOTALL | re.MULTILINE)
+    outside, _, location = server.partition("location / {")
+    (seconds,) = re.findall(
+        r'^    add_header Strict-Transport-Security "max-age=(\d+)" always;$', outside, re.MULTILINE
+    )
+    assert int(seconds) >= 31_536_000
+    # nginx leaves out what is said outside where something is said inside.
+    assert "add_header" not in location
 
 
 def test_links() -> None:

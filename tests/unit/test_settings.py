@@ -1,12 +1,17 @@
 """Settings of senders, of messages and of the purge: docs/contract.md, 6, 7 and 9."""
 
 import base64
+from pathlib import Path
 
+import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsp_otp.domain import quota
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ENGLISH, Purpose
+from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import Settings, SettingsError, check_to_serve, described, load
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -117,7 +122,10 @@ def test_the_token_is_shown_nowhere() -> None:
     """Neither settings nor errors show the token."""
     assert TWILIO["TWILIO_AUTH_TOKEN"] not in repr(read(**TWILIO))
     line = refused(**(TWILIO | {"TWILIO_AUTH_TOKEN": f"{TWILIO['TWILIO_AUTH_TOKEN']}\x07"}))
-    assert line == "HSP_OTP_TWILIO_AUTH_TOKEN: got a value that is not shown, takes a text"
+    assert line == (
+        "HSP_OTP_TWILIO_AUTH_TOKEN: got a value that is not shown, takes a text "
+        "(it has a character that cannot be printed)"
+    )
 
 
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL"])
@@ -150,9 +158,6 @@ def test_addresses(name: str, text: str, read_as: str) -> None:
         "//otp.example.com",
         "https://",
         "https:///callbacks",
-        "https://otp.example.com?key=1",
-        "https://otp.example.com/#top",
-        "https://user:secret@otp.example.com",
         "https://otp.example.com:http",
         "https://otp.example.com:99999",
         "https://otp.example.com:0",
@@ -166,6 +171,25 @@ def test_addresses_that_are_none(name: str, text: str) -> None:
     """What a client would read in another way, or sign in with, is refused."""
     line = refused(**{name: text})
     assert line.startswith(f"HSP_OTP_{name}: got {text!r}, takes http:// or https:// and a host")
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "TWILIO_BASE_URL", "WEBHOOK_URL", "TRACES_URL"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://otp.example.com?key=s3cret",
+        "https://otp.example.com/#s3cret",
+        "https://user:s3cret@otp.example.com",
+        "https://s3cret@otp.example.com/v1/traces",
+    ],
+)
+def test_an_address_with_a_secret_is_not_shown(name: str, text: str) -> None:
+    """An address may say who signs in, or have a key in its query: such a one is never repeated."""
+    line = refused(**{name: text})
+    assert line.startswith(
+        f"HSP_OTP_{name}: got a value that is not shown, takes http:// or https:// and a host"
+    )
+    assert "s3cret" not in line
 
 
 @pytest.mark.parametrize(
@@ -188,7 +212,8 @@ def test_origins(text: str, read_as: str) -> None:
 def test_origins_that_are_none(text: str) -> None:
     """A scheme, a port, a path or anything else that is no host name is refused."""
     assert refused(WEB_ORIGIN=text) == (
-        f"HSP_OTP_WEB_ORIGIN: got {text[:80]!r}, takes a host name without scheme"
+        f"HSP_OTP_WEB_ORIGIN: got {text!r}, takes a host name with a dot in it, of 80 characters "
+        "at most, without scheme or port"
     )
 
 
@@ -211,7 +236,7 @@ def test_a_message_that_is_too_long_with_autofill() -> None:
     check_to_serve(read(**KEYS, **TWILIO, **fits))
     assert refused(**KEYS, **TWILIO, **(fits | {"SERVICE_NAME": "W" * 32})) == (
         "HSP_OTP_WEB_ORIGIN: messages with a line for autofill have 141 bytes, and may have 140: "
-        "shorten it or HSP_OTP_SERVICE_NAME"
+        "shorten it, or HSP_OTP_SERVICE_NAME"
     )
     assert "have 141 bytes" in refused(
         **KEYS, **TWILIO, **(fits | {"SERVICE_NAME": f"{'W' * 30}é"})
@@ -364,3 +389,158 @@ def test_what_is_no_database(url: str) -> None:
     line = refused(DATABASE_URL=url)
     assert line.startswith("HSP_OTP_DATABASE_URL: got a value that is not shown, takes sqlite+")
     assert "verysecret" not in line
+
+
+# --- Every sentence about a value that is refused is true
+
+
+@pytest.mark.parametrize("name", ["PORT", "METRICS_PORT"])
+def test_port_0_is_any_free_one(name: str) -> None:
+    """Of a port nobody is told that 0 switches it off: 0 takes any free one."""
+    assert read(**{name: "0"}) is not None
+    assert refused(**{name: "x"}) == (
+        f"HSP_OTP_{name}: got 'x', takes a whole number from 0 to 65535"
+    )
+    (meaning,) = (told for variable, _, _, told in described() if variable == f"HSP_OTP_{name}")
+    assert "0 takes any free one" in meaning
+
+
+def test_what_0_switches_off() -> None:
+    """Where 0 is said to switch something off, a limit is governed, and never a port."""
+    off = {name for name, _, takes, _ in described() if "0 switches it off" in takes}
+    assert {"HSP_OTP_PHONE_SENDS_PER_DAY", "HSP_OTP_FAILED_GUESSES_IN_A_ROW"} <= off
+    units = ("_DAY", "_DAYS", "_HOUR", "_MINUTE", "_SECONDS", "_IN_A_ROW")
+    assert [name for name in off if not name.endswith(units)] == []
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quotes_around_a_value_are_told(quote: str) -> None:
+    """Who writes quotes where nobody takes them away is told, of a secret too."""
+    told = " (the quotes around it are part of it)"
+    assert refused(PORT=f"{quote}8000{quote}").endswith(f"from 0 to 65535{told}")
+    assert refused(SECRET_KEYS=f"{quote}k1:{KEY}{quote}").endswith(f"or more each{told}")
+    assert not refused(PORT=quote).endswith(told)
+
+
+def test_white_space_around_a_value() -> None:
+    """White space around a value does not count, and nothing but that is as good as nothing."""
+    settings = read(PORT=" 8001\n", SERVICE_NAME="\t")
+    assert (settings.port, settings.service_name) == (8001, "House Service Pass")
+
+
+def test_a_long_value_is_shown_in_part() -> None:
+    """A value that is too long to be shown is cut off, and that is to be seen."""
+    line = refused(DEFAULT_REGION="X" * 201)
+    assert line.startswith(f"HSP_OTP_DEFAULT_REGION: got '{'X' * 200}'..., takes an ISO")
+
+
+def test_a_region_without_numbers() -> None:
+    """A region that ISO 3166-1 has, and that has no numbers, is told what it lacks."""
+    assert refused(DEFAULT_REGION="AQ") == (
+        "HSP_OTP_DEFAULT_REGION: got 'AQ', takes an ISO 3166-1 alpha-2 code "
+        "(there are no numbers of 'AQ')"
+    )
+
+
+SECRETS = {
+    name
+    for name, field in [
+        *((one.name.upper(), one) for one in attrs.fields(Settings) if one.metadata),
+        *(
+            (f"{provider.name}_{one.name.rstrip('_')}".upper(), one)
+            for provider in SENDERS.values()
+            for one in attrs.fields(provider.account)
+        ),
+    ]
+    if field.metadata["secret"]
+}
+
+
+def test_what_is_secret() -> None:
+    """Keys, tokens, passwords, and addresses that hold one."""
+    assert {
+        *("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "JWT_KEYS", "OPS_PASSWORD"),
+        *("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "VONAGE_SIGNATURE_SECRET", "WEBHOOK_SECRET"),
+    } == SECRETS
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis://user:s3cret/more@host",
+        "redis://user:s3cret#more@host",
+        "redis://:s3cr℀et@host",
+        "redis://[s3cret",
+        "postgresql+asyncpg://otp:pa:s3cret@db/otp",
+        "postgresql+asyncpg://otp:p@ss:s3cret@db:5432/otp",
+        "postgresql+asyncpg://otp:pw@db:s3cret/otp",
+        "k1:s3cret",
+        "s3cret:k1",
+        "whsec_s3cret",
+        "s3cret\x07",
+    ],
+)
+def test_no_reason_repeats_a_secret(name: str, text: str) -> None:
+    """Why a secret cannot be read is told without any part of it, whatever the library says."""
+    assert "s3cr" not in refused(**{name: text})
+
+
+@given(
+    name=st.sampled_from(sorted(SECRETS - {"JWT_KEYS"})),
+    front=st.sampled_from(["", "redis://", "postgresql+asyncpg://otp:", "k1:"]),
+    parts=st.lists(
+        st.sampled_from(["ZQXJ", ":", "/", "@", "#", "?", "[", "]", "%", ",", " ", "℀", "é", "5"]),
+        min_size=1,
+        max_size=8,
+    ),
+)
+def test_no_part_of_a_secret_is_told(name: str, front: str, parts: list[str]) -> None:
+    """Whatever stands where a secret belongs, no letter of it gets into the line."""
+    try:
+        read(**{name: front + "".join(parts)})
+    except SettingsError as error:
+        assert "ZQXJ" not in str(error)  # noqa: PT017 - it may also be read
+
+
+def test_what_jwt_keys_take(tmp_path: Path) -> None:
+    """Keys that are missing or unfit are told what their algorithm takes, and how to make them."""
+    keys = {**TWILIO, "SECRET_KEYS": f"k1:{KEY}"}
+    assert refused(**keys, JWT_ALGORITHM="HS256") == (
+        "HSP_OTP_JWT_KEYS: missing; takes id:base64,... of 32 bytes or more; openssl rand -base64 "
+        "32 draws them"
+    )
+    assert refused(**keys, JWT_ALGORITHM="EdDSA") == (
+        "HSP_OTP_JWT_KEYS: missing; hsp-otp keys new DIR --algorithm EdDSA makes one and prints "
+        "the line"
+    )
+    assert refused(**keys, JWT_ALGORITHM="HS256", JWT_KEYS="k1:/etc/k1.pem") == (
+        "HSP_OTP_JWT_KEYS: entry 1: not base64; with HSP_OTP_JWT_ALGORITHM=HS256 it takes "
+        "id:base64,..."
+    )
+    assert refused(**keys, JWT_KEYS=f"k1:{tmp_path}/none.pem") == (
+        "HSP_OTP_JWT_KEYS: entry 1: its file cannot be read: No such file or directory; with "
+        "HSP_OTP_JWT_ALGORITHM=ES256 it takes id:path-to-PEM,..."
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"REDIS_URL": "redis://a,redis://b", "REDIS_TOPOLOGY": "standalone"},
+            "HSP_OTP_REDIS_URL: got several, takes one where HSP_OTP_REDIS_TOPOLOGY is standalone",
+        ),
+        (
+            {"REDIS_TOPOLOGY": "cluster"},
+            "HSP_OTP_REDIS_URL: missing; HSP_OTP_REDIS_TOPOLOGY is cluster",
+        ),
+        (
+            {"CHALLENGE_STORE": "memory", "MODE": "development", "WORKERS": "2"},
+            "HSP_OTP_CHALLENGE_STORE: got 'memory', which takes one worker; HSP_OTP_WORKERS is 2",
+        ),
+    ],
+)
+def test_what_does_not_go_together(more: dict[str, str], says: str) -> None:
+    """Of settings that contradict each other both are named, with what they are."""
+    assert refused(**more) == says

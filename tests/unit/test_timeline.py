@@ -113,9 +113,9 @@ def test_spans(since: str | None, until: str | None, span: Span) -> None:
 @pytest.mark.parametrize(
     ("since", "until", "says"),
     [
-        ("soon", None, "^--since: takes a date"),
-        (None, "5y", "^--until: takes a date"),
-        ("1h", "1h", "^--since: is not before --until$"),
+        ("soon", None, "^--since: got 'soon', takes a date"),
+        (None, "5y", "^--until: got '5y', takes a date"),
+        ("1h", "1h", "^--since is not before --until$"),
     ],
 )
 def test_spans_that_are_none(since: str | None, until: str | None, says: str) -> None:

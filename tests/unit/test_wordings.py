@@ -1,16 +1,16 @@
 """Texts of the operator's own: docs/contract.md, section 6."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from hsp_otp.adapters.messages import LOCALE, GettextMessages
-from hsp_otp.adapters.wordings import read_wordings
+from hsp_otp.adapters.wordings import parse_wordings
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ENGLISH, Language, Purpose
 from hsp_otp.entrypoints.settings import SettingsError, check_to_serve, load
+from hsp_otp.entrypoints.toml_file import read_toml
 from hsp_otp.ports.messages import Text, Wording, Wordings
 from tests.unit.test_settings import KEYS, TWILIO
 
@@ -39,6 +39,11 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
+def wordings_of(path: str) -> Wordings:
+    """The texts in a file."""
+    return parse_wordings(read_toml(path), LANGUAGES)
+
+
 def sms(wordings: Wordings, language: Language, purpose: Purpose = LOGIN, **lines: str) -> Text:
     """A message of ten minutes."""
     names = {LOGIN: "House Service Pass", SIGNUP: "NeoBank"}
@@ -48,7 +53,7 @@ def sms(wordings: Wordings, language: Language, purpose: Purpose = LOGIN, **line
 
 def test_a_file(tmp_path: Path) -> None:
     """A file has a table for each purpose and language, with a text and perhaps its ids."""
-    assert read_wordings(write(tmp_path, FILE), LANGUAGES) == {
+    assert wordings_of(write(tmp_path, FILE)) == {
         (LOGIN, ENGLISH): Wording(
             text="{code} opens {service} for {minutes} min. Keep it to yourself.",
             template_id="1107161234567890123",
@@ -61,7 +66,7 @@ def test_a_file(tmp_path: Path) -> None:
 
 def test_texts_are_replaced(tmp_path: Path) -> None:
     """A text of the file takes the place of the catalogue's, for its purpose and language."""
-    wordings = read_wordings(write(tmp_path, FILE), LANGUAGES)
+    wordings = wordings_of(write(tmp_path, FILE))
     assert sms(wordings, ENGLISH) == Text(
         text="012345 opens House Service Pass for 10 min. Keep it to yourself.",
         template_id="1107161234567890123",
@@ -73,7 +78,7 @@ def test_texts_are_replaced(tmp_path: Path) -> None:
 
 def test_what_is_registered_stands_in(tmp_path: Path) -> None:
     """A language without a text gets the registered English one, and else its catalogue's."""
-    wordings = read_wordings(write(tmp_path, FILE), LANGUAGES)
+    wordings = wordings_of(write(tmp_path, FILE))
     assert sms(wordings, SPANISH) == sms(wordings, ENGLISH)
     assert sms(wordings, SPANISH, SIGNUP) == sms({}, SPANISH, SIGNUP)
     assert sms({}, SPANISH, SIGNUP).template_id is None
@@ -82,7 +87,7 @@ def test_what_is_registered_stands_in(tmp_path: Path) -> None:
 def test_the_line_for_autofill_is_kept(tmp_path: Path) -> None:
     """It follows a replaced text too; where that is too long, English goes with its own ids."""
     long = FILE.replace("आपका कोड है", "आपका कोड है" + " कृपया इसे किसी को न बताएं" * 2)
-    wordings = read_wordings(write(tmp_path, long), LANGUAGES)
+    wordings = wordings_of(write(tmp_path, long))
     told = sms(wordings, HINDI, web_origin="example.com")
     assert told == sms(wordings, ENGLISH, web_origin="example.com")
     assert told.text.endswith("yourself.\n@example.com #012345")
@@ -91,7 +96,7 @@ def test_the_line_for_autofill_is_kept(tmp_path: Path) -> None:
 
 def test_the_code_is_not_shown(tmp_path: Path) -> None:
     """Text and code stay out of a `repr`."""
-    wordings = read_wordings(write(tmp_path, FILE), LANGUAGES)
+    wordings = wordings_of(write(tmp_path, FILE))
     assert "012345" not in repr(sms(wordings, ENGLISH))
 
 
@@ -102,21 +107,28 @@ BAD = {
     ),
     "no table": (
         'signup = "{code}"',
-        "has 'signup', takes tables named phone_verification or signup",
+        "has 'signup', which is no table, takes tables named phone_verification or signup",
     ),
     "a language that is none": (
         '[signup.xx]\ntext = "{code}"',
-        "has 'signup.xx', takes tables named en, es, hi in it",
+        "has 'signup.xx', takes tables named en, es, hi in signup",
     ),
-    "no table in it": ('[signup]\nen = "{code}"', "has 'signup.en', takes tables named en, es, hi"),
+    "no table in it": (
+        '[signup]\nen = "{code}"',
+        "has 'signup.en', which is no table, takes tables named en, es, hi in signup",
+    ),
     "another member": (
         '[signup.en]\ntext = "{code}"\ntemplate = "1"',
         "has 'template' in signup.en, takes text, template_id and entity_id",
     ),
     "no text": ('[signup.en]\ntemplate_id = "1"', "has no text in signup.en"),
-    "an empty text": ('[signup.en]\ntext = " "', "has no text in signup.en"),
-    "a text that is none": ("[signup.en]\ntext = 5", "has no text in signup.en"),
-    "a control character": ('[signup.en]\ntext = "{code}\\u0007"', "has no text in signup.en"),
+    "an empty text": ('[signup.en]\ntext = " "', "has an empty text in signup.en"),
+    "a number for a text": ("[signup.en]\ntext = 5", "has text without quotes in signup.en"),
+    "a list for a text": ("[signup.en]\ntext = []", "has text without quotes in signup.en"),
+    "a control character": (
+        '[signup.en]\ntext = "{code}\\u0007"',
+        "has a character in the text of signup.en that cannot be printed",
+    ),
     "no code": ('[signup.en]\ntext = "Hello"', "has {code} 0 times in signup.en, takes it once"),
     "two codes": (
         '[signup.en]\ntext = "{code} {code}"',
@@ -139,7 +151,14 @@ BAD = {
         '[signup.en]\ntext = "{code:>99999}"',
         "has a placeholder that is more than a name in signup.en",
     ),
-    "half a brace": ('[signup.en]\ntext = "{code"', "has a brace that stands alone in signup.en"),
+    "half a brace": (
+        '[signup.en]\ntext = "{code"',
+        "has braces that are not in pairs in the text of",
+    ),
+    "half a conversion": (
+        '[signup.en]\ntext = "{code!}"',
+        "has braces that are not in pairs in the text of signup.en",
+    ),
     "a link": ('[signup.en]\ntext = "{code} neo.bank"', "has what looks like a link in signup.en"),
     "an address": ('[signup.en]\ntext = "{code} http://neo"', "has what looks like a link in"),
     "a link of ours": ('[signup.en]\ntext = "{code} a.{service}"', "has what looks like a link in"),
@@ -149,13 +168,24 @@ BAD = {
     ),
     "a number for an id": (
         '[signup.en]\ntext = "{code}"\ntemplate_id = 1107',
-        "has no template_id in signup.en: takes 1 to 64 letters, digits, _ and -",
+        "has template_id without quotes in signup.en",
     ),
     "an empty id": (
         '[signup.en]\ntext = "{code}"\nentity_id = ""',
-        "has no entity_id in signup.en",
+        "has another entity_id in signup.en than 1 to 64 letters, digits, _ and -",
     ),
-    "no TOML": ("[signup.en\n", "is not TOML in UTF-8"),
+    "a list for an id": (
+        '[signup.en]\ntext = "{code}"\nentity_id = ["1"]',
+        "has entity_id without quotes in signup.en",
+    ),
+    "an id with a space": (
+        '[signup.en]\ntext = "{code}"\ntemplate_id = "1107 16"',
+        "has another template_id in signup.en than 1 to 64 letters, digits, _ and -",
+    ),
+    "no TOML": (
+        "[signup.en\n",
+        "is not TOML: line 1, column 11: Expected ']' at the end of a table declaration",
+    ),
 }
 
 
@@ -167,18 +197,47 @@ def test_files_that_cannot_be_used(tmp_path: Path, text: str, says: str) -> None
         load({"HSP_OTP_WORDINGS": path})
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith(f"HSP_OTP_WORDINGS: got {path[:80]!r}, takes the path of a TOML file (")
+    assert line.startswith(f"HSP_OTP_WORDINGS: got {path!r}, takes the path of a TOML file (")
     assert says in line
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A file that cannot be read, or is no text, stops the start."""
-    with pytest.raises(ValueError, match=r"^cannot be read: No such file or directory$"):
-        read_wordings(str(tmp_path / "none.toml"), LANGUAGES)
-    other = tmp_path / "other.toml"
-    other.write_bytes(b"\xff")
-    with pytest.raises(ValueError, match=r"^is not TOML in UTF-8$"):
-        read_wordings(os.fspath(other), LANGUAGES)
+    """A file that cannot be read stops the start, and the reason is told."""
+    path = str(tmp_path / "none.toml")
+    with pytest.raises(SettingsError) as caught:
+        load({"HSP_OTP_WORDINGS": path})
+    assert str(caught.value) == (
+        f"HSP_OTP_WORDINGS: got {path!r}, takes the path of a TOML file "
+        "(cannot be read: No such file or directory)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "service", "size", "what"),
+    [
+        ({"ANDROID_HASH": "FA+9qCX9VSu"}, "", 141, ""),
+        (
+            {"WEB_ORIGIN": "example.com"},
+            "{service}",
+            157,
+            "it, or HSP_OTP_SIGNUP_SERVICE_NAME, or ",
+        ),
+    ],
+)
+def test_what_can_be_shorter(
+    tmp_path: Path, more: dict[str, str], service: str, size: int, what: str
+) -> None:
+    """A text that is too long with a line for autofill names the settings that it is made of."""
+    path = write(tmp_path, f'[signup.en]\ntext = "{{code}} {"a" * 122}{service}"')
+    given = KEYS | TWILIO | {"WORDINGS": path} | more
+    settings = load({f"HSP_OTP_{name}": value for name, value in given.items()})
+    with pytest.raises(SettingsError) as caught:
+        check_to_serve(settings)
+    (name,) = more
+    assert str(caught.value) == (
+        f"HSP_OTP_{name}: messages with a line for autofill have {size} bytes, and may have 140: "
+        f"shorten {what}the text of signup.en in HSP_OTP_WORDINGS"
+    )
 
 
 @pytest.mark.parametrize(

@@ -47,15 +47,14 @@ def check_service_name(name: str) -> str:
             digits (a phone would take them for the code) or a dot inside a word (for a link).
     """
     trimmed = name.strip()
+    if len(trimmed) > MAX_SERVICE_NAME:
+        raise ValueError(f"it has {len(trimmed)} characters")
     if not _NAME.fullmatch(trimmed):
-        raise ValueError(
-            f"takes 1 to {MAX_SERVICE_NAME} letters of the GSM-7 basic alphabet, digits, spaces"
-            " and &'()+,-.! and among them a letter"
-        )
+        raise ValueError("it has another character, or no letter")
     if sum(character.isdigit() for character in trimmed) > _MAX_NAME_DIGITS:
-        raise ValueError(f"takes at most {_MAX_NAME_DIGITS} digits: more would look like a code")
+        raise ValueError(f"more than {_MAX_NAME_DIGITS} digits would look like a code")
     if _LINK.search(trimmed):
-        raise ValueError("takes a dot only before a space or at the end: else it would be a link")
+        raise ValueError("a dot inside of a word would make it a link")
     return trimmed
 
 

@@ -1,9 +1,7 @@
-"""Texts of the operator's own, from a file, with the ids that they are registered under."""
+"""Texts of the operator's own, with the ids that they are registered under."""
 
 import re
-import tomllib
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from string import Formatter
 from typing import Final, cast
 
@@ -16,55 +14,66 @@ _LINK = re.compile(r"\.\S|://|www")
 _LIKE_A_CODE = re.compile(r"[0-9]{4}")
 
 
-def read_wordings(path: str, languages: Collection[Language]) -> Wordings:
+def parse_wordings(found: Mapping[str, object], languages: Collection[Language]) -> Wordings:
     """
-    Read the file at *path*, TOML with a table for each purpose and in it one for each language.
+    Read a table for each purpose, and in it one for each language.
 
     Args:
+        found: What a file in TOML holds.
         languages: Those there are.
 
     Raises:
-        ValueError: It is not there, or something in it cannot be used; one line that says what.
+        ValueError: Something in it cannot be used; the rest of a sentence about the file.
     """
-    try:
-        found = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise ValueError("is not TOML in UTF-8") from None
     purposes = {purpose.value: purpose for purpose in Purpose}
     wordings: dict[tuple[Purpose, Language], Wording] = {}
     for purpose, texts in found.items():
-        if purpose not in purposes or not isinstance(texts, dict):
-            raise ValueError(f"has {purpose!r}, takes tables named {' or '.join(purposes)}")
-        for language, members in cast("dict[str, object]", texts).items():
+        takes = f"takes tables named {' or '.join(purposes)}"
+        if purpose not in purposes:
+            raise ValueError(f"has {purpose!r}, {takes}")
+        for language, members in _table(purpose, texts, takes).items():
             where = f"{purpose}.{language}"
-            if language not in languages or not isinstance(members, dict):
-                raise ValueError(f"has {where!r}, takes tables named {', '.join(languages)} in it")
-            wording = _wording(where, cast("dict[str, object]", members))
+            takes = f"takes tables named {', '.join(languages)} in {purpose}"
+            if language not in languages:
+                raise ValueError(f"has {where!r}, {takes}")
+            wording = _wording(where, _table(where, members, takes))
             wordings[purposes[purpose], Language(language)] = wording
     return wordings
 
 
-def _wording(where: str, members: dict[str, object]) -> Wording:
+def _table(where: str, found: object, takes: str) -> Mapping[str, object]:
+    if not isinstance(found, dict):
+        raise ValueError(f"has {where!r}, which is no table, {takes}")  # noqa: TRY004 - as all
+    return cast("dict[str, object]", found)
+
+
+def _wording(where: str, members: Mapping[str, object]) -> Wording:
     if unknown := members.keys() - {"text", "template_id", "entity_id"}:
         raise ValueError(f"has {min(unknown)!r} in {where}, takes text, template_id and entity_id")
-    text = members.get("text")
-    if not isinstance(text, str) or not text.strip() or not text.replace("\n", " ").isprintable():
-        raise ValueError(f"has no text in {where}")
-    _check_text(where, text)
     return Wording(
-        text=text.strip(),
+        text=_text(where, members.get("text")),
         template_id=_id(where, "template_id", members.get("template_id")),
         entity_id=_id(where, "entity_id", members.get("entity_id")),
     )
+
+
+def _text(where: str, given: object) -> str:
+    if given is None:
+        raise ValueError(f"has no text in {where}")
+    text = _in_quotes(where, "text", given).strip()
+    if not text:
+        raise ValueError(f"has an empty text in {where}")
+    if not text.replace("\n", " ").isprintable():
+        raise ValueError(f"has a character in the text of {where} that cannot be printed")
+    _check_text(where, text)
+    return text
 
 
 def _check_text(where: str, text: str) -> None:
     try:
         parts = list(Formatter().parse(text))
     except ValueError:
-        raise ValueError(f"has a brace that stands alone in {where}") from None
+        raise ValueError(f"has braces that are not in pairs in the text of {where}") from None
     names = [name for _, name, _, _ in parts if name is not None]
     if any(spec or conversion for _, _, spec, conversion in parts):
         raise ValueError(f"has a placeholder that is more than a name in {where}")
@@ -85,6 +94,12 @@ def _check_text(where: str, text: str) -> None:
 def _id(where: str, name: str, given: object) -> str | None:
     if given is None:
         return None
-    if not isinstance(given, str) or not _ID.fullmatch(given):
-        raise ValueError(f"has no {name} in {where}: takes 1 to 64 letters, digits, _ and -")
+    if not _ID.fullmatch(text := _in_quotes(where, name, given)):
+        raise ValueError(f"has another {name} in {where} than 1 to 64 letters, digits, _ and -")
+    return text
+
+
+def _in_quotes(where: str, name: str, given: object) -> str:
+    if not isinstance(given, str):
+        raise ValueError(f"has {name} without quotes in {where}")  # noqa: TRY004 - as all
     return given

@@ -132,7 +132,7 @@ def range_(
         wanted = attrs.evolve(wanted, prefixes=_fingerprints(settings, number.prefix))
     elif fingerprint is not None:
         if not _FINGERPRINT.fullmatch(fingerprint):
-            raise CommandError("--fingerprint: takes one as top and suspicious show it")
+            raise CommandError("--fingerprint: takes a range's, as top and suspicious show it")
         wanted = attrs.evolve(wanted, prefixes=(fingerprint,))
     _list(settings, wanted, showing)
 
@@ -184,7 +184,9 @@ def top(kind: Kind | None = None, /, *, count: int = 10, showing: Showing = _ALL
         count: How many of each.
     """
     if not 1 <= count <= _MOST_IN_A_TABLE:
-        raise CommandError(f"--count: takes a whole number from 1 to {_MOST_IN_A_TABLE}")
+        raise CommandError(
+            f"--count: got {count}, takes a whole number from 1 to {_MOST_IN_A_TABLE}"
+        )
     writer = structured(_TALLY_COLUMNS, as_json=showing.json, as_csv=showing.csv)
     span = showing.span("24h")
 
@@ -367,5 +369,5 @@ def _address(text: str | None) -> str | None:
 
 def _outcome(text: str | None) -> str | None:
     if text is not None and not _OUTCOME.fullmatch(text):
-        raise CommandError("--outcome: takes the word of one, as invalid_otp")
+        raise CommandError("--outcome: takes a word such as invalid_otp")
     return text

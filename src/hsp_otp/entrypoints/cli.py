@@ -23,6 +23,7 @@ from hsp_otp.entrypoints.command import (
     insist_on_fit,
     insist_on_known,
 )
+from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.settings import PREFIX, Settings, SettingsError, described, load
 from hsp_otp.entrypoints.wiring import open_database
 from hsp_otp.ports.failures import Unavailable
@@ -64,7 +65,8 @@ def main() -> None:
     except Unavailable as error:
         told = str(error)
         # Of SQL a driver's name says less than what it is for.
-        _fail(told if told.startswith("Redis") else "the SQL database did not answer", FAILED)
+        is_plain = told.startswith(("Redis", "the SQL"))
+        _fail(told if is_plain else "the SQL database did not answer", FAILED)
     except BrokenPipeError:
         # Whoever read has seen enough; what is left in the buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,6 +94,7 @@ def show_settings() -> None:
 @keys.command(name="new")
 def new_keys(
     folder: Annotated[Path, Parameter(name="DIR")],
+    /,
     *,
     algorithm: PemAlgorithm = "ES256",
 ) -> None:
@@ -110,7 +113,7 @@ def new_keys(
     key_id = f"k{SystemClock().now() // SECOND}"
     path = folder / f"{key_id}.pem"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(new_signing_key_pem(algorithm))
     except OSError as error:

@@ -53,4 +53,6 @@ async def insist_on_newest(database: Database) -> None:
     """
     await insist_on_known(database)
     if not await is_newest(database):
-        raise CommandError("the database has another schema; run: hsp-otp db upgrade")
+        raise CommandError(
+            "the database has no schema yet, or an older one; run: hsp-otp db upgrade"
+        )

@@ -8,16 +8,18 @@ from typing import Final
 import attrs
 from sqlalchemy import make_url
 
-from hsp_otp.adapters.jwt import new_signing_key_pem
+from hsp_otp.adapters.jwt import Algorithm, new_signing_key_pem, parse_signing_keys
 from hsp_otp.adapters.keys import new_secret_key, parse_secret_keys
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.passes import ListedPass, ListedUser, SqlPasses, SqlPassImport
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.instant import from_datetime
+from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.entrypoints.settings import Settings, SettingsError
+from hsp_otp.entrypoints.private_files import make_private_folder
+from hsp_otp.entrypoints.settings import PREFIX, Settings, SettingsError
 
 DEMO_PASS: Final = "HSP-1234-5678"  # noqa: S105 - a pass code, shown to all
 
@@ -29,7 +31,7 @@ def with_generated_keys(settings: Settings) -> Settings:
     *settings* with what it lacks of keys, sender included; made once, kept beside the database.
 
     Raises:
-        SettingsError: They cannot be kept there.
+        SettingsError: They cannot be kept there, or what is kept is damaged.
     """
     if not settings.in_development:
         return settings
@@ -37,23 +39,45 @@ def with_generated_keys(settings: Settings) -> Settings:
     # A server's own folder is no place of ours: there it is the one that we run in.
     kept = url.database if url.get_backend_name() == "sqlite" else "hsp-otp"
     folder = Path(f"{kept}.keys")
-    algorithm = settings.jwt_algorithm
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         if not settings.secret_keys:
-            secret = _kept(folder / "secret", new_secret_key().encode()).read_text()
-            settings = attrs.evolve(settings, secret_keys=parse_secret_keys(f"{_KEY_ID}:{secret}"))
-        if settings.jwt_keys:
-            return settings
-        if algorithm == "HS256":
-            value = _kept(folder / "hs256", new_secret_key().encode()).read_text()
-        else:
-            value = str(_kept(folder / f"{algorithm}.pem", new_signing_key_pem(algorithm)))
+            settings = attrs.evolve(settings, secret_keys=_kept_secret(folder))
+        if not settings.jwt_keys:
+            settings = attrs.evolve(settings, jwt_keys=_kept_key(folder, settings.jwt_algorithm))
     except OSError as error:
         raise SettingsError(
-            f"HSP_OTP_DATABASE_URL: keys cannot be kept beside the database: {error.strerror}"
+            f"{PREFIX}SECRET_KEYS and {PREFIX}JWT_KEYS: not given, and none can be kept in "
+            f"{str(folder)!r}: {error.strerror}"
         ) from None
-    return attrs.evolve(settings, jwt_keys=f"{_KEY_ID}:{value}")
+    return settings
+
+
+def _kept_secret(folder: Path) -> tuple[Key, ...]:
+    file = _kept(folder / "secret", new_secret_key().encode())
+    try:
+        return parse_secret_keys(f"{_KEY_ID}:{file.read_text('ascii')}")
+    except ValueError:
+        raise SettingsError(_damaged("SECRET_KEYS", file)) from None
+
+
+def _kept_key(folder: Path, algorithm: Algorithm) -> str:
+    if algorithm == "HS256":
+        file = _kept(folder / "hs256", new_secret_key().encode())
+    else:
+        file = _kept(folder / f"{algorithm}.pem", new_signing_key_pem(algorithm))
+    try:
+        keys = f"{_KEY_ID}:{file.read_text('ascii') if algorithm == 'HS256' else file}"
+        parse_signing_keys(algorithm, keys)
+    except ValueError:
+        raise SettingsError(_damaged("JWT_KEYS", file)) from None
+    return keys
+
+
+def _damaged(name: str, file: Path) -> str:
+    return (
+        f"{PREFIX}{name}: not given, and {str(file)!r} holds none; delete it, and another is made"
+    )
 
 
 async def add_demo_pass(database: Database) -> None:

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Final
 
-import attrs
 from sqlalchemy import make_url
 
 from hsp_otp.adapters.redis import checks as redis_checks
@@ -27,12 +26,15 @@ from hsp_otp.entrypoints.findings import (
     of_clock,
     of_keys,
     of_outside,
+    of_private_files,
     of_purge,
+    of_rights,
     ok,
     warning,
     worst,
     wrong,
 )
+from hsp_otp.entrypoints.kubernetes import HOW_TO_STOP_IT
 from hsp_otp.entrypoints.listing import FLAG
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import (
@@ -40,7 +42,10 @@ from hsp_otp.entrypoints.settings import (
     Settings,
     SettingsError,
     check_to_serve,
+    file_with_secrets,
     load,
+    missing_variables,
+    passed_over,
 )
 from hsp_otp.entrypoints.wiring import means_of, open_database, open_redis_of
 from hsp_otp.ports.failures import Unavailable
@@ -56,6 +61,7 @@ _BUSIEST: Final = 100
 
 _URL: Final = f"{PREFIX}DATABASE_URL"
 _UPGRADE: Final = "run hsp-otp db upgrade"
+_FIX: Final = "fix it, and run hsp-otp doctor again"
 
 
 def doctor(*, json: Annotated[bool, FLAG] = False) -> int:
@@ -94,8 +100,12 @@ async def _look() -> list[Finding]:
     try:
         settings = load()
     except SettingsError as error:
-        return [wrong("settings", str(error), "mend it, and run this again")]
+        return [wrong("settings", str(error), _FIX)]
     findings = [_of_settings(settings)]
+    if variables := passed_over():
+        findings.append(warning("settings", variables, HOW_TO_STOP_IT))
+    if file := file_with_secrets():
+        findings += of_private_files("settings", [file])
     if findings[0].status is Status.OK or settings.secret_keys:
         findings += _of_keys(settings)
     findings += of_outside(settings)
@@ -111,15 +121,17 @@ def _of_settings(settings: Settings) -> Finding:
     try:
         check_to_serve(settings)
     except SettingsError as error:
-        return wrong("settings", str(error), "mend it, and run this again")
+        return wrong("settings", str(error), _FIX)
     return ok("settings", "they are complete")
 
 
 def _of_keys(settings: Settings) -> list[Finding]:
     try:
         return list(of_keys(settings))
-    except (ValueError, OSError):
-        return [wrong("keys", f"{PREFIX}JWT_KEYS cannot be read", "look at its paths")]
+    except OSError as error:
+        return [wrong("keys", f"a file of {PREFIX}JWT_KEYS: {error.strerror}", _FIX)]
+    except ValueError as error:
+        return [wrong("keys", f"{PREFIX}JWT_KEYS: {error}", _FIX)]
 
 
 async def _of_database(settings: Settings) -> AsyncGenerator[Finding]:
@@ -131,6 +143,9 @@ async def _of_database(settings: Settings) -> AsyncGenerator[Finding]:
             yield wrong(check, f"there is no file {str(file)!r}", _UPGRADE)
             return
         yield _of_disk(file)
+        beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
+        for found in of_private_files(check, [file, *beside]):
+            yield found
     try:
         async with open_database(settings) as database:
             async for found in _of_open_database(settings, database):
@@ -162,12 +177,14 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
         bad = warning if settings.in_development else wrong
         yield bad(check, flaws.forgetful, "switch it on there")
     if not await is_newest(database):
-        yield wrong(check, "it has another schema", _UPGRADE)
+        yield wrong(check, "it has no schema yet, or another one", _UPGRADE)
         return
     before = clock.now()
     health = await sql_checks.health(database)
     after = clock.now()
     yield ok(check, f"{health.version}, with the newest schema")
+    for found in of_rights(check, health.rights, settings):
+        yield found
     if health.clock is None:
         yield ok("database clock", "it is this machine's own")
     else:
@@ -206,7 +223,7 @@ async def _of_redis(settings: Settings) -> AsyncGenerator[Finding]:
             bad = wrong if holds else warning
             yield bad(
                 "redis",
-                f"{error} as {Topology(settings.redis_topology).value}"
+                f"{error} (asked as {Topology(settings.redis_topology).value})"
                 + ("" if holds else ", and the database counts instead"),
                 f"look at the server, {PREFIX}REDIS_URL and {PREFIX}REDIS_TOPOLOGY",
             )
@@ -237,13 +254,8 @@ async def _of_open_redis(settings: Settings, redis: RedisClient) -> AsyncGenerat
 async def _of_sender(settings: Settings, name: str) -> Finding:
     provider, check = SENDERS[name], f"sender {name}"
     means = means_of(settings, name, SystemClock(), SystemRandomness())
-    required = [
-        field.name
-        for field in attrs.fields(provider.account)
-        if field.metadata["required"] and not getattr(settings.accounts[name], field.name)
-    ]
-    if required:
-        return wrong(check, "its settings are not complete", "see the line of the settings")
+    if missing := missing_variables(settings, name):
+        return wrong(check, "its settings are not complete", f"set {' and '.join(missing)}")
     probed = await provider.probe(settings.accounts[name], means)
     if probed.wrong:
         return wrong(check, probed.wrong, "messages do not go out through it until then")

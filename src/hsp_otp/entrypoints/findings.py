@@ -1,7 +1,6 @@
 """What doctor finds, and what it can judge without asking anybody."""
 
 import enum
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -12,8 +11,10 @@ import attrs
 
 from hsp_otp.adapters.jwt import key_set, parse_signing_keys
 from hsp_otp.adapters.keys import parse_secret_keys
+from hsp_otp.adapters.sql.checks import Rights
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
+from hsp_otp.entrypoints.private_files import is_open_to_others
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import PREFIX, Settings
 
@@ -111,12 +112,12 @@ def _of_signing_keys(check: str, settings: Settings, secrets: set[bytes]) -> Ite
                 yield wrong(
                     check,
                     f"JWT key {key.id!r} is a secret key too, and other backends have it",
-                    f"make another for {PREFIX}JWT_KEYS: hsp-otp keys new DIR",
+                    f"make another for {PREFIX}JWT_KEYS: openssl rand -base64 32",
                 )
         return
     for entry in settings.jwt_keys.split(","):
         key_id, _, path = entry.strip().partition(":")
-        if Path(path).stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if is_open_to_others(Path(path)):
             yield warning(
                 check, f"others may read the PEM file of JWT key {key_id!r}", "chmod 600 it"
             )
@@ -126,6 +127,29 @@ def _of_signing_keys(check: str, settings: Settings, secrets: set[bytes]) -> Ite
         yield warning(
             check, "two JWT keys are the same under two ids", f"keep one in {PREFIX}JWT_KEYS"
         )
+
+
+def of_private_files(check: str, files: Sequence[Path]) -> Iterator[Finding]:
+    """Whether somebody else may open files that hold secrets or people's numbers."""
+    for file in files:
+        if file.exists() and is_open_to_others(file):
+            yield warning(check, f"others may open {str(file)!r}", "chmod 600 it")
+
+
+def of_rights(check: str, rights: Rights, settings: Settings) -> Iterator[Finding]:
+    """Whether the service may do more in its database than it needs."""
+    if settings.in_development or rights is Rights.ROWS:
+        return
+    told = {
+        Rights.SUPERUSER: "the user of the service is a superuser there",
+        Rights.SCHEMA: "the user of the service may change the schema there",
+    }
+    yield warning(
+        check,
+        told[rights],
+        f"name a user in {PREFIX}DATABASE_URL who may read and write rows alone, and let the owner "
+        "of the tables run hsp-otp db upgrade: docs/operations.md",
+    )
 
 
 def of_clock(check: str, theirs: Instant, before: Instant, after: Instant) -> Finding:

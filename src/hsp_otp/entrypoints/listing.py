@@ -88,7 +88,7 @@ def structured(columns: Sequence[str], *, as_json: bool, as_csv: bool) -> Writer
         CommandError: Both ways are wanted.
     """
     if as_json and as_csv:
-        raise CommandError("either --json or --csv")
+        raise CommandError("takes either --json or --csv")
     if as_json:
         return JsonLines()
     return Csv(columns) if as_csv else None

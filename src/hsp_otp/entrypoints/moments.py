@@ -29,7 +29,7 @@ def read_span(since: str | None, until: str | None, now: Instant) -> Span:
     if until is not None:
         span = Span(span.since, _read("--until", until, now))
     if span.since >= span.until:
-        raise ValueError("--since: is not before --until")
+        raise ValueError("--since is not before --until")
     return span
 
 
@@ -44,4 +44,4 @@ def _read(option: str, text: str, now: Instant) -> Instant:
     try:
         return from_iso(text)
     except ValueError:
-        raise ValueError(f"{option}: takes {TAKES}") from None
+        raise ValueError(f"{option}: got {text!r}, takes {TAKES}") from None

@@ -19,7 +19,15 @@ from hsp_otp.entrypoints.command import (
     insist_on_newest,
 )
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
-from hsp_otp.entrypoints.settings import DEVELOPMENT, PREFIX, Settings, check_to_serve, load
+from hsp_otp.entrypoints.kubernetes import HOW_TO_STOP_IT
+from hsp_otp.entrypoints.settings import (
+    DEVELOPMENT,
+    PREFIX,
+    Settings,
+    check_to_serve,
+    load,
+    passed_over,
+)
 from hsp_otp.entrypoints.web.trial import is_built
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of
 
@@ -48,6 +56,7 @@ def serve() -> int:
     Example: HSP_OTP_MODE=development hsp-otp serve
     """
     settings = _served(load())
+    _warn_of_variables()
     asyncio.run(_insist(settings))
     return _run(settings)
 
@@ -61,6 +70,7 @@ def dev() -> int:
     # In the environment, because every worker reads the settings there.
     os.environ[f"{PREFIX}MODE"] = DEVELOPMENT
     settings = _served(load())
+    _warn_of_variables()
     asyncio.run(_prepare(settings))
     return _run(settings, banner=True)
 
@@ -78,7 +88,7 @@ async def _insist_on_redis(settings: Settings) -> None:
         for found in await unfitness(redis) if redis else ():
             if found.is_fatal and settings.challenge_store == "redis":
                 raise CommandError(found.what)
-            print(f"hsp-otp: warning: {found.what}", file=sys.stderr)
+            _warn(found.what)
 
 
 async def _prepare(settings: Settings) -> None:
@@ -88,6 +98,15 @@ async def _prepare(settings: Settings) -> None:
         await upgrade(database)
         await add_demo_pass(database)
     await _insist_on_redis(settings)
+
+
+def _warn_of_variables() -> None:
+    if line := passed_over():
+        _warn(f"{line}; {HOW_TO_STOP_IT}")
+
+
+def _warn(line: str) -> None:
+    print(f"hsp-otp: warning: {line}", file=sys.stderr)
 
 
 def _served(settings: Settings) -> Settings:

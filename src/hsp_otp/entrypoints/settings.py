@@ -2,11 +2,10 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -23,11 +22,11 @@ from hsp_otp.adapters.messages import (
     check_service_name,
 )
 from hsp_otp.adapters.redis.client import Topology
-from hsp_otp.adapters.sms.provider import URL_TAKES, Provider
+from hsp_otp.adapters.sms.provider import URL_TAKES, Provider, ReasonError, Shape
 from hsp_otp.adapters.sms.provider import setting as _setting
 from hsp_otp.adapters.sms.provider import text as _text
 from hsp_otp.adapters.sms.provider import url as _url
-from hsp_otp.adapters.wordings import read_wordings
+from hsp_otp.adapters.wordings import parse_wordings
 from hsp_otp.domain import policy
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
@@ -43,7 +42,10 @@ from hsp_otp.entrypoints.http.client_address import (
     Network,
     parse_trusted_proxies,
 )
+from hsp_otp.entrypoints.kubernetes import is_service_variable
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
+from hsp_otp.entrypoints.settings_file import Given, WrongTypeError, given_in_file
+from hsp_otp.entrypoints.toml_file import read_toml
 from hsp_otp.ports.messages import Wordings
 
 PREFIX: Final = "HSP_OTP_"
@@ -64,10 +66,22 @@ _MOST: Final = 1_000_000
 
 _PORTS: Final = 65535
 
+_PORT_TAKES: Final = f"a whole number from 0 to {_PORTS}"
+
 _WHOLE: Final = 100
 """In percent."""
 
 Field: TypeAlias = "attrs.Attribute[Any]"
+
+_NAME_TAKES: Final = "1 to 40 letters of the GSM-7 alphabet, digits, spaces and &'()+,-.!"
+
+_LONGEST_SHOWN: Final = 200
+"""Characters of a value that an error shows."""
+
+_QUOTED: Final = "the quotes around it are part of it"
+
+_MAY_HOLD_SECRET: Final = re.compile(r"://\S*[@?#]")
+"""An address that somebody signs in with, or with more than a path."""
 
 _MOST_SEGMENTS: Final = 2
 """Of a text that is not in English."""
@@ -117,13 +131,18 @@ def _flag(default: T, meaning: str, shown_default: str | None = None) -> T | boo
             raise ValueError from None
 
     return _setting(
-        read, default, meaning, takes="true/false, yes/no or 1/0", shown_default=shown_default
+        read,
+        default,
+        meaning,
+        takes="true/false, yes/no or 1/0",
+        shown_default=shown_default,
+        shape=Shape.FLAG,
     )
 
 
 def _region(text: str) -> str:
     if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError
+        raise ValueError(f"there are no numbers of {text!r}")
     return text.upper()
 
 
@@ -136,8 +155,15 @@ def _database_url(text: str) -> str:
         url = make_url(text)
     except ArgumentError:
         raise ValueError from None
+    except ValueError:  # it tells what stands where the port is expected: part of a password
+        raise ReasonError(
+            "its port is no number, or its password has a character that an address needs in "
+            "another form, as %40 for @"
+        ) from None
+    if url.port is not None and not 0 < url.port <= _PORTS:
+        raise ReasonError(f"its port is not from 1 to {_PORTS}")
     if not url.database:
-        raise ValueError
+        raise ReasonError("it names no database")
     match url.drivername:
         case "sqlite+aiosqlite":
             more = url.host or url.port or url.username or url.password or url.query
@@ -158,13 +184,33 @@ def _database_url(text: str) -> str:
 
 def _redis_url(text: str) -> tuple[str, ...]:
     urls = tuple(url.strip() for url in text.split(","))
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in {"redis", "rediss"} or not parts.hostname or parts.port == 0:
-            raise ValueError
-        if not re.fullmatch(r"(/[0-9]{0,3})?", parts.path) or parts.query or parts.fragment:
-            raise ValueError
+    for place, url in enumerate(urls, start=1):
+        if not _is_redis_url(url):
+            raise ReasonError(f"entry {place} is none")
     return urls
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # it tells what stands where the port is expected: part of a password
+        return False
+    return (
+        parts.scheme in {"redis", "rediss"}
+        and bool(parts.hostname)
+        and port != 0
+        and bool(re.fullmatch(r"(/[0-9]{0,3})?", parts.path))
+        and not parts.query
+        and not parts.fragment
+    )
+
+
+def _secret_keys(text: str) -> tuple[Key, ...]:
+    try:
+        return parse_secret_keys(text)
+    except ValueError as error:
+        raise ReasonError(str(error)) from None
 
 
 def _senders(text: str) -> tuple[str, ...]:
@@ -175,7 +221,13 @@ def _senders(text: str) -> tuple[str, ...]:
 
 
 def _wordings(text: str) -> Wordings:
-    return read_wordings(text, GettextMessages({}).languages)
+    return parse_wordings(read_toml(text), GettextMessages({}).languages)
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError
+    return text
 
 
 def _host_name(text: str) -> str:
@@ -210,8 +262,12 @@ class Settings:
         PRODUCTION,
         DEVELOPMENT,
     )
-    host: str = _setting(_text, "127.0.0.1", "address to listen on", takes="a host or address")
-    port: int = _count(8000, "port to listen on; 0 takes any free one", most=_PORTS)
+    host: str = _setting(
+        _host, "127.0.0.1", "address to listen on", takes="an address, or a host name in ASCII"
+    )
+    port: int = _setting(
+        _whole(0, _PORTS), 8000, "port to listen on; 0 takes any free one", takes=_PORT_TAKES
+    )
     workers: int = _count(1, "processes that serve", least=1, most=64)
     keep_alive_seconds: int = _count(
         75, "seconds for which a connection is kept between two requests", least=1, most=3600
@@ -229,13 +285,15 @@ class Settings:
         _redis_url,
         (),
         "Redis 7 or newer, or Valkey: one server, some nodes of a cluster, or the sentinels",
-        takes="redis:// or rediss:// and a host, comma separated",
+        takes="redis:// or rediss://, perhaps user:password@, a host, and perhaps :port and "
+        "/number; several with commas between them",
         shown_default="none",
         secret=True,
+        shape=Shape.LIST,
     )
     redis_topology: str = _choice(
         Topology.STANDALONE.value,
-        "how the servers of Redis hang together",
+        "Redis topology",
         *(one.value for one in Topology),
     )
     redis_sentinel_service: str = _setting(
@@ -263,6 +321,7 @@ class Settings:
         "who sends messages: the first that takes one",
         takes=SENDERS_TAKEN,
         shown_default="console in development",
+        shape=Shape.LIST,
     )
     public_url: str = _setting(
         _url,
@@ -275,7 +334,7 @@ class Settings:
         _host_name,
         "",
         "host name in the last line of messages, for a browser's autofill",
-        takes="a host name without scheme",
+        takes="a host name with a dot in it, of 80 characters at most, without scheme or port",
         shown_default="none",
     )
     android_hash: str = _setting(
@@ -286,12 +345,13 @@ class Settings:
         shown_default="none",
     )
     secret_keys: tuple[Key, ...] = _setting(
-        parse_secret_keys,
+        _secret_keys,
         (),
         "keys of codes, number fingerprints and refresh tokens; the first writes, all verify",
         takes="id:base64,... of 32 bytes or more each",
         shown_default="generated in development",
         secret=True,
+        shape=Shape.LIST,
     )
     jwt_algorithm: Algorithm = _choice("ES256", "algorithm of access tokens", *ALGORITHMS)
     jwt_keys: str = _setting(
@@ -301,6 +361,7 @@ class Settings:
         takes="id:path-to-PEM,... or, for HS256, id:base64,...",
         shown_default="generated in development",
         secret=True,
+        shape=Shape.LIST,
     )
     jwt_issuer: str = _setting(
         _text, "hsp-otp", "issuer of access tokens and proofs", takes="a text"
@@ -316,8 +377,9 @@ class Settings:
         parse_trusted_proxies,
         (),
         "proxies that are believed when they name their callers",
-        takes="CIDRs, comma separated, and no wildcard",
+        takes="addresses and CIDRs, comma separated, and no wildcard",
         shown_default="none",
+        shape=Shape.LIST,
     )
     forwarded_header: str = _choice(
         X_FORWARDED_FOR, "header in which trusted proxies name their callers", *HEADERS
@@ -331,6 +393,7 @@ class Settings:
         "regions whose numbers may sign up",
         takes="ISO 3166-1 alpha-2 codes, comma separated",
         shown_default="IN",
+        shape=Shape.LIST,
     )
     login_code_seconds: int = _count(
         policy.LOGIN_CODE_SECONDS,
@@ -424,13 +487,13 @@ class Settings:
         check_service_name,
         "House Service Pass",
         "what messages of pass login call the service",
-        takes="1 to 40 characters of the GSM-7 alphabet",
+        takes=_NAME_TAKES,
     )
     signup_service_name: str = _setting(
         check_service_name,
         "NeoBank",
         "what messages of signup call the service",
-        takes="1 to 40 characters of the GSM-7 alphabet",
+        takes=_NAME_TAKES,
     )
     wordings: Wordings = _setting(
         _wordings,
@@ -443,14 +506,14 @@ class Settings:
         _whole(0, _PORTS),
         None,
         "port of a listener of its own that serves /metrics; 0 takes any free one",
-        takes=f"a whole number from 0 to {_PORTS}",
+        takes=_PORT_TAKES,
         shown_default="none",
     )
     traces_url: str = _setting(
         _url,
         "",
         "where a collector takes traces, by OTLP over HTTP; needs hsp-otp[traces]",
-        takes=f"{URL_TAKES}, with the whole path, as /v1/traces",
+        takes="http:// or https:// and a host, perhaps a port, and the whole path, as /v1/traces",
         shown_default="none",
     )
     traces_percent: int = _setting(
@@ -566,11 +629,23 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         SettingsError: An unknown name, an impossible value, or values that do not go together.
     """
     environ = os.environ if environ is None else environ
-    given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
-    path = given.pop(CONFIG, "")
-    merged = {**(_from_file(path) if path else {}), **given}
-    if unknown := merged.keys() - {name for name, _ in _variables()}:
-        raise SettingsError(f"{min(unknown)}: there is no such setting; see hsp-otp settings")
+    given = {
+        name: Given(text)
+        for name, text in environ.items()
+        if name.startswith(PREFIX) and not is_service_variable(name, text)
+    }
+    path = environ.get(CONFIG, "").strip()
+    in_file = _given_in_file(path) if path else {}
+    if CONFIG in in_file:
+        raise SettingsError(f"{CONFIG}: {path!r} cannot name another file")
+    known = {name for name, _ in _variables()}
+    for name, one in sorted((in_file | given).items()):
+        if name not in {*known, CONFIG}:
+            raise SettingsError(
+                f"{ascii(name)[1:-1]}: there is no such setting{one.place}; see hsp-otp settings"
+            )
+    # An empty variable is as good as none.
+    merged = in_file | {name: one for name, one in given.items() if str(one.value).strip()}
     accounts = {
         name: provider.account(**_values(_of_provider(provider), merged))
         for name, provider in SENDERS.items()
@@ -583,6 +658,26 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             f"{PREFIX}METRICS_PORT: got {settings.port}, which is {PREFIX}PORT; takes another"
         )
     return settings
+
+
+def passed_over(environ: Mapping[str, str] | None = None) -> str:
+    """
+    One line about variables of settings that Kubernetes has set for a Service, and not an operator.
+
+    Nothing where there are none.
+    """
+    environ = os.environ if environ is None else environ
+    names = [name for name, _ in _variables() if is_service_variable(name, environ.get(name, ""))]
+    if not names:
+        return ""
+    return f"{' and '.join(sorted(names))}: set by Kubernetes for a Service, and passed over"
+
+
+def file_with_secrets() -> Path | None:
+    """The file that the environment names, where it gives a setting that is secret."""
+    path = os.environ.get(CONFIG, "").strip()
+    secret = {name for name, field in _variables() if field.metadata["secret"]}
+    return Path(path) if path and secret & _given_in_file(path).keys() else None
 
 
 def check_to_serve(settings: Settings) -> None:
@@ -605,18 +700,30 @@ def check_to_serve(settings: Settings) -> None:
             "takes another"
         )
     if not settings.jwt_keys:
-        raise SettingsError(_missing_key("JWT_KEYS"))
+        raise SettingsError(f"{PREFIX}JWT_KEYS: missing; {_jwt_keys_hint(settings.jwt_algorithm)}")
     try:
         parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
     except ValueError as error:
-        raise SettingsError(f"{PREFIX}JWT_KEYS: {error}") from None
+        takes = "id:base64,..." if settings.jwt_algorithm == "HS256" else "id:path-to-PEM,..."
+        raise SettingsError(
+            f"{PREFIX}JWT_KEYS: {error}; with {PREFIX}JWT_ALGORITHM={settings.jwt_algorithm} "
+            f"it takes {takes}"
+        ) from None
+
+
+def missing_variables(settings: Settings, sender: str) -> list[str]:
+    """What a sender does not send without, and what was not given."""
+    return [
+        variable
+        for variable, field in _of_provider(SENDERS[sender])
+        if field.metadata["required"] and not getattr(settings.accounts[sender], field.name)
+    ]
 
 
 def _check_account(settings: Settings, provider: Provider[Any]) -> None:
     account = settings.accounts[provider.name]
-    for variable, field in _of_provider(provider):
-        if field.metadata["required"] and not getattr(account, field.name):
-            raise SettingsError(f"{variable}: missing; {provider.name} needs it")
+    for variable in missing_variables(settings, provider.name):
+        raise SettingsError(f"{variable}: missing; {provider.name} needs it")
     try:
         provider.check(account, receipts_url(settings.public_url, provider.name))
     except ValueError as error:
@@ -628,17 +735,30 @@ def _check_message(settings: Settings) -> None:
     if not settings.web_origin and not settings.android_hash:
         return
     code = Code("0" * settings.code_digits)
+    for purpose, numbers in settings.policies.items():
+        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH).text
+        if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
+            name = "WEB_ORIGIN" if settings.web_origin else "ANDROID_HASH"
+            long = ", or ".join(_can_be_shorter(settings, purpose))
+            raise SettingsError(
+                f"{PREFIX}{name}: messages with a line for autofill have {size} bytes, and may "
+                f"have {MAX_AUTOFILL_BYTES}: shorten {long}"
+            )
+
+
+def _can_be_shorter(settings: Settings, purpose: Purpose) -> list[str]:
+    """The settings that an English message with a line for autofill is made of."""
     names = {
         Purpose.PHONE_VERIFICATION: "SERVICE_NAME",
         Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
     }
-    for purpose, numbers in settings.policies.items():
-        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH).text
-        if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
-            raise SettingsError(
-                f"{PREFIX}WEB_ORIGIN: messages with a line for autofill have {size} bytes, and may "
-                f"have {MAX_AUTOFILL_BYTES}: shorten it or {PREFIX}{names[purpose]}"
-            )
+    wording = settings.wordings.get((purpose, ENGLISH))
+    found = ["it"] if settings.web_origin else []
+    if wording is None or "{service}" in wording.text:
+        found.append(f"{PREFIX}{names[purpose]}")
+    if wording is not None:
+        found.append(f"the text of {purpose.value}.{ENGLISH} in {PREFIX}WORDINGS")
+    return found
 
 
 def _check_wordings(settings: Settings) -> None:
@@ -675,11 +795,15 @@ def check_secret_keys(settings: Settings) -> None:
         SettingsError: There are none.
     """
     if not settings.secret_keys:
-        raise SettingsError(_missing_key("SECRET_KEYS"))
+        raise SettingsError(
+            f"{PREFIX}SECRET_KEYS: missing; hsp-otp keys new DIR makes one and prints the line"
+        )
 
 
-def _missing_key(name: str) -> str:
-    return f"{PREFIX}{name}: missing; hsp-otp keys new DIR makes one and prints the line"
+def _jwt_keys_hint(algorithm: Algorithm) -> str:
+    if algorithm == "HS256":
+        return "takes id:base64,... of 32 bytes or more; openssl rand -base64 32 draws them"
+    return f"hsp-otp keys new DIR --algorithm {algorithm} makes one and prints the line"
 
 
 def _variables() -> list[tuple[str, Field]]:
@@ -701,55 +825,61 @@ def _of_provider(provider: Provider[Any]) -> list[tuple[str, Field]]:
     ]
 
 
-def _values(fields: list[tuple[str, Field]], given: Mapping[str, str]) -> dict[str, Any]:
-    # An empty variable is as good as none.
+def _given_in_file(path: str) -> dict[str, Given]:
+    known = {name.removeprefix(PREFIX).lower() for name, _ in _variables()}
+    try:
+        found = given_in_file(path, PREFIX, known)
+    except ValueError as error:
+        raise SettingsError(f"{CONFIG}: {path!r} {error}") from None
+    return {PREFIX + name.upper(): one for name, one in found.items()}
+
+
+def _values(fields: list[tuple[str, Field]], given: Mapping[str, Given]) -> dict[str, Any]:
     return {
-        field.name: _read(variable, field, text)
+        field.name: value
         for variable, field in fields
-        if (text := given.get(variable, "").strip())
+        if variable in given and (value := _read(variable, field, given[variable])) is not None
     }
 
 
-def _read(variable: str, field: Field, text: str) -> object:
+def _read(variable: str, field: Field, given: Given) -> object:
+    """The value of a setting; None where what was given is as good as nothing."""
+    about = field.metadata
+    takes = f"takes {about['takes']}"
     try:
-        return field.metadata["read"](text)
+        text = given.text(about["shape"]).strip()
+    except WrongTypeError as error:
+        raise SettingsError(f"{variable}: got {error}, {takes}{given.place}") from None
+    try:
+        return about["read"](text) if text else None
     except ValueError as error:
-        got = "a value that is not shown" if field.metadata["secret"] else repr(text[:80])
-        why = f" ({error})" if str(error) else ""
-        raise SettingsError(
-            f"{variable}: got {got}, takes {field.metadata['takes']}{why}"
-        ) from None
+        got = _shown(text, is_secret=about["secret"])
+        may_tell = isinstance(error, ReasonError) or not about["secret"]
+        why = _QUOTED if _is_in_quotes(text) else str(error) if may_tell else ""
+        reason = f" ({why})" if why else ""
+        raise SettingsError(f"{variable}: got {got}, {takes}{reason}{given.place}") from None
 
 
-def _from_file(path: str) -> dict[str, str]:
-    try:
-        found = tomllib.loads(Path(path).read_text("utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{CONFIG}: cannot read {path!r}: {error.strerror}") from None
-    except ValueError:
-        # The parser's own words repeat the text, and it may be a secret.
-        raise SettingsError(f"{CONFIG}: {path!r} is not TOML in UTF-8") from None
-    return {PREFIX + name.upper(): _flat(value) for name, value in found.items()}
+def _shown(text: str, *, is_secret: bool) -> str:
+    if is_secret or _MAY_HOLD_SECRET.search(text):
+        return "a value that is not shown"
+    return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}..."
 
 
-def _flat(value: object) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case list():
-            return ",".join(str(item) for item in cast("list[object]", value))
-        case _:
-            return str(value)
+def _is_in_quotes(text: str) -> bool:
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _check_redis(settings: Settings) -> None:
     topology = Topology(settings.redis_topology)
     if topology is Topology.STANDALONE and len(settings.redis_url) > 1:
         raise SettingsError(
-            f"{PREFIX}REDIS_URL: got several, takes one unless {PREFIX}REDIS_TOPOLOGY is set"
+            f"{PREFIX}REDIS_URL: got several, takes one where {PREFIX}REDIS_TOPOLOGY is standalone"
         )
     if topology is not Topology.STANDALONE and not settings.redis_url:
-        raise SettingsError(f"{PREFIX}REDIS_URL: missing; {PREFIX}REDIS_TOPOLOGY is set")
+        raise SettingsError(
+            f"{PREFIX}REDIS_URL: missing; {PREFIX}REDIS_TOPOLOGY is {topology.value}"
+        )
     if (topology is Topology.SENTINEL) != bool(settings.redis_sentinel_service):
         raise SettingsError(
             f"{PREFIX}REDIS_SENTINEL_SERVICE: goes with {PREFIX}REDIS_TOPOLOGY=sentinel, "
@@ -765,7 +895,10 @@ def _check_development(settings: Settings) -> None:
         if store == "memory" and not settings.in_development:
             raise SettingsError(f"{PREFIX}{name}: got 'memory', which is for development mode")
         if store == "memory" and settings.workers > 1:
-            raise SettingsError(f"{PREFIX}{name}: got 'memory', which takes one worker")
+            raise SettingsError(
+                f"{PREFIX}{name}: got 'memory', which takes one worker; "
+                f"{PREFIX}WORKERS is {settings.workers}"
+            )
     for name in settings.senders:
         if SENDERS[name].development_only and not settings.in_development:
             raise SettingsError(f"{PREFIX}SENDERS: got {name!r}, which is for development mode")

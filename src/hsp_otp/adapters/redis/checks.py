@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 import attrs
 from redis.exceptions import RedisError
 
-from hsp_otp.adapters.redis.client import RedisClient
+from hsp_otp.adapters.redis.client import RedisClient, reason
 from hsp_otp.ports.failures import Unavailable
 
 _OLDEST: Final = 7
@@ -89,7 +89,7 @@ async def health(client: RedisClient) -> Health:
         info = _one(await client.driver.info("everything"))
         clock: Any = await client.driver.time()
     except (RedisError, OSError) as error:
-        raise Unavailable("Redis did not answer") from error
+        raise Unavailable(reason(error)) from error
     # A cluster tells it for each of its nodes.
     told = (
         next(iter(cast("Mapping[str, Any]", clock).values())) if isinstance(clock, dict) else clock

@@ -14,8 +14,8 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
 from redis.exceptions import ConnectionError as LostError
-from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hsp_otp.ports.failures import Unavailable
@@ -146,7 +146,7 @@ class RedisClient:
             raise Unavailable("Redis did not answer in time") from error
         except (RedisError, OSError) as error:
             self.unanswered = 0
-            raise Unavailable("Redis did not answer") from error
+            raise Unavailable(reason(error)) from error
         self.unanswered = 0
 
 
@@ -205,6 +205,13 @@ async def open_redis(
     finally:
         for one in closing:
             await one.aclose()
+
+
+def reason(error: Exception) -> str:
+    """What a failure of the driver's comes to."""
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return "Redis refused the user or the password, or what was asked of it"
+    return "Redis did not answer"
 
 
 def deadline() -> float:

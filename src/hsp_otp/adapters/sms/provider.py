@@ -1,5 +1,6 @@
 """What a provider's file tells the table of senders, its settings among them."""
 
+import enum
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -87,6 +88,18 @@ class Provider(Generic[A]):
     development_only: bool = False
 
 
+class ReasonError(ValueError):
+    """Says why a value is refused, and repeats nothing of it: it is shown of secrets too."""
+
+
+class Shape(enum.Enum):
+    """What a setting is in a TOML file."""
+
+    ONE = "a text or a whole number"
+    FLAG = "true or false"
+    LIST = "a list, or a text with commas"
+
+
 def setting(
     read: Callable[[str], T],
     default: U,
@@ -96,17 +109,19 @@ def setting(
     shown_default: str | None = None,
     secret: bool = False,
     required: bool = False,
+    shape: Shape = Shape.ONE,
 ) -> T | U:
     """
     One setting.
 
     Args:
-        read: From text to the value.
+        read: From text to the value. Of a secret the reason is shown where it is a `ReasonError`.
         meaning: What it does, with its unit.
         takes: What may be given.
         shown_default: What to call the default where its own text would not do.
         secret: What was given is never shown.
         required: A provider does not send without it.
+        shape: What it is in a file.
     """
     shown = str(default) if shown_default is None else shown_default
     metadata = {
@@ -116,6 +131,7 @@ def setting(
         "default": shown.lower() if isinstance(default, bool) else shown,
         "secret": secret,
         "required": required,
+        "shape": shape,
     }
     field: T | U = attrs.field(default=default, metadata=metadata, repr=not secret)
     return field
@@ -123,8 +139,8 @@ def setting(
 
 def text(given: str) -> str:
     """A line of text."""
-    if not given or not given.isprintable():
-        raise ValueError
+    if not given.isprintable():
+        raise ReasonError("it has a character that cannot be printed")
     return given
 
 
@@ -139,4 +155,4 @@ def url(given: str) -> str:
     return given.rstrip("/")
 
 
-URL_TAKES: Final = "http:// or https:// and a host"
+URL_TAKES: Final = "http:// or https:// and a host, and perhaps a port and a path"

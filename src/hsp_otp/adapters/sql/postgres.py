@@ -87,6 +87,17 @@ _GONE: Final = {
 }
 """Of these classes what an older schema and lost rights come to."""
 
+_REASONS: Final = {
+    "28": "the SQL database refused the user or the password",
+    "3D000": "the SQL server has no database of that name",
+    "25006": "the SQL database takes no writes",
+    "42501": "the SQL database does not let its user do that; hsp-otp db upgrade is for the owner "
+    "of the tables",
+    "53100": "the SQL database has no room on its disk",
+    "53300": "the SQL server has no connection left",
+}
+"""What a failure comes to, by its SQLSTATE or class of them."""
+
 _open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are half there
 
 _by: ContextVar[float] = ContextVar("by")
@@ -257,7 +268,7 @@ async def _telling(by: float) -> AsyncGenerator[None]:
             # The server's own text repeats the row, and the row has numbers and addresses.
             told = Exception(f"SQLSTATE {state}" if state else type(driver).__name__)
             raise type(error)(None, None, told, hide_parameters=True) from None
-        raise Unavailable("PostgreSQL did not answer") from error
+        raise Unavailable(_reason(state)) from error
     except (
         OSError,
         TimeoutError,
@@ -266,4 +277,9 @@ async def _telling(by: float) -> AsyncGenerator[None]:
         PostgresError,
         InterfaceError,
     ) as error:
-        raise Unavailable("PostgreSQL did not answer") from error
+        raise Unavailable(_reason(getattr(error, "sqlstate", None) or "")) from error
+
+
+def _reason(state: str) -> str:
+    told = _REASONS.get(state) or _REASONS.get(state[:2])
+    return told or "PostgreSQL did not answer"

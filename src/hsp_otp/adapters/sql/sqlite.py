@@ -1,11 +1,14 @@
 """SQLite: a writing connection, a reading one, and the lock on the file."""
 
 import asyncio
+import os
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -15,6 +18,13 @@ from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS, Flaws, is_past, turn
 from hsp_otp.ports.failures import Unavailable
 
 _RETRY_SECONDS: Final = 0.001
+
+_REASONS: Final = {
+    "SQLITE_CANTOPEN": "the SQL database cannot be opened",
+    "SQLITE_READONLY": "the SQL database cannot be written to",
+    "SQLITE_FULL": "the SQL database has no room on its disk",
+}
+"""What a failure comes to, by the beginning of SQLite's name for it."""
 
 _CACHE: Final = "cache_size=-65536"
 """64 MiB of pages, and for sorting, before anything of it goes to disk."""
@@ -114,8 +124,34 @@ def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    parsed = make_url(url)
+    if parsed.database and "uri" not in parsed.query:  # else it is no path
+        path = Path(parsed.database)
+        event.listen(engine.sync_engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine.sync_engine, "connect", prepare)
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """
+    Make a file that is not there for its owner alone; those that SQLite keeps beside it are alike.
+
+    One that is there is not opened here: closing it would drop the locks of other connections.
+    """
+    try:
+        os.close(os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if not path.is_dir() and os.access(path, os.R_OK):
+            return
+        raise _CannotOpenError from None
+    except OSError as error:
+        raise _CannotOpenError from error
+
+
+class _CannotOpenError(sqlite3.OperationalError):
+    """SQLite would say the same, from a thread that outlives the event loop."""
+
+    sqlite_errorname = "SQLITE_CANTOPEN"
 
 
 def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
@@ -148,9 +184,15 @@ async def _failing_as_unavailable() -> AsyncGenerator[None]:
     try:
         yield
     except (OperationalError, TimeoutError, PoolTimeoutError) as error:
-        raise Unavailable("the SQL database did not answer") from error
+        raise Unavailable(_reason(error)) from error
     except DatabaseError as error:
         # The file is damaged, or no database at all; the other kinds tell of our own mistakes.
         if type(error) is not DatabaseError:
             raise
         raise Unavailable("the SQL database cannot be read") from error
+
+
+def _reason(error: Exception) -> str:
+    name: str = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    told = (reason for start, reason in _REASONS.items() if name.startswith(start))
+    return next(told, "the SQL database did not answer")

@@ -1,0 +1,25 @@
+-- What the two users of a PostgreSQL database may do in it. A superuser runs this there, as often as
+-- it likes.
+--
+-- "hsp-otp-owner" owns the tables and changes the schema: hsp-otp db upgrade.
+-- "hsp-otp" reads and writes rows, and does nothing else: the server and every other command.
+
+DO $$
+BEGIN
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format(
+        'GRANT CONNECT ON DATABASE %I TO "hsp-otp-owner", "hsp-otp"', current_database()
+    );
+END
+$$;
+REVOKE ALL ON SCHEMA public FROM PUBLIC, "hsp-otp";
+GRANT USAGE, CREATE ON SCHEMA public TO "hsp-otp-owner";
+GRANT USAGE ON SCHEMA public TO "hsp-otp";
+
+-- The tables that there are, and those that later versions make.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "hsp-otp";
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "hsp-otp";
+ALTER DEFAULT PRIVILEGES FOR ROLE "hsp-otp-owner" IN SCHEMA public
+    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "hsp-otp";
+ALTER DEFAULT PRIVILEGES FOR ROLE "hsp-otp-owner" IN SCHEMA public
+    GRANT USAGE ON SEQUENCES TO "hsp-otp";
