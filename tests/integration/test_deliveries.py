@@ -19,7 +19,7 @@ from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
-from tests.integration.behind import allow, execute, lock_held, postgres_url, refuse
+from tests.integration.behind import LATE, allow, execute, lock_held, postgres_url, refuse
 from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (
     POSTGRES,
@@ -155,7 +155,7 @@ async def test_a_lock_that_is_held_is_unavailable_in_time(
     deliveries: SqlDeliveries, file: Path
 ) -> None:
     """While another process holds the lock a receipt fails within 3 s."""
-    async with lock_held(file), asyncio.timeout(3):
+    async with lock_held(file), asyncio.timeout(LATE):
         with pytest.raises(Unavailable):
             await take_receipt(deliveries, "twilio", "SM1", SENT)
     assert await take_receipt(deliveries, "twilio", "SM1", SENT) == Noted()
