@@ -130,6 +130,7 @@ def test_the_sample_has_thirty_seconds() -> None:
     assert late.admits(at(30))
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_only_a_failure_opens_it_and_for_fifteen_seconds(steps: list[tuple[int, bool]]) -> None:
     """It opens at a failure alone, and is open for 15 s from it; it remembers 20 at most."""
