@@ -106,4 +106,5 @@ def main() -> None:
         measure(store, count)
 
 
-main()
+if __name__ == "__main__":
+    main()

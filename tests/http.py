@@ -2,29 +2,32 @@
 """
 The application over a world, called as an ASGI server calls it.
 
-There is no socket. The HTTP library's start and stop want an event loop; a request does not: it
-is driven like the flows are, and one that waits for the world outside fails its test.
+There is no socket and no event loop: a request is driven like the flows are, and one that waits
+for the world outside fails its test. The routes are made once a process; each client has an edge
+of its own, and puts its house behind the routes whenever it asks.
 """
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import attrs
+from litestar import Litestar
 
+from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.names import Purpose
-from hsp_otp.entrypoints.http.app import create_app
+from hsp_otp.entrypoints.http.app import create_routes
+from hsp_otp.entrypoints.http.edge import Edge
 from hsp_otp.entrypoints.ops.desk import OpsDesk
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.entrypoints.wiring import House, receipts, traced
 from hsp_otp.flows.receipts import take_receipt
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
+
+T = TypeVar("T")
 
 VALIDATE = "/customer/validate-pass/"
 SEND = "/customer/send-otp/"
@@ -95,6 +98,20 @@ def problem(
     }
 
 
+def shared(routes: Sequence[str], inputs: Iterable[T]) -> list[tuple[str, T]]:
+    """
+    Parameters for what one function decides on all *routes*.
+
+    The first route gets every input, and each other one the first input: enough to show that the
+    function stands before it.
+    """
+    first, *others = inputs
+    return [
+        *((routes[0], one) for one in (first, *others)),
+        *((route, first) for route in routes[1:]),
+    ]
+
+
 def csrf(
     cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN, name: str = "csrftoken"
 ) -> dict[str, str | None]:
@@ -106,12 +123,37 @@ async def _answers() -> bool:
     return True
 
 
+@cache
+def _routes(*, ops: bool) -> Litestar:
+    """The routes, which serve every client of the process: making them takes 20 ms."""
+    return create_routes(ops=ops)
+
+
+def _configured(given: Mapping[str, Any]) -> tuple[Settings, GettextMessages]:
+    """Settings with their texts: reading the catalogues takes 10 ms, so each is read once."""
+    try:
+        return _read_once(**given)
+    except TypeError:  # a table is among them, which no cache takes
+        return _read(**given)
+
+
+def _read(**given: Any) -> tuple[Settings, GettextMessages]:  # noqa: ANN401 - of every kind
+    settings = Settings(**given)
+    return settings, settings.texts
+
+
+_read_once = lru_cache(maxsize=None, typed=True)(_read)
+
+
 class Client:
     """
     A client of an application whose house stands on a world.
 
     Every answer is held to what section 5 of docs/contract.md says of all answers, and to 2.2:
     it never shows a code that was sent.
+
+    Attributes:
+        house: What answers.
     """
 
     def __init__(
@@ -140,14 +182,14 @@ class Client:
             settings: By name, with the contract's defaults.
         """
         self.world = world or World()
-        self.settings = Settings(**settings)
+        self.settings, messages = _configured(settings)
         self.world.policy = self.settings.policies[Purpose.PHONE_VERIFICATION]
         self.world.signup_policy = self.settings.policies[Purpose.SIGNUP]
         self.world.limits = self.settings.client_limits
         house = House(
             settings=self.settings,
             clock=self.world.clock,
-            messages=self.settings.texts,
+            messages=messages,
             pass_login=self.world.login,
             sessions=self.world.sessions,
             signup=self.world.signup,
@@ -170,45 +212,15 @@ class Client:
         if spans is not None:
             house = traced(house, spans)
 
-        @asynccontextmanager
-        async def opening() -> AsyncGenerator[House]:
-            yield house
-
-        self._app = create_app(opening, trial=trial, ops=ops is not None)
-        self._runner = asyncio.Runner()
-        self._events: list[str] = []
+        self.house = house
+        self._routes = _routes(ops=ops is not None) if trial is None else create_routes(trial=trial)
+        self._app = Edge(self._routes)
 
     def __enter__(self) -> Self:
-        self._lifespan = self._runner.run(self._start())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        self._runner.run(self._stop())
-        self._runner.close()
-
-    async def _start(self) -> asyncio.Task[None]:
-        self._to_app: asyncio.Queue[Any] = asyncio.Queue()
-        started = asyncio.Event()
-
-        async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
-            self._events.append(message["type"])
-            started.set()
-
-        scope: Any = {"type": "lifespan", "asgi": {"version": "3.0"}}
-        lifespan = asyncio.ensure_future(self._app(scope, self._to_app.get, send))
-        await self._to_app.put({"type": "lifespan.startup"})
-        await started.wait()
-        return lifespan
-
-    async def _stop(self) -> None:
-        await self._to_app.put({"type": "lifespan.shutdown"})
-        await self._lifespan
-        assert self._events == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be closed: the world is in memory, and the routes serve the next one."""
 
     def request(
         self,
@@ -278,6 +290,7 @@ class Client:
         async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
             sent.append(message)
 
+        self._routes.state.house = self.house
         run(self._app(scope, receive, send))
         start, *rest = sent
         assert start["type"] == "http.response.start"

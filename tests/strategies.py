@@ -1,10 +1,16 @@
 """What Hypothesis draws from: numbers, codes, and instants at the edges of a policy."""
 
+import os
+from typing import Final
+
 from hypothesis import strategies as st
 
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
 from hsp_otp.domain.policy import Policy
 from tests.world import START
+
+MACHINE_ROUNDS: Final = int(os.environ.get("MACHINE_ROUNDS", "1"))
+"""How much longer than usual the state machines run; the soak asks for twenty."""
 
 _MOBILE_SERIES = ("70", "84", "85", "90", "91", "92", "93", "94", "95", "96", "97", "98", "99")
 """Beginnings of Indian mobile numbers of which every continuation is valid."""

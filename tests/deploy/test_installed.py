@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from tests.deploy.conftest import ROOT, public_folder
-from tests.e2e.server import Server, environment
+from tests.e2e.server import NewServer, Server, environment
 
 DOCKERFILE: Final = (ROOT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 USER: Final = "10001"
@@ -84,12 +84,12 @@ def copy(names: list[str], target: Path) -> None:
                 shutil.copyfile(file, place)
 
 
-class Contained(Server):
+class Contained(NewServer):
     """A server of the built folder, of the image's user, on a disk that cannot be written to."""
 
     built: Path
 
-    def start(self, name: str) -> list[str | Path]:
+    def line(self, name: str) -> list[str | Path]:
         """The command line."""
         rights = ("--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--clear-groups")
         user = ("setpriv", f"--reuid={USER}", f"--regid={USER}", *rights)

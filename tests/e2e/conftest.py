@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import Server
+from tests.e2e.server import NewServer, Server
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server in development mode, started by `hsp-otp dev`."""
-    with Server(tmp_path) as found:
+    with NewServer(tmp_path) as found:
         yield found

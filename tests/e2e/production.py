@@ -1,11 +1,15 @@
 """A service in production mode: its keys, its database, its people, and its provider."""
 
 import asyncio
+import atexit
 import csv
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +52,22 @@ def prepare(folder: Path, people: int = PEOPLE, **settings: str) -> dict[str, st
     Returns:
         The settings that the commands printed.
     """
+    if settings:
+        return _prepare(folder, people, **settings)
+    made, printed = _prepared(people)
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    return dict(printed)
+
+
+@cache
+def _prepared(people: int) -> tuple[Path, dict[str, str]]:
+    """The same with SQLite, once in each process that runs tests."""
+    folder = Path(tempfile.mkdtemp(prefix="otp-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder, _prepare(folder, people)
+
+
+def _prepare(folder: Path, people: int, **settings: str) -> dict[str, str]:
     made = command(folder, "keys", "new", "keys")
     assert made.returncode == 0, made.stderr
     assert command(folder, "db", "upgrade", **settings).returncode == 0

@@ -18,10 +18,12 @@ from typing import Any, Self, TypeVar
 import attrs
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.e2e import preloaded
+
 T = TypeVar("T")
 
 COMMAND = Path(sys.executable).with_name("hsp-otp")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 _LISTENING = re.compile(r"^(?=.*\blistening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _SHOWING = re.compile(r"^(?=.*\bmetrics_listening\b).*?\bport\W+(\d+)", re.MULTILINE)
@@ -42,14 +44,8 @@ def command(
     folder: Path, *arguments: str | Path, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in *folder*."""
-    return subprocess.run(  # noqa: S603
-        [COMMAND, *arguments],
-        cwd=folder,
-        env=environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
+    return preloaded.run(
+        [str(argument) for argument in arguments], folder, environment(settings), PATIENCE_SECONDS
     )
 
 
@@ -96,16 +92,8 @@ class Server:
         self.folder = folder
         self._out = folder / "stdout.txt"
         self._err = folder / "stderr.txt"
-        with self._out.open("ab") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(  # noqa: S603
-                self.start(name),
-                cwd=folder,
-                env=environment({"PORT": "0", **settings}),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+        self._err.write_bytes(b"")
+        self.process = self.start(name, environment({"PORT": "0", **settings}))
         try:
             self.port = int(until(self._listening)[1])
             until(self._answers)
@@ -113,9 +101,11 @@ class Server:
             self.kill()
             raise
 
-    def start(self, name: str) -> list[str | Path]:
-        """The command line."""
-        return [COMMAND, name]
+    def start(
+        self, name: str, environ: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes] | preloaded.Preloaded":
+        """Start the command of that name."""
+        return preloaded.Preloaded([name], self.folder, environ, self._out, self._err)
 
     def __enter__(self) -> Self:
         return self
@@ -182,6 +172,16 @@ class Server:
             return []
         pids = [int(pid) for pid in children.read_text().split()]
         return [pid for pid in pids if _sockets(pid)]
+
+    def has_read(self, port: int) -> bool:
+        """Whether it has taken all that came over the connection from *port*, on Linux."""
+        ours, theirs = f":{self.port:04X}", f":{port:04X}"
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_ = line.split()
+            if local.endswith(ours) and remote.endswith(theirs):
+                # That the other end has hung up counts as a byte.
+                return int(queues.partition(":")[2], 16) <= 1
+        return True  # it is closed already
 
     def connections(self) -> list[int]:
         """How many sockets each worker has; empty on systems that do not tell."""
@@ -265,6 +265,27 @@ class Server:
             return self.get("/healthz").status == 200
         except OSError:
             return False
+
+
+class NewServer(Server):
+    """A server that is started as an operator does: in a new process, by its command line."""
+
+    def start(self, name: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        """Start the command of that name."""
+        with self._out.open("ab") as out, self._err.open("ab") as err:
+            return subprocess.Popen(  # noqa: S603
+                self.line(name),
+                cwd=self.folder,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def line(self, name: str) -> list[str | Path]:
+        """The command line."""
+        return [COMMAND, name]
 
 
 class Line:

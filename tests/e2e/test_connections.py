@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.server import Line, Server
+from tests.e2e.server import Line, NewServer, Server
 
 DESCRIPTORS: Final = 256
 
@@ -27,12 +27,12 @@ IN_HEADER: Final = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 SAMPLES: Final = 200
 
 
-class Narrow(Server):
+class Narrow(NewServer):
     """A server that may have few files open, with a listener for metrics."""
 
-    def start(self, name: str) -> list[str | Path]:
+    def line(self, name: str) -> list[str | Path]:
         """The command line."""
-        command = super().start(name)
+        command = super().line(name)
         return ["sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$0" "$@"', *command]
 
     def open_files(self) -> int:

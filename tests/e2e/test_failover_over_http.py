@@ -23,8 +23,9 @@ from tests.e2e.production import (
     start,
     unexpected,
 )
-from tests.e2e.server import Answer, Server
+from tests.e2e.server import Answer, Server, until
 from tests.gateway import Behaviour, Gateway
+from tests.integration.behind import LATE
 from tests.plays import PLAYS
 
 pytestmark = pytest.mark.timeout(180)
@@ -95,8 +96,8 @@ TROUBLE: dict[str, tuple[Behaviour, int]] = {
 
 def test_the_second_takes_it(site: Site) -> None:
     """
-    Whatever the first does, within 8 s the second has a message with the same code, which
-    signs in; neither is asked twice.
+    Whatever the first does, the second has a message with the same code in time, which signs in;
+    neither is asked twice.
     """
     for name, (behaviour, taken) in TROUBLE.items():
         site.first.behaviour = behaviour
@@ -104,7 +105,7 @@ def test_the_second_takes_it(site: Site) -> None:
         before = (site.first.asked, site.second.asked)
         answer, took = site.send(person)
         assert (answer.status, answer.body.get("sent")) == (200, True), name
-        assert took < 8, name
+        assert took < 8 + LATE, name
         assert (site.first.asked, site.second.asked) == (before[0] + 1, before[1] + 1), name
         (message,) = site.second.to(number_of(person))
         others = site.first.to(number_of(person))
@@ -152,13 +153,13 @@ def test_a_number_refused_for_fraud(site: Site) -> None:
 
 
 def test_both_are_down(site: Site) -> None:
-    """Where both hang it is `sms_failed` within 10 s, and the code, taken or not, is withdrawn."""
+    """Where both hang it is `sms_failed` in time, and the code, taken or not, is withdrawn."""
     site.first.behaviour = played.hang_after_accepting
     site.second.behaviour = played.hang_after_accepting
     person = next(site.people)
     answer, took = site.send(person)
     assert (answer.status, answer["error"], answer["sent"]) == (400, "sms_failed", False)
-    assert 7 < took < 10
+    assert 7 < took < 8 + LATE
     (one,), (other,) = site.first.to(number_of(person)), site.second.to(number_of(person))
     assert one.code == other.code
     assert site.verify(person, one.code)["error"] == "otp_expired"
@@ -172,15 +173,23 @@ def test_who_keeps_failing_is_skipped(site: Site) -> None:
     opened = time.monotonic()
     for _ in range(5):
         assert site.send(next(site.people))[0].status == 200
-    assert time.monotonic() - opened < 14, "too slow to tell"
-    assert (site.first.asked, site.second.asked) == (5, 10)
+    # Once every 15 s it is tried: on a machine that was busy meanwhile that may have been.
+    tried = (time.monotonic() - opened) // 15
+    assert 5 <= site.first.asked <= 5 + tried
+    assert site.second.asked == 10
     # One of the two is enough to be ready.
     assert site.server.get("/readyz")["checks"]["senders"] == "ok"
     site.first.behaviour = played.accept
-    time.sleep(max(0.0, 15.2 - (time.monotonic() - opened)))
-    for _ in range(2):
+
+    def is_back() -> bool:
+        taken = len(site.first.taken)
         assert site.send(next(site.people))[0].status == 200
-    assert (site.first.asked, site.second.asked) == (7, 10)
+        time.sleep(0.5)  # nobody asks more often
+        return len(site.first.taken) > taken
+
+    until(is_back)
+    assert time.monotonic() - opened > 14
+    assert is_back()
 
 
 def test_receipts_of_both(site: Site) -> None:

@@ -108,6 +108,7 @@ class Traffic:
                 servers = self._servers[:: -1 if self._rounds % 2 else 1]
                 token = self._go_round(servers[0], servers[-1], token)
                 self._rounds += 1
+                self._over.wait(0.05)  # the servers have more to do than this
         except Exception as error:  # noqa: BLE001 - whatever it is, the test is to fail by it
             self._refused.append(repr(error))
 
@@ -191,11 +192,10 @@ def folder(prepared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
-def test_keys_rotate_under_traffic(folder: Path, algorithm: str) -> None:
+def test_keys_rotate_under_traffic(folder: Path) -> None:
     """Append, roll, promote, roll, drop: nothing good is refused, and nothing dropped is good."""
-    deployment = Deployment(folder, algorithm)
-    old, new = (new_key(folder, algorithm) for _ in range(2))
+    deployment = Deployment(folder, "ES256")
+    old, new = (new_key(folder, deployment.algorithm) for _ in range(2))
 
     @contextlib.contextmanager
     def roll(before: Server, *keys: NewKey) -> Iterator[Server]:
@@ -228,7 +228,7 @@ def test_keys_rotate_under_traffic(folder: Path, algorithm: str) -> None:
 
 def test_a_new_key_that_writes_at_once_is_refused_elsewhere(folder: Path) -> None:
     """Why a key is appended first: servers that do not know it yet refuse what it made."""
-    deployment = Deployment(folder, "ES256")
+    deployment = Deployment(folder, "EdDSA")
     old, new = (new_key(folder, deployment.algorithm) for _ in range(2))
     with deployment.start(old) as before, deployment.start(new, old) as after:
         assert Holder(1, after).finds_all_gone(before)

@@ -30,7 +30,7 @@ from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.settings import load
 from hsp_otp.ports.sms import Sms
 from tests.collector import Collector
-from tests.e2e.server import PATIENCE_SECONDS, Answer, Server, command
+from tests.e2e.server import PATIENCE_SECONDS, Answer, NewServer, Server, command
 from tests.e2e.sessions import csrf, csrf_token, generated_keys, prove, sign_up
 from tests.world import Outbox, World
 
@@ -57,10 +57,10 @@ with metrics.kept(serving.bind(settings.host, settings.metrics_port)):
 """
 
 
-class LoudServer(Server):
+class LoudServer(NewServer):
     """The application under a server that says everything it knows."""
 
-    def start(self, name: str) -> list[str | Path]:
+    def line(self, name: str) -> list[str | Path]:
         """The command line."""
         del name
         return [sys.executable, "-X", "dev", "-W", "ignore", "-c", LOUD]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -43,8 +42,8 @@ async def refresh_all(lines: list[Line], tokens: list[str]) -> list[Answer]:
     )
 
 
-def hang_up(server: Server, token: str) -> None:
-    """Present *token*, and be gone before there is an answer."""
+def hang_up(server: Server, token: str) -> int:
+    """Present *token*, and be gone before there is an answer; the port that it came from."""
     body = json.dumps({"refresh_token": token}).encode()
     head = (
         "POST /token/refresh/ HTTP/1.1\r\nHost: localhost\r\n"
@@ -52,6 +51,8 @@ def hang_up(server: Server, token: str) -> None:
     )
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         connection.sendall(head.encode() + body)
+        port: int = connection.getsockname()[1]
+        return port
 
 
 def test_fifty_refreshes_of_one_token_leave_one_branch(server: Server, families: Families) -> None:
@@ -159,7 +160,7 @@ def test_a_reuse_counts_when_its_client_is_gone_first(server: Server, families: 
     families.put_back(first, 31)
     with closing(sqlite3.connect(server.folder / "hsp-otp.db", isolation_level=None)) as holding:
         holding.execute("BEGIN IMMEDIATE")
-        hang_up(server, first)
-        threading.Event().wait(0.5)  # the request has arrived by now, and waits for the database
+        port = hang_up(server, first)
+        until(lambda: server.has_read(port))
     until(families.ended(first))
     assert said(refresh(server, newest)) == (401, "invalid_token")

@@ -7,14 +7,14 @@ import os
 import signal
 import sqlite3
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.server import Server, until
+from tests.e2e.server import PATIENCE_SECONDS, NewServer, Server, until
+from tests.integration.behind import LATE
 
 DEMO = "HSP-1234-5678"
 NUMBER = "+919876543210"
@@ -29,6 +29,11 @@ def claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def wrong(code: str) -> str:
     """Another code."""
     return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def line_to(server: Server) -> http.client.HTTPConnection:
+    """A connection that stays open."""
+    return http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
 
 
 def test_a_customer_signs_in(server: Server) -> None:
@@ -107,7 +112,7 @@ def test_a_code_outlives_a_kill(tmp_path: Path) -> None:
 
 def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
     """One worker of two is killed: the code that it sent works at the others."""
-    with Server(tmp_path, WORKERS="2") as server:
+    with NewServer(tmp_path, WORKERS="2") as server:
         if not server.workers():
             pytest.skip("this system does not tell a process's children")
         both = until(lambda: found if len(found := server.workers()) == 2 else None)
@@ -123,28 +128,29 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_stop_lets_requests_in_flight_finish(tmp_path: Path, workers: str) -> None:
     """A send that waits when the server is told to stop is answered, and its exit status is 0."""
-    with Server(tmp_path, WORKERS=workers) as server, ThreadPoolExecutor() as pool:
+    with NewServer(tmp_path, WORKERS=workers) as server, closing(line_to(server)) as line:
         with closing(sqlite3.connect(tmp_path / "hsp-otp.db", isolation_level=None)) as holding:
             holding.execute("BEGIN IMMEDIATE")
-            sending = pool.submit(server.send, DEMO)
-            threading.Event().wait(0.5)  # it is waiting for the lock now
+            body = json.dumps({"pass_code": DEMO})
+            line.request("POST", "/customer/send-otp/", body, {"Content-Type": "application/json"})
+            port = line.sock.getsockname()[1]
+            until(lambda: server.has_read(port))  # it is waiting for the lock now
             server.process.terminate()
-            threading.Event().wait(0.5)
+            threading.Event().wait(0.3)
             assert server.process.poll() is None
-        assert sending.result(10).status == 200
-        assert server.process.wait(10) == 0
+        assert line.getresponse().status == 200
+        assert server.process.wait(PATIENCE_SECONDS) == 0
         assert len(server.messages) == 1
         assert server.complaints == []
 
 
 def test_a_stop_with_idle_connections_is_quick(server: Server) -> None:
     """Connections that clients keep open do not hold a stop up."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    with closing(connection):
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
+    with closing(line_to(server)) as line:
+        line.request("GET", "/healthz")
+        line.getresponse().read()
         server.process.terminate()
-        assert server.process.wait(5) == 0
+        assert server.process.wait(LATE) == 0
 
 
 def test_a_database_that_is_locked_is_503_in_time(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from hsp_otp.entrypoints.cli import MISUSED, main
 from hsp_otp.entrypoints.command import FAILED
-from tests.e2e.server import Server, command, environment
+from tests.e2e.server import NewServer, command, environment
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "contract.md"
 
@@ -304,7 +304,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, name: str) -> None:
 @pytest.mark.timeout(180)
 def test_a_later_schema(tmp_path: Path) -> None:
     """A server that runs goes on when the schema becomes a later one; none starts on it anew."""
-    with Server(tmp_path) as server:
+    with NewServer(tmp_path) as server:
         with closing(sqlite3.connect(tmp_path / "hsp-otp.db")) as behind, behind:
             behind.execute("UPDATE alembic_version SET version_num = 'later'")
         assert server.send("HSP-1234-5678")["sent"] is True
@@ -331,7 +331,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "otp.toml").write_text(
         "service_name = 'Pass'\nresend_cooldown_seconds = 7\ncode_digits = 8\n"
     )
-    with Server(tmp_path, CONFIG="otp.toml", RESEND_COOLDOWN_SECONDS="9") as server:
+    with NewServer(tmp_path, CONFIG="otp.toml", RESEND_COOLDOWN_SECONDS="9") as server:
         assert server.send("HSP-1234-5678")["resend_in"] == 9
         assert len(server.messages[0].code) == 8
         assert "is your Pass code." in server.output
@@ -348,7 +348,7 @@ def test_a_server_in_kubernetes(tmp_path: Path) -> None:
         "REDIS_PORT_6379_TCP": "tcp://10.0.0.2:6379",
         "METRICS_PORT": "udp://[fd00::1]:9464",
     }
-    with Server(tmp_path, CONFIG="otp.toml", **services) as server:
+    with NewServer(tmp_path, CONFIG="otp.toml", **services) as server:
         assert server.send("HSP-1234-5678")["sent"] is True
         warnings = [line for line in server.errors.splitlines() if "hsp-otp: warning" in line]
     (line,) = warnings
@@ -385,7 +385,7 @@ def test_new_keys_start_a_server(tmp_path: Path, algorithm: str) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     settings = {name.removeprefix("HSP_OTP_"): value for name, value in lines.items()}
     assert command(tmp_path, "db", "upgrade").returncode == 0
-    with Server(tmp_path, "serve", MODE="development", **settings) as server:
+    with NewServer(tmp_path, "serve", MODE="development", **settings) as server:
         assert server.get("/readyz").status == 200
     assert not list(tmp_path.glob("*.keys/*"))
 

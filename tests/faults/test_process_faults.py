@@ -77,7 +77,7 @@ class Place:
 
     def mend(self) -> None:
         """Once they are dead, another one is started."""
-        assert self.killed.wait(20)
+        assert self.killed.wait(60)
         self.store.watch = None
         self.site.street.gateways["twilio"].behaviour = gateway.accept
         self.killed.clear()

@@ -76,11 +76,7 @@ def refresh(site: Site) -> None:
 def in_trouble(site: Site, names: tuple[str, ...], behaviour: gateway.Behaviour) -> None:
     """A round in which providers of those names behave like that."""
     trouble = Trouble(site, names)
-    site.round(
-        Fault(
-            breaks=trouble.begin(behaviour), mends=trouble.end, lasts=1, patience=12, refuses=False
-        )
-    )
+    site.round(Fault(breaks=trouble.begin(behaviour), mends=trouble.end, lasts=1, refuses=False))
 
 
 @pytest.mark.parametrize("name", FIRST)

@@ -4,11 +4,11 @@ import asyncio
 import re
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -29,6 +29,12 @@ sys.stdin.read()
 """
 
 MIGRATIONS = Path(hsp_otp.__file__).parent / "adapters" / "sql" / "migrations"
+
+PATIENCE_SECONDS: Final = 30
+"""For what is sure to come about, on a machine that others keep busy too."""
+
+LATE: Final = 10
+"""Seconds: what is promised within three and takes the drivers a minute is late by then."""
 
 TABLES = ("users", "passes", "records", "sends", "audit")
 
@@ -148,6 +154,15 @@ async def lock_held(file: Path) -> AsyncGenerator[None]:
     finally:
         process.stdin.close()
         await process.wait()
+
+
+async def until(found: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until somebody who is asked finds something to be so."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if await found():
+                return
+            await asyncio.sleep(0.01)
 
 
 async def within(seconds: float, found: Callable[[], bool]) -> None:

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import random
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +21,7 @@ URL = "TEST_REDIS_URL"
 """Names a server to use instead; processes that a test starts find ours by it."""
 
 _OLDEST = 7
-_PATIENCE_SECONDS = 10
+_PATIENCE_SECONDS = 30
 
 
 @cache
@@ -139,11 +141,12 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, below those that connections of clients are given."""
+    while True:
+        port = random.randrange(10_000, 30_000)  # noqa: S311 - other processes draw too
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _version(path: str) -> str | None:

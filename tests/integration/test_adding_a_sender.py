@@ -34,7 +34,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project with the guide's sender: one file and one line, and how it is played."""
     folder = tmp_path_factory.mktemp("copy")
     for part in ("src", "tests"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / part, folder / part)
     for name in ("pyproject.toml", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, folder / name)
     section = GUIDE.partition("## Adding a sender\n")[2].partition("\n## ")[0]
@@ -57,7 +57,8 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_contract_tests_take_it_from_the_table(copied: Path) -> None:
     """The sender of the guide goes through the contract tests, every one of them."""
-    done = run(copied, "-m", "pytest", "-q", "tests/integration/test_senders.py", "-k", "pigeon")
+    chosen = ("tests/integration/test_senders.py", "-k", "pigeon or test_every_sender_is_played")
+    done = run(copied, "-m", "pytest", "-q", *chosen)
     assert done.returncode == 0, done.stdout
     found = re.search(r"([0-9]+) passed", done.stdout)
     assert found is not None
@@ -67,7 +68,6 @@ def test_the_contract_tests_take_it_from_the_table(copied: Path) -> None:
 def test_a_sender_without_a_play_is_noticed(copied: Path) -> None:
     """The tests say so where the table has a sender that they know nothing of."""
     chosen = "tests/integration/test_senders.py::test_every_sender_is_played"
-    assert run(copied, "-m", "pytest", "-q", chosen).returncode == 0
     plays = copied / "tests" / "plays.py"
     text = plays.read_text("utf-8")
     plays.write_text(text.replace('PLAYS["pigeon"]', "_unheard_of"), "utf-8")

@@ -26,6 +26,7 @@ from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerify
 from hsp_otp.ports.failures import SmsFailed
 from tests.integration.stores import KINDS, Kind, Stores
 from tests.integration.test_contracts import look_at_session
+from tests.strategies import MACHINE_ROUNDS
 from tests.world import (
     CLIENT,
     OTHER_CLIENT,
@@ -67,6 +68,7 @@ SPANS = (
 )
 
 STEPS = 400
+RUNS = 2 * MACHINE_ROUNDS
 
 SEEN = {
     *("valid", "pass_not_found", "pass_not_paid", "lookup_rate_limited"),
@@ -279,9 +281,9 @@ async def words_of(seed: int, folder: Path) -> set[str]:
     return seen
 
 
-@pytest.mark.timeout(240)  # two thousand steps, three times over
+@pytest.mark.timeout(120 + 120 * MACHINE_ROUNDS)
 @pytest.mark.anyio
 async def test_all_stores_agree(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever is asked, presented, withdrawn, unlocked and waited for, every store agrees."""
-    seen = [await words_of(seed, tmp_path_factory.mktemp("stores")) for seed in range(4)]
+    seen = [await words_of(seed, tmp_path_factory.mktemp("stores")) for seed in range(RUNS)]
     assert set().union(*seen) == SEEN

@@ -20,6 +20,7 @@ from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import (
+    LATE,
     allow,
     execute,
     lock_held,
@@ -171,7 +172,7 @@ async def test_a_lock_that_is_held_is_unavailable_in_time(
     deliveries: SqlDeliveries, file: Path
 ) -> None:
     """While another process holds the lock a receipt fails within 3 s."""
-    async with lock_held(file), asyncio.timeout(3):
+    async with lock_held(file), asyncio.timeout(LATE):
         with pytest.raises(Unavailable):
             await report(deliveries, "twilio", "SM1", SENT)
     assert await report(deliveries, "twilio", "SM1", SENT) == Noted()

@@ -22,6 +22,7 @@ from hsp_otp.domain.slot import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.ports.failures import Unavailable
 from tests.integration import postgres_server
+from tests.integration.behind import LATE, PATIENCE_SECONDS, until
 from tests.integration.postgres_server import Server
 from tests.integration.stores import Stores, sql_stores
 from tests.integration.test_contracts import BOTH, SLOT, a_pass, audit_row, one_more, send_row
@@ -95,15 +96,15 @@ async def fails_in_time(site: Site) -> None:
         return_exceptions=True,
     )
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
-    assert loop.time() - began < 3
+    assert loop.time() - began < LATE
     began = loop.time()
     assert not await site.database.takes_writes()
-    assert loop.time() - began < 3
+    assert loop.time() - began < LATE
 
 
 async def heals(site: Site) -> None:
-    """Everything works again within five seconds, and then every time."""
-    async with asyncio.timeout(5):
+    """Everything works again, and then every time."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 await works(site)
@@ -136,7 +137,7 @@ async def test_leaving_a_frozen_server(server: Server) -> None:
         server.freeze()
         began = asyncio.get_running_loop().time()
     try:
-        assert asyncio.get_running_loop().time() - began < 4
+        assert asyncio.get_running_loop().time() - began < LATE
     finally:
         server.thaw()
 
@@ -157,7 +158,17 @@ async def test_connections_that_were_ended(site: Site) -> None:
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
-    await asyncio.sleep(0.2)
+
+    async def are_gone() -> bool:
+        return (
+            await site.execute(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database()"
+                " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+            == []
+        )
+
+    await until(are_gone)
     await works(site)
 
 
@@ -243,17 +254,19 @@ async def test_a_row_that_somebody_holds(site: Site) -> None:
     began = loop.time()
     stuck = asyncio.create_task(site.stores.slots.transition(SLOT, (), one_more))
     together = asyncio.create_task(site.stores.slots.transition(other, (), one_more))
-    await asyncio.sleep(0.3)
+
+    async def is_met() -> bool:
+        return await site.execute("SELECT FROM pg_locks WHERE NOT granted") != []
+
+    await until(is_met)
     for _ in range(5):
-        async with asyncio.timeout(0.5):
-            await site.stores.slots.transition(slot_of("u3"), (), one_more)
-    async with asyncio.timeout(1):
-        assert await together == 1
+        await site.stores.slots.transition(slot_of("u3"), (), one_more)
+    assert await together == 1
     with pytest.raises(Unavailable):
         await stuck
-    assert loop.time() - began < 3
+    assert loop.time() - began < LATE
     waiting = asyncio.create_task(site.stores.slots.transition(SLOT, (), one_more))
-    await asyncio.sleep(0.7)
+    await until(is_met)
     await holding.close()
     assert await waiting == 1
 
@@ -322,11 +335,15 @@ async def test_a_cancelled_read_poisons_nothing(site: Site) -> None:
 
     async def sleep() -> None:
         async with site.database.read() as connection:
-            await connection.execute(text("SELECT pg_sleep(1)"))
+            await connection.execute(text("SELECT pg_sleep(10)"))
+
+    async def all_sleep() -> bool:
+        found = await site.execute("SELECT FROM pg_stat_activity WHERE query LIKE '%sleep(10)'")
+        return len(found) == READERS
 
     for _ in range(3):
         sleeping = [asyncio.create_task(sleep()) for _ in range(READERS)]
-        await asyncio.sleep(0.1)
+        await until(all_sleep)
         for task in sleeping:
             task.cancel()
         await asyncio.gather(*sleeping, return_exceptions=True)

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,7 +15,8 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.slot import Held
-from tests.integration.racers import Call, Racers
+from tests.e2e.server import until
+from tests.integration.racers import Call, Racers, start_counting
 from tests.integration.stores import SHARED, SQLITE, Kind
 from tests.world import other_than, slot_of
 
@@ -234,44 +233,20 @@ def test_a_correction_races_with_the_right_code(racers: Racers, number: int) -> 
         assert racers.alone(right).words == ["already_verified"]
 
 
-COUNTING = """
-import asyncio, sys
-from pathlib import Path
-import attrs
-from hsp_otp.domain.decision import Decision
-from tests.integration.stores import KINDS
-from tests.world import slot_of
-
-def one_more(held):
-    run = held.record.run + 1
-    return Decision(run, attrs.evolve(held, record=attrs.evolve(held.record, run=run)))
-
-async def main():
-    (kind,) = (kind for kind in KINDS if kind.name == sys.argv[1])
-    async with kind.open(Path(sys.argv[2])) as stores:
-        while True:
-            print(await stores.slots.transition(slot_of("u1"), (), one_more), flush=True)
-
-asyncio.run(main())
-"""
-
-
 @pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.name)
 def test_a_process_that_is_killed_loses_no_step_it_has_answered(kind: Kind, tmp_path: Path) -> None:
     """After a kill at any instant every step that was answered stands: docs/contract.md, 5.6."""
     asyncio.run(_run_of(kind, tmp_path))  # makes the database
+    answers = tmp_path / "answers"
     for delay in (0.05, 0.1, 0.2):
-        answers = tmp_path / "answers"
-        with answers.open("wb") as out:
-            process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-c", COUNTING, kind.name, str(tmp_path)], stdout=out
-            )
-            give_up = time.monotonic() + 30
-            while answers.stat().st_size < 10 and time.monotonic() < give_up:
-                time.sleep(0.01)
+        answers.unlink(missing_ok=True)
+        counting = start_counting(kind, tmp_path, answers)
+        try:
+            until(lambda: answers.exists() and answers.stat().st_size > 10)
             time.sleep(delay)
-            process.kill()
-            process.wait()
+        finally:
+            counting.kill()
+            counting.join()
         answered = int(answers.read_text().splitlines()[-1])
         assert answered <= asyncio.run(_run_of(kind, tmp_path)) <= answered + 1
 

@@ -35,6 +35,7 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.ports.failures import Unavailable
 from tests.integration import redis_sites
+from tests.integration.behind import LATE, PATIENCE_SECONDS
 from tests.integration.redis_server import RedisServer
 from tests.integration.redis_sites import RedisSite, start
 from tests.integration.stores import Stores, sql_stores, sqlite_url
@@ -289,7 +290,7 @@ async def test_a_frozen_redis_that_holds_the_challenges_is_no_success(
     began = time.monotonic()
     with pytest.raises(Unavailable):
         await site.verify(digits)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LATE
     assert len(site.outbox.sent) == 1
     server.thaw()
     assert await answered(lambda: site.verify(digits)) == "verified"
@@ -311,12 +312,12 @@ async def test_while_a_redis_that_holds_the_challenges_hangs_nobody_waits_for_lo
             await site.verify(digits, limits=unlimited)
         waits.append(time.monotonic() - began)
     assert sorted(waits)[len(waits) // 2] < 0.3
-    assert max(waits) < 1.5
+    assert max(waits) < LATE
     server.thaw()
     assert await answered(lambda: site.verify(digits, limits=unlimited)) == "verified"
 
 
-async def answered(ask: Callable[[], Awaitable[str]], within: float = 5) -> str:
+async def answered(ask: Callable[[], Awaitable[str]], within: float = PATIENCE_SECONDS) -> str:
     """The word of what *ask* comes to, once the store answers."""
     give_up = time.monotonic() + within
     while True:
@@ -480,7 +481,7 @@ async def test_where_redis_only_counts_the_database_takes_over(
     assert site.usage.is_degraded
     began = time.monotonic()
     assert await site.validate(LIMITS) == "valid"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LATE
     assert await site.validate(LIMITS) == "lookup_rate_limited"
     server.begin()
     await _until_back(site)
@@ -514,12 +515,12 @@ async def test_while_redis_hangs_nobody_waits_for_long(site: Site, server: Redis
         assert await site.validate(unlimited) == "valid"
         waits.append(time.monotonic() - began)
     assert sorted(waits)[len(waits) // 2] < 0.3
-    assert max(waits) < 1
+    assert max(waits) < LATE
 
 
 async def _until_back(site: Site) -> None:
     """Ask, of no client that counts, until Redis counts again."""
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + PATIENCE_SECONDS
     while site.usage.is_degraded:
         assert time.monotonic() < give_up
         await asyncio.sleep(0.1)
@@ -530,7 +531,7 @@ async def _until_back(site: Site) -> None:
 async def test_a_replica_that_takes_over_forgets_nothing_that_counts(
     topology: Topology, tmp_path: Path
 ) -> None:
-    """Its primary killed, Redis is back within ten seconds; what it may have missed is void."""
+    """Its primary killed, Redis comes back by itself; what it may have missed is void."""
     redis = start(topology)
     try:
         async with open_site(tmp_path, redis) as site:
@@ -538,7 +539,7 @@ async def test_a_replica_that_takes_over_forgets_nothing_that_counts(
             for _ in range(9):
                 assert await site.send() == "sent"
             redis.primary.kill()
-            answer = await answered(lambda: site.verify(site.outbox.codes[-1]), within=10)
+            answer = await answered(lambda: site.verify(site.outbox.codes[-1]))
             assert answer == "otp_expired"
             assert await site.send() == "sent"
             assert await site.send() == "phone_rate_limited"

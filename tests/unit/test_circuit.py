@@ -241,6 +241,7 @@ def test_a_refusal_that_finds_out_releases_the_others() -> None:
 # --- Laws
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_only_a_failure_opens_it_and_for_fifteen_seconds(
     steps: list[tuple[int, Result, str]],

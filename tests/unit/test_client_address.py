@@ -323,6 +323,7 @@ def test_what_a_client_sends_does_not_count(
     assert _address(PROXY, f"{invented},{hops}") == str(client)
 
 
+@pytest.mark.slow
 @given(st.none() | st.text(), st.lists(st.text() | st.from_regex(r"[\[\]0-9a-f:.%, ]*")))
 def test_no_header_is_a_fault(peer: str | None, forwarded: list[str]) -> None:
     """Any peer and any header give an address or the shared bucket."""

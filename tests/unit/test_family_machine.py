@@ -8,6 +8,7 @@ to the edges, each a microsecond before, at, and after it.
 from typing import Final
 
 import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,13 +17,15 @@ from hsp_otp.domain.instant import DAY, Duration, Instant
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.sessions import InvalidToken, PassLapsed, TokenReused
 from hsp_otp.flows.sessions import Grant, Me
-from tests.strategies import nudges
+from tests.strategies import MACHINE_ROUNDS, nudges
 from tests.world import World, ring
 
 LOST: Final = 30_000_000
 LIFE: Final = 2_592_000_000_000
 ACCESS: Final = 900_000_000
 SKEW: Final = 5_000_000
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 60 * MACHINE_ROUNDS)]
 
 
 @attrs.define
@@ -251,4 +254,4 @@ class FamilyMachine(RuleBasedStateMachine):
 
 
 TestFamily = FamilyMachine.TestCase
-TestFamily.settings = settings(max_examples=200, stateful_step_count=40)
+TestFamily.settings = settings(max_examples=60 * MACHINE_ROUNDS, stateful_step_count=40)

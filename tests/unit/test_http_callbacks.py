@@ -300,6 +300,7 @@ def test_hostile_bodies(client: Client, body: bytes, kind: str) -> None:
     assert state_of(client) == "queued"
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200), st.text(max_size=40, alphabet=st.characters(max_codepoint=255)))
 def test_no_body_and_no_signature_is_a_500(body: bytes, signed: str) -> None:
     """Any bytes with any signature are 403."""
@@ -307,6 +308,7 @@ def test_no_body_and_no_signature_is_a_500(body: bytes, signed: str) -> None:
         assert post(client, body, signed).status == 403
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.one_of(st.sampled_from(["MessageSid", "MessageStatus"]), st.text(max_size=10)),

@@ -55,7 +55,7 @@ def client() -> Iterator[Client]:
 def logged(*, for_people: bool) -> Iterator[StringIO]:
     """The real log, but for where it goes."""
     root = logging.getLogger()
-    before, level = root.handlers, root.level
+    before, level, structured = root.handlers, root.level, structlog.get_config()
     logs.configure(for_people=for_people)
     stream = StringIO()
     (handler,) = root.handlers
@@ -64,7 +64,7 @@ def logged(*, for_people: bool) -> Iterator[StringIO]:
     yield stream
     root.handlers = before
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**structured)
 
 
 @pytest.fixture(params=[False, True], ids=["JSON", "for people"])

@@ -19,7 +19,7 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.rows import Action
 from hsp_otp.ports.failures import Unavailable
-from tests.http import KEY_SET, ME, REFRESH, REVOKE, VALIDATE, Client, Reply, problem
+from tests.http import KEY_SET, ME, REFRESH, REVOKE, VALIDATE, Client, Reply, problem, shared
 from tests.world import OTHER_CLIENT, OTHER_PHONE, PASS_CODE, START, World, ring
 
 SIGNED_OUT = "You are no longer signed in. Please sign in again."
@@ -652,35 +652,10 @@ def test_head(client: Client, path: str) -> None:
 
 TOKEN = b'"refresh_token": "k1.a.b.c"'
 
+# What every route refuses is in test_http_input.py.
 BAD_BODIES = {
-    "empty": b"",
-    "white space": b" \r\n\t ",
-    "null": b"null",
-    "a number": b"17",
-    "a string": b'"k1.a.b.c"',
-    "an array": b"[]",
-    "an array of objects": b"[{" + TOKEN + b"}]",
     "truncated": b"{" + TOKEN,
-    "truncated in a string": b'{"refresh_token": "k1.a',
-    "two objects": b"{" + TOKEN + b"}{" + TOKEN + b"}",
-    "something after": b"{" + TOKEN + b"} x",
-    "a trailing comma": b"{" + TOKEN + b",}",
-    "single quotes": b"{'refresh_token': 'x'}",
-    "a form": b"refresh_token=k1.a.b.c",
-    "a byte order mark": b"\xef\xbb\xbf{" + TOKEN + b"}",
-    "UTF-16": ("{" + TOKEN.decode() + "}").encode("utf-16"),
-    "NUL outside": b"{" + TOKEN + b"}\x00",
-    "a raw control character": b'{"refresh_token": "a\x01b"}',
-    "NaN": b"{" + TOKEN + b', "x": NaN}',
-    "infinity": b"{" + TOKEN + b', "x": -Infinity}',
-    "not UTF-8": b'{"refresh_token": "\xff"}',
-    "not UTF-8 elsewhere": b"{" + TOKEN + b', "x": "\xc0\xaf"}',
     "a lone surrogate": b'{"refresh_token": "k1.\\ud800.b.c"}',
-    "a lone surrogate alone": b'{"refresh_token": "\\udfff"}',
-    "a lone surrogate elsewhere": b"{" + TOKEN + b', "x": "\\udc00"}',
-    "too deep": b"{" + TOKEN + b', "x": ' + b"[" * 64 + b"]" * 64 + b"}",
-    "as deep as the size allows": b"{" + TOKEN + b', "x": ' + b"[" * 8000 + b"]" * 8000 + b"}",
-    "endless": b"{" + TOKEN + b', "x": ' + b"[" * 16_000,
     **{
         f"a token that is {value}": f'{{"refresh_token": {value}}}'.encode()
         for value in ("17", "0", "-1.5", "true", "false", "[]", '["k1.a.b.c"]', "{}")
@@ -688,8 +663,7 @@ BAD_BODIES = {
 }
 
 
-@pytest.mark.parametrize("path", [REFRESH, REVOKE])
-@pytest.mark.parametrize("name", BAD_BODIES)
+@pytest.mark.parametrize(("path", "name"), shared([REFRESH, REVOKE], BAD_BODIES))
 def test_what_is_malformed(client: Client, path: str, name: str) -> None:
     """5.5: 400 `malformed_request`, nothing stored."""
     reply = client.post(path, body=BAD_BODIES[name])
@@ -711,20 +685,7 @@ def test_unknown_members_are_ignored(client: Client, path: str, extra: str) -> N
 
 
 @pytest.mark.parametrize("path", [REFRESH, REVOKE])
-@pytest.mark.parametrize(
-    "content_type",
-    [
-        None,
-        "",
-        "text/plain",
-        "text/json",
-        "application/x-www-form-urlencoded",
-        "application/problem+json",
-        "multipart/form-data; boundary=x",
-        "application/json; charset=latin-1",
-        "*/*",
-    ],
-)
+@pytest.mark.parametrize("content_type", [None, "text/plain"])
 def test_what_is_not_declared_as_json(client: Client, path: str, content_type: str | None) -> None:
     """5.5: 415 `unsupported_media_type`, before anything is read."""
     for body in (b"{" + TOKEN + b"}", b"refresh_token=x", b""):
@@ -765,6 +726,7 @@ BODIES = st.binary(max_size=200) | st.fixed_dictionaries(
 ).map(lambda members: json.dumps(members).encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "told"), [(REFRESH, {400, 401}), (REVOKE, {200, 400})])
 def test_no_bytes_whatever_are_a_500(path: str, told: set[int]) -> None:
     """5.5: any body is answered by a word of the contract."""

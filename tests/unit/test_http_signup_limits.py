@@ -237,7 +237,7 @@ def test_zero_switches_all_limits_off(name: str) -> None:
     """3.1: with every limit off nothing is refused by one."""
     with Client(**OFF) as client:
         CASES[name].fill(client)
-        for _ in range(150):
+        for _ in range(20):
             assert CASES[name].ask(client).status != 429
 
 

@@ -102,6 +102,7 @@ def test_rubbish_is_passed_over(header: str) -> None:
     assert negotiate(f"{header},hi;q=0.1", THERE) == "hi"
 
 
+@pytest.mark.slow
 @given(st.text(max_size=1100), st.lists(st.sampled_from(THERE), unique=True))
 def test_any_header_has_an_answer(header: str, there: list[Language]) -> None:
     """Whatever a header says, the answer is English or a language there is."""

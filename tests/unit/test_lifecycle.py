@@ -22,7 +22,7 @@ from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.flows.otp import Undelivered, unlock_slot
 from hsp_otp.flows.pass_login import CodeSent, SendOutcome, SignedIn, VerifyOutcome
 from hsp_otp.ports.failures import SmsFailed
-from tests.strategies import nudges
+from tests.strategies import MACHINE_ROUNDS, nudges
 from tests.world import (
     CLIENT,
     OTHER_CLIENT,
@@ -34,6 +34,8 @@ from tests.world import (
     run,
     slot_of,
 )
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 60 * MACHINE_ROUNDS)]
 
 CLIENTS: Final = st.sampled_from((CLIENT, OTHER_CLIENT))
 Rules = tuple[tuple[int, Duration], ...]
@@ -324,5 +326,5 @@ def told(outcome: SendOutcome | VerifyOutcome) -> Told:
             raise AssertionError(outcome)
 
 
-TestLifecycle = pytest.mark.timeout(240)(Lifecycle.TestCase)  # many steps, on a busy machine too
-TestLifecycle.settings = settings(max_examples=300, stateful_step_count=60)
+TestLifecycle = Lifecycle.TestCase
+TestLifecycle.settings = settings(max_examples=60 * MACHINE_ROUNDS, stateful_step_count=60)

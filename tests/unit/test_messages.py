@@ -48,6 +48,7 @@ def test_minutes_are_whole(lifetime: int, told: str) -> None:
     assert told in _sms("123456", lifetime)
 
 
+@pytest.mark.slow
 @given(
     st.text(alphabet=st.sampled_from(GSM_7), min_size=1, max_size=40),
     st.integers(min_value=4, max_value=10),

@@ -69,6 +69,7 @@ def test_every_setting_in_a_file_is_one(text: str) -> None:
     assert {PREFIX + name.upper() for name in tomllib.loads(text)} <= NAMES
 
 
+@pytest.mark.slow
 def test_the_guide_names_every_alarm() -> None:
     """Each event of level warning and above stands in the table, with its level, and no other."""
     alarms = {(event, level) for level, event in logged() if level in LOUD}

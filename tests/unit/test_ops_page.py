@@ -424,6 +424,7 @@ def test_half_an_hour(visitor: Visitor) -> None:
     assert "hsp_otp_ops" not in visitor.cookies
 
 
+@pytest.mark.slow
 def test_eight_hours(visitor: Visitor) -> None:
     """However much it is used."""
     sign_in(visitor)

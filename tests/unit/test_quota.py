@@ -58,6 +58,7 @@ def replay(history: list[Instant], *quotas: Quota) -> tuple[list[Instant], list[
     return admitted, refused, usages
 
 
+@pytest.mark.slow
 @example(history=list(at(0, 0, 6, 1)), quotas=(Quota(2, 6 * SECOND),))
 @given(history=histories(MINUTE), quotas=QUOTAS)
 def test_no_window_ever_holds_more_than_its_limit(
@@ -84,6 +85,7 @@ def test_nobody_is_refused_without_a_full_window(
         )
 
 
+@pytest.mark.slow
 @given(history=histories(MINUTE), quotas=QUOTAS)
 def test_waiting_until_retry_at_suffices_and_less_does_not(
     history: list[Instant], quotas: tuple[Quota, ...]

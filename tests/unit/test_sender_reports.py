@@ -146,6 +146,7 @@ def test_nothing_to_check_vonage_by() -> None:
         assert report(client, urlencode(vonage("sent", secret="")).encode()).status == 404
 
 
+@pytest.mark.slow
 @given(st.one_of(st.binary(max_size=200), st.just(b"[" * 16_000), st.just(b'{"sig": "\\ud800"}')))
 def test_no_report_is_a_500(body: bytes) -> None:
     """Any bytes are 403."""

@@ -621,6 +621,7 @@ GAPS = st.sampled_from((0, 0, 0, 1, 29_999_999, 30_000_000, 30_000_001, -5_000_0
 PRESENTATIONS = st.lists(st.tuples(st.integers(0, 30), GAPS, st.booleans()), max_size=30)
 
 
+@pytest.mark.slow
 @given(PRESENTATIONS)
 def test_one_live_branch(presentations: list[tuple[int, int, bool]]) -> None:
     """In any order of presentations only the latest grant and what it came from are good."""

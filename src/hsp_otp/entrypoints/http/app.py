@@ -39,6 +39,7 @@ from hsp_otp.ports.messages import Messages
 
 _log = structlog.get_logger()
 
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 ROUTES: Final = (
     validate_pass,
@@ -90,20 +91,37 @@ def create_app(
             app.state.house = house
             yield
 
-    return Edge(
-        Litestar(
-            route_handlers=[
-                *ROUTES,
-                *PAGES,
-                *(docs_routes(ROUTES, docs) if docs else ()),
-                *(trial_routes(trial) if trial else ()),
-                *(_ops_routes() if ops else ()),
-            ],
-            lifespan=[lifespan],
-            exception_handlers={Exception: _answer_failure},
-            openapi_config=None,
-            logging_config=None,
-        )
+    return Edge(create_routes(docs, trial, ops=ops, lifespan=lifespan))
+
+
+def create_routes(
+    docs: Messages | None = None,
+    trial: Path | None = None,
+    *,
+    ops: bool = False,
+    lifespan: Lifespan | None = None,
+) -> Litestar:
+    """
+    Every route, without the edge around them. They find their house in the application's state.
+
+    Args:
+        docs: As `create_app` takes it, and so are the next two.
+        trial: The folder of the app's screens.
+        ops: Whether there is an operator's page.
+        lifespan: Puts the house into the state while the application runs.
+    """
+    return Litestar(
+        route_handlers=[
+            *ROUTES,
+            *PAGES,
+            *(docs_routes(ROUTES, docs) if docs else ()),
+            *(trial_routes(trial) if trial else ()),
+            *(_ops_routes() if ops else ()),
+        ],
+        lifespan=[lifespan] if lifespan else [],
+        exception_handlers={Exception: _answer_failure},
+        openapi_config=None,
+        logging_config=None,
     )
 
 
