@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 T = TypeVar("T")
 
 COMMAND = Path(sys.executable).with_name("hsp-otp")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 250
 
 _LISTENING = re.compile(r"^(?=.*\blistening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _SHOWING = re.compile(r"^(?=.*\bmetrics_listening\b).*?\bport\W+(\d+)", re.MULTILINE)
