@@ -409,7 +409,7 @@ def test_what_0_switches_off() -> None:
     """Where 0 is said to switch something off, a limit is governed, and never a port."""
     off = {name for name, _, takes, _ in described() if "0 switches it off" in takes}
     assert {"HSP_OTP_PHONE_SENDS_PER_DAY", "HSP_OTP_FAILED_GUESSES_IN_A_ROW"} <= off
-    units = ("_DAY", "_DAYS", "_HOUR", "_MINUTE", "_SECONDS", "_IN_A_ROW")
+    units = ("_DAY", "_DAYS", "_HOUR", "_MINUTE", "_SECONDS", "_IN_A_ROW", "_FACTOR")
     assert [name for name in off if not name.endswith(units)] == []
 
 

@@ -18,7 +18,7 @@ from hsp_otp.ports.failures import Unavailable
 _MOST: Final = 10_000
 """Receipts that wait; some 4 MB."""
 
-LOOK_SECONDS: Final = 0.25
+_LOOK_SECONDS: Final = 0.25
 """Between two looks at those that wait, and the first pause of each; every further one is twice
 as long as the one before it."""
 
@@ -42,7 +42,7 @@ class _Wait:
 
     ends_at: float
     next_at: float
-    pause: float = LOOK_SECONDS
+    pause: float = _LOOK_SECONDS
 
 
 class MemoryEarlyReceipts:
@@ -74,7 +74,7 @@ class MemoryEarlyReceipts:
         """Keep the promise of `EarlyReceipts.keep`."""
         now = self._timer()
         self._waiting.pop(receipt, None)
-        self._waiting[receipt] = _Wait(now + _LIFE_SECONDS, now + LOOK_SECONDS)
+        self._waiting[receipt] = _Wait(now + _LIFE_SECONDS, now + _LOOK_SECONDS)
         if len(self._waiting) > self._most:
             del self._waiting[next(iter(self._waiting))]
             self._no_room += 1
@@ -82,7 +82,7 @@ class MemoryEarlyReceipts:
     async def keep_trying(self) -> None:
         """Try those whose pause is over; forever."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
             await self.try_again()
 
     async def try_again(self) -> None:
