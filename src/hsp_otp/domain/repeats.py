@@ -53,12 +53,11 @@ def check_in_browser(
     challenge = becomes.record.challenge
     key = None if challenge is None else ring.find(challenge.key_id)
     if challenge is None or key is None:
-        return Decision(outcome, becomes, decision.rows)
+        return Decision(outcome, becomes)
     digest = key.digest("browser", challenge.id, browser)
     if isinstance(outcome, Verified):
         remembered = attrs.evolve(challenge, success=Success(now, digest))
-        outcome = Verified(remembered, outcome.resend_at)
-        return Decision(outcome, _with(becomes, remembered), decision.rows)
+        return Decision(Verified(remembered, outcome.resend_at), _with(becomes, remembered))
     if (
         isinstance(outcome, NoLiveCode)
         and presented.challenge_id in {None, challenge.id}
@@ -68,7 +67,7 @@ def check_in_browser(
         if is_right(presented, challenge, key, policy.digits):
             return Decision(VerifiedAgain(challenge, outcome.resend_at), held)
         becomes = _with(held, attrs.evolve(challenge, success=None))
-    return Decision(outcome, becomes, decision.rows)
+    return Decision(outcome, becomes)
 
 
 def _with(held: Held, challenge: Challenge) -> Held:
