@@ -80,6 +80,8 @@ _LONGEST_SHOWN: Final = 200
 
 _QUOTED: Final = "the quotes around it are part of it"
 
+_ESCAPING: Final = "in a password, write : as %3A, / as %2F, ? as %3F, # as %23 and @ as %40"
+
 _MAY_HOLD_SECRET: Final = re.compile(r"://\S*[@?#]")
 """An address that somebody signs in with, or with more than a path."""
 
@@ -156,10 +158,7 @@ def _database_url(text: str) -> str:
     except ArgumentError:
         raise ValueError from None
     except ValueError:  # it tells what stands where the port is expected: part of a password
-        raise ReasonError(
-            "its port is no number, or its password has a character that an address needs in "
-            "another form, as %40 for @"
-        ) from None
+        raise ReasonError(f"its port is no number; {_ESCAPING}") from None
     if url.port is not None and not 0 < url.port <= _PORTS:
         raise ReasonError(f"its port is not from 1 to {_PORTS}")
     if not url.database:
@@ -186,7 +185,7 @@ def _redis_url(text: str) -> tuple[str, ...]:
     urls = tuple(url.strip() for url in text.split(","))
     for place, url in enumerate(urls, start=1):
         if not _is_redis_url(url):
-            raise ReasonError(f"entry {place} is none")
+            raise ReasonError(f"entry {place} is no such address; {_ESCAPING}")
     return urls
 
 
@@ -853,16 +852,15 @@ def _read(variable: str, field: Field, given: Given) -> object:
     try:
         return about["read"](text) if text else None
     except ValueError as error:
-        got = _shown(text, is_secret=about["secret"])
-        may_tell = isinstance(error, ReasonError) or not about["secret"]
+        is_secret = about["secret"] or bool(_MAY_HOLD_SECRET.search(text))
+        got = "a value that is not shown" if is_secret else _shown(text)
+        may_tell = isinstance(error, ReasonError) or not is_secret
         why = _QUOTED if _is_in_quotes(text) else str(error) if may_tell else ""
         reason = f" ({why})" if why else ""
         raise SettingsError(f"{variable}: got {got}, {takes}{reason}{given.place}") from None
 
 
-def _shown(text: str, *, is_secret: bool) -> str:
-    if is_secret or _MAY_HOLD_SECRET.search(text):
-        return "a value that is not shown"
+def _shown(text: str) -> str:
     return repr(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!r}..."
 
 
