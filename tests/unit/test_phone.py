@@ -240,7 +240,7 @@ def test_what_is_no_number(text: str) -> None:
 def test_the_longest_text() -> None:
     """A text of 64 characters is read, one of 65 is not."""
     assert PhoneNumber.parse("98765" + " " * 54 + "43210", "IN").e164 == "+919876543210"
-    with pytest.raises(InvalidPhoneError):
+    with pytest.raises(InvalidPhoneError, match=r"^not a phone number$"):
         PhoneNumber.parse("98765" + " " * 55 + "43210", "IN")
 
 
