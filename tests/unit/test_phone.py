@@ -77,6 +77,8 @@ def test_what_stands_before_a_number_once_too_often(text: str) -> None:
         ("2348031234567", "NG", "+2348031234567"),
         ("+34 (0)612345678", "IN", "+34612345678"),
         ("+225 225 0701020304", "IN", "+2250701020304"),
+        ("+7 79123456789", "IN", "+79123456789"),
+        ("+7 007 9123456789", "IN", "+79123456789"),
         ("24106031250", "GA", "+24106031250"),
         ("390 1234567", "IT", "+393901234567"),
         ("62812345678", "ID", "+62812345678"),
@@ -238,7 +240,7 @@ def test_what_is_no_number(text: str) -> None:
 def test_the_longest_text() -> None:
     """A text of 64 characters is read, one of 65 is not."""
     assert PhoneNumber.parse("98765" + " " * 54 + "43210", "IN").e164 == "+919876543210"
-    with pytest.raises(InvalidPhoneError):
+    with pytest.raises(InvalidPhoneError, match=r"^not a phone number$"):
         PhoneNumber.parse("98765" + " " * 55 + "43210", "IN")
 
 
@@ -316,6 +318,12 @@ def test_the_prefix() -> None:
 def test_a_number_of_no_region() -> None:
     """A number that belongs to no region has none."""
     assert PhoneNumber("+12000000000").region is None
+
+
+def test_a_text_that_mentions_a_short_number() -> None:
+    """The shortest number that is found behind its calling code has eleven digits with that."""
+    assert mentions_number("of 065 8123 4567", "SG")
+    assert not mentions_number("of 2026-08-0109", "SG")
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,11 @@ _PAIRS = re.compile(r"(?<![0-9])[0-9]{2}\.[0-9]{2}\.00")
 """The end of a number that is written in pairs of digits, as 06.12.34.56.00 is."""
 
 _DIGITS = re.compile(r"[0-9]+")
+_LEADING = re.compile(r"^\+?0*")
 _DOT_OR_SLASH = re.compile(r"[./]")
 _RUNS_OF_DIGITS = (re.compile(r"\+?[0-9()./-]+"), re.compile(r"\+?[0-9][0-9 ()./-]*"))
 _LONGER_THAN_A_DATE = 11
+_CALLING_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _MAX_LENGTH = 64
 _SHOWN_DIGITS = 4
 _TOO_SHORT_TO_SHOW = 7
@@ -164,7 +166,7 @@ def _bare(text: str) -> str:
 def _readings(typed: str, default_region: str | None) -> list[phonenumbers.PhoneNumber]:
     """The valid numbers that *typed* may be, each once, first what the library takes it for."""
     if typed.startswith("+0"):  # no calling code begins with a zero
-        typed = typed[1:]
+        typed = typed.removeprefix("+")
     first = _valid(typed, default_region)
     if first and typed.startswith(("+", "0")):
         return [first]  # it says itself how it is to be read
@@ -175,23 +177,20 @@ def _readings(typed: str, default_region: str | None) -> list[phonenumbers.Phone
 
 def _repaired(typed: str, default_region: str | None) -> Iterator[phonenumbers.PhoneNumber | None]:
     """What *typed* is without what may stand once too often before the number."""
-    digits = typed.lstrip("+0")
+    digits = _LEADING.sub("", typed)
     if typed.startswith(("+", "00")):
-        code = _calling_code(digits)
+        # Of all calling codes one at most fits: none begins as another does.
+        codes = _CALLING_CODES.intersection(digits[:length] for length in (1, 2, 3))
     else:
-        code = str(phonenumbers.country_code_for_region(default_region or ""))
-    while code and digits.startswith(code):
-        digits = digits.removeprefix(code)
-        # In some countries a zero belongs to the number.
-        yield _valid(f"+{code}{digits}", None) or _valid(f"+{code}{digits.lstrip('0')}", None)
-        digits = digits.lstrip("0")
-
-
-def _calling_code(digits: str) -> str:
-    """What *digits* begin with, or nothing."""
-    beginnings = (digits[:length] for length in (1, 2, 3))
-    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    return next((one for one in beginnings if one and int(one) in known), "")
+        codes = frozenset({str(phonenumbers.country_code_for_region(default_region))})
+    for code in codes:
+        rest = digits
+        while rest.startswith(code):
+            rest = rest.removeprefix(code)
+            without_zeros = _LEADING.sub("", rest)
+            # In some countries a zero belongs to the number.
+            yield _valid(f"+{code}{rest}", None) or _valid(f"+{code}{without_zeros}", None)
+            rest = without_zeros
 
 
 def _parsed(typed: str, default_region: str | None) -> phonenumbers.PhoneNumber | None:

@@ -1,17 +1,14 @@
 """Text that people typed or pasted: without what they cannot see, and in plain characters."""
 
+import re
 import unicodedata
-from collections.abc import Iterator
-from itertools import chain
 from typing import Final
 
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
-def _characters(*ranges: tuple[int, int]) -> Iterator[str]:
-    return map(chr, chain.from_iterable(range(first, last + 1) for first, last in ranges))
-
-
-_INVISIBLE: Final = dict.fromkeys(
-    _characters(
+_INVISIBLE: Final = {
+    one: ""
+    for first, last in (
         # Category Cf, formatting characters
         *((0xAD, 0xAD), (0x600, 0x605), (0x61C, 0x61C), (0x6DD, 0x6DD), (0x70F, 0x70F)),
         *((0x890, 0x891), (0x8E2, 0x8E2), (0x180E, 0x180E), (0x200B, 0x200F), (0x202A, 0x202E)),
@@ -23,18 +20,20 @@ _INVISIBLE: Final = dict.fromkeys(
         *((0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2065, 0x2065)),
         *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8)),
         (0xE0000, 0xE0FFF),
-    ),
-    "",
-)
-_SPACES: Final = dict.fromkeys(
-    _characters(  # category Zs
+    )
+    for one in range(first, last + 1)
+}
+_SPACES: Final = {
+    one: " "
+    for first, last in (  # category Zs
         *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F)),
         (0x3000, 0x3000),
-    ),
-    " ",
-)
-_DASHES: Final = dict.fromkeys(
-    _characters(
+    )
+    for one in range(first, last + 1)
+}
+_DASHES: Final = {
+    one: "-"
+    for first, last in (
         # Category Pd
         *((0x58A, 0x58A), (0x5BE, 0x5BE), (0x1400, 0x1400), (0x1806, 0x1806), (0x2010, 0x2015)),
         *((0x2E17, 0x2E17), (0x2E1A, 0x2E1A), (0x2E3A, 0x2E3B), (0x2E40, 0x2E40)),
@@ -45,37 +44,40 @@ _DASHES: Final = dict.fromkeys(
         # long vowel mark, which is where Japanese keyboards have their dash
         *((0x2D7, 0x2D7), (0x2043, 0x2043), (0x207B, 0x207B), (0x208B, 0x208B), (0x2212, 0x2212)),
         *((0x2796, 0x2796), (0x2500, 0x2501), (0x30FC, 0x30FC), (0xFF70, 0xFF70)),
-    ),
-    "-",
-)
-_SIGNS: Final = {  # in other widths
-    **dict.fromkeys("\u207a\u208a\u2795\ufb29\ufe62\uff0b", "+"),
-    **dict.fromkeys("\u2024\ufe52\uff0e", "."),
-    **dict.fromkeys("\u207d\u208d\ufe35\ufe59\uff08", "("),
-    **dict.fromkeys("\u207e\u208e\ufe36\ufe5a\uff09", ")"),
-    "\uff0f": "/",
+    )
+    for one in range(first, last + 1)
 }
-_SPELLING: Final = frozenset(
-    _characters(
+_SIGNS: Final = str.maketrans(
+    {  # in other widths
+        **dict.fromkeys("\u207a\u208a\u2795\ufb29\ufe62\uff0b", "+"),
+        **dict.fromkeys("\u2024\ufe52\uff0e", "."),
+        **dict.fromkeys("\u207d\u208d\ufe35\ufe59\uff08", "("),
+        **dict.fromkeys("\u207e\u208e\ufe36\ufe5a\uff09", ")"),
+        "\uff0f": "/",
+    }
+)
+_IN_NAMES: Final = frozenset(
+    one
+    for first, last in (
         # Zero width non-joiner and joiner, which several Indian scripts need inside a word
         (0x200C, 0x200D),
         # Variation selectors, of Mongolian, of Han ideographs, of emoji
         *((0x180B, 0x180D), (0x180F, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF)),
     )
+    for one in range(first, last + 1)
 )
-_VISIBLE: Final = str.maketrans(_INVISIBLE)
-_VISIBLE_IN_NAMES: Final = str.maketrans({one: "" for one in _INVISIBLE if one not in _SPELLING})
-_PLAIN: Final = str.maketrans({**_INVISIBLE, **_SPACES, **_DASHES, **_SIGNS})
+_NOT_IN_NAMES: Final = {one: "" for one in _INVISIBLE if one not in _IN_NAMES}
+_PLAIN: Final = {**_INVISIBLE, **_SPACES, **_DASHES, **_SIGNS}
 
 
 def visible(text: str) -> str:
     """*text* without its invisible characters."""
-    return text if text.isascii() else text.translate(_VISIBLE)
+    return text.translate(_INVISIBLE)
 
 
 def visible_in_names(text: str) -> str:
     """*text* without its invisible characters, but for those that spell a word differently."""
-    return text if text.isascii() else text.translate(_VISIBLE_IN_NAMES)
+    return text.translate(_NOT_IN_NAMES)
 
 
 def plain(text: str) -> str:
@@ -85,11 +87,13 @@ def plain(text: str) -> str:
 
     Letters and digits stay as they are, and so do control characters inside.
     """
-    return (text if text.isascii() else text.translate(_PLAIN)).strip()
+    return text.translate(_PLAIN).strip()
 
 
 def with_ascii_digits(text: str) -> str:
     """*text* with the decimal digits of every script as ASCII ones."""
-    if text.isascii():
-        return text
-    return "".join(str(unicodedata.decimal(one, one)) for one in text)
+    return _NOT_ASCII.sub(_ascii_digit, text)
+
+
+def _ascii_digit(found: re.Match[str]) -> str:
+    return str(unicodedata.decimal(found[0], found[0]))
