@@ -47,7 +47,7 @@ import uvicorn
 settings = load()
 listening = serving.bind(settings.host, settings.port)
 logs.configure(for_people=True)
-with metrics.kept(serving.bind(settings.host, settings.metrics_port)):
+with metrics.kept(serving.bind(settings.host, settings.metrics_port), keep_alive=75):
     app = serving.app()
     logging.getLogger().setLevel(logging.DEBUG)
     config = uvicorn.Config(app, lifespan="on", log_config=None, access_log=False)

@@ -1,7 +1,9 @@
 """Runs the server, with one worker or several."""
 
+import signal
 import socket
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from typing import Final, cast
 
 import structlog
@@ -24,7 +26,22 @@ GRACE_SECONDS: Final = 8
 STARTS_WITHIN_SECONDS: Final = 60
 """For a worker, on a machine that is busy; the library's five would give up there."""
 
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
 _log = structlog.get_logger()
+
+
+class _OnlyServer(Server):
+    """Stops with exit status 0 when it is told to: the library raises the signal once more."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class _Worker(Process):
@@ -153,6 +170,6 @@ def _run(settings: Settings, listening: socket.socket) -> bool:
         workers = _Workers(serving, sockets=[listening])
         workers.run()
         return not workers.cannot_start
-    server = Server(serving, most_connections=most_connections())
+    server = _OnlyServer(serving, most_connections=most_connections())
     server.run(sockets=[listening])
     return server.started

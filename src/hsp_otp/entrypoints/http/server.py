@@ -1,12 +1,8 @@
 """The HTTP server, as both listeners use it."""
 
-import signal
 import sys
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from socket import socket
-from typing import Any, Final, Literal, cast
+from typing import Any, Literal, cast
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -14,16 +10,9 @@ from uvicorn.config import STARTUP_FAILURE
 from hsp_otp.entrypoints.http.listener import Listener
 from hsp_otp.entrypoints.http.protocol import HttpProtocol
 
-_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
-
 
 class Server(uvicorn.Server):
-    """
-    Serves by listeners of its own, and stops with exit status 0 when it is told to.
-
-    The library's leave the event loop to accept until no descriptor is left, and it raises the
-    signal that stopped it once more.
-    """
+    """Serves by listeners of its own: the library's accept until no descriptor is left."""
 
     def __init__(self, config: uvicorn.Config, *, most_connections: int) -> None:
         super().__init__(config)
@@ -50,19 +39,6 @@ class Server(uvicorn.Server):
 
     def _make(self, listener: Listener) -> HttpProtocol:
         return HttpProtocol(self.config, self.server_state, self.lifespan.state, listener)
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Take the signals to stop until the end of the block."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def config(
