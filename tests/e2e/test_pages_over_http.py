@@ -57,7 +57,8 @@ class Browser:
         answer = await http.get(f"http://127.0.0.1:{self.server.port}{LOGIN}", headers=headers)
         self.take(answer)
         self.page = answer.text
-        return re.findall(r'data-step="(\w+)"', self.page)[0]
+        found = re.search(r'data-step="(\w+)"', self.page)
+        return "" if found is None else found[1]
 
     async def ask(self, http: httpx2.AsyncClient) -> str:
         """As far as the field for the code; the code that was sent."""

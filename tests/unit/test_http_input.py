@@ -593,19 +593,6 @@ def test_another_method_of_the_routes_around(client: Client, path: str, method: 
     )
 
 
-@pytest.mark.parametrize(
-    "path", ["//customer/validate-pass", "/customer//validate-pass/", "/customer/validate-pass//"]
-)
-def test_a_path_with_more_slashes(client: Client, path: str) -> None:
-    """A path that reaches a route is the route in every answer, however many slashes it has."""
-    assert client.post(path, {"pass_code": PASS_CODE}).status == 200
-    missing = client.post(path, {})
-    refuses(client, VALIDATE, missing, (400, "Bad Request", "pass_code_required"))
-    other = client.request("GET", path)
-    refuses(client, VALIDATE, other, (405, "Method Not Allowed", "method_not_allowed"))
-    assert other.headers["allow"] == "POST"
-
-
 # What is never done
 
 

@@ -56,7 +56,7 @@ class Edge:
         headers: list[tuple[bytes, bytes]] = outer["headers"]
         forwarded = {name: _lines(headers, name.encode()) for name in HEADERS}
         found = _client(outer, forwarded, house.settings)
-        state = {
+        state: dict[str, Any] = {
             **outer.get("state", {}),
             "request_id": _request_id(headers),
             "client": found.address,
@@ -132,8 +132,8 @@ class Edge:
         """Answer before anything of the application has seen the request."""
         seen: Any = {**scope, "litestar_app": self._app}
         request: Request[Any, Any, Any] = Request(seen)
-        response = answer(request, problem).to_asgi_response(app=None, request=request)
-        await response(scope, receive, send)
+        response: Any = answer(request, problem)
+        await response.to_asgi_response(app=None, request=request)(scope, receive, send)
 
     def _warn_of_proxies(self, found: FoundClient, sent: list[str], house: House) -> None:
         """
