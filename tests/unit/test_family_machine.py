@@ -24,7 +24,7 @@ LOST: Final = 30_000_000
 LIFE: Final = 2_592_000_000_000
 ACCESS: Final = 900_000_000
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 60 * MACHINE_ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 120 * MACHINE_ROUNDS)]
 
 
 @attrs.define
@@ -251,4 +251,4 @@ class FamilyMachine(RuleBasedStateMachine):
 
 
 TestFamily = FamilyMachine.TestCase
-TestFamily.settings = settings(max_examples=60 * MACHINE_ROUNDS, stateful_step_count=40)
+TestFamily.settings = settings(max_examples=120 * MACHINE_ROUNDS, stateful_step_count=40)
