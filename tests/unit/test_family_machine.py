@@ -25,7 +25,7 @@ LIFE: Final = 2_592_000_000_000
 ACCESS: Final = 900_000_000
 SKEW: Final = 5_000_000
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 60 * MACHINE_ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 120 * MACHINE_ROUNDS)]
 
 
 @attrs.define
@@ -254,4 +254,4 @@ class FamilyMachine(RuleBasedStateMachine):
 
 
 TestFamily = FamilyMachine.TestCase
-TestFamily.settings = settings(max_examples=60 * MACHINE_ROUNDS, stateful_step_count=40)
+TestFamily.settings = settings(max_examples=120 * MACHINE_ROUNDS, stateful_step_count=40)

@@ -35,7 +35,7 @@ from tests.world import (
     slot_of,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 60 * MACHINE_ROUNDS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 120 * MACHINE_ROUNDS)]
 
 CLIENTS: Final = st.sampled_from((CLIENT, OTHER_CLIENT))
 Rules = tuple[tuple[int, Duration], ...]
@@ -327,4 +327,4 @@ def told(outcome: SendOutcome | VerifyOutcome) -> Told:
 
 
 TestLifecycle = Lifecycle.TestCase
-TestLifecycle.settings = settings(max_examples=60 * MACHINE_ROUNDS, stateful_step_count=60)
+TestLifecycle.settings = settings(max_examples=200 * MACHINE_ROUNDS, stateful_step_count=60)
