@@ -181,8 +181,10 @@ def _repaired(typed: str, default_region: str | None) -> Iterator[phonenumbers.P
     if typed.startswith(("+", "00")):
         # Of all calling codes one at most fits: none begins as another does.
         codes = _CALLING_CODES.intersection(digits[:length] for length in (1, 2, 3))
-    else:
+    elif default_region:
         codes = frozenset({str(phonenumbers.country_code_for_region(default_region))})
+    else:
+        return
     for code in codes:
         rest = digits
         while rest.startswith(code):
