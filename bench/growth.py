@@ -58,7 +58,7 @@ def own_memory(pid: int) -> int:
 
 def sign_in(server: Server, gateway: Gateway, person: int) -> None:
     """A customer's way through the service."""
-    client = {"X-Forwarded-For": f"10.1.{person >> 8}.{person & 255}"}
+    client = {"X-Forwarded-For": f"10.{person & 255}.{person >> 8}.1"}
     told = {"pass_code": pass_of(person)}
     for step in ("validate-pass", "send-otp"):
         assert server.post(f"/customer/{step}/", told, **client).status == 200

@@ -32,8 +32,8 @@ def number_of(person: int) -> str:
 
 
 def address(number: int) -> str:
-    """An address behind the proxy."""
-    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    """An address behind the proxy; those of 65 536 neighbours are in different networks."""
+    return f"10.{number & 255}.{number >> 8 & 255}.{number >> 16 & 255}"
 
 
 def wrong(code: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.production import address, number_of, pass_of
 from tests.e2e.server import PATIENCE_SECONDS, Answer, Line, Server, command
 from tests.integration.postgres_server import DATABASES
 
@@ -22,21 +23,6 @@ PEOPLE_A_ROUND = 103
 hundred that one client asks for."""
 
 pytestmark = pytest.mark.timeout(120 + 10 * ROUNDS)
-
-
-def pass_of(person: int) -> str:
-    """Everybody has a pass."""
-    return f"HSP-{person // 10_000:04d}-{person % 10_000:04d}"
-
-
-def number_of(person: int) -> str:
-    """Everybody has a number."""
-    return f"+9198{person:08d}"
-
-
-def address(number: int) -> str:
-    """An address behind the proxy."""
-    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -42,8 +42,8 @@ def pass_of(person: int) -> str:
 
 
 def address(number: int) -> str:
-    """Everybody has an address."""
-    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+    """Everybody has an address, in a network of its own."""
+    return f"10.{number & 255}.{number >> 8 & 255}.{number >> 16 & 255}"
 
 
 async def _fill(kind: Kind, folder: Path) -> None:

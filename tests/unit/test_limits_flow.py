@@ -140,17 +140,21 @@ def test_rubbish_for_refresh_tokens_is_limited_and_folded() -> None:
     assert world.charged("rejected_requests") == 120
 
 
-def test_a_token_that_has_ended_is_charged_each_time() -> None:
-    """Signed out is signed out: whoever goes on presenting it is at the limit in the end."""
+def test_tokens_of_a_family_are_not_charged() -> None:
+    """
+    However often: apps that share an address and are signed out learn it, and are told nothing
+    else. The rows of it fold.
+    """
     world = World()
     world.add()
     token = world.sign_in().refresh_token
     world.revoke(token)
-    for _ in range(60):
+    for _ in range(121):
         assert world.refresh(token) == InvalidToken()
         assert world.revoke(token) is None
-    assert world.refresh(token) == Refusal(Limit.CLIENT, AN_HOUR_LATER)
+    assert world.charged("rejected_requests") == 0
     assert len(rows_of(world, "revoked")) == 1
+    assert all(row.folds and not row.charged for row in rows_of(world, "invalid_token"))
 
 
 def test_signup_sessions_that_are_not_good_are_limited() -> None:

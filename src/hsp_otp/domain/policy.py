@@ -67,8 +67,8 @@ UNSENT_ASKS_PER_CLIENT_HOUR: Final = 30
 costs something all the same."""
 
 REJECTED_REQUESTS_PER_CLIENT_HOUR: Final = 120
-"""Requests of one address in 1 h that name a token or a session which is not good, or a number
-that is locked: an app with a stale token makes one."""
+"""Requests of one address in 1 h that name a token of no family, a session which is not good, or
+a number that is locked: an app whose family has been purged makes one."""
 
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""

@@ -457,8 +457,8 @@ class Settings:
     )
     rejected_requests_per_client_hour: int = _count(
         policy.REJECTED_REQUESTS_PER_CLIENT_HOUR,
-        "requests from one address in an hour that name a token or a signup session which is not "
-        "good, or a number whose signup is locked",
+        "requests from one address in an hour that name a token of no sign-in, a signup session "
+        "which is not good, or a number whose signup is locked",
     )
     network_factor: int = _count(
         policy.NETWORK_FACTOR,

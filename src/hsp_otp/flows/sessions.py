@@ -130,8 +130,7 @@ class Sessions:
         """
         Give a new pair of tokens for a refresh token.
 
-        A token that is good for nothing is charged to the client, and refused where that has been
-        too often.
+        A token of no family is charged to the client, and refused where that has been too often.
 
         Raises:
             Unavailable: A store did not answer; the token may have been rotated.
@@ -157,25 +156,21 @@ class Sessions:
 
         def decide(held: Family | None) -> Decision[Family | None, RefreshOutcome]:
             decision = refresh(held, presented=presented, fresh=fresh, usable=is_usable, now=now)
-            if isinstance(decision.outcome, InvalidToken):
-                return decision
+            changed = decision.becomes is not held
             return attrs.evolve(
-                decision,
-                rows=(with_outcome(row, decision.outcome, changed=True),),
+                decision, rows=(with_outcome(row, decision.outcome, changed=changed),)
             )
 
         outcome = await self.families.transition(family.id, decide)
         if isinstance(outcome, Refreshed):
             return self._grant(outcome.family, fresh, now)
-        if isinstance(outcome, InvalidToken):
-            return await self._rejected(row, caller)
         return outcome
 
     async def revoke(self, text: str, caller: Caller) -> Refusal | None:
         """
         End the family of a refresh token; any other text changes nothing.
 
-        A token that is good for nothing is charged as in `refresh`.
+        A token of no family is charged as in `refresh`.
 
         Raises:
             Unavailable: The database did not answer.
@@ -192,20 +187,16 @@ class Sessions:
         if presented is None:
             return await self._rejected(row, caller)
 
-        def decide(
-            held: Family | None,
-        ) -> Decision[Family | None, tuple[Revoked | InvalidToken, AuditRow]]:
+        def decide(held: Family | None) -> Decision[Family | None, Revoked | InvalidToken | None]:
+            if held is None:
+                return Decision(None, None)
             decision = revoke(held, now=row.at)
-            about_it = row if held is None else self._about(row, held, None)
-            if isinstance(decision.outcome, InvalidToken):
-                return Decision((decision.outcome, about_it), decision.becomes)
-            ended = with_outcome(about_it, decision.outcome, changed=True)
-            return Decision((decision.outcome, ended), decision.becomes, (ended,))
+            changed = decision.becomes is not held
+            ended = with_outcome(self._about(row, held, None), decision.outcome, changed=changed)
+            return Decision(decision.outcome, decision.becomes, (ended,))
 
-        outcome, about_it = await self.families.transition(presented.family_id, decide)
-        if isinstance(outcome, InvalidToken):
-            return await self._rejected(about_it, caller)
-        return outcome
+        outcome = await self.families.transition(presented.family_id, decide)
+        return outcome or await self._rejected(row, caller)
 
     async def me(self, access_token: str) -> Me | InvalidToken:
         """
