@@ -276,6 +276,15 @@ def test_in_a_scan_a_network_may_miss_twenty_times() -> None:
     assert refused == Refusal(Limit.LOOKUPS, later(3610))
 
 
+def test_in_a_scan_the_longer_wait_is_told() -> None:
+    """Where the limit on look-ups lets go after the scan is over, that is the wait."""
+    counter = scanned(attrs.evolve(WATCHED, lookups=Quota(4, HOUR)))
+    for second in (10, 11):
+        assert counter.look(missed=True, now=later(second)) == UNIFORM
+    # Each miss weighs double: the first two look-ups have to leave for one that hits.
+    assert counter.look(now=later(12)) == Refusal(Limit.LOOKUPS, later(3610))
+
+
 def test_what_was_missed_before_a_scan_counts() -> None:
     """Whoever was among those that made it has used its allowance up."""
     counter = Counter(WATCHED)

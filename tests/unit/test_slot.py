@@ -1084,6 +1084,17 @@ def test_a_code_from_the_future_is_void() -> None:
     assert isinstance(scene.check(digits), NoLiveCode)
 
 
+def test_a_code_from_before_the_clock_went_ahead_is_good() -> None:
+    """A failure alone is from the future, and is believed to be of now."""
+    scene = Scene(FREE)
+    scene.issue()
+    scene.wait(60 * SECOND)
+    scene.fail()
+    scene.now = START
+    assert isinstance(scene.check(scene.right()), Verified)
+    assert scene.record.failures == (START,)
+
+
 def test_clocks_may_differ_by_five_seconds() -> None:
     """What lies no further ahead is taken as it is."""
     scene = Scene(Policy(client_sends=()))

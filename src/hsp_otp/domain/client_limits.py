@@ -8,7 +8,7 @@ client that nobody has signed in from may miss only a few times, and learns less
 
 import enum
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 import attrs
 
@@ -207,3 +207,5 @@ def _limit_of(counted: Counted, limits: ClientLimits) -> tuple[Limit, Quota]:
             return Limit.CLIENT, limits.unsent_asks
         case Counted.REJECTED:
             return Limit.CLIENT, limits.rejected
+        case _:
+            assert_never(counted)
