@@ -7,8 +7,14 @@ import attrs
 
 from tests.gateway import Taken
 
-FLOODED = {"rate_limited", "lookup_rate_limited", "phone_rate_limited", "resend_too_soon"}
-"""Refusals of which many are one audit row."""
+FLOODED = {
+    "rate_limited",
+    "lookup_rate_limited",
+    "phone_rate_limited",
+    "resend_too_soon",
+    "invalid_token",
+}
+"""What neither grants nor charges anything: many are one audit row."""
 
 
 @attrs.frozen(kw_only=True)
