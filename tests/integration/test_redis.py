@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.redis.checks import health, unfitness
-from hsp_otp.adapters.redis.client import Topology, deadline, open_redis
+from hsp_otp.adapters.redis.client import RedisClient, Script, Topology, deadline, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
@@ -687,3 +687,21 @@ async def test_a_redis_that_lets_nobody_in_is_not_silent() -> None:
                 await client.get_all(["{hsp-otp}:x"], deadline())
     finally:
         server.stop()
+
+
+async def test_whoever_is_told_to_stop_stops() -> None:
+    """Also where the library has lost it, as it does in the moment in which a write ends."""
+
+    class Losing:
+        """A driver that goes on when it is told to stop."""
+
+        async def evalsha(self, *_: object) -> int:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(PATIENCE_SECONDS)
+            return 1
+
+    task = asyncio.create_task(RedisClient(Losing()).run(Script(""), ["key"], by=deadline() + 60))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()

@@ -137,6 +137,8 @@ class RedisClient:
                 raise Unavailable("Redis has not answered lately")
             # Whoever comes while this one finds out need not wait as well.
             self.ask_again = by + _QUIET_SECONDS
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task else 0
         try:
             async with asyncio.timeout_at(by):
                 yield
@@ -148,6 +150,9 @@ class RedisClient:
             self.unanswered = 0
             raise Unavailable(reason(error)) from error
         self.unanswered = 0
+        # Before Python 3.12 the library loses what comes in the moment in which a write ends.
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
 
 
 @asynccontextmanager
