@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
+from tests.e2e.production import number_of, pass_of
 from tests.gateway import Gateway, Taken
 
 LOGIN: Final = "/customer/login/"
@@ -70,12 +71,12 @@ class Visit:
     @property
     def pass_code(self) -> str:
         """Of the person at the browser."""
-        return f"HSP-{self.person // 10_000:04d}-{self.person % 10_000:04d}"
+        return pass_of(self.person)
 
     @property
     def number(self) -> str:
         """Of that person's phone, in national form."""
-        return f"98{self.person:08d}"
+        return number_of(self.person).removeprefix("+91")
 
     @property
     def messages(self) -> list[Taken]:

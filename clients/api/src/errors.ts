@@ -48,8 +48,8 @@ export const WORDS = {
     "rate_limited",
     "lookup_rate_limited",
   ],
-  refreshTokens: ["missing_fields", "invalid_token", "token_reused"],
-  revokeTokens: ["missing_fields"],
+  refreshTokens: ["missing_fields", "invalid_token", "token_reused", "rate_limited"],
+  revokeTokens: ["missing_fields", "rate_limited"],
   me: ["invalid_token"],
 } as const;
 

@@ -129,7 +129,7 @@ test.each(["token_reused", "invalid_token"] as const)("%s signs out, once", asyn
 test.each([
   ["no network", () => new TypeError("fetch failed"), "network_error"],
   ["503", () => problem(503, "unavailable"), "unavailable"],
-  ["429", () => problem(429, "rate_limited"), "internal_error"],
+  ["429", () => problem(429, "rate_limited"), "rate_limited"],
   ["500", () => problem(500, "internal_error"), "internal_error"],
   ["a proxy", () => new Response("", { status: 401 }), "network_error"],
 ] as const)("%s during a refresh does not sign out", async (_, answer, word) => {
