@@ -214,6 +214,17 @@ def test_a_forged_token(busy: Busy, open_in: Open, form: str) -> None:
     visit.page.wait_for_selector("#live")
 
 
+def test_a_click_is_not_lost_to_new_figures(busy: Busy, open_in: Open) -> None:
+    """What is pressed when they come is still there when it is let go."""
+    page = inside(busy, open_in).page
+    page.hover("#range-hour")
+    with page.expect_response(lambda answer: "/ops/live" in answer.url, timeout=40_000) as coming:
+        page.mouse.down()
+    coming.value.finished()
+    page.mouse.up()
+    page.wait_for_selector("#range-hour[aria-current]")
+
+
 def test_it_is_live(busy: Busy, open_in: Open) -> None:
     """New traffic appears by itself; what was open, scrolled to and focused stays so."""
     visit = inside(busy, open_in)

@@ -4,10 +4,14 @@
 const live = document.getElementById("live");
 const said = document.getElementById("said");
 let touched = false;
+let pressed = false;
 let asking = false;
 
 for (const kind of ["pointerdown", "keydown", "scroll"]) {
   addEventListener(kind, () => { touched = true; }, { passive: true });
+}
+for (const kind of ["pointerdown", "pointerup", "pointercancel"]) {
+  addEventListener(kind, () => { pressed = kind === "pointerdown"; }, { passive: true });
 }
 
 function headline() {
@@ -45,7 +49,9 @@ async function refresh() {
       location.assign("/ops/");
     } else if (answer.ok) {
       touched = false;
-      replace(await answer.text());
+      const text = await answer.text();
+      // What is pressed has to be there still when it is let go, or the click is lost.
+      if (!pressed) replace(text);
       live.classList.remove("stale");
     } else {
       live.classList.add("stale");
