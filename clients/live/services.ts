@@ -43,7 +43,7 @@ export class Person {
     const digits = String(this.#number).padStart(8, "0");
     this.passCode = `HSP-${digits.slice(0, 4)}-${digits.slice(4)}`;
     // Numbers are counted from the front, so that neighbours are of different ranges.
-    this.phoneMasked = `***-***-${[...digits.slice(0, 4)].reverse().join("")}`;
+    this.phoneMasked = `***-***-${Array.from(digits.slice(0, 4)).reverse().join("")}`;
   }
 
   readonly fetch = async (request: Request): Promise<Response> => {
