@@ -34,6 +34,7 @@ def test_a_day_like_any_other() -> None:
     assert found() == []
     assert found(*CALM) == []
     assert found(*CALM[:4], (500, 0)) == []
+    assert found(*CALM[:5], (500, 0)) == [(5, 6, 500, 0, 20, 80)]
 
 
 def test_a_surge() -> None:
@@ -53,6 +54,10 @@ def test_surges_that_follow_each_other_are_one() -> None:
     assert found(*CALM, (100, 1), (200, 2), *CALM, (90, 0)) == [
         (10, 12, 300, 3, 40, 80),
         (22, 23, 90, 0, 20, 80),
+    ]
+    assert found(*CALM, (100, 1), *CALM, (90, 0), (90, 0)) == [
+        (10, 11, 100, 1, 20, 80),
+        (21, 23, 180, 0, 40, 80),
     ]
 
 
@@ -81,6 +86,8 @@ ENDLESS = float("inf")
         ({1.0: 0}, 0.5, None),
         ({1.0: 2, 2.0: 2}, 0.5, 1.0),
         ({1.0: 2, 2.0: 2}, 0.75, 1.5),
+        ({1.0: 2, 2.0: 0, 4.0: 2}, 0.5, 1.0),
+        ({1.0: 2}, 1.0, 1.0),
         ({4.0: 4}, 0.25, 1.0),
         ({4.0: 0, 8.0: 4}, 0.5, 6.0),
         ({4.0: 0, 8.0: 0, ENDLESS: 3}, 0.5, 8.0),

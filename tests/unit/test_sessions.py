@@ -613,6 +613,7 @@ def test_a_lost_answer_from_the_future_is_made_good_for_thirty_seconds() -> None
     replaced = granted(granted(began, 0, fresh=1, at=ahead), 0, fresh=2, at=ahead)
     held = granted(replaced, 0, fresh=3, at=0)
     assert [old.until for old in held.replaced] == [START + 30_000_000] * 2
+    assert replaced.replaced[0].digest in [old.digest for old in held.replaced]
 
 
 # Laws

@@ -721,6 +721,7 @@ def test_a_forgotten_slot_in_its_cooldown() -> None:
     assert decision.becomes.usages is scene.held.usages
     again = forget(decision.becomes, POLICY, scene.now)
     assert again.becomes is decision.becomes
+    assert again.outcome == decision.outcome
 
 
 @pytest.mark.parametrize(

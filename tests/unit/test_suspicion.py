@@ -18,6 +18,7 @@ def seen(**counts: Any) -> Traffic:  # noqa: ANN401 - any of its numbers
     [
         (PREFIX, {"sent": 10, "numbers": 10, "verified": 4}, "many_numbers_of_one_prefix"),
         (PREFIX, {"sent": 10, "numbers": 10, "verified": 5}, None),
+        (PREFIX, {"sent": 201, "numbers": 10, "verified": 100}, "many_numbers_of_one_prefix"),
         (PREFIX, {"sent": 10, "numbers": 9, "verified": 1}, None),
         (PREFIX, {"sent": 10, "numbers": 9}, "sends_without_a_verify"),
         (PREFIX, {"sent": 9, "numbers": 9}, None),
@@ -42,6 +43,6 @@ def test_sends(of: str, counts: dict[str, int], kind: str | None) -> None:
 def test_lookups(missed: int, hits: int, suspected: bool) -> None:  # noqa: FBT001
     """Twenty look-ups that miss are suspicious, unless as many hit."""
     found = of_lookups([seen(missed=missed, hits=hits)])
-    assert [(one.kind, one.of) for one in found] == (
-        [("lookups_that_miss", "address")] if suspected else []
+    assert [(one.kind, one.of, one.traffic) for one in found] == (
+        [("lookups_that_miss", "address", seen(missed=missed, hits=hits))] if suspected else []
     )

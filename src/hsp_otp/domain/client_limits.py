@@ -7,8 +7,9 @@ client that nobody has signed in from may miss only a few times, and learns less
 """
 
 import enum
-from collections.abc import Iterable
-from typing import Final, assert_never
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from typing import Final
 
 import attrs
 
@@ -136,19 +137,19 @@ def look_up(
     demands = _demands(Counted.LOOKUPS, client, limits, weight=MISS_WEIGHT if missed else 1)
     if checking:
         demands += _demands(Counted.CHECKS, client, limits)
-    allowance = _demands(Counted.MISSES, client, limits, weight=1 if missed else 0)
+    allowance: tuple[Demand, ...] = ()
+    if missed or uniform:
+        allowance = _demands(Counted.MISSES, client, limits, weight=1 if missed else 0)
     refusal = judge(usages, demands, now)
-    if uniform and not checking and (held_back := judge(usages, allowance, now)):
+    held_back = judge(usages, allowance, now) if uniform and not checking else None
+    if held_back is not None:
         # It lets go when the scan is over, too.
-        until = min(held_back.retry_at, scanned_until)
-        if refusal is None or until > refusal.retry_at:
-            refusal = attrs.evolve(held_back, retry_at=until)
-    if refusal is not None:
-        return Decision(refusal, usages)
-    of_all = Demand(
-        limit=Limit.LOOKUPS, key=MISSES_OF_ALL, quotas=(limits.misses,), weight=1 if missed else 0
-    )
-    if limits.misses.limit:
+        held_back = attrs.evolve(held_back, retry_at=min(held_back.retry_at, scanned_until))
+    refusals = [one for one in (refusal, held_back) if one is not None]
+    if refusals:
+        return Decision(max(refusals, key=_RETRY_AT), usages)
+    if missed and limits.misses.limit:
+        of_all = attrs.evolve(allowance[0], key=MISSES_OF_ALL, quotas=(limits.misses,))
         demands += (*allowance, of_all)
     return Decision(Admitted(uniform), charge(usages, demands, now))
 
@@ -189,23 +190,23 @@ def recount(rows: Iterable[Charged]) -> dict[UsageKey, Usage]:
 def _demands(
     counted: Counted, client: ClientAddress, limits: ClientLimits, weight: int = 1
 ) -> tuple[Demand, ...]:
-    limit, quota = _limit_of(counted, limits)
+    limit, quota_of = _LIMITS[counted]
     return client_demands(
-        limit, counted.value, client, (quota,), factor=limits.network_factor, weight=weight
+        limit,
+        counted.value,
+        client,
+        (quota_of(limits),),
+        factor=limits.network_factor,
+        weight=weight,
     )
 
 
-def _limit_of(counted: Counted, limits: ClientLimits) -> tuple[Limit, Quota]:
-    match counted:
-        case Counted.LOOKUPS:
-            return Limit.LOOKUPS, limits.lookups
-        case Counted.MISSES:
-            return Limit.LOOKUPS, limits.newcomer_misses
-        case Counted.CHECKS:
-            return Limit.CLIENT, limits.checks
-        case Counted.UNSENT_ASKS:
-            return Limit.CLIENT, limits.unsent_asks
-        case Counted.REJECTED:
-            return Limit.CLIENT, limits.rejected
-        case _:
-            assert_never(counted)
+_LIMITS: Final[Mapping[Counted, tuple[Limit, Callable[[ClientLimits], Quota]]]] = {
+    Counted.LOOKUPS: (Limit.LOOKUPS, lambda limits: limits.lookups),
+    Counted.MISSES: (Limit.LOOKUPS, lambda limits: limits.newcomer_misses),
+    Counted.CHECKS: (Limit.CLIENT, lambda limits: limits.checks),
+    Counted.UNSENT_ASKS: (Limit.CLIENT, lambda limits: limits.unsent_asks),
+    Counted.REJECTED: (Limit.CLIENT, lambda limits: limits.rejected),
+}
+
+_RETRY_AT: Final = attrgetter("retry_at")

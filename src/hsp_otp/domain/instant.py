@@ -19,6 +19,7 @@ CLOCK_SKEW: Duration = 5 * SECOND
 """How far the clocks of two machines may lie apart."""
 
 _ISO = re.compile(r"[0-9]{4}[0-9W-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?")
+_NO_INSTANT = "neither a date nor an ISO 8601 instant"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = date.min
 
@@ -76,13 +77,16 @@ def from_iso(text: str) -> Instant:
     Raises:
         ValueError: It is neither.
     """
+    # The library alone takes any character between date and time.
+    if not _ISO.fullmatch(text):
+        raise ValueError(_NO_INSTANT)
     try:
-        # The library alone takes any character between date and time.
-        moment = datetime.fromisoformat(text if _ISO.fullmatch(text) else "")
-        in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        instant = from_datetime(moment.replace(tzinfo=moment.tzinfo or UTC))
+        to_datetime(instant)  # in UTC it may be of a year that no date has
     except (ValueError, OverflowError):
-        raise ValueError("neither a date nor an ISO 8601 instant") from None
-    return from_datetime(in_utc)
+        raise ValueError(_NO_INSTANT) from None
+    return instant
 
 
 def to_iso(instant: Instant) -> str:

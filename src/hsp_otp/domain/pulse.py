@@ -1,6 +1,7 @@
 """What traffic looks like when all is well, and the times when it does not."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from statistics import median
 from typing import Final
 
@@ -105,7 +106,7 @@ def quantile(buckets: Mapping[float, int], part: float) -> float | None:
     for end in sorted(buckets):
         count = buckets[end]
         if count and below + count >= wanted:
-            if end == float("inf"):
+            if end == inf:
                 return begin
             return begin + (end - begin) * (wanted - below) / count
         below, begin = below + count, end

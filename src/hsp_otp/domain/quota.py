@@ -93,12 +93,12 @@ class Demand:
     @property
     def longest(self) -> Duration:
         """The longest window that is on, or 0 where none is."""
-        return max((quota.window for quota in self.quotas if quota.limit), default=0)
+        return max([quota.window for quota in self.quotas if quota.limit], default=0)
 
     @property
     def most(self) -> int:
         """How many of the latest charges its quotas can be judged by."""
-        return max((quota.limit for quota in self.quotas), default=0)
+        return max([quota.limit for quota in self.quotas], default=0)
 
 
 @attrs.frozen
@@ -141,7 +141,10 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
     """The refusal with the longest wait, so that its wait suffices; None where all admit."""
     worst: Refusal | None = None
     for demand in demands:
-        ready = admitted_at(usages.get(demand.key, ()), demand.quotas, now)
+        usage = usages.get(demand.key)
+        if not usage:
+            continue
+        ready = admitted_at(usage, demand.quotas, now)
         if ready > now and (worst is None or ready > worst.retry_at):
             worst = Refusal(demand.limit, ready)
     return worst
@@ -156,8 +159,9 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
     charged: dict[UsageKey, Usage] = {}
     for demand in demands:
-        if demand.longest and demand.weight:
-            reach = now - demand.longest - CLOCK_SKEW
+        longest = demand.longest
+        if longest and demand.weight:
+            reach = now - longest - CLOCK_SKEW
             kept = [at for at in usages.get(demand.key, ()) if at > reach]
             for _ in range(demand.weight):
                 bisect.insort(kept, now)

@@ -432,7 +432,7 @@ def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten
         after(at, quota.window)
         for quota in policy.failures
         if quota.limit
-        for at in record.failures[-1:]
+        for at in record.failures
     ]
     until = max([*ends, _cooled_at(record, policy)])
     kept = SlotRecord(asked_at=record.asked_at, failures=record.failures)
@@ -534,7 +534,7 @@ def _as_of(held: Held, now: Instant) -> Held:
     record, challenge = held.record, held.record.challenge
     usages = as_of(held.usages, now)
     issued_at = None if challenge is None else challenge.issued_at
-    noted = (record.asked_at, issued_at, *record.failures[-1:])
+    noted = (record.asked_at, issued_at, *record.failures)
     if all(at is None or is_credible(at, now) for at in noted):
         return held if usages is held.usages else attrs.evolve(held, usages=usages)
     if challenge is not None and not is_credible(challenge.issued_at, now):
