@@ -137,9 +137,9 @@ def look_up(
     demands = _demands(Counted.LOOKUPS, client, limits, weight=MISS_WEIGHT if missed else 1)
     if checking:
         demands += _demands(Counted.CHECKS, client, limits)
-    allowance: tuple[Demand, ...] = ()
+    allowance = list[Demand]()
     if missed or uniform:
-        allowance = _demands(Counted.MISSES, client, limits, weight=1 if missed else 0)
+        allowance.extend(_demands(Counted.MISSES, client, limits, weight=1 if missed else 0))
     refusal = judge(usages, demands, now)
     held_back = judge(usages, allowance, now) if uniform and not checking else None
     if held_back is not None:
