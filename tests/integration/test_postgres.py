@@ -9,12 +9,12 @@ from pathlib import Path
 import attrs
 import pytest
 from sqlalchemy import make_url, text
-from sqlalchemy.exc import IntegrityError
 
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.adapters.sql.turns import RefusedError
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -356,7 +356,7 @@ async def test_a_cancelled_read_poisons_nothing(site: Site) -> None:
 async def test_errors_do_not_repeat_rows(site: Site) -> None:
     """Neither a refused row's key nor a number is in anything that an exception says."""
     await site.stores.audit.write(send_row("c-secret"))
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(RefusedError) as caught:
         await site.stores.audit.write(send_row("c-secret"), audit_row())
     told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "23505" in told

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import Any
 import attrs
 import pytest
 import structlog
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql import schema
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.sql.tables import audit, records
+from hsp_otp.adapters.sql.turns import RefusedError
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Instant, after
@@ -152,7 +156,7 @@ async def test_the_state_is_not_written_without_its_rows(stores: Stores, file: P
         return attrs.evolve(one_more(held), rows=(send_row("c1"),))
 
     await stores.slots.transition(SLOT, (), ask_again)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RefusedError):
         await stores.slots.transition(SLOT, (), ask_again)
     assert versions(file) == {"slot:phone_verification:user:u1": 1}
 
@@ -167,7 +171,7 @@ async def test_a_refused_row_fails_no_neighbour(stores: Stores) -> None:
         return_exceptions=True,
     )
     assert outcomes[0] == 0
-    assert isinstance(outcomes[1], IntegrityError)
+    assert isinstance(outcomes[1], RefusedError)
     assert outcomes[2] == 1
 
 
@@ -187,7 +191,7 @@ async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
         """,
     )
     seen: list[int] = []
-    winner: list[asyncio.Task[None]] = []
+    winner: list[threading.Thread] = []
 
     def win() -> None:
         with closing(sqlite3.connect(file, timeout=10, isolation_level=None)) as connection:
@@ -199,11 +203,12 @@ async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
     def decide(held: Held) -> Decision[Held, int]:
         seen.append(held.record.run)
         if not winner:
-            winner.append(asyncio.ensure_future(asyncio.to_thread(win)))
+            winner.append(threading.Thread(target=win))
+            winner[0].start()
         return one_more(held)
 
     assert await stores.slots.transition(SLOT, (), decide) == 41
-    await winner[0]
+    await asyncio.to_thread(winner[0].join)
     assert seen[0] == 1
     assert seen[-1] == 41
     assert set(seen) == {1, 41}
@@ -625,3 +630,12 @@ async def test_a_file_that_may_only_be_read_takes_no_writes(tmp_path: Path) -> N
         assert not await database.takes_writes()
         async with database.read() as connection:
             assert (await connection.execute(select(records))).all() == []
+
+
+def test_the_versions_that_are_known() -> None:
+    """Their files are called after them, so that a server need not load what upgrades it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+    scripts = ScriptDirectory.from_config(config)
+    assert schema.known() == {step.revision for step in scripts.walk_revisions()}
+    assert max(schema.known()) == scripts.get_current_head()

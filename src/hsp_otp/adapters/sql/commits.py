@@ -4,19 +4,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import count
 from typing import Any, Final, TypeVar
 
 import attrs
 import structlog
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Text, any_, bindparam, func, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.database import Database, insert, is_postgres
-from hsp_otp.adapters.sql.rows import write_late, write_needed
-from hsp_otp.adapters.sql.tables import records
-from hsp_otp.adapters.sql.turns import HeldError, MovedError, deadline
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.parts import RECORDS
+from hsp_otp.adapters.sql.rows import late, needed
+from hsp_otp.adapters.sql.turns import Changes, Found, HeldError, deadline
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row
 from hsp_otp.ports.failures import Unavailable
@@ -97,9 +93,9 @@ class Commits:
 
     async def write(self, *rows: Row) -> None:
         """Keep the promise of `AuditTrail.write`."""
-        late = _late(rows)
-        if len(late) == len(rows):
-            await self._write_late(late)
+        told = _late(rows)
+        if len(told) == len(rows):
+            await self._write_late(told)
         else:
             await self.step((), lambda held: Decision(None, held, rows))
 
@@ -232,14 +228,18 @@ class Commits:
             step.done.set_result(outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
-        tries = count()
-        outcomes, refused = await self._database.step(
-            # What moved once is locked the next time, so that it ends.
-            lambda connection: _decide(connection, steps, locking=next(tries) > 0),
-            min(step.by for step in steps),
-            patient=len(steps) == 1,
-        )
-        self._keep_aside(refused)
+        outcomes: list[Any] = []
+        told: Sequence[LateRow] = ()
+
+        def decide(found: Found) -> Changes:
+            nonlocal outcomes, told
+            outcomes, changes, told = _decided(steps, found)
+            return changes
+
+        keys = sorted({key for step in steps for key in step.keys})
+        by = min(step.by for step in steps)
+        if not await self._database.settle(keys, decide, by, patient=len(steps) == 1):
+            self._keep_aside(told)  # no request is to fail for its audit row
         return outcomes
 
     def _keep_aside(self, rows: Sequence[LateRow]) -> None:
@@ -263,17 +263,14 @@ def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
     return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow))
 
 
-async def _decide(
-    connection: AsyncConnection, steps: list[_Step], *, locking: bool
-) -> tuple[list[Any], Sequence[LateRow]]:
-    """The outcomes, an exception where a decision raised, and late rows not taken."""
-    keys = sorted({key for step in steps for key in step.keys})
-    held, versions = await _read(connection, keys, locking=locking)
+def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequence[LateRow]]:
+    """The outcomes, an exception where a decision raised; what is written; the late rows in it."""
+    held: dict[str, str | None] = {key: body for key, (body, _) in found.items()}
     outcomes: list[Any] = []
     changed: dict[str, str | None] = {}
     rows: list[Row] = []
     for step in steps:
-        seen = {key: held[key] for key in step.keys}
+        seen = {key: held.get(key) for key in step.keys}
         try:
             decision = step.decide(seen)
         except Exception as bug:  # noqa: BLE001 - its neighbours must not fail for it
@@ -284,73 +281,11 @@ async def _decide(
             held.update(decision.becomes)
         rows.extend(decision.rows)
         outcomes.append(decision.outcome)
-    await _write(connection, changed, versions)
-    await write_needed(connection, rows)
-    late = _late(rows)
-    try:
-        if late:
-            async with connection.begin_nested():
-                await write_late(connection, late)
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise
-        return outcomes, late  # the request must not fail for its audit row
-    return outcomes, ()
-
-
-async def _read(
-    connection: AsyncConnection, keys: list[str], *, locking: bool
-) -> tuple[dict[str, str | None], dict[str, int]]:
-    """
-    What *keys* hold, and in which versions.
-
-    Args:
-        locking: Lock what is there, where the dialect locks rows. Whoever only reads a record waits
-            for nobody; a write is guarded by the version anyway.
-    """
-    held: dict[str, str | None] = dict.fromkeys(keys)
-    versions = dict.fromkeys(keys, 0)
-    if keys:
-        wanted: ColumnElement[bool] = records.c.key.in_(keys)
-        if is_postgres(connection):
-            # One statement for any number of keys: it stays prepared.
-            wanted = records.c.key == any_(bindparam("keys", keys, ARRAY(Text)))
+    written = needed(rows)
+    if changed:
         # In one order, against deadlocks.
-        asked = select(records).where(wanted).order_by(records.c.key)
-        found = await connection.execute(asked.with_for_update() if locking else asked)
-        for row in found:
-            held[row.key], versions[row.key] = row.body, row.version
-    return held, versions
-
-
-async def _write(
-    connection: AsyncConnection, changed: Mapping[str, str | None], versions: Mapping[str, int]
-) -> None:
-    if not changed:
-        return
-    # In one order here too, for the same reason.
-    keys = sorted(changed)
-    rows = [{"key": key, "body": changed[key], "version": versions[key] + 1} for key in keys]
-    statement = insert(connection, records)
-    if is_postgres(connection):
-        columns = (
-            func.unnest(
-                bindparam("keys", keys, ARRAY(Text)),
-                bindparam("bodies", [row["body"] for row in rows], ARRAY(Text)),
-                bindparam("versions", [row["version"] for row in rows], ARRAY(BigInteger)),
-            )
-            .table_valued("key", "body", "version")
-            .render_derived()
-        )
-        statement = statement.from_select(["key", "body", "version"], select(columns))
-    else:
-        statement = statement.values(rows)
-    written = await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[records.c.key],
-            set_={"body": statement.excluded.body, "version": statement.excluded.version},
-            where=records.c.version == statement.excluded.version - 1,
-        ).returning(records.c.key)
-    )
-    if len(written.all()) < len(changed):
-        raise MovedError
+        versions = ((key, found[key][1] if key in found else 0) for key in sorted(changed))
+        records = [(key, changed[key], version + 1) for key, version in versions]
+        written = {RECORDS: records, **written}
+    told = _late(rows)
+    return outcomes, Changes(written, late(told)), told

@@ -1,9 +1,10 @@
 """One SQL database of either kind: reading, writing, and deadlines on both."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Self, TypeVar
+from itertools import count
+from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Table, delete
@@ -15,8 +16,10 @@ from hsp_otp.adapters.sql.sqlite import SqliteConnections
 from hsp_otp.adapters.sql.tables import records
 from hsp_otp.adapters.sql.turns import (
     STUDY_SECONDS,
+    Changes,
     Connections,
     Flaws,
+    Found,
     HeldError,
     MovedError,
     deadline,
@@ -115,16 +118,54 @@ class Database:
             Unavailable: As for `write`, or others stood in the way until *by*.
         """
         by = deadline() if by is None else by
-        while True:
-            try:
-                async with self._connections.write(by) as connection:
-                    return await work(connection)
-            except (MovedError, HeldError) as error:
-                if isinstance(error, HeldError) and not patient:
-                    raise
-                if is_past(by):
-                    raise Unavailable("the records would not hold still") from error
-            await asyncio.sleep(_PAUSE_SECONDS)
+
+        async def tried() -> T:
+            async with self._connections.write(by) as connection:
+                return await work(connection)
+
+        return await _tried(tried, by, patient=patient)
+
+    async def settle(
+        self,
+        keys: Sequence[str],
+        decide: Callable[[Found], Changes],
+        by: float,
+        *,
+        patient: bool = True,
+    ) -> bool:
+        """
+        Write what *decide* makes of the records of *keys*, as one step, tried again where others
+        stood in its way.
+
+        Args:
+            decide: Called again for every try, and perhaps in another thread.
+            by: As for `write`.
+            patient: As for `step`.
+
+        Returns:
+            Whether what is late was written.
+
+        Raises:
+            HeldError: Somebody holds what it needs, and it is not patient.
+            RefusedError: What is needed was refused for what it is.
+            Unavailable: As for `step`.
+        """
+        tries = count()
+        # What moved once is locked the next time, so that it ends.
+        return await _tried(
+            lambda: self._connections.settle(keys, decide, by, locking=next(tries) > 0),
+            by,
+            patient=patient,
+        )
+
+    async def fetch(self, statement: str, values: Sequence[str]) -> list[Any]:
+        """
+        The rows that *statement* finds for any of *values*, which is its ``{any}``.
+
+        Raises:
+            Unavailable: The database failed.
+        """
+        return await self._connections.fetch(statement, values, deadline())
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
@@ -177,6 +218,18 @@ class Database:
             Unavailable: The database did not answer.
         """
         return await self._connections.flaws()
+
+
+async def _tried(step: Callable[[], Awaitable[T]], by: float, *, patient: bool) -> T:
+    while True:
+        try:
+            return await step()
+        except (MovedError, HeldError) as error:
+            if isinstance(error, HeldError) and not patient:
+                raise
+            if is_past(by):
+                raise Unavailable("the records would not hold still") from error
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def is_postgres(connection: AsyncConnection) -> bool:

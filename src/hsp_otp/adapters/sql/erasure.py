@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import SLOTS
-from hsp_otp.adapters.sql.rows import write_late
+from hsp_otp.adapters.sql.rows import audit_columns
 from hsp_otp.adapters.sql.stores import EMPTY_SLOT
 from hsp_otp.adapters.sql.tables import audit, passes, records, sends, users
 from hsp_otp.domain.instant import Instant
@@ -78,7 +78,7 @@ class SqlErasure:
             await connection.execute(
                 delete(records).where(records.c.key.in_(keys), records.c.body == EMPTY_SLOT)
             )
-            await write_late(connection, [row])
+            await connection.execute(insert(audit).values(audit_columns(row)))
 
         await self.database.step(step)
 

@@ -11,6 +11,7 @@ from sqlalchemy import Row, case, false, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database, insert
+from hsp_otp.adapters.sql.gathered import Gathered
 from hsp_otp.adapters.sql.tables import passes, users
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode
@@ -29,19 +30,11 @@ _PAUSE_SECONDS: Final = 0.005
 _PATIENCE_SECONDS: Final = 30.0
 """How long an import waits for the lock; nobody waits for its answer as for a request's."""
 
-_FIND = select(
-    passes.c.code,
-    passes.c.payment_status,
-    passes.c.status,
-    passes.c.plan_name,
-    passes.c.expires_at,
-    users.c.id,
-    users.c.email,
-    users.c.first_name,
-    users.c.last_name,
-    users.c.phone_number,
-    users.c.is_verified,
-).join(users)
+_FIND: Final = (
+    "SELECT passes.code, payment_status, status, plan_name, expires_at, "
+    "users.id, email, first_name, last_name, phone_number, is_verified "
+    "FROM passes JOIN users ON users.id = passes.user_id WHERE passes.code {any}"
+)
 
 
 @attrs.frozen
@@ -64,6 +57,10 @@ class SqlPasses:
     """Passes joined with the users who hold them."""
 
     database: Database
+    _kept: Gathered[KeptPass] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._found), takes_self=True),
+    )
 
     async def find(self, code: PassCode) -> Pass | None:
         """Keep the promise of `Passes.find`."""
@@ -77,22 +74,7 @@ class SqlPasses:
         Raises:
             Unavailable: The database did not answer.
         """
-        async with self.database.read() as connection:
-            found = await connection.execute(_FIND.where(passes.c.code == code.value))
-            row = found.one_or_none()
-        if row is None:
-            return None
-        return KeptPass(
-            Pass(
-                code=PassCode(row.code),
-                user=_user(row),
-                payment_status=PaymentStatus(row.payment_status),
-                plan_name=row.plan_name,
-                expires_at=row.expires_at,
-            ),
-            row.status,
-            row.is_verified,
-        )
+        return await self._kept.answer(code.value)
 
     async def users_of(self, phone: PhoneNumber) -> list[User]:
         """
@@ -105,7 +87,24 @@ class SqlPasses:
             found = await connection.execute(
                 select(users).where(users.c.phone_number == phone.e164)
             )
-            return [_user(row) for row in found]
+            return [_user(*row[:-1]) for row in found]
+
+    async def _found(self, codes: Sequence[str]) -> dict[str, KeptPass]:
+        found = await self.database.fetch(_FIND, codes)
+        return {
+            code: KeptPass(
+                Pass(
+                    code=PassCode(code),
+                    user=_user(*user),
+                    payment_status=PaymentStatus(payment_status),
+                    plan_name=plan_name,
+                    expires_at=expires_at,
+                ),
+                status,
+                bool(is_verified),
+            )
+            for code, payment_status, status, plan_name, expires_at, *user, is_verified in found
+        }
 
 
 @attrs.frozen(kw_only=True)
@@ -318,13 +317,15 @@ class SqlPassImport:
         return base64.urlsafe_b64encode(self.randomness.draw(16)).rstrip(b"=").decode()
 
 
-def _user(row: Row[*tuple[Any, ...]]) -> User:
+def _user(
+    identity: str, email: str, first_name: str, last_name: str, phone_number: str | None
+) -> User:
     return User(
-        id=row.id,
-        email=row.email,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        phone=PhoneNumber(row.phone_number) if row.phone_number else None,
+        id=identity,
+        email=email,
+        first_name=first_name,
+        last_name=last_name,
+        phone=PhoneNumber(phone_number) if phone_number else None,
     )
 
 

@@ -1,26 +1,38 @@
 """PostgreSQL: two bounded pools, and a watchdog that hangs up on a server that does not answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 from weakref import WeakSet
 
 import asyncpg
 from asyncpg.exceptions import InterfaceError, InvalidCachedStatementError, PostgresError
 from sqlalchemy import event, text
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from hsp_otp.adapters.sql.parts import (
+    MOVED,
+    READ,
+    Written,
+    is_apart,
+    on_postgres,
+    postgres_statement,
+)
 from hsp_otp.adapters.sql.turns import (
     DEADLINE_SECONDS,
     STUDY_SECONDS,
+    Changes,
     Flaws,
+    Found,
     HeldError,
     MovedError,
+    RefusedError,
     deadline,
     turn,
 )
@@ -69,7 +81,12 @@ _STUDY_SETTINGS: Final = _SERVER_SETTINGS | {
     "work_mem": "64MB",
 }
 
+_READ: Final = on_postgres(READ)
+_LOCK: Final = f"{_READ} ORDER BY key FOR UPDATE"
+"""In one order, against deadlocks."""
+
 _MOVED: Final = {
+    MOVED,
     "40001",  # serialization failure
     "40P01",  # deadlock
 }
@@ -127,6 +144,22 @@ class PostgresConnections:
         await self._reading.close()
         await self._studying.close()
 
+    async def settle(
+        self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
+    ) -> bool:
+        """Keep the promise of `Connections.settle`."""
+        async with self._writing.driver(by) as driver:
+            if not locking:
+                return await _settle(driver, _READ, keys, decide)
+            async with driver.transaction():
+                return await _settle(driver, _LOCK, keys, decide)
+
+    async def fetch(self, statement: str, values: Sequence[str], by: float) -> list[Any]:
+        """Keep the promise of `Connections.fetch`."""
+        async with self._reading.driver(by) as driver:
+            found: list[Any] = await driver.fetch(on_postgres(statement), values)
+            return found
+
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
         """Keep the promise of `Connections.write`."""
@@ -160,6 +193,43 @@ class PostgresConnections:
                 told = f"{name} is off there, and a crash could bring a used code back to life"
                 return Flaws(forgetful=told)
         return Flaws()
+
+
+async def _settle(
+    driver: Any,  # noqa: ANN401 - the driver's connection
+    statement: str,
+    keys: Sequence[str],
+    decide: Callable[[Found], Changes],
+) -> bool:
+    found = await driver.fetch(statement, keys) if keys else ()
+    changes = decide({key: (body, version) for key, body, version in found})
+    if not changes.late:
+        await _write(driver, changes.needed)
+        return True
+    both = {**changes.needed, **changes.late}
+    try:
+        if is_apart(both):
+            await _write(driver, both)
+        else:
+            async with driver.transaction():
+                await _write(driver, changes.needed)
+                await _write(driver, changes.late)
+    except PostgresError as error:
+        if _state(error) == MOVED or driver.is_closed():
+            raise
+    else:
+        return True
+    await _write(driver, changes.needed)
+    return False
+
+
+async def _write(driver: Any, written: Written) -> None:  # noqa: ANN401
+    if not written:
+        return
+    columns = [list(column) for rows in written.values() for column in zip(*rows, strict=True)]
+    # Within a transaction it is a savepoint; by itself the statement is all or nothing, too.
+    async with driver.transaction() if driver.is_in_transaction() else nullcontext():
+        await driver.execute(postgres_statement(tuple(written)), *columns)
 
 
 class _Pool:
@@ -209,6 +279,24 @@ class _Pool:
                     await connection.invalidate()
                 await connection.close()
 
+    @asynccontextmanager
+    async def driver(self, by: float) -> AsyncGenerator[Any]:
+        """The driver's own connection: what every request asks spares the library's layers."""
+        loop = asyncio.get_running_loop()
+        async with _telling(by), turn(self._turns, by):
+            _by.set(by)
+            pooled = await self._engine.raw_connection()
+            driver: Any = pooled.driver_connection
+            watchdog = loop.call_at(by, self._hang_up, driver)
+            try:
+                yield driver
+            finally:
+                watchdog.cancel()
+                if driver.is_closed():
+                    pooled.invalidate()
+                else:
+                    pooled.close()
+
     async def close(self) -> None:
         """Say goodbye, and hang up where nobody listens."""
         loop = asyncio.get_running_loop()
@@ -257,27 +345,46 @@ async def _telling(by: float) -> AsyncGenerator[None]:
         yield
     except DBAPIError as error:
         driver = None if error.orig is None else error.orig.__cause__
-        state: str = getattr(driver, "sqlstate", None) or ""
-        # A plan from before a change of the schema is made anew.
-        if state in _MOVED or isinstance(driver, InvalidCachedStatementError):
-            raise MovedError from error
-        if state == _HELD and asyncio.get_running_loop().time() + _LOCK_SECONDS < by:
-            raise HeldError from error
-        mistaken = not state or (state.startswith(_OUR_MISTAKES) and state not in _GONE)
-        if mistaken and not error.connection_invalidated:
-            # The server's own text repeats the row, and the row has numbers and addresses.
-            told = Exception(f"SQLSTATE {state}" if state else type(driver).__name__)
-            raise type(error)(None, None, told, hide_parameters=True) from None
-        raise Unavailable(_reason(state)) from error
-    except (
-        OSError,
-        TimeoutError,
-        PoolTimeoutError,
-        PendingRollbackError,
-        PostgresError,
-        InterfaceError,
-    ) as error:
-        raise Unavailable(_reason(getattr(error, "sqlstate", None) or "")) from error
+        _tell(error, driver, by, is_gone=error.connection_invalidated, refused=type(error))
+    except AsyncAdapt_asyncpg_dbapi.Error as error:  # of a connection that could not be made
+        _tell(error, error.__cause__, by, is_gone=True)
+    except PostgresError as error:
+        _tell(error, error, by)
+    except InterfaceError as error:
+        if isinstance(error, ValueError):  # what it was given, which it repeats
+            raise RefusedError(type(error).__name__) from None
+        raise Unavailable(_reason("")) from error
+    except (OSError, TimeoutError, PoolTimeoutError, PendingRollbackError) as error:
+        raise Unavailable(_reason("")) from error
+
+
+def _tell(
+    error: Exception,
+    driver: BaseException | None,
+    by: float,
+    *,
+    is_gone: bool = False,
+    refused: type[DBAPIError] | None = None,
+) -> NoReturn:
+    state = _state(driver)
+    # A plan from before a change of the schema is made anew.
+    if state in _MOVED or isinstance(driver, InvalidCachedStatementError):
+        raise MovedError from error
+    if state == _HELD and asyncio.get_running_loop().time() + _LOCK_SECONDS < by:
+        raise HeldError from error
+    mistaken = not state or (state.startswith(_OUR_MISTAKES) and state not in _GONE)
+    if mistaken and not is_gone:
+        # The server's own text repeats the row, and the row has numbers and addresses.
+        told = f"SQLSTATE {state}" if state else type(driver).__name__
+        if refused is None:
+            raise RefusedError(told) from None
+        raise refused(None, None, Exception(told), hide_parameters=True) from None
+    raise Unavailable(_reason(state)) from error
+
+
+def _state(error: BaseException | None) -> str:
+    """The SQLSTATE of what the driver raised."""
+    return getattr(error, "sqlstate", None) or ""
 
 
 def _reason(state: str) -> str:

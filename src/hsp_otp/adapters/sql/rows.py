@@ -1,87 +1,72 @@
 """How rows are written down."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from typing import Any
 
-import attrs
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from hsp_otp.adapters.sql.database import insert
-from hsp_otp.adapters.sql.tables import audit, passes, sends, users
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.adapters.sql.parts import (
+    AUDIT,
+    EXPIRED,
+    HANDED_OVER,
+    SENDS,
+    VERIFIED,
+    Part,
+    Written,
+)
 from hsp_otp.domain.instant import MINUTE
-from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
 
 
-async def write_needed(connection: AsyncConnection, rows: Iterable[Row]) -> None:
-    """Write the rows that a request depends on: sends, and what sign-ins leave behind."""
+def needed(rows: Iterable[Row]) -> Written:
+    """What a request depends on: sends, and what sign-ins leave behind."""
+    written: dict[Part, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
         match row:
             case SendRow():
-                await connection.execute(insert(connection, sends).values(_columns(row)))
+                written[SENDS].append(_send(row))
             case SignInRow():
-                await connection.execute(
-                    update(users)
-                    .where(users.c.id == row.user_id, ~users.c.is_verified)
-                    .values(is_verified=True)
-                )
+                written[VERIFIED].append((row.user_id,))
                 if row.pass_ended:
-                    await connection.execute(
-                        update(passes)
-                        .where(passes.c.code == row.pass_code)
-                        .values(status="expired")
-                    )
+                    written[EXPIRED].append((row.pass_code,))
             case AuditRow() | HandedOverRow():
                 pass
+    return written
 
 
-async def write_late(connection: AsyncConnection, rows: Sequence[LateRow]) -> None:
-    """Write the rows that tell of what has happened."""
-    told: list[AuditRow] = []
-    for row in rows:
-        if isinstance(row, AuditRow):
-            told.append(row)
-        else:
-            await connection.execute(
-                update(sends)
-                # Once: written again after a receipt, it would take the state back.
-                .where(sends.c.challenge_id == row.challenge_id, sends.c.state.is_(None))
-                .values(
-                    sender=row.sender,
-                    provider_message_id=row.provider_message_id,
-                    state=DeliveryState.QUEUED.value,
-                )
-            )
-    await _write_audit(connection, told)
+def late(rows: Iterable[LateRow]) -> Written:
+    """What tells of what has happened."""
+    written: dict[Part, Sequence[tuple[Any, ...]]] = {}
+    handed = [row for row in rows if isinstance(row, HandedOverRow)]
+    if handed:
+        written[HANDED_OVER] = [
+            (row.sender, row.provider_message_id, row.challenge_id) for row in handed
+        ]
+    audited = [row for row in rows if isinstance(row, AuditRow)]
+    if audited:
+        written[AUDIT] = _folded(audited)
+    return written
 
 
-async def _write_audit(connection: AsyncConnection, rows: Sequence[AuditRow]) -> None:
-    """What folds adds to one row a minute, client, action and outcome."""
-    counts = Counter(key for row in rows if (key := _flood_key(row)))
-    firsts: dict[str, AuditRow] = {}
-    for row in rows:
-        firsts.setdefault(_flood_key(row) or "", row)
-    values = [
-        {**_audit_columns(row), "count": counts[key] if key else 1, "flood_key": key}
-        for row in rows
-        if not (key := _flood_key(row)) or firsts[key] is row
-    ]
-    if not values:
-        return
-    statement = insert(connection, audit)
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[audit.c.flood_key],
-            index_where=audit.c.flood_key.is_not(None),
-            set_={"count": audit.c.count + statement.excluded.count},
-        ),
-        # In one order, so that two writers of the same floods do not wait for each other.
-        sorted(values, key=lambda columns: columns["flood_key"] or ""),
-    )
+def audit_columns(row: AuditRow) -> dict[str, Any]:
+    """One row by the names of its columns."""
+    return dict(zip(AUDIT.columns, _audited(row, 1, _flood_key(row)), strict=True))
+
+
+def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
+    """What folds is one row a minute, client, action and outcome."""
+    keys = [_flood_key(row) for row in rows]
+    if not any(keys):
+        return [_audited(row, 1, None) for row in rows]
+    counts, seen = Counter(keys), set[str]()
+    alone, floods = list[tuple[Any, ...]](), dict[str, tuple[Any, ...]]()
+    for row, key in zip(rows, keys, strict=True):
+        if key is None:
+            alone.append(_audited(row, 1, None))
+        elif key not in seen:
+            seen.add(key)
+            floods[key] = _audited(row, counts[key], key)
+    # In one order, so that two writers of the same floods do not wait for each other.
+    return alone + [floods[key] for key in sorted(floods)]
 
 
 def _flood_key(row: AuditRow) -> str | None:
@@ -90,24 +75,42 @@ def _flood_key(row: AuditRow) -> str | None:
     return f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
 
 
-def _audit_columns(row: AuditRow) -> dict[str, Any]:
-    columns = _columns(row)
-    del columns["folds"]
-    columns["charged"] = " ".join(row.charged) or None
-    return columns
+def _audited(row: AuditRow, count: int, flood_key: str | None) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    client = row.client
+    return (
+        row.at,
+        None if row.flow is None else row.flow.value,
+        None if row.purpose is None else row.purpose.value,
+        row.action.value,
+        row.outcome,
+        None if client is None else client.value,
+        None if client is None else client.network,
+        row.request_id,
+        row.pass_code,
+        row.phone,
+        row.region,
+        row.phone_fingerprint,
+        row.prefix_fingerprint,
+        row.sender,
+        row.provider_message_id,
+        row.reason,
+        row.retry_at,
+        count,
+        " ".join(row.charged) or None,
+        flood_key,
+    )
 
 
-def _columns(row: AuditRow | SendRow) -> dict[str, Any]:
-    columns = {name: _plain(value) for name, value in attrs.asdict(row, recurse=False).items()}
-    columns["network"] = row.client and row.client.network
-    return columns
-
-
-def _plain(value: object) -> object:
-    match value:
-        case Enum():
-            return value.value
-        case ClientAddress():
-            return value.value
-        case _:
-            return value
+def _send(row: SendRow) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    return (
+        row.challenge_id,
+        row.at,
+        row.flow.value,
+        row.purpose.value,
+        row.slot,
+        row.phone,
+        row.client.value,
+        row.client.network,
+    )

@@ -4,11 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import func, select, text
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,7 +27,12 @@ async def upgrade(database: Database) -> None:
     """
 
     def run(connection: Connection) -> None:
-        config = _config()
+        # Late: no server loads the library; it only looks at the version.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -53,7 +54,7 @@ async def is_newest(database: Database) -> bool:
     Raises:
         Unavailable: The database did not answer.
     """
-    return await _current(database) == ScriptDirectory.from_config(_config()).get_current_head()
+    return await _current(database) == max(known())
 
 
 async def is_known(database: Database) -> bool:
@@ -63,18 +64,21 @@ async def is_known(database: Database) -> bool:
     Raises:
         Unavailable: The database did not answer.
     """
-    known = {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
-    return await _current(database) in {None, *known}
+    return await _current(database) in {None, *known()}
+
+
+def known() -> set[str]:
+    """The versions of the schema that there are; each is a file whose name begins with it."""
+    files = (_MIGRATIONS / "versions").glob("[0-9]*.py")
+    return {file.name.partition("_")[0] for file in files}
 
 
 async def _current(database: Database) -> str | None:
+    def found(connection: Connection) -> str | None:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return version
+
     async with database.read() as connection:
-        return await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_revision()
-        )
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config
+        return await connection.run_sync(found)

@@ -3,21 +3,38 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import event, make_url
+from msgspec import json
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.dialects.sqlite import aiosqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS, Flaws, is_past, turn
+from hsp_otp.adapters.sql.parts import READ, RECORDS, Written, on_sqlite
+from hsp_otp.adapters.sql.turns import (
+    DEADLINE_SECONDS,
+    Changes,
+    Flaws,
+    Found,
+    MovedError,
+    RefusedError,
+    is_past,
+    turn,
+)
 from hsp_otp.ports.failures import Unavailable
 
+T = TypeVar("T")
+
 _RETRY_SECONDS: Final = 0.001
+
+_READ: Final = on_sqlite(READ)
 
 _REASONS: Final = {
     "SQLITE_CANTOPEN": "the SQL database cannot be opened",
@@ -45,17 +62,37 @@ class SqliteConnections:
 
     def __init__(self, url: str, *, durable: bool) -> None:
         """Open nothing yet; *durable* syncs at every commit."""
-        self._writing = _engine(url, "FULL" if durable else "NORMAL")
+        synchronous = "FULL" if durable else "NORMAL"
+        self._writing = _engine(url, synchronous)
         self._reading = _engine(url, "FULL")
         self._studying = _engine(url, "FULL", "query_only=ON", "temp_store=MEMORY", _CACHE)
         self._turns = asyncio.Semaphore(self.most_transactions)
         event.listen(self._writing.sync_engine, "begin", _begin_immediate)
+        self._settling = _Thread(url, synchronous)
+        self._fetching = _Thread(url, "FULL")
 
     async def close(self) -> None:
         """Let go of the file."""
+        await self._settling.close()
+        await self._fetching.close()
         await self._writing.dispose()
         await self._reading.dispose()
         await self._studying.dispose()
+
+    async def settle(
+        self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
+    ) -> bool:
+        """Keep the promise of `Connections.settle`; the lock keeps others out in any case."""
+        del locking
+        async with turn(self._turns, by):
+            return await self._settling.run(
+                lambda connection: _settle(connection, keys, decide), by
+            )
+
+    async def fetch(self, statement: str, values: Sequence[str], by: float) -> list[Any]:
+        """Keep the promise of `Connections.fetch`."""
+        asked, given = on_sqlite(statement), _array(values)
+        return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
@@ -85,7 +122,135 @@ class SqliteConnections:
 
 def is_locked(error: DBAPIError) -> bool:
     """Whether SQLite said that somebody else holds the lock."""
-    return "locked" in str(error.orig) or "busy" in str(error.orig)
+    return _says_locked(error.orig)
+
+
+def _says_locked(error: BaseException | None) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
+class _Thread:
+    """
+    One connection of the standard library's, in a thread of its own.
+
+    What every request asks goes there whole: the driver for the event loop would change threads at
+    every statement.
+    """
+
+    def __init__(self, url: str, synchronous: str) -> None:
+        self._url = url
+        self._synchronous = synchronous
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._connection: sqlite3.Connection | None = None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], by: float) -> T:
+        """
+        What *work* makes of the connection, tried again until *by* where the lock is held.
+
+        Raises:
+            RefusedError: A statement was refused for what it was given.
+            Unavailable: The database failed, or the lock was held all the time.
+        """
+        loop = asyncio.get_running_loop()
+        async with _failing_as_unavailable():
+            while True:
+                try:
+                    return await loop.run_in_executor(self._thread, self._worked, work)
+                except sqlite3.OperationalError as error:
+                    if not _says_locked(error) or is_past(by):
+                        raise
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    def _worked(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._connection is None:
+            self._connection = _connect(self._url, self._synchronous)
+        return work(self._connection)
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _settle(
+    connection: sqlite3.Connection, keys: Sequence[str], decide: Callable[[Found], Changes]
+) -> bool:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        found = connection.execute(_READ, _array(keys)) if keys else ()
+        changes = decide({key: (body, version) for key, body, version in found})
+        _write(connection, changes.needed)
+        told = _wrote_late(connection, changes.late)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+    return told
+
+
+def _wrote_late(connection: sqlite3.Connection, late: Written) -> bool:
+    if not late:
+        return True
+    connection.execute("SAVEPOINT late")
+    try:
+        _write(connection, late)
+    except sqlite3.DatabaseError:
+        connection.execute("ROLLBACK TO late")
+        return False
+    return True
+
+
+def _write(connection: sqlite3.Connection, written: Written) -> None:
+    for part, rows in written.items():
+        done = connection.executemany(part.sqlite, rows)
+        if part is RECORDS and done.rowcount < len(rows):
+            raise MovedError
+
+
+def _array(values: Sequence[str]) -> tuple[str]:
+    return (json.encode(values).decode(),)
+
+
+def _connect(url: str, synchronous: str) -> sqlite3.Connection:
+    """
+    A connection for one thread.
+
+    Raises:
+        sqlite3.OperationalError: The file cannot be opened, or is locked.
+    """
+    parsed = make_url(url)
+    path = _path(parsed)
+    if path is not None:
+        _make_private(path)
+    positional, named = aiosqlite.dialect().create_connect_args(parsed)
+    opened: Callable[..., sqlite3.Connection] = sqlite3.connect
+    connection = opened(*positional, **{**named, "timeout": 0, "isolation_level": None})
+    try:
+        for pragma in _pragmas(synchronous):
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _path(url: URL) -> Path | None:
+    """The file; None where the URL names none by its path."""
+    return Path(url.database) if url.database and "uri" not in url.query else None
+
+
+def _pragmas(synchronous: str) -> tuple[str, ...]:
+    return (
+        "PRAGMA busy_timeout=0",
+        "PRAGMA journal_mode=WAL",
+        f"PRAGMA synchronous={synchronous}",
+        "PRAGMA foreign_keys=ON",
+    )
 
 
 @asynccontextmanager
@@ -114,19 +279,12 @@ def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
 
     def prepare(connection: Any, _: object) -> None:  # noqa: ANN401 - the driver's own
         cursor = connection.cursor()
-        for pragma in (
-            "busy_timeout=0",
-            "journal_mode=WAL",
-            f"synchronous={synchronous}",
-            "foreign_keys=ON",
-            *more,
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        for pragma in (*_pragmas(synchronous), *(f"PRAGMA {one}" for one in more)):
+            cursor.execute(pragma)
         cursor.close()
 
-    parsed = make_url(url)
-    if parsed.database and "uri" not in parsed.query:  # else it is no path
-        path = Path(parsed.database)
+    path = _path(make_url(url))
+    if path is not None:
         event.listen(engine.sync_engine, "do_connect", lambda *_: _make_private(path))
     event.listen(engine.sync_engine, "connect", prepare)
     return engine
@@ -183,16 +341,18 @@ async def _begun(engine: AsyncEngine) -> AsyncConnection:
 async def _failing_as_unavailable() -> AsyncGenerator[None]:
     try:
         yield
-    except (OperationalError, TimeoutError, PoolTimeoutError) as error:
+    except (OperationalError, sqlite3.OperationalError, TimeoutError, PoolTimeoutError) as error:
         raise Unavailable(_reason(error)) from error
-    except DatabaseError as error:
+    except (DatabaseError, sqlite3.DatabaseError) as error:
         # The file is damaged, or no database at all; the other kinds tell of our own mistakes.
-        if type(error) is not DatabaseError:
+        if type(error) not in {DatabaseError, sqlite3.DatabaseError}:
+            if isinstance(error, sqlite3.DatabaseError):
+                raise RefusedError(error.sqlite_errorname) from None
             raise
         raise Unavailable("the SQL database cannot be read") from error
 
 
 def _reason(error: Exception) -> str:
-    name: str = getattr(getattr(error, "orig", None), "sqlite_errorname", "")
+    name: str = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
     told = (reason for start, reason in _REASONS.items() if name.startswith(start))
     return next(told, "the SQL database did not answer")

@@ -1,12 +1,14 @@
 """What every kind of database keeps to: deadlines, turns, and when to try again."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.parts import Written
 
 DEADLINE_SECONDS: Final = 2.0
 """How long a step may take: an answer is promised within 3 s where the database is away."""
@@ -22,6 +24,28 @@ class MovedError(Exception):
 
 class HeldError(Exception):
     """Somebody else holds a row for longer than is worth waiting: as `MovedError`, but not soon."""
+
+
+class RefusedError(Exception):
+    """A statement was refused for what it was given; nothing was written."""
+
+
+Found = Mapping[str, tuple[str, int]]
+"""Bodies and versions of records by key, where there are any."""
+
+
+@attrs.frozen
+class Changes:
+    """
+    What a step writes.
+
+    Attributes:
+        needed: All or nothing.
+        late: The same, and left out where only this cannot be written.
+    """
+
+    needed: Written
+    late: Written
 
 
 @attrs.frozen
@@ -42,7 +66,7 @@ class Connections(Protocol):
     """
     The connections to one kind of database.
 
-    Both blocks raise Unavailable where the database failed or the time was up.
+    All raise Unavailable where the database failed or the time was up.
     """
 
     @property
@@ -53,6 +77,35 @@ class Connections(Protocol):
     @property
     def upgrade_seconds(self) -> float:
         """How long an upgrade of the schema may wait, and on PostgreSQL take."""
+        ...
+
+    async def settle(
+        self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
+    ) -> bool:
+        """
+        Write what *decide* makes of the records of *keys*, as one step.
+
+        Args:
+            decide: May be called in another thread.
+            locking: Lock the records where rows can be. Whoever only reads one waits for nobody; a
+                write is guarded by the version anyway.
+
+        Returns:
+            Whether what is late was written.
+
+        Raises:
+            MovedError: Another writer was faster.
+            HeldError: Another writer holds a record.
+            RefusedError: What is needed was refused.
+        """
+        ...
+
+    async def fetch(self, statement: str, values: Sequence[str], by: float) -> list[Any]:
+        """
+        The rows that *statement* finds for any of *values*, which is its ``{any}``.
+
+        It was committed last, and is read on a connection that waits for no writer.
+        """
         ...
 
     def write(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:

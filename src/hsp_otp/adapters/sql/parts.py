@@ -1,0 +1,156 @@
+"""What steps write, part by part: each statement is written once, in both dialects."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+import attrs
+from sqlalchemy import BigInteger, Table
+
+from hsp_otp.adapters.sql.tables import audit, records, sends
+from hsp_otp.domain.delivery import DeliveryState
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Part:
+    """
+    One kind of thing that a step writes.
+
+    Attributes:
+        columns: Of what is given, with their types on PostgreSQL.
+        sqlite: The statement for one row.
+        postgres: The statement for any number of rows, which it calls ``given``; ``{given}`` is
+            what they come from.
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    sqlite: str
+    postgres: str
+
+
+Written = Mapping[Part, Sequence[tuple[Any, ...]]]
+"""Rows by the part that they belong to; none is empty."""
+
+
+def _columns(table: Table, *without: str) -> dict[str, str]:
+    return {
+        column.name: "bigint" if isinstance(column.type, BigInteger) else "text"
+        for column in table.columns
+        if column.name not in without
+    }
+
+
+def _insertion(name: str, table: Table, *without: str, then: tuple[str, str] = ("", "")) -> Part:
+    columns = _columns(table, *without)
+    listed = ", ".join(f'"{column}"' for column in columns)
+    into = f"INTO {table.name} AS kept ({listed})"
+    marks = ", ".join("?" * len(columns))
+    return Part(
+        name=name,
+        columns=columns,
+        sqlite=f"INSERT {into} VALUES ({marks}) {then[0]}",
+        postgres=f"INSERT {into} SELECT * FROM {{given}} {then[1]}",
+    )
+
+
+_REPLACED: Final = (
+    "ON CONFLICT (key) DO UPDATE SET body = excluded.body, version = excluded.version "
+    "WHERE kept.version = excluded.version - 1"
+)
+
+_FOLDED: Final = (
+    "ON CONFLICT (flood_key) WHERE flood_key IS NOT NULL "
+    "DO UPDATE SET count = kept.count + excluded.count"
+)
+
+_QUEUED: Final = f"state = '{DeliveryState.QUEUED.value}'"
+
+RECORDS: Final = _insertion(
+    "written",
+    records,
+    then=(_REPLACED, f"{_REPLACED} RETURNING 1"),
+)
+"""Records by key: body, and the version that follows the one that was read."""
+
+SENDS: Final = _insertion("sent", sends, "sender", "provider_message_id", "state", "state_at")
+
+VERIFIED: Final = Part(
+    name="verified",
+    columns={"id": "text"},
+    sqlite="UPDATE users SET is_verified = true WHERE id = ? AND NOT is_verified",
+    postgres="UPDATE users SET is_verified = true FROM {given} "
+    "WHERE users.id = given.id AND NOT is_verified",
+)
+"""Users who have proved their number."""
+
+EXPIRED: Final = Part(
+    name="expired",
+    columns={"code": "text"},
+    sqlite="UPDATE passes SET status = 'expired' WHERE code = ?",
+    postgres="UPDATE passes SET status = 'expired' FROM {given} WHERE passes.code = given.code",
+)
+"""Passes that a sign-in found expired."""
+
+HANDED_OVER: Final = Part(
+    name="handed_over",
+    columns={"sender": "text", "provider_message_id": "text", "challenge_id": "text"},
+    # Once: written again after a receipt, it would take the state back.
+    sqlite=f"UPDATE sends SET sender = ?, provider_message_id = ?, {_QUEUED} "
+    "WHERE challenge_id = ? AND state IS NULL",
+    postgres="UPDATE sends SET sender = given.sender, "
+    f"provider_message_id = given.provider_message_id, {_QUEUED} FROM {{given}} "
+    "WHERE sends.challenge_id = given.challenge_id AND state IS NULL",
+)
+
+
+def is_apart(written: Written) -> bool:
+    """Whether one statement can write it all: none sees a send that it adds itself."""
+    added = {row[0] for row in written.get(SENDS, ())}
+    return added.isdisjoint(row[2] for row in written.get(HANDED_OVER, ()))
+
+
+AUDIT: Final = _insertion("audited", audit, "id", then=(_FOLDED, _FOLDED))
+
+READ: Final = "SELECT key, body, version FROM records WHERE key {any}"
+"""Records by their keys."""
+
+
+def on_sqlite(statement: str) -> str:
+    """*statement* that is given one JSON array of texts for its ``{any}``."""
+    return statement.format(any="IN (SELECT value FROM json_each(?))")
+
+
+def on_postgres(statement: str) -> str:
+    """*statement* that is given one array of texts for its ``{any}``."""
+    return statement.format(any="= ANY ($1::text[])")
+
+
+MOVED: Final = "22012"
+"""The SQLSTATE of what `postgres_statement` says where a record has moved: division by zero."""
+
+
+@cache
+def postgres_statement(parts: tuple[Part, ...]) -> str:
+    """
+    One statement that writes all *parts*, or nothing.
+
+    It is given the rows, column by column. A record that is no longer in the version that was read
+    fails it with `MOVED`.
+    """
+    number, written = 0, list[str]()
+    for part in parts:
+        arrays = list[str]()
+        for kind in part.columns.values():
+            number += 1
+            arrays.append(f"${number}::{kind}[]")
+        given = f"unnest({', '.join(arrays)}) AS given ({', '.join(map(_quoted, part.columns))})"
+        written.append(f"{part.name} AS ({part.postgres.format(given=given)})")
+    last = "SELECT 1"
+    if RECORDS in parts:
+        last = f"SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM {RECORDS.name}"
+    return f"WITH {', '.join(written)} {last}"
+
+
+def _quoted(column: str) -> str:
+    return f'"{column}"'
