@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from typing import Any
 
@@ -56,11 +56,9 @@ def logged(*, for_people: bool) -> Iterator[StringIO]:
     """The real log, but for where it goes."""
     root = logging.getLogger()
     before, level, structured = root.handlers, root.level, structlog.get_config()
-    logs.configure(for_people=for_people)
     stream = StringIO()
-    (handler,) = root.handlers
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(stream)
+    with redirect_stderr(stream):
+        logs.configure(for_people=for_people)
     yield stream
     root.handlers = before
     root.setLevel(level)

@@ -1,13 +1,22 @@
 """Structured logs on stderr that hold no secret, whoever writes them."""
 
+import atexit
+import json
 import logging
+import os
 import sys
+import threading
+import time
 import traceback
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, TextIO, cast
 
+import msgspec
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -29,6 +38,15 @@ _CAPPED: Final = {
 }
 
 
+_MOST_LINES: Final = 10_000
+"""That wait to be written; some 4 MB."""
+
+_TOGETHER_SECONDS: Final = 0.005
+"""Lines of a moment are written together: waking a thread costs more than a line."""
+
+_FAREWELL_SECONDS: Final = 1.0
+
+
 def configure(*, for_people: bool) -> None:
     """
     Send everything, the libraries' logs too, to stderr as one line each.
@@ -36,23 +54,22 @@ def configure(*, for_people: bool) -> None:
     Args:
         for_people: Readable instead of JSON.
     """
+    lines = _lines_to(sys.stderr)
     shared: Sequence[Processor] = (
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _tell_where,
     )
-    renderer = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if for_people
-        else structlog.processors.JSONRenderer()
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if for_people else _as_json
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: lines,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -67,6 +84,98 @@ def configure(*, for_people: bool) -> None:
     root.setLevel(logging.INFO)
     for name, level in _CAPPED.items():
         logging.getLogger(name).setLevel(level)
+
+
+class Lines(Protocol):
+    """Takes lines of the log."""
+
+    def msg(self, message: str) -> None:
+        """Take one."""
+        ...
+
+
+class LineWriter:
+    """
+    Writes lines in a thread of its own, so that nobody waits for whoever reads them.
+
+    Where they are not read, new ones are dropped, and how many is said once they are read again.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiting: deque[str] = deque()
+        self._lost = 0
+        self._wake = threading.Semaphore(0)
+        self._is_awake = False
+        self._writing = threading.Lock()
+        threading.Thread(target=self._run, name="log", daemon=True).start()
+        atexit.register(self.flush)
+
+    def msg(self, message: str) -> None:
+        """Take one line; never blocks."""
+        if len(self._waiting) >= _MOST_LINES:
+            self._lost += 1
+            return
+        self._waiting.append(message)
+        if not self._is_awake:
+            self._is_awake = True
+            self._wake.release()
+
+    log = debug = info = warning = warn = error = critical = exception = fatal = msg
+
+    def _run(self) -> None:
+        while True:
+            self._wake.acquire()
+            time.sleep(_TOGETHER_SECONDS)
+            self._is_awake = False
+            self._write()
+
+    def _write(self) -> None:
+        with self._writing:
+            lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            lost, self._lost = self._lost, 0
+            if lost:
+                lines.append(json.dumps({"event": "log_lines_lost", "lines": lost}))
+            left = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
+            with suppress(OSError):  # whoever read them has gone
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
+
+    def flush(self) -> None:
+        """Write what has been taken, where somebody reads it within a second."""
+        last = threading.Thread(target=self._write, daemon=True)
+        last.start()
+        last.join(_FAREWELL_SECONDS)
+
+
+@cache
+def _lines_to(stream: TextIO) -> Lines:
+    try:
+        return LineWriter(stream.fileno())
+    except OSError:  # it is in memory
+        return structlog.PrintLogger(stream)
+
+
+class _Handler(logging.Handler):
+    """Takes what libraries log."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Render it and hand it on."""
+        self._lines.msg(self.format(record))
+
+
+def _as_json(_: object, __: str, event: EventDict) -> str:
+    try:
+        return _json.encode(event).decode()
+    except ValueError:  # half a character
+        return json.dumps(event, default=repr)
+
+
+_json = msgspec.json.Encoder(enc_hook=repr)
 
 
 def _tell_where(_: object, __: str, event: EventDict) -> EventDict:

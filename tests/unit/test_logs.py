@@ -1,0 +1,67 @@
+"""How lines of the log are written: by a thread of their own, whoever reads them."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from hsp_otp.entrypoints.logs import LineWriter
+
+
+@pytest.fixture
+def pipe() -> tuple[int, int]:
+    """Both ends of one; they stay open, because a writer may still write into the second."""
+    return os.pipe()
+
+
+def test_lines_arrive_in_their_order(pipe: tuple[int, int]) -> None:
+    """Each in a line of its own, in UTF-8."""
+    out, into = pipe
+    writer = LineWriter(into)
+    for number in range(100):
+        writer.msg(f"{number} ü")
+    with os.fdopen(os.dup(out), encoding="utf-8") as reader:
+        assert [reader.readline() for _ in range(100)] == [f"{n} ü\n" for n in range(100)]
+
+
+def test_whoever_does_not_read_holds_nobody_up(pipe: tuple[int, int]) -> None:
+    """Far more than fits into a pipe is taken at once; what is lost is told once somebody reads."""
+    out, into = pipe
+    writer = LineWriter(into)
+    many = 40_000
+    for number in range(many):
+        writer.msg(f"{number:0100d}")
+    found: list[str] = []
+
+    def read() -> None:
+        with os.fdopen(os.dup(out)) as reader:
+            for line in reader:
+                found.append(line)
+                if "log_lines_lost" in line:
+                    return
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    reading.join(60)
+    *kept, last = found
+    assert len(kept) + json.loads(last)["lines"] == many
+    assert [int(line) for line in kept] == sorted(int(line) for line in kept)
+
+
+def test_half_a_character_is_written_all_the_same(pipe: tuple[int, int]) -> None:
+    """Nothing that somebody sends ends the log."""
+    out, into = pipe
+    LineWriter(into).msg("\ud800")
+    with os.fdopen(os.dup(out)) as reader:
+        assert reader.readline() == "\\ud800\n"
+
+
+def test_a_reader_who_has_gone(pipe: tuple[int, int]) -> None:
+    """The service goes on."""
+    out, into = pipe
+    os.close(out)
+    writer = LineWriter(into)
+    for _ in range(3):
+        writer.msg("anybody?")
+        writer.flush()
