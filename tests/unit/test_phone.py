@@ -315,6 +315,21 @@ def test_the_prefix() -> None:
     assert PhoneNumber("+919876543210").prefix == "+91987654"
 
 
+@pytest.mark.parametrize(
+    ("e164", "region"),
+    [
+        ("+919876543210", "IN"),
+        ("+12025550123", "US"),
+        ("+14165550123", "CA"),
+        ("+390212345678", "IT"),
+        ("+390669812345", "VA"),
+    ],
+)
+def test_the_region(e164: str, region: str) -> None:
+    """Also where several share a calling code, and where a zero belongs to the number."""
+    assert PhoneNumber(e164).region == region
+
+
 def test_a_number_of_no_region() -> None:
     """A number that belongs to no region has none."""
     assert PhoneNumber("+12000000000").region is None

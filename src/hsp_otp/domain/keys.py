@@ -1,6 +1,5 @@
 """Keys that live outside the stores. Each use has a ring of its own, derived beforehand."""
 
-import hashlib
 import hmac
 
 import attrs
@@ -23,12 +22,9 @@ class Key:
 
         Each part goes in with its length in front, so that no two lists of parts collide.
         """
-        mac = hmac.new(self.secret, digestmod=hashlib.sha256)
-        for part in parts:
-            data = part.encode() if isinstance(part, str) else part
-            mac.update(len(data).to_bytes(4, "big"))
-            mac.update(data)
-        return mac.digest()
+        told = [part.encode() if isinstance(part, str) else part for part in parts]
+        message = b"".join([len(data).to_bytes(4, "big") + data for data in told])
+        return hmac.digest(self.secret, message, "sha256")
 
 
 @attrs.frozen

@@ -88,6 +88,13 @@ class PhoneNumber:
     @property
     def region(self) -> str | None:
         """ISO 3166-1 alpha-2 code of the number's region, where it has one."""
+        digits = self.e164.removeprefix("+")
+        # Parsing it again would take longer than all else that is asked about it.
+        for length in (1, 2, 3):
+            code, rest = digits[:length], digits[length:]
+            if code in _CALLING_CODES and not rest.startswith("0"):
+                number = phonenumbers.PhoneNumber(int(code), int(rest))
+                return phonenumbers.region_code_for_number(number)
         return phonenumbers.region_code_for_number(phonenumbers.parse(self.e164))
 
     @property

@@ -15,7 +15,8 @@ from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
 
 NAME: Final = "console"
 
-_WIDTH = 60
+_WIDTH: Final = 60
+_WRAPPER: Final = textwrap.TextWrapper(_WIDTH, break_on_hyphens=False)
 
 
 class ConsoleSms:
@@ -50,7 +51,7 @@ class ConsoleSms:
 
 
 def _box(title: str, text: str) -> str:
-    wrapped = [row for line in text.splitlines() for row in textwrap.wrap(line, _WIDTH) or [""]]
+    wrapped = [row for line in text.splitlines() for row in _WRAPPER.wrap(line) or [""]]
     edge = f"+{'-' * (_WIDTH + 2)}+"
     rows = [f"| {row:<{_WIDTH}} |" for row in (title, "", *wrapped)]
     return "\n".join((edge, *rows, edge, ""))

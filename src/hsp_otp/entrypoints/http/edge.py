@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from litestar import Litestar, Request
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 
@@ -53,17 +52,14 @@ class Edge:
     async def _serve(self, outer: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401
         began = time.perf_counter()
         house: House = self._app.state.house
-        headers: list[tuple[bytes, bytes]] = outer["headers"]
-        forwarded = {name: _lines(headers, name.encode()) for name in HEADERS}
-        found = _client(outer, forwarded, house.settings)
+        lines = _lines(outer["headers"])
+        found = _client(outer, lines, house.settings)
         state: dict[str, Any] = {
             **outer.get("state", {}),
-            "request_id": _request_id(headers),
+            "request_id": _request_id(lines[b"x-request-id"]),
             "client": found.address,
             "language": chosen(
-                _lines(headers, b"accept-language"),
-                _lines(headers, b"cookie"),
-                house.messages.languages,
+                lines[b"accept-language"], lines[b"cookie"], house.messages.languages
             ),
         }
         # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
@@ -80,19 +76,21 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                answered = MutableScopeHeaders.from_message(message)
-                answered["X-Request-Id"] = state["request_id"]
-                answered["X-Content-Type-Options"] = "nosniff"
-                if "cache-control" not in answered:
-                    answered["Cache-Control"] = "no-store"
+                headers = list(message["headers"])
+                headers.append((b"x-request-id", state["request_id"].encode()))
+                headers.append((b"x-content-type-options", b"nosniff"))
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
                 if status == 405:  # noqa: PLR2004
-                    answered["Allow"] = self._allowed.get(path, "")
+                    headers = [one for one in headers if one[0].lower() != b"allow"]
+                    headers.append((b"allow", self._allowed.get(path, "").encode()))
+                message["headers"] = headers
             await send(message)
 
         probed = path in _PROBES
         if not probed:
-            self._warn_of_proxies(found, [name for name in HEADERS if forwarded[name]], house)
-        parents = _lines(headers, b"traceparent") if found.is_peer_trusted else []
+            self._warn_of_proxies(found, lines, house)
+        parents = lines[b"traceparent"] if found.is_peer_trusted else ()
         with (
             _span(house, parents, wanted=not probed) as span,
             port_times() as waited,
@@ -135,13 +133,13 @@ class Edge:
         refusal: Any = answer(request, problem)
         await refusal.to_asgi_response(app=None, request=request)(scope, receive, send)
 
-    def _warn_of_proxies(self, found: FoundClient, sent: list[str], house: House) -> None:
-        """
-        Say, once an hour, why callers share one address.
-
-        Args:
-            sent: The headers, of those in which proxies name their callers, that the request has.
-        """
+    def _warn_of_proxies(
+        self, found: FoundClient, lines: Mapping[bytes, Sequence[str]], house: House
+    ) -> None:
+        """Say, once an hour, why callers share one address."""
+        if found.is_peer_trusted and not found.is_proxy:
+            return
+        sent = [name for name in HEADERS if lines[name.encode()]]
         now = house.clock.now()
         if sent and not found.is_peer_trusted and self._is_time_to("untrusted", now):
             _log.warning(
@@ -167,10 +165,10 @@ class Edge:
         return True
 
 
-def _client(scope: Any, forwarded: Mapping[str, Sequence[str]], settings: Settings) -> FoundClient:  # noqa: ANN401 - ASGI
+def _client(scope: Any, lines: Mapping[bytes, Sequence[str]], settings: Settings) -> FoundClient:  # noqa: ANN401 - ASGI
     return find_client(
         scope["client"][0] if scope["client"] else None,
-        forwarded[settings.forwarded_header],
+        lines[settings.forwarded_header.encode()],
         settings.trusted_proxies,
         settings.forwarded_header,
     )
@@ -189,7 +187,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "
 
 
 @contextmanager
-def _span(house: House, parents: list[str], *, wanted: bool) -> "Generator[RequestSpan | None]":
+def _span(house: House, parents: Sequence[str], *, wanted: bool) -> "Generator[RequestSpan | None]":
     if house.spans is None or not wanted:
         yield None
         return
@@ -217,12 +215,24 @@ def _allow(methods: Iterable[str]) -> str:
     return ", ".join(sorted(offered | {"HEAD"} if "GET" in offered else offered))
 
 
-def _lines(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in headers if key == name]
+_READ: Final = frozenset(
+    {
+        *(name.encode() for name in HEADERS),
+        *(b"accept-language", b"cookie", b"traceparent", b"x-request-id"),
+    }
+)
 
 
-def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    given = _lines(headers, b"x-request-id")
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[str]]:
+    """The lines of each header that is read here."""
+    found: dict[bytes, Sequence[str]] = dict.fromkeys(_READ, ())
+    for name, value in headers:
+        if name in _READ:
+            found[name] = (*found[name], value.decode("latin-1"))
+    return found
+
+
+def _request_id(given: Sequence[str]) -> str:
     if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
         return given[0]
     return secrets.token_hex(16)
