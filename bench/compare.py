@@ -1,0 +1,547 @@
+"""
+hsp-otp beside the service that it replaces, the bare design, and servers that only echo.
+
+Run it as ``sh bench/compare [--rounds N] [--only NAME,…] [--phases NAME,…] [--rate SHARE]``. Each
+server has CPU 0 to itself; the generator, PostgreSQL and Redis share CPU 1. In interleaved rounds
+each is asked to validate, send and verify, by 32 connections, each request of a person and an
+address of its own, and every answer is checked. What counts is CPU time per request, read from
+/proc: it depends neither on pinning nor on idle time, and little on neighbours. Results are
+medians; those of the last run go to ``bench/results/``.
+"""
+
+# ruff: noqa: INP001, PLR2004, S101, S603, S607, T201 - a script that prints
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from tests.e2e.production import address, number_of, pass_of
+from tests.integration.postgres_server import Server as Postgres
+from tests.integration.redis_server import RedisServer, free_port
+
+HERE: Final = Path(__file__).resolve().parent
+BIN: Final = Path(sys.executable).parent
+PEERS: Final = HERE / "peers"
+PEOPLE: Final = 100_000
+CONNECTIONS: Final = 32
+TICKS: Final = os.sysconf("SC_CLK_TCK")
+SERVER_CPU, OTHER_CPU = 0, 1
+
+PATHS: Final = {
+    "validate": "/customer/validate-pass/",
+    "send": "/customer/send-otp/",
+    "verify": "/customer/verify-otp/",
+}
+MARKERS: Final = {"validate": "phone_masked", "send": "expires_in", "verify": "access_token"}
+BOX: Final = re.compile(r"SMS to (\+\d+).*?\|\s+(\d{6}) is your", re.DOTALL)
+TAKEN: Final = re.compile(r"(\+\d+)\|[^\n]*?(\d{6}) is your")
+
+Codes = Callable[["Target", range], dict[int, str]]
+
+
+@attrs.define
+class Target:
+    """
+    One server.
+
+    Attributes:
+        codes: What was sent to which people.
+        phases: What it can be asked for.
+    """
+
+    name: str
+    command: list[str]
+    env: dict[str, str]
+    folder: Path
+    codes: Codes
+    phases: tuple[str, ...] = ("validate", "send", "verify")
+    port: int = attrs.field(factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+    start_cpu: float = 0.0
+
+    @property
+    def log(self) -> Path:
+        """What it writes."""
+        return self.folder / f"{self.name}.log"
+
+    def start(self, cpus: set[int], workers: int) -> None:
+        """Start it, and wait until it listens."""
+        arguments = [part.format(port=self.port, workers=workers) for part in self.command]
+        env = {
+            name: part.format(port=self.port, workers=workers) for name, part in self.env.items()
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["taskset", "-c", ",".join(map(str, cpus)), *arguments],
+                cwd=self.folder,
+                env=os.environ | env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        give_up = time.monotonic() + 60
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
+                break
+            if self.process.poll() is not None or time.monotonic() > give_up:
+                raise SystemExit(f"{self.name} did not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.01)
+        self.start_cpu = cpu(self.pids())
+
+    def pids(self) -> set[int]:
+        """Of it and its children."""
+        assert self.process is not None
+        return family(self.process.pid)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(8)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(5)
+
+
+def family(pid: int) -> set[int]:
+    """The pids of a process and its children."""
+    todo, seen = [pid], set[int]()
+    while todo:
+        one = todo.pop()
+        seen.add(one)
+        with suppress(OSError):
+            for task in Path(f"/proc/{one}/task").iterdir():
+                todo += map(int, (task / "children").read_text().split())
+    return seen
+
+
+def cpu(pids: Iterable[int]) -> float:
+    """What processes and their ended children have used, in seconds."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError):
+            told = Path(f"/proc/{pid}/stat").read_text()
+            total += sum(map(int, told[told.rindex(")") + 2 :].split()[11:15]))
+    return total / TICKS
+
+
+def memory(pids: Iterable[int]) -> list[float]:
+    """The share of memory of each process, in MB, largest first."""
+    found: list[float] = []
+    for pid in pids:
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            found += [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")]
+    return sorted((round(one, 1) for one in found), reverse=True)
+
+
+def busy() -> float:
+    """What everybody on the machine has used, in seconds."""
+    told = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    user, nice, system, _, _, irq, soft, steal = map(int, told)
+    return (user + nice + system + irq + soft + steal) / TICKS
+
+
+def own() -> float:
+    """What this process and the generator have used, in seconds."""
+    told = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in told)
+
+
+def request(target: Target, phase: str, person: int, code: str, salt: int) -> bytes:
+    """One request, whole."""
+    told = {"pass_code": pass_of(person)} | ({"otp": code} if code else {})
+    body = json.dumps(told).encode()
+    client = address(person + (salt << 17))
+    return (
+        f"POST {PATHS[phase]} HTTP/1.1\r\nHost: 127.0.0.1:{target.port}\r\n"
+        "Content-Type: application/json\r\nAccept: application/json\r\n"
+        f"X-Forwarded-For: {client}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+@attrs.frozen
+class Bench:
+    """What a run has started."""
+
+    folder: Path
+    postgres: Postgres
+    redis: RedisServer
+    seconds: float
+
+    def generate(self, target: Target, requests: Sequence[bytes], phase: str, rate: float) -> Any:  # noqa: ANN401
+        """Send *requests*, and tell how it went."""
+        path = self.folder / "requests"
+        with path.open("wb") as file:
+            for one in requests:
+                file.write(struct.pack("<I", len(one)) + one)
+        done = subprocess.run(
+            [
+                *("taskset", "-c", str(OTHER_CPU), str(self.folder / "loadgen")),
+                *("-p", str(target.port), "-c", str(CONNECTIONS), "-f", str(path)),
+                *("-d", str(self.seconds), "-r", str(rate), "-m", MARKERS[phase]),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(done.stdout)
+
+    def redis_pids(self) -> set[int]:
+        """Of Redis."""
+        return family(self.redis.process.pid) if self.redis.process else set()
+
+    def measure_half(
+        self, target: Target, phase: str, people: range, full: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Ask those who have not been asked yet at half the rate of *full*."""
+        left = range(people.start + full["requests"] + CONNECTIONS, people.stop)
+        return self.measure(target, phase, left, full["rps"] / 2)
+
+    def measure(self, target: Target, phase: str, people: range, rate: float = 0) -> dict[str, Any]:
+        """Ask *target* in one phase for *people*, and tell what it took."""
+        codes = target.codes(target, people) if phase == "verify" else dict.fromkeys(people, "")
+        salt = list(PATHS).index(phase)
+        requests = [request(target, phase, who, code, salt) for who, code in codes.items()]
+        assert requests, f"{target.name} sent no codes"
+        stores = {"redis": self.redis_pids(), "postgres": family(self.postgres.process.pid)}
+        before = {"server": cpu(target.pids())} | {name: cpu(one) for name, one in stores.items()}
+        began, all_before, own_before = time.monotonic(), busy(), own()
+        result = self.generate(target, requests, phase, rate)
+        took = time.monotonic() - began
+        after = {"server": cpu(target.pids())} | {name: cpu(one) for name, one in stores.items()}
+        used = {name: after[name] - before[name] for name in after}
+        foreign = busy() - all_before - (own() - own_before) - sum(used.values())
+        if result["bad"] or result["errors"]:
+            print(f"{target.name} {phase}: {result['sample'][:300]}", file=sys.stderr)
+        return {
+            "rps": result["rps"],
+            "p50_ms": result["p50_us"] / 1000,
+            "p99_ms": result["p99_us"] / 1000,
+            "cpu_us": {name: one / max(1, result["requests"]) * 1e6 for name, one in used.items()},
+            "requests": result["requests"],
+            "bad": result["bad"] + result["errors"],
+            "foreign": round(max(0.0, foreign) / took, 2),
+            "memory_mb": memory(target.pids()),
+        }
+
+
+# How each finds the codes that it sent
+
+
+def codes_in(text: str, pattern: re.Pattern[str], people: range) -> dict[int, str]:
+    """The codes in what was written."""
+    found = dict(pattern.findall(text))
+    return {who: found[number_of(who)] for who in people if number_of(who) in found}
+
+
+def of_the_console(target: Target, people: range) -> dict[int, str]:
+    """Development shows them in the log."""
+    return codes_in(target.log.read_text(), BOX, people)
+
+
+def of_the_provider(target: Target, people: range) -> dict[int, str]:
+    """In production the provider is told."""
+    return codes_in((target.folder / "taken").read_text(), TAKEN, people)
+
+
+def of_the_spike(_: Target, people: range) -> dict[int, str]:
+    """Its randomness is scripted."""
+    key, codes = b"k" * 32, dict[int, str]()
+    for who in people:
+        phone = f"+1555{who:07d}".encode()
+        nonce = hashlib.blake2s(phone, digest_size=16).digest()
+        subject = f"00000000-0000-4000-8000-{who:012d}".encode()
+        told = b"|".join((nonce, b"phone_verification", subject, phone))
+        number = int.from_bytes(hmac.digest(key, told, "sha256")[:16], "big") % 1_000_000
+        codes[who] = f"{number:06d}"
+    return codes
+
+
+def psql(postgres: Postgres, database: str, *arguments: str) -> str:
+    """What a statement or a file of them says."""
+    command = ["psql", "-h", str(postgres.folder), "-U", "postgres", "-qAt", "-d", database]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+# What is set side by side
+
+
+def hsp_otp(bench: Bench) -> list[Target]:
+    """This service on all its stores, with a console, and in production mode with a provider."""
+    lines = [
+        "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number"
+    ]
+    for who in range(PEOPLE):
+        person = f"u{who}@example.com,First{who},Last{who},{number_of(who)}"
+        lines.append(f"{pass_of(who)},paid,Gold,2099-12-31,{person}")
+    file = bench.folder / "passes.csv"
+    file.write_text("\n".join(lines) + "\n")
+    secret = {name: base64.b64encode(name.encode() * 32).decode() for name in "skj"}
+    provider = free_port()
+    shared = {
+        "HSP_OTP_MODE": "development",
+        "HSP_OTP_PORT": "{port}",
+        "HSP_OTP_WORKERS": "{workers}",
+        "HSP_OTP_TRUSTED_PROXIES": "127.0.0.1/32",
+        "HSP_OTP_JWT_ALGORITHM": "EdDSA",
+    }
+    redis = {"HSP_OTP_REDIS_URL": bench.redis.url}
+    production = {
+        "HSP_OTP_MODE": "production",
+        "HSP_OTP_SENDERS": "webhook",
+        "HSP_OTP_WEBHOOK_URL": f"http://127.0.0.1:{provider}/",
+        "HSP_OTP_WEBHOOK_SECRET": secret["k"],
+        "HSP_OTP_SECRET_KEYS": f"k1:{secret['s']}",
+        "HSP_OTP_JWT_ALGORITHM": "HS256",
+        "HSP_OTP_JWT_KEYS": f"j1:{secret['j']}",
+        "HSP_OTP_COOKIE_SECURE": "false",
+    }
+    kinds = {
+        "hsp-otp sqlite": {},
+        "hsp-otp postgres": {"": "pg"},
+        "hsp-otp postgres redis": {"": "pgr"} | redis,
+        "hsp-otp redis challenges": {"": "rr"} | redis | {"HSP_OTP_CHALLENGE_STORE": "redis"},
+        "hsp-otp production": {"": "prod"} | production,
+    }
+    targets: list[Target] = []
+    for name, kind in kinds.items():
+        folder = bench.folder / name.replace(" ", "-")
+        folder.mkdir()
+        env = shared | kind
+        if database := env.pop("", None):
+            place = f"?host={bench.postgres.folder}"
+            env["HSP_OTP_DATABASE_URL"] = f"postgresql+asyncpg://postgres@/{database}{place}"
+        codes = of_the_provider if "production" in name else of_the_console
+        targets.append(Target(name, [str(BIN / "hsp-otp"), "serve"], env, folder, codes))
+    return targets
+
+
+def prepare(bench: Bench, target: Target) -> None:
+    """Fill the database of one of ours."""
+    env = os.environ | {k: v.format(port=target.port, workers=1) for k, v in target.env.items()}
+    if url := target.env.get("HSP_OTP_DATABASE_URL"):
+        database = url.split("/")[3].split("?")[0]
+        made = psql(bench.postgres, "postgres", "-c", "SELECT datname FROM pg_database").split()
+        filled = next((one for one in made if one in {"pg", "pgr", "rr", "prod"}), None)
+        template = f" TEMPLATE {filled}" if filled else ""
+        psql(bench.postgres, "postgres", "-c", f"CREATE DATABASE {database}{template}")
+        if filled:
+            return
+    for arguments in (["db", "upgrade"], ["passes", "import", str(bench.folder / "passes.csv")]):
+        command = [str(BIN / "hsp-otp"), *arguments]
+        subprocess.run(command, env=env, cwd=target.folder, check=True, capture_output=True)
+
+
+def peers(bench: Bench) -> list[Target]:
+    """The service that this one replaces, the bare design, and echoes."""
+    django = HERE / ".django"
+    env = {
+        "PGHOST": str(bench.postgres.folder),
+        "PGDATABASE": "seed",
+        "REDIS_URL": f"{bench.redis.url}/1",
+        "REDIS_PORT": str(bench.redis.port),
+        "DSN": f"postgresql+asyncpg://postgres@/seed?host={bench.postgres.folder}",
+        "FULL": "1",
+        "STORE": "pg",
+        "PYTHONPATH": f"{PEERS}:{PEERS / 'spike'}:{PEERS / 'django_service'}",
+    }
+    gunicorn = [str(django / "bin" / "gunicorn"), "wsgi:application", "-b", "127.0.0.1:{port}"]
+    gunicorn += ["-w", "{workers}", "-k", "gthread", "--threads", "4", "--log-level", "warning"]
+    uvicorn = ["--port", "{port}", "--workers", "{workers}", "--loop", "uvloop"]
+    uvicorn += ["--http", "httptools", "--no-access-log", "--log-level", "warning"]
+
+    def of_django(_: Target, people: range) -> dict[int, str]:
+        asked = (
+            "SELECT substr(u.username, 2), o.otp_code FROM otp_verifications o "
+            "JOIN users u ON u.id = o.user_id WHERE NOT o.is_used"
+        )
+        rows = (row.split("|") for row in psql(bench.postgres, "seed", "-c", asked).split())
+        return {int(who): code for who, code in rows if int(who) in people}
+
+    def served(app: str) -> list[str]:
+        return [str(BIN / "uvicorn"), app, *uvicorn]
+
+    def none(_: Target, __: range) -> dict[int, str]:
+        return {}
+
+    return [
+        Target("django", gunicorn, env, bench.folder, of_django),
+        Target("spike", served("app:app"), env, bench.folder, of_the_spike, ("send", "verify")),
+        Target("litestar echo", served("echo:litestar"), env, bench.folder, none, ("validate",)),
+        Target("asgi echo", served("echo:app"), env, bench.folder, none, ("validate",)),
+    ]
+
+
+def prepare_peers(bench: Bench) -> None:
+    """Fill the database that the peers share."""
+    psql(bench.postgres, "postgres", "-c", "CREATE DATABASE seed")
+    env = os.environ | {
+        "PGHOST": str(bench.postgres.folder),
+        "PGDATABASE": "seed",
+        "REDIS_URL": f"{bench.redis.url}/1",
+        "LOG_LEVEL": "WARNING",
+    }
+    service = PEERS / "django_service"
+    migrate = [str(HERE / ".django" / "bin" / "python"), str(service / "manage.py"), "migrate"]
+    subprocess.run(migrate, env=env, check=True, capture_output=True)
+    psql(bench.postgres, "seed", "-f", str(service / "preload.sql"))
+    psql(bench.postgres, "seed", "-f", str(PEERS / "spike" / "tables.sql"))
+
+
+def asked_for() -> argparse.Namespace:
+    """The command's arguments."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[1])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="for which each phase lasts")
+    parser.add_argument("--only", default="", help="names of servers, with commas")
+    parser.add_argument("--workers", type=int, default=1, help="2: everything on both CPUs")
+    parser.add_argument("--half", action="store_true", help="open loop at half the saturation")
+    parser.add_argument("--keep", action="store_true", help="write bench/results")
+    return parser.parse_args()
+
+
+def opened(stack: ExitStack, seconds: float) -> Bench:
+    """The stores and the generator."""
+    folder = Path(tempfile.mkdtemp(prefix="otp-bench-"))
+    folder.chmod(0o755)
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    compiler = ["cc", "-O2", "-o", str(folder / "loadgen"), str(HERE / "loadgen.c")]
+    subprocess.run(compiler, check=True)
+    durable = ("fsync=on", "synchronous_commit=on")
+    sized = ("shared_buffers=256MB", "max_wal_size=4GB")
+    postgres = stack.enter_context(Postgres(*durable, *sized))
+    redis = RedisServer.start()
+    stack.callback(redis.stop)
+    return Bench(folder, postgres, redis, seconds)
+
+
+def targets_of(bench: Bench, stack: ExitStack, only: set[str]) -> list[Target]:
+    """Those that are asked for, their databases filled."""
+    ours = [one for one in hsp_otp(bench) if not only or one.name in only]
+    others = [one for one in peers(bench) if not only or one.name in only]
+    for target in ours:
+        prepare(bench, target)
+        if url := target.env.get("HSP_OTP_WEBHOOK_URL"):
+            port = url.split(":")[2].strip("/")
+            provider = [sys.executable, str(PEERS / "provider.py"), port]
+            pinned = ["taskset", "-c", str(OTHER_CPU), *provider, str(target.folder / "taken")]
+            stack.callback(subprocess.Popen(pinned).kill)
+    if others:
+        prepare_peers(bench)
+    return [*ours, *others]
+
+
+def started(bench: Bench, stack: ExitStack, targets: list[Target], workers: int) -> None:
+    """Start the servers, and give each process its CPUs."""
+    cpus = {SERVER_CPU} if workers == 1 else {SERVER_CPU, OTHER_CPU}
+    rest = {OTHER_CPU} if workers == 1 else cpus
+    os.sched_setaffinity(0, rest)
+    for pid in bench.redis_pids() | family(bench.postgres.process.pid):
+        os.sched_setaffinity(pid, rest)
+    for target in targets:
+        stack.callback(target.stop)
+        target.start(cpus, workers)
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    asked = asked_for()
+    with ExitStack() as stack:
+        bench = opened(stack, asked.seconds)
+        targets = targets_of(bench, stack, {name for name in asked.only.split(",") if name})
+        started(bench, stack, targets, asked.workers)
+        results: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        many = PEOPLE // (asked.rounds + 1)
+        for number in range(asked.rounds + 1):  # the first warms up
+            people = range(number * many, (number + 1) * many)
+            for target, phase in ((one, phase) for one in targets for phase in one.phases):
+                found = bench.measure(target, phase, people)
+                if asked.half:
+                    found = bench.measure_half(target, phase, people, found)
+                if number:
+                    results.setdefault((target.name, phase), []).append(found)
+                    print(f"{number} {target.name:26} {phase:9} {told(found)}", flush=True)
+        summary = {key: middle(rounds) for key, rounds in results.items()}
+        show(summary, targets)
+        if asked.keep:
+            keep(summary, targets, asked)
+
+
+def told(found: dict[str, Any]) -> str:
+    """One result in a line."""
+    used = found["cpu_us"]
+    rates = f"{found['rps']:8.0f}/s {used['server']:7.0f} {used['redis']:6.0f}"
+    times = f"{used['postgres']:6.0f} us {found['p50_ms']:8.2f} {found['p99_ms']:8.2f} ms"
+    kept = f"bad {found['bad']} of {found['requests']} foreign {found['foreign']}"
+    return f"{rates} {times} {kept}"
+
+
+def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians; rounds in which others took a fifth of a core are left out, where two are left."""
+    quiet = [one for one in rounds if one["foreign"] < 0.2]
+    used = quiet if len(quiet) > 1 else sorted(rounds, key=lambda one: one["foreign"])[:2]
+    made: dict[str, Any] = {
+        name: statistics.median(one[name] for one in used) for name in ("rps", "p50_ms", "p99_ms")
+    }
+    made["cpu_us"] = {
+        name: round(statistics.median(one["cpu_us"][name] for one in used), 1)
+        for name in ("server", "redis", "postgres")
+    }
+    made["memory_mb"] = used[-1]["memory_mb"]
+    made["bad"] = sum(one["bad"] for one in rounds)
+    made["requests"] = sum(one["requests"] for one in rounds)
+    made["foreign"] = max(one["foreign"] for one in used)
+    return made
+
+
+def show(summary: dict[tuple[str, str], dict[str, Any]], targets: list[Target]) -> None:
+    """Print the table."""
+    print(f"\n{'':36} requests/s    server  redis postgres us      p50      p99 ms")
+    for (name, phase), one in summary.items():
+        print(f"{name:26} {phase:9} {told(one)}")
+    for target in targets:
+        sizes = next(one["memory_mb"] for (name, _), one in summary.items() if name == target.name)
+        print(f"{target.name:26} start {target.start_cpu:5.2f} s of CPU, memory {sizes} MB")
+
+
+def keep(
+    summary: dict[tuple[str, str], dict[str, Any]], targets: list[Target], asked: argparse.Namespace
+) -> None:
+    """Write what was found into the project."""
+    found: dict[str, Any] = {}
+    for (name, phase), one in summary.items():
+        found.setdefault(name, {})[phase] = one
+    for target in targets:
+        found[target.name]["start_cpu_seconds"] = round(target.start_cpu, 2)
+    name = "half" if asked.half else f"workers-{asked.workers}"
+    path = HERE / "results" / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
