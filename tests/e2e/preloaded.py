@@ -5,6 +5,7 @@ A new Python needs a second of computing to load it, which is most of what a com
 half of what a server takes to start. Where it is to be started as an operator does, a test says so.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_COMMANDS: Final = ("audit", "doctor", "erase", "passes", "purge", "serve", "unlock")
+_COMMANDS: Final = (
+    *("audit", "db", "doctor", "erase", "keys", "passes", "purge", "serve", "settings", "unlock"),
+)
 
 LOADED: Final = multiprocessing.get_context("forkserver")
 LOADED.set_forkserver_preload(
@@ -25,6 +28,7 @@ LOADED.set_forkserver_preload(
         *(f"hsp_otp.entrypoints.{name}_cli" for name in _COMMANDS),
         # What a command loads when it is sure to need it.
         *("alembic.command", "sqlalchemy.dialects.sqlite.aiosqlite", "asyncpg", "aiosqlite"),
+        *("hsp_otp.adapters.redis.fallback", "hsp_otp.adapters.redis.checks"),
     ]
 )
 """Makes processes as copies of one that has loaded the program; they know its environment."""
@@ -118,4 +122,7 @@ def _be_the_command(
     sys.argv = ["hsp-otp", *arguments]
     from hsp_otp.entrypoints.cli import main  # noqa: PLC0415 - where it is loaded already
 
-    main()
+    try:
+        main()
+    finally:
+        atexit._run_exitfuncs()  # noqa: SLF001 - as every process does that is not a copy

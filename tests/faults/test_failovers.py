@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import attrs
 import pytest
 
-from hsp_otp.adapters.redis.client import Topology
+from hsp_otp.adapters.redis.topology import Topology
 from tests.e2e.server import until
 from tests.faults.site import Fault, Site, open_site
 from tests.integration.redis_server import RedisServer

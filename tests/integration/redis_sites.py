@@ -8,7 +8,7 @@ from functools import cache
 
 import attrs
 
-from hsp_otp.adapters.redis.client import Topology
+from hsp_otp.adapters.redis.topology import Topology
 from tests.integration.redis_server import RedisServer, free_port, url
 
 _PATIENCE_SECONDS = 60

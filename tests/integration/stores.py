@@ -16,9 +16,10 @@ from hsp_otp.adapters.memory import (
     MemorySlots,
     MemoryUsage,
 )
-from hsp_otp.adapters.redis.client import Topology, open_redis
+from hsp_otp.adapters.redis.client import open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
+from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.history import SqlHistory

@@ -12,10 +12,11 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.redis.checks import health, unfitness
-from hsp_otp.adapters.redis.client import RedisClient, Script, Topology, deadline, open_redis
+from hsp_otp.adapters.redis.client import RedisClient, Script, deadline, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
+from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.history import SqlHistory

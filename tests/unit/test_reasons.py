@@ -2,8 +2,8 @@
 
 import pytest
 
-from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.desk import read_reason
+from hsp_otp.entrypoints.mistakes import CommandError
 from hsp_otp.entrypoints.settings import Settings
 
 

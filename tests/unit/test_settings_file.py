@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hsp_otp.entrypoints.settings import Settings, SettingsError, load
+from hsp_otp.entrypoints.mistakes import SettingsError
+from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.toml_file import read_toml
 
 DEEP = "[" * 6000

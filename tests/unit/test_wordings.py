@@ -9,7 +9,8 @@ from hsp_otp.adapters.wordings import parse_wordings
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ENGLISH, Language, Purpose
-from hsp_otp.entrypoints.settings import SettingsError, check_to_serve, load
+from hsp_otp.entrypoints.mistakes import SettingsError
+from hsp_otp.entrypoints.settings import check_to_serve, load
 from hsp_otp.entrypoints.toml_file import read_toml
 from hsp_otp.ports.messages import Text, Wording, Wordings
 from tests.unit.test_settings import KEYS, TWILIO

@@ -21,10 +21,11 @@ from hsp_otp.domain.suspicion import (
     UNVERIFIED,
     Suspicion,
 )
-from hsp_otp.entrypoints.command import CommandError, insist_on_newest
+from hsp_otp.entrypoints.command import insist_on_newest
 from hsp_otp.entrypoints.desk import load_with_keys, read_number
 from hsp_otp.entrypoints.http.client_address import find_client
 from hsp_otp.entrypoints.listing import FLAG, Shown, structured, table
+from hsp_otp.entrypoints.mistakes import CommandError
 from hsp_otp.entrypoints.moments import in_short, read_span
 from hsp_otp.entrypoints.settings import Settings, load
 from hsp_otp.entrypoints.timeline import in_words

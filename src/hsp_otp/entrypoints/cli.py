@@ -1,58 +1,59 @@
 """The command line."""
 
-import asyncio
 import os
 import sys
-from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Final, NoReturn
 
 import cyclopts
-from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
-from hsp_otp.adapters.jwt import PemAlgorithm, new_signing_key_pem
-from hsp_otp.adapters.keys import new_secret_key
-from hsp_otp.adapters.sql.schema import upgrade
-from hsp_otp.adapters.system import SystemClock
-from hsp_otp.domain.instant import SECOND
-from hsp_otp.entrypoints.command import (
-    FAILED,
-    OK,
-    CommandError,
-    insist_on_fit,
-    insist_on_known,
-)
-from hsp_otp.entrypoints.private_files import make_private_folder
-from hsp_otp.entrypoints.settings import PREFIX, Settings, SettingsError, described, load
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.mistakes import FAILED, MISUSED, OK, CommandError, SettingsError
 from hsp_otp.ports.failures import Unavailable
 
-MISUSED: Final = 2
 BROKEN_PIPE: Final = 141
 """As the shell tells of whom SIGPIPE ended."""
 
-app = cyclopts.App(
-    name="hsp-otp",
-    help="Proves that somebody holds a phone number right now, by a one-time code.",
-    help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
-)
-# Imported when they are used: what they bring along takes its time.
-app.command("hsp_otp.entrypoints.serve_cli:serve", name="serve")
-app.command("hsp_otp.entrypoints.serve_cli:dev", name="dev")
-for name in ("passes", "unlock", "purge", "audit", "erase", "doctor"):
-    app.command(f"hsp_otp.entrypoints.{name}_cli:{name}", name=name)
-keys = cyclopts.App(name="keys", help="Keys of the service.")
-app.command(keys)
-db = cyclopts.App(name="db", help="The SQL database.")
-app.command(db)
+COMMANDS: Final = {
+    "serve": "Serve.",
+    "dev": "Serve in development mode: SQLite, the console sender, generated keys, a pass to try.",
+    "settings": "Print every setting: its default, what it takes, and what it means.",
+    "keys": "Keys of the service.",
+    "db": "The SQL database.",
+    "passes": "Import passes, and look at them.",
+    "unlock": "Unlock whom failed guesses locked: clear the windows and the run.",
+    "purge": "Delete what is past its time: audit rows, sends, slots, usages, signups and "
+    "sign-ins.",
+    "audit": "Ask the audit: who asked what, and what it came to.",
+    "erase": "Erase what is kept of a person by their number; without --yes only tell what "
+    "that would be.",
+    "doctor": "Compare the configuration with reality; a line for each check, and exit status "
+    "1 if one fails.",
+}
+"""Each is imported when it is used: what it brings along takes its time."""
+
+
+def made(*, listed: bool) -> cyclopts.App:
+    """
+    The command line.
+
+    Args:
+        listed: Only the list of commands is to be shown; each of them knows more of itself.
+    """
+    app = cyclopts.App(
+        name="hsp-otp",
+        help="Proves that somebody holds a phone number right now, by a one-time code.",
+        help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
+    )
+    for name, what_for in COMMANDS.items():
+        module = "serve" if name == "dev" else name
+        told = {"help": what_for} if listed else {}
+        app.command(f"hsp_otp.entrypoints.{module}_cli:{name}", name=name, **told)
+    return app
 
 
 def main() -> None:
     """Run the command that the arguments name; mistakes are one line on stderr."""
+    app = made(listed=not {*sys.argv[1:]} - {"--help", "-h"})
     try:
-        if not {*sys.argv[1:]} - {*app.help_flags}:
-            app.resolved_commands()  # to say of each what it is for
         status = app(sys.argv[1:], exit_on_error=False, print_error=False) or OK
         sys.stdout.flush()
         sys.exit(status)
@@ -73,72 +74,6 @@ def main() -> None:
         sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-
-
-@app.command(name="settings")
-def show_settings() -> None:
-    """
-    Print every setting: its default, what it takes, and what it means.
-
-    Example: hsp-otp settings
-    """
-    table = Table(box=None, show_lines=False, pad_edge=False)
-    for heading in ("variable", "default", "takes", "meaning"):
-        table.add_column(heading, overflow="fold")
-    for row in described():
-        table.add_row(*row)
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, markup=False).print(table)
-
-
-@keys.command(name="new")
-def new_keys(
-    folder: Annotated[Path, Parameter(name="DIR")],
-    /,
-    *,
-    algorithm: PemAlgorithm = "ES256",
-) -> None:
-    """
-    Write a new signing key to DIR, and print the lines for the settings.
-
-    Example: hsp-otp keys new /etc/hsp-otp
-
-    Parameters
-    ----------
-    folder
-        Where the PEM file goes; made where it is not there.
-    algorithm
-        What the key is for.
-    """
-    key_id = f"k{SystemClock().now() // SECOND}"
-    path = folder / f"{key_id}.pem"
-    try:
-        make_private_folder(folder)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(new_signing_key_pem(algorithm))
-    except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}") from None
-    print(f"{PREFIX}SECRET_KEYS={key_id}:{new_secret_key()}")
-    print(f"{PREFIX}JWT_ALGORITHM={algorithm}")
-    print(f"{PREFIX}JWT_KEYS={key_id}:{path.resolve()}")
-
-
-@db.command(name="upgrade")
-def upgrade_database() -> None:
-    """
-    Bring the database to the newest schema.
-
-    Example: hsp-otp db upgrade
-    """
-    asyncio.run(_upgrade(load()))
-    print("the database has the newest schema")
-
-
-async def _upgrade(settings: Settings) -> None:
-    async with open_database(settings) as database:
-        await insist_on_fit(database)
-        await insist_on_known(database)
-        await upgrade(database)
 
 
 def _fail(line: str, status: int) -> NoReturn:

@@ -1,16 +1,8 @@
 """What the commands share."""
 
-from typing import Final
-
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import is_known, is_newest
-
-OK: Final = 0
-FAILED: Final = 1
-
-
-class CommandError(Exception):
-    """One line for whoever typed the command."""
+from hsp_otp.entrypoints.mistakes import CommandError
 
 
 async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:

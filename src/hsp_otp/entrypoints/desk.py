@@ -13,8 +13,9 @@ from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
 from hsp_otp.domain.typed_text import plain, visible, visible_in_names
-from hsp_otp.entrypoints.command import CommandError, insist_on_newest
+from hsp_otp.entrypoints.command import insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
+from hsp_otp.entrypoints.mistakes import CommandError
 from hsp_otp.entrypoints.settings import Settings, check_secret_keys, load
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
 from hsp_otp.ports.slots import SlotRepository

@@ -18,8 +18,9 @@ from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.entrypoints.mistakes import SettingsError
 from hsp_otp.entrypoints.private_files import make_private_folder
-from hsp_otp.entrypoints.settings import PREFIX, Settings, SettingsError
+from hsp_otp.entrypoints.settings import PREFIX, Settings
 
 DEMO_PASS: Final = "HSP-1234-5678"  # noqa: S105 - a pass code, shown to all
 

@@ -11,7 +11,8 @@ from typing import Annotated, Final
 from sqlalchemy import make_url
 
 from hsp_otp.adapters.redis import checks as redis_checks
-from hsp_otp.adapters.redis.client import RedisClient, Topology
+from hsp_otp.adapters.redis.client import RedisClient
+from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql import checks as sql_checks
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.investigation import Span, SqlInvestigation
@@ -36,11 +37,11 @@ from hsp_otp.entrypoints.findings import (
 )
 from hsp_otp.entrypoints.kubernetes import HOW_TO_STOP_IT
 from hsp_otp.entrypoints.listing import FLAG
+from hsp_otp.entrypoints.mistakes import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import (
     PREFIX,
     Settings,
-    SettingsError,
     check_to_serve,
     file_with_secrets,
     load,

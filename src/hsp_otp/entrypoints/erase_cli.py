@@ -20,7 +20,6 @@ from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.domain.quota import LONGEST_WINDOW
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.slot import Locked, slots_about
-from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.desk import (
     Desk,
     insist_on_stores,
@@ -30,6 +29,7 @@ from hsp_otp.entrypoints.desk import (
     read_reason,
 )
 from hsp_otp.entrypoints.listing import FLAG
+from hsp_otp.entrypoints.mistakes import CommandError
 from hsp_otp.entrypoints.moments import in_short
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.caller import about

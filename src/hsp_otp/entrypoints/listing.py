@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hsp_otp.domain.typed_text import visible
-from hsp_otp.entrypoints.command import CommandError
+from hsp_otp.entrypoints.mistakes import CommandError
 
 Shown: TypeAlias = Mapping[str, object]
 """A row, by the names of its columns; of all rows of a listing the same."""

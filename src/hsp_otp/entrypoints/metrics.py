@@ -14,9 +14,9 @@ import structlog
 
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import Instant
-from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.http.request_target import canonical_path
 from hsp_otp.entrypoints.http.server import Server, config
+from hsp_otp.entrypoints.mistakes import CommandError
 
 if TYPE_CHECKING:
     from hsp_otp.adapters.prometheus.files import Workers

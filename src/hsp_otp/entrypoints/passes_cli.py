@@ -16,8 +16,9 @@ from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import Pass
-from hsp_otp.entrypoints.command import CommandError, insist_on_newest
+from hsp_otp.entrypoints.command import insist_on_newest
 from hsp_otp.entrypoints.csv_records import UnreadableError
+from hsp_otp.entrypoints.mistakes import CommandError
 from hsp_otp.entrypoints.passes_csv import BadLine, read
 from hsp_otp.entrypoints.passes_listing import Listing
 from hsp_otp.entrypoints.settings import Settings, load

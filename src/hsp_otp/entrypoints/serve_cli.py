@@ -7,19 +7,12 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Final
 
-from hsp_otp.adapters.redis.checks import unfitness
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.entrypoints import serving
-from hsp_otp.entrypoints.command import (
-    FAILED,
-    OK,
-    CommandError,
-    insist_on_fit,
-    insist_on_known,
-    insist_on_newest,
-)
+from hsp_otp.entrypoints.command import insist_on_fit, insist_on_known, insist_on_newest
 from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
 from hsp_otp.entrypoints.kubernetes import HOW_TO_STOP_IT
+from hsp_otp.entrypoints.mistakes import FAILED, OK, CommandError
 from hsp_otp.entrypoints.settings import (
     DEVELOPMENT,
     PREFIX,
@@ -85,7 +78,11 @@ async def _insist(settings: Settings) -> None:
 async def _insist_on_redis(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         redis = await open_redis_of(stack, settings)
-        for found in await unfitness(redis) if redis else ():
+        if redis is None:
+            return
+        from hsp_otp.adapters.redis.checks import unfitness  # noqa: PLC0415 - as in wiring
+
+        for found in await unfitness(redis):
             if found.is_fatal and settings.challenge_store == "redis":
                 raise CommandError(found.what)
             _warn(found.what)

@@ -21,7 +21,7 @@ from hsp_otp.adapters.messages import (
     GettextMessages,
     check_service_name,
 )
-from hsp_otp.adapters.redis.client import Topology
+from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sms.provider import URL_TAKES, Provider, ReasonError, Shape
 from hsp_otp.adapters.sms.provider import setting as _setting
 from hsp_otp.adapters.sms.provider import text as _text
@@ -43,6 +43,7 @@ from hsp_otp.entrypoints.http.client_address import (
     parse_trusted_proxies,
 )
 from hsp_otp.entrypoints.kubernetes import is_service_variable
+from hsp_otp.entrypoints.mistakes import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings_file import Given, WrongTypeError, given_in_file
 from hsp_otp.entrypoints.toml_file import read_toml
@@ -92,10 +93,6 @@ _NO_WORDINGS: Final[Wordings] = {}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
-
-
-class SettingsError(ValueError):
-    """One line that names the variable, what it got (secrets never) and what it takes."""
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

@@ -10,7 +10,6 @@ from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose, Slot
 from hsp_otp.domain.passes import User
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.slot import slots_about
-from hsp_otp.entrypoints.command import CommandError
 from hsp_otp.entrypoints.desk import (
     insist_on_stores,
     load_with_keys,
@@ -18,6 +17,7 @@ from hsp_otp.entrypoints.desk import (
     read_number,
     read_reason,
 )
+from hsp_otp.entrypoints.mistakes import CommandError
 from hsp_otp.entrypoints.settings import Settings
 from hsp_otp.flows.caller import about
 from hsp_otp.flows.otp import unlock_slot

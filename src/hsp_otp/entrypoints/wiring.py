@@ -23,10 +23,7 @@ from hsp_otp.adapters.keys import (
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.observed.ports import NobodyCounts, Observer, Watch
-from hsp_otp.adapters.redis.client import RedisClient, Topology, open_redis
-from hsp_otp.adapters.redis.fallback import FallbackUsage
-from hsp_otp.adapters.redis.records import RedisRecords
-from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
+from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sms.circuit import CircuitSms
 from hsp_otp.adapters.sms.console import CONSOLE
 from hsp_otp.adapters.sms.failover import FailoverSms
@@ -73,6 +70,7 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.export import Export
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
+    from hsp_otp.adapters.redis.client import RedisClient
     from hsp_otp.entrypoints.ops.desk import OpsDesk
 
 
@@ -148,10 +146,13 @@ class Ports:
     sender: SmsSender
 
 
-async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> RedisClient | None:
+async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> "RedisClient | None":
     """The Redis of *settings*, where they name one."""
     if not settings.redis_url:
         return None
+    # Late: the library is not loaded where there is no Redis.
+    from hsp_otp.adapters.redis.client import open_redis  # noqa: PLC0415
+
     return await stack.enter_async_context(
         open_redis(
             settings.redis_url,
@@ -165,7 +166,7 @@ def open_stores(
     settings: Settings,
     commits: Commits,
     history: SqlHistory,
-    redis: RedisClient | None,
+    redis: "RedisClient | None",
     *,
     clock: Clock,
     randomness: Randomness,
@@ -184,16 +185,26 @@ def open_stores(
         slots, sessions = MemorySlots(commits), MemoryRecords[SessionId, SignupSession](commits)
     if settings.counts_in == "memory":
         usage = MemoryUsage(commits)
-    if redis is not None and settings.challenge_store == "redis":
-        records = RedisRecords(redis, "slots", clock, randomness)
-        slots = in_redis = RedisSlots(records=records, rows=commits, history=history, clock=clock)
-        upkeep.append(partial(records.keep_recovering, in_redis.recovered))
-        sessions = RedisSignupSessions(records=records, rows=commits)
-    if redis is not None and settings.counts_in == "redis":
-        counted = RedisRecords(redis, "usage", clock, randomness)
-        counts = RedisUsage(records=counted, rows=commits, history=history, clock=clock)
-        upkeep.append(partial(counted.keep_recovering, counts.recovered))
-        usage = FallbackUsage(counts, usage, history, clock)
+    if redis is not None:
+        # Late, as above.
+        from hsp_otp.adapters.redis.fallback import FallbackUsage  # noqa: PLC0415
+        from hsp_otp.adapters.redis.records import RedisRecords  # noqa: PLC0415
+        from hsp_otp.adapters.redis.stores import (  # noqa: PLC0415
+            RedisSignupSessions,
+            RedisSlots,
+            RedisUsage,
+        )
+
+        if settings.challenge_store == "redis":
+            records = RedisRecords(redis, "slots", clock, randomness)
+            slots = kept = RedisSlots(records=records, rows=commits, history=history, clock=clock)
+            upkeep.append(partial(records.keep_recovering, kept.recovered))
+            sessions = RedisSignupSessions(records=records, rows=commits)
+        if settings.counts_in == "redis":
+            counted = RedisRecords(redis, "usage", clock, randomness)
+            counts = RedisUsage(records=counted, rows=commits, history=history, clock=clock)
+            upkeep.append(partial(counted.keep_recovering, counts.recovered))
+            usage = FallbackUsage(counts, usage, history, clock)
     return Stores(slots, sessions, usage, tuple(upkeep))
 
 
@@ -480,8 +491,11 @@ def _watch(
             is_open=partial(senders.is_skipped, place),
             skips=partial(senders.skips.__getitem__, place),
         )
-    if isinstance(usage, FallbackUsage):
-        metrics.watch_limiter(is_degraded=lambda: usage.is_degraded, falls=lambda: usage.falls)
+    if settings.redis_url:
+        from hsp_otp.adapters.redis.fallback import FallbackUsage  # noqa: PLC0415 - late, as above
+
+        if isinstance(usage, FallbackUsage):
+            metrics.watch_limiter(is_degraded=lambda: usage.is_degraded, falls=lambda: usage.falls)
 
 
 def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:

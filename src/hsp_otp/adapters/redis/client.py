@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from enum import Enum
 from hashlib import sha1
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptErr
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.ports.failures import Unavailable
 
 TIMEOUT_SECONDS: Final = 0.4
@@ -40,14 +40,6 @@ _PROBE: Final = "{hsp-otp}:probe"
 _PROBE_MILLISECONDS: Final = 1_000
 
 SENTINEL_PORT: Final = 26379
-
-
-class Topology(Enum):
-    """How the servers hang together."""
-
-    STANDALONE = "standalone"
-    CLUSTER = "cluster"
-    SENTINEL = "sentinel"
 
 
 @attrs.frozen

@@ -1,0 +1,11 @@
+"""How servers of Redis hang together; here so that naming it loads no library."""
+
+from enum import Enum
+
+
+class Topology(Enum):
+    """How the servers hang together."""
+
+    STANDALONE = "standalone"
+    CLUSTER = "cluster"
+    SENTINEL = "sentinel"

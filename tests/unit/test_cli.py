@@ -1,0 +1,34 @@
+"""What the command line says of its commands without loading them."""
+
+import subprocess
+import sys
+from importlib import import_module
+from inspect import getdoc
+
+import pytest
+from cyclopts import App
+
+from hsp_otp.entrypoints.cli import COMMANDS
+
+HEAVY = {"litestar", "sqlalchemy", "alembic", "redis", "twilio", "phonenumbers", "cryptography"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_says_what_each_command_says_itself(name: str) -> None:
+    """It stands in two places, so that the help loads none of them."""
+    module = import_module(f"hsp_otp.entrypoints.{'serve' if name == 'dev' else name}_cli")
+    command = getattr(module, name)
+    told = command.help if isinstance(command, App) else (getdoc(command) or "").splitlines()[0]
+    assert COMMANDS[name] == told
+
+
+def test_the_help_loads_no_library_that_it_does_not_need() -> None:
+    """The command answers at once."""
+    look = "import sys; from hsp_otp.entrypoints.cli import main\n"
+    look += "try: main()\nfinally: print('loaded', *{one.split('.')[0] for one in sys.modules})"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", look, "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.rpartition("loaded")[2].split())
+    assert "cyclopts" in loaded
+    assert not loaded & HEAVY
