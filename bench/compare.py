@@ -541,6 +541,40 @@ def keep(
     path = HERE / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")
+    if name == "workers-1":
+        (HERE.parent / "docs" / "performance.svg").write_text(picture(summary))
+
+
+def picture(summary: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """Bars of CPU time per request, for the documentation."""
+    most = max(one["cpu_us"]["server"] for one in summary.values())
+    rows: list[str] = []
+    top = 10
+    for phase in PATHS:
+        rows.append(f'<text x="10" y="{top + 14}" class="phase">{phase}</text>')
+        top += 22
+        for (name, of), one in summary.items():
+            if of != phase:
+                continue
+            used = one["cpu_us"]["server"]
+            kind = "ours" if name.startswith("hsp-otp") else "theirs"
+            width = max(1, round(400 * used / most))
+            middle_of = top + 13
+            rows.append(f'<text x="180" y="{middle_of}" class="name">{name}</text>')
+            rows.append(f'<rect x="190" y="{top}" width="{width}" height="16" class="{kind}"/>')
+            rows.append(f'<text x="{196 + width}" y="{middle_of}">{used:.0f}</text>')
+            top += 20
+        top += 8
+    style = (
+        "text{font:12px sans-serif;fill:#555}.phase{font-weight:bold}.name{text-anchor:end}"
+        ".ours{fill:#2563eb}.theirs{fill:#9ca3af}"
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="680" height="{top}" role="img" '
+        f'aria-label="CPU time per request in microseconds"><style>{style}</style>\n'
+        + "\n".join(rows)
+        + "\n</svg>\n"
+    )
 
 
 if __name__ == "__main__":
