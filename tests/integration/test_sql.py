@@ -279,6 +279,16 @@ async def test_many_fail_in_time_together(stores: Stores, file: Path) -> None:
     assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
 
 
+async def test_a_writer_of_this_process_is_waited_for_no_longer(tmp_path: Path) -> None:
+    """Whoever has the turn at the file for too long holds nobody up for more than that."""
+    async with Database(sqlite_url(tmp_path), durable=False) as database:
+        await upgrade(database)
+        stores = sql_stores(database, Commits(database))
+        async with database.write():
+            await fails_in_time(stores)
+        assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
+
+
 async def test_a_lock_that_is_let_go_in_time_is_waited_for(stores: Stores, file: Path) -> None:
     """A step that meets a lock for a moment is done once it is let go."""
     async with lock_held(file):

@@ -55,6 +55,7 @@ class SqliteConnections:
     lock; those of other processes are waited for by trying again every millisecond, because the
     library's own waiting sleeps ever longer and starves. Another connection reads, and is
     blocked by no writer. A third is there for questions over many rows, where somebody asks them.
+    Steps and look-ups, which every request makes, have two of their own, each in its thread.
     """
 
     most_transactions = 1
@@ -84,7 +85,7 @@ class SqliteConnections:
     ) -> bool:
         """Keep the promise of `Connections.settle`; the lock keeps others out in any case."""
         del locking
-        async with turn(self._turns, by):
+        async with _failing_as_unavailable(), turn(self._turns, by):
             return await self._settling.run(
                 lambda connection: _settle(connection, keys, decide), by
             )
