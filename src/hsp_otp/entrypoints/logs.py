@@ -105,6 +105,7 @@ class LineWriter:
         self._descriptor = descriptor
         self._waiting: deque[str] = deque()
         self._lost = 0
+        self._counting = threading.Lock()
         self._wake = threading.Semaphore(0)
         self._is_awake = False
         self._writing = threading.Lock()
@@ -112,9 +113,10 @@ class LineWriter:
         atexit.register(self.flush)
 
     def msg(self, message: str) -> None:
-        """Take one line; never blocks."""
+        """Take one line; waits for nobody who writes or reads."""
         if len(self._waiting) >= _MOST_LINES:
-            self._lost += 1
+            with self._counting:
+                self._lost += 1
             return
         self._waiting.append(message)
         if not self._is_awake:
@@ -133,7 +135,8 @@ class LineWriter:
     def _write(self) -> None:
         with self._writing:
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            lost, self._lost = self._lost, 0
+            with self._counting:
+                lost, self._lost = self._lost, 0
             if lost:
                 lines.append(json.dumps({"event": "log_lines_lost", "lines": lost}))
             left = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
