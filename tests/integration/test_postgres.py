@@ -172,6 +172,33 @@ async def test_connections_that_were_ended(site: Site) -> None:
     await works(site)
 
 
+async def test_connections_that_end_in_the_middle_of_a_question(site: Site) -> None:
+    """Whatever the driver makes of a goodbye out of turn, it is a server that is away."""
+    everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+    name = make_url(site.url).database
+    outcomes: list[object] = []
+
+    async def ask(number: int) -> None:
+        for _ in range(60):
+            outcomes.extend(
+                await asyncio.gather(
+                    site.stores.slots.transition(slot_of(f"u{number}"), BOTH, one_more),
+                    site.stores.passes.find(CODE),
+                    return_exceptions=True,
+                )
+            )
+
+    asking = asyncio.gather(*(ask(number) for number in range(16)))
+    while not asking.done():
+        await postgres_server.execute(
+            make_url(site.url).set(database="postgres").render_as_string(), everybody, name
+        )
+    await asking
+    failures = {type(one) for one in outcomes if isinstance(one, BaseException)}
+    assert failures <= {Unavailable}
+    await heals(site)
+
+
 async def test_a_network_that_swallows_everything(server: Server, tmp_path: Path) -> None:
     """Cut off without a word, it is unavailable in time, and serves once packets pass again."""
     url = await new(server, "swallowed")

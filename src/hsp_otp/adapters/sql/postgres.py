@@ -8,7 +8,12 @@ from typing import Any, Final, NoReturn, cast
 from weakref import WeakSet
 
 import asyncpg
-from asyncpg.exceptions import InterfaceError, InvalidCachedStatementError, PostgresError
+from asyncpg.exceptions import (
+    InterfaceError,
+    InternalClientError,
+    InvalidCachedStatementError,
+    PostgresError,
+)
 from sqlalchemy import event, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
@@ -114,6 +119,15 @@ _REASONS: Final = {
     "53300": "the SQL server has no connection left",
 }
 """What a failure comes to, by its SQLSTATE or class of them."""
+
+_SILENCE: Final = (
+    OSError,
+    TimeoutError,
+    PoolTimeoutError,
+    PendingRollbackError,
+    InternalClientError,
+)
+"""What a server that does not answer, or has said goodbye, comes to."""
 
 _open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are half there
 
@@ -290,6 +304,10 @@ class _Pool:
             watchdog = loop.call_at(by, self._hang_up, driver)
             try:
                 yield driver
+            except InternalClientError:
+                # The server has said goodbye, and the driver does not know what to make of it.
+                driver.terminate()
+                raise
             finally:
                 watchdog.cancel()
                 if driver.is_closed():
@@ -354,7 +372,7 @@ async def _telling(by: float) -> AsyncGenerator[None]:
         if isinstance(error, ValueError):  # what it was given, which it repeats
             raise RefusedError(type(error).__name__) from None
         raise Unavailable(_reason("")) from error
-    except (OSError, TimeoutError, PoolTimeoutError, PendingRollbackError) as error:
+    except _SILENCE as error:
         raise Unavailable(_reason("")) from error
 
 
