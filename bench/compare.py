@@ -318,21 +318,22 @@ def hsp_otp(bench: Bench) -> list[Target]:
         "HSP_OTP_SECRET_KEYS": f"k1:{secret['s']}",
         "HSP_OTP_JWT_ALGORITHM": "HS256",
         "HSP_OTP_JWT_KEYS": f"j1:{secret['j']}",
-        "HSP_OTP_COOKIE_SECURE": "false",
     }
     kinds = {
         "hsp-otp sqlite": {},
-        "hsp-otp postgres": {"": "pg"},
-        "hsp-otp postgres redis": {"": "pgr"} | redis,
-        "hsp-otp redis challenges": {"": "rr"} | redis | {"HSP_OTP_CHALLENGE_STORE": "redis"},
-        "hsp-otp production": {"": "prod"} | production,
+        "hsp-otp postgres": {"database": "pg"},
+        "hsp-otp postgres redis": {"database": "pgr"} | redis,
+        "hsp-otp redis challenges": {"database": "rr"}
+        | redis
+        | {"HSP_OTP_CHALLENGE_STORE": "redis"},
+        "hsp-otp production": {"database": "prod"} | production,
     }
     targets: list[Target] = []
     for name, kind in kinds.items():
         folder = bench.folder / name.replace(" ", "-")
         folder.mkdir()
         env = shared | kind
-        if database := env.pop("", None):
+        if database := env.pop("database", None):
             place = f"?host={bench.postgres.folder}"
             env["HSP_OTP_DATABASE_URL"] = f"postgresql+asyncpg://postgres@/{database}{place}"
         codes = of_the_provider if "production" in name else of_the_console
