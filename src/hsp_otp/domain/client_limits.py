@@ -139,7 +139,7 @@ def look_up(
         demands += _demands(Counted.CHECKS, client, limits)
     allowance = list[Demand]()
     if missed or uniform:
-        allowance.extend(_demands(Counted.MISSES, client, limits, weight=1 if missed else 0))
+        allowance.extend(_demands(Counted.MISSES, client, limits))
     refusal = judge(usages, demands, now)
     held_back = judge(usages, allowance, now) if uniform and not checking else None
     if held_back is not None:
@@ -149,8 +149,7 @@ def look_up(
     if refusals:
         return Decision(max(refusals, key=_RETRY_AT), usages)
     if missed and limits.misses.limit:
-        of_all = attrs.evolve(allowance[0], key=MISSES_OF_ALL, quotas=(limits.misses,))
-        demands += (*allowance, of_all)
+        demands += (*allowance, attrs.evolve(_OF_ALL, quotas=(limits.misses,)))
     return Decision(Admitted(uniform), charge(usages, demands, now))
 
 
@@ -208,5 +207,8 @@ _LIMITS: Final[Mapping[Counted, tuple[Limit, Callable[[ClientLimits], Quota]]]] 
     Counted.UNSENT_ASKS: (Limit.CLIENT, lambda limits: limits.unsent_asks),
     Counted.REJECTED: (Limit.CLIENT, lambda limits: limits.rejected),
 }
+
+_OF_ALL: Final = Demand(limit=Limit.LOOKUPS, key=MISSES_OF_ALL, quotas=())
+"""What a miss is charged to beside its client; it refuses nobody."""
 
 _RETRY_AT: Final = attrgetter("retry_at")
