@@ -21,7 +21,7 @@ async def main(port: int, path: Path) -> None:
                 length = next(
                     int(line[15:]) for line in lines if line.startswith(b"content-length:")
                 )
-                message = json.loads(await reader.readexactly(length))["data"]
+                message = json.loads(await reader.readexactly(length))
                 with path.open("a") as file:
                     file.write(f"{message['to']}|{message['text'].splitlines()[0]}\n")
                 writer.write(ANSWER)
