@@ -396,14 +396,13 @@ async def test_a_cancelled_caller_takes_nobody_along(stores: Stores) -> None:
     assert len(done) <= run <= 5
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps may take as long as they do on a busy machine."""
     for module in (turns, client):
         monkeypatch.setattr(module, "DEADLINE_SECONDS", 60.0)
 
 
-@pytest.mark.usefixtures("unhurried")
 async def test_nothing_is_lost_under_concurrent_steps(stores: Stores) -> None:
     """Two hundred steps at once on the same keys all count."""
     many = [stores.slots.transition(SLOT, BOTH, one_more) for _ in range(200)]
@@ -412,7 +411,6 @@ async def test_nothing_is_lost_under_concurrent_steps(stores: Stores) -> None:
     assert held.record.run == len(held.usages[PHONE_SENDS]) == len(held.usages[CLIENT_SENDS]) == 200
 
 
-@pytest.mark.usefixtures("unhurried")
 async def test_writers_lose_nothing_to_each_other(writers: tuple[Stores, Stores]) -> None:
     """Two hundred steps of two writers on the same keys all count, each seeing the others."""
     many = [w.slots.transition(SLOT, BOTH, one_more) for _ in range(100) for w in writers]
