@@ -1,8 +1,13 @@
 """PostgreSQL: two bounded pools, and a watchdog that hangs up on a server that does not answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from contextvars import ContextVar
 from typing import Any, Final, NoReturn, cast
 from weakref import WeakSet
@@ -279,16 +284,14 @@ class _Pool:
     @asynccontextmanager
     async def connection(self, by: float) -> AsyncGenerator[AsyncConnection]:
         """A connection that is hung up at *by*."""
-        loop = asyncio.get_running_loop()
         async with _telling(by), turn(self._turns, by):
             _by.set(by)
             connection = await self._engine.connect()
             raw: Any = (await connection.get_raw_connection()).driver_connection
-            watchdog = loop.call_at(by, self._hang_up, raw)
             try:
-                yield connection
+                with self._watched(raw, by):
+                    yield connection
             finally:
-                watchdog.cancel()
                 if raw.is_closed():
                     await connection.invalidate()
                 await connection.close()
@@ -296,24 +299,31 @@ class _Pool:
     @asynccontextmanager
     async def driver(self, by: float) -> AsyncGenerator[Any]:
         """The driver's own connection: what every request asks spares the library's layers."""
-        loop = asyncio.get_running_loop()
         async with _telling(by), turn(self._turns, by):
             _by.set(by)
             pooled = await self._engine.raw_connection()
             driver: Any = pooled.driver_connection
-            watchdog = loop.call_at(by, self._hang_up, driver)
             try:
-                yield driver
-            except InternalClientError:
-                # The server has said goodbye, and the driver does not know what to make of it.
-                driver.terminate()
-                raise
+                with self._watched(driver, by):
+                    yield driver
             finally:
-                watchdog.cancel()
                 if driver.is_closed():
                     pooled.invalidate()
                 else:
                     pooled.close()
+
+    @contextmanager
+    def _watched(self, driver: Any, by: float) -> Generator[None]:  # noqa: ANN401
+        """Hang up at *by*, or where nobody can go on with the connection."""
+        watchdog = asyncio.get_running_loop().call_at(by, self._hang_up, driver)
+        try:
+            yield
+        except InternalClientError:
+            # The server has said goodbye, and the driver does not know what to make of it.
+            driver.terminate()
+            raise
+        finally:
+            watchdog.cancel()
 
     async def close(self) -> None:
         """Say goodbye, and hang up where nobody listens."""
