@@ -167,11 +167,8 @@ class Server:
 
     def workers(self) -> list[int]:
         """The workers' pids; empty on systems that do not tell."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        if not children.exists():
-            return []
-        pids = [int(pid) for pid in children.read_text().split()]
-        return [pid for pid in pids if _sockets(pid)]
+        copied = [pid for child in _children(self.process.pid) for pid in _children(child)]
+        return [pid for pid in copied if _sockets(pid)]
 
     def has_read(self, port: int) -> bool:
         """Whether it has taken all that came over the connection from *port*, on Linux."""
@@ -332,6 +329,14 @@ class Line:
             }
             told = await self._reader.readexactly(int(headers["content-length"]))
         return Answer(int(status.split()[1]), json.loads(told), headers)
+
+
+def _children(pid: int) -> list[int]:
+    """The pids of a process's children; empty where it has gone, or the system does not tell."""
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _sockets(pid: int) -> int:

@@ -531,8 +531,7 @@ def test_an_exception_is_logged_without_what_it_says() -> None:
             logging.getLogger("aiosqlite").debug("executing %s", digits)
             logging.getLogger("sqlalchemy.engine.Engine").info("[raw sql] %s", digits)
             logging.getLogger("asyncio").debug("%s", digits)
-            logging.getLogger("httpx2").info("%s", digits)
-            logging.getLogger("httpcore2.http11").debug("%s", digits)
+            logging.getLogger("aiohttp.client").info("%s", digits)
             logging.getLogger("twilio").info("%s", digits)
     told = stream.getvalue()
     assert told.count("RuntimeError at ") == 3

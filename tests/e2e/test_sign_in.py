@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,12 @@ def claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def wrong(code: str) -> str:
     """Another code."""
     return f"{(int(code) + 1) % 1_000_000:06d}"
+
+
+def parent_of(pid: int) -> int:
+    """The pid of a process's parent."""
+    status = Path(f"/proc/{pid}/status").read_text("utf-8")
+    return int(status.partition("PPid:")[2].split()[0])
 
 
 def line_to(server: Server) -> http.client.HTTPConnection:
@@ -125,9 +132,47 @@ def test_a_killed_worker_is_replaced(tmp_path: Path) -> None:
         assert "worker_ended" in complaint
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_stop_lets_requests_in_flight_finish(tmp_path: Path, workers: str) -> None:
-    """A send that waits when the server is told to stop is answered, and its exit status is 0."""
+@pytest.mark.parametrize("which", ["the server", "what workers are copies of"])
+def test_no_worker_is_left_behind(tmp_path: Path, which: str) -> None:
+    """Where the server has gone, its workers stop; where it has lost them, others serve."""
+    with NewServer(tmp_path, WORKERS="2") as server:
+        both = until(lambda: found if len(found := server.workers()) == 2 else None)
+        if which == "the server":
+            os.kill(server.process.pid, signal.SIGKILL)
+        else:
+            os.kill(parent_of(both[0]), signal.SIGKILL)
+            until(lambda: len(now := server.workers()) == 2 and not {*now} & {*both})
+            assert server.send(DEMO).status == 200
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in both))
+        if which == "the server":
+            server.kill()
+        else:
+            assert server.stop() == 0
+            assert all("worker_ended" in complaint for complaint in server.complaints)
+
+
+def test_workers_share_what_was_loaded(tmp_path: Path) -> None:
+    """They are copies of one process, whose memory counts once."""
+    with NewServer(tmp_path, WORKERS="2") as server:
+        until(lambda: len(server.workers()) == 2)
+        for pid in server.workers():
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()
+            kept = {
+                name: rest.split()[0]
+                for name, _, rest in (one.partition(":") for one in rollup[1:])
+            }
+            assert int(kept["Pss"]) < 0.8 * int(kept["Rss"])
+
+
+@pytest.mark.parametrize(("workers", "tell"), [("1", os.kill), ("2", os.kill), ("2", os.killpg)])
+def test_a_stop_lets_requests_in_flight_finish(
+    tmp_path: Path, workers: str, tell: Callable[[int, int], None]
+) -> None:
+    """
+    A send that waits when the server is told to stop is answered, and its exit status is 0.
+
+    So it is where all of its processes are told at once.
+    """
     with NewServer(tmp_path, WORKERS=workers) as server, closing(line_to(server)) as line:
         with closing(sqlite3.connect(tmp_path / "hsp-otp.db", isolation_level=None)) as holding:
             holding.execute("BEGIN IMMEDIATE")
@@ -135,7 +180,7 @@ def test_a_stop_lets_requests_in_flight_finish(tmp_path: Path, workers: str) -> 
             line.request("POST", "/customer/send-otp/", body, {"Content-Type": "application/json"})
             port = line.sock.getsockname()[1]
             until(lambda: server.has_read(port))  # it is waiting for the lock now
-            server.process.terminate()
+            tell(server.process.pid, signal.SIGTERM)
             threading.Event().wait(0.3)
             assert server.process.poll() is None
         assert line.getresponse().status == 200

@@ -1,8 +1,10 @@
 """What the rows remember of what was admitted, over every SQL database: docs/contract.md, 5.6."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -189,6 +191,48 @@ async def test_sends_of_each_limit(told: SqlHistory, commits: Commits) -> None:
     ]
     slot = Slot(Subject(SubjectKind.PHONE, "+919876543210"), Purpose.SIGNUP)
     assert await told.asked_at(slot) == after(now, -MINUTE)
+
+
+async def test_who_asks_at_once_asks_together(
+    database: Database, commits: Commits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a store has forgotten everything, a hundred requests make five questions of theirs."""
+    nobody = ClientAddress("unknown")
+    await commits.write(
+        send(1, START, "+919876543210"),
+        send(2, after(START, SECOND), "+919876543210", NEAR),
+        send(3, after(START, 2 * SECOND), "+919812345678", nobody),
+        row(1, "checks"),
+    )
+    told, questions = SqlHistory(database), list[str]()
+    fetch = database.fetch
+
+    async def fetched(statement: str, *given: Any) -> list[Any]:  # noqa: ANN401
+        questions.append(statement)
+        return await fetch(statement, *given)
+
+    monkeypatch.setattr(database, "fetch", fetched)
+    slot = Slot(Subject(SubjectKind.PHONE, "+919876543210"), Purpose.SIGNUP)
+    asked = [
+        (UsageKey("phone_sends", "+919876543210"), UsageKey("signup_sends", who))
+        for who in ("198.51.100.7", "198.51.100.0/24", "unknown", "203.0.113.9")
+    ]
+    now = after(START, MINUTE)
+    checks = (UsageKey("checks", CLIENT),)
+    sent, usages, latest = await asyncio.gather(
+        asyncio.gather(*(told.sends(keys, Instant(now + n)) for n in range(25) for keys in asked)),
+        asyncio.gather(*(told.usages(checks, Instant(now + n)) for n in range(100))),
+        asyncio.gather(*(told.asked_at(slot) for _ in range(100))),
+    )
+    assert [tuple(one.values()) for one in sent[:4]] == [
+        (at(0, 1), at(0)),
+        (at(0, 1), at(0, 1)),
+        (at(0, 1), at(2)),
+        (at(0, 1), ()),
+    ]
+    assert usages == [{checks[0]: at(1)}] * 100
+    assert latest == [after(START, SECOND)] * 100
+    assert len(questions) == 5
 
 
 # --- All of it

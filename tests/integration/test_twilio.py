@@ -313,7 +313,7 @@ async def test_nobody_opens() -> None:
         finally:
             for one in queue:
                 one.close()
-    assert str(error) == "Twilio did not answer: ConnectTimeout"
+    assert str(error) == "Twilio did not answer: ConnectionTimeoutError"
     assert 1.5 < took < 7
 
 

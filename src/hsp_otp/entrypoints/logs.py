@@ -27,8 +27,7 @@ _CAPPED: Final = {
     "alembic": logging.WARNING,
     "asyncio": logging.WARNING,
     # Bodies and headers of what goes to providers.
-    "httpcore2": logging.WARNING,
-    "httpx2": logging.WARNING,
+    "aiohttp": logging.WARNING,
     "twilio": logging.WARNING,
     # What a collector answers, and its address; what is lost is told of elsewhere.
     "opentelemetry": logging.CRITICAL,

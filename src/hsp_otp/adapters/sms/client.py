@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import httpx2
+import attrs
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SmsFailed
@@ -18,6 +19,11 @@ PROBE_SECONDS: Final = 5.0
 
 _CONNECT_SECONDS: Final = 2.0
 
+_KEPT_SECONDS: Final = 5.0
+"""For an idle connection: less than what most servers keep one, so that none is used that ends."""
+
+_SUCCESSES: Final = range(200, 300)
+
 _MOST_FIELDS: Final = 100
 """Reading thousands costs more than all else that is done with a report, signed or not."""
 
@@ -25,32 +31,67 @@ _MOST_CONNECTIONS: Final = 500
 """Hundreds of sends may hang at once for as long as they are given."""
 
 
+@attrs.frozen
+class Answer:
+    """
+    What a provider answered.
+
+    Attributes:
+        status: As HTTP has it.
+        headers: By name, however that is written.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it is one of the 200s."""
+        return self.status in _SUCCESSES
+
+
 @asynccontextmanager
-async def open_client() -> AsyncGenerator[httpx2.AsyncClient]:
+async def open_client() -> AsyncGenerator[ClientSession]:
     """
     A client for one provider.
 
-    It follows no redirect and tries nothing twice: sending is not idempotent.
+    It keeps no cookies and knows no proxy.
     """
-    async with httpx2.AsyncClient(
-        timeout=httpx2.Timeout(SEND_WITHIN / SECOND, connect=_CONNECT_SECONDS),
-        limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS),
-        trust_env=False,
+    async with ClientSession(
+        connector=TCPConnector(limit=_MOST_CONNECTIONS, keepalive_timeout=_KEPT_SECONDS),
+        timeout=ClientTimeout(total=SEND_WITHIN / SECOND, sock_connect=_CONNECT_SECONDS),
+        cookie_jar=DummyCookieJar(),
     ) as client:
         yield client
 
 
+async def request(
+    client: ClientSession,
+    method: str,
+    url: str,
+    **content: Any,  # noqa: ANN401 - as aiohttp takes it
+) -> Answer:
+    """
+    Make one request; whatever the answer's status, it is returned.
+
+    No redirect is followed and nothing is tried twice: sending is not idempotent.
+    """
+    async with client.request(method, url, allow_redirects=False, **content) as answer:
+        return Answer(answer.status, answer.headers, await answer.read())
+
+
 async def post(
-    client: httpx2.AsyncClient,
+    client: ClientSession,
     url: str,
     within: Duration,
     provider: str,
     *,
     method: str = "POST",
-    **content: Any,  # noqa: ANN401 - as httpx2 takes it
-) -> httpx2.Response:
+    **content: Any,  # noqa: ANN401 - as aiohttp takes it
+) -> Answer:
     """
-    Make one request; whatever the answer's status, it is returned.
+    Make one request in time; whatever the answer's status, it is returned.
 
     Args:
         provider: Its name for people.
@@ -62,7 +103,7 @@ async def post(
     """
     try:
         async with asyncio.timeout(within / SECOND):
-            return await client.request(method, url, **content)
+            return await request(client, method, url, **content)
     except Exception as error:  # noqa: BLE001 - the client has many, and a bad address more
         failure = SmsFailed(f"{provider} did not answer: {type(error).__name__}")
     # Out here, so that the error is not in its context: it may hold the number or the code.

@@ -9,14 +9,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
-import httpx2
+from aiohttp import ClientSession, encode_basic_auth
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from hsp_otp.adapters.sms.client import PROBE_SECONDS, fields, open_client
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, fields, open_client, request
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
@@ -81,7 +81,7 @@ class _HttpClient(AsyncHttpClient):
     nothing is tried twice: sending is not idempotent.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, base_url: str) -> None:
+    def __init__(self, client: ClientSession, base_url: str) -> None:
         super().__init__(logging.getLogger("twilio"), is_async=True)
         self._client = client
         self._base_url = base_url.rstrip("/")
@@ -98,16 +98,17 @@ class _HttpClient(AsyncHttpClient):
         allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002
     ) -> Response:
         """Make one request; whatever the answer's status, it is returned."""
-        answered = await self._client.request(
+        signed_in = {"Authorization": encode_basic_auth(*auth)} if auth else {}
+        answered = await request(
+            self._client,
             method,
             # Wherever the package thinks it is: it reads variables of its own for that.
             self._base_url + urlsplit(uri).path,
             params=params,
             data=data,
-            headers=headers,
-            auth=auth,
+            headers={**(headers or {}), **signed_in},
         )
-        return Response(answered.status_code, answered.text, answered.headers)
+        return Response(answered.status, answered.body.decode("utf-8", "replace"))
 
 
 @attrs.frozen(kw_only=True)
@@ -153,7 +154,7 @@ class TwilioSms:
     """Hands messages to Twilio."""
 
     def __init__(
-        self, account: TwilioAccount, client: httpx2.AsyncClient, callback: str | None = None
+        self, account: TwilioAccount, client: ClientSession, callback: str | None = None
     ) -> None:
         """
         Hand messages to *account*.

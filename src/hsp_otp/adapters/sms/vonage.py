@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import Final, cast
 
 import attrs
-import httpx2
+from aiohttp import ClientSession, encode_basic_auth
 
-from hsp_otp.adapters.sms.client import PROBE_SECONDS, fields, open_client, parsed, post
+from hsp_otp.adapters.sms.client import PROBE_SECONDS, Answer, fields, open_client, parsed, post
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
@@ -106,7 +106,7 @@ class VonageSms:
     """Hands messages to Vonage."""
 
     def __init__(
-        self, account: VonageAccount, client: httpx2.AsyncClient, callback: str | None = None
+        self, account: VonageAccount, client: ClientSession, callback: str | None = None
     ) -> None:
         """
         Hand messages to *account*.
@@ -145,12 +145,16 @@ class VonageSms:
             within,
             "Vonage",
             data=form,
-            auth=(account.api_key, account.api_secret),
+            headers=_signed_in(account),
         )
         return Receipt(sender=NAME, provider_message_id=_message_id(answer))
 
 
-def _message_id(answer: httpx2.Response) -> str:
+def _signed_in(account: VonageAccount) -> dict[str, str]:
+    return {"Authorization": encode_basic_auth(account.api_key, account.api_secret)}
+
+
+def _message_id(answer: Answer) -> str:
     """
     Vonage's name for the message, or for the first part of a long one.
 
@@ -159,7 +163,7 @@ def _message_id(answer: httpx2.Response) -> str:
         SmsRefusedHere: It refused the message. That says 200 too.
         SmsFailed: It answered anything else.
     """
-    parts = _parts(parsed(answer.content)) if answer.is_success else []
+    parts = _parts(parsed(answer.body)) if answer.is_success else []
     for part in parts:
         status = part.get("status")
         # Whatever else the answer had in its place is not repeated.
@@ -174,7 +178,7 @@ def _message_id(answer: httpx2.Response) -> str:
     found = parts[0].get("message-id") if parts else None
     if isinstance(found, str) and found:
         return found
-    raise SmsFailed(f"Vonage answered {answer.status_code} and did not name the message")
+    raise SmsFailed(f"Vonage answered {answer.status} and did not name the message")
 
 
 def _parts(answer: object) -> list[dict[str, object]]:
@@ -193,18 +197,18 @@ async def _probe(account: VonageAccount, _: Means) -> Probed:
                 round(PROBE_SECONDS * SECOND),
                 "Vonage",
                 method="GET",
-                auth=(account.api_key, account.api_secret),
+                headers=_signed_in(account),
             )
         except SmsFailed as error:
             return Probed(f"{error}: look at the network and at HSP_OTP_VONAGE_BASE_URL")
-    if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Probed(
             "HSP_OTP_VONAGE_API_KEY: Vonage refuses it, or HSP_OTP_VONAGE_API_SECRET with it"
         )
-    told = parsed(answer.content)
+    told = parsed(answer.body)
     value = cast("dict[str, object]", told).get("value") if isinstance(told, dict) else None
     if not answer.is_success or not isinstance(value, int | float):
-        return Probed(f"Vonage answered {answer.status_code}: look at HSP_OTP_VONAGE_BASE_URL")
+        return Probed(f"Vonage answered {answer.status}: look at HSP_OTP_VONAGE_BASE_URL")
     if value <= 0:
         return Probed("Vonage has no balance left: top it up")
     return Probed(told="Vonage knows the account, and it has a balance")

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Final, cast
 
 import attrs
-import httpx2
+from aiohttp import ClientSession
 
 from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client, parsed, post
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, url
@@ -80,7 +80,7 @@ def signature(key: bytes, message_id: str, seconds: str, body: bytes) -> str:
 class WebhookSms:
     """Posts messages to one address."""
 
-    def __init__(self, account: WebhookAccount, client: httpx2.AsyncClient, means: Means) -> None:
+    def __init__(self, account: WebhookAccount, client: ClientSession, means: Means) -> None:
         self._account = account
         self._client = client
         self._means = means
@@ -111,14 +111,14 @@ class WebhookSms:
         }
         account = self._account
         answer = await post(
-            self._client, account.url, within, "the webhook", content=body, headers=headers
+            self._client, account.url, within, "the webhook", data=body, headers=headers
         )
-        if answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
             raise SmsRejected("the webhook refused the message: 422")
-        if answer.status_code in _REFUSED_HERE:
-            raise SmsRefusedHere(f"the webhook refused the message: {answer.status_code}")
+        if answer.status in _REFUSED_HERE:
+            raise SmsRefusedHere(f"the webhook refused the message: {answer.status}")
         if not answer.is_success:
-            raise SmsFailed(f"the webhook answered {answer.status_code}")
+            raise SmsFailed(f"the webhook answered {answer.status}")
         return Receipt(sender=NAME, provider_message_id=message_id)
 
 

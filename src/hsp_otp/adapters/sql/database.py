@@ -25,6 +25,7 @@ from hsp_otp.adapters.sql.turns import (
     deadline,
     is_past,
 )
+from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
 
 T = TypeVar("T")
@@ -158,14 +159,20 @@ class Database:
             patient=patient,
         )
 
-    async def fetch(self, statement: str, values: Sequence[str]) -> list[Any]:
+    async def fetch(
+        self, statement: str, values: Sequence[str], since: Instant | None = None
+    ) -> list[Any]:
         """
-        The rows that *statement* finds for any of *values*, which is its ``{any}``.
+        The rows that *statement* finds for any of *values*.
+
+        Args:
+            statement: With ``{any}`` where they belong; behind it ``{since}``, where it is given.
 
         Raises:
             Unavailable: The database failed.
         """
-        return await self._connections.fetch(statement, values, deadline())
+        given = (values,) if since is None else (values, since)
+        return await self._connections.fetch(statement, given, deadline())
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:

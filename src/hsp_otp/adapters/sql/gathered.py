@@ -1,19 +1,20 @@
 """Whoever asks in one turn of the event loop is answered together with the others."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
+N = TypeVar("N", bound=Hashable)
 T = TypeVar("T")
 
 _HELD_UP_SECONDS: Final = 0.02
 """A question that takes longer is not waited for by those who come later."""
 
 
-class Gathered(Generic[T]):
+class Gathered(Generic[N, T]):
     """Questions about names, one at a time: those who come meanwhile share the next one."""
 
-    def __init__(self, ask: Callable[[Sequence[str]], Awaitable[Mapping[str, T]]]) -> None:
+    def __init__(self, ask: Callable[[Sequence[N]], Awaitable[Mapping[N, T]]]) -> None:
         """
         Ask nothing yet.
 
@@ -21,11 +22,11 @@ class Gathered(Generic[T]):
             ask: Answers for each of the names that it knows.
         """
         self._ask = ask
-        self._waiting: dict[str, asyncio.Future[T | None]] = {}
+        self._waiting: dict[N, asyncio.Future[T | None]] = {}
         self._running: asyncio.Task[None] | None = None
         self._asking = set[asyncio.Task[None]]()
 
-    async def answer(self, name: str) -> T | None:
+    async def answer(self, name: N) -> T | None:
         """What is known of *name*; raises what the question did."""
         waiting = self._waiting.get(name)
         if waiting is None:
@@ -48,7 +49,7 @@ class Gathered(Generic[T]):
         finally:
             self._running = None
 
-    async def _answer(self, together: dict[str, asyncio.Future[T | None]]) -> None:
+    async def _answer(self, together: dict[N, asyncio.Future[T | None]]) -> None:
         try:
             answers = await self._ask(list(together))
         except Exception as failure:  # noqa: BLE001 - it belongs to the callers

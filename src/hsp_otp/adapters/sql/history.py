@@ -1,6 +1,8 @@
 """What the rows remember of what was admitted, for a store that has forgotten it."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -9,8 +11,10 @@ from sqlalchemy import Column, ColumnElement, Text, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.gathered import Gathered
+from hsp_otp.adapters.sql.parts import READ
 from hsp_otp.adapters.sql.stores import record_of, usages_in
-from hsp_otp.adapters.sql.tables import audit, records, sends
+from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.domain.names import ClientAddress, Flow, Slot
@@ -18,12 +22,23 @@ from hsp_otp.domain.passes import MISSES
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.slot import CLIENT_SENDS, PHONE_SENDS, Verified
 
-_CHARGED: Final = (
-    *(audit.c.at, audit.c.client, audit.c.charged),
-    audit.c["count"].label("requests"),
+_SENDS_TO: Final = "SELECT phone, at FROM sends WHERE phone {any} AND at > {since}"
+
+_SENDS_FROM: Final = (
+    "SELECT flow, client, network, at FROM sends WHERE network {any} AND at > {since}"
+)
+
+_LATEST_SENDS: Final = "SELECT slot, max(at) FROM sends WHERE slot {any} GROUP BY slot"
+
+_CHARGED_FROM: Final = (
+    'SELECT at, client, charged, "count" FROM audit '
+    "WHERE network {any} AND at > {since} AND charged IS NOT NULL"
 )
 
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
+
+_Asked: TypeAlias = tuple[UsageKey, Instant]
+"""A usage, and the present instant."""
 
 _Group: TypeAlias = tuple[tuple[str, ...], list[list[Any]]]
 
@@ -54,22 +69,27 @@ class SqlHistory:
     database: Database
     most_misses: int = _MOST_MISSES
     page: int = 2_000
+    # While a store has forgotten everything, every request asks: those of one turn ask together.
+    _sends: Gathered[_Asked, Usage] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._sends_of), takes_self=True),
+    )
+    _asked_at: Gathered[str, Instant] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._latest_of), takes_self=True),
+    )
+    _usages: Gathered[_Asked, Usage] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._usages_of), takes_self=True),
+    )
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """Keep the promise of `SendHistory.sends`."""
-        async with self.database.read() as connection:
-            told: dict[UsageKey, Usage] = {}
-            for key in keys:
-                rows = select(sends.c.at).where(_charged_to(key, now)).order_by(sends.c.at)
-                told[key] = tuple(Instant(at) for at in await connection.scalars(rows))
-            return told
+        return await _each(self._sends, keys, now)
 
     async def asked_at(self, slot: Slot) -> Instant | None:
         """Keep the promise of `SendHistory.asked_at`."""
-        latest = select(func.max(sends.c.at)).where(sends.c.slot == str(slot))
-        async with self.database.read() as connection:
-            at: Instant | None = await connection.scalar(latest)
-            return at
+        return await self._asked_at.answer(str(slot))
 
     async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
         """Keep the promise of `SendHistory.all_sends`."""
@@ -95,40 +115,21 @@ class SqlHistory:
 
     async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """Keep the promise of `UsageHistory.usages`."""
-        recent = audit.c.at > after(now, -_CLIENT_WINDOW)
-        whos = {key.who for key in keys if key != MISSES_OF_ALL}
-        networks = {ClientAddress(who).network for who in whos}
-        of_clients = select(*_CHARGED).where(
-            audit.c.network.in_(networks), recent, audit.c.charged.is_not(None)
-        )
-        if whos.isdisjoint(networks):  # nobody asks for all of a network
-            of_clients = of_clients.where(audit.c.client.in_(whos))
-        told: dict[UsageKey, Usage] = {}
-        async with self.database.read() as connection:
-            if whos:
-                told = recount(_charged(row) for row in await connection.execute(of_clients))
-            if MISSES_OF_ALL in keys:
-                told[MISSES_OF_ALL] = await self._misses(connection, recent)
-            counted = await _counted(connection, keys)
-        return {key: union(told.get(key, ()), counted[key]) for key in keys}
+        return await _each(self._usages, keys, now)
 
     async def all_usages(self, now: Instant) -> AsyncIterator[Usages]:
         """Keep the promise of `UsageHistory.all_usages`."""
-        recent = (audit.c.at > after(now, -_CLIENT_WINDOW)) & audit.c.charged.is_not(None)
+        recent = audit.c.at > after(now, -_CLIENT_WINDOW)
         for who in (audit.c.client, audit.c.network):
-            async for page in self._groups((who,), _CHARGED_TO_ONE, recent):
+            async for page in self._groups(
+                (who,), _CHARGED_TO_ONE, recent & audit.c.charged.is_not(None)
+            ):
                 yield await self._with_counted(
                     {
                         key: usage
                         for (one,), rows in page
                         for key, usage in recount(
-                            Charged(
-                                at=Instant(at),
-                                client=ClientAddress(one),
-                                scopes=tuple(charged.split()),
-                                count=count,
-                            )
-                            for at, charged, count in rows
+                            _charged(at, one, scopes, count) for at, scopes, count in rows
                         ).items()
                         if key.who == one
                     }
@@ -148,15 +149,51 @@ class SqlHistory:
         async with self.database.read() as connection:
             return bool(await connection.scalar(select(rows.exists())))
 
+    async def _sends_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
+        now = min(now for _, now in asked)
+        whos = [key.who for key, _ in asked if key.scope == PHONE_SENDS]
+        networks = {ClientAddress(key.who).network for key, _ in asked if key.scope != PHONE_SENDS}
+        told = defaultdict[UsageKey, list[Instant]](list)
+        if whos:
+            since = after(now, -_PHONE_WINDOW)
+            for phone, at in await self.database.fetch(_SENDS_TO, whos, since):
+                told[UsageKey(PHONE_SENDS, phone)].append(Instant(at))
+        if networks:
+            since = after(now, -_CLIENT_WINDOW)
+            rows = await self.database.fetch(_SENDS_FROM, sorted(networks), since)
+            for flow, client, network, at in rows:
+                for who in {client, network}:
+                    told[UsageKey(f"{flow}{CLIENT_SENDS}", who)].append(Instant(at))
+        return {(key, now): tuple(sorted(told[key])) for key, now in asked}
+
+    async def _latest_of(self, slots: Sequence[str]) -> dict[str, Instant]:
+        found = await self.database.fetch(_LATEST_SENDS, slots)
+        return {slot: Instant(at) for slot, at in found}
+
+    async def _usages_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
+        since = after(min(now for _, now in asked), -_CLIENT_WINDOW)
+        keys = tuple({key for key, _ in asked})
+        networks = {ClientAddress(key.who).network for key in keys if key != MISSES_OF_ALL}
+        told: dict[UsageKey, Usage] = {}
+        if networks:
+            rows = await self.database.fetch(_CHARGED_FROM, sorted(networks), since)
+            told = recount(_charged(*row) for row in rows)
+        if MISSES_OF_ALL in keys:
+            async with self.database.read() as connection:
+                told[MISSES_OF_ALL] = await self._misses(connection, audit.c.at > since)
+        counted = await self._with_counted({key: told.get(key, ()) for key in keys})
+        return {(key, now): counted[key] for key, now in asked}
+
     async def _with_counted(self, told: Usages) -> Usages:
-        async with self.database.study() as connection:
-            counted = await _counted(connection, tuple(told))
+        """With what was counted in this database, while another store was away."""
+        rows = await self.database.fetch(READ, [record_of(key) for key in told])
+        counted = usages_in({key: body for key, body, _ in rows}, tuple(told))
         return {key: union(usage, counted[key]) for key, usage in told.items()}
 
     async def _misses(self, connection: AsyncConnection, recent: ColumnElement[bool]) -> Usage:
         rows = (
             select(audit.c.at)
-            .where(audit.c.outcome.in_(MISSES), recent)
+            .where(audit.c.outcome.in_(MISSES), recent, audit.c.charged.is_not(None))
             .order_by(audit.c.at.desc())
             .limit(self.most_misses)
         )
@@ -194,32 +231,17 @@ def _together(columns: tuple[ColumnElement[Any], ...], *, is_postgres: bool) -> 
     return func.json_group_array(func.json_array(*columns))
 
 
-def _charged_to(key: UsageKey, now: Instant) -> ColumnElement[bool]:
-    """The rows of sends that a limit on them counts."""
-    if key.scope == PHONE_SENDS:
-        return (sends.c.phone == key.who) & (sends.c.at > after(now, -_PHONE_WINDOW))
-    client = ClientAddress(key.who)
-    of_flow = (
-        (sends.c.network == client.network)
-        & (sends.c.at > after(now, -_CLIENT_WINDOW))
-        & (sends.c.flow == key.scope.removesuffix(CLIENT_SENDS))
-    )
-    return of_flow if key.who == client.network else of_flow & (sends.c.client == key.who)
+async def _each(
+    gathered: Gathered[_Asked, Usage], keys: tuple[UsageKey, ...], now: Instant
+) -> Usages:
+    answers = await asyncio.gather(*(gathered.answer((key, now)) for key in keys))
+    return {key: usage or () for key, usage in zip(keys, answers, strict=True)}
 
 
-async def _counted(connection: AsyncConnection, keys: tuple[UsageKey, ...]) -> Usages:
-    """What was counted in this database, while another store was away."""
-    names = [record_of(key) for key in keys]
-    kept = await connection.execute(
-        select(records.c.key, records.c.body).where(records.c.key.in_(names))
-    )
-    return usages_in({row.key: row.body for row in kept}, keys)
-
-
-def _charged(row: Any) -> Charged:  # noqa: ANN401 - of the columns above
+def _charged(at: int, client: str, scopes: str, requests: int) -> Charged:
     return Charged(
-        at=Instant(row.at),
-        client=ClientAddress(row.client),
-        scopes=tuple(row.charged.split()),
-        count=row.requests,
+        at=Instant(at),
+        client=ClientAddress(client),
+        scopes=tuple(scopes.split()),
+        count=requests,
     )

@@ -117,13 +117,13 @@ READ: Final = "SELECT key, body, version FROM records WHERE key {any}"
 
 
 def on_sqlite(statement: str) -> str:
-    """*statement* that is given one JSON array of texts for its ``{any}``."""
-    return statement.format(any="IN (SELECT value FROM json_each(?))")
+    """*statement* that is given one JSON array of texts for ``{any}``, and then ``{since}``."""
+    return statement.format(any="IN (SELECT value FROM json_each(?))", since="?")
 
 
 def on_postgres(statement: str) -> str:
-    """*statement* that is given one array of texts for its ``{any}``."""
-    return statement.format(any="= ANY ($1::text[])")
+    """*statement* that is given one array of texts for ``{any}``, and then ``{since}``."""
+    return statement.format(any="= ANY ($1::text[])", since="$2::bigint")
 
 
 MOVED: Final = "22012"

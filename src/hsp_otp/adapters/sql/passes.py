@@ -57,7 +57,7 @@ class SqlPasses:
     """Passes joined with the users who hold them."""
 
     database: Database
-    _kept: Gathered[KeptPass] = attrs.field(
+    _kept: Gathered[str, KeptPass] = attrs.field(
         init=False,
         default=attrs.Factory(lambda self: Gathered(self._found), takes_self=True),
     )

@@ -40,6 +40,7 @@ from hsp_otp.adapters.sql.turns import (
     Changes,
     Flaws,
     Found,
+    Given,
     HeldError,
     MovedError,
     RefusedError,
@@ -173,10 +174,10 @@ class PostgresConnections:
             async with driver.transaction():
                 return await _settle(driver, _LOCK, keys, decide)
 
-    async def fetch(self, statement: str, values: Sequence[str], by: float) -> list[Any]:
+    async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Keep the promise of `Connections.fetch`."""
         async with self._reading.driver(by) as driver:
-            found: list[Any] = await driver.fetch(on_postgres(statement), values)
+            found: list[Any] = await driver.fetch(on_postgres(statement), *given)
             return found
 
     @asynccontextmanager

@@ -23,6 +23,7 @@ from hsp_otp.adapters.sql.turns import (
     Changes,
     Flaws,
     Found,
+    Given,
     MovedError,
     RefusedError,
     is_past,
@@ -90,10 +91,11 @@ class SqliteConnections:
                 lambda connection: _settle(connection, keys, decide), by
             )
 
-    async def fetch(self, statement: str, values: Sequence[str], by: float) -> list[Any]:
+    async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Keep the promise of `Connections.fetch`."""
-        asked, given = on_sqlite(statement), _array(values)
-        return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
+        values, *since = given
+        asked, told = on_sqlite(statement), (*_array(values), *since)
+        return await self._fetching.run(lambda one: one.execute(asked, told).fetchall(), by)
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:

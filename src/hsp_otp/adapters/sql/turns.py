@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.parts import Written
+from hsp_otp.domain.instant import Instant
 
 DEADLINE_SECONDS: Final = 2.0
 """How long a step may take: an answer is promised within 3 s where the database is away."""
@@ -32,6 +33,10 @@ class RefusedError(Exception):
 
 Found = Mapping[str, tuple[str, int]]
 """Bodies and versions of records by key, where there are any."""
+
+
+Given: TypeAlias = tuple[Sequence[str]] | tuple[Sequence[str], Instant]
+"""The texts for a statement's ``{any}``, and for its ``{since}`` where it has one."""
 
 
 @attrs.frozen
@@ -100,9 +105,9 @@ class Connections(Protocol):
         """
         ...
 
-    async def fetch(self, statement: str, values: Sequence[str], by: float) -> list[Any]:
+    async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """
-        The rows that *statement* finds for any of *values*, which is its ``{any}``.
+        The rows that *statement* finds for what is *given*.
 
         It was committed last, and is read on a connection that waits for no writer.
         """
