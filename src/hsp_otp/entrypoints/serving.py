@@ -143,13 +143,19 @@ class _Workers(Multiprocess):
 
 def processes() -> ForkServerContext | SpawnContext:
     """How workers are made: as copies, where there is a folder in which to ask for them."""
-    try:
-        gettempdir()
-    except FileNotFoundError:
+    if not _has_temporary_folder():
         return get_context("spawn")
     copies = get_context("forkserver")
     copies.set_forkserver_preload(["hsp_otp.entrypoints.loaded"])
     return copies
+
+
+def _has_temporary_folder() -> bool:
+    try:
+        # As a last resort it is the current folder, which is for our files alone.
+        return gettempdir() != os.getcwd()  # noqa: PTH109 - as the library writes it
+    except FileNotFoundError:
+        return False
 
 
 def app() -> Edge:
