@@ -48,7 +48,8 @@ async def upgrade_to(database: Database, revision: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
-    async with database.write() as connection:
+    by = asyncio.get_running_loop().time() + database.upgrade_seconds
+    async with database.write(by) as connection:
         await connection.run_sync(run)
 
 

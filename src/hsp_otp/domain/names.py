@@ -2,6 +2,7 @@
 
 import enum
 import re
+from functools import cached_property
 from ipaddress import ip_network
 from typing import Final, NewType, assert_never
 
@@ -165,7 +166,7 @@ class ClientAddress:
 
     value: str
 
-    @property
+    @cached_property
     def network(self) -> str:
         """
         The network that its limits hold for too: of IPv4 24 bits, of IPv6 48.

@@ -11,7 +11,6 @@ from hsp_otp.domain.client_limits import (
     admit,
     keys,
     look_up,
-    look_up_charges,
     look_up_keys,
 )
 from hsp_otp.domain.decision import Decision
@@ -84,13 +83,12 @@ class Limiter:
             row: Of the request, whose instant is that of the charges.
             missed: It found no usable pass.
             checking: A code was presented too.
-            ended: The row of a request that ends with the look-up; audited in the same step where
-                it is admitted.
+            ended: The row of a request that ends with the look-up, its charges in it; audited in
+                the same step where it is admitted.
 
         Raises:
             Unavailable: A store did not answer.
         """
-        charged = look_up_charges(missed=missed, checking=checking)
 
         def decide(
             usages: Usages, *, known: bool | None
@@ -108,7 +106,7 @@ class Limiter:
                 case Refusal():
                     return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
                 case Admitted() if ended is not None:
-                    return attrs.evolve(decision, rows=(attrs.evolve(ended, charged=charged),))
+                    return attrs.evolve(decision, rows=(ended,))
                 case _:
                     return decision
 

@@ -166,22 +166,23 @@ class PassLogin:
         Where it ends the request it is audited here, in the same step.
         """
         row = self._row(code, caller, action)
-        missed, checking = True, action is Action.CHECK
+        checking = action is Action.CHECK
         async with audited_failures(self.otp.audit, row):
             found = usable(await self.passes.find(code))
-            ended: AuditRow | None = with_outcome(row, found, changed=True)
-            if isinstance(found, UsablePass):
-                missed = False
-                about_it = about(row, found.phone, self.fingerprints)
-                looks = action is Action.LOOK_UP
-                ended = with_outcome(about_it, found, changed=True) if looks else None
+            missed = not isinstance(found, UsablePass)
+            charged = attrs.evolve(row, charged=look_up_charges(missed=missed, checking=checking))
+            ended: AuditRow | None = None
+            if not isinstance(found, UsablePass):
+                ended = with_outcome(charged, found, changed=True)
+            elif action is Action.LOOK_UP:
+                about_it = about(charged, found.phone, self.fingerprints)
+                ended = with_outcome(about_it, found, changed=True)
             outcome = await self.limiter.look_up(
                 caller.client, row, missed=missed, checking=checking, ended=ended
             )
         if isinstance(outcome, Refusal):
             return _LookedUp(outcome, row)
-        charged = look_up_charges(missed=missed, checking=checking)
-        return _LookedUp(found, attrs.evolve(row, charged=charged), outcome.uniform)
+        return _LookedUp(found, charged, outcome.uniform)
 
     async def _sign_in(
         self, verified: Verified | VerifiedAgain, found: Pass, request: Request

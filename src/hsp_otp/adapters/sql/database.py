@@ -11,6 +11,7 @@ from sqlalchemy import Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.parts import as_json
 from hsp_otp.adapters.sql.postgres import PostgresConnections
 from hsp_otp.adapters.sql.sqlite import SqliteConnections
 from hsp_otp.adapters.sql.tables import records
@@ -171,7 +172,8 @@ class Database:
         Raises:
             Unavailable: The database failed.
         """
-        given = (values,) if since is None else (values, since)
+        texts = as_json(values)
+        given = (texts,) if since is None else (texts, since)
         return await self._connections.fetch(statement, given, deadline())
 
     @asynccontextmanager

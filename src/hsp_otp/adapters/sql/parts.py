@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 import attrs
+from msgspec import json
 from sqlalchemy import BigInteger, Table
 
 from hsp_otp.adapters.sql.tables import audit, records, sends
@@ -116,14 +117,25 @@ READ: Final = "SELECT key, body, version FROM records WHERE key {any}"
 """Records by their keys."""
 
 
+def as_json(values: Sequence[object]) -> str:
+    """
+    *values* as statements take several: in one text.
+
+    PostgreSQL would take arrays, too, but the driver looks at every element of an array in turn.
+    """
+    return json.encode(values).decode()
+
+
 def on_sqlite(statement: str) -> str:
-    """*statement* that is given one JSON array of texts for ``{any}``, and then ``{since}``."""
+    """*statement* that is given `as_json` of texts for ``{any}``, and then ``{since}``."""
     return statement.format(any="IN (SELECT value FROM json_each(?))", since="?")
 
 
 def on_postgres(statement: str) -> str:
-    """*statement* that is given one array of texts for ``{any}``, and then ``{since}``."""
-    return statement.format(any="= ANY ($1::text[])", since="$2::bigint")
+    """The same for PostgreSQL."""
+    return statement.format(
+        any="= ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))", since="$2::bigint"
+    )
 
 
 MOVED: Final = "22012"
@@ -135,20 +147,21 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
     """
     One statement that writes all *parts*, or nothing.
 
-    It is given the rows, column by column. A record that is no longer in the version that was read
-    fails it with `MOVED`.
+    It is given `as_json` of the rows of each part, in their order. A record that is no longer in
+    the version that was read fails it with `MOVED`.
     """
-    number, written = 0, list[str]()
-    for part in parts:
-        arrays = list[str]()
-        for kind in part.columns.values():
-            number += 1
-            arrays.append(f"${number}::{kind}[]")
-        given = f"unnest({', '.join(arrays)}) AS given ({', '.join(map(_quoted, part.columns))})"
-        written.append(f"{part.name} AS ({part.postgres.format(given=given)})")
+    written = list[str]()
+    for number, part in enumerate(parts, 1):
+        columns = ", ".join(
+            f"(row ->> {place})::{kind} AS {_quoted(column)}"
+            for place, (column, kind) in enumerate(part.columns.items())
+        )
+        rows = f"(SELECT {columns} FROM jsonb_array_elements(${number}::jsonb) AS row) AS given"
+        written.append(f"{part.name} AS ({part.postgres.format(given=rows)})")
     last = "SELECT 1"
     if RECORDS in parts:
-        last = f"SELECT 1 / (count(*) = cardinality($1::text[]))::int FROM {RECORDS.name}"
+        given = f"jsonb_array_length(${parts.index(RECORDS) + 1}::jsonb)"
+        last = f"SELECT 1 / (count(*) = {given})::int FROM {RECORDS.name}"
     return f"WITH {', '.join(written)} {last}"
 
 

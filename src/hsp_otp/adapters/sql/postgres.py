@@ -30,6 +30,7 @@ from hsp_otp.adapters.sql.parts import (
     MOVED,
     READ,
     Written,
+    as_json,
     is_apart,
     on_postgres,
     postgres_statement,
@@ -221,7 +222,7 @@ async def _settle(
     keys: Sequence[str],
     decide: Callable[[Found], Changes],
 ) -> bool:
-    found = await driver.fetch(statement, keys) if keys else ()
+    found = await driver.fetch(statement, as_json(keys)) if keys else ()
     changes = decide({key: (body, version) for key, body, version in found})
     if not changes.late:
         await _write(driver, changes.needed)
@@ -246,10 +247,10 @@ async def _settle(
 async def _write(driver: Any, written: Written) -> None:  # noqa: ANN401
     if not written:
         return
-    columns = [list(column) for rows in written.values() for column in zip(*rows, strict=True)]
+    rows = map(as_json, written.values())
     # Within a transaction it is a savepoint; by itself the statement is all or nothing, too.
     async with driver.transaction() if driver.is_in_transaction() else nullcontext():
-        await driver.execute(postgres_statement(tuple(written)), *columns)
+        await driver.execute(postgres_statement(tuple(written)), *rows)
 
 
 class _Pool:

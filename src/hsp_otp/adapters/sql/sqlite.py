@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from msgspec import json
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.dialects.sqlite import aiosqlite
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
@@ -17,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from hsp_otp.adapters.sql.parts import READ, RECORDS, Written, on_sqlite
+from hsp_otp.adapters.sql.parts import READ, RECORDS, Written, as_json, on_sqlite
 from hsp_otp.adapters.sql.turns import (
     DEADLINE_SECONDS,
     Changes,
@@ -93,9 +92,8 @@ class SqliteConnections:
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Keep the promise of `Connections.fetch`."""
-        values, *since = given
-        asked, told = on_sqlite(statement), (*_array(values), *since)
-        return await self._fetching.run(lambda one: one.execute(asked, told).fetchall(), by)
+        asked = on_sqlite(statement)
+        return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
@@ -185,7 +183,7 @@ def _settle(
 ) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        found = connection.execute(_READ, _array(keys)) if keys else ()
+        found = connection.execute(_READ, (as_json(keys),)) if keys else ()
         changes = decide({key: (body, version) for key, body, version in found})
         _write(connection, changes.needed)
         told = _wrote_late(connection, changes.late)
@@ -213,10 +211,6 @@ def _write(connection: sqlite3.Connection, written: Written) -> None:
         done = connection.executemany(part.sqlite, rows)
         if part is RECORDS and done.rowcount < len(rows):
             raise MovedError
-
-
-def _array(values: Sequence[str]) -> tuple[str]:
-    return (json.encode(values).decode(),)
 
 
 def _connect(url: str, synchronous: str) -> sqlite3.Connection:

@@ -35,8 +35,8 @@ Found = Mapping[str, tuple[str, int]]
 """Bodies and versions of records by key, where there are any."""
 
 
-Given: TypeAlias = tuple[Sequence[str]] | tuple[Sequence[str], Instant]
-"""The texts for a statement's ``{any}``, and for its ``{since}`` where it has one."""
+Given: TypeAlias = tuple[str] | tuple[str, Instant]
+"""The texts for a statement's ``{any}`` in JSON, and what is for its ``{since}``, if anything."""
 
 
 @attrs.frozen
