@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hsp_otp.adapters.sms.client import open_client
-from hsp_otp.adapters.sms.twilio import TwilioAccount, TwilioSms
+from hsp_otp.adapters.sms.twilio import TwilioAccount
+from hsp_otp.adapters.sms.twilio_api import TwilioSms
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import Receipt, Sms

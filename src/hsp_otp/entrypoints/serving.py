@@ -146,7 +146,8 @@ def processes() -> ForkServerContext | SpawnContext:
     if not _has_temporary_folder():
         return get_context("spawn")
     copies = get_context("forkserver")
-    copies.set_forkserver_preload(["hsp_otp.entrypoints.loaded"])
+    # The command first: `multiprocessing` loads it in every process.
+    copies.set_forkserver_preload(["hsp_otp.entrypoints.cli", "hsp_otp.entrypoints.loaded"])
     return copies
 
 

@@ -4,15 +4,17 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import attrs
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.sms import SEND_WITHIN
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 PROBE_SECONDS: Final = 5.0
 """For what sends nothing: somebody sits there and waits."""
@@ -52,12 +54,20 @@ class Answer:
 
 
 @asynccontextmanager
-async def open_client() -> AsyncGenerator[ClientSession]:
+async def open_client() -> "AsyncGenerator[ClientSession]":
     """
     A client for one provider.
 
     It keeps no cookies and knows no proxy.
     """
+    # Late: the library is large, and the console needs none.
+    from aiohttp import (  # noqa: PLC0415
+        ClientSession,
+        ClientTimeout,
+        DummyCookieJar,
+        TCPConnector,
+    )
+
     async with ClientSession(
         connector=TCPConnector(limit=_MOST_CONNECTIONS, keepalive_timeout=_KEPT_SECONDS),
         timeout=ClientTimeout(total=SEND_WITHIN / SECOND, sock_connect=_CONNECT_SECONDS),
@@ -67,7 +77,7 @@ async def open_client() -> AsyncGenerator[ClientSession]:
 
 
 async def request(
-    client: ClientSession,
+    client: "ClientSession",
     method: str,
     url: str,
     **content: Any,  # noqa: ANN401 - as aiohttp takes it
@@ -82,7 +92,7 @@ async def request(
 
 
 async def post(
-    client: ClientSession,
+    client: "ClientSession",
     url: str,
     within: Duration,
     provider: str,

@@ -1,15 +1,15 @@
 """Vonage, by its SMS API: https://developer.vonage.com/en/api/sms."""
 
+import base64
 import hashlib
 import hmac
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
-from aiohttp import ClientSession, encode_basic_auth
 
 from hsp_otp.adapters.sms.client import PROBE_SECONDS, Answer, fields, open_client, parsed, post
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
@@ -18,6 +18,9 @@ from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.segments import is_gsm_7
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 NAME: Final = "vonage"
 
@@ -106,7 +109,7 @@ class VonageSms:
     """Hands messages to Vonage."""
 
     def __init__(
-        self, account: VonageAccount, client: ClientSession, callback: str | None = None
+        self, account: VonageAccount, client: "ClientSession", callback: str | None = None
     ) -> None:
         """
         Hand messages to *account*.
@@ -151,7 +154,8 @@ class VonageSms:
 
 
 def _signed_in(account: VonageAccount) -> dict[str, str]:
-    return {"Authorization": encode_basic_auth(account.api_key, account.api_secret)}
+    told = base64.b64encode(f"{account.api_key}:{account.api_secret}".encode()).decode()
+    return {"Authorization": f"Basic {told}"}
 
 
 def _message_id(answer: Answer) -> str:

@@ -8,10 +8,9 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
-from aiohttp import ClientSession
 
 from hsp_otp.adapters.sms.client import PROBE_SECONDS, open_client, parsed, post
 from hsp_otp.adapters.sms.provider import URL_TAKES, Means, Probed, Provider, setting, url
@@ -20,6 +19,9 @@ from hsp_otp.domain.instant import MINUTE, SECOND, Duration
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
 from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms, SmsSender
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 NAME: Final = "webhook"
 
@@ -80,7 +82,7 @@ def signature(key: bytes, message_id: str, seconds: str, body: bytes) -> str:
 class WebhookSms:
     """Posts messages to one address."""
 
-    def __init__(self, account: WebhookAccount, client: ClientSession, means: Means) -> None:
+    def __init__(self, account: WebhookAccount, client: "ClientSession", means: Means) -> None:
         self._account = account
         self._client = client
         self._means = means
