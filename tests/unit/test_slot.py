@@ -1061,6 +1061,16 @@ def test_sends_from_the_future_count_from_now() -> None:
     assert isinstance(scene.ask(), Issued)
 
 
+def test_sends_from_the_future_count_from_now_for_other_slots_too() -> None:
+    """Nothing of this slot is from the future; the number's sends are."""
+    scene = Scene(attrs.evolve(FREE, phone_sends=Quota(1, HOUR)))
+    scene.wait(2 * HOUR)
+    scene.issue()
+    scene.now = START
+    scene.held = Held(SlotRecord(), scene.held.usages)
+    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(HOUR))
+
+
 def test_failures_from_the_future_lock_for_no_longer_than_their_window() -> None:
     """They are believed to be of now."""
     scene = Scene(attrs.evolve(FREE, failures=(Quota(2, HOUR),)))
@@ -1082,6 +1092,17 @@ def test_a_code_from_the_future_is_void() -> None:
     scene.now = START
     assert isinstance(scene.check(digits), NoLiveCode)
     scene.wait(2 * HOUR)
+    assert isinstance(scene.check(digits), NoLiveCode)
+
+
+def test_a_code_alone_from_the_future_is_void() -> None:
+    """Nothing else of its slot is from the future."""
+    scene = Scene(FREE)
+    scene.wait(2 * HOUR)
+    scene.issue()
+    digits = scene.right()
+    scene.now = START
+    scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, asked_at=None))
     assert isinstance(scene.check(digits), NoLiveCode)
 
 

@@ -538,7 +538,7 @@ def _as_of(held: Held, now: Instant) -> Held:
     if all(at is None or is_credible(at, now) for at in noted):
         return held if usages is held.usages else attrs.evolve(held, usages=usages)
     if challenge is not None and not is_credible(challenge.issued_at, now):
-        challenge = attrs.evolve(challenge, ended=challenge.ended or Ended.WITHDRAWN)
+        challenge = None
     corrected = attrs.evolve(
         record,
         challenge=challenge,
