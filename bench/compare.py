@@ -5,8 +5,13 @@ Run it as ``sh bench/compare [--rounds N] [--only NAME,…] [--phases NAME,…] 
 server has CPU 0 to itself; the generator, PostgreSQL and Redis share CPU 1. In interleaved rounds
 each is asked to validate, send and verify, by 32 connections, each request of a person and an
 address of its own, and every answer is checked. What counts is CPU time per request, read from
-/proc: it depends neither on pinning nor on idle time, and little on neighbours. Results are
-medians; those of the last run go to ``bench/results/``.
+/proc: it depends neither on pinning nor on idle time, and little on neighbours. Beside it stand the
+statements that PostgreSQL was asked, and the commands that Redis ran, per request: those who wait
+at the same time share them. Results are medians; those of the last run go to ``bench/results/``.
+
+``--rows`` fills the tables first; sends of a day and ten thousand misses of an hour are among them.
+``--restart`` ends Redis, and asks again ten seconds after its return. ``--soak`` does nothing but
+look passes up, and prints what a worker's memory comes to.
 """
 
 # ruff: noqa: INP001, PLR2004, S101, S603, S607, T201 - a script that prints
@@ -36,6 +41,7 @@ from typing import Any, Final
 import attrs
 from tests.e2e.production import address, number_of, pass_of
 from tests.integration.postgres_server import Server as Postgres
+from tests.integration.postgres_server import found
 from tests.integration.redis_server import RedisServer, free_port
 
 HERE: Final = Path(__file__).resolve().parent
@@ -184,12 +190,20 @@ def request(target: Target, phase: str, person: int, code: str, salt: int) -> by
 
 @attrs.frozen
 class Bench:
-    """What a run has started."""
+    """
+    What a run has started.
+
+    Attributes:
+        counts: PostgreSQL can tell how many statements it was asked.
+        rows: In each table, before anything is asked.
+    """
 
     folder: Path
     postgres: Postgres
     redis: RedisServer
     seconds: float
+    counts: bool
+    rows: int
 
     def generate(self, target: Target, requests: Sequence[bytes], phase: str, rate: float) -> Any:  # noqa: ANN401
         """Send *requests*, and tell how it went."""
@@ -209,6 +223,14 @@ class Bench:
         )
         return json.loads(done.stdout)
 
+    def asked(self) -> dict[str, float]:
+        """How much PostgreSQL and Redis have been asked until now."""
+        told = re.search(rb"total_commands_processed:(\d+)", self.redis.ask("INFO", "stats"))
+        assert told
+        calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
+        statements = float(psql(self.postgres, "postgres", "-c", calls)) if self.counts else 0.0
+        return {"statements": statements, "commands": float(told[1])}
+
     def redis_pids(self) -> set[int]:
         """Of Redis."""
         return family(self.redis.process.pid) if self.redis.process else set()
@@ -220,19 +242,23 @@ class Bench:
         left = range(people.start + full["requests"] + CONNECTIONS, people.stop)
         return self.measure(target, phase, left, full["rps"] / 2)
 
-    def measure(self, target: Target, phase: str, people: range, rate: float = 0) -> dict[str, Any]:
+    def measure(
+        self, target: Target, phase: str, people: range, rate: float = 0, salt: int | None = None
+    ) -> dict[str, Any]:
         """Ask *target* in one phase for *people*, and tell what it took."""
         codes = target.codes(target, people) if phase == "verify" else dict.fromkeys(people, "")
-        salt = list(PATHS).index(phase)
+        salt = list(PATHS).index(phase) if salt is None else salt
         requests = [request(target, phase, who, code, salt) for who, code in codes.items()]
         assert requests, f"{target.name} sent no codes"
         stores = {"redis": self.redis_pids(), "postgres": family(self.postgres.process.pid)}
         before = {"server": cpu(target.pids())} | {name: cpu(one) for name, one in stores.items()}
+        asked_before = self.asked()
         began, all_before, own_before = time.monotonic(), busy(), own()
         result = self.generate(target, requests, phase, rate)
         took = time.monotonic() - began
         after = {"server": cpu(target.pids())} | {name: cpu(one) for name, one in stores.items()}
         used = {name: after[name] - before[name] for name in after}
+        asked = self.asked()
         foreign = busy() - all_before - (own() - own_before) - sum(used.values())
         if result["bad"] or result["errors"]:
             print(f"{target.name} {phase}: {result['sample'][:300]}", file=sys.stderr)
@@ -241,6 +267,10 @@ class Bench:
             "p50_ms": result["p50_us"] / 1000,
             "p99_ms": result["p99_us"] / 1000,
             "cpu_us": {name: one / max(1, result["requests"]) * 1e6 for name, one in used.items()},
+            "asked": {
+                name: (asked[name] - asked_before[name]) / max(1, result["requests"])
+                for name in asked
+            },
             "requests": result["requests"],
             "bad": result["bad"] + result["errors"],
             "foreign": round(max(0.0, foreign) / took, 2),
@@ -355,6 +385,9 @@ def prepare(bench: Bench, target: Target) -> None:
     for arguments in (["db", "upgrade"], ["passes", "import", str(bench.folder / "passes.csv")]):
         command = [str(BIN / "hsp-otp"), *arguments]
         subprocess.run(command, env=env, cwd=target.folder, check=True, capture_output=True)
+    if bench.rows and url:
+        rows = ("-v", f"rows={bench.rows}", "-f", str(HERE / "rows.sql"))
+        psql(bench.postgres, url.split("/")[3].split("?")[0], *rows)
 
 
 def peers(bench: Bench) -> list[Target]:
@@ -421,11 +454,14 @@ def asked_for() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="names of servers, with commas")
     parser.add_argument("--workers", type=int, default=1, help="2: everything on both CPUs")
     parser.add_argument("--half", action="store_true", help="open loop at half the saturation")
+    parser.add_argument("--rows", type=int, default=0, help="in each table beforehand")
+    parser.add_argument("--restart", action="store_true", help="of Redis, between two rounds")
+    parser.add_argument("--soak", type=int, default=0, help="look-ups, to see what memory does")
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     return parser.parse_args()
 
 
-def opened(stack: ExitStack, seconds: float) -> Bench:
+def opened(stack: ExitStack, seconds: float, rows: int) -> Bench:
     """The stores and the generator."""
     folder = Path(tempfile.mkdtemp(prefix="otp-bench-"))
     folder.chmod(0o755)
@@ -434,10 +470,15 @@ def opened(stack: ExitStack, seconds: float) -> Bench:
     subprocess.run(compiler, check=True)
     durable = ("fsync=on", "synchronous_commit=on")
     sized = ("shared_buffers=256MB", "max_wal_size=4GB")
-    postgres = stack.enter_context(Postgres(*durable, *sized))
+    counting = "pg_stat_statements"
+    counts = any(found().folder.parent.rglob(f"{counting}.so"))
+    counted = (f"shared_preload_libraries={counting}",) if counts else ()
+    postgres = stack.enter_context(Postgres(*durable, *sized, *counted))
+    if counts:
+        psql(postgres, "postgres", "-c", f"CREATE EXTENSION {counting}")
     redis = RedisServer.start()
     stack.callback(redis.stop)
-    return Bench(folder, postgres, redis, seconds)
+    return Bench(folder, postgres, redis, seconds, counts, rows)
 
 
 def targets_of(bench: Bench, stack: ExitStack, only: set[str]) -> list[Target]:
@@ -472,13 +513,22 @@ def main() -> None:
     """Measure, and print a table."""
     asked = asked_for()
     with ExitStack() as stack:
-        bench = opened(stack, asked.seconds)
+        bench = opened(stack, asked.seconds, asked.rows)
         targets = targets_of(bench, stack, {name for name in asked.only.split(",") if name})
         started(bench, stack, targets, asked.workers)
+        if asked.soak:
+            soak(bench, targets, asked.soak)
+            return
         results: dict[tuple[str, str], list[dict[str, Any]]] = {}
         many = PEOPLE // (asked.rounds + 1)
         for number in range(asked.rounds + 1):  # the first warms up
             people = range(number * many, (number + 1) * many)
+            if asked.restart and number == asked.rounds:
+                show(summary(results), targets)
+                results = {}
+                bench.redis.kill()
+                bench.redis.begin()
+                time.sleep(10)
             for target, phase in ((one, phase) for one in targets for phase in one.phases):
                 found = bench.measure(target, phase, people)
                 if asked.half:
@@ -486,10 +536,30 @@ def main() -> None:
                 if number:
                     results.setdefault((target.name, phase), []).append(found)
                     print(f"{number} {target.name:26} {phase:9} {told(found)}", flush=True)
-        summary = {key: middle(rounds) for key, rounds in results.items()}
-        show(summary, targets)
+        found = summary(results)
+        show(found, targets)
         if asked.keep:
-            keep(summary, targets, asked)
+            keep(found, targets, asked)
+
+
+def soak(bench: Bench, targets: list[Target], most: int) -> None:
+    """Look passes up again and again, each time from another address."""
+    for target in targets:
+        done, salt = 0, 0
+        while done < most:
+            people = range(PEOPLE)
+            done += bench.measure(target, "validate", people, salt=salt)["requests"]
+            salt = (salt + 1) % 100
+            print(
+                f"{target.name:26} {done:9} requests, memory {memory(target.pids())} MB", flush=True
+            )
+
+
+def summary(
+    results: dict[tuple[str, str], list[dict[str, Any]]],
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The medians of every server and phase."""
+    return {key: middle(rounds) for key, rounds in results.items()}
 
 
 def told(found: dict[str, Any]) -> str:
@@ -497,7 +567,8 @@ def told(found: dict[str, Any]) -> str:
     used = found["cpu_us"]
     rates = f"{found['rps']:8.0f}/s {used['server']:7.0f} {used['redis']:6.0f}"
     times = f"{used['postgres']:6.0f} us {found['p50_ms']:8.2f} {found['p99_ms']:8.2f} ms"
-    kept = f"bad {found['bad']} of {found['requests']} foreign {found['foreign']}"
+    asked = f"{found['asked']['statements']:5.2f} {found['asked']['commands']:5.2f}"
+    kept = f"{asked} bad {found['bad']} of {found['requests']} foreign {found['foreign']}"
     return f"{rates} {times} {kept}"
 
 
@@ -512,6 +583,10 @@ def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         name: round(statistics.median(one["cpu_us"][name] for one in used), 1)
         for name in ("server", "redis", "postgres")
     }
+    made["asked"] = {
+        name: round(statistics.median(one["asked"][name] for one in used), 2)
+        for name in ("statements", "commands")
+    }
     made["memory_mb"] = used[-1]["memory_mb"]
     made["bad"] = sum(one["bad"] for one in rounds)
     made["requests"] = sum(one["requests"] for one in rounds)
@@ -521,7 +596,7 @@ def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 def show(summary: dict[tuple[str, str], dict[str, Any]], targets: list[Target]) -> None:
     """Print the table."""
-    print(f"\n{'':36} requests/s    server  redis postgres us      p50      p99 ms")
+    print(f"\n{'':36} requests/s    server  redis postgres us      p50      p99 ms  SQL Redis")
     for (name, phase), one in summary.items():
         print(f"{name:26} {phase:9} {told(one)}")
     for target in targets:
@@ -539,6 +614,7 @@ def keep(
     for target in targets:
         found[target.name]["start_cpu_seconds"] = round(target.start_cpu, 2)
     name = "half" if asked.half else f"workers-{asked.workers}"
+    name += f"-rows-{asked.rows}" if asked.rows else ""
     path = HERE / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")

@@ -1,5 +1,6 @@
 """Keys that live outside the stores. Each use has a ring of its own, derived beforehand."""
 
+import hashlib
 import hmac
 
 import attrs
@@ -24,7 +25,7 @@ class Key:
         """
         told = [part.encode() if isinstance(part, str) else part for part in parts]
         message = b"".join([len(data).to_bytes(4, "big") + data for data in told])
-        return hmac.digest(self.secret, message, "sha256")
+        return hmac.digest(self.secret, message, hashlib.sha256)
 
 
 @attrs.frozen
