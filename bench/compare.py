@@ -31,6 +31,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -422,11 +423,24 @@ def peers(bench: Bench) -> list[Target]:
     def none(_: Target, __: range) -> dict[int, str]:
         return {}
 
+    granian = [str(django / "bin" / "granian"), "--interface", "asgi", "--no-access-log"]
+    granian += ["--host", "127.0.0.1", "--port", "{port}", "--workers", "{workers}"]
+    granian += ["--log-level", "warning", "echo:litestar"]
+    libraries = f"{env['PYTHONPATH']}:{sysconfig.get_path('purelib')}"
+
     return [
         Target("django", gunicorn, env, bench.folder, of_django),
         Target("spike", served("app:app"), env, bench.folder, of_the_spike, ("send", "verify")),
         Target("litestar echo", served("echo:litestar"), env, bench.folder, none, ("validate",)),
         Target("asgi echo", served("echo:app"), env, bench.folder, none, ("validate",)),
+        Target(
+            "litestar echo on granian",
+            granian,
+            env | {"PYTHONPATH": libraries},
+            bench.folder,
+            none,
+            ("validate",),
+        ),
     ]
 
 
