@@ -97,16 +97,18 @@ def site(
 def test_how_often_a_request_asks(site: tuple[str, Server, Gateway, Asked]) -> None:
     """Alone; many at once share what they ask."""
     kind, server, gateway, asked = site
-    for person in range(3):  # the first lets statements be prepared
+    least: dict[str, dict[str, int]] = {}
+    for person in range(4):  # the first lets statements be prepared
         client = {"X-Forwarded-For": address(person)}
         told = {"pass_code": pass_of(person)}
-        found: dict[str, dict[str, int]] = {}
         for name in ("validate", "send", "verify"):
             path = {"validate": "validate-pass"}.get(name, f"{name}-otp")
             if name == "verify":
                 told["otp"] = gateway.to(number_of(person))[-1].code
             asked.since()
             assert server.post(f"/customer/{path}/", told, **client).status == 200
-            found[name] = asked.since()
-        if person:
-            assert found == ASKED[kind]
+            found = asked.since()
+            # Once a second the server looks after Redis by itself, perhaps right now.
+            before = least.get(name, found) if person > 1 else found
+            least[name] = {what: min(count, before[what]) for what, count in found.items()}
+    assert least == ASKED[kind]

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hsp_otp.entrypoints.logs import LineWriter
+from hsp_otp.entrypoints.logs import LineWriter, as_text
 
 
 @pytest.fixture
@@ -68,3 +68,19 @@ def test_a_reader_who_has_gone(pipe: tuple[int, int]) -> None:
     for _ in range(3):
         writer.msg("anybody?")
         writer.flush()
+
+
+def test_a_line_for_people() -> None:
+    """As the library shows it on a terminal, in the same columns."""
+    line = as_text(
+        None,
+        "info",
+        {
+            "timestamp": "2026-11-30T02:00:00Z",
+            "level": "info",
+            "event": "request",
+            "b": 1,
+            "a": "x",
+        },
+    )
+    assert line == "2026-11-30T02:00:00Z [info     ] request                        a=x b=1"

@@ -60,9 +60,9 @@ def configure(*, for_people: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _tell_where,
     )
-    renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if for_people else _as_json
-    )
+    renderer: Processor = _as_json
+    if for_people:
+        renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else as_text
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -168,6 +168,13 @@ class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Render it and hand it on."""
         self._lines.msg(self.format(record))
+
+
+def as_text(_: object, __: str, event: EventDict) -> str:
+    """As the library shows it on a terminal, without its colours and what they cost."""
+    told = dict(event)
+    line = f"{told.pop('timestamp')} [{told.pop('level'):<9}] {told.pop('event'):<30}"
+    return " ".join((line, *(f"{name}={value}" for name, value in sorted(told.items()))))
 
 
 def _as_json(_: object, __: str, event: EventDict) -> str:

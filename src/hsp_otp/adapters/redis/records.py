@@ -88,7 +88,8 @@ return 1
 _LEASE_MS: Final = 10_000
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
-"""Where another process recovers what was lost, or a store is away."""
+"""Whether something was lost, where nobody has said so; and where another process recovers it, or
+a store is away."""
 
 _RESTORED_AT_ONCE: Final = 200
 """Records in one write."""
@@ -297,7 +298,10 @@ class RedisRecords:
             recovered: All that is to be restored, by the keys of records, page by page.
         """
         while True:
-            await self._lost.wait()
+            # Also where nobody asks: whoever comes next is to find everything there.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._lost.wait()
             with suppress(Unavailable):
                 if await self._recover(recovered):
                     self._lost.clear()
