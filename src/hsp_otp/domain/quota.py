@@ -53,7 +53,7 @@ class Quota:
     window: Duration
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class UsageKey:
     """
     What a usage is counted for.

@@ -18,6 +18,9 @@ AnyRequest: TypeAlias = Request[Any, Any, Any]
 MAX_BODY_BYTES: Final = 16 * 1024
 
 
+_JSON: Final = "application/json"
+
+
 class PassRequest(msgspec.Struct):
     """A pass code, of the form HSP-1234-5678."""
 
@@ -79,10 +82,11 @@ async def refuse_malformed(request: AnyRequest) -> None:
         HTTPException: 415 where the content type is another.
         ClientException: 400 where the body is anything else.
     """
-    media_type, parameters = request.content_type
-    charset = parameters.get("charset", "utf-8").lower()
-    if media_type != "application/json" or charset not in {"utf-8", "utf8"}:
-        raise HTTPException(status_code=415)
+    if request.headers.get("content-type") != _JSON:  # reading it takes longer than all the rest
+        media_type, parameters = request.content_type
+        charset = parameters.get("charset", "utf-8").lower()
+        if media_type != _JSON or charset not in {"utf-8", "utf8"}:
+            raise HTTPException(status_code=415)
     await request.json()
 
 

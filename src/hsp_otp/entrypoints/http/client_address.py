@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -183,6 +184,7 @@ def _unmapped_network(network: Network) -> Network:
     return network
 
 
+@lru_cache(maxsize=256)  # those of proxies, above all
 def _parse(entry: str) -> Address | None:
     """The address without port, brackets and zone id, or None."""
     text = entry.strip(" \t")
