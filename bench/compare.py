@@ -354,9 +354,11 @@ def hsp_otp(bench: Bench) -> list[Target]:
         "hsp-otp sqlite": {},
         "hsp-otp postgres": {"database": "pg"},
         "hsp-otp postgres redis": {"database": "pgr"} | redis,
-        "hsp-otp redis challenges": {"database": "rr"}
-        | redis
-        | {"HSP_OTP_CHALLENGE_STORE": "redis"},
+        "hsp-otp redis challenges": {
+            "database": "rr",
+            "HSP_OTP_REDIS_URL": f"{bench.redis.url}/2",
+            "HSP_OTP_CHALLENGE_STORE": "redis",
+        },
         "hsp-otp production": {"database": "prod"} | production,
     }
     targets: list[Target] = []
