@@ -4,8 +4,10 @@ import base64
 import http.client
 import json
 import os
+import shutil
 import signal
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -149,6 +151,24 @@ def test_no_worker_is_left_behind(tmp_path: Path, which: str) -> None:
         else:
             assert server.stop() == 0
             assert all("worker_ended" in complaint for complaint in server.complaints)
+
+
+def test_where_no_copy_is_to_be_had_a_worker_starts_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has tidied the temporary folder up, and then a worker ends."""
+    with tempfile.TemporaryDirectory() as folder:  # a short path: a socket's takes 107 characters
+        monkeypatch.setenv("TMPDIR", folder)
+        with NewServer(tmp_path, WORKERS="2") as server:
+            both = until(lambda: found if len(found := server.workers()) == 2 else None)
+            for one in Path(folder).glob("pymp-*"):
+                shutil.rmtree(one)
+            os.kill(both[0], signal.SIGKILL)
+            until(lambda: "worker_not_copied" in server.errors)
+            until(lambda: server.errors.count("worker_ended") == 1)
+            for _ in range(20):
+                assert server.validate(DEMO).status == 200
+            assert server.stop() == 0
 
 
 def test_workers_share_what_was_loaded(tmp_path: Path) -> None:

@@ -158,6 +158,13 @@ def _lines_to(stream: TextIO) -> Lines:
         return structlog.PrintLogger(stream)
 
 
+def flush() -> None:
+    """Write what has been said, before the process ends without another word."""
+    lines = _lines_to(sys.stderr)
+    if isinstance(lines, LineWriter):
+        lines.flush()
+
+
 class _Handler(logging.Handler):
     """Takes what libraries log."""
 

@@ -6,7 +6,7 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from tempfile import gettempdir
 from typing import Any, Final, cast
@@ -36,7 +36,9 @@ _COLLECTS_AFTER: Final = (20_000, 20, 50)
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
-HELD_BACK: Final = (signal.SIGTERM,)
+_PRELOADED: Final = ("cli", "serving", "loaded")
+
+_HELD_BACK: Final = (*_STOPS, signal.SIGHUP)
 """From the process that workers are copies of: it has to outlive them, to tell how they ended."""
 
 _log = structlog.get_logger()
@@ -63,29 +65,37 @@ class _Worker(Process):
     of the time, and shares the memory of what was loaded.
     """
 
-    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        made_by: ForkServerContext | SpawnContext,
+    ) -> None:
         super().__init__(config, sockets)
         # In place of the one that the library has prepared.
-        self.process = cast("Any", processes().Process(target=self.target, args=(sockets,)))
+        self.process = cast("Any", made_by.Process(target=self.target, args=(sockets,)))
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until told to stop; Ctrl-C is told to workers too."""
         self.parent_conn.close()  # the server's end: once that has closed it too, nobody has it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-        with suppress(KeyboardInterrupt):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        try:
             super().target(sockets)
+        finally:
+            logs.flush()
 
     def always_pong(self) -> None:
         """Answer the server, and stop where it has gone or counts on this worker no more."""
         with suppress(EOFError, OSError):
             super().always_pong()
-        os.kill(os.getpid(), signal.SIGTERM)
+        if not self.server.should_exit:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     @property
     def server(self) -> Server:
         """The server, made where it is asked for: in the process itself."""
         if self._server is None:
-            self._server = Server(self.config, most_connections=most_connections())
+            self._server = _OnlyServer(self.config, most_connections=most_connections())
         return cast("Server", self._server)
 
 
@@ -135,9 +145,25 @@ class _Workers(Multiprocess):
     def _add(self) -> None:
         self.processes.append(self._started())
 
+    def run(self) -> None:
+        try:
+            super().run()
+        except BaseException:
+            self.terminate_all()  # the end of this process waits for theirs
+            raise
+
     def _started(self) -> Process:
-        worker = _Worker(self.config, self.sockets)
-        worker.start()
+        resource_tracker.ensure_running()  # here, because it lets the signals through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+        try:
+            worker = _Worker(self.config, self.sockets, processes())
+            worker.start()
+        except (OSError, EOFError) as failure:
+            _log.warning("worker_not_copied", error=type(failure).__name__)
+            worker = _Worker(self.config, self.sockets, get_context("spawn"))
+            worker.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         return worker
 
 
@@ -146,8 +172,8 @@ def processes() -> ForkServerContext | SpawnContext:
     if not _has_temporary_folder():
         return get_context("spawn")
     copies = get_context("forkserver")
-    # The command first: `multiprocessing` loads it in every process.
-    copies.set_forkserver_preload(["hsp_otp.entrypoints.cli", "hsp_otp.entrypoints.loaded"])
+    # The command too: `multiprocessing` loads it in every process.
+    copies.set_forkserver_preload([f"hsp_otp.entrypoints.{one}" for one in _PRELOADED])
     return copies
 
 

@@ -59,7 +59,7 @@ class _HttpClient(AsyncHttpClient):
     The package's requests over a client with a deadline.
 
     The package's own asynchronous client ignores timeouts. Redirects are not followed and
-    nothing is tried twice: sending is not idempotent.
+    what is posted is not tried twice: sending is not idempotent.
     """
 
     def __init__(self, client: ClientSession, base_url: str) -> None:
