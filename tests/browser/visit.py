@@ -20,6 +20,8 @@ WIDTHS: Final = (320, 768, 1280)
 SCHEMES: Final = ("light", "dark")
 
 _REFUSED: Final = re.compile(r"Failed to load resource: .* status of 4\d\d ")
+_HASTE: Final = "Autofocus processing was blocked because a document already has a focused element."
+"""A browser says so of a page whose field was used before its first frame, as tests do."""
 
 
 @attrs.define
@@ -62,8 +64,9 @@ class Visit:
         return visit
 
     def _heard(self, message: ConsoleMessage) -> None:
-        told = self.refused if _REFUSED.match(message.text) else self.mishaps
-        told.append(message.text)
+        if message.text != _HASTE:
+            told = self.refused if _REFUSED.match(message.text) else self.mishaps
+            told.append(message.text)
 
     def _asked(self, request: Request) -> None:
         self.requests.append(f"{request.method} {request.url}")
@@ -119,7 +122,6 @@ class Visit:
         self._settles()
 
     def _settles(self) -> None:
-        # A browser that finds a field in use before its first frame says so in the console.
         if self.page.locator("[autofocus]").count():
             self.page.wait_for_selector(":focus", timeout=10_000)
 
