@@ -97,7 +97,7 @@ def sms(
 
 def test_the_languages() -> None:
     """There are those that have a catalogue, English first, each under its own name."""
-    assert list(TEXTS.languages.items()) == [
+    assert list(TEXTS.own_names.items()) == [
         ("en", "English"),
         ("es", "Español"),
         ("hi", "हिन्दी"),
@@ -199,7 +199,7 @@ def test_english_stands_in(tmp_path: Path) -> None:
         "utf-8",
     )
     texts = GettextMessages({Purpose.PHONE_VERIFICATION: "NeoBank"}, tmp_path)
-    assert texts.languages == {"en": "English", "pt-BR": "Português (Brasil)"}
+    assert texts.own_names == {"en": "English", "pt-BR": "Português (Brasil)"}
     brazilian = Language("pt-BR")
     assert texts.explain("invalid_otp", brazilian) == "Este código está errado."
     for word in ("not_found", "forbidden", "unavailable"):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import BytesIO
@@ -65,7 +66,7 @@ class GettextMessages:
     An id of a catalogue is an error word, the name of another sentence, or ``sms``.
 
     Attributes:
-        languages: Those there are, each with what it calls itself; English first.
+        languages: Those there are; English first.
     """
 
     def __init__(
@@ -103,7 +104,12 @@ class GettextMessages:
         for language, texts in self._texts.items():
             if language != ENGLISH:
                 texts.add_fallback(self._texts[ENGLISH])
-        self.languages: Mapping[Language, str] = {one: _own_name(one) for one in catalogues}
+        self.languages = tuple(catalogues)
+
+    @cached_property
+    def own_names(self) -> Mapping[Language, str]:
+        """What each language calls itself; loads some 5 MB, so that only pages ask."""
+        return {language: _own_name(language) for language in self.languages}
 
     def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """

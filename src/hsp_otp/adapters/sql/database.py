@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Table, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.parts import as_json
-from hsp_otp.adapters.sql.postgres import PostgresConnections
-from hsp_otp.adapters.sql.sqlite import SqliteConnections
 from hsp_otp.adapters.sql.tables import records
 from hsp_otp.adapters.sql.turns import (
     STUDY_SECONDS,
@@ -28,6 +25,9 @@ from hsp_otp.adapters.sql.turns import (
 )
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
 
@@ -62,9 +62,14 @@ class Database:
         self._probe = f"probe:{uuid4().hex}"
         self._connections: Connections
         self.is_postgres = url.startswith("postgresql")
+        # Late: a process loads one driver.
         if self.is_postgres:
+            from hsp_otp.adapters.sql.postgres import PostgresConnections  # noqa: PLC0415
+
             self._connections = PostgresConnections(url)
         else:
+            from hsp_otp.adapters.sql.sqlite import SqliteConnections  # noqa: PLC0415
+
             self._connections = SqliteConnections(url, durable=durable)
 
     async def __aenter__(self) -> Self:
@@ -246,6 +251,13 @@ def is_postgres(connection: AsyncConnection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def insert(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+def insert(connection: AsyncConnection, table: Table) -> "postgresql.Insert | sqlite.Insert":
     """The dialect's INSERT, which can say ON CONFLICT."""
-    return postgresql.insert(table) if is_postgres(connection) else sqlite.insert(table)
+    # Late, as the drivers.
+    if is_postgres(connection):
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+    return sqlite.insert(table)

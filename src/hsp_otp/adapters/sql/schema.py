@@ -36,6 +36,9 @@ async def upgrade(database: Database) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
+    if await is_newest(database):
+        return
+
     async def step(connection: AsyncConnection) -> None:
         if is_postgres(connection):
             # Building an index takes as long as it takes; requests wait for no longer than ever.

@@ -10,8 +10,6 @@ from hsp_otp.domain.instant import Instant, to_datetime
 UNKNOWN: Final = "unknown"
 """What is not known, in an address and for people."""
 
-_TERRITORIES: Final = cast("Mapping[str, str]", Locale("en").territories)  # it has no type
-
 REFUSED: Final = {
     "invalid_otp": "wrong code",
     "otp_expired": "no live code",
@@ -32,7 +30,8 @@ REFUSED: Final = {
 
 def country(code: str) -> str:
     """Its name in English."""
-    return _TERRITORIES.get(code, code.capitalize() if code == UNKNOWN else code)
+    names = cast("Mapping[str, str]", Locale("en").territories)  # it has no type
+    return names.get(code, code.capitalize() if code == UNKNOWN else code)
 
 
 def seconds(value: float | None) -> str:

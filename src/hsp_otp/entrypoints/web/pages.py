@@ -197,7 +197,7 @@ def page(
             notice = None
     text = _templates.get_template(template).render(
         language=language,
-        languages=house.messages.languages,
+        languages=house.messages.own_names,
         path=path,
         service=service,
         csrf=token,
