@@ -9,10 +9,11 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import pytest
 
+from hsp_otp.entrypoints.http.listener import Listener
 from tests.e2e.server import Line, NewServer, Server
 
 DESCRIPTORS: Final = 256
@@ -211,6 +212,55 @@ def test_answers_leave_at_once(tmp_path: Path) -> None:
             (server.metrics_port, [b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n"]),
         ):
             assert statistics.median(seconds(port, parts)) < 0.01, parts
+
+
+class Accepted(asyncio.Protocol):
+    """A connection that asks for nothing."""
+
+    def __init__(self, listener: Listener, there: "asyncio.Queue[Accepted]", worker: str) -> None:
+        self.listener = listener
+        self.there = there
+        self.worker = worker
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Tell the listener, and stay."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.listener.opened(cast("Any", self))
+        self.there.put_nowait(self)
+
+
+def test_connections_that_come_at_once_are_shared() -> None:
+    """Of two workers that are idle, none takes all connections that wait."""
+
+    async def taken() -> list[str]:
+        there = asyncio.Queue[Accepted]()
+
+        def listen(listening: socket.socket, worker: str) -> Listener:
+            def make(listener: Listener) -> Any:  # noqa: ANN401 - it only has to stay
+                return Accepted(listener, there, worker)
+
+            return Listener(listening, make, most=100, keep_alive=60)
+
+        with (
+            contextlib.ExitStack() as clients,
+            socket.create_server(("127.0.0.1", 0), backlog=64) as first,
+            first.dup() as second,
+        ):
+            for _ in range(32):
+                clients.enter_context(socket.create_connection(first.getsockname()))
+            listeners = [listen(first, "first"), listen(second, "second")]
+            async with asyncio.timeout(10):
+                took = [await there.get() for _ in range(32)]
+            for listener in listeners:
+                listener.close()
+                await listener.wait_closed()
+            for connection in took:
+                connection.transport.abort()
+            await asyncio.sleep(0)
+        return [connection.worker for connection in took]
+
+    took = asyncio.run(taken())
+    assert min(took.count("first"), took.count("second")) >= 12
 
 
 def seconds(port: int, parts: list[bytes]) -> Iterator[float]:

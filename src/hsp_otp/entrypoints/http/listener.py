@@ -32,7 +32,11 @@ _BACKLOG: Final = 2048
 """Connections that the system keeps waiting; it may have a limit of its own."""
 
 _AT_ONCE: Final = 32
-"""Connections that are accepted before others have their turn."""
+"""Connections that are accepted before others have their turn, at most."""
+
+_SHARE_AT_ONCE: Final = 16
+"""One for so many that are open: whoever took all that wait would leave nothing to other workers,
+and whoever takes one between many requests keeps newcomers waiting."""
 
 _LOOK_SECONDS: Final = 0.5
 """Between two looks at deadlines."""
@@ -152,7 +156,7 @@ class Listener:
     # Accepting
 
     def _accept(self) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(min(_AT_ONCE, 1 + len(self._open) // _SHARE_AT_ONCE)):
             if self._is_full():
                 self._wait_for_room()
                 return
