@@ -519,7 +519,8 @@ def started(bench: Bench, stack: ExitStack, targets: list[Target], workers: int)
     rest = {OTHER_CPU} if workers == 1 else cpus
     os.sched_setaffinity(0, rest)
     for pid in bench.redis_pids() | family(bench.postgres.process.pid):
-        os.sched_setaffinity(pid, rest)
+        with suppress(ProcessLookupError):  # PostgreSQL's helpers come and go
+            os.sched_setaffinity(pid, rest)
     for target in targets:
         stack.callback(target.stop)
         target.start(cpus, workers)
