@@ -29,14 +29,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.integration.plans import plan
 from tests.integration.postgres_server import DATABASES, connect
 
-from hsp_otp.adapters.sql import investigation as ask
+from hsp_otp.adapters.sql import audit_queries as ask
 from hsp_otp.adapters.sql import overview
+from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.investigation import Span, SqlInvestigation, Wanted
-from hsp_otp.adapters.sql.overview import SqlOverview
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
 from hsp_otp.domain.instant import DAY, Instant
+from hsp_otp.ports.audit_queries import Span, Wanted
 
 NOW = Instant(1_785_000_000_000_000)
 SPAN = 90 * DAY
@@ -127,7 +128,7 @@ def questions(
     database: Database, *, lite: bool
 ) -> list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]]:
     """Name, how it is asked, and the statement that it is asked by."""
-    asked = SqlInvestigation(database)
+    asked = SqlAuditQueries(database)
     found: list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]] = []
 
     def add(name: str, work: Callable[[], Awaitable[list[Any]]], statement: Select[Any]) -> None:
@@ -183,7 +184,7 @@ def questions(
             lambda span=span: asked.suspicions(span),
             ask.evidence_asked([NOW]),
         )
-    page = SqlOverview(database)
+    page = SqlTrafficQueries(database)
     for told, span, period in (
         ("7 days", Span(Instant(NOW - 7 * DAY), NOW), DAY // 8),
         ("24 hours", Span(Instant(NOW - DAY), NOW), DAY // 48),

@@ -79,7 +79,7 @@ async def call(app: Any, job: Job) -> None:  # noqa: ANN401 - ASGI
 @contextlib.asynccontextmanager
 async def served() -> Any:  # noqa: ANN401 - ASGI
     """The application, started."""
-    from hsp_otp.entrypoints import serving  # noqa: PLC0415 - after the settings
+    from hsp_otp.entrypoints.server import run as serving  # noqa: PLC0415 - after the settings
 
     app = serving.app()
     asked: asyncio.Queue[Any] = asyncio.Queue()

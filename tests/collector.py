@@ -62,7 +62,7 @@ class Collector:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        # Looks every 20 ms whether to stop: the usual half a second is added to every test.
+        # Overview every 20 ms whether to stop: the usual half a second is added to every test.
         self._serving = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )

@@ -80,7 +80,7 @@ class Gateway:
             house = gateway
 
         self._server = _Server(("127.0.0.1", 0), OwnHandler)
-        # Looks every 20 ms whether to stop: the usual half a second is added to every test.
+        # Overview every 20 ms whether to stop: the usual half a second is added to every test.
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )

@@ -4,7 +4,7 @@ The application over a world, called as an ASGI server calls it.
 
 There is no socket and no event loop: a request is driven like the flows are, and one that waits
 for the world outside fails its test. The routes are made once a process; each client has an edge
-of its own, and puts its house behind the routes whenever it asks.
+of its own, and puts its services behind the routes whenever it asks.
 """
 
 import json
@@ -19,11 +19,11 @@ from litestar import Litestar
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.names import Purpose
-from hsp_otp.entrypoints.http.app import create_routes
-from hsp_otp.entrypoints.http.edge import Edge
-from hsp_otp.entrypoints.ops.desk import OpsDesk
-from hsp_otp.entrypoints.settings import Settings
-from hsp_otp.entrypoints.wiring import House, receipts, traced
+from hsp_otp.entrypoints.app import create_routes
+from hsp_otp.entrypoints.http.middleware import Edge
+from hsp_otp.entrypoints.services import Dashboard, Services
+from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.wiring import receipts, traced
 from hsp_otp.flows.receipts import take_receipt
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
 
@@ -147,13 +147,13 @@ _read_once = lru_cache(maxsize=None, typed=True)(_read)
 
 class Client:
     """
-    A client of an application whose house stands on a world.
+    A client of an application whose services stand on a world.
 
     Every answer is held to what section 5 of docs/contract.md says of all answers, and to 2.2:
     it never shows a code that was sent.
 
     Attributes:
-        house: What answers.
+        services: What answers.
     """
 
     def __init__(
@@ -166,11 +166,11 @@ class Client:
         answered: Callable[[str, str, int, float], None] | None = None,
         spans: Spans | None = None,
         trial: Path | None = None,
-        ops: OpsDesk | None = None,
+        ops: Dashboard | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
-        Put the house together.
+        Put the services together.
 
         Args:
             world: A new one unless given; its numbers are those of *settings*.
@@ -186,7 +186,7 @@ class Client:
         self.world.policy = self.settings.policies[Purpose.PHONE_VERIFICATION]
         self.world.signup_policy = self.settings.policies[Purpose.SIGNUP]
         self.world.limits = self.settings.client_limits
-        house = House(
+        services = Services(
             settings=self.settings,
             clock=self.world.clock,
             messages=messages,
@@ -207,12 +207,12 @@ class Client:
             database_answers=database_answers,
             redis_answers=redis_answers,
             answered=answered,
-            ops=ops,
+            dashboard=ops,
         )
         if spans is not None:
-            house = traced(house, spans)
+            services = traced(services, spans)
 
-        self.house = house
+        self.services = services
         self._routes = _routes(ops=ops is not None) if trial is None else create_routes(trial=trial)
         self._app = Edge(self._routes)
 
@@ -290,7 +290,7 @@ class Client:
         async def send(message: Any) -> None:  # noqa: ANN401 - ASGI
             sent.append(message)
 
-        self._routes.state.house = self.house
+        self._routes.state.services = self.services
         run(self._app(scope, receive, send))
         start, *rest = sent
         assert start["type"] == "http.response.start"

@@ -2,7 +2,7 @@
 
 import attrs
 
-from hsp_otp.adapters.observed.ports import Observer, Watch
+from hsp_otp.adapters.instrumentation.ports import Observer, Watch
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin

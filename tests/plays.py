@@ -171,7 +171,7 @@ def _vonage_report(message_id: str, state: str, _: str) -> tuple[bytes, dict[str
         "price": "0.03330000",
         "status": words.get(state, state),
         "timestamp": "1795314360",
-        "to": "House",
+        "to": "Services",
     }
     told = "".join(f"&{n}={form[n].replace('&', '_').replace('=', '_')}" for n in sorted(form))
     form["sig"] = hmac.digest(_VONAGE_SIGNATURE.encode(), told.encode(), hashlib.sha256).hex()

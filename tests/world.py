@@ -19,6 +19,7 @@ from hsp_otp.adapters.memory import (
     MemorySlots,
     MemoryUsage,
 )
+from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
@@ -39,9 +40,8 @@ from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
-from hsp_otp.domain.sessions import Family, InvalidToken
+from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
-from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
@@ -57,7 +57,7 @@ from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
-from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 from hsp_otp.ports.tokens import Access, Proof
 
 T = TypeVar("T")

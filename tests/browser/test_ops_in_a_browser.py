@@ -10,7 +10,7 @@ import attrs
 import pytest
 from playwright.sync_api import Page
 
-from hsp_otp.adapters.keys import ops_ring, parse_secret_keys
+from hsp_otp.adapters.secret_keys import ops_ring, parse_secret_keys
 from hsp_otp.domain.instant import HOUR, MINUTE, Instant
 from tests.browser.conftest import OPS_PASSWORD, House, Open, Prepared
 from tests.browser.visit import LOGIN, Visit, at_every_width, shut_out, sideways

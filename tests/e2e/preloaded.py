@@ -24,11 +24,11 @@ _COMMANDS: Final = (
 LOADED: Final = multiprocessing.get_context("forkserver")
 LOADED.set_forkserver_preload(
     [
-        "hsp_otp.entrypoints.cli",
-        *(f"hsp_otp.entrypoints.{name}_cli" for name in _COMMANDS),
+        "hsp_otp.entrypoints.cli.main",
+        *(f"hsp_otp.entrypoints.cli.{name}" for name in _COMMANDS),
         # What a command loads when it is sure to need it.
-        *("alembic.command", "sqlalchemy.dialects.sqlite.aiosqlite", "asyncpg", "aiosqlite"),
-        *("hsp_otp.adapters.redis.fallback", "hsp_otp.adapters.redis.checks"),
+        *("alembic.command", "hsp_otp.adapters.sql.sqlite", "hsp_otp.adapters.sql.postgres"),
+        *("hsp_otp.adapters.redis.fallback", "hsp_otp.adapters.redis.server_checks"),
     ]
 )
 """Makes processes as copies of one that has loaded the program; they know its environment."""
@@ -120,7 +120,7 @@ def _be_the_command(
             os.dup2(opened.fileno(), number)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as every process has it
     sys.argv = ["hsp-otp", *arguments]
-    from hsp_otp.entrypoints.cli import main  # noqa: PLC0415 - where it is loaded already
+    from hsp_otp.entrypoints.cli.main import main  # noqa: PLC0415 - where it is loaded already
 
     try:
         main()

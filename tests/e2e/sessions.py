@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx2
 
-from hsp_otp.adapters.keys import CSRF_TOKENS, parse_secret_keys, ring
+from hsp_otp.adapters.secret_keys import CSRF_TOKENS, parse_secret_keys, ring
 from tests.e2e.server import PATIENCE_SECONDS, Answer, Server
 
 DEMO: Final = "HSP-1234-5678"

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from hsp_otp.entrypoints.http.listener import Listener
+from hsp_otp.entrypoints.server.listener import Listener
 from tests.e2e.server import Line, NewServer, Server
 
 DESCRIPTORS: Final = 256

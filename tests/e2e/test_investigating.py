@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.entrypoints.cli import main
+from hsp_otp.entrypoints.cli.main import main
 from tests.e2e.server import COMMAND, Server, command, environment
 from tests.gateway import Gateway
 from tests.plays import PLAYS

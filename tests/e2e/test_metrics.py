@@ -194,13 +194,13 @@ def test_nothing_else_is_there(served: Server) -> None:
 
 OFF = """
 import asyncio, sys
-from hsp_otp.entrypoints import serving
+from hsp_otp.entrypoints.server import run as serving
 from hsp_otp.entrypoints.development import with_generated_keys
-from hsp_otp.entrypoints.settings import load
-from hsp_otp.entrypoints.wiring import open_house
+from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.entrypoints.wiring import open_services
 
 async def look():
-    async with open_house(with_generated_keys(load())) as house:
+    async with open_services(with_generated_keys(load())) as house:
         print(house.answered, house.pass_login.limiter.usage.meter.watch.listeners)
 
 asyncio.run(look())

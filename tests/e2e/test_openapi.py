@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 import schemathesis
 
-from hsp_otp.entrypoints.http.app import ROUTES
+from hsp_otp.entrypoints.app import ROUTES
 from tests.e2e.server import PATIENCE_SECONDS, Server
 
 BODY: Final = {

@@ -21,14 +21,14 @@ import pytest
 import structlog
 
 from hsp_otp.adapters.jwt import parse_signing_keys
-from hsp_otp.adapters.keys import CODES, ring
+from hsp_otp.adapters.secret_keys import CODES, ring
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.sessions import RefreshToken
+from hsp_otp.domain.refresh_tokens import RefreshToken
 from hsp_otp.entrypoints import logs
-from hsp_otp.entrypoints.settings import load
-from hsp_otp.ports.sms import Sms
+from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.ports.sender import Sms
 from tests.collector import Collector
 from tests.e2e.server import PATIENCE_SECONDS, Answer, NewServer, Server, command
 from tests.e2e.sessions import csrf, csrf_token, generated_keys, prove, sign_up
@@ -40,8 +40,10 @@ NUMBER = "+919876543210"
 # Everything that the libraries say, too: the service's own caps are all that holds them.
 LOUD = """
 import asyncio, logging, os, socket, sys
-from hsp_otp.entrypoints import logs, metrics, serving
-from hsp_otp.entrypoints.settings import load
+from hsp_otp.entrypoints import logs
+from hsp_otp.entrypoints.server import metrics_listener as metrics
+from hsp_otp.entrypoints.server import run as serving
+from hsp_otp.entrypoints.settings.settings import load
 import uvicorn
 
 settings = load()

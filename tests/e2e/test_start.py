@@ -13,8 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hsp_otp.entrypoints.cli import main
-from hsp_otp.entrypoints.mistakes import FAILED, MISUSED
+from hsp_otp.entrypoints.cli.main import main
+from hsp_otp.entrypoints.errors import FAILED, MISUSED
 from tests.e2e.server import NewServer, command, environment
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "contract.md"

@@ -98,7 +98,7 @@ def test_a_collector_holds_nobody_up(tmp_path: Path, collector: Collector, fault
 ABSENT = """
 import sys
 sys.modules["opentelemetry.exporter"] = None
-from hsp_otp.entrypoints.cli import main
+from hsp_otp.entrypoints.cli.main import main
 sys.argv = ["hsp-otp", "serve"]
 main()
 """
@@ -123,14 +123,15 @@ def test_the_extra_is_asked_for_where_it_is_missing(tmp_path: Path) -> None:
 
 OFF = """
 import sys
-from hsp_otp.entrypoints import cli, serving, wiring
+from hsp_otp.entrypoints import wiring
+import hsp_otp.entrypoints.cli.main, hsp_otp.entrypoints.server.run
 from hsp_otp.entrypoints.development import with_generated_keys
-from hsp_otp.entrypoints.settings import load
+from hsp_otp.entrypoints.settings.settings import load
 import asyncio
 
 async def look():
-    async with wiring.open_house(with_generated_keys(load())) as house:
-        print(house.spans, type(house.pass_login).__name__)
+    async with wiring.open_services(with_generated_keys(load())) as services:
+        print(services.spans, type(services.pass_login).__name__)
 
 asyncio.run(look())
 # Redis' client loads the API by itself where it is installed, and does nothing with it.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.group_commit import Commits
 from tests.integration.behind import postgres_url
 from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (

@@ -13,11 +13,11 @@ from typing import Any, Self
 import attrs
 
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.slot import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent

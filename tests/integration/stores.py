@@ -20,9 +20,9 @@ from hsp_otp.adapters.redis.client import open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database, insert
-from hsp_otp.adapters.sql.history import SqlHistory
+from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.limit_recovery import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -47,12 +47,12 @@ from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.families import FamilyRepository
-from hsp_otp.ports.history import SignInHistory
+from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import SmsSender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.slots import SlotRepository
-from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
 from tests.integration import redis_sites

@@ -41,12 +41,12 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file, play = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     imported, line = re.findall(r"^\+(.*\n)", section, re.MULTILINE)
     source = folder / "src" / "hsp_otp"
-    (source / "adapters" / "sms" / "pigeon.py").write_text(file, "utf-8")
+    (source / "adapters" / "senders" / "pigeon.py").write_text(file, "utf-8")
     table = source / "entrypoints" / "senders.py"
     before = table.read_text("utf-8")
     after = before.replace("    WEBHOOK,\n", f"    WEBHOOK,\n{line}").replace(
-        "from hsp_otp.adapters.sms.provider",
-        f"{imported}from hsp_otp.adapters.sms.provider",
+        "from hsp_otp.adapters.senders.provider",
+        f"{imported}from hsp_otp.adapters.senders.provider",
     )
     assert len(after.splitlines()) == len(before.splitlines()) + 2
     table.write_text(after, "utf-8")
@@ -80,7 +80,7 @@ def test_a_sender_without_a_play_is_noticed(copied: Path) -> None:
 def test_its_settings_are_known(copied: Path) -> None:
     """Its variables are described, read, and asked for where it is to send."""
     program = (
-        "from hsp_otp.entrypoints.settings import check_to_serve, described, load\n"
+        "from hsp_otp.entrypoints.settings.settings import check_to_serve, described, load\n"
         "print(*(row[0] for row in described()))\n"
         "check_to_serve(load({'HSP_OTP_SENDERS': 'twilio,pigeon', 'HSP_OTP_TWILIO_FROM': '+1',\n"
         "    'HSP_OTP_TWILIO_ACCOUNT_SID': 'A', 'HSP_OTP_TWILIO_AUTH_TOKEN': 'T'}))\n"

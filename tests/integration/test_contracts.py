@@ -7,17 +7,17 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.redis import client
-from hsp_otp.adapters.sql import turns
+from hsp_otp.adapters.sql import connections
+from hsp_otp.domain.challenge import Challenge, Ended, Held, SlotRecord
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.refresh_tokens import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow, SignInRow
-from hsp_otp.domain.sessions import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.signup import AlreadyRecorded, Recorded, SignupSession, SignupStep, record
-from hsp_otp.domain.slot import Challenge, Ended, Held, SlotRecord
 from tests.integration.stores import Stores, Told
 from tests.world import CLIENT, PHONE, START, ring, slot_of
 
@@ -399,7 +399,7 @@ async def test_a_cancelled_caller_takes_nobody_along(stores: Stores) -> None:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps may take as long as they do on a busy machine."""
-    for module in (turns, client):
+    for module in (connections, client):
         monkeypatch.setattr(module, "DEADLINE_SECONDS", 60.0)
 
 

@@ -8,9 +8,9 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision

@@ -7,12 +7,12 @@ from pathlib import Path
 import attrs
 import pytest
 
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.ended_sessions import SqlEndedSessions
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.operators import ended_key
+from hsp_otp.domain.operator_sessions import ended_key
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import execute, lock_held
 from tests.world import START

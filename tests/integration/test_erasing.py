@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.challenge import Forgotten, Held, Locked, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Instant, after
@@ -19,7 +20,6 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.signup import SignupSession, record
-from hsp_otp.domain.slot import Forgotten, Held, Locked, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import forget_slot
 from hsp_otp.flows.pass_login import CodeSent, PassLogin, SignedIn

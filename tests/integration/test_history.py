@@ -10,9 +10,9 @@ import attrs
 import pytest
 from sqlalchemy import select
 
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.history import SqlHistory
+from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.limit_recovery import SqlHistory
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.sql.tables import audit

@@ -7,16 +7,17 @@ import attrs
 import pytest
 from sqlalchemy import Select
 
-from hsp_otp.adapters.sql import investigation as ask
-from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql import audit_queries as ask
+from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
-from hsp_otp.adapters.sql.investigation import Entry, Span, SqlInvestigation, Tally, Wanted
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.tables import audit
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.flows.caller import about
+from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import execute, execute_many
 from tests.integration.plans import plan
@@ -39,9 +40,9 @@ def sql_kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def asked(database: Database) -> SqlInvestigation:
+def asked(database: Database) -> SqlAuditQueries:
     """What is tested."""
-    return SqlInvestigation(database)
+    return SqlAuditQueries(database)
 
 
 def row(
@@ -59,7 +60,7 @@ def row(
     return made if phone is None else about(made, PhoneNumber(phone), OLD)
 
 
-async def listed(asked: SqlInvestigation, wanted: Wanted) -> list[str | None]:
+async def listed(asked: SqlAuditQueries, wanted: Wanted) -> list[str | None]:
     """The ids of the requests that are found."""
     return [entry.request_id async for entry in asked.entries(wanted)]
 
@@ -67,7 +68,7 @@ async def listed(asked: SqlInvestigation, wanted: Wanted) -> list[str | None]:
 # --- Rows
 
 
-async def test_rows_of_a_number_under_every_key(asked: SqlInvestigation, commits: Commits) -> None:
+async def test_rows_of_a_number_under_every_key(asked: SqlAuditQueries, commits: Commits) -> None:
     """A number's rows are found whichever key made their fingerprint, and nobody else's are."""
     newer = about(audit_row("valid", "new", after(START, 5)), NUMBER, NEW)
     await commits.write(row("valid", 1), row("valid", 2, "+919876543211"), newer)
@@ -78,7 +79,7 @@ async def test_rows_of_a_number_under_every_key(asked: SqlInvestigation, commits
     assert await listed(asked, Wanted(prefixes=prefixes)) == ["r1", "r2", "new"]
 
 
-async def test_rows_by_address_outcome_and_time(asked: SqlInvestigation, commits: Commits) -> None:
+async def test_rows_by_address_outcome_and_time(asked: SqlAuditQueries, commits: Commits) -> None:
     """What is wanted narrows together; a span holds its beginning and not its end."""
     await commits.write(
         row("valid", 1),
@@ -94,7 +95,7 @@ async def test_rows_by_address_outcome_and_time(asked: SqlInvestigation, commits
     assert await listed(asked, Wanted(span=span, outcome="valid", address=HOME)) == []
 
 
-async def test_more_rows_than_a_page_holds(asked: SqlInvestigation, file: Path) -> None:
+async def test_more_rows_than_a_page_holds(asked: SqlAuditQueries, file: Path) -> None:
     """However many rows there are, also of one instant, each is found once and in order."""
     instants = [1] * 10 + [2] * (3 * ask.PAGE + 5) + [3] * ask.PAGE
     execute_many(
@@ -107,14 +108,14 @@ async def test_more_rows_than_a_page_holds(asked: SqlInvestigation, file: Path) 
     assert len({entry.id for entry in found}) == len(instants)
 
 
-async def test_the_latest_rows(asked: SqlInvestigation, commits: Commits) -> None:
+async def test_the_latest_rows(asked: SqlAuditQueries, commits: Commits) -> None:
     """The latest rows come oldest first."""
     await commits.write(*(row("valid", at) for at in range(5)))
     found = await asked.latest(Wanted(), 2)
     assert [entry.request_id for entry in found] == ["r3", "r4"]
 
 
-async def test_what_a_row_tells(asked: SqlInvestigation, commits: Commits, file: Path) -> None:
+async def test_what_a_row_tells(asked: SqlAuditQueries, commits: Commits, file: Path) -> None:
     """A row tells until when it is refused, and of a message what became of it and when."""
     handed = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
     sent = row("sent", 1, action=Action.SEND, sender="twilio", provider_message_id="SM1")
@@ -136,7 +137,7 @@ async def test_what_a_row_tells(asked: SqlInvestigation, commits: Commits, file:
 # --- Tallies
 
 
-async def test_the_most_traffic(asked: SqlInvestigation, commits: Commits) -> None:
+async def test_the_most_traffic(asked: SqlAuditQueries, commits: Commits) -> None:
     """Addresses go by requests, floods in full; ranges and countries by the codes sent."""
     await commits.write(
         row("sent", 1),
@@ -176,7 +177,7 @@ async def test_the_most_traffic(asked: SqlInvestigation, commits: Commits) -> No
     assert await asked.top_countries(Span(Instant(0), START), 9) == []
 
 
-async def test_an_empty_audit(asked: SqlInvestigation) -> None:
+async def test_an_empty_audit(asked: SqlAuditQueries) -> None:
     """Where there is nothing, every question has an answer."""
     assert await asked.latest(Wanted(), 9) == []
     assert await asked.top_addresses(Span(), 9) == []
@@ -187,7 +188,7 @@ async def test_an_empty_audit(asked: SqlInvestigation) -> None:
 # --- Suspicions
 
 
-async def test_suspicions_and_their_evidence(asked: SqlInvestigation, commits: Commits) -> None:
+async def test_suspicions_and_their_evidence(asked: SqlAuditQueries, commits: Commits) -> None:
     """Sweeps, pestering and scans are found with counts, times and requests; people are not."""
     people = [
         row(outcome, 10 * n + step, f"+91981{n:03d}4567")
@@ -221,7 +222,7 @@ async def test_suspicions_and_their_evidence(asked: SqlInvestigation, commits: C
     assert await asked.suspicions(Span(after(START, 3_001))) == []
 
 
-async def test_many_good_ones_hide_no_bad_one(asked: SqlInvestigation, commits: Commits) -> None:
+async def test_many_good_ones_hide_no_bad_one(asked: SqlAuditQueries, commits: Commits) -> None:
     """However many ranges have more messages that people verify, the one that is swept is found."""
     people = [
         row(outcome, 100 * place + n, f"+9198{place:03d}{n:05d}", client=f"10.0.{place}.1")
@@ -322,7 +323,7 @@ async def test_tallies_of_all_time_need_the_index_alone(full: Database) -> None:
 
 
 async def test_both_ways_through_the_addresses_agree(
-    asked: SqlInvestigation, full: Database
+    asked: SqlAuditQueries, full: Database
 ) -> None:
     """Address by address or by time, the tallies are the same."""
     ways = [

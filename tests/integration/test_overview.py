@@ -8,20 +8,22 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.adapters.sql import overview as ask
-from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql import traffic_queries as ask
+from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
-from hsp_otp.adapters.sql.investigation import Span, SqlInvestigation
-from hsp_otp.adapters.sql.overview import STEPS, Delivery, Movement, Proof, SqlOverview
+from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import Flow
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
-from hsp_otp.entrypoints.ops.facts import facts_of
-from hsp_otp.entrypoints.ops.looks import A_DAY, Looks
-from hsp_otp.entrypoints.ops.over_time import Chosen
+from hsp_otp.entrypoints.dashboard.time_series import Chosen
+from hsp_otp.entrypoints.dashboard.view_model import facts_of
 from hsp_otp.flows.caller import about
+from hsp_otp.flows.overview import A_DAY, Overview
+from hsp_otp.ports.audit_queries import Span
 from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.traffic_queries import STEPS, Delivery, Movement, Proof
 from tests.day import SWEPT_REGION, Day, statements
 from tests.integration.behind import execute, execute_many
 from tests.integration.plans import plan
@@ -45,9 +47,9 @@ def sql_kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def asked(database: Database) -> SqlOverview:
+def asked(database: Database) -> SqlTrafficQueries:
     """What is tested."""
-    return SqlOverview(database)
+    return SqlTrafficQueries(database)
 
 
 def row(outcome: str, at: int, phone: str | None = PHONE, **more: Any) -> AuditRow:  # noqa: ANN401
@@ -70,7 +72,7 @@ async def hand_over(commits: Commits, name: str, at: int, sender: str = "twilio"
 # --- Movements
 
 
-async def test_requests_by_period_and_outcome(asked: SqlOverview, commits: Commits) -> None:
+async def test_requests_by_period_and_outcome(asked: SqlTrafficQueries, commits: Commits) -> None:
     """Each period has its own; a flood counts in full; what operators do is no traffic."""
     await commits.write(
         sent(1, "a"),
@@ -109,7 +111,9 @@ async def test_requests_by_period_and_outcome(asked: SqlOverview, commits: Commi
 # --- Deliveries
 
 
-async def test_what_became_of_messages(asked: SqlOverview, commits: Commits, file: Path) -> None:
+async def test_what_became_of_messages(
+    asked: SqlTrafficQueries, commits: Commits, file: Path
+) -> None:
     """By the state that was last heard, and by how long it took until it arrived."""
     for place, name in enumerate(("a", "b", "c")):
         await hand_over(commits, name, place)
@@ -138,7 +142,9 @@ async def test_what_became_of_messages(asked: SqlOverview, commits: Commits, fil
 # --- Proofs
 
 
-async def test_from_the_message_to_the_right_code(asked: SqlOverview, commits: Commits) -> None:
+async def test_from_the_message_to_the_right_code(
+    asked: SqlTrafficQueries, commits: Commits
+) -> None:
     """The latest message to the number in the same flow, within the longest life of a code."""
     await commits.write(
         sent(0, "early"),
@@ -163,7 +169,7 @@ async def test_from_the_message_to_the_right_code(asked: SqlOverview, commits: C
 
 @pytest.mark.parametrize("place", range(len(STEPS)))
 async def test_the_end_of_a_step_is_outside(
-    asked: SqlOverview, commits: Commits, place: int
+    asked: SqlTrafficQueries, commits: Commits, place: int
 ) -> None:
     """A microsecond less is in it."""
     end = STEPS[place] * SECOND
@@ -184,8 +190,8 @@ async def test_a_day_with_an_attack(database: Database, file: Path) -> None:
     day = Day(START, people=300, swept=300)
     for statement, rows in statements(day):
         execute_many(file, statement, rows)
-    looks = Looks(
-        SqlOverview(database), SqlInvestigation(database), ManualClock(Instant(START - 1))
+    looks = Overview(
+        SqlTrafficQueries(database), SqlAuditQueries(database), ManualClock(Instant(START - 1))
     )
     look = await looks.look(A_DAY)
     assert look.answered
@@ -213,8 +219,8 @@ async def test_a_day_like_any_other(database: Database, file: Path) -> None:
     day = Day(START, people=300, attack=None)
     for statement, rows in statements(day):
         execute_many(file, statement, rows)
-    looks = Looks(
-        SqlOverview(database), SqlInvestigation(database), ManualClock(Instant(START - 1))
+    looks = Overview(
+        SqlTrafficQueries(database), SqlAuditQueries(database), ManualClock(Instant(START - 1))
     )
     look = await looks.look(A_DAY)
     assert look.seen is not None
@@ -227,7 +233,7 @@ async def test_a_day_like_any_other(database: Database, file: Path) -> None:
 async def test_an_answer_serves_for_a_while(database: Database, commits: Commits) -> None:
     """Everybody who looks within seconds sees the same, and it is asked but once."""
     clock = ManualClock(after(START, HOUR))
-    looks = Looks(SqlOverview(database), SqlInvestigation(database), clock)
+    looks = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), clock)
     first, second = await asyncio.gather(looks.look(A_DAY), looks.look(A_DAY))
     assert first.seen is second.seen
     await commits.write(sent(1, "a"))
@@ -246,21 +252,21 @@ async def test_a_database_that_does_not_answer(
     """What it told before is shown, and that it does not answer; a bug is no silence."""
     await commits.write(sent(1, "a"))
     clock = ManualClock(after(START, HOUR))
-    overview = SqlOverview(database)
-    looks = Looks(overview, SqlInvestigation(database), clock)
+    overview = SqlTrafficQueries(database)
+    looks = Overview(overview, SqlAuditQueries(database), clock)
     failure: list[Exception] = [Unavailable("away")]
 
     async def fail(*_: object) -> list[Movement]:
         raise failure[0]
 
     with monkeypatch.context() as patch:
-        patch.setattr(SqlOverview, "movements", fail)
+        patch.setattr(SqlTrafficQueries, "movements", fail)
         look = await looks.look(A_DAY)
         assert (look.seen, look.answered) == (None, False)
     seen = (await looks.look(A_DAY)).seen
     clock.advance(MINUTE)
     with monkeypatch.context() as patch:
-        patch.setattr(SqlOverview, "movements", fail)
+        patch.setattr(SqlTrafficQueries, "movements", fail)
         look = await looks.look(A_DAY)
         assert (look.seen, look.answered) == (seen, False)
         failure[0] = KeyError("a bug")
@@ -270,22 +276,22 @@ async def test_a_database_that_does_not_answer(
 
 async def test_nobody_waits_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader is told that there is no answer; whoever comes later may have it."""
-    monkeypatch.setattr("hsp_otp.entrypoints.ops.looks._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("hsp_otp.flows.overview._PATIENCE_SECONDS", 0.05)
     go_on = asyncio.Event()
 
     async def hang(*_: object) -> list[Movement]:
         await go_on.wait()
         return []
 
-    monkeypatch.setattr(SqlOverview, "movements", hang)
-    looks = Looks(SqlOverview(database), SqlInvestigation(database), ManualClock())
+    monkeypatch.setattr(SqlTrafficQueries, "movements", hang)
+    looks = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), ManualClock())
     assert not (await looks.look(A_DAY)).answered
     go_on.set()
-    monkeypatch.setattr("hsp_otp.entrypoints.ops.looks._PATIENCE_SECONDS", 10)
+    monkeypatch.setattr("hsp_otp.flows.overview._PATIENCE_SECONDS", 10)
     assert (await looks.look(A_DAY)).answered
     go_on.clear()
     looks.clock.advance(MINUTE)  # type: ignore[attr-defined]
-    monkeypatch.setattr("hsp_otp.entrypoints.ops.looks._PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("hsp_otp.flows.overview._PATIENCE_SECONDS", 0.05)
     assert not (await looks.look(A_DAY)).answered
     await looks.close()
 

@@ -15,17 +15,17 @@ import attrs
 import pytest
 from sqlalchemy import func, select
 
+from hsp_otp.adapters.sql.connections import DEADLINE_SECONDS
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.passes import Counts, ListedPass, ListedUser, SqlPasses, SqlPassImport
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.tables import passes, records
-from hsp_otp.adapters.sql.turns import DEADLINE_SECONDS
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.entrypoints.passes_cli import passes as passes_app
+from hsp_otp.entrypoints.cli.passes import passes as passes_app
 from tests.e2e import preloaded
 from tests.integration.behind import PATIENCE_SECONDS
 

@@ -10,15 +10,15 @@ import attrs
 import pytest
 from sqlalchemy import make_url, text
 
-from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.connections import RefusedError
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
-from hsp_otp.adapters.sql.turns import RefusedError
 from hsp_otp.adapters.system import SystemRandomness
+from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import ClientAddress, PassCode
-from hsp_otp.domain.slot import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.ports.failures import Unavailable
 from tests.integration import postgres_server

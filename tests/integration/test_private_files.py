@@ -10,7 +10,7 @@ import pytest
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import upgrade
-from hsp_otp.entrypoints.findings import of_private_files
+from hsp_otp.entrypoints.cli.doctor_checks import of_private_files
 from hsp_otp.entrypoints.private_files import make_private_folder
 
 pytestmark = pytest.mark.anyio

@@ -9,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import attrs
 import pytest
 
-from hsp_otp.adapters.sms.provider import Means, Probed
+from hsp_otp.adapters.senders.provider import Means, Probed
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.entrypoints.senders import SENDERS
-from hsp_otp.entrypoints.settings import load
+from hsp_otp.entrypoints.settings.settings import load
 from tests.plays import ACCOUNT, PLAYS, TOKEN
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +56,7 @@ def desk() -> Iterator[Desk]:
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    # Looks every 20 ms whether to stop: the usual half a second is added to every test.
+    # Overview every 20 ms whether to stop: the usual half a second is added to every test.
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     found.url = f"http://127.0.0.1:{server.server_address[1]}"

@@ -10,8 +10,8 @@ from typing import cast
 import msgspec
 import pytest
 
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RecordKind
 from hsp_otp.adapters.system import SystemClock
@@ -19,7 +19,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, after
 from hsp_otp.domain.names import PassCode, Purpose, SessionId
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.sessions import Family, RefreshToken, begin
+from hsp_otp.domain.refresh_tokens import Family, RefreshToken, begin
 from hsp_otp.domain.signup import SignupSession, record
 from hsp_otp.ports.failures import Unavailable
 from tests.e2e.server import COMMAND, command, environment

@@ -10,11 +10,11 @@ from pathlib import Path
 import attrs
 import pytest
 
+from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.slot import Held
 from tests.e2e.server import until
 from tests.integration.racers import Call, Racers, start_counting
 from tests.integration.stores import SHARED, SQLITE, Kind

@@ -11,15 +11,15 @@ from pathlib import Path
 import attrs
 import pytest
 
-from hsp_otp.adapters.redis.checks import health, unfitness
 from hsp_otp.adapters.redis.client import RedisClient, Script, deadline, open_redis
 from hsp_otp.adapters.redis.fallback import FallbackUsage
 from hsp_otp.adapters.redis.records import RedisRecords
+from hsp_otp.adapters.redis.server_checks import health, unfitness
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
-from hsp_otp.adapters.sql.commits import Commits
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.history import SqlHistory
+from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.limit_recovery import SqlHistory
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness

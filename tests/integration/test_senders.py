@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from hsp_otp.adapters.sms.circuit import CircuitSms
-from hsp_otp.adapters.sms.failover import FailoverSms
-from hsp_otp.adapters.sms.provider import Means, no_receipts
+from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
+from hsp_otp.adapters.senders.failover import FailoverSms
+from hsp_otp.adapters.senders.provider import Means, no_receipts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
-from hsp_otp.entrypoints.settings import check_to_serve, load
+from hsp_otp.entrypoints.settings.settings import check_to_serve, load
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sms import Sms, SmsSender
+from hsp_otp.ports.sender import Sms, SmsSender
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within

@@ -20,18 +20,18 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql import schema
-from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.sql.connections import RefusedError
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.sql.tables import audit, records
-from hsp_otp.adapters.sql.turns import RefusedError
+from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.domain.slot import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
 from hsp_otp.ports.failures import Unavailable

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from hsp_otp.adapters.sms.client import open_client
-from hsp_otp.adapters.sms.twilio import TwilioAccount
-from hsp_otp.adapters.sms.twilio_api import TwilioSms
+from hsp_otp.adapters.senders.http_client import open_client
+from hsp_otp.adapters.senders.twilio import TwilioAccount
+from hsp_otp.adapters.senders.twilio_api import TwilioSms
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.sender import Receipt, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within

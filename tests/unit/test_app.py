@@ -5,20 +5,20 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from hsp_otp.entrypoints.http.app import create_app
-from hsp_otp.entrypoints.wiring import House
+from hsp_otp.entrypoints.app import create_app
+from hsp_otp.entrypoints.services import Services
 from tests.http import Client
 
 
-def test_the_house_is_open_while_the_application_runs() -> None:
+def test_the_services_are_open_while_the_application_runs() -> None:
     """It is opened before the first request is taken, answers, and is closed at the stop."""
     told: list[str] = []
-    house = Client().house
+    services = Client().services
 
     @asynccontextmanager
-    async def opening() -> AsyncGenerator[House]:
+    async def opening() -> AsyncGenerator[Services]:
         told.append("opened")
-        yield house
+        yield services
         told.append("closed")
 
     async def run() -> None:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hsp_otp.adapters.sms.circuit import CircuitSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
 from hsp_otp.domain.circuit import Attempt, Circuit, Result, begun, ended
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.sender import Receipt, Sms
 from tests.world import PHONE, START, ManualClock, Outbox, run
 
 GOOD, REFUSED, BAD, BROKEN_OFF = Result.TAKEN, Result.REFUSED, Result.FAILED, Result.UNKNOWN

@@ -8,7 +8,7 @@ from inspect import getdoc
 import pytest
 from cyclopts import App
 
-from hsp_otp.entrypoints.cli import COMMANDS
+from hsp_otp.entrypoints.cli.main import COMMANDS
 
 HEAVY = {"litestar", "sqlalchemy", "alembic", "redis", "twilio", "phonenumbers", "cryptography"}
 
@@ -16,7 +16,7 @@ HEAVY = {"litestar", "sqlalchemy", "alembic", "redis", "twilio", "phonenumbers",
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_says_what_each_command_says_itself(name: str) -> None:
     """It stands in two places, so that the help loads none of them."""
-    module = import_module(f"hsp_otp.entrypoints.{'serve' if name == 'dev' else name}_cli")
+    module = import_module(f"hsp_otp.entrypoints.cli.{'serve' if name == 'dev' else name}")
     command = getattr(module, name)
     told = command.help if isinstance(command, App) else (getdoc(command) or "").splitlines()[0]
     assert COMMANDS[name] == told
@@ -24,7 +24,7 @@ def test_the_help_says_what_each_command_says_itself(name: str) -> None:
 
 def test_the_help_loads_no_library_that_it_does_not_need() -> None:
     """The command answers at once."""
-    look = "import sys; from hsp_otp.entrypoints.cli import main\n"
+    look = "import sys; from hsp_otp.entrypoints.cli.main import main\n"
     look += "try: main()\nfinally: print('loaded', *{one.split('.')[0] for one in sys.modules})"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", look, "--help"], capture_output=True, text=True, check=True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.entrypoints.http.client_address import (
+from hsp_otp.entrypoints.client_address import (
     FORWARDED,
     X_FORWARDED_FOR,
     find_client,

@@ -6,10 +6,10 @@ import io
 import attrs
 import pytest
 
-from hsp_otp.adapters.sms.console import ConsoleSms
+from hsp_otp.adapters.senders.console import ConsoleSms
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed
-from hsp_otp.ports.sms import Receipt, Sms
+from hsp_otp.ports.sender import Receipt, Sms
 
 TEXT = (
     "012345 is your House Service Pass code. It expires in 10 minutes. Do not share it with anyone."

@@ -12,7 +12,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, message_id, note
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.ports.failures import SmsFailed, Unavailable
-from hsp_otp.ports.sms import Receipt
+from hsp_otp.ports.sender import Receipt
 from tests.world import SentMessages, World, run
 
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hsp_otp.adapters.sms.circuit import CircuitSms
-from hsp_otp.adapters.sms.failover import FailoverSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
+from hsp_otp.adapters.senders.failover import FailoverSms
 from hsp_otp.domain.circuit import share
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 from tests.world import PHONE, ManualClock, Outbox, run
 
 SMS = Sms(to=PhoneNumber(PHONE), text="012345 is your code", useful_for=600_000_000)

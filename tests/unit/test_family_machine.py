@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hsp_otp.domain.instant import DAY, Duration, Instant
 from hsp_otp.domain.passes import PaymentStatus
-from hsp_otp.domain.sessions import InvalidToken, PassLapsed, TokenReused
+from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, TokenReused
 from hsp_otp.flows.sessions import Grant, Me
 from tests.strategies import MACHINE_ROUNDS, nudges
 from tests.world import World, ring

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from hsp_otp.adapters.jwt import new_signing_key_pem
-from hsp_otp.adapters.sql.checks import Rights
+from hsp_otp.adapters.sql.server_checks import Rights
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
-from hsp_otp.entrypoints.findings import (
+from hsp_otp.entrypoints.cli.doctor_checks import (
     Finding,
     Status,
     of_callers,
@@ -23,7 +23,7 @@ from hsp_otp.entrypoints.findings import (
     worst,
     wrong,
 )
-from hsp_otp.entrypoints.settings import Settings, load
+from hsp_otp.entrypoints.settings.settings import Settings, load
 
 NOW = Instant(1_800_000_000_000_000)
 DRAWN = base64.b64encode(bytes(range(7, 39))).decode()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hsp_otp.adapters.sql.gathered import Gathered
+from hsp_otp.adapters.sql.batched_reads import Gathered
 
 pytestmark = pytest.mark.anyio
 

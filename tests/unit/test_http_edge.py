@@ -14,15 +14,15 @@ import pytest
 import structlog
 from litestar.exceptions import ImproperlyConfiguredException
 
-from hsp_otp.adapters.observed.ports import Watch
-from hsp_otp.adapters.observed.times import port_times
+from hsp_otp.adapters.instrumentation.port_times import port_times
+from hsp_otp.adapters.instrumentation.ports import Watch
 from hsp_otp.domain.instant import HOUR, SECOND, Duration
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints import logs
-from hsp_otp.entrypoints.http.client_address import parse_trusted_proxies
+from hsp_otp.entrypoints.client_address import parse_trusted_proxies
 from hsp_otp.ports.failures import SmsFailed, Unavailable
-from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 from tests.http import (
     FLOW_MEMBERS,
     KEY_SET,

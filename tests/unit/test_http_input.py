@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.domain.slot import SlotRecord
+from hsp_otp.domain.challenge import SlotRecord
 from tests.http import (
     FLOW_MEMBERS,
     SEND,

@@ -9,7 +9,7 @@ import pytest
 from hsp_otp.domain.instant import DAY, SECOND, Duration, Instant
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 from tests.http import SEND, VALIDATE, VERIFY, Client, Reply, problem
 from tests.world import (
     OTHER_CLIENT,

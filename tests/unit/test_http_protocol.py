@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from hsp_otp.entrypoints.http.protocol import HttpProtocol
-from hsp_otp.entrypoints.http.server import config
+from hsp_otp.entrypoints.server.http_protocol import HttpProtocol
+from hsp_otp.entrypoints.server.http_server import config
 
 
 @attrs.define

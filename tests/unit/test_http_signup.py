@@ -9,7 +9,7 @@ import pytest
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.names import Purpose
 from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sms import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 from hsp_otp.ports.tokens import Proof
 from tests.http import SIGNUP_SEND, SIGNUP_VERIFY, Client, Reply, problem
 from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, Outbox, World, other_than, ring

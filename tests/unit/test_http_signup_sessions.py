@@ -12,13 +12,13 @@ import attrs
 import pytest
 import structlog
 
+from hsp_otp.domain.challenge import Challenge, Ended, Held
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.domain.signup import slot_of
-from hsp_otp.domain.slot import Challenge, Ended, Held
 from hsp_otp.flows.signup import SignupCodeSent
 from hsp_otp.ports.failures import SmsFailed
 from tests.http import CSRF_TOKEN, SIGNUP_SEND, SIGNUP_VERIFY, Client, Reply, csrf, problem

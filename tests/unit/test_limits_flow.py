@@ -2,15 +2,15 @@
 
 import pytest
 
+from hsp_otp.domain.challenge import Locked, NoLiveCode
 from hsp_otp.domain.instant import HOUR, SECOND, Instant
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Limit, Quota, Refusal
+from hsp_otp.domain.refresh_tokens import InvalidToken
 from hsp_otp.domain.rows import AuditRow
-from hsp_otp.domain.sessions import InvalidToken
 from hsp_otp.domain.signup import SessionNotFound
-from hsp_otp.domain.slot import Locked, NoLiveCode
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
 from hsp_otp.flows.sessions import Grant

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from hsp_otp.entrypoints.listing import structured
+from hsp_otp.entrypoints.cli.output import structured
 
 
 def written(value: object, capsys: pytest.CaptureFixture[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.passes import PaymentStatus, end_of_pass
-from hsp_otp.domain.sessions import InvalidToken
+from hsp_otp.domain.refresh_tokens import InvalidToken
 from hsp_otp.ports.failures import SmsRejected, Unavailable
 from tests.http import Client, Reply
 from tests.visitor import LOGIN, Page, Visitor

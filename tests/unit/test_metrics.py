@@ -12,12 +12,12 @@ import pytest
 from prometheus_client import CollectorRegistry, mmap_dict
 from prometheus_client.parser import text_string_to_metric_families
 
+from hsp_otp.adapters.instrumentation.ports import Watch
 from hsp_otp.adapters.memory import MemoryUsage
-from hsp_otp.adapters.observed.ports import Watch
-from hsp_otp.adapters.prometheus.files import Workers, exposed
 from hsp_otp.adapters.prometheus.metrics import Metrics
-from hsp_otp.adapters.sms.circuit import CircuitSms
-from hsp_otp.adapters.sms.failover import FailoverSms
+from hsp_otp.adapters.prometheus.worker_files import Workers, exposed
+from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
+from hsp_otp.adapters.senders.failover import FailoverSms
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
@@ -27,7 +27,7 @@ from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
-from hsp_otp.ports.sms import Sms
+from hsp_otp.ports.sender import Sms
 from hsp_otp.ports.usage import UsageCounter
 from tests.http import Client
 from tests.observed import Observed

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import hsp_otp
-from hsp_otp.entrypoints.settings import PREFIX, described
+from hsp_otp.entrypoints.settings.settings import PREFIX, described
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(hsp_otp.__file__).parent

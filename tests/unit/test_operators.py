@@ -4,13 +4,13 @@ from functools import partial
 
 import pytest
 
-from hsp_otp.adapters.keys import ops_ring
 from hsp_otp.adapters.memory import MemoryAudit, MemoryUsage
-from hsp_otp.domain import operators
+from hsp_otp.adapters.secret_keys import ops_ring
+from hsp_otp.domain import operator_sessions
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ClientAddress
-from hsp_otp.domain.operators import OperatorSession, WrongPassword
+from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Limit, Refusal, UsageKey, Usages
 from hsp_otp.flows.caller import Caller
@@ -212,10 +212,10 @@ def test_a_sign_out_that_is_not_written_down(door: Operators, ended: RememberedS
 def test_rules_change_nothing_they_were_given() -> None:
     """A refusal leaves everything as it was, and so does the right password."""
     client = ClientAddress(CLIENT)
-    failures, of_network = operators.sign_in_keys(client, network_factor=10)
+    failures, of_network = operator_sessions.sign_in_keys(client, network_factor=10)
     assert failures == UsageKey("ops_failures", CLIENT)
     assert of_network == UsageKey("ops_failures", "198.51.100.0/24")
-    sign_in = partial(operators.sign_in, client=client, network_factor=10, now=START)
+    sign_in = partial(operator_sessions.sign_in, client=client, network_factor=10, now=START)
     usages: Usages = {failures: (START,) * 5}
     assert sign_in(usages, right=True).becomes is usages
     few: Usages = {failures: (START,) * 4}
@@ -228,9 +228,9 @@ def test_rules_change_nothing_they_were_given() -> None:
 def test_a_network_may_fail_fifty_times() -> None:
     """However many addresses it has; another network is let in meanwhile."""
     client = ClientAddress(CLIENT)
-    _, of_network = operators.sign_in_keys(client, network_factor=10)
+    _, of_network = operator_sessions.sign_in_keys(client, network_factor=10)
     usages: Usages = {of_network: (START,) * 50}
-    sign_in = partial(operators.sign_in, usages, right=True, network_factor=10, now=START)
+    sign_in = partial(operator_sessions.sign_in, usages, right=True, network_factor=10, now=START)
     refused = sign_in(client=ClientAddress("198.51.100.99"))
     assert refused.outcome == Refusal(Limit.CLIENT, after(START, 15 * MINUTE))
     assert sign_in(client=ClientAddress("198.51.101.1")).outcome is None
@@ -238,10 +238,12 @@ def test_a_network_may_fail_fifty_times() -> None:
 
 def test_the_end_of_a_session_is_kept() -> None:
     """It stands beside what else is kept, by the session's id."""
-    key = operators.ended_key("s")
+    key = operator_sessions.ended_key("s")
     assert key == UsageKey("ops_ended", "s")
-    other = operators.ended_key("other")
-    decision = operators.end({other: (START,), key: ()}, session_id="s", now=after(START, 1))
+    other = operator_sessions.ended_key("other")
+    decision = operator_sessions.end(
+        {other: (START,), key: ()}, session_id="s", now=after(START, 1)
+    )
     assert (decision.outcome, decision.becomes) == (
         None,
         {other: (START,), key: (after(START, 1),)},

@@ -7,14 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.adapters.keys import ops_ring
 from hsp_otp.adapters.memory import MemoryUsage
-from hsp_otp.adapters.prometheus.recent import SenderLately
-from hsp_otp.adapters.sql.investigation import Entry, Tally
-from hsp_otp.adapters.sql.overview import Delivery, Movement, Proof
-from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
-from hsp_otp.domain.keys import Key
-from hsp_otp.domain.suspicion import (
+from hsp_otp.adapters.secret_keys import ops_ring
+from hsp_otp.domain.fraud_patterns import (
     MISSING,
     NUMBERS_FROM_ONE_ADDRESS,
     NUMBERS_OF_ONE_PREFIX,
@@ -22,10 +17,15 @@ from hsp_otp.domain.suspicion import (
     Suspicion,
     Traffic,
 )
-from hsp_otp.entrypoints.ops.desk import OpsDesk
-from hsp_otp.entrypoints.ops.looks import A_DAY, STRETCHES, Look, Seen, Stretch
+from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
+from hsp_otp.domain.keys import Key
+from hsp_otp.entrypoints.services import Dashboard
 from hsp_otp.flows.operators import Operators
+from hsp_otp.flows.overview import A_DAY, STRETCHES, Look, Seen, Stretch
+from hsp_otp.ports.audit_queries import Entry, Tally
 from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.sender_stats import SenderLately
+from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof
 from tests.http import Client, Reply
 from tests.visitor import Page, Visitor
 from tests.world import PHONE, START, RememberedSessions, World, ring
@@ -116,9 +116,9 @@ class Ops:
     asked: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
     password: str = PASSWORD
 
-    def desk(self) -> OpsDesk:
+    def desk(self) -> Dashboard:
         """For the house."""
-        return OpsDesk(
+        return Dashboard(
             operators=Operators(
                 usage=_Leaving(self, MemoryUsage(self.world.audit)),  # type: ignore[arg-type]
                 ended=self.ended,

@@ -5,13 +5,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from hsp_otp.domain.code import Code
-from hsp_otp.domain.instant import HOUR, Duration, Instant
-from hsp_otp.domain.names import ClientAddress, Flow, Language, Purpose
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
-from hsp_otp.domain.slot import (
+from hsp_otp.domain.challenge import (
     Ended,
     Forgotten,
     Issued,
@@ -20,6 +14,12 @@ from hsp_otp.domain.slot import (
     Verified,
     WrongCode,
 )
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.instant import HOUR, Duration, Instant
+from hsp_otp.domain.names import ClientAddress, Flow, Language, Purpose
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
+from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.flows.caller import about, new_id, with_outcome
 from hsp_otp.flows.otp import Request, Undelivered, forget_slot, unlock_slot
 from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable

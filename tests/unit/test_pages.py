@@ -73,7 +73,7 @@ def test_the_files_of_a_page_are_kept(visitor: Visitor) -> None:
     assert len(urls) == 4
     for url in urls:
         path, _, query = url.partition("?")
-        body = (files("hsp_otp.entrypoints.web") / path.lstrip("/")).read_bytes()
+        body = (files("hsp_otp.entrypoints.pages") / path.lstrip("/")).read_bytes()
         assert query == f"v={hashlib.sha256(body).hexdigest()[:16]}"
         kept = visitor.client.request("GET", path, query=query)
         assert (kept.status, kept.body) == (200, body)

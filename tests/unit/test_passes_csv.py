@@ -14,9 +14,9 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.entrypoints.csv_records import MAX_RECORD, UnreadableError
-from hsp_otp.entrypoints.passes_csv import COLUMNS, BadLine, Line, read
-from hsp_otp.entrypoints.passes_listing import Listing
+from hsp_otp.entrypoints.cli.csv_records import MAX_RECORD, UnreadableError
+from hsp_otp.entrypoints.cli.passes_batch import Listing
+from hsp_otp.entrypoints.cli.passes_csv import COLUMNS, BadLine, Line, read
 
 NOTATION = "is in scientific notation, which lacks digits: keep the column as text"
 DIRECTION = "holds characters that change the direction of text"

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from markupsafe import Markup
 
-from hsp_otp.entrypoints.ops.pictures import Series, ceiling, lying, stacked, steps
+from hsp_otp.entrypoints.dashboard.charts import Series, ceiling, lying, stacked, steps
 
 
 def shapes(svg: Markup, look: str) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from hsp_otp.domain.instant import MINUTE, after
-from hsp_otp.domain.pulse import Beat, quantile, share, surges
+from hsp_otp.domain.surges import Beat, quantile, share, surges
 from tests.world import START
 
 PERIOD = 30 * MINUTE

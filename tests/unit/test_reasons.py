@@ -2,9 +2,9 @@
 
 import pytest
 
-from hsp_otp.entrypoints.desk import read_reason
-from hsp_otp.entrypoints.mistakes import CommandError
-from hsp_otp.entrypoints.settings import Settings
+from hsp_otp.entrypoints.cli.person import read_reason
+from hsp_otp.entrypoints.errors import CommandError
+from hsp_otp.entrypoints.settings.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import mmap_dict
 
-from hsp_otp.adapters.prometheus.recent import SPAN, Recent
+from hsp_otp.adapters.prometheus.sender_stats import SPAN, SenderStats
 from hsp_otp.domain.instant import MINUTE, after
 from tests.world import START, ManualClock
 
@@ -48,9 +48,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def recent(tmp_path: Path, clock: ManualClock) -> Recent:
+def recent(tmp_path: Path, clock: ManualClock) -> SenderStats:
     """What is tested: a worker of a service that has been there for long."""
-    return Recent(tmp_path, clock, after(START, -SPAN))
+    return SenderStats(tmp_path, clock, after(START, -SPAN))
 
 
 @pytest.mark.parametrize(("age", "counted"), [(SPAN - 1, {"taken": 3}), (SPAN, {})])
@@ -59,20 +59,22 @@ def test_a_worker_that_starts_later(
 ) -> None:
     """What others did before is known, while the service as a whole is younger than lately."""
     attempts(tmp_path, "0.5", 3)
-    recent = Recent(tmp_path, clock, after(START, -age))
+    recent = SenderStats(tmp_path, clock, after(START, -age))
     recent.look()
     (found,) = recent.senders(["twilio"])
     assert found.attempts == counted
 
 
-def test_nothing_yet(recent: Recent) -> None:
+def test_nothing_yet(recent: SenderStats) -> None:
     """A sender of which nothing is known is shown all the same."""
     (found,) = recent.senders(["twilio"])
     assert (found.name, found.attempts, found.p50, found.p95) == ("twilio", {}, None, None)
     assert (found.skipped, found.is_open, found.since) == (0, False, START)
 
 
-def test_what_was_before_does_not_count(tmp_path: Path, recent: Recent, clock: ManualClock) -> None:
+def test_what_was_before_does_not_count(
+    tmp_path: Path, recent: SenderStats, clock: ManualClock
+) -> None:
     """Only what came since the oldest look; of all workers, those that ended included."""
     attempts(tmp_path, "0.5", 100)
     attempts(tmp_path, "0.5", 7, pid=GONE)
@@ -88,7 +90,7 @@ def test_what_was_before_does_not_count(tmp_path: Path, recent: Recent, clock: M
     assert found.since == START
 
 
-def test_a_quarter_of_an_hour(tmp_path: Path, recent: Recent, clock: ManualClock) -> None:
+def test_a_quarter_of_an_hour(tmp_path: Path, recent: SenderStats, clock: ManualClock) -> None:
     """What is older than that is forgotten."""
     for minute in range(40):
         attempts(tmp_path, "0.5", minute)
@@ -100,7 +102,7 @@ def test_a_quarter_of_an_hour(tmp_path: Path, recent: Recent, clock: ManualClock
     assert found.attempts == {"taken": 16}
 
 
-def test_a_sum_that_falls(tmp_path: Path, recent: Recent) -> None:
+def test_a_sum_that_falls(tmp_path: Path, recent: SenderStats) -> None:
     """While the values of an ended worker are put together, nothing is less than nothing."""
     attempts(tmp_path, "0.5", 9)
     recent.look()
@@ -111,7 +113,7 @@ def test_a_sum_that_falls(tmp_path: Path, recent: Recent) -> None:
 @pytest.mark.parametrize(("pid", "shown"), [(ME, True), (GONE, False)], ids=["lives", "ended"])
 def test_circuits_of_workers_that_live(
     tmp_path: Path,
-    recent: Recent,
+    recent: SenderStats,
     pid: int,
     shown: bool,  # noqa: FBT001
 ) -> None:
@@ -122,7 +124,7 @@ def test_circuits_of_workers_that_live(
     assert not recent.senders(["vonage"])[0].is_open
 
 
-def test_files_that_are_of_no_use(tmp_path: Path, recent: Recent) -> None:
+def test_files_that_are_of_no_use(tmp_path: Path, recent: SenderStats) -> None:
     """One that is being made, one that is broken, and metrics of others are passed over."""
     (tmp_path / f"counter_{ME}.db").write_bytes(b"")
     (tmp_path / f"histogram_{GONE}.db").write_bytes(b"\xff\xff\x00\x00\x00\x00\x00\x00")

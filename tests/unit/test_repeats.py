@@ -5,12 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.domain.code import Code
-from hsp_otp.domain.instant import SECOND, Duration, Instant
-from hsp_otp.domain.names import Flow, Purpose, Slot, Subject, SubjectKind
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.repeats import VerifiedAgain, check_in_browser
-from hsp_otp.domain.slot import (
+from hsp_otp.domain.challenge import (
     Asking,
     Challenge,
     CheckOutcome,
@@ -27,6 +22,11 @@ from hsp_otp.domain.slot import (
     code_of,
     withdraw,
 )
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.instant import SECOND, Duration, Instant
+from hsp_otp.domain.names import Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
 from tests.unit.test_slot import CLIENT, FREE, OTHER_FLOW, PHONE, SLOT
 from tests.world import START, other_than, ring
 

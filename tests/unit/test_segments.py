@@ -2,7 +2,7 @@
 
 import pytest
 
-from hsp_otp.domain.segments import is_gsm_7, segments
+from hsp_otp.domain.sms_segments import is_gsm_7, segments
 
 
 @pytest.mark.parametrize("text", ["", "Code 12 @ £5", "é ñ Ω ß\n", "[a] {b} ~ | \\ ^ €"])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.adapters.sms.vonage import VonageAccount, VonageReceipts
-from hsp_otp.adapters.sms.webhook import WebhookAccount, WebhookReports, signature
+from hsp_otp.adapters.senders.vonage import VonageAccount, VonageReceipts
+from hsp_otp.adapters.senders.webhook import WebhookAccount, WebhookReports, signature
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.rows import HandedOverRow

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hsp_otp.entrypoints import serving
+from hsp_otp.entrypoints.server import run as serving
 
 
 def _no_folder() -> str:

@@ -12,7 +12,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import PassCode, Purpose
-from hsp_otp.domain.sessions import (
+from hsp_otp.domain.refresh_tokens import (
     AlreadyBegan,
     Began,
     BeganAgain,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hsp_otp.domain import quota
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ENGLISH, Purpose
-from hsp_otp.entrypoints.mistakes import SettingsError
+from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
-from hsp_otp.entrypoints.settings import Settings, check_to_serve, described, load
+from hsp_otp.entrypoints.settings.settings import Settings, check_to_serve, described, load
 
 KEY = base64.b64encode(bytes(32)).decode()
 

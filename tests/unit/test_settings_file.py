@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hsp_otp.entrypoints.mistakes import SettingsError
-from hsp_otp.entrypoints.settings import Settings, load
-from hsp_otp.entrypoints.toml_file import read_toml
+from hsp_otp.entrypoints.errors import SettingsError
+from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.toml_file import read_toml
 
 DEEP = "[" * 6000
 LONG = "9" * 6000

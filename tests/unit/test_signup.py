@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import Flow, MalformedSessionIdError, Purpose, SessionId
 from hsp_otp.domain.phone import PhoneNumber
@@ -21,7 +22,6 @@ from hsp_otp.domain.signup import (
     record,
     slot_of,
 )
-from hsp_otp.domain.slot import Challenge
 from tests.world import OTHER_PHONE, PHONE, START
 
 SESSION = SignupSession(phone=PhoneNumber(PHONE), challenge_id="first", stepped_at=START)

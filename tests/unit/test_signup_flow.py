@@ -6,16 +6,7 @@ from typing import TypeVar
 import attrs
 import pytest
 
-from hsp_otp.domain.code import Code
-from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, SessionId
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import ClientLimits
-from hsp_otp.domain.quota import Limit, Quota, Refusal
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
-from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound, SignupSession, slot_of
-from hsp_otp.domain.slot import (
+from hsp_otp.domain.challenge import (
     Ended,
     Exhausted,
     Held,
@@ -25,6 +16,15 @@ from hsp_otp.domain.slot import (
     Standing,
     WrongCode,
 )
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, SessionId
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import ClientLimits
+from hsp_otp.domain.quota import Limit, Quota, Refusal
+from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
+from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound, SignupSession, slot_of
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent

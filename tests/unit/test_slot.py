@@ -8,15 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.domain.code import Code
-from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
-from hsp_otp.domain.keys import Key
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
-from hsp_otp.domain.slot import (
+from hsp_otp.domain.challenge import (
     Asking,
     AskOutcome,
     Challenge,
@@ -44,6 +36,14 @@ from hsp_otp.domain.slot import (
     unlock,
     withdraw,
 )
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
+from hsp_otp.domain.keys import Key
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from tests.strategies import edges
 from tests.world import START, other_than, ring
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hsp_otp.entrypoints.http.bodies import MAX_BODY_BYTES, VerifyRequest
+from hsp_otp.entrypoints.http.request_bodies import MAX_BODY_BYTES, VerifyRequest
 from hsp_otp.entrypoints.http.strict_json import read_members
 
 MEMBERS = ("pass_code", "otp", "challenge_id")

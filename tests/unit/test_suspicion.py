@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from hsp_otp.domain.fraud_patterns import ADDRESS, NUMBER, PREFIX, Traffic, of_lookups, of_sends
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.suspicion import ADDRESS, NUMBER, PREFIX, Traffic, of_lookups, of_sends
 
 
 def seen(**counts: Any) -> Traffic:  # noqa: ANN401 - any of its numbers

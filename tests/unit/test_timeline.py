@@ -5,10 +5,10 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.adapters.sql.investigation import Entry, Span
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after, from_iso
-from hsp_otp.entrypoints.moments import in_short, read_span
-from hsp_otp.entrypoints.timeline import in_words
+from hsp_otp.entrypoints.audit_timeline import in_words
+from hsp_otp.entrypoints.time_range import in_short, read_span
+from hsp_otp.ports.audit_queries import Entry, Span
 
 NOON = from_iso("2026-08-01T12:00:00")
 

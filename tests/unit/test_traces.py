@@ -19,13 +19,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 from structlog.testing import capture_logs
 
-from hsp_otp.adapters.observed.ports import Watch
+from hsp_otp.adapters.instrumentation.ports import Watch
 from hsp_otp.adapters.opentelemetry.export import Telling, provider
 from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.passes import Pass
-from hsp_otp.entrypoints.http.client_address import parse_trusted_proxies
+from hsp_otp.entrypoints.client_address import parse_trusted_proxies
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
 from tests.http import ME, REFRESH, REVOKE, SEND, VALIDATE, Client

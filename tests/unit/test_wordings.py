@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from hsp_otp.adapters.custom_messages import parse_wordings
 from hsp_otp.adapters.messages import LOCALE, GettextMessages
-from hsp_otp.adapters.wordings import parse_wordings
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ENGLISH, Language, Purpose
-from hsp_otp.entrypoints.mistakes import SettingsError
-from hsp_otp.entrypoints.settings import check_to_serve, load
-from hsp_otp.entrypoints.toml_file import read_toml
+from hsp_otp.entrypoints.errors import SettingsError
+from hsp_otp.entrypoints.settings.settings import check_to_serve, load
+from hsp_otp.entrypoints.settings.toml_file import read_toml
 from hsp_otp.ports.messages import Text, Wording, Wordings
 from tests.unit.test_settings import KEYS, TWILIO
 

@@ -1,4 +1,4 @@
-/** The colours of the service's own pages (entrypoints/web/static/page.css), in both schemes. */
+/** The colours of the service's own pages (entrypoints/pages/static/page.css), in both schemes. */
 
 import { useColorScheme } from "react-native";
 

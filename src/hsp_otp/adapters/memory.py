@@ -5,13 +5,13 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from hsp_otp.domain.challenge import Held, SlotRecord, Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Slot
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
-from hsp_otp.domain.slot import Held, SlotRecord, Verified
 from hsp_otp.ports.audit import AuditTrail
 
 K = TypeVar("K")

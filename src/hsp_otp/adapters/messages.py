@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import BytesIO
@@ -106,10 +106,10 @@ class GettextMessages:
                 texts.add_fallback(self._texts[ENGLISH])
         self.languages = tuple(catalogues)
 
-    @cached_property
+    @property
     def own_names(self) -> Mapping[Language, str]:
         """What each language calls itself; loads some 5 MB, so that only pages ask."""
-        return {language: _own_name(language) for language in self.languages}
+        return _own_names(self.languages)
 
     def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """
@@ -176,6 +176,11 @@ def _compiled(catalogue: Catalog) -> Translations:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled)
+
+
+@cache
+def _own_names(languages: tuple[Language, ...]) -> Mapping[Language, str]:
+    return {language: _own_name(language) for language in languages}
 
 
 def _own_name(language: Language) -> str:

@@ -8,12 +8,12 @@ from typing import ClassVar, Final
 
 import attrs
 
+from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after, is_credible
 from hsp_otp.domain.names import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME
-from hsp_otp.domain.slot import Challenge
 
 NEXT_STEP: Final = 2
 """Where a proved number leads; this step and those after it belong to another backend."""

@@ -9,7 +9,7 @@ import attrs
 from sqlalchemy import make_url
 
 from hsp_otp.adapters.jwt import Algorithm, new_signing_key_pem, parse_signing_keys
-from hsp_otp.adapters.keys import new_secret_key, parse_secret_keys
+from hsp_otp.adapters.secret_keys import new_secret_key, parse_secret_keys
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.passes import ListedPass, ListedUser, SqlPasses, SqlPassImport
 from hsp_otp.adapters.system import SystemRandomness
@@ -18,9 +18,9 @@ from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.entrypoints.mistakes import SettingsError
+from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.private_files import make_private_folder
-from hsp_otp.entrypoints.settings import PREFIX, Settings
+from hsp_otp.entrypoints.settings.settings import PREFIX, Settings
 
 DEMO_PASS: Final = "HSP-1234-5678"  # noqa: S105 - a pass code, shown to all
 

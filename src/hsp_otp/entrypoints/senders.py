@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hsp_otp.adapters.sms.console import CONSOLE
-from hsp_otp.adapters.sms.provider import Provider
-from hsp_otp.adapters.sms.twilio import TWILIO
-from hsp_otp.adapters.sms.vonage import VONAGE
-from hsp_otp.adapters.sms.webhook import WEBHOOK
+from hsp_otp.adapters.senders.console import CONSOLE
+from hsp_otp.adapters.senders.provider import Provider
+from hsp_otp.adapters.senders.twilio import TWILIO
+from hsp_otp.adapters.senders.vonage import VONAGE
+from hsp_otp.adapters.senders.webhook import WEBHOOK
 
 _TABLE: Final[tuple[Provider[Any], ...]] = (
     CONSOLE,

@@ -1,17 +1,20 @@
 """The only place that knows every adapter."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
+from hsp_otp.adapters.instrumentation.ports import NobodyCounts, Observer, Watch
 from hsp_otp.adapters.jwt import JwtAccessTokens, JwtProofs, key_set, parse_signing_keys
-from hsp_otp.adapters.keys import (
+from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
+from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.secret_keys import (
     CODES,
     CSRF_TOKENS,
     NUMBER_FINGERPRINTS,
@@ -20,18 +23,14 @@ from hsp_otp.adapters.keys import (
     ops_ring,
     ring,
 )
-from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
-from hsp_otp.adapters.messages import GettextMessages
-from hsp_otp.adapters.observed.ports import NobodyCounts, Observer, Watch
-from hsp_otp.adapters.redis.topology import Topology
-from hsp_otp.adapters.sms.circuit import CircuitSms
-from hsp_otp.adapters.sms.console import CONSOLE
-from hsp_otp.adapters.sms.failover import FailoverSms
-from hsp_otp.adapters.sms.provider import Means
-from hsp_otp.adapters.sql.commits import Commits
+from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
+from hsp_otp.adapters.senders.console import CONSOLE
+from hsp_otp.adapters.senders.failover import FailoverSms
+from hsp_otp.adapters.senders.provider import Means
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
-from hsp_otp.adapters.sql.history import SqlHistory
+from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.limit_recovery import SqlHistory
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
     SqlFamilies,
@@ -41,14 +40,13 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.instant import DAY, SECOND
-from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
-from hsp_otp.entrypoints.settings import Settings
+from hsp_otp.entrypoints.services import Dashboard, Services
+from hsp_otp.entrypoints.settings.settings import Settings
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
@@ -61,9 +59,9 @@ from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import SmsSender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.slots import SlotRepository
-from hsp_otp.ports.sms import SmsSender
 from hsp_otp.ports.usage import UsageCounter
 
 if TYPE_CHECKING:
@@ -71,45 +69,6 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
     from hsp_otp.adapters.redis.client import RedisClient
-    from hsp_otp.entrypoints.ops.desk import OpsDesk
-
-
-@attrs.frozen(kw_only=True)
-class House:
-    """
-    Everything that answers requests, put together.
-
-    Attributes:
-        sender: Whoever takes messages.
-        take_receipt: Notes what a sender reports of a message.
-        receipts: What reads a provider's reports, by its name, where they are asked for.
-        key_set: The public keys of access tokens, as a JWK set.
-        csrf_keys: The ring of CSRF tokens.
-        page_keys: The ring of what pages remember in cookies.
-        database_answers: Whether the SQL database takes what requests write.
-        redis_answers: The same of Redis, where there is one.
-        answered: Told of every request's route, method, status and seconds, where somebody counts.
-        spans: Makes those of requests, where traces are on.
-        ops: Where operators look, where they may.
-    """
-
-    settings: Settings
-    clock: Clock
-    messages: GettextMessages
-    pass_login: PassLogin
-    sessions: Sessions
-    signup: Signup
-    sender: SmsSender
-    take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
-    receipts: Mapping[str, Receipts]
-    key_set: Mapping[str, Any]
-    csrf_keys: KeyRing
-    page_keys: KeyRing
-    database_answers: Callable[[], Awaitable[bool]]
-    redis_answers: Callable[[], Awaitable[bool]] | None = None
-    answered: Callable[[str, str, int, float], None] | None = None
-    spans: "Spans | None" = None
-    ops: "OpsDesk | None" = None
 
 
 @attrs.frozen
@@ -251,9 +210,9 @@ def means_of(settings: Settings, name: str, clock: Clock, randomness: Randomness
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncGenerator[House]:
+async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """
-    Put the house together, and take it apart again in the reverse order.
+    Put the services together, and take them apart again in the reverse order.
 
     Args:
         settings: With their keys.
@@ -355,9 +314,9 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             limiter=limiter,
             fingerprints=fingerprints,
         )
-        ops = None
+        dashboard = None
         if settings.ops_password:
-            ops = await _open_ops(
+            dashboard = await _open_dashboard(
                 stack, settings, database, commits, audit=ports.audit, observer=observer
             )
         database_check = SharedCheck(check=database.takes_writes, within=DATABASE_SECONDS)
@@ -366,7 +325,7 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
         if redis is not None:
             redis_check = SharedCheck(check=redis.takes_writes, within=REDIS_SECONDS)
             stack.push_async_callback(redis_check.close)
-        house = House(
+        services = Services(
             settings=settings,
             clock=clock,
             messages=messages,
@@ -382,32 +341,33 @@ async def open_house(settings: Settings) -> AsyncGenerator[House]:
             database_answers=database_check,
             redis_answers=redis_check,
             answered=metrics.answered if metrics else None,
-            ops=ops,
+            dashboard=dashboard,
         )
         if traces is not None:
-            house = traced(house, traces.spans)
+            services = traced(services, traces.spans)
             # Begun first, and waited for last: the rest ends meanwhile.
             stack.callback(traces.end)
-        yield house
+        yield services
 
 
-def traced(house: House, spans: "Spans") -> House:
-    """*house*, with spans of its requests and journeys."""
-    ops = house.ops
-    if ops is not None:
-        ops = attrs.evolve(ops, operators=spans.journeys("operators", ops.operators))
+def traced(services: Services, spans: "Spans") -> Services:
+    """*services*, with spans of its requests and journeys."""
+    dashboard = services.dashboard
+    if dashboard is not None:
+        operators = spans.journeys("operators", dashboard.operators)
+        dashboard = attrs.evolve(dashboard, operators=operators)
     return attrs.evolve(
-        house,
-        ops=ops,
-        pass_login=spans.journeys("pass_login", house.pass_login),
-        sessions=spans.journeys("sessions", house.sessions),
-        signup=spans.journeys("signup", house.signup),
-        take_receipt=spans.journey("receipts.take_receipt", house.take_receipt),
+        services,
+        dashboard=dashboard,
+        pass_login=spans.journeys("pass_login", services.pass_login),
+        sessions=spans.journeys("sessions", services.sessions),
+        signup=spans.journeys("signup", services.signup),
+        take_receipt=spans.journey("receipts.take_receipt", services.take_receipt),
         spans=spans,
     )
 
 
-async def _open_ops(
+async def _open_dashboard(
     stack: AsyncExitStack,
     settings: Settings,
     database: Database,
@@ -415,27 +375,26 @@ async def _open_ops(
     *,
     audit: AuditTrail,
     observer: Observer,
-) -> "OpsDesk":
+) -> "Dashboard":
     # Late: nothing of the page is loaded where there is none.
-    from hsp_otp.adapters.prometheus.recent import Recent  # noqa: PLC0415
+    from hsp_otp.adapters.prometheus.sender_stats import SenderStats  # noqa: PLC0415
+    from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries  # noqa: PLC0415
     from hsp_otp.adapters.sql.ended_sessions import SqlEndedSessions  # noqa: PLC0415
-    from hsp_otp.adapters.sql.investigation import SqlInvestigation  # noqa: PLC0415
-    from hsp_otp.adapters.sql.overview import SqlOverview  # noqa: PLC0415
-    from hsp_otp.entrypoints.metrics import began, folder  # noqa: PLC0415
-    from hsp_otp.entrypoints.ops.desk import OpsDesk  # noqa: PLC0415
-    from hsp_otp.entrypoints.ops.looks import Looks  # noqa: PLC0415
+    from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries  # noqa: PLC0415
+    from hsp_otp.entrypoints.metrics_folder import began, folder  # noqa: PLC0415
     from hsp_otp.flows.operators import Operators  # noqa: PLC0415
+    from hsp_otp.flows.overview import Overview  # noqa: PLC0415
 
     clock = SystemClock()
-    recent = Recent(folder(), clock, began())
-    await stack.enter_async_context(_running(recent.keep_looking))
-    looks = Looks(SqlOverview(database), SqlInvestigation(database), clock)
-    stack.push_async_callback(looks.close)
+    stats = SenderStats(folder(), clock, began())
+    await stack.enter_async_context(_running(stats.keep_looking))
+    overview = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), clock)
+    stack.push_async_callback(overview.close)
     # Kept here and not in Redis, which may forget: this is rare, and asks the database anyway.
     usage = SqlUsage(commits)
     ended = SqlEndedSessions(usage, database, folder())
     await stack.enter_async_context(_running(ended.keep_trying))
-    return OpsDesk(
+    return Dashboard(
         operators=Operators(
             usage=observer.usage(usage, "sql"),
             ended=observer.ended_sessions(ended),
@@ -447,9 +406,9 @@ async def _open_ops(
             fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         ),
         keys=ops_ring(settings.secret_keys, settings.ops_password),
-        look=looks.look,
-        story=looks.story,
-        senders=partial(recent.senders, _sender_names(settings)),
+        look=overview.look,
+        story=overview.story,
+        senders=partial(stats.senders, _sender_names(settings)),
     )
 
 

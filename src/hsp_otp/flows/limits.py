@@ -20,7 +20,7 @@ from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Refusal, Usages
 from hsp_otp.domain.rows import AuditRow
 from hsp_otp.flows.caller import with_outcome
-from hsp_otp.ports.history import SignInHistory
+from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.usage import UsageCounter
 
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import attrs
 
-from hsp_otp.domain import operators
+from hsp_otp.domain import operator_sessions
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.operators import OperatorSession, WrongPassword
+from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow
@@ -57,9 +57,9 @@ class Operators:
         row = self._row(Action.OPS_SIGN_IN, caller)
         async with audited_failures(self.audit, row):
             refused = await self.usage.transition(
-                operators.sign_in_keys(caller.client, network_factor=self.network_factor),
+                operator_sessions.sign_in_keys(caller.client, network_factor=self.network_factor),
                 partial(
-                    operators.sign_in,
+                    operator_sessions.sign_in,
                     client=caller.client,
                     network_factor=self.network_factor,
                     right=right,

@@ -6,18 +6,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
-from hsp_otp.domain.client_limits import Counted
-from hsp_otp.domain.code import Code
-from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose, Slot
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import NONCE_BYTES, Policy
-from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.repeats import VerifiedAgain, check_in_browser
-from hsp_otp.domain.rows import AuditRow, HandedOverRow, SendRow
-from hsp_otp.domain.slot import (
+from hsp_otp.domain.challenge import (
     Asking,
     AskOutcome,
     Challenge,
@@ -38,6 +27,17 @@ from hsp_otp.domain.slot import (
     unlock,
     withdraw,
 )
+from hsp_otp.domain.client_limits import Counted
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose, Slot
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import NONCE_BYTES, Policy
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, SendRow
 from hsp_otp.flows.caller import new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
@@ -45,8 +45,8 @@ from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SmsFailed
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import Receipt, Sms, SmsSender
 from hsp_otp.ports.slots import SlotRepository
-from hsp_otp.ports.sms import Receipt, Sms, SmsSender
 
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
 

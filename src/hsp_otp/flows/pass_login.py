@@ -4,6 +4,15 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
+from hsp_otp.domain.challenge import (
+    Challenge,
+    Exhausted,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Verified,
+    WrongCode,
+)
 from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import Instant
@@ -19,18 +28,9 @@ from hsp_otp.domain.passes import (
     usable,
 )
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.repeats import VerifiedAgain
+from hsp_otp.domain.refresh_tokens import AlreadyBegan
+from hsp_otp.domain.repeated_success import VerifiedAgain
 from hsp_otp.domain.rows import Action, AuditRow
-from hsp_otp.domain.sessions import AlreadyBegan
-from hsp_otp.domain.slot import (
-    Challenge,
-    Exhausted,
-    Issued,
-    Locked,
-    NoLiveCode,
-    Verified,
-    WrongCode,
-)
 from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp, Request, Undelivered

@@ -2,6 +2,7 @@
 
 import attrs
 
+from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Duration, Instant, after
@@ -9,8 +10,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import Flow
 from hsp_otp.domain.passes import Pass, UsablePass, usable
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.rows import Action, AuditRow, SignInRow
-from hsp_otp.domain.sessions import (
+from hsp_otp.domain.refresh_tokens import (
     AlreadyBegan,
     Began,
     BeginOutcome,
@@ -26,7 +26,7 @@ from hsp_otp.domain.sessions import (
     refresh,
     revoke,
 )
-from hsp_otp.domain.slot import Challenge
+from hsp_otp.domain.rows import Action, AuditRow, SignInRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail

@@ -5,6 +5,16 @@ from typing import ClassVar
 
 import attrs
 
+from hsp_otp.domain.challenge import (
+    Challenge,
+    Exhausted,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Standing,
+    Verified,
+    WrongCode,
+)
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
@@ -30,16 +40,6 @@ from hsp_otp.domain.signup import (
     proved,
     record,
     slot_of,
-)
-from hsp_otp.domain.slot import (
-    Challenge,
-    Exhausted,
-    Issued,
-    Locked,
-    NoLiveCode,
-    Standing,
-    Verified,
-    WrongCode,
 )
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter

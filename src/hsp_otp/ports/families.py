@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.refresh_tokens import Family
 
 O = TypeVar("O")  # noqa: E741
 

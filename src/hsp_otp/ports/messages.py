@@ -1,6 +1,6 @@
 """The words that people read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import attrs
@@ -46,10 +46,24 @@ Wordings: TypeAlias = Mapping[tuple[Purpose, Language], Wording]
 
 
 class Messages(Protocol):
-    """Texts in the languages there are; English as the last resort."""
+    """What is sent, in the languages there are; English as the last resort."""
 
     def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """The text message that carries *code*: the service, the code once, and the minutes."""
+        ...
+
+
+class Sentences(Protocol):
+    """What is shown, in the languages there are; English as the last resort."""
+
+    @property
+    def languages(self) -> Sequence[Language]:
+        """Those there are; English first."""
+        ...
+
+    @property
+    def own_names(self) -> Mapping[Language, str]:
+        """What each of them calls itself."""
         ...
 
     def explain(self, word: str, language: Language) -> str:

@@ -8,15 +8,15 @@ import attrs
 import msgspec
 
 from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRecords, Restore
+from hsp_otp.domain.challenge import Held, SlotRecord, after_loss
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant
 from hsp_otp.domain.names import SessionId, Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.signup import SignupSession
-from hsp_otp.domain.slot import Held, SlotRecord, after_loss
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.history import SendHistory, UsageHistory
+from hsp_otp.ports.limit_recovery import SendHistory, UsageHistory
 
 H = TypeVar("H")
 O = TypeVar("O")  # noqa: E741

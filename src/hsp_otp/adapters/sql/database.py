@@ -10,9 +10,7 @@ from uuid import uuid4
 from sqlalchemy import Table, delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.parts import as_json
-from hsp_otp.adapters.sql.tables import records
-from hsp_otp.adapters.sql.turns import (
+from hsp_otp.adapters.sql.connections import (
     STUDY_SECONDS,
     Changes,
     Connections,
@@ -23,6 +21,8 @@ from hsp_otp.adapters.sql.turns import (
     deadline,
     is_past,
 )
+from hsp_otp.adapters.sql.tables import records
+from hsp_otp.adapters.sql.write_statements import as_json
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
 

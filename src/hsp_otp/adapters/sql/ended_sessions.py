@@ -12,7 +12,7 @@ from sqlalchemy import select
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.stores import record_of
 from hsp_otp.adapters.sql.tables import records
-from hsp_otp.domain import operators
+from hsp_otp.domain import operator_sessions
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.usage import UsageCounter
@@ -53,7 +53,7 @@ class SqlEndedSessions:
         """Keep the promise of `EndedSessions.is_ended`."""
         if (self.folder / f"{_PREFIX}{session_id}").exists():
             return True
-        key = record_of(operators.ended_key(session_id))
+        key = record_of(operator_sessions.ended_key(session_id))
         async with self.database.read() as connection:
             found = await connection.execute(select(records.c.key).where(records.c.key == key))
             return found.first() is not None
@@ -74,5 +74,7 @@ class SqlEndedSessions:
                 mark.unlink()
 
     async def _write(self, session_id: str, at: Instant) -> None:
-        key = operators.ended_key(session_id)
-        await self.usage.transition((key,), partial(operators.end, session_id=session_id, now=at))
+        key = operator_sessions.ended_key(session_id)
+        await self.usage.transition(
+            (key,), partial(operator_sessions.end, session_id=session_id, now=at)
+        )

@@ -10,8 +10,8 @@ import attrs
 from sqlalchemy import Row, case, false, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.batched_reads import Gathered
 from hsp_otp.adapters.sql.database import Database, insert
-from hsp_otp.adapters.sql.gathered import Gathered
 from hsp_otp.adapters.sql.tables import passes, users
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import PassCode

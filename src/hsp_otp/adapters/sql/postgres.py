@@ -26,16 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from hsp_otp.adapters.sql.parts import (
-    MOVED,
-    READ,
-    Written,
-    as_json,
-    is_apart,
-    on_postgres,
-    postgres_statement,
-)
-from hsp_otp.adapters.sql.turns import (
+from hsp_otp.adapters.sql.connections import (
     DEADLINE_SECONDS,
     STUDY_SECONDS,
     Changes,
@@ -47,6 +38,15 @@ from hsp_otp.adapters.sql.turns import (
     RefusedError,
     deadline,
     turn,
+)
+from hsp_otp.adapters.sql.write_statements import (
+    MOVED,
+    READ,
+    Written,
+    as_json,
+    is_apart,
+    on_postgres,
+    postgres_statement,
 )
 from hsp_otp.ports.failures import Unavailable
 

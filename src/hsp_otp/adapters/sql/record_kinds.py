@@ -6,14 +6,14 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 import msgspec
 
-from hsp_otp.domain import quota, slot
+from hsp_otp.domain import challenge, quota
+from hsp_otp.domain.challenge import SlotRecord
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Usage
-from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
-from hsp_otp.domain.slot import SlotRecord
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ SLOTS: Final = RecordKind(
     plural="slots",
     decoder=msgspec.json.Decoder(SlotRecord),
     is_over=lambda record, policies, now: all(
-        slot.is_over(record, policy, now) for policy in policies
+        challenge.is_over(record, policy, now) for policy in policies
     ),
 )
 

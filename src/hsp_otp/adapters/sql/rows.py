@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hsp_otp.adapters.sql.parts import (
+from hsp_otp.adapters.sql.write_statements import (
     AUDIT,
     EXPIRED,
     HANDED_OVER,

@@ -16,8 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from hsp_otp.adapters.sql.parts import READ, RECORDS, Written, as_json, on_sqlite
-from hsp_otp.adapters.sql.turns import (
+from hsp_otp.adapters.sql.connections import (
     DEADLINE_SECONDS,
     Changes,
     Flaws,
@@ -28,6 +27,7 @@ from hsp_otp.adapters.sql.turns import (
     is_past,
     turn,
 )
+from hsp_otp.adapters.sql.write_statements import READ, RECORDS, Written, as_json, on_sqlite
 from hsp_otp.ports.failures import Unavailable
 
 T = TypeVar("T")

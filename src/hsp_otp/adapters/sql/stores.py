@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import attrs
 import msgspec
 
-from hsp_otp.adapters.sql.commits import Bodies, Commits
+from hsp_otp.adapters.sql.group_commit import Bodies, Commits
 from hsp_otp.adapters.sql.record_kinds import (
     FAMILIES,
     SIGNUP_SESSIONS,
@@ -15,12 +15,12 @@ from hsp_otp.adapters.sql.record_kinds import (
     USAGES,
     RecordKind,
 )
+from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import SessionId, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
-from hsp_otp.domain.sessions import Family
+from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
-from hsp_otp.domain.slot import Held, SlotRecord
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741

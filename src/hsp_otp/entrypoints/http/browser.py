@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
+from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
 from hsp_otp.entrypoints.http.request_target import read_authority
 
 _MOST_VALUES: Final = 20
@@ -15,7 +15,7 @@ _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 def is_secure(request: AnyRequest) -> bool:
     """Whether the browser of *request* reaches the service by https, be it through a proxy."""
-    public = house_of(request).settings.public_url
+    public = services_of(request).settings.public_url
     return request.scope["scheme"] == "https" or public.startswith("https:")
 
 
@@ -42,7 +42,7 @@ def _is_own(request: AnyRequest, origin: str) -> bool:
     if authority is None or usual_port is None:
         return False
     own = [request.headers.get("host", "")]
-    public_scheme, _, public = house_of(request).settings.public_url.partition("://")
+    public_scheme, _, public = services_of(request).settings.public_url.partition("://")
     if public_scheme == scheme:
         own.append(public.partition("/")[0])
     found = [read_authority(one) for one in own]

@@ -14,9 +14,9 @@ from typing import Final
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.bodies import AnyRequest, house_of
 from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign
 from hsp_otp.entrypoints.http.problems import Problem, answer
+from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
 
 COOKIE: Final = "csrftoken"
 HEADER: Final = "x-csrftoken"
@@ -29,7 +29,7 @@ _NONCE_BYTES: Final = 16
 def token_for(request: AnyRequest) -> str:
     """The token that *request* brought in its cookie, or a new one where that is none of ours."""
     held = _held(request)
-    return held[0] if held else house_of(request).csrf_keys.seal(secrets.token_hex(_NONCE_BYTES))
+    return held[0] if held else services_of(request).csrf_keys.seal(secrets.token_hex(_NONCE_BYTES))
 
 
 def cookie_of(request: AnyRequest, token: str) -> Cookie:
@@ -55,5 +55,5 @@ def refuse_forged(request: AnyRequest) -> Response[object] | None:
 
 def _held(request: AnyRequest) -> list[str]:
     """The genuine tokens in its cookies."""
-    ring = house_of(request).csrf_keys
+    ring = services_of(request).csrf_keys
     return [held for held in cookie_values(request, COOKIE) if ring.unseal(held) is not None]

@@ -6,9 +6,9 @@ from litestar import Request, Response, get
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
-from hsp_otp.entrypoints.http.docs import refusals
-from hsp_otp.entrypoints.http.schemas import AliveBody, ReadyBody
-from hsp_otp.entrypoints.wiring import House
+from hsp_otp.entrypoints.http.openapi import refusals
+from hsp_otp.entrypoints.http.response_bodies import AliveBody, ReadyBody
+from hsp_otp.entrypoints.services import Services
 
 
 @get("/healthz", operation_id="healthz", tags=["health"], responses=refusals({}, has_body=False))
@@ -39,11 +39,11 @@ _AWAY: Final = {
 )
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
-    house: House = request.app.state.house
-    database, senders = await house.database_answers(), house.sender.available()
-    redis = None if house.redis_answers is None else await house.redis_answers()
+    services: Services = request.app.state.services
+    database, senders = await services.database_answers(), services.sender.available()
+    redis = None if services.redis_answers is None else await services.redis_answers()
     # Where it only counts, the database does so instead.
-    needed = database and (redis is not False or house.settings.challenge_store != "redis")
+    needed = database and (redis is not False or services.settings.challenge_store != "redis")
     status = "ready" if senders and redis is not False else "degraded"
     if not needed:
         status = request.scope["state"]["outcome"] = "unavailable"

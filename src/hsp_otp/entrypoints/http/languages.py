@@ -7,7 +7,7 @@ from typing import Any, Final
 from litestar import Request
 
 from hsp_otp.domain.names import ENGLISH, Language
-from hsp_otp.entrypoints.wiring import House
+from hsp_otp.entrypoints.services import Services
 
 COOKIE: Final = "language"
 """What somebody chose on a page; it goes before what the browser says."""
@@ -86,6 +86,6 @@ def language_of(request: Request[Any, Any, Any]) -> Language:
 
 def told(request: Request[Any, Any, Any], word: str) -> tuple[str, dict[str, str]]:
     """The sentence about *word* for whoever sent *request*, and the headers that go with it."""
-    house: House = request.app.state.house
+    services: Services = request.app.state.services
     language = language_of(request)
-    return house.messages.explain(word, language), {"Content-Language": language}
+    return services.messages.explain(word, language), {"Content-Language": language}

@@ -7,18 +7,18 @@ from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
-from hsp_otp.entrypoints.http.bodies import (
+from hsp_otp.entrypoints.http.openapi import refusals
+from hsp_otp.entrypoints.http.problems import Problem, answer, of_look_up, of_send, of_verify
+from hsp_otp.entrypoints.http.request_bodies import (
     AnyRequest,
     PassRequest,
     VerifyRequest,
     caller_of,
     given,
-    house_of,
     post_json,
+    services_of,
 )
-from hsp_otp.entrypoints.http.docs import refusals
-from hsp_otp.entrypoints.http.problems import Problem, answer, of_look_up, of_send, of_verify
-from hsp_otp.entrypoints.http.schemas import FoundBody, RefusedBody, SentBody, SignedInBody
+from hsp_otp.entrypoints.http.response_bodies import FoundBody, RefusedBody, SentBody, SignedInBody
 from hsp_otp.flows.pass_login import CodeSent, SignedIn
 
 
@@ -45,10 +45,10 @@ async def validate_pass(
         code = PassCode.parse(text)
     except MalformedPassCodeError:
         return answer(request, Problem(400, "invalid_format"))
-    house = house_of(request)
-    outcome = await house.pass_login.validate(code, caller_of(request))
+    services = services_of(request)
+    outcome = await services.pass_login.validate(code, caller_of(request))
     if not isinstance(outcome, UsablePass):
-        uniform = house.settings.uniform_pass_errors
+        uniform = services.settings.uniform_pass_errors
         return answer(request, of_look_up(outcome, uniform=uniform))
     return Response(FoundBody(phone_masked=outcome.phone.masked))
 
@@ -80,17 +80,17 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
         code = PassCode.parse(text)
     except MalformedPassCodeError:
         return answer(request, Problem(400, "invalid_pass"))
-    house = house_of(request)
-    outcome = await house.pass_login.send(code, caller_of(request))
+    services = services_of(request)
+    outcome = await services.pass_login.send(code, caller_of(request))
     if not isinstance(outcome, CodeSent):
-        return answer(request, of_send(outcome, uniform=house.settings.uniform_pass_errors))
+        return answer(request, of_send(outcome, uniform=services.settings.uniform_pass_errors))
     body = SentBody(
         phone_masked=outcome.challenge.phone.masked,
-        expires_in=house.settings.login_code_seconds,
+        expires_in=services.settings.login_code_seconds,
         challenge_id=outcome.challenge.id,
     )
     if outcome.resend_at is not None:
-        body.resend_in = seconds_until(outcome.resend_at, house.clock.now())
+        body.resend_in = seconds_until(outcome.resend_at, services.clock.now())
     return Response(body)
 
 
@@ -118,15 +118,15 @@ async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Resp
     pass_text, code_text = given(data.pass_code), given(data.otp)
     if pass_text is None or code_text is None:
         return answer(request, Problem(400, "missing_fields"))
-    house = house_of(request)
+    services = services_of(request)
     try:
         code = PassCode.parse(pass_text)
-        guess = Code.parse(code_text, house.settings.code_digits)
+        guess = Code.parse(code_text, services.settings.code_digits)
     except MalformedPassCodeError:
         return answer(request, Problem(400, "invalid_pass"))
     except MalformedCodeError:
         return answer(request, Problem(400, "malformed_otp"))
-    outcome = await house.pass_login.verify(
+    outcome = await services.pass_login.verify(
         code, guess, given(data.challenge_id), caller_of(request)
     )
     if not isinstance(outcome, SignedIn):

@@ -6,14 +6,14 @@ from typing import Any, assert_never
 import attrs
 from litestar import Request, Response
 
+from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.sessions import InvalidToken, PassLapsed, TokenReused
+from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, TokenReused
 from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
-from hsp_otp.domain.slot import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.entrypoints.http.languages import told
-from hsp_otp.entrypoints.wiring import House
+from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.otp import Undelivered
 
 FLOW_MEMBERS = {
@@ -173,7 +173,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
 
     Where a flow calls a refusal a 200, it is plain JSON.
     """
-    house: House = request.app.state.house
+    services: Services = request.app.state.services
     message, headers = told(request, problem.error)
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -191,7 +191,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         "message": message,
         "request_id": request.scope["state"]["request_id"],
     }
-    now = house.clock.now()
+    now = services.clock.now()
     if problem.retry_at is not None:
         body["retry_after_seconds"] = seconds_until(problem.retry_at, now)
         headers["Retry-After"] = str(body["retry_after_seconds"])

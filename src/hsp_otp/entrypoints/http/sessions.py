@@ -4,18 +4,18 @@ import msgspec
 from litestar import Response, get
 from litestar.params import JSONBody
 
-from hsp_otp.domain.sessions import InvalidToken
-from hsp_otp.entrypoints.http.bodies import (
+from hsp_otp.domain.refresh_tokens import InvalidToken
+from hsp_otp.entrypoints.http.openapi import refusals
+from hsp_otp.entrypoints.http.problems import Problem, answer, of_token
+from hsp_otp.entrypoints.http.request_bodies import (
     AnyRequest,
     TokenRequest,
     caller_of,
     given,
-    house_of,
     post_json,
+    services_of,
 )
-from hsp_otp.entrypoints.http.docs import refusals
-from hsp_otp.entrypoints.http.problems import Problem, answer, of_token
-from hsp_otp.entrypoints.http.schemas import KeySetBody, MeBody, RevokedBody, TokensBody
+from hsp_otp.entrypoints.http.response_bodies import KeySetBody, MeBody, RevokedBody, TokensBody
 from hsp_otp.flows.sessions import Grant
 
 _KEY_SET_SECONDS = 300
@@ -38,7 +38,7 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     token = given(data.refresh_token)
     if token is None:
         return answer(request, Problem(400, "missing_fields"))
-    outcome = await house_of(request).sessions.refresh(token, caller_of(request))
+    outcome = await services_of(request).sessions.refresh(token, caller_of(request))
     if not isinstance(outcome, Grant):
         return answer(request, of_token(outcome))
     return Response(TokensBody.of(outcome))
@@ -54,7 +54,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     """Sign out. Says nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
         return answer(request, Problem(400, "missing_fields"))
-    sessions = house_of(request).sessions
+    sessions = services_of(request).sessions
     refusal = await sessions.revoke(data.refresh_token.strip(), caller_of(request))
     if refusal is not None:
         return answer(request, of_token(refusal))
@@ -73,7 +73,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return answer(request, of_token(InvalidToken()))
-    outcome = await house_of(request).sessions.me(token.strip())
+    outcome = await services_of(request).sessions.me(token.strip())
     if isinstance(outcome, InvalidToken):
         return answer(request, of_token(outcome))
     return Response(MeBody.of(outcome.signed_in, outcome.at))
@@ -88,6 +88,6 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
 async def key_set(request: AnyRequest) -> Response[KeySetBody]:
     """The public keys of access tokens (RFC 7517), the one that signs first."""
     return Response(
-        msgspec.convert(house_of(request).key_set, KeySetBody),
+        msgspec.convert(services_of(request).key_set, KeySetBody),
         headers={"Cache-Control": f"public, max-age={_KEY_SET_SECONDS}"},
     )

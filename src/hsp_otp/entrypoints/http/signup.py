@@ -12,22 +12,22 @@ from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import SESSION_LIFETIME
-from hsp_otp.entrypoints.http.bodies import (
+from hsp_otp.entrypoints.http.browser import cookie
+from hsp_otp.entrypoints.http.csrf import refuse_forged
+from hsp_otp.entrypoints.http.languages import told
+from hsp_otp.entrypoints.http.openapi import refusals
+from hsp_otp.entrypoints.http.problems import Problem, answer, of_signup_send, of_signup_verify
+from hsp_otp.entrypoints.http.request_bodies import (
     AnyRequest,
     SignupSendRequest,
     SignupVerifyRequest,
     caller_of,
     given,
-    house_of,
     post_json,
     refuse_malformed,
+    services_of,
 )
-from hsp_otp.entrypoints.http.browser import cookie
-from hsp_otp.entrypoints.http.csrf import refuse_forged
-from hsp_otp.entrypoints.http.docs import refusals
-from hsp_otp.entrypoints.http.languages import told
-from hsp_otp.entrypoints.http.problems import Problem, answer, of_signup_send, of_signup_verify
-from hsp_otp.entrypoints.http.schemas import ProvedBody, SignupSentBody
+from hsp_otp.entrypoints.http.response_bodies import ProvedBody, SignupSentBody
 from hsp_otp.flows.signup import Proved, SignupCodeSent
 
 SESSION_COOKIE: Final = "signup_session"
@@ -71,8 +71,8 @@ async def signup_send_otp(
     text, session_text = given(data.phone), given(data.session_id)
     if text is None:
         return answer(request, Problem(400, "phone_required"))
-    house = house_of(request)
-    settings = house.settings
+    services = services_of(request)
+    settings = services.settings
     try:
         phone = PhoneNumber.parse(text, settings.default_region, settings.signup_regions)
         session = None if session_text is None else SessionId.parse(session_text)
@@ -82,7 +82,7 @@ async def signup_send_otp(
         return answer(request, Problem(400, "region_not_allowed"))
     except MalformedSessionIdError:
         return answer(request, Problem(400, "session_not_found"))
-    outcome = await house.signup.send(phone, session, caller_of(request))
+    outcome = await services.signup.send(phone, session, caller_of(request))
     if not isinstance(outcome, SignupCodeSent):
         return answer(request, of_signup_send(outcome))
     message, headers = told(request, "signup_sent")
@@ -93,7 +93,7 @@ async def signup_send_otp(
         expires_in=settings.signup_code_seconds,
     )
     if outcome.resend_at is not None:
-        body.resend_in = seconds_until(outcome.resend_at, house.clock.now())
+        body.resend_in = seconds_until(outcome.resend_at, services.clock.now())
     cookies = [session_cookie(request, outcome.session_id)]
     return Response(body, headers=headers, cookies=cookies)
 
@@ -125,15 +125,15 @@ async def signup_verify_otp(
     session_text, code_text = given(data.session_id), given(data.otp_code)
     if session_text is None or code_text is None:
         return answer(request, Problem(400, "missing_fields"))
-    house = house_of(request)
+    services = services_of(request)
     try:
         session = SessionId.parse(session_text)
-        guess = Code.parse(code_text, house.settings.code_digits)
+        guess = Code.parse(code_text, services.settings.code_digits)
     except MalformedSessionIdError:
         return answer(request, Problem(400, "session_not_found"))
     except MalformedCodeError:
         return answer(request, Problem(400, "malformed_otp"))
-    outcome = await house.signup.verify(session, guess, caller_of(request))
+    outcome = await services.signup.verify(session, guess, caller_of(request))
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
     message, headers = told(request, "signup_verified")

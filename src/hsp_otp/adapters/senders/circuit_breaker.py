@@ -1,0 +1,57 @@
+"""A circuit breaker around a sender."""
+
+import structlog
+
+from hsp_otp.domain.circuit import Circuit, Result, begun, ended
+from hsp_otp.domain.instant import Duration
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+
+_log = structlog.get_logger()
+
+
+class CircuitSms:
+    """
+    Skips its sender while that keeps failing, and then lets one message try it before others.
+
+    A refusal of a message is no failure.
+    """
+
+    def __init__(self, name: str, sender: SmsSender, clock: Clock) -> None:
+        self._name = name
+        self._sender = sender
+        self._clock = clock
+        self._circuit = Circuit()
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return self._circuit.admits(self._clock.now()) and self._sender.available()
+
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        if not self.available():
+            raise SmsFailed("the circuit is open")
+        probes = self._circuit.is_open
+        self._circuit = begun(self._circuit, self._clock.now())
+        # A cancellation and a bug say nothing of the provider.
+        result = Result.UNKNOWN
+        try:
+            receipt = await self._sender.send(sms, within)
+            result = Result.TAKEN
+        except SmsFailed as failure:
+            result = Result.FAILED if failure.blames_sender else Result.REFUSED
+            raise
+        finally:
+            self._note(result, sms.to.prefix, probed=probes)
+        return receipt
+
+    def _note(self, result: Result, prefix: str, *, probed: bool) -> None:
+        was_open = self._circuit.is_open
+        self._circuit = ended(
+            self._circuit, result, prefix=prefix, probed=probed, now=self._clock.now()
+        )
+        if self._circuit.is_open and not was_open:
+            _log.warning("sender_skipped", sender=self._name)
+        elif was_open and not self._circuit.is_open:
+            _log.warning("sender_works_again", sender=self._name)

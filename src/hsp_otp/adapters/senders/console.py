@@ -1,0 +1,70 @@
+"""Messages on the terminal: for development, and the one place where a code is shown."""
+
+import sys
+import textwrap
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final, TextIO
+
+import attrs
+
+from hsp_otp.adapters.senders.provider import Means, Provider
+from hsp_otp.domain.instant import Duration
+from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+
+NAME: Final = "console"
+
+_WIDTH: Final = 60
+_WRAPPER: Final = textwrap.TextWrapper(_WIDTH, break_on_hyphens=False)
+
+
+class ConsoleSms:
+    """Prints every message in a box."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """
+        Print to *stream*.
+
+        Args:
+            stream: Standard output; several processes may write to it.
+        """
+        self._stream = stream
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:  # noqa: ARG002
+        """Keep the promise of `SmsSender.send`. Blocks while the terminal does."""
+        box = _box(f"SMS to {sms.to.e164}", sms.text)
+        # An encoding error would carry the whole text, and with it the code, into a log.
+        encoding = self._stream.encoding or "utf-8"
+        printable = box.encode(encoding, "backslashreplace").decode(encoding)
+        try:
+            # In one piece, so that another worker's box is not printed into this one.
+            self._stream.write(printable)
+            self._stream.flush()
+        except OSError as error:
+            raise SmsFailed("the terminal is gone") from error
+        return Receipt(sender=NAME)
+
+
+def _box(title: str, text: str) -> str:
+    wrapped = [row for line in text.splitlines() for row in _WRAPPER.wrap(line) or [""]]
+    edge = f"+{'-' * (_WIDTH + 2)}+"
+    rows = [f"| {row:<{_WIDTH}} |" for row in (title, "", *wrapped)]
+    return "\n".join((edge, *rows, edge, ""))
+
+
+@attrs.frozen
+class NoSettings:
+    """There is nothing to set."""
+
+
+@asynccontextmanager
+async def _open(_: NoSettings, __: Means) -> AsyncGenerator[SmsSender]:
+    yield ConsoleSms(sys.stdout)
+
+
+CONSOLE: Final = Provider(name=NAME, account=NoSettings, open=_open, development_only=True)

@@ -1,0 +1,128 @@
+"""Twilio: its settings, and what it reports; what goes there is in `twilio_api`."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import attrs
+from twilio.request_validator import RequestValidator
+
+from hsp_otp.adapters.senders.http_client import fields, open_client
+from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.ports.sender import SmsSender
+
+NAME: Final = "twilio"
+
+_STATES: Final = {
+    "accepted": DeliveryState.QUEUED,
+    "scheduled": DeliveryState.QUEUED,
+    "queued": DeliveryState.QUEUED,
+    "sending": DeliveryState.QUEUED,
+    "sent": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "read": DeliveryState.DELIVERED,
+    "undelivered": DeliveryState.UNDELIVERED,
+    "failed": DeliveryState.FAILED,
+    "canceled": DeliveryState.FAILED,
+}
+
+
+@attrs.frozen(kw_only=True)
+class TwilioAccount:
+    """Twilio's settings."""
+
+    account_sid: str = setting(
+        text,
+        "",
+        "Twilio's name for the account",
+        takes="a text",
+        shown_default="none",
+        required=True,
+    )
+    auth_token: str = setting(
+        text,
+        "",
+        "signs in to Twilio, and checks its callbacks",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+        required=True,
+    )
+    from_: str = setting(
+        text,
+        "",
+        "number or name that messages come from",
+        takes="a number in E.164 or a name, where there is no messaging service",
+        shown_default="none",
+    )
+    messaging_service_sid: str = setting(
+        text, "", "Twilio's pool of numbers", takes="a text", shown_default="none"
+    )
+    base_url: str = setting(
+        url,
+        "https://api.twilio.com",
+        "where Twilio's API is: a region, a test gateway",
+        takes=URL_TAKES,
+    )
+
+
+@attrs.frozen
+class TwilioReceipts:
+    """
+    Reads status callbacks, which are forms.
+
+    Attributes:
+        url: The callback's address as Twilio knows it, which the signature covers.
+    """
+
+    auth_token: str = attrs.field(repr=False)
+    url: str
+
+    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Keep the promise of `Receipts.is_signed`."""
+        validator: Any = RequestValidator(self.auth_token)
+        signature = headers.get("x-twilio-signature", "")
+        return bool(validator.validate(self.url, _form(body), signature))
+
+    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+        """Keep the promise of `Receipts.read`."""
+        form = _form(body)
+        state = _STATES.get(form.get("MessageStatus", ""))
+        message_id = form.get("MessageSid", "")
+        return (message_id, state) if message_id and state else None
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return fields(body.decode("latin-1"))
+
+
+@asynccontextmanager
+async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[SmsSender]:
+    # Late: the package is large, and who does not send by it has no use for it.
+    from hsp_otp.adapters.senders.twilio_api import TwilioSms  # noqa: PLC0415
+
+    async with open_client() as client:
+        yield TwilioSms(account, client, means.callback)
+
+
+async def _probe(account: TwilioAccount, _: Means) -> Probed:
+    from hsp_otp.adapters.senders.twilio_api import probe  # noqa: PLC0415 - as above
+
+    return await probe(account)
+
+
+def _receipts(account: TwilioAccount, means: Means) -> TwilioReceipts | None:
+    return TwilioReceipts(account.auth_token, means.callback) if means.callback else None
+
+
+def _check(account: TwilioAccount, _: str | None) -> None:
+    if bool(account.from_) == bool(account.messaging_service_sid):
+        raise ValueError(
+            "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
+        )
+
+
+TWILIO: Final = Provider(
+    name=NAME, account=TwilioAccount, open=_open, receipts=_receipts, check=_check, probe=_probe
+)

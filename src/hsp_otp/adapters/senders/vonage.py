@@ -1,0 +1,289 @@
+"""Vonage, by its SMS API: https://developer.vonage.com/en/api/sms."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+
+import attrs
+
+from hsp_otp.adapters.senders.http_client import (
+    PROBE_SECONDS,
+    Answer,
+    fields,
+    open_client,
+    parsed,
+    post,
+)
+from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import SECOND, Duration
+from hsp_otp.domain.sms_segments import is_gsm_7
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+NAME: Final = "vonage"
+
+_MILLISECOND: Final = 1_000
+_LEAST_TTL: Final = 20_000
+_MOST_TTL: Final = 604_800_000
+"""Milliseconds that Vonage takes as a message's time to live."""
+
+_LONGEST_CALLBACK: Final = 100
+"""Characters of a callback's address."""
+
+_CODE = re.compile("[0-9]{1,3}")
+_NO_CODE: Final = "no code"
+_OK: Final = "0"
+_REJECTED: Final = frozenset({"7", "33"})
+"""Barred, and de-activated: about the number, and the same elsewhere."""
+
+_UNWELL: Final = frozenset(
+    {
+        *("1", "10"),  # too fast, too many connections
+        *("5", "13"),  # its own trouble
+        # The account: its credentials, barred, no credit, not for this API, signatures.
+        *("4", "8", "9", "11", "14", "32"),
+    }
+)
+"""Statuses that say something of Vonage or the account, whatever the message. All that are in
+neither set refuse this one message from here: 6 (no route, or no such number), 15 (that sender's
+name is not allowed there), 29 (a trial account's unlisted number), and those that nobody knows."""
+
+_STATES: Final = {
+    "accepted": DeliveryState.SENT,
+    "buffered": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "expired": DeliveryState.UNDELIVERED,
+    "rejected": DeliveryState.UNDELIVERED,
+    "failed": DeliveryState.FAILED,
+}
+
+
+@attrs.frozen(kw_only=True)
+class VonageAccount:
+    """Vonage's settings."""
+
+    api_key: str = setting(
+        text,
+        "",
+        "Vonage's name for the account",
+        takes="a text",
+        shown_default="none",
+        required=True,
+    )
+    api_secret: str = setting(
+        text,
+        "",
+        "signs in to Vonage",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+        required=True,
+    )
+    from_: str = setting(
+        text,
+        "",
+        "number or name that messages come from; in India the registered header",
+        takes="a number or a name",
+        shown_default="none",
+        required=True,
+    )
+    signature_secret: str = setting(
+        text,
+        "",
+        "checks Vonage's callbacks (SHA-256 HMAC); without it no receipts are asked for",
+        takes="a text",
+        shown_default="none",
+        secret=True,
+    )
+    base_url: str = setting(
+        url,
+        "https://rest.nexmo.com",
+        "where Vonage's API is: a region, a test gateway",
+        takes=URL_TAKES,
+    )
+
+
+class VonageSms:
+    """Hands messages to Vonage."""
+
+    def __init__(
+        self, account: VonageAccount, client: "ClientSession", callback: str | None = None
+    ) -> None:
+        """
+        Hand messages to *account*.
+
+        Args:
+            callback: Where receipts go, where they are wanted.
+        """
+        self._account = account
+        self._client = client
+        self._callback = callback
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        account = self._account
+        form = {
+            "from": account.from_,
+            "to": sms.to.e164.removeprefix("+"),
+            "text": sms.text,
+            # Without being told, it would turn other letters into question marks.
+            "type": "text" if is_gsm_7(sms.text) else "unicode",
+            "ttl": str(min(max(sms.useful_for // _MILLISECOND, _LEAST_TTL), _MOST_TTL)),
+        }
+        if self._callback:
+            form |= {"status-report-req": "1", "callback": self._callback}
+        if sms.entity_id:
+            form["entity-id"] = sms.entity_id
+        if sms.template_id:
+            form["content-id"] = sms.template_id
+        answer = await post(
+            self._client,
+            f"{account.base_url}/sms/json",
+            within,
+            "Vonage",
+            data=form,
+            headers=_signed_in(account),
+        )
+        return Receipt(sender=NAME, provider_message_id=_message_id(answer))
+
+
+def _signed_in(account: VonageAccount) -> dict[str, str]:
+    told = base64.b64encode(f"{account.api_key}:{account.api_secret}".encode()).decode()
+    return {"Authorization": f"Basic {told}"}
+
+
+def _message_id(answer: Answer) -> str:
+    """
+    Vonage's name for the message, or for the first part of a long one.
+
+    Raises:
+        SmsRejected: Vonage refused the number.
+        SmsRefusedHere: It refused the message. That says 200 too.
+        SmsFailed: It answered anything else.
+    """
+    parts = _parts(parsed(answer.body)) if answer.is_success else []
+    for part in parts:
+        status = part.get("status")
+        # Whatever else the answer had in its place is not repeated.
+        code = status if isinstance(status, str) and _CODE.fullmatch(status) else _NO_CODE
+        if code == _OK:
+            continue
+        if code in _REJECTED:
+            raise SmsRejected(f"Vonage refused the message: {code}")
+        if code in _UNWELL or code is _NO_CODE:
+            raise SmsFailed(f"Vonage did not take the message: {code}")
+        raise SmsRefusedHere(f"Vonage refused the message: {code}")
+    found = parts[0].get("message-id") if parts else None
+    if isinstance(found, str) and found:
+        return found
+    raise SmsFailed(f"Vonage answered {answer.status} and did not name the message")
+
+
+def _parts(answer: object) -> list[dict[str, object]]:
+    found = cast("dict[str, object]", answer).get("messages") if isinstance(answer, dict) else None
+    parts = cast("list[object]", found) if isinstance(found, list) else []
+    return [cast("dict[str, object]", part) if isinstance(part, dict) else {} for part in parts]
+
+
+async def _probe(account: VonageAccount, _: Means) -> Probed:
+    """Ask for the balance: https://developer.vonage.com/en/api/account."""
+    async with open_client() as client:
+        try:
+            answer = await post(
+                client,
+                f"{account.base_url}/account/get-balance",
+                round(PROBE_SECONDS * SECOND),
+                "Vonage",
+                method="GET",
+                headers=_signed_in(account),
+            )
+        except SmsFailed as error:
+            return Probed(f"{error}: look at the network and at HSP_OTP_VONAGE_BASE_URL")
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return Probed(
+            "HSP_OTP_VONAGE_API_KEY: Vonage refuses it, or HSP_OTP_VONAGE_API_SECRET with it"
+        )
+    told = parsed(answer.body)
+    value = cast("dict[str, object]", told).get("value") if isinstance(told, dict) else None
+    if not answer.is_success or not isinstance(value, int | float):
+        return Probed(f"Vonage answered {answer.status}: look at HSP_OTP_VONAGE_BASE_URL")
+    if value <= 0:
+        return Probed("Vonage has no balance left: top it up")
+    return Probed(told="Vonage knows the account, and it has a balance")
+
+
+@attrs.frozen
+class VonageReceipts:
+    """
+    Reads delivery receipts, which are forms or JSON, as the account has it.
+
+    How they are signed: https://developer.vonage.com/en/getting-started/concepts/signing-messages.
+    The time in them is not looked at: Vonage repeats a receipt for a day, and a replayed one tells
+    nothing new.
+    """
+
+    signature_secret: str = attrs.field(repr=False)
+
+    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Keep the promise of `Receipts.is_signed`."""
+        told = _told(body)
+        given = told.pop("sig", "").lower()
+        signed = "".join(
+            f"&{name}={told[name].replace('&', '_').replace('=', '_')}" for name in sorted(told)
+        )
+        expected = hmac.digest(self.signature_secret.encode(), _bytes(signed), hashlib.sha256)
+        return hmac.compare_digest(_bytes(given), expected.hex().encode())
+
+    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+        """Keep the promise of `Receipts.read`."""
+        told = _told(body)
+        state, message_id = _STATES.get(told.get("status", "")), told.get("messageId", "")
+        return (message_id, state) if message_id and state else None
+
+
+def _told(body: bytes) -> dict[str, str]:
+    found = parsed(body)
+    if isinstance(found, dict):
+        members = cast("dict[str, object]", found)
+        return {name: str(value) for name, value in members.items() if isinstance(value, str | int)}
+    return fields(body.decode("utf-8", "replace"))
+
+
+def _bytes(signed: str) -> bytes:
+    return signed.encode("utf-8", "surrogatepass")
+
+
+@asynccontextmanager
+async def _open(account: VonageAccount, means: Means) -> AsyncGenerator[SmsSender]:
+    async with open_client() as client:
+        yield VonageSms(account, client, means.callback if account.signature_secret else None)
+
+
+def _receipts(account: VonageAccount, _: Means) -> VonageReceipts | None:
+    return VonageReceipts(account.signature_secret) if account.signature_secret else None
+
+
+def _check(account: VonageAccount, callback: str | None) -> None:
+    if account.signature_secret and callback and len(callback) > _LONGEST_CALLBACK:
+        raise ValueError(
+            f"HSP_OTP_PUBLIC_URL: vonage takes addresses of {_LONGEST_CALLBACK} characters, and "
+            f"that of its receipts has {len(callback)}"
+        )
+
+
+VONAGE: Final = Provider(
+    name=NAME, account=VonageAccount, open=_open, receipts=_receipts, check=_check, probe=_probe
+)

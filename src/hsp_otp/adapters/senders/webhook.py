@@ -1,0 +1,184 @@
+"""Any other way to send: a signed request to an address of the operator's own."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, cast
+
+import attrs
+
+from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, parsed, post
+from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, url
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import MINUTE, SECOND, Duration
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+NAME: Final = "webhook"
+
+_KEY_BYTES: Final = range(24, 65)
+"""What Standard Webhooks 1.0.0 lets a key have."""
+
+_ID_BYTES: Final = 16
+
+_REFUSED_HERE: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
+"""What it answers to a message that it cannot send and another sender may; 422 is for one that
+nobody can. All else that is no success is its own trouble."""
+
+_TOLERANCE: Final = 5 * MINUTE
+"""How far the time of a report may lie from ours, either way."""
+
+
+def _key(given: str) -> bytes:
+    padded = given.removeprefix("whsec_").rstrip("=")
+    padded += "=" * (-len(padded) % 4)
+    try:
+        key = base64.b64decode(padded.translate({45: 43, 95: 47}), validate=True)
+    except binascii.Error:
+        raise ValueError from None
+    if len(key) not in _KEY_BYTES:
+        raise ValueError
+    return key
+
+
+@attrs.frozen(kw_only=True)
+class WebhookAccount:
+    """The webhook's settings."""
+
+    url: str = setting(
+        url,
+        "",
+        "where messages are posted to",
+        takes=URL_TAKES,
+        shown_default="none",
+        required=True,
+    )
+    secret: bytes = setting(
+        _key,
+        b"",
+        "signs messages, and the reports on them",
+        takes="base64 of 24 to 64 bytes, with or without whsec_ in front",
+        shown_default="none",
+        secret=True,
+        required=True,
+    )
+
+
+def signature(key: bytes, message_id: str, seconds: str, body: bytes) -> str:
+    """What stands in ``webhook-signature`` (Standard Webhooks 1.0.0, symmetric)."""
+    signed = b".".join((message_id.encode("latin-1"), seconds.encode("latin-1"), body))
+    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+
+
+class WebhookSms:
+    """Posts messages to one address."""
+
+    def __init__(self, account: WebhookAccount, client: "ClientSession", means: Means) -> None:
+        self._account = account
+        self._client = client
+        self._means = means
+
+    def available(self) -> bool:
+        """Keep the promise of `SmsSender.available`."""
+        return True
+
+    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `SmsSender.send`."""
+        drawn = self._means.randomness.draw(_ID_BYTES)
+        message_id = "msg_" + base64.urlsafe_b64encode(drawn).rstrip(b"=").decode()
+        message = {
+            "message_id": message_id,
+            "to": sms.to.e164,
+            "text": sms.text,
+            "valid_seconds": max(1, sms.useful_for // SECOND),
+            "template_id": sms.template_id,
+            "entity_id": sms.entity_id,
+        }
+        body = json.dumps(message, ensure_ascii=False).encode()
+        seconds = str(self._means.clock.now() // SECOND)
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": message_id,
+            "webhook-timestamp": seconds,
+            "webhook-signature": signature(self._account.secret, message_id, seconds, body),
+        }
+        account = self._account
+        answer = await post(
+            self._client, account.url, within, "the webhook", data=body, headers=headers
+        )
+        if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise SmsRejected("the webhook refused the message: 422")
+        if answer.status in _REFUSED_HERE:
+            raise SmsRefusedHere(f"the webhook refused the message: {answer.status}")
+        if not answer.is_success:
+            raise SmsFailed(f"the webhook answered {answer.status}")
+        return Receipt(sender=NAME, provider_message_id=message_id)
+
+
+async def _probe(account: WebhookAccount, _: Means) -> Probed:
+    """Whether anybody is there. What they make of the secret shows with a message alone."""
+    async with open_client() as client:
+        try:
+            await post(
+                client, account.url, round(PROBE_SECONDS * SECOND), "the webhook", method="HEAD"
+            )
+        except SmsFailed as error:
+            return Probed(f"HSP_OTP_WEBHOOK_URL: {error}")
+    return Probed(told="somebody answers there; only a message shows whether they know the secret")
+
+
+@attrs.frozen
+class WebhookReports:
+    """Reads reports, which are JSON with ``message_id`` and ``state``, signed as messages are."""
+
+    key: bytes = attrs.field(repr=False)
+    clock: Clock
+
+    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
+        """Keep the promise of `Receipts.is_signed`."""
+        message_id, seconds = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+        if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= len(str(2**40))):
+            return False
+        if abs(int(seconds) * SECOND - self.clock.now()) > _TOLERANCE:
+            return False
+        expected = signature(self.key, message_id, seconds, body).encode()
+        # Several while keys rotate at the other end.
+        given = headers.get("webhook-signature", "").encode("latin-1").split(b" ")
+        return any(hmac.compare_digest(one, expected) for one in given)
+
+    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+        """Keep the promise of `Receipts.read`."""
+        found = parsed(body)
+        told = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+        message_id, state = told.get("message_id"), told.get("state")
+        if isinstance(message_id, str) and message_id and isinstance(state, str):
+            known = _STATES.get(state)
+            return (message_id, known) if known else None
+        return None
+
+
+_STATES: Final = {state.value: state for state in DeliveryState}
+
+
+@asynccontextmanager
+async def _open(account: WebhookAccount, means: Means) -> AsyncGenerator[SmsSender]:
+    async with open_client() as client:
+        yield WebhookSms(account, client, means)
+
+
+def _receipts(account: WebhookAccount, means: Means) -> WebhookReports:
+    return WebhookReports(account.secret, means.clock)
+
+
+WEBHOOK: Final = Provider(
+    name=NAME, account=WebhookAccount, open=_open, receipts=_receipts, probe=_probe
+)

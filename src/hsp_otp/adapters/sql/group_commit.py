@@ -1,0 +1,291 @@
+"""Group commit: the steps that wait in one turn of the event loop share a transaction."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import attrs
+import structlog
+
+from hsp_otp.adapters.sql.connections import Changes, Found, HeldError, deadline
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.rows import late, needed
+from hsp_otp.adapters.sql.write_statements import RECORDS
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row
+from hsp_otp.ports.failures import Unavailable
+
+O = TypeVar("O")  # noqa: E741
+
+Bodies = Mapping[str, str | None]
+"""Bodies of records by key; None where there is no record."""
+
+_MOST_STEPS: Final = 200
+"""In one transaction, so that none holds the lock for long."""
+
+_MOST_KEPT_ASIDE: Final = 10_000
+"""Rows that wait for the database; some 10 MB."""
+
+_TRY_AGAIN_SECONDS: Final = 1.0
+
+_NOTED_SECONDS: Final = 0.5
+"""How long a failing request waits for its row: together with the two seconds of the step that
+failed it, and what is around both, an answer is promised within 3 s."""
+
+_HELD_UP_SECONDS: Final = 0.1
+"""A transaction that takes longer waits for a lock, or for a database that does not answer."""
+
+_log = structlog.get_logger()
+
+
+@attrs.define(eq=False)
+class _Step:
+    """
+    Attributes:
+        by: The event loop's time until which to try.
+        aside: The rows to keep aside where the database is away, instead of failing.
+    """
+
+    keys: tuple[str, ...]
+    decide: Callable[[Bodies], Decision[Bodies, Any]]
+    by: float
+    done: asyncio.Future[Any]
+    aside: tuple[LateRow, ...] = ()
+
+
+class Commits:
+    """
+    The one way into the database for what requests change.
+
+    A transaction reads the records of all its steps, runs their decisions in order over them,
+    and writes what changed, each record only if its version is still the one that was read.
+
+    Attributes:
+        ever_kept_aside: How often a row could not be written, each vain try anew.
+        ever_lost: How many rows never will be.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: deque[_Step] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._under_way: dict[asyncio.Task[None], set[str]] = {}
+        self._aside: deque[LateRow] = deque()
+        self._floods_aside: deque[LateRow] = deque()
+        self.ever_kept_aside = 0
+        self.ever_lost = 0
+
+    async def step(
+        self, keys: tuple[str, ...], decide: Callable[[Bodies], Decision[Bodies, O]]
+    ) -> O:
+        """
+        Replace what *keys* hold by what *decide* makes of it, with its rows.
+
+        *decide* returns the very mapping it was given, or one of what changes.
+
+        Raises:
+            Unavailable: The database did not answer within two seconds.
+        """
+        outcome: O = await self._added(keys, decide)
+        return outcome
+
+    async def write(self, *rows: Row) -> None:
+        """Keep the promise of `AuditTrail.write`."""
+        told = _late(rows)
+        if len(told) == len(rows):
+            await self._write_late(told)
+        else:
+            await self.step((), lambda held: Decision(None, held, rows))
+
+    async def note(self, row: AuditRow) -> None:
+        """Keep the promise of `AuditTrail.note`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTED_SECONDS):
+                await self._write_late((row,))
+
+    async def write_kept_aside(self) -> None:
+        """Write the rows that could not be written before; forever, once a second."""
+        while True:
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            await self._write_aside()
+
+    async def flush(self) -> None:
+        """Let what is under way end, and try once to write the rows kept aside by then."""
+        while self._running or self._under_way:
+            await asyncio.wait([*([self._running] if self._running else []), *self._under_way])
+        await self._write_aside()
+
+    async def close(self) -> None:
+        """Flush for the last time: what cannot be written now is lost with the process."""
+        await self.flush()
+        if self.kept_aside:
+            self.ever_lost += self.kept_aside
+            _log.error("audit_lost", rows=self.kept_aside)
+
+    @property
+    def kept_aside(self) -> int:
+        """How many rows wait for the database."""
+        return len(self._aside) + len(self._floods_aside)
+
+    async def _added(
+        self,
+        keys: tuple[str, ...],
+        decide: Callable[[Bodies], Decision[Bodies, Any]],
+        aside: tuple[LateRow, ...] = (),
+    ) -> Any:  # noqa: ANN401 - the outcome of any decision
+        loop = asyncio.get_running_loop()
+        step = _Step(keys, decide, deadline(), loop.create_future(), aside)
+        self._waiting.append(step)
+        if self._running is None:
+            # A task of its own: a caller that is cancelled takes nobody else along.
+            self._running = loop.create_task(self._run())
+        return await step.done
+
+    async def _write_aside(self) -> None:
+        for aside in (self._aside, self._floods_aside):
+            left = len(aside)
+            while left and aside:
+                # In portions: thousands at once would hold the lock for longer than requests wait.
+                portion = min(left, len(aside), _MOST_STEPS)
+                rows = tuple(aside.popleft() for _ in range(portion))
+                left -= len(rows)
+                if not await self._write_late(rows):
+                    return
+
+    async def _write_late(self, rows: tuple[LateRow, ...]) -> bool:
+        """Whether the database was there; where it was not, *rows* are kept aside by now."""
+        # Not by the caller, who may be cancelled and gone when it turns out.
+        answered: bool = await self._added(
+            (), lambda held: Decision(outcome=True, becomes=held, rows=rows), aside=rows
+        )
+        return answered
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # let everybody of this turn of the loop join
+                steps = self._next_steps()
+                if steps:
+                    # One by one, so that those who wait share the next; yet whoever is held up
+                    # by somebody's lock does not hold up the others.
+                    await asyncio.wait([self._start(steps)], timeout=_HELD_UP_SECONDS)
+                if not steps or len(self._under_way) >= self._database.most_transactions:
+                    await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._running = None
+
+    def _next_steps(self) -> list[_Step]:
+        """Steps on records that no step under way has to do with, each record's in their order."""
+        taken: list[_Step] = []
+        left: list[_Step] = []
+        kept = set[str]().union(*self._under_way.values())
+        while self._waiting and len(taken) < _MOST_STEPS:
+            step = self._waiting.popleft()
+            if kept.isdisjoint(step.keys):
+                taken.append(step)
+            else:
+                kept.update(step.keys)
+                left.append(step)
+        self._waiting.extendleft(reversed(left))
+        return taken
+
+    def _start(self, steps: list[_Step]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._settle(steps))
+        self._under_way[task] = {key for step in steps for key in step.keys}
+        task.add_done_callback(self._under_way.pop)
+        return task
+
+    async def _settle(self, steps: list[_Step]) -> None:
+        """Commit *steps* together; where that fails for a reason of one of them, one by one."""
+        try:
+            outcomes: list[Any] = await self._commit(steps)
+        except Unavailable as failure:
+            outcomes = [failure] * len(steps)
+        except HeldError:
+            for step in steps:
+                self._start([step])
+            return
+        except Exception as failure:  # noqa: BLE001 - it belongs to one of the callers
+            if len(steps) > 1:
+                for step in steps:
+                    await self._settle([step])
+                return
+            outcomes = [failure]
+        for step, outcome in zip(steps, outcomes, strict=True):
+            self._tell(step, outcome)
+
+    def _tell(self, step: _Step, outcome: object) -> None:
+        if step.aside and isinstance(outcome, Unavailable):
+            self._keep_aside(step.aside)
+            outcome = False
+        if step.done.done():
+            return  # its caller has gone
+        if isinstance(outcome, Exception):
+            step.done.set_exception(outcome)
+        else:
+            step.done.set_result(outcome)
+
+    async def _commit(self, steps: list[_Step]) -> list[Any]:
+        outcomes: list[Any] = []
+        told: Sequence[LateRow] = ()
+
+        def decide(found: Found) -> Changes:
+            nonlocal outcomes, told
+            outcomes, changes, told = _decided(steps, found)
+            return changes
+
+        keys = sorted({key for step in steps for key in step.keys})
+        by = min(step.by for step in steps)
+        if not await self._database.settle(keys, decide, by, patient=len(steps) == 1):
+            self._keep_aside(told)  # no request is to fail for its audit row
+        return outcomes
+
+    def _keep_aside(self, rows: Sequence[LateRow]) -> None:
+        if not rows:
+            return
+        for row in rows:
+            (self._floods_aside if _is_flood(row) else self._aside).append(row)
+        dropped = max(0, self.kept_aside - _MOST_KEPT_ASIDE)
+        for _ in range(dropped):  # what may be one of a flood goes first
+            (self._floods_aside or self._aside).popleft()
+        self.ever_kept_aside += len(rows)
+        self.ever_lost += dropped
+        _log.error("audit_not_written", rows=len(rows), kept_aside=len(self._aside), lost=dropped)
+
+
+def _is_flood(row: LateRow) -> bool:
+    return isinstance(row, AuditRow) and row.folds
+
+
+def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
+    return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow))
+
+
+def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequence[LateRow]]:
+    """The outcomes, an exception where a decision raised; what is written; the late rows in it."""
+    held: dict[str, str | None] = {key: body for key, (body, _) in found.items()}
+    outcomes: list[Any] = []
+    changed: dict[str, str | None] = {}
+    rows: list[Row] = []
+    for step in steps:
+        seen = {key: held.get(key) for key in step.keys}
+        try:
+            decision = step.decide(seen)
+        except Exception as bug:  # noqa: BLE001 - its neighbours must not fail for it
+            outcomes.append(bug)
+            continue
+        if decision.becomes is not seen:
+            changed.update(decision.becomes)
+            held.update(decision.becomes)
+        rows.extend(decision.rows)
+        outcomes.append(decision.outcome)
+    written = needed(rows)
+    if changed:
+        # In one order, against deadlocks.
+        versions = ((key, found[key][1] if key in found else 0) for key in sorted(changed))
+        records = [(key, changed[key], version + 1) for key, version in versions]
+        written = {RECORDS: records, **written}
+    told = _late(rows)
+    return outcomes, Changes(written, late(told)), told

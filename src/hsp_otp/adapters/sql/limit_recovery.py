@@ -1,0 +1,247 @@
+"""What the rows remember of what was admitted, for a store that has forgotten it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+import msgspec
+from sqlalchemy import Column, ColumnElement, Text, cast, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.batched_reads import Gathered
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.stores import record_of, usages_in
+from hsp_otp.adapters.sql.tables import audit, sends
+from hsp_otp.adapters.sql.write_statements import READ
+from hsp_otp.domain.challenge import CLIENT_SENDS, PHONE_SENDS, Verified
+from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
+from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
+from hsp_otp.domain.names import ClientAddress, Flow, Slot
+from hsp_otp.domain.passes import MISSES
+from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
+
+_SENDS_TO: Final = "SELECT phone, at FROM sends WHERE phone {any} AND at > {since}"
+
+_SENDS_FROM: Final = (
+    "SELECT flow, client, network, at FROM sends WHERE network {any} AND at > {since}"
+)
+
+_LATEST_SENDS: Final = "SELECT slot, max(at) FROM sends WHERE slot {any} GROUP BY slot"
+
+_CHARGED_FROM: Final = (
+    'SELECT at, client, charged, "count" FROM audit '
+    "WHERE network {any} AND at > {since} AND charged IS NOT NULL"
+)
+
+_CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
+
+_Asked: TypeAlias = tuple[UsageKey, Instant]
+"""A usage, and the present instant."""
+
+_Group: TypeAlias = tuple[tuple[str, ...], list[list[Any]]]
+
+_rows = msgspec.json.Decoder(list[list[Any]])
+
+_CLIENT_WINDOW: Final[Duration] = CLIENT_WINDOW + CLOCK_SKEW
+"""Of every limit of a client."""
+
+_PHONE_WINDOW: Final[Duration] = LONGEST_WINDOW + CLOCK_SKEW
+
+_MOST_MISSES: Final = 1_000_000
+"""Of everybody in an hour: as many as the setting of their limit can ask for."""
+
+
+@attrs.frozen
+class SqlHistory:
+    """
+    Reads rows of sends, and of the audit.
+
+    A request that is still under way has no row yet. Where it was counted in this database, its
+    charge stands in a record, and counts as well.
+
+    Attributes:
+        most_misses: Of everybody, the latest of which are read.
+        page: Usages in a page.
+    """
+
+    database: Database
+    most_misses: int = _MOST_MISSES
+    page: int = 2_000
+    # While a store has forgotten everything, every request asks: those of one turn ask together.
+    _sends: Gathered[_Asked, Usage] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._sends_of), takes_self=True),
+    )
+    _asked_at: Gathered[str, Instant] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._latest_of), takes_self=True),
+    )
+    _usages: Gathered[_Asked, Usage] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: Gathered(self._usages_of), takes_self=True),
+    )
+
+    async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
+        """Keep the promise of `SendHistory.sends`."""
+        return await _each(self._sends, keys, now)
+
+    async def asked_at(self, slot: Slot) -> Instant | None:
+        """Keep the promise of `SendHistory.asked_at`."""
+        return await self._asked_at.answer(str(slot))
+
+    async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
+        """Keep the promise of `SendHistory.all_sends`."""
+        of_day = sends.c.at > after(now, -_PHONE_WINDOW)
+        async for page in self._groups((sends.c.phone,), (sends.c.at,), of_day):
+            yield {
+                UsageKey(PHONE_SENDS, phone): tuple(sorted(at for (at,) in rows))
+                for (phone,), rows in page
+            }
+        of_hour = sends.c.at > after(now, -_CLIENT_WINDOW)
+        for who in (sends.c.client, sends.c.network):
+            async for page in self._groups((who, sends.c.flow), (sends.c.at,), of_hour):
+                yield {
+                    UsageKey(f"{flow}{CLIENT_SENDS}", one): tuple(sorted(at for (at,) in rows))
+                    for (one, flow), rows in page
+                }
+
+    async def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
+        """Keep the promise of `SendHistory.all_asked_at`."""
+        of_day = sends.c.at > after(now, -_PHONE_WINDOW)
+        async for page in self._groups((sends.c.slot,), (sends.c.at,), of_day):
+            yield {slot: max(at for (at,) in rows) for (slot,), rows in page}
+
+    async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
+        """Keep the promise of `UsageHistory.usages`."""
+        return await _each(self._usages, keys, now)
+
+    async def all_usages(self, now: Instant) -> AsyncIterator[Usages]:
+        """Keep the promise of `UsageHistory.all_usages`."""
+        recent = audit.c.at > after(now, -_CLIENT_WINDOW)
+        for who in (audit.c.client, audit.c.network):
+            async for page in self._groups(
+                (who,), _CHARGED_TO_ONE, recent & audit.c.charged.is_not(None)
+            ):
+                yield await self._with_counted(
+                    {
+                        key: usage
+                        for (one,), rows in page
+                        for key, usage in recount(
+                            _charged(at, one, scopes, count) for at, scopes, count in rows
+                        ).items()
+                        if key.who == one
+                    }
+                )
+        async with self.database.study() as connection:
+            misses = await self._misses(connection, recent)
+        yield await self._with_counted({MISSES_OF_ALL: misses})
+
+    async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
+        """Keep the promise of `SignInHistory.signed_in`."""
+        rows = select(audit.c.id).where(
+            audit.c.client == client.value,
+            audit.c.at > since,
+            audit.c.outcome == Verified.word,
+            audit.c.flow == Flow.PASS_LOGIN.value,
+        )
+        async with self.database.read() as connection:
+            return bool(await connection.scalar(select(rows.exists())))
+
+    async def _sends_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
+        now = min(now for _, now in asked)
+        whos = [key.who for key, _ in asked if key.scope == PHONE_SENDS]
+        networks = {ClientAddress(key.who).network for key, _ in asked if key.scope != PHONE_SENDS}
+        told = defaultdict[UsageKey, list[Instant]](list)
+        if whos:
+            since = after(now, -_PHONE_WINDOW)
+            for phone, at in await self.database.fetch(_SENDS_TO, whos, since):
+                told[UsageKey(PHONE_SENDS, phone)].append(Instant(at))
+        if networks:
+            since = after(now, -_CLIENT_WINDOW)
+            rows = await self.database.fetch(_SENDS_FROM, sorted(networks), since)
+            for flow, client, network, at in rows:
+                for who in {client, network}:
+                    told[UsageKey(f"{flow}{CLIENT_SENDS}", who)].append(Instant(at))
+        return {(key, now): tuple(sorted(told[key])) for key, now in asked}
+
+    async def _latest_of(self, slots: Sequence[str]) -> dict[str, Instant]:
+        found = await self.database.fetch(_LATEST_SENDS, slots)
+        return {slot: Instant(at) for slot, at in found}
+
+    async def _usages_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
+        since = after(min(now for _, now in asked), -_CLIENT_WINDOW)
+        keys = tuple({key for key, _ in asked})
+        networks = {ClientAddress(key.who).network for key in keys if key != MISSES_OF_ALL}
+        told: dict[UsageKey, Usage] = {}
+        if networks:
+            rows = await self.database.fetch(_CHARGED_FROM, sorted(networks), since)
+            told = recount(_charged(*row) for row in rows)
+        if MISSES_OF_ALL in keys:
+            async with self.database.read() as connection:
+                told[MISSES_OF_ALL] = await self._misses(connection, audit.c.at > since)
+        counted = await self._with_counted({key: told.get(key, ()) for key in keys})
+        return {(key, now): counted[key] for key, now in asked}
+
+    async def _with_counted(self, told: Usages) -> Usages:
+        """With what was counted in this database, while another store was away."""
+        rows = await self.database.fetch(READ, [record_of(key) for key in told])
+        counted = usages_in({key: body for key, body, _ in rows}, tuple(told))
+        return {key: union(usage, counted[key]) for key, usage in told.items()}
+
+    async def _misses(self, connection: AsyncConnection, recent: ColumnElement[bool]) -> Usage:
+        rows = (
+            select(audit.c.at)
+            .where(audit.c.outcome.in_(MISSES), recent, audit.c.charged.is_not(None))
+            .order_by(audit.c.at.desc())
+            .limit(self.most_misses)
+        )
+        return tuple(sorted(Instant(at) for at in await connection.scalars(rows)))
+
+    async def _groups(
+        self,
+        by: tuple[Column[Any], ...],
+        columns: tuple[ColumnElement[Any], ...],
+        where: ColumnElement[bool],
+    ) -> AsyncIterator[list[_Group]]:
+        """The rows of one table, grouped: pages of what a group goes by, and its *columns*."""
+        asked = (
+            select(*by, _together(columns, is_postgres=self.database.is_postgres))
+            .where(where, *(column.is_not(None) for column in by))
+            .group_by(*by)
+            .order_by(*by)
+            .limit(self.page)
+        )
+        last: tuple[str, ...] | None = None
+        while True:
+            page = asked if last is None else asked.where(tuple_(*by) > last)
+            async with self.database.study() as connection:
+                found = [tuple(row) for row in await connection.execute(page)]
+            if not found:
+                return
+            last = found[-1][:-1]
+            yield [(row[:-1], _rows.decode(row[-1])) for row in found]
+
+
+def _together(columns: tuple[ColumnElement[Any], ...], *, is_postgres: bool) -> ColumnElement[str]:
+    """The columns of all rows of a group, as text of a JSON array of arrays."""
+    if is_postgres:
+        return cast(func.json_agg(func.json_build_array(*columns)), Text)
+    return func.json_group_array(func.json_array(*columns))
+
+
+async def _each(
+    gathered: Gathered[_Asked, Usage], keys: tuple[UsageKey, ...], now: Instant
+) -> Usages:
+    answers = await asyncio.gather(*(gathered.answer((key, now)) for key in keys))
+    return {key: usage or () for key, usage in zip(keys, answers, strict=True)}
+
+
+def _charged(at: int, client: str, scopes: str, requests: int) -> Charged:
+    return Charged(
+        at=Instant(at),
+        client=ClientAddress(client),
+        scopes=tuple(scopes.split()),
+        count=requests,
+    )

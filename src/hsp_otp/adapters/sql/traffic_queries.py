@@ -1,0 +1,159 @@
+"""
+What a service does, over time: questions that the operator's page asks of audit and sends.
+
+They run beside requests like those of `investigation.py`, and add up in the database: what comes
+back grows with the number of periods, countries and senders, and not with that of the rows.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import attrs
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, literal, select
+
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.tables import audit, sends
+from hsp_otp.domain.challenge import Issued, Verified
+from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.instant import SECOND, Duration, Instant, after
+from hsp_otp.domain.policy import MAX_CODE_SECONDS
+from hsp_otp.domain.rows import Action
+from hsp_otp.ports.audit_queries import Span
+from hsp_otp.ports.traffic_queries import STEPS, Delivery, Movement, Proof
+
+_COUNT: Final = audit.c["count"]
+
+
+@attrs.frozen
+class SqlTrafficQueries:
+    """Each question raises Unavailable where the database does not answer."""
+
+    database: Database
+
+    async def movements(self, span: Span, period: Duration) -> list[Movement]:
+        """What was asked for, and what it came to."""
+        return [Movement(**row) for row in await self._rows(movements_asked(span, period), period)]
+
+    async def deliveries(self, span: Span, period: Duration) -> list[Delivery]:
+        """What became of the messages."""
+        return [Delivery(**row) for row in await self._rows(deliveries_asked(span, period), period)]
+
+    async def proofs(self, span: Span, period: Duration) -> list[Proof]:
+        """How long it took from a message to the right code."""
+        return [Proof(**row) for row in await self._rows(proofs_asked(span, period), period)]
+
+    async def _rows(
+        self, asked: Select[*tuple[Any, ...]], period: Duration
+    ) -> Iterator[dict[str, Any]]:
+        async with self.database.study() as connection:
+            found = (await connection.execute(asked)).mappings().all()
+        told = (dict(row) for row in found)
+        return ({"at": Instant(row.pop(_PERIOD) * period), **row} for row in told)
+
+
+def movements_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
+    """Look-ups, sends and checks, by period and by all that they can be told apart by."""
+    by = (audit.c.flow, audit.c.region, audit.c.sender, audit.c.action, audit.c.outcome)
+    return (
+        select(
+            _period(audit.c.at, period),
+            *by,
+            # PostgreSQL adds big integers up to a decimal.
+            cast(func.sum(_COUNT), BigInteger).label("requests"),
+        )
+        .where(
+            audit.c.at >= span.since,
+            audit.c.at < span.until,
+            audit.c.action.in_(_ASKED),
+        )
+        .group_by(_PERIOD, *by)
+    )
+
+
+def deliveries_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
+    """Messages with their states; the row of a send is where receipts are kept."""
+    arrived = sends.c.state == DeliveryState.DELIVERED.value
+    by = (audit.c.flow, audit.c.region, audit.c.sender, sends.c.state)
+    return (
+        select(
+            _period(audit.c.at, period),
+            *by,
+            case((arrived, _step(sends.c.state_at - sends.c.at))).label(_STEP),
+            func.count().label("messages"),
+        )
+        .join_from(
+            audit,
+            sends,
+            and_(
+                sends.c.sender == audit.c.sender,
+                sends.c.provider_message_id == audit.c.provider_message_id,
+            ),
+            isouter=True,
+        )
+        .where(audit.c.outcome == Issued.word, audit.c.at >= span.since, audit.c.at < span.until)
+        .group_by(_PERIOD, *by, _STEP)
+    )
+
+
+def proofs_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
+    """Right codes, each with the latest message to the same number that it can have come by."""
+    sent = audit.alias("sent")
+    message = (
+        select(sent.c.id)
+        .where(
+            sent.c.phone_fingerprint == audit.c.phone_fingerprint,
+            sent.c.at < audit.c.at,
+            sent.c.at >= audit.c.at - MAX_CODE_SECONDS * SECOND,
+            sent.c.outcome == Issued.word,
+            sent.c.flow == audit.c.flow,
+        )
+        .order_by(sent.c.at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    right = (
+        select(audit.c.at, audit.c.flow, audit.c.region, message.label("message"))
+        .where(audit.c.outcome == Verified.word, audit.c.at >= span.since, audit.c.at < span.until)
+        .subquery("proved")
+    )
+    by = (right.c.flow, right.c.region, sent.c.sender)
+    return (
+        select(
+            _period(right.c.at, period),
+            *by,
+            _step(right.c.at - sent.c.at).label(_STEP),
+            func.count().label("codes"),
+        )
+        .join_from(
+            right,
+            sent,
+            # Since when they can be, too: else PostgreSQL may look at all rows there are.
+            and_(
+                sent.c.id == right.c.message,
+                sent.c.at >= after(span.since, -MAX_CODE_SECONDS * SECOND),
+            ),
+            isouter=True,
+        )
+        .group_by(_PERIOD, *by, _STEP)
+    )
+
+
+# What is grouped by goes by its label: of a value that is a parameter PostgreSQL does not know
+# that it is the same in both places.
+_PERIOD: Final = "period"
+_STEP: Final = "step"
+_ASKED: Final = (Action.LOOK_UP.value, Action.SEND.value, Action.CHECK.value)
+
+
+def _period(at: ColumnElement[int], period: Duration) -> ColumnElement[int]:
+    """Which of the periods since 1970 *at* lies in."""
+    return (at // literal(period, BigInteger)).label(_PERIOD)
+
+
+def _step(took: ColumnElement[int]) -> ColumnElement[int | None]:
+    """Which of `STEPS` a time lies in; null where it is not known."""
+    return case(
+        (took.is_(None), None),
+        *((took < end * SECOND, place) for place, end in enumerate(STEPS)),
+        else_=len(STEPS),
+    )

@@ -1,0 +1,147 @@
+"""The HTTP application."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.exceptions import HTTPException
+
+from hsp_otp.entrypoints.http.health import healthz, readyz
+from hsp_otp.entrypoints.http.middleware import Edge
+from hsp_otp.entrypoints.http.openapi import docs_routes
+from hsp_otp.entrypoints.http.pass_login import send_otp, validate_pass, verify_otp
+from hsp_otp.entrypoints.http.problems import (
+    INTERNAL_ERROR,
+    UNAVAILABLE,
+    answer,
+    of_status,
+)
+from hsp_otp.entrypoints.http.receipts import delivery_status
+from hsp_otp.entrypoints.http.sessions import (
+    key_set,
+    refresh_tokens,
+    revoke_tokens,
+    who_am_i,
+)
+from hsp_otp.entrypoints.http.signup import signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.pages.app_preview import trial_routes
+from hsp_otp.entrypoints.pages.assets import asset
+from hsp_otp.entrypoints.pages.home import choose_language, front
+from hsp_otp.entrypoints.pages.login import login_form, login_page
+from hsp_otp.entrypoints.pages.signup import signup_form, signup_page
+from hsp_otp.entrypoints.services import Services
+from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.messages import Sentences
+
+_log = structlog.get_logger()
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+ROUTES: Final = (
+    validate_pass,
+    send_otp,
+    verify_otp,
+    signup_send_otp,
+    signup_verify_otp,
+    refresh_tokens,
+    revoke_tokens,
+    who_am_i,
+    key_set,
+    delivery_status,
+    healthz,
+    readyz,
+)
+
+PAGES: Final = (
+    front,
+    choose_language,
+    login_page,
+    login_form,
+    signup_page,
+    signup_form,
+    asset,
+)
+"""What a browser asks for; no part of the API."""
+
+
+def create_app(
+    opening: Callable[[], AbstractAsyncContextManager[Services]],
+    docs: Sentences | None = None,
+    trial: Path | None = None,
+    *,
+    ops: bool = False,
+) -> Edge:
+    """
+    The application, its services open while it runs.
+
+    Args:
+        opening: Opens the services when the server starts, and closes it when it stops.
+        docs: The sentences in the API's description, where it is to be served.
+        trial: The folder of the app's screens for a browser, where they are to be served.
+        ops: Whether there is an operator's page.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        async with opening() as services:
+            app.state.services = services
+            yield
+
+    return Edge(create_routes(docs, trial, ops=ops, lifespan=lifespan))
+
+
+def create_routes(
+    docs: Sentences | None = None,
+    trial: Path | None = None,
+    *,
+    ops: bool = False,
+    lifespan: Lifespan | None = None,
+) -> Litestar:
+    """
+    Every route, without the edge around them. They find their services in the application's state.
+
+    Args:
+        docs: As `create_app` takes it, and so are the next two.
+        trial: The folder of the app's screens.
+        ops: Whether there is an operator's page.
+        lifespan: Puts the services into the state while the application runs.
+    """
+    return Litestar(
+        route_handlers=[
+            *ROUTES,
+            *PAGES,
+            *(docs_routes(ROUTES, docs) if docs else ()),
+            *(trial_routes(trial) if trial else ()),
+            *(_ops_routes() if ops else ()),
+        ],
+        lifespan=[lifespan] if lifespan else [],
+        exception_handlers={Exception: _answer_failure},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _ops_routes() -> Sequence[Any]:
+    # Late: nothing of the page is loaded where there is none.
+    from hsp_otp.entrypoints.dashboard.routes import ROUTES as OPS  # noqa: PLC0415
+
+    return OPS
+
+
+def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Response[Any]:
+    match failure:
+        case Unavailable():
+            _log.warning("unavailable", exc_info=failure)
+            return answer(request, UNAVAILABLE)
+        case HTTPException() if failure.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            response = answer(request, of_status(failure.status_code))
+            for name, value in (failure.headers or {}).items():
+                response.headers[name] = value
+            return response
+        case _:
+            _log.error("bug", exc_info=failure)
+            return answer(request, INTERNAL_ERROR)

@@ -1,0 +1,1 @@
+"""The commands of `hsp-otp`, a file per group."""

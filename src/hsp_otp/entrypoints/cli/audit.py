@@ -1,0 +1,375 @@
+"""`hsp-otp audit`: `docs/contract.md`, section 10, and `docs/investigating.md`."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Final, Literal, TypeVar
+
+import attrs
+from cyclopts import App, Parameter
+
+from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
+from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
+from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.fraud_patterns import (
+    ADDRESS,
+    MISSING,
+    NUMBERS_FROM_ONE_ADDRESS,
+    NUMBERS_OF_ONE_PREFIX,
+    UNVERIFIED,
+    Suspicion,
+)
+from hsp_otp.domain.instant import Instant, to_iso
+from hsp_otp.entrypoints.audit_timeline import in_words
+from hsp_otp.entrypoints.cli.common import insist_on_newest
+from hsp_otp.entrypoints.cli.output import FLAG, Shown, structured, table
+from hsp_otp.entrypoints.cli.person import load_with_keys, read_number
+from hsp_otp.entrypoints.client_address import find_client
+from hsp_otp.entrypoints.errors import CommandError
+from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.time_range import in_short, read_span
+from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
+
+T = TypeVar("T")
+
+audit = App(name="audit", help="Ask the audit: who asked what, and what it came to.")
+
+Kind = Literal["addresses", "prefixes", "countries"]
+
+_MOST_IN_A_TABLE: Final = 200
+_OUTCOME: Final = re.compile("[a-z_]{1,64}")
+_FINGERPRINT: Final = re.compile("[^:\\s]{1,64}:[0-9a-f]{32}")
+_UNKNOWN: Final = "unknown"
+
+_ENTRY_COLUMNS: Final = (
+    *("at", "flow", "purpose", "action", "outcome", "address", "request_id", "pass_code", "phone"),
+    *("region", "phone_fingerprint", "prefix_fingerprint", "sender", "provider_message_id"),
+    *("state", "state_at", "retry_at", "reason", "count"),
+)
+_TALLY_COLUMNS: Final = tuple(field.name for field in attrs.fields(Tally))
+_SUSPICION_COLUMNS: Final = (
+    *("kind", "of", "who", "phone", "region", "sent", "verified", "numbers", "addresses"),
+    *("missed", "hits", "first", "last", "first_request", "last_request"),
+)
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Showing:
+    """
+    Which span of time, and how to show it.
+
+    Attributes:
+        since: From then on: a date, an ISO 8601 instant (UTC unless it says otherwise), or how
+            long ago: 30m, 24h, 7d, 2w.
+        until: Before then; as --since.
+        json: One JSON object on a line.
+        csv: CSV with a header.
+    """
+
+    since: str | None = None
+    until: str | None = None
+    json: Annotated[bool, FLAG] = False
+    csv: Annotated[bool, FLAG] = False
+
+    def span(self, unless_told: str | None = None) -> Span:
+        """The span that is asked about."""
+        since = self.since or (unless_told if self.until is None else None)
+        try:
+            return read_span(since, self.until, SystemClock().now())
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+
+
+_ALL: Final = Showing()
+
+
+@audit.command(name="list")
+def list_(
+    *,
+    phone: str | None = None,
+    address: str | None = None,
+    outcome: str | None = None,
+    showing: Showing = _ALL,
+) -> None:
+    """
+    List rows, oldest first: all of them with --json or --csv, else the latest 200.
+
+    Example: hsp-otp audit list --address 203.0.113.7 --since 24h
+
+    Args:
+        phone: Only of this number; in national form too.
+        address: Only of this client address; of IPv6 the /64 that it lies in.
+        outcome: Only of this outcome, as invalid_otp.
+    """
+    wanted = Wanted(address=_address(address), outcome=_outcome(outcome), span=showing.span())
+    settings = load() if phone is None else load_with_keys()
+    if phone is not None:
+        number = read_number(phone, settings)
+        wanted = attrs.evolve(wanted, phones=_fingerprints(settings, number.e164))
+    _list(settings, wanted, showing)
+
+
+@audit.command(name="range")
+def range_(
+    *, phone: str | None = None, fingerprint: str | None = None, showing: Showing = _ALL
+) -> None:
+    """
+    List the rows of a range of numbers: those that differ in the last four digits alone.
+
+    Example: hsp-otp audit range --phone "98765 43210" --since 7d
+
+    Args:
+        phone: A number of the range.
+        fingerprint: The range's own, as top and suspicious show it, instead of a number.
+    """
+    if (phone is None) == (fingerprint is None):
+        raise CommandError("audit range takes either --phone or --fingerprint")
+    wanted = Wanted(span=showing.span())
+    settings = load() if phone is None else load_with_keys()
+    if phone is not None:
+        number = read_number(phone, settings)
+        wanted = attrs.evolve(wanted, prefixes=_fingerprints(settings, number.prefix))
+    elif fingerprint is not None:
+        if not _FINGERPRINT.fullmatch(fingerprint):
+            raise CommandError("--fingerprint: takes a range's, as top and suspicious show it")
+        wanted = attrs.evolve(wanted, prefixes=(fingerprint,))
+    _list(settings, wanted, showing)
+
+
+@audit.command
+def timeline(*, phone: str, showing: Showing = _ALL) -> None:
+    """
+    Tell what happened to one number, in plain words, oldest first.
+
+    Example: hsp-otp audit timeline --phone "98765 43210" --since 7d
+
+    Args:
+        phone: The number; in national form too.
+    """
+    writer = structured(("says", *_ENTRY_COLUMNS), as_json=showing.json, as_csv=showing.csv)
+    span = showing.span()
+    settings = load_with_keys()
+    number = read_number(phone, settings)
+    wanted = Wanted(phones=_fingerprints(settings, number.e164), span=span)
+
+    async def ask(asked: SqlAuditQueries) -> list[tuple[str, str]]:
+        told: list[tuple[str, str]] = []
+        async for entry in asked.entries(wanted):
+            if writer is None:
+                told.append((in_short(entry.at), in_words(entry)))
+            else:
+                writer.write({"says": in_words(entry), **_shown(entry)})
+        return told
+
+    found = _ask(settings, ask)
+    if writer is None:
+        title = f"{number.masked}{f' ({number.region})' if number.region else ''}, times in UTC"
+        table(found, ("when", "what"), title)
+    else:
+        writer.close()
+
+
+@audit.command
+def top(kind: Kind | None = None, /, *, count: int = 10, showing: Showing = _ALL) -> None:
+    """
+    Show the addresses, ranges of numbers and countries with the most traffic; of 24 hours.
+
+    Addresses go by their requests, ranges and countries by the codes that were sent.
+
+    Example: hsp-otp audit top prefixes --since 7d
+
+    Args:
+        kind: One of the three alone.
+        count: How many of each.
+    """
+    if not 1 <= count <= _MOST_IN_A_TABLE:
+        raise CommandError(
+            f"--count: got {count}, takes a whole number from 1 to {_MOST_IN_A_TABLE}"
+        )
+    writer = structured(_TALLY_COLUMNS, as_json=showing.json, as_csv=showing.csv)
+    span = showing.span("24h")
+
+    async def ask(asked: SqlAuditQueries) -> list[tuple[Kind, list[Tally]]]:
+        ways: dict[Kind, Callable[[Span, int], Awaitable[list[Tally]]]] = {
+            "addresses": asked.top_addresses,
+            "prefixes": asked.top_prefixes,
+            "countries": asked.top_countries,
+        }
+        return [
+            (one, await way(span, count))
+            for one, way in ways.items()
+            if kind is None or kind == one
+        ]
+
+    for one, tallies in _ask(load(), ask):
+        if writer is None:
+            _table_of_tallies(one, tallies)
+        else:
+            for tally in tallies:
+                writer.write(attrs.asdict(tally))
+    if writer is not None:
+        writer.close()
+
+
+@audit.command
+def suspicious(*, showing: Showing = _ALL) -> None:
+    """
+    Show patterns that people do not make, with the evidence; of 24 hours.
+
+    Many numbers of one range or from one address, sends without a verify, look-ups that miss.
+
+    Example: hsp-otp audit suspicious --since 7d
+    """
+    writer = structured(_SUSPICION_COLUMNS, as_json=showing.json, as_csv=showing.csv)
+    span = showing.span("24h")
+
+    async def ask(asked: SqlAuditQueries) -> list[Suspicion]:
+        return await asked.suspicions(span)
+
+    found = _ask(load(), ask)
+    if writer is not None:
+        for one in found:
+            writer.write(_shown_suspicion(one))
+        writer.close()
+        return
+    table(
+        ((_SUSPECTED[one.kind], _who(one), _evidence(one)) for one in found),
+        ("what", "who", "evidence"),
+    )
+
+
+def _list(settings: Settings, wanted: Wanted, showing: Showing) -> None:
+    writer = structured(_ENTRY_COLUMNS, as_json=showing.json, as_csv=showing.csv)
+
+    async def stream(asked: SqlAuditQueries) -> list[Entry]:
+        if writer is None:
+            return await asked.latest(wanted, _MOST_IN_A_TABLE + 1)
+        async for entry in asked.entries(wanted):
+            writer.write(_shown(entry))
+        return []
+
+    found = _ask(settings, stream)
+    if writer is not None:
+        writer.close()
+        return
+    if len(found) > _MOST_IN_A_TABLE:
+        print(f"the latest {_MOST_IN_A_TABLE} of more; --json and --csv list all", file=sys.stderr)
+    table(
+        (
+            (
+                *(in_short(one.at), one.flow, one.action, one.outcome, one.phone or one.pass_code),
+                *(one.region, one.client, one.sender, one.state, one.count, one.request_id),
+            )
+            for one in found[-_MOST_IN_A_TABLE:]
+        ),
+        (
+            *("when (UTC)", "flow", "action", "outcome", "number or pass", "country", "address"),
+            *("sender", "state", "times", "request"),
+        ),
+    )
+
+
+def _table_of_tallies(kind: Kind, tallies: Sequence[Tally]) -> None:
+    match kind:
+        case "addresses":
+            headings: tuple[str, ...] = (
+                *("address", "requests", "sent", "verified", "wrong", "missed", "refused"),
+            )
+            rows: list[tuple[object, ...]] = [
+                (one.who, one.requests, one.sent, one.verified, one.wrong, one.missed, one.refused)
+                for one in tallies
+            ]
+        case "prefixes":
+            headings = ("range of numbers", "country", "sent", "verified", "numbers")
+            rows = [(one.who, one.region, one.sent, one.verified, one.numbers) for one in tallies]
+        case "countries":
+            headings = ("country", "sent", "verified", "numbers")
+            rows = [(one.who, one.sent, one.verified, one.numbers) for one in tallies]
+    table(rows, headings, f"{kind}:")
+    print()
+
+
+_SUSPECTED: Final = {
+    NUMBERS_OF_ONE_PREFIX: "many numbers of one range",
+    NUMBERS_FROM_ONE_ADDRESS: "many numbers from one address",
+    UNVERIFIED: "sends without a verify",
+    MISSING: "look-ups that miss",
+}
+
+
+def _who(found: Suspicion) -> str:
+    who = f"{found.of} {found.traffic.who}"
+    return f"{who} ({found.phone})" if found.phone else who
+
+
+def _evidence(found: Suspicion) -> str:
+    seen = found.traffic
+    if found.kind == MISSING:
+        told = [f"{seen.missed} misses and {seen.hits} hits"]
+    else:
+        told = [f"{seen.sent} sent, {seen.verified} verified"]
+        if seen.numbers:
+            told.append(_counted(seen.numbers, "number"))
+        if found.of != ADDRESS:
+            told.append(_counted(seen.addresses, "address", "addresses"))
+    told.append(f"{in_short(seen.first)} to {in_short(seen.last)}")
+    told.append("requests " + " to ".join(one or "unknown" for one in found.requests))
+    return ", ".join(told)
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _shown(entry: Entry) -> Shown:
+    told = attrs.asdict(entry)
+    told["address"] = told.pop("client")
+    for name in ("at", "retry_at", "state_at"):
+        told[name] = None if told[name] is None else to_iso(Instant(told[name]))
+    return {name: told[name] for name in _ENTRY_COLUMNS}
+
+
+def _shown_suspicion(found: Suspicion) -> Shown:
+    told = attrs.asdict(found.traffic) | {
+        "kind": found.kind,
+        "of": found.of,
+        "phone": found.phone,
+        "first": to_iso(found.traffic.first),
+        "last": to_iso(found.traffic.last),
+        "first_request": found.requests[0],
+        "last_request": found.requests[-1],
+    }
+    return {name: told[name] for name in _SUSPICION_COLUMNS}
+
+
+def _ask(settings: Settings, work: Callable[[SqlAuditQueries], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with open_database(settings) as database:
+            await insist_on_newest(database)
+            return await work(SqlAuditQueries(database))
+
+    return asyncio.run(run())
+
+
+def _fingerprints(settings: Settings, text: str) -> tuple[str, ...]:
+    return ring(settings.secret_keys, NUMBER_FINGERPRINTS).fingerprints(text)
+
+
+def _address(text: str | None) -> str | None:
+    if text is None or text == _UNKNOWN:
+        return text
+    # As it is written down: an IPv6 network is asked for by any address in it.
+    one = text.removesuffix("::/64") + "::" if text.endswith("::/64") else text
+    found = find_client(one, (), ()).address
+    if found.value == _UNKNOWN:
+        raise CommandError("--address: takes an IPv4 or IPv6 address")
+    return found.value
+
+
+def _outcome(text: str | None) -> str | None:
+    if text is not None and not _OUTCOME.fullmatch(text):
+        raise CommandError("--outcome: takes a word such as invalid_otp")
+    return text

@@ -1,0 +1,264 @@
+"""The command that compares a configuration with reality: `docs/contract.md`, section 10."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Final
+
+from sqlalchemy import make_url
+
+from hsp_otp.adapters.redis import server_checks as redis_checks
+from hsp_otp.adapters.redis.client import RedisClient
+from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.sql import server_checks as sql_checks
+from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.postgres import READERS, WRITERS
+from hsp_otp.adapters.sql.schema import is_newest
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.instant import DAY, Instant
+from hsp_otp.entrypoints.cli.doctor_checks import (
+    Finding,
+    Status,
+    of_callers,
+    of_clock,
+    of_keys,
+    of_outside,
+    of_private_files,
+    of_purge,
+    of_rights,
+    ok,
+    warning,
+    worst,
+    wrong,
+)
+from hsp_otp.entrypoints.cli.output import FLAG
+from hsp_otp.entrypoints.errors import SettingsError
+from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
+from hsp_otp.entrypoints.settings.settings import (
+    PREFIX,
+    Settings,
+    check_to_serve,
+    file_with_secrets,
+    load,
+    missing_variables,
+    passed_over,
+)
+from hsp_otp.entrypoints.wiring import means_of, open_database, open_redis_of
+from hsp_otp.ports.audit_queries import Span
+from hsp_otp.ports.failures import Unavailable
+
+_DISK_WRONG: Final = 100 * 2**20
+_DISK_WARNING: Final = 2**30
+"""Bytes that are free beside SQLite's file."""
+
+_FULL_PERCENT: Final = 90
+
+_BUSIEST: Final = 100
+"""Client addresses that are looked at: one that many share is among them."""
+
+_URL: Final = f"{PREFIX}DATABASE_URL"
+_UPGRADE: Final = "run hsp-otp db upgrade"
+_FIX: Final = "fix it, and run hsp-otp doctor again"
+
+
+def doctor(*, json: Annotated[bool, FLAG] = False) -> int:
+    """
+    Compare the configuration with reality; a line for each check, and exit status 1 if one fails.
+
+    Nothing is changed, and no message is sent.
+
+    Example: hsp-otp doctor
+
+    Args:
+        json: One JSON object on a line.
+    """
+    findings = asyncio.run(_look())
+    for one in findings:
+        print(_as_json(one) if json else _in_words(one))
+    return 1 if worst(findings) is Status.WRONG else 0
+
+
+def _as_json(found: Finding) -> str:
+    told = {
+        "check": found.check,
+        "status": found.status.value,
+        "says": found.says,
+        "do": found.do or None,
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _in_words(found: Finding) -> str:
+    do = f": {found.do}" if found.do else ""
+    return f"{found.status.value:<8}{found.check}: {found.says}{do}"
+
+
+async def _look() -> list[Finding]:
+    try:
+        settings = load()
+    except SettingsError as error:
+        return [wrong("settings", str(error), _FIX)]
+    findings = [_of_settings(settings)]
+    if variables := passed_over():
+        findings.append(warning("settings", variables, HOW_TO_STOP_IT))
+    if file := file_with_secrets():
+        findings += of_private_files("settings", [file])
+    if findings[0].status is Status.OK or settings.secret_keys:
+        findings += _of_keys(settings)
+    findings += of_outside(settings)
+    findings += [one async for one in _of_database(settings)]
+    findings += [one async for one in _of_redis(settings)]
+    findings += await asyncio.gather(*(_of_sender(settings, name) for name in settings.senders))
+    return findings
+
+
+def _of_settings(settings: Settings) -> Finding:
+    if settings.in_development:
+        return ok("settings", "development mode")
+    try:
+        check_to_serve(settings)
+    except SettingsError as error:
+        return wrong("settings", str(error), _FIX)
+    return ok("settings", "they are complete")
+
+
+def _of_keys(settings: Settings) -> list[Finding]:
+    try:
+        return list(of_keys(settings))
+    except OSError as error:
+        return [wrong("keys", f"a file of {PREFIX}JWT_KEYS: {error.strerror}", _FIX)]
+    except ValueError as error:
+        return [wrong("keys", f"{PREFIX}JWT_KEYS: {error}", _FIX)]
+
+
+async def _of_database(settings: Settings) -> AsyncGenerator[Finding]:
+    check = "database"
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "")
+        if not _is_there(file):
+            yield wrong(check, f"there is no file {str(file)!r}", _UPGRADE)
+            return
+        yield _of_disk(file)
+        beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
+        for found in of_private_files(check, [file, *beside]):
+            yield found
+    try:
+        async with open_database(settings) as database:
+            async for found in _of_open_database(settings, database):
+                yield found
+    except Unavailable as error:
+        yield wrong(check, f"{error}", f"look at the server, and at {_URL}")
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists()
+
+
+def _of_disk(file: Path) -> Finding:
+    free = shutil.disk_usage(file.resolve().parent).free
+    told = f"{free // 2**20} MiB are free beside {str(file)!r}"
+    if free < _DISK_WRONG:
+        return wrong("disk", told, "make room: without any nothing can be written")
+    if free < _DISK_WARNING:
+        return warning("disk", told, "make room")
+    return ok("disk", told)
+
+
+async def _of_open_database(settings: Settings, database: Database) -> AsyncGenerator[Finding]:
+    check, clock = "database", SystemClock()
+    flaws = await database.flaws()
+    if flaws.unfit:
+        yield wrong(check, flaws.unfit, f"name another server or database in {_URL}")
+    if flaws.forgetful:
+        bad = warning if settings.in_development else wrong
+        yield bad(check, flaws.forgetful, "switch it on there")
+    if not await is_newest(database):
+        yield wrong(check, "it has no schema yet, or another one", _UPGRADE)
+        return
+    before = clock.now()
+    health = await sql_checks.health(database)
+    after = clock.now()
+    yield ok(check, f"{health.version}, with the newest schema")
+    for found in of_rights(check, health.rights, settings):
+        yield found
+    if health.clock is None:
+        yield ok("database clock", "it is this machine's own")
+    else:
+        yield of_clock("database clock", health.clock, before, after)
+    wanted = settings.workers * (WRITERS + READERS)
+    if health.connections is not None and health.connections < wanted:
+        yield warning(
+            check,
+            f"it lets {health.connections} connections in, and {settings.workers} workers may "
+            f"take {wanted}",
+            f"raise max_connections there, or lower {PREFIX}WORKERS",
+        )
+    yield of_purge(settings, health.oldest_audit, health.oldest_send, after)
+    if settings.trusted_proxies:
+        yield of_callers(settings, await _requests(database, after))
+
+
+async def _requests(database: Database, now: Instant) -> dict[str, int]:
+    """How many the audit has of the last day, by client address; of the busiest ones."""
+    span = Span(Instant(now - DAY))
+    tallies = await SqlAuditQueries(database).top_addresses(span, _BUSIEST)
+    return {tally.who: tally.requests or 0 for tally in tallies}
+
+
+async def _of_redis(settings: Settings) -> AsyncGenerator[Finding]:
+    async with AsyncExitStack() as stack:
+        redis = await open_redis_of(stack, settings)
+        if redis is None:
+            yield ok("redis", "none is configured")
+            return
+        try:
+            async for found in _of_open_redis(settings, redis):
+                yield found
+        except Unavailable as error:
+            holds = settings.challenge_store == "redis"
+            bad = wrong if holds else warning
+            yield bad(
+                "redis",
+                f"{error} (asked as {Topology(settings.redis_topology).value})"
+                + ("" if holds else ", and the database counts instead"),
+                f"look at the server, {PREFIX}REDIS_URL and {PREFIX}REDIS_TOPOLOGY",
+            )
+
+
+async def _of_open_redis(settings: Settings, redis: RedisClient) -> AsyncGenerator[Finding]:
+    check = "redis"
+    before = SystemClock().now()
+    health = await redis_checks.health(redis)
+    after = SystemClock().now()
+    yield ok(check, f"version {health.version} answers")
+    yield of_clock("redis clock", Instant(health.clock), before, after)
+    for unfit in await redis_checks.unfitness(redis):
+        bad = wrong if unfit.is_fatal and settings.challenge_store == "redis" else warning
+        yield bad(check, unfit.what, "")
+    if health.is_cluster and settings.redis_topology != Topology.CLUSTER.value:
+        yield wrong(check, "it is a node of a cluster", f"set {PREFIX}REDIS_TOPOLOGY=cluster")
+    if health.is_replica:
+        yield wrong(
+            check, "it is a replica and takes no writes", f"name the primary in {PREFIX}REDIS_URL"
+        )
+    if health.memory_percent is not None and health.memory_percent >= _FULL_PERCENT:
+        yield warning(
+            check, f"{health.memory_percent} % of its memory are used", "raise maxmemory there"
+        )
+
+
+async def _of_sender(settings: Settings, name: str) -> Finding:
+    provider, check = SENDERS[name], f"sender {name}"
+    means = means_of(settings, name, SystemClock(), SystemRandomness())
+    if missing := missing_variables(settings, name):
+        return wrong(check, "its settings are not complete", f"set {' and '.join(missing)}")
+    probed = await provider.probe(settings.accounts[name], means)
+    if probed.wrong:
+        return wrong(check, probed.wrong, "messages do not go out through it until then")
+    return ok(check, probed.told)

@@ -1,0 +1,115 @@
+"""How a command shows rows: a table for people, JSON Lines or CSV for other programs."""
+
+import csv
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol, TypeAlias
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from hsp_otp.domain.typed_text import visible
+from hsp_otp.entrypoints.errors import CommandError
+
+Shown: TypeAlias = Mapping[str, object]
+"""A row, by the names of its columns; of all rows of a listing the same."""
+
+_LINE_BREAK: Final = re.compile(r"\r\n?")
+_FORMULA: Final = frozenset("=+-@")
+_SPACING: Final = frozenset("\t\r\n")
+"""What a formula begins with, or what some programs drop before one."""
+
+_WIDE: Final = 200
+"""Columns where nobody looks at a terminal."""
+
+
+class Writer(Protocol):
+    """Writes rows to standard output."""
+
+    def write(self, row: Shown) -> None:
+        """Take one more."""
+        ...
+
+    def close(self) -> None:
+        """There are no more."""
+        ...
+
+
+class JsonLines:
+    """One object on a line."""
+
+    def write(self, row: Shown) -> None:
+        """Keep the promise of `Writer.write`."""
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Keep the promise of `Writer.close`."""
+
+
+class Csv:
+    """
+    A header, then the rows; what is not known is empty.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe: some of what
+    rows hold came from strangers. Numbers are written as they are.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._out = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        self._out.writeheader()
+
+    def write(self, row: Shown) -> None:
+        """Keep the promise of `Writer.write`."""
+        self._out.writerow({name: _as_text(value) for name, value in row.items()})
+
+    def close(self) -> None:
+        """Keep the promise of `Writer.close`."""
+
+
+def _as_text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    # Some spreadsheets take signs of full width for the ASCII ones, and pass over white space.
+    shown = visible(value)
+    first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
+    text = _LINE_BREAK.sub("\n", value)  # the writer puts quotes around this one alone
+    return f"'{text}" if first in _FORMULA or shown[:1] in _SPACING else text
+
+
+def structured(columns: Sequence[str], *, as_json: bool, as_csv: bool) -> Writer | None:
+    """
+    What writes rows for other programs; None where a person reads.
+
+    Raises:
+        CommandError: Both ways are wanted.
+    """
+    if as_json and as_csv:
+        raise CommandError("takes either --json or --csv")
+    if as_json:
+        return JsonLines()
+    return Csv(columns) if as_csv else None
+
+
+def table(rows: Iterable[Sequence[object]], headings: Sequence[str], title: str = "") -> None:
+    """Print a table for people, or that there is nothing."""
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(width=width, highlight=False, markup=False)
+    if title:
+        console.print(title)
+    drawn = Table(box=None, pad_edge=False)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if value is None else str(value) for value in row))
+    if drawn.row_count:
+        console.print(drawn)
+    else:
+        console.print("nothing")
+
+
+FLAG: Final = Parameter(negative="")
+"""An option that is there or not."""

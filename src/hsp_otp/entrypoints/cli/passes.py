@@ -1,0 +1,168 @@
+"""`hsp-otp passes`: `docs/contract.md`, section 10."""
+
+import asyncio
+import sqlite3
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+from cyclopts import App
+from rich.console import Console
+from rich.progress import Progress
+
+from hsp_otp.adapters.sql.passes import Counts, KeptPass, SqlPasses, SqlPassImport
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.instant import Instant, to_iso
+from hsp_otp.domain.names import MalformedPassCodeError, PassCode
+from hsp_otp.domain.passes import Pass
+from hsp_otp.entrypoints.cli.common import insist_on_newest
+from hsp_otp.entrypoints.cli.csv_records import UnreadableError
+from hsp_otp.entrypoints.cli.passes_batch import Listing
+from hsp_otp.entrypoints.cli.passes_csv import BadLine, read
+from hsp_otp.entrypoints.errors import CommandError
+from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.wiring import open_database
+
+passes = App(name="passes", help="Import passes, and look at them.")
+
+
+@attrs.frozen
+class _Result:
+    good: int
+    bad: int
+    passes: Counts
+    users: Counts
+
+
+@passes.command(name="import")
+def import_(file: Path, /) -> int:
+    """
+    Store the passes and users of a CSV file; a server may be running.
+
+    Columns, in any order: pass_code, payment_status (paid, pending, refunded or cancelled),
+    plan_name, expires_at (empty, a date as 2026-12-31, which is the last day, or an ISO 8601
+    instant as 2026-12-31T18:30:00Z), email, first_name, last_name and phone_number. Commas,
+    semicolons or tabs stand between them. Bad lines are reported and left out, and the exit
+    status is 1 then. Importing the same file again changes nothing.
+
+    Example: hsp-otp passes import passes.csv
+
+    Args:
+        file: The CSV file, in UTF-8 or UTF-16.
+    """
+    settings = load()
+    try:
+        result = asyncio.run(_import(file, settings))
+    except OSError as error:
+        raise CommandError(f"cannot read {str(file)!r}: {error.strerror}") from None
+    except UnreadableError as error:
+        raise CommandError(f"cannot read {str(file)!r}: {error}") from None
+    except sqlite3.Error as error:
+        raise CommandError(f"the temporary file failed: {error}") from None
+    print(f"lines: {result.good} good, {result.bad} bad")
+    print(f"passes: {_in_words(result.passes)}")
+    print(f"users: {_in_words(result.users)}")
+    return 1 if result.bad else 0
+
+
+@passes.command
+def show(code: str, /) -> None:
+    """
+    Print a pass and the user who holds it.
+
+    Example: hsp-otp passes show HSP-1234-5678
+
+    Args:
+        code: The pass code.
+    """
+    try:
+        parsed = PassCode.parse(code)
+    except MalformedPassCodeError as error:
+        raise CommandError(f"the pass code is {error}") from None
+    kept = asyncio.run(_find(parsed, load()))
+    if kept is None:
+        raise CommandError(f"there is no pass {parsed}")
+    for name, value in _described(kept, SystemClock().now()):
+        print(f"{name + ':':<10}{value}")
+
+
+async def _import(file: Path, settings: Settings) -> _Result:
+    async with open_database(settings) as database:
+        await insist_on_newest(database)
+        # A line is parsed in 60 microseconds, and nobody else is in this event loop.
+        with Listing() as listing, _progress() as progress:
+            with progress.open(file, "rb", description="Reading") as opened:
+                good, bad = _list(opened, settings.default_region, listing)
+            task = progress.add_task("Storing", total=listing.count())
+
+            def stored(rows: int) -> None:
+                progress.advance(task, rows)
+
+            storing = SqlPassImport(database, SystemRandomness())
+            users = await storing.store_users(listing.users(), stored)
+            return _Result(good, bad, await storing.store_passes(listing.passes(), stored), users)
+
+
+def _list(file: BinaryIO, default_region: str, listing: Listing) -> tuple[int, int]:
+    """How many lines were good and how many bad; the bad ones are reported."""
+    good = bad = 0
+    for line in read(file, default_region):
+        refused = line if isinstance(line, BadLine) else listing.take(line)
+        if refused is None:
+            good += 1
+        else:
+            bad += 1
+            _report(refused)
+    # What two lines say of one person is known when all have been read.
+    for refused in listing.disagreeing():
+        good -= 1
+        bad += 1
+        _report(refused)
+    return good, bad
+
+
+def _report(line: BadLine) -> None:
+    print(f"line {line.number}: {line.reason}", file=sys.stderr)
+
+
+async def _find(code: PassCode, settings: Settings) -> KeptPass | None:
+    async with open_database(settings) as database:
+        await insist_on_newest(database)
+        return await SqlPasses(database).find_kept(code)
+
+
+def _described(kept: KeptPass, now: Instant) -> list[tuple[str, str]]:
+    found, user = kept.found, kept.found.user
+    verified = "verified" if kept.is_verified else "not verified"
+    return [
+        ("pass", found.code.masked),
+        ("plan", found.plan_name),
+        ("payment", found.payment_status.value),
+        ("status", kept.status),
+        ("expires", _end_in_words(found, now)),
+        ("user", user.id),
+        ("email", user.email),
+        ("name", f"{user.first_name} {user.last_name}".strip()),
+        ("phone", f"{user.phone.masked} ({verified})" if user.phone else "none"),
+    ]
+
+
+def _end_in_words(found: Pass, now: Instant) -> str:
+    if found.expires_at is None:
+        return "none"
+    end, last_day = to_iso(found.expires_at), str(found.last_day)
+    notes = ["past"] if found.is_expired(now) else []
+    if not end.startswith(last_day):
+        notes.append(f"last day {last_day}")
+    return f"{end} ({', '.join(notes)})" if notes else end
+
+
+def _in_words(counts: Counts) -> str:
+    return f"{counts.added} added, {counts.changed} changed, {counts.unchanged} unchanged"
+
+
+def _progress() -> Progress:
+    """Bars on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    return Progress(console=console, disable=not console.is_terminal)

@@ -1,0 +1,145 @@
+"""What the good lines of a file of passes come to, before anything of it is stored."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from types import TracebackType
+from typing import Self
+
+from hsp_otp.adapters.sql.passes import ListedPass, ListedUser
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.passes import PaymentStatus
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.entrypoints.cli.passes_csv import BadLine, Line
+
+
+class Listing:
+    """
+    Each pass once, and each user as last seen.
+
+    Whom the file gives two numbers, or one and none, is not in it. It is kept in a temporary file
+    of SQLite's, which is gone when closed, so that its size does not matter to the memory.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        # A user's line is the first that names the address, with that line's number; the other
+        # line is the first with another number. The names are those of the last good line.
+        self._database.executescript(
+            """
+            PRAGMA journal_mode = OFF;
+            PRAGMA synchronous = OFF;
+            CREATE TABLE passes (
+                code TEXT PRIMARY KEY, line INTEGER, payment_status TEXT, plan_name TEXT,
+                expires_at INTEGER, email TEXT, first_name TEXT, last_name TEXT, phone TEXT
+            ) WITHOUT ROWID;
+            CREATE TABLE users (
+                email TEXT PRIMARY KEY, line INTEGER, phone TEXT, other_line INTEGER,
+                first_name TEXT, last_name TEXT
+            ) WITHOUT ROWID;
+            CREATE TABLE good_lines (line INTEGER PRIMARY KEY, email TEXT, phone TEXT);
+            CREATE VIEW agreed AS SELECT * FROM users
+                WHERE other_line IS NULL AND first_name IS NOT NULL;
+            BEGIN;
+            """
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._database.close()
+
+    def take(self, line: Line) -> BadLine | None:
+        """Take *line* in, or say why it is a bad one beside those taken before."""
+        user, number = line.user, line.number
+        phone = None if user.phone is None else user.phone.e164
+        self._database.execute(
+            """
+            INSERT INTO users (email, line, phone) VALUES (:email, :line, :phone)
+            ON CONFLICT DO UPDATE SET other_line = :line
+                WHERE other_line IS NULL AND phone IS NOT :phone
+            """,
+            {"email": user.email, "line": number, "phone": phone},
+        )
+        if first := self._line_of_other_content(line, phone):
+            return BadLine(number, f"the same pass code stands on line {first}")
+        self._database.execute(
+            "INSERT INTO good_lines VALUES (?, ?, ?)", (number, user.email, phone)
+        )
+        self._database.execute(
+            "UPDATE users SET first_name = ?, last_name = ? WHERE email = ?",
+            (user.first_name, user.last_name, user.email),
+        )
+        return None
+
+    def disagreeing(self) -> Iterator[BadLine]:
+        """Lines that were taken and are bad all the same, in their order."""
+        query = """
+            SELECT good_lines.line, iif(good_lines.phone IS users.phone, other_line, users.line)
+            FROM good_lines JOIN users USING (email) WHERE other_line IS NOT NULL ORDER BY 1
+        """
+        with closing(self._database.execute(query)) as rows:
+            for line, other in rows:
+                reason = f"the same email has another phone_number on line {other}"
+                yield BadLine(line, reason)
+
+    def count(self) -> int:
+        """How many users and passes there are together."""
+        query = """
+            SELECT (SELECT count(*) FROM agreed)
+                + (SELECT count(*) FROM passes JOIN agreed USING (email))
+        """
+        counted: int = self._database.execute(query).fetchone()[0]
+        return counted
+
+    def users(self) -> Iterator[ListedUser]:
+        """Every user once, in the order of the addresses."""
+        query = "SELECT email, first_name, last_name, phone FROM agreed ORDER BY email"
+        with closing(self._database.execute(query)) as rows:
+            for email, first_name, last_name, phone in rows:
+                yield ListedUser(
+                    email=email,
+                    first_name=first_name,
+                    last_name=last_name,
+                    phone=None if phone is None else PhoneNumber(phone),
+                )
+
+    def passes(self) -> Iterator[ListedPass]:
+        """Every pass once, in the order of the codes."""
+        query = """
+            SELECT code, payment_status, plan_name, expires_at, email
+            FROM passes JOIN agreed USING (email) ORDER BY code
+        """
+        with closing(self._database.execute(query)) as rows:
+            for code, payment_status, plan_name, expires_at, email in rows:
+                yield ListedPass(
+                    code=PassCode(code),
+                    email=email,
+                    payment_status=PaymentStatus(payment_status),
+                    plan_name=plan_name,
+                    expires_at=expires_at,
+                )
+
+    def _line_of_other_content(self, line: Line, phone: str | None) -> int | None:
+        """Which line before has the pass code of *line* and says something else of it."""
+        code, listed, user = line.listed.code.value, line.listed, line.user
+        content = (
+            *(listed.payment_status.value, listed.plan_name, listed.expires_at),
+            *(user.email, user.first_name, user.last_name, phone),
+        )
+        new = self._database.execute(
+            "INSERT OR IGNORE INTO passes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (code, line.number, *content),
+        )
+        if new.rowcount:
+            return None
+        _, number, *first = self._database.execute(
+            "SELECT * FROM passes WHERE code = ?", (code,)
+        ).fetchone()
+        return None if tuple(first) == content else int(number)

@@ -1,0 +1,109 @@
+"""What commands about one person share: whom a number belongs to, and the stores beside it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import attrs
+
+from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.passes import SqlPasses
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
+from hsp_otp.domain.typed_text import plain, visible, visible_in_names
+from hsp_otp.entrypoints.cli.common import insist_on_newest
+from hsp_otp.entrypoints.development import with_generated_keys
+from hsp_otp.entrypoints.errors import CommandError
+from hsp_otp.entrypoints.settings.settings import Settings, check_secret_keys, load
+from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
+from hsp_otp.ports.slots import SlotRepository
+
+_LONGEST_REASON = 500
+
+
+@attrs.frozen
+class Desk:
+    """Where an operator does something about a person."""
+
+    database: Database
+    passes: SqlPasses
+    slots: SlotRepository
+
+
+@asynccontextmanager
+async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
+    """
+    Open the stores that *settings* choose.
+
+    Raises:
+        CommandError: The database has another schema.
+        Unavailable: A store did not answer.
+    """
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings))
+        await insist_on_newest(database)
+        redis = await open_redis_of(stack, settings)
+        stores = open_stores(
+            settings,
+            Commits(database),
+            SqlHistory(database),
+            redis,
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+        )
+        yield Desk(database, SqlPasses(database), stores.slots)
+
+
+def load_with_keys() -> Settings:
+    """
+    The settings, with the keys that number fingerprints are made with.
+
+    Raises:
+        SettingsError: There are none.
+    """
+    settings = with_generated_keys(load())
+    check_secret_keys(settings)
+    return settings
+
+
+def insist_on_stores(settings: Settings) -> None:
+    """
+    Refuse where a command cannot reach the challenges.
+
+    Raises:
+        CommandError: It cannot.
+    """
+    if settings.challenge_store == "memory":
+        raise CommandError("failed guesses live in the server's memory: restart it")
+
+
+def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNumber:
+    """
+    The number that was given as *name*.
+
+    Raises:
+        CommandError: It is none.
+    """
+    try:
+        return PhoneNumber.parse(text, settings.default_region)
+    except InvalidPhoneError as error:
+        raise CommandError(f"{name}: {error}") from None
+
+
+def read_reason(text: str, settings: Settings) -> str:
+    """
+    A reason that may stand in the audit.
+
+    Raises:
+        CommandError: It says nothing, or something that the audit never holds.
+    """
+    reason = visible_in_names(text).strip()
+    if not plain(reason) or not visible(reason).isprintable():
+        raise CommandError("--reason: takes one that says something, in printable text")
+    if len(reason) > _LONGEST_REASON:
+        raise CommandError(f"--reason: takes {_LONGEST_REASON} characters at most")
+    if mentions_number(reason, settings.default_region) or PassCode.is_in(reason):
+        raise CommandError("--reason: the audit never holds a full number or pass code")
+    return reason

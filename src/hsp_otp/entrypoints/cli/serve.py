@@ -1,0 +1,138 @@
+"""The commands that serve."""
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import AsyncExitStack
+from typing import Final
+
+from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.entrypoints.cli.common import insist_on_fit, insist_on_known, insist_on_newest
+from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
+from hsp_otp.entrypoints.errors import FAILED, OK, CommandError
+from hsp_otp.entrypoints.pages.app_preview import is_built
+from hsp_otp.entrypoints.server import run as server
+from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
+from hsp_otp.entrypoints.settings.settings import (
+    DEVELOPMENT,
+    PREFIX,
+    Settings,
+    check_to_serve,
+    load,
+    passed_over,
+)
+from hsp_otp.entrypoints.wiring import open_database, open_redis_of
+
+BANNER: Final = """
+hsp-otp is at {url} in development mode: codes are shown here, not sent.
+
+  {url}/                  the front page
+  {url}/customer/login/   sign in with a pass
+  {url}/users/signup/     open an account
+  {url}/docs              the API
+{trial}
+A pass to try: {demo}
+
+  curl {url}/customer/validate-pass/ --json '{{"pass_code": "{demo}"}}'
+  curl {url}/customer/send-otp/ --json '{{"pass_code": "{demo}"}}'
+  curl {url}/customer/verify-otp/ --json '{{"pass_code": "{demo}", "otp": "the code shown here"}}'
+
+Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
+"""
+
+
+def serve() -> int:
+    """
+    Serve.
+
+    Example: HSP_OTP_MODE=development hsp-otp serve
+    """
+    settings = _served(load())
+    _warn_of_variables()
+    asyncio.run(_insist(settings))
+    return _run(settings)
+
+
+def dev() -> int:
+    """
+    Serve in development mode: SQLite, the console sender, generated keys, a pass to try.
+
+    Example: hsp-otp dev
+    """
+    # In the environment, because every worker reads the settings there.
+    os.environ[f"{PREFIX}MODE"] = DEVELOPMENT
+    settings = _served(load())
+    _warn_of_variables()
+    asyncio.run(_prepare(settings))
+    return _run(settings, banner=True)
+
+
+async def _insist(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await insist_on_fit(database, for_good=not settings.in_development)
+        await insist_on_newest(database)
+    await _insist_on_redis(settings)
+
+
+async def _insist_on_redis(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        redis = await open_redis_of(stack, settings)
+        if redis is None:
+            return
+        from hsp_otp.adapters.redis.server_checks import unfitness  # noqa: PLC0415 - as in wiring
+
+        for found in await unfitness(redis):
+            if found.is_fatal and settings.challenge_store == "redis":
+                raise CommandError(found.what)
+            _warn(found.what)
+
+
+async def _prepare(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await insist_on_fit(database)
+        await insist_on_known(database)
+        await upgrade(database)
+        await add_demo_pass(database)
+    await _insist_on_redis(settings)
+
+
+def _warn_of_variables() -> None:
+    if line := passed_over():
+        _warn(f"{line}; {HOW_TO_STOP_IT}")
+
+
+def _warn(line: str) -> None:
+    print(f"hsp-otp: warning: {line}", file=sys.stderr)
+
+
+def _served(settings: Settings) -> Settings:
+    """
+    *settings* with all that serving needs.
+
+    Raises:
+        SettingsError: Something is missing.
+    """
+    settings = with_generated_keys(settings)
+    check_to_serve(settings)
+    return settings
+
+
+def _run(settings: Settings, *, banner: bool = False) -> int:
+    listening = _bind(settings.host, settings.port)
+    showing = None
+    if settings.metrics_port is not None:
+        showing = _bind(settings.host, settings.metrics_port)
+    if banner:
+        host, port = listening.getsockname()[:2]
+        url = f"http://{host}:{port}"
+        trial = f"  {url}/app/              the mobile app\n" if is_built() else ""
+        print(BANNER.format(url=url, trial=trial, demo=DEMO_PASS), flush=True)
+    return OK if server.run(settings, listening, showing) else FAILED
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        return server.bind(host, port)
+    except OSError as error:
+        raise CommandError(f"cannot listen on {host}:{port}: {error.strerror}") from None

@@ -1,0 +1,81 @@
+"""Who is signed in at the operator's page, by a cookie that only we can have written."""
+
+import hmac
+from typing import Final
+
+from litestar.datastructures import Cookie
+
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.operator_sessions import OperatorSession
+from hsp_otp.entrypoints.http.browser import cookie, cookie_values
+from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
+from hsp_otp.entrypoints.services import Dashboard
+
+PATH: Final = "/ops/"
+
+_NAME: Final = "hsp_otp_ops"
+
+
+def desk_of(request: AnyRequest) -> Dashboard:
+    """Where the operator of *request* looks."""
+    desk = services_of(request).dashboard
+    assert desk is not None, "there are routes to it"  # noqa: S101 - for the type checkers
+    return desk
+
+
+async def session_of(request: AnyRequest) -> OperatorSession | None:
+    """
+    Whose *request* it is; None where nobody is signed in, or no longer.
+
+    Raises:
+        Unavailable: The database did not answer: nobody knows who signed out, so nobody is shown
+            anything.
+    """
+    operators = desk_of(request).operators
+    for session in sessions_in(request):
+        if not await operators.is_over(session):
+            return session
+    return None
+
+
+def sessions_in(request: AnyRequest) -> list[OperatorSession]:
+    """The sessions in the cookies of *request*, over or not."""
+    ring = desk_of(request).keys
+    texts = map(ring.unseal, cookie_values(request, _NAME))
+    parts = [text.split(".") for text in texts if text is not None]
+    return [
+        OperatorSession(name, Instant(int(began)), Instant(int(used)))
+        for began, used, name in parts
+    ]
+
+
+def token_of(request: AnyRequest, session: OperatorSession) -> str:
+    """The CSRF token of *session*, good for no other one."""
+    return desk_of(request).keys.fingerprint(_bound_to(session))
+
+
+def is_token_of(request: AnyRequest, session: OperatorSession, token: str | None) -> bool:
+    """Whether *token* was made for *session*."""
+    given = (token or "").encode()
+    made = desk_of(request).keys.fingerprints(_bound_to(session))
+    return any(hmac.compare_digest(one.encode(), given) for one in made)
+
+
+def cookie_of(request: AnyRequest, session: OperatorSession) -> Cookie:
+    """What makes the browser of *request* bring *session* along, until it is closed."""
+    text = f"{session.began}.{session.used}.{session.id}"
+    return _cookie(request, desk_of(request).keys.seal(text))
+
+
+def dropped(request: AnyRequest) -> Cookie:
+    """What makes the browser of *request* forget."""
+    return _cookie(request, "", max_age=0)
+
+
+def _bound_to(session: OperatorSession) -> str:
+    return f"csrf token of {session.id}"
+
+
+def _cookie(request: AnyRequest, value: str, max_age: int | None = None) -> Cookie:
+    path = PATH.rstrip("/")
+    return cookie(request, _NAME, value, path=path, max_age=max_age, samesite="strict")

@@ -1,0 +1,240 @@
+"""What holds for every request and every answer, whatever becomes of it inside."""
+
+import re
+import secrets
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from litestar import Litestar, Request
+from litestar.enums import ScopeType
+from litestar.types import Message, Receive, Scope, Send
+
+from hsp_otp.adapters.instrumentation.port_times import port_times
+from hsp_otp.domain.instant import HOUR, Instant
+from hsp_otp.entrypoints.client_address import HEADERS, FoundClient, find_client
+from hsp_otp.entrypoints.http.languages import chosen
+from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
+from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
+from hsp_otp.entrypoints.services import Services
+from hsp_otp.entrypoints.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from hsp_otp.adapters.opentelemetry.spans import RequestSpan
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WARN_EVERY: Final = HOUR
+
+_log = structlog.get_logger()
+
+
+class Edge:
+    """
+    Wraps the application: request ids, the client's address, the headers of every answer, and
+    one log line a request.
+    """
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+        self._warned_at: dict[str, Instant] = {}
+        self._allowed = {route.path: _allow(route.methods) for route in app.routes}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        if scope["type"] == ScopeType.HTTP:
+            await self._serve(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _serve(self, outer: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401
+        began = time.perf_counter()
+        services: Services = self._app.state.services
+        lines = _lines(outer["headers"])
+        found = _client(outer, lines, services.settings)
+        state: dict[str, Any] = {
+            **outer.get("state", {}),
+            "request_id": _request_id(lines[b"x-request-id"]),
+            "client": found.address,
+            "language": chosen(
+                lines[b"accept-language"], lines[b"cookie"], services.messages.languages
+            ),
+        }
+        # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
+        # the body of an answer to HEAD out.
+        method = {"HEAD": "GET", "OPTIONS": "NONE"}.get(outer["method"], outer["method"])
+        # The HTTP library would route other spellings of a path to the same place.
+        canonical = canonical_path(outer)
+        path = outer["path"] if canonical is None else canonical
+        scope: Any = {**outer, "state": state, "method": method, "path": path}
+        refused = _refused(outer, canonical)
+        status = 500
+
+        async def finish(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = list(message["headers"])
+                headers.append((b"x-request-id", state["request_id"].encode()))
+                headers.append((b"x-content-type-options", b"nosniff"))
+                if not any(name.lower() == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                if status == 405:  # noqa: PLR2004
+                    headers = [one for one in headers if one[0].lower() != b"allow"]
+                    headers.append((b"allow", self._allowed.get(path, "").encode()))
+                message["headers"] = headers
+            await send(message)
+
+        probed = path in _PROBES
+        if not probed:
+            self._warn_of_proxies(found, lines, services)
+        parents = lines[b"traceparent"] if found.is_peer_trusted else ()
+        with (
+            _span(services, parents, wanted=not probed) as span,
+            port_times() as waited,
+            structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
+        ):
+            try:
+                if refused is None:
+                    await self._app(scope, receive, finish)
+                else:
+                    await self._answer(refused, scope, receive, finish)
+            finally:
+                # Never the path itself: anything may stand in it.
+                route = scope.get("path_template", "none")
+                asked = outer["method"] if outer["method"] in _METHODS else "other"
+                outcome = state.get("outcome", "ok")
+                took = time.perf_counter() - began
+                if services.answered is not None:
+                    services.answered(route, asked, status, took)
+                if span is not None:
+                    span.answered(
+                        route, asked, status, outcome=outcome, request_id=state["request_id"]
+                    )
+                if not probed or status >= HTTPStatus.BAD_REQUEST:
+                    _log.info(
+                        "request",
+                        route=route,
+                        method=asked,
+                        status=status,
+                        outcome=outcome,
+                        client=str(state["client"]),
+                        milliseconds=_milliseconds(took),
+                        ports={port: _milliseconds(s) for port, s in waited.seconds.items()},
+                        **_repeated(waited.calls),
+                    )
+
+    async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
+        """Answer before anything of the application has seen the request."""
+        seen: Any = {**scope, "litestar_app": self._app}
+        request: Request[Any, Any, Any] = Request(seen)
+        refusal: Any = answer(request, problem)
+        await refusal.to_asgi_response(app=None, request=request)(scope, receive, send)
+
+    def _warn_of_proxies(
+        self, found: FoundClient, lines: Mapping[bytes, Sequence[str]], services: Services
+    ) -> None:
+        """Say, once an hour, why callers share one address."""
+        if found.is_peer_trusted and not found.is_proxy:
+            return
+        sent = [name for name in HEADERS if lines[name.encode()]]
+        now = services.clock.now()
+        if sent and not found.is_peer_trusted and self._is_time_to("untrusted", now):
+            _log.warning(
+                "forwarded_header_from_untrusted_peer",
+                hint="behind a proxy that HSP_OTP_TRUSTED_PROXIES does not name, all callers "
+                "share one address",
+            )
+        if found.is_proxy and self._is_time_to("silent", now):
+            _log.warning(
+                "trusted_proxy_names_no_client",
+                proxy=str(found.address),
+                sent=sent,
+                reads=services.settings.forwarded_header,
+                hint="all its callers share one address: have it name them in the header that "
+                "HSP_OTP_FORWARDED_HEADER says",
+            )
+
+    def _is_time_to(self, warn: str, now: Instant) -> bool:
+        before = self._warned_at.get(warn)
+        if before is not None and now - before < _WARN_EVERY:
+            return False
+        self._warned_at[warn] = now
+        return True
+
+
+def _client(scope: Any, lines: Mapping[bytes, Sequence[str]], settings: Settings) -> FoundClient:  # noqa: ANN401 - ASGI
+    return find_client(
+        scope["client"][0] if scope["client"] else None,
+        lines[settings.forwarded_header.encode()],
+        settings.trusted_proxies,
+        settings.forwarded_header,
+    )
+
+
+def _refused(scope: Mapping[str, Any], path: str | None) -> Problem | None:
+    if not names_a_host(scope):
+        return MALFORMED
+    return NOT_FOUND if path is None else None
+
+
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds, by machines: what is well is not worth a line or a trace."""
+
+_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+
+
+@contextmanager
+def _span(
+    services: Services, parents: Sequence[str], *, wanted: bool
+) -> "Generator[RequestSpan | None]":
+    if services.spans is None or not wanted:
+        yield None
+        return
+    with services.spans.request(parents[0] if len(parents) == 1 else None) as span:
+        yield span
+
+
+def _names(request_id: str, span: "RequestSpan | None") -> dict[str, str]:
+    """By which lines of the log, audit rows and traces of one request are found."""
+    trace_id = None if span is None else span.trace_id
+    return {"request_id": request_id, **({} if trace_id is None else {"trace_id": trace_id})}
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def _repeated(calls: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    several = {port: count for port, count in calls.items() if count > 1}
+    return {"calls": several} if several else {}
+
+
+def _allow(methods: Iterable[str]) -> str:
+    offered = set(methods) - {"OPTIONS"}
+    return ", ".join(sorted(offered | {"HEAD"} if "GET" in offered else offered))
+
+
+_READ: Final = frozenset(
+    {
+        *(name.encode() for name in HEADERS),
+        *(b"accept-language", b"cookie", b"traceparent", b"x-request-id"),
+    }
+)
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[str]]:
+    """The lines of each header that is read here."""
+    found: dict[bytes, Sequence[str]] = dict.fromkeys(_READ, ())
+    for name, value in headers:
+        if name in _READ:
+            found[name] = (*found[name], value.decode("latin-1"))
+    return found
+
+
+def _request_id(given: Sequence[str]) -> str:
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return secrets.token_hex(16)

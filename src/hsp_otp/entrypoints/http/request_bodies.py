@@ -1,0 +1,133 @@
+"""What requests carry, and what is refused before anybody looks at it."""
+
+from functools import partial
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+from litestar import Request, post
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
+
+from hsp_otp.domain.typed_text import plain
+from hsp_otp.entrypoints.http.languages import language_of
+from hsp_otp.entrypoints.http.strict_json import read_members
+from hsp_otp.entrypoints.services import Services
+from hsp_otp.flows.caller import Caller
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+
+MAX_BODY_BYTES: Final = 16 * 1024
+
+
+_JSON: Final = "application/json"
+
+
+class PassRequest(msgspec.Struct):
+    """A pass code, of the form HSP-1234-5678."""
+
+    pass_code: str | None = None
+
+
+class VerifyRequest(msgspec.Struct):
+    """A pass code with the code that was sent, and the challenge that it belongs to."""
+
+    pass_code: str | None = None
+    otp: str | None = None
+    challenge_id: str | None = None
+
+
+class SignupSendRequest(msgspec.Struct):
+    """A phone number; with its session, to send again or to correct the number."""
+
+    phone: str | None = None
+    session_id: str | None = None
+
+
+class SignupVerifyRequest(msgspec.Struct):
+    """A signup session with the code that was sent."""
+
+    session_id: str | None = None
+    otp_code: str | None = None
+
+
+class TokenRequest(msgspec.Struct):
+    """A refresh token."""
+
+    refresh_token: str | None = None
+
+
+def given(member: str | None) -> str | None:
+    """*member* without outer white space; None where nothing is left that can be seen."""
+    text = (member or "").strip()
+    return text if plain(text) else None
+
+
+async def body_of(request: AnyRequest) -> bytes:
+    """
+    The whole body of *request*.
+
+    Raises:
+        ClientException: The client went away or was too slow, which is no bug of ours.
+    """
+    try:
+        return await request.body()
+    except InternalServerException:
+        raise ClientException from None
+
+
+async def refuse_malformed(request: AnyRequest) -> None:
+    """
+    Let only well-formed JSON objects in UTF-8 through to a route.
+
+    Raises:
+        HTTPException: 415 where the content type is another.
+        ClientException: 400 where the body is anything else.
+    """
+    if request.headers.get("content-type") != _JSON:  # reading it takes longer than all the rest
+        media_type, parameters = request.content_type
+        charset = parameters.get("charset", "utf-8").lower()
+        if media_type != _JSON or charset not in {"utf-8", "utf8"}:
+            raise HTTPException(status_code=415)
+    await request.json()
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body is read once, strictly, and into nothing but what its route takes."""
+
+    _members: object = None
+
+    async def json(self) -> object:
+        """
+        The members that the route takes.
+
+        Raises:
+            ClientException: 400 where the body is malformed.
+        """
+        if self._members is None:
+            taken = self.route_handler.parsed_data_field
+            try:
+                self._members = read_members(await body_of(self), cast("Any", taken).annotation)
+            except ValueError:
+                raise ClientException from None
+        return self._members
+
+
+post_json = partial(
+    post,
+    status_code=200,
+    request_class=JsonRequest,
+    before_request=refuse_malformed,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+"""The decorator of a route that takes a JSON object."""
+
+
+def services_of(request: AnyRequest) -> Services:
+    """The services that answers *request*."""
+    services: Services = request.app.state.services
+    return services
+
+
+def caller_of(request: AnyRequest) -> Caller:
+    """Who sent *request*."""
+    state = request.scope["state"]
+    return Caller(state["client"], state["request_id"], language_of(request))

@@ -1,0 +1,50 @@
+"""The temporary folder in which all workers keep the values of their metrics."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from hsp_otp.domain.instant import Instant
+from hsp_otp.entrypoints.errors import CommandError
+
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""By which the library knows that values stand in files, and where."""
+
+_BEGAN: Final = "began"
+"""A file among theirs that is as old as the group of processes."""
+
+
+def folder() -> Path:
+    """Where the values stand between `new_folder` and its end, for any of the processes."""
+    return Path(os.environ[_FOLDER])
+
+
+def began() -> Instant:
+    """When nothing had been counted there yet."""
+    return Instant((folder() / _BEGAN).stat().st_mtime_ns // 1_000)
+
+
+@contextmanager
+def new_folder() -> Generator[None]:
+    """
+    Make the folder, for this process and those that it starts meanwhile.
+
+    Raises:
+        CommandError: There is no room for it.
+    """
+    try:
+        folder_made = TemporaryDirectory(prefix="hsp-otp-metrics-")
+    except OSError as error:
+        raise CommandError(
+            f"cannot make a temporary folder for metrics: {error.strerror}"
+        ) from None
+    with folder_made as path:
+        os.environ[_FOLDER] = path
+        (folder() / _BEGAN).touch()
+        try:
+            yield
+        finally:
+            del os.environ[_FOLDER]

@@ -1,0 +1,292 @@
+"""The page of pass login: pass code, masked number, code, signed in."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+import msgspec
+from babel.dates import format_date
+from litestar import Response, get, post
+
+from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.names import MalformedPassCodeError, PassCode
+from hsp_otp.domain.passes import UsablePass
+from hsp_otp.entrypoints.http.browser import cookie_values
+from hsp_otp.entrypoints.http.languages import language_of
+from hsp_otp.entrypoints.http.problems import Problem, of_look_up, of_send, of_verify
+from hsp_otp.entrypoints.http.request_bodies import (
+    MAX_BODY_BYTES,
+    AnyRequest,
+    caller_of,
+    given,
+    services_of,
+)
+from hsp_otp.entrypoints.pages.page import (
+    Notice,
+    explain,
+    failures,
+    form_of,
+    page,
+    refusal,
+    seconds_left,
+    see_other,
+)
+from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, kept, sealed, unsealed
+from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.flows.sessions import Grant, Me
+
+PATH: Final = "/customer/login/"
+
+_STATE: Final = "login"
+_ACCESS: Final = "login_access"
+_REFRESH: Final = "login_refresh"
+_FAILURES: Final = failures(PATH, lambda settings: settings.service_name)
+_OVER: Final = frozenset({"otp_expired", "too_many_attempts"})
+"""Words after which no code can be right any more."""
+
+_BROWSER_BYTES: Final = 16
+
+
+class State(msgspec.Struct, omit_defaults=True, frozen=True):
+    """
+    How far somebody has come.
+
+    Attributes:
+        pass_code: In full; the cookie is the customer's own, and out of reach of scripts.
+        asked: A code has been sent.
+        challenge_id: Of that code, where this browser asked for it.
+        expires_at: When the code ends, where that is known.
+        resend_at: When another may be asked for.
+        over: The code cannot be right any more.
+        browser: Tells this browser apart, at random: a form that it sends twice signs in once.
+    """
+
+    pass_code: str
+    masked: str
+    asked: bool = False
+    challenge_id: str = ""
+    expires_at: int | None = None
+    resend_at: int | None = None
+    over: bool = False
+    browser: str = ""
+
+    def __repr__(self) -> str:
+        return f"State({self.masked})"
+
+
+@get("/customer/login", include_in_schema=False, exception_handlers=_FAILURES)
+async def login_page(request: AnyRequest) -> Response[str]:
+    """The page as far as its reader has come."""
+    me, cookies = await _who(request)
+    if me is not None:
+        return _show(request, "in", _welcome(request, me), cookies, **_facts_of(request, me))
+    state = unsealed(request, _STATE, State)
+    if state is None:
+        return _show(request, "start", explain(request, "page.login_title"), cookies)
+    if not state.asked:
+        title = explain(request, "page.found_title")
+        return _show(request, "found", title, cookies, masked=state.masked)
+    now = services_of(request).clock.now()
+    ended = state.over or (state.expires_at is not None and now >= state.expires_at)
+    step = "ended" if ended else "code"
+    return _show(
+        request,
+        step,
+        explain(request, f"page.{step}_title"),
+        cookies,
+        masked=state.masked,
+        challenge_id=state.challenge_id,
+        expires_in=seconds_left(state.expires_at, now),
+        resend_in=seconds_left(state.resend_at, now) or 0,
+    )
+
+
+@post(
+    "/customer/login",
+    include_in_schema=False,
+    exception_handlers=_FAILURES,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+async def login_form(request: AnyRequest) -> Response[str]:
+    """Do what a form of the page asks, and lead back to the page."""
+    form = await form_of(request)
+    state = unsealed(request, _STATE, State)
+    match form.get("do"):
+        case "find":
+            return await _find(request, form.get("pass_code"))
+        case "send" if state:
+            return await _send(request, state)
+        case "verify" if state:
+            return await _verify(request, state, form)
+        case "sign_out":
+            return await _sign_out(request)
+        case "restart":
+            return see_other(request, PATH, cookies=jar(dropped(request, _STATE, PATH)))
+        case _:  # nothing of ours, or from a page that is no longer true
+            return see_other(request, PATH)
+
+
+async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
+    services = services_of(request)
+    text = given(typed)
+    if text is None:
+        return _refused(request, Problem(400, "pass_code_required"), "pass_code")
+    try:
+        code = PassCode.parse(text)
+    except MalformedPassCodeError:
+        return _refused(request, Problem(400, "invalid_format"), "pass_code", text)
+    outcome = await services.pass_login.validate(code, caller_of(request))
+    if not isinstance(outcome, UsablePass):
+        problem = of_look_up(outcome, uniform=services.settings.uniform_pass_errors)
+        return _refused(request, problem, "pass_code", text)
+    state = State(code.value, outcome.phone.masked)
+    return see_other(request, PATH, cookies=_at(request, state))
+
+
+async def _send(request: AnyRequest, state: State) -> Response[str]:
+    services = services_of(request)
+    browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
+    outcome = await services.pass_login.send(PassCode(state.pass_code), caller_of(request))
+    if isinstance(outcome, CodeSent):
+        challenge = outcome.challenge
+        sent = State(
+            state.pass_code,
+            challenge.phone.masked,
+            asked=True,
+            challenge_id=challenge.id,
+            expires_at=challenge.expires_at,
+            resend_at=outcome.resend_at,
+            browser=browser,
+        )
+        notice = Notice("page.code_sent", values={"masked": sent.masked})
+        return see_other(request, PATH, notice, _at(request, sent))
+    problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
+    if problem.error == "resend_too_soon" and not state.asked:
+        # The code on its way is as good as one that this browser asked for.
+        state = msgspec.structs.replace(state, asked=True, browser=browser)
+    if state.asked:
+        # The button tells how long to wait. A charged send that failed has ended the older code.
+        wait = problem.retry_at or problem.resend_at
+        over = state.over or problem.resend_at is not None
+        state = msgspec.structs.replace(state, resend_at=wait or state.resend_at, over=over)
+        problem = attrs.evolve(problem, retry_at=None)
+    return _refused(request, problem, "send", cookies=_at(request, state))
+
+
+async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) -> Response[str]:
+    services = services_of(request)
+    text = given(form.get("otp"))
+    if text is None:
+        return _refused(request, Problem(400, "missing_fields"), "code")
+    try:
+        guess = Code.parse(text, services.settings.code_digits)
+    except MalformedCodeError:
+        return _refused(request, Problem(400, "malformed_otp"), "code")
+    outcome = await services.pass_login.verify(
+        PassCode(state.pass_code),
+        guess,
+        given(form.get("challenge_id")),
+        caller_of(request),
+        state.browser or None,
+    )
+    if isinstance(outcome, SignedIn):
+        cookies = jar(dropped(request, _STATE, PATH)) | _tokens(request, outcome.grant)
+        return see_other(request, PATH, Notice("page.signed_in"), cookies)
+    problem = of_verify(outcome)
+    over = problem.error in _OVER or problem.attempts_remaining == 0
+    # A page of an older code says nothing about the one that this browser asked for later.
+    if over and form.get("challenge_id", "") == state.challenge_id:
+        state = msgspec.structs.replace(state, over=True)
+    return _refused(request, problem, "code", cookies=_at(request, state))
+
+
+async def _sign_out(request: AnyRequest) -> Response[str]:
+    for token in cookie_values(request, _REFRESH):
+        if token:
+            await services_of(request).sessions.revoke(token, caller_of(request))
+    return see_other(request, PATH, Notice("page.signed_out"), _signed_out(request))
+
+
+async def _who(request: AnyRequest) -> tuple[Me | None, Cookies]:
+    """Who is signed in in this browser, and what it is to keep of that."""
+    accesses = [value for value in cookie_values(request, _ACCESS) if value]
+    tokens = [value for value in cookie_values(request, _REFRESH) if value]
+    if not accesses and not tokens:
+        return None, {}
+    sessions = services_of(request).sessions
+    for access in accesses:
+        me = await sessions.me(access)
+        if isinstance(me, Me):
+            return me, {}
+    for token in tokens:
+        grant = await sessions.refresh(token, caller_of(request))
+        if isinstance(grant, Grant):
+            me = await sessions.me(grant.access_token)
+            if isinstance(me, Me):
+                return me, _tokens(request, grant)
+    return None, _signed_out(request)
+
+
+def _refused(
+    request: AnyRequest,
+    problem: Problem,
+    field: str,
+    typed: str = "",
+    cookies: Cookies | None = None,
+) -> Response[str]:
+    return see_other(request, PATH, refusal(problem, field, typed), cookies)
+
+
+def _at(request: AnyRequest, state: State) -> Cookies:
+    return jar(sealed(request, _STATE, state, PATH))
+
+
+def _tokens(request: AnyRequest, grant: Grant) -> Cookies:
+    """Where nobody else's page and no script gets at them."""
+    return jar(
+        kept(request, _ACCESS, grant.access_token, PATH, "strict"),
+        kept(request, _REFRESH, grant.refresh_token, PATH, "strict"),
+    )
+
+
+def _signed_out(request: AnyRequest) -> Cookies:
+    return jar(dropped(request, _ACCESS, PATH), dropped(request, _REFRESH, PATH))
+
+
+def _show(
+    request: AnyRequest,
+    step: str,
+    title: str,
+    cookies: Cookies,
+    **facts: Any,  # noqa: ANN401 - whatever the template shows
+) -> Response[str]:
+    service = services_of(request).settings.service_name
+    return page(
+        request,
+        "login.html",
+        path=PATH,
+        service=service,
+        cookies=cookies,
+        step=step,
+        title=title,
+        **facts,
+    )
+
+
+def _welcome(request: AnyRequest, me: Me) -> str:
+    user = me.signed_in.user
+    name = f"{user.first_name} {user.last_name}".strip() or user.email
+    return explain(request, "page.welcome").format(name=name)
+
+
+def _facts_of(request: AnyRequest, me: Me) -> dict[str, Any]:
+    found = me.signed_in
+    valid_until = None
+    if found.last_day is not None:
+        valid_until = format_date(found.last_day, "long", language_of(request).replace("-", "_"))
+    return {
+        "signed_in": found,
+        "expired": found.is_expired(me.at),
+        "valid_until": valid_until,
+    }

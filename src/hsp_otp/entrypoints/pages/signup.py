@@ -1,0 +1,268 @@
+"""The page of signup, step 1: number, code, and what comes next."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import attrs
+import phonenumbers
+from babel import Locale
+from litestar import Response, get, post
+from litestar.datastructures import Cookie
+
+from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.instant import after, seconds_until
+from hsp_otp.domain.names import MalformedSessionIdError, SessionId
+from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
+from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.signup import SessionNotFound
+from hsp_otp.entrypoints.http.browser import cookie_values
+from hsp_otp.entrypoints.http.languages import language_of
+from hsp_otp.entrypoints.http.problems import Problem, of_signup_send, of_signup_verify
+from hsp_otp.entrypoints.http.request_bodies import (
+    MAX_BODY_BYTES,
+    AnyRequest,
+    caller_of,
+    given,
+    services_of,
+)
+from hsp_otp.entrypoints.http.signup import SESSION_COOKIE, session_cookie
+from hsp_otp.entrypoints.pages.page import (
+    Notice,
+    explain,
+    failures,
+    form_of,
+    page,
+    refusal,
+    seconds_left,
+    see_other,
+)
+from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar
+from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
+
+PATH: Final = "/users/signup/"
+
+_COOKIE_PATH: Final = "/users"
+_FAILURES: Final = failures(PATH, lambda settings: settings.signup_service_name)
+
+
+@attrs.frozen
+class _Region:
+    """One of the countries to choose from."""
+
+    region: str
+    name: str
+    calling: int
+
+
+@attrs.frozen
+class _Field:
+    """
+    A field that something is wrong with.
+
+    Attributes:
+        typed: What stands in it.
+        region: What was chosen beside it.
+    """
+
+    name: str
+    typed: str = attrs.field(default="", repr=False)
+    region: str = ""
+
+
+_PHONE: Final = _Field("phone")
+_CODE: Final = _Field("code")
+_RESEND: Final = _Field("send")
+
+
+@get("/users/signup", include_in_schema=False, exception_handlers=_FAILURES)
+async def signup_page(request: AnyRequest) -> Response[str]:
+    """The page as far as the session in the cookie has come."""
+    held = cookie_values(request, SESSION_COOKIE)
+    session, progress = await _found(request, held)
+    if session is None or progress is None:
+        forgotten = jar(_forgotten(request)) if held else {}
+        return _show(request, "number", "page.signup_title", forgotten, session_id="")
+    now = services_of(request).clock.now()
+    found, standing = progress.session, progress.standing
+    facts: dict[str, Any] = {"session_id": session.value, "masked": found.phone.masked}
+    if found.is_verified:
+        ends_in = seconds_until(after(found.stepped_at, SESSION_LIFETIME), now)
+        return _show(request, "verified", "page.verified_title", {}, ends_in=ends_in, **facts)
+    step = "ended" if standing.expires_at is None else "code"
+    return _show(
+        request,
+        step,
+        f"page.{step}_title",
+        {},
+        expires_in=seconds_left(standing.expires_at, now),
+        resend_in=seconds_left(standing.resend_at, now) or 0,
+        **facts,
+    )
+
+
+@post(
+    "/users/signup",
+    include_in_schema=False,
+    exception_handlers=_FAILURES,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+async def signup_form(request: AnyRequest) -> Response[str]:
+    """
+    Do what a form of the page asks, and lead back to the page.
+
+    A form names the session that it was made for: another window may have begun one since.
+    """
+    form = await form_of(request)
+    text = given(form.get("session_id"))
+    session = _session(text)
+    if text is not None and session is None:
+        return _refused(request, Problem(400, "session_not_found"), _PHONE, None)
+    match form.get("do"):
+        case "send":
+            return await _send(request, session, form)
+        case "resend" if session:
+            return await _resend(request, session)
+        case "verify" if session:
+            return await _verify(request, session, form)
+        case "restart":
+            return see_other(request, PATH, cookies=jar(_forgotten(request)))
+        case _:  # nothing of ours, or from a page that is no longer true
+            return see_other(request, PATH)
+
+
+async def _send(
+    request: AnyRequest, session: SessionId | None, form: Mapping[str, str]
+) -> Response[str]:
+    settings = services_of(request).settings
+    text, region = given(form.get("phone")), form.get("region", "")
+    if region not in settings.signup_regions:
+        region = settings.default_region
+    field = _Field("phone", text or "", region)
+    if text is None:
+        return _refused(request, Problem(400, "phone_required"), field, session)
+    try:
+        phone = PhoneNumber.parse(text, region, settings.signup_regions)
+    except InvalidPhoneError:
+        return _refused(request, Problem(400, "invalid_phone"), field, session)
+    except RegionNotAllowedError:
+        return _refused(request, Problem(400, "region_not_allowed"), field, session)
+    return await _ask(request, session, phone, field)
+
+
+async def _resend(request: AnyRequest, session: SessionId) -> Response[str]:
+    progress = await _progress(request, session)
+    if progress is None:
+        return _refused(request, Problem(400, "session_not_found"), _PHONE, None)
+    return await _ask(request, session, progress.session.phone, _RESEND)
+
+
+async def _ask(
+    request: AnyRequest, session: SessionId | None, phone: PhoneNumber, field: _Field
+) -> Response[str]:
+    outcome = await services_of(request).signup.send(phone, session, caller_of(request))
+    if isinstance(outcome, SignupCodeSent):
+        cookies = jar(session_cookie(request, outcome.session_id))
+        return see_other(request, PATH, Notice("signup_sent"), cookies)
+    problem = of_signup_send(outcome)
+    if field is _RESEND:  # its button tells how long to wait
+        problem = attrs.evolve(problem, retry_at=None)
+    return _refused(request, problem, field, session)
+
+
+async def _verify(
+    request: AnyRequest, session: SessionId, form: Mapping[str, str]
+) -> Response[str]:
+    services = services_of(request)
+    text = given(form.get("otp"))
+    if text is None:
+        return _refused(request, Problem(400, "missing_fields"), _CODE, session)
+    try:
+        guess = Code.parse(text, services.settings.code_digits)
+    except MalformedCodeError:
+        return _refused(request, Problem(400, "malformed_otp"), _CODE, session)
+    outcome = await services.signup.verify(session, guess, caller_of(request))
+    if isinstance(outcome, Proved):
+        cookies = jar(session_cookie(request, session))
+        return see_other(request, PATH, Notice("signup_verified"), cookies)
+    problem = of_signup_verify(outcome)
+    if problem.resend_at is not None:  # the button for a new code tells how long to wait
+        problem = attrs.evolve(problem, retry_at=None)
+    return _refused(request, problem, _CODE, session)
+
+
+def _refused(
+    request: AnyRequest, problem: Problem, field: _Field, session: SessionId | None
+) -> Response[str]:
+    if problem.error == "already_verified":  # the page says so itself
+        return see_other(request, PATH, cookies=_back_to(request, session))
+    if problem.error == "session_not_found":
+        notice = refusal(problem, "phone", field.typed, field.region)
+        return see_other(request, PATH, notice, jar(_forgotten(request)))
+    notice = refusal(problem, field.name, field.typed, field.region)
+    return see_other(request, PATH, notice, _back_to(request, session))
+
+
+def _back_to(request: AnyRequest, session: SessionId | None) -> Cookies:
+    return {} if session is None else jar(session_cookie(request, session))
+
+
+def _forgotten(request: AnyRequest) -> Cookie:
+    return dropped(request, SESSION_COOKIE, _COOKIE_PATH)
+
+
+def _session(text: str | None) -> SessionId | None:
+    try:
+        return None if text is None else SessionId.parse(text)
+    except MalformedSessionIdError:
+        return None
+
+
+async def _found(request: AnyRequest, held: list[str]) -> tuple[SessionId | None, Progress | None]:
+    """The first of the sessions in its cookies that goes on, and where it is."""
+    for session in filter(None, map(_session, dict.fromkeys(held))):
+        progress = await _progress(request, session)
+        if progress is not None:
+            return session, progress
+    return None, None
+
+
+async def _progress(request: AnyRequest, session: SessionId | None) -> Progress | None:
+    if session is None:
+        return None
+    progress = await services_of(request).signup.progress(session, caller_of(request))
+    return None if isinstance(progress, SessionNotFound) else progress
+
+
+def _show(
+    request: AnyRequest,
+    step: str,
+    title: str,
+    cookies: Cookies,
+    **facts: Any,  # noqa: ANN401 - whatever the template shows
+) -> Response[str]:
+    return page(
+        request,
+        "signup.html",
+        path=PATH,
+        service=services_of(request).settings.signup_service_name,
+        cookies=cookies,
+        step=step,
+        title=explain(request, title),
+        regions=_regions(request),
+        usual_region=services_of(request).settings.default_region,
+        **facts,
+    )
+
+
+def _regions(request: AnyRequest) -> list[_Region]:
+    """Those that may sign up, by their names in the language of the page."""
+    settings = services_of(request).settings
+    locale = Locale.parse(language_of(request), sep="-")
+    names = cast("Mapping[str, str]", locale.territories)
+    return sorted(
+        (
+            _Region(region, names.get(region, region), phonenumbers.country_code_for_region(region))
+            for region in settings.signup_regions
+        ),
+        key=lambda one: one.name,
+    )

@@ -1,0 +1,266 @@
+"""Runs the server, with one worker or several."""
+
+import gc
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.context import ForkServerContext, SpawnContext
+from tempfile import gettempdir
+from typing import Any, Final, cast
+
+import structlog
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from hsp_otp.entrypoints import logs
+from hsp_otp.entrypoints.app import create_app
+from hsp_otp.entrypoints.development import with_generated_keys
+from hsp_otp.entrypoints.http.middleware import Edge
+from hsp_otp.entrypoints.pages.app_preview import trial_folder
+from hsp_otp.entrypoints.server import metrics_listener
+from hsp_otp.entrypoints.server.http_server import Server, config
+from hsp_otp.entrypoints.server.listener import most_connections
+from hsp_otp.entrypoints.services import Services
+from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.wiring import open_services
+
+GRACE_SECONDS: Final = 8
+"""For requests in flight when the server is told to stop; the whole stop takes at most 10."""
+
+STARTS_WITHIN_SECONDS: Final = 60
+"""For a worker, on a machine that is busy; the library's five would give up there."""
+
+_COLLECTS_AFTER: Final = (20_000, 20, 50)
+"""Objects, and collections of the younger generation."""
+
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+
+_PRELOADED: Final = ("cli.main", "server.run", "server.preload")
+
+_HELD_BACK: Final = (*_STOPS, signal.SIGHUP)
+"""From the process that workers are copies of: it has to outlive them, to tell how they ended."""
+
+_log = structlog.get_logger()
+
+
+class _OnlyServer(Server):
+    """Stops with exit status 0 when it is told to: the library raises the signal once more."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in _STOPS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+class _Worker(Process):
+    """
+    A process with a server of ours; the library would start one of its own.
+
+    It is a copy of one that has loaded the program (`entrypoints.loaded`): it starts in a fraction
+    of the time, and shares the memory of what was loaded.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        made_by: ForkServerContext | SpawnContext,
+    ) -> None:
+        super().__init__(config, sockets)
+        # In place of the one that the library has prepared.
+        self.process = cast("Any", made_by.Process(target=self.target, args=(sockets,)))
+
+    def target(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop; Ctrl-C is told to workers too."""
+        self.parent_conn.close()  # the server's end: once that has closed it too, nobody has it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        try:
+            super().target(sockets)
+        finally:
+            logs.flush()
+
+    def always_pong(self) -> None:
+        """Answer the server, and stop where it has gone or counts on this worker no more."""
+        with suppress(EOFError, OSError):
+            super().always_pong()
+        if not self.server.should_exit:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    @property
+    def server(self) -> Server:
+        """The server, made where it is asked for: in the process itself."""
+        if self._server is None:
+            self._server = _OnlyServer(self.config, most_connections=most_connections())
+        return cast("Server", self._server)
+
+
+class _Workers(Multiprocess):
+    """
+    Replaces workers that have ended, and stops where they cannot start.
+
+    The library also replaces those that do not answer it within seconds. On a busy machine one
+    that is still starting does not, and was started over for ever.
+    """
+
+    cannot_start = False
+
+    def init_processes(self) -> None:
+        for _ in range(self.config.workers):
+            self._add()
+
+    def handle_ttin(self) -> None:
+        self.processes_num += 1
+        self._add()
+
+    def restart_all(self) -> None:
+        for place, worker in enumerate(self.processes):
+            successor = self._started()
+            if not successor.wait_until_ready(STARTS_WITHIN_SECONDS, self.should_exit):
+                successor.kill()
+                successor.join()
+                if not self.should_exit.is_set():
+                    _log.error("worker_not_replaced", seconds=STARTS_WITHIN_SECONDS)
+                return
+            worker.terminate()
+            worker.join()
+            self.processes[place] = successor
+
+    def keep_subprocess_alive(self) -> None:
+        for place, worker in enumerate(self.processes):
+            if self.should_exit.is_set() or worker.process.is_alive():
+                continue
+            worker.join()
+            _log.error("worker_ended", status=worker.exitcode)
+            if worker.exitcode == STARTUP_FAILURE:
+                self.cannot_start = True
+                self.should_exit.set()
+            else:
+                self.processes[place] = self._started()
+
+    def _add(self) -> None:
+        self.processes.append(self._started())
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except BaseException:
+            self.terminate_all()  # the end of this process waits for theirs
+            raise
+
+    def _started(self) -> Process:
+        resource_tracker.ensure_running()  # here, because it lets the signals through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+        try:
+            worker = _Worker(self.config, self.sockets, processes())
+            worker.start()
+        except (OSError, EOFError) as failure:
+            _log.warning("worker_not_copied", error=type(failure).__name__)
+            worker = _Worker(self.config, self.sockets, get_context("spawn"))
+            worker.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
+        return worker
+
+
+def processes() -> ForkServerContext | SpawnContext:
+    """How workers are made: as copies, where there is a folder in which to ask for them."""
+    if not _has_temporary_folder():
+        return get_context("spawn")
+    copies = get_context("forkserver")
+    # The command too: `multiprocessing` loads it in every process.
+    copies.set_forkserver_preload([f"hsp_otp.entrypoints.{one}" for one in _PRELOADED])
+    return copies
+
+
+def _has_temporary_folder() -> bool:
+    try:
+        # As a last resort it is the current folder, which is for our files alone.
+        return gettempdir() != os.getcwd()  # noqa: PTH109 - as the library writes it
+    except FileNotFoundError:
+        return False
+
+
+def app() -> Edge:
+    """The application by the environment's settings; every worker calls it for itself."""
+    settings = with_generated_keys(load())
+    logs.configure(for_people=settings.in_development)
+    docs = settings.texts if settings.shows_docs else None
+    return create_app(
+        lambda: _open(settings), docs, trial_folder(settings), ops=bool(settings.ops_password)
+    )
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncGenerator[Services]:
+    async with open_services(settings) as services:
+        # What has been loaded stays: to look through it again and again would take a tenth of
+        # the time.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_COLLECTS_AFTER)
+        yield services
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """
+    A listening socket.
+
+    Raises:
+        OSError: The address or port is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    listening.set_inheritable(True)
+    return listening
+
+
+def run(settings: Settings, listening: socket.socket, showing: socket.socket | None = None) -> bool:
+    """
+    Serve until told to stop.
+
+    Args:
+        showing: Where metrics are shown, if anywhere.
+
+    Returns:
+        Whether the server had started.
+
+    Raises:
+        CommandError: Metrics cannot be kept.
+    """
+    logs.configure(for_people=settings.in_development)
+    measuring = metrics_listener.kept(showing, keep_alive=settings.keep_alive_seconds)
+    with measuring if settings.measures else nullcontext():
+        return _run(settings, listening)
+
+
+def _run(settings: Settings, listening: socket.socket) -> bool:
+    host, port = listening.getsockname()[:2]
+    _log.info("listening", host=host, port=port)
+    serving = config(
+        "hsp_otp.entrypoints.server.run:app",
+        lifespan="on",
+        grace=GRACE_SECONDS,
+        keep_alive=settings.keep_alive_seconds,
+        factory=True,
+        workers=settings.workers,
+    )
+    if settings.workers > 1:
+        workers = _Workers(serving, sockets=[listening])
+        workers.run()
+        return not workers.cannot_start
+    server = _OnlyServer(serving, most_connections=most_connections())
+    server.run(sockets=[listening])
+    return server.started

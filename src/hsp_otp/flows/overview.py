@@ -1,0 +1,170 @@
+"""What the database tells of a stretch of time, asked once for all who look at the same."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.fraud_patterns import Suspicion
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.ports.audit_queries import AuditQueries, Entry, Span, Tally, Wanted
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, TrafficQueries
+
+_FRESH: Final[Duration] = 5 * SECOND
+"""For as long an answer serves everybody who asks the same of this worker."""
+
+_REST: Final = 5
+"""Times as long as it took to answer, nothing is asked then: looking costs others little."""
+
+_PATIENCE_SECONDS: Final = 10.0
+"""How long a reader waits. The question goes on, and whoever comes next may find its answer."""
+
+_TOP: Final = 6
+"""Addresses and ranges that are shown."""
+
+_STORY: Final = 200
+"""Rows of one number."""
+
+
+@attrs.frozen
+class Stretch:
+    """
+    A stretch of time that can be looked at.
+
+    Attributes:
+        word: In an address.
+        name: For people.
+        period: What is counted together.
+        periods: How many there are of it.
+    """
+
+    word: str
+    name: str
+    period: Duration
+    periods: int
+
+    def span(self, now: Instant) -> Span:
+        """Whole periods; *now* is in the last one."""
+        until = Instant((now // self.period + 1) * self.period)
+        return Span(after(until, -self.period * self.periods), until)
+
+
+HOUR_BY_MINUTES: Final = Stretch("hour", "Last hour", 2 * MINUTE, 30)
+A_DAY: Final = Stretch("day", "24 hours", 30 * MINUTE, 48)
+STRETCHES: Final = {
+    stretch.word: stretch
+    for stretch in (HOUR_BY_MINUTES, A_DAY, Stretch("week", "7 days", 3 * HOUR, 56))
+}
+
+
+@attrs.frozen(kw_only=True)
+class Seen:
+    """
+    What was there when somebody looked.
+
+    Attributes:
+        at: When that was.
+        suspicions: Of the stretch, or of its last day where it is longer.
+    """
+
+    stretch: Stretch
+    span: Span
+    at: Instant
+    movements: Sequence[Movement]
+    deliveries: Sequence[Delivery]
+    proofs: Sequence[Proof]
+    suspicions: Sequence[Suspicion]
+    addresses: Sequence[Tally]
+    prefixes: Sequence[Tally]
+
+
+@attrs.frozen
+class Look:
+    """
+    What there is to show.
+
+    Attributes:
+        seen: None where nobody knows yet.
+        answered: The database did; else *seen* is what it told before.
+    """
+
+    seen: Seen | None
+    answered: bool = True
+
+
+@attrs.define
+class Overview:
+    """Asks, and remembers for a while."""
+
+    traffic: TrafficQueries
+    audit: AuditQueries
+    clock: Clock
+    _kept: dict[str, tuple[Seen, Instant]] = attrs.field(
+        factory=dict[str, tuple[Seen, Instant]], init=False
+    )
+    _asking: dict[str, "asyncio.Task[Seen]"] = attrs.field(
+        factory=dict[str, "asyncio.Task[Seen]"], init=False
+    )
+
+    async def look(self, stretch: Stretch) -> Look:
+        """What there is to show of *stretch*."""
+        kept = self._kept.get(stretch.word)
+        if kept and self.clock.now() < kept[1]:
+            return Look(kept[0])
+        asking = self._asking.get(stretch.word)
+        if asking is None:
+            asking = asyncio.ensure_future(self._ask(stretch))
+            self._asking[stretch.word] = asking
+            asking.add_done_callback(partial(self._answered, stretch.word))
+        # Nobody's patience ends the question: the driver would not like it.
+        done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
+        if done:
+            if asking.exception() is None:
+                return Look(asking.result())
+            if not isinstance(asking.exception(), Unavailable):
+                await asking  # a bug of ours
+        return Look(kept[0] if kept else None, answered=False)
+
+    async def story(self, fingerprints: tuple[str, ...]) -> list[Entry]:
+        """
+        The latest rows of one number, oldest first.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        return await self.audit.latest(Wanted(phones=fingerprints), _STORY)
+
+    async def close(self) -> None:
+        """Ask nothing any more."""
+        asked = [*self._asking.values()]
+        for asking in asked:
+            asking.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+    def _answered(self, word: str, asking: "asyncio.Task[Seen]") -> None:
+        del self._asking[word]
+        if not asking.cancelled():
+            asking.exception()  # told to whoever still waits
+
+    async def _ask(self, stretch: Stretch) -> Seen:
+        began = self.clock.now()
+        span = stretch.span(began)
+        recent = Span(max(span.since, after(span.until, -DAY)), span.until)
+        seen = Seen(
+            stretch=stretch,
+            span=span,
+            at=began,
+            movements=await self.traffic.movements(span, stretch.period),
+            deliveries=await self.traffic.deliveries(span, stretch.period),
+            proofs=await self.traffic.proofs(span, stretch.period),
+            suspicions=await self.audit.suspicions(recent),
+            addresses=await self.audit.top_addresses(span, _TOP),
+            prefixes=await self.audit.top_prefixes(span, _TOP),
+        )
+        now = self.clock.now()
+        self._kept[stretch.word] = seen, after(now, max(_FRESH, _REST * (now - began)))
+        return seen
