@@ -42,11 +42,11 @@ from hsp_otp.ports.audit_queries import Span, Wanted
 NOW = Instant(1_785_000_000_000_000)
 SPAN = 90 * DAY
 COLUMNS = (
-    *("at", "flow", "purpose", "action", "outcome", "client", "request_id", "pass_code", "phone"),
+    *("at", "flow", "purpose", "action", "outcome", "client", "request_id", "pass_code", "contact"),
     *(
         "region",
-        "phone_fingerprint",
-        "prefix_fingerprint",
+        "contact_fingerprint",
+        "range_fingerprint",
         "sender",
         "provider_message_id",
         "count",

@@ -3,8 +3,8 @@
 CREATE TEMP TABLE beginning AS SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now;
 
 INSERT INTO audit (
-    at, flow, purpose, action, outcome, client, network, request_id, pass_code, phone, region,
-    phone_fingerprint, prefix_fingerprint, count, charged
+    at, flow, purpose, action, outcome, client, network, request_id, pass_code, contact, region,
+    contact_fingerprint, range_fingerprint, count, charged
 )
 SELECT
     now - (n::numeric / :rows * 90 * 86400 * 1000000)::bigint,
@@ -25,7 +25,7 @@ SELECT
     md5(n::text), 'HSP-****-0002', 1, 'lookups lookups lookup_misses'
 FROM generate_series(1, 10000) AS n, beginning;
 
-INSERT INTO sends (challenge_id, at, flow, purpose, slot, phone, client, network)
+INSERT INTO sends (challenge_id, at, flow, purpose, slot, contact, client, network)
 SELECT
     'earlier' || n, now - (n::numeric / :rows * 86400 * 1000000)::bigint,
     'signup', 'signup', 'signup:phone:+4479' || n, '+4479' || n,

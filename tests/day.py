@@ -19,12 +19,12 @@ SWEEPERS: Final = ("203.0.113.7", "203.0.113.8", "203.0.113.21")
 SCANNER: Final = "198.51.100.66"
 
 AUDIT: Final = (
-    *("at", "flow", "purpose", "action", "outcome", "client", "request_id", "pass_code", "phone"),
-    *("region", "phone_fingerprint", "prefix_fingerprint", "sender", "provider_message_id"),
+    *("at", "flow", "purpose", "action", "outcome", "client", "request_id", "pass_code", "contact"),
+    *("region", "contact_fingerprint", "range_fingerprint", "sender", "provider_message_id"),
     *("retry_at", "count"),
 )
 SENDS: Final = (
-    *("challenge_id", "at", "flow", "purpose", "slot", "phone", "client", "sender"),
+    *("challenge_id", "at", "flow", "purpose", "slot", "contact", "client", "sender"),
     *("provider_message_id", "state", "state_at"),
 )
 

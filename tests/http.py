@@ -18,6 +18,7 @@ from litestar import Litestar
 
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.opentelemetry.spans import Spans
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.app import create_routes
 from hsp_otp.entrypoints.http.middleware import Edge
@@ -193,7 +194,7 @@ class Client:
             pass_login=self.world.login,
             sessions=self.world.sessions,
             signup=self.world.signup,
-            sender=self.world.outbox,
+            senders={Channel.SMS: self.world.outbox},
             take_receipt=partial(
                 take_receipt,
                 self.world.deliveries,
@@ -321,7 +322,7 @@ class Client:
         told = reply.body.decode()
         assert not [code for code in self.world.outbox.codes if code in told]
         if path.startswith("/users"):
-            assert not [sms for sms in self.world.outbox.sent if sms.to.e164[3:] in told]
+            assert not [sms for sms in self.world.outbox.sent if sms.to.value[3:] in told]
         if "json" not in reply.headers.get("content-type", ""):
             return
         steps = path in {SIGNUP_SEND[:-1], SIGNUP_VERIFY[:-1]} and reply.status == 200

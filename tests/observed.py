@@ -3,6 +3,7 @@
 import attrs
 
 from hsp_otp.adapters.instrumentation.ports import Observer, Watch
+from hsp_otp.domain.contact import Channel
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
@@ -42,7 +43,7 @@ class Observed(World):
         return attrs.evolve(
             super().otp,
             slots=self.observer.slots(self.slots, "memory"),
-            sender=self.observer.senders(sender, ("outbox", "other")),
+            senders={Channel.SMS: self.observer.senders(sender, ("outbox", "other"))},
             audit=self.observer.audit(self.audit),
         )
 

@@ -76,7 +76,7 @@ def nudges() -> st.SearchStrategy[Duration]:
 
 def edges(policy: Policy, issued_at: Instant) -> st.SearchStrategy[Instant]:
     """Instants around every edge that a challenge of *policy* issued at *issued_at* has."""
-    windows = [q.window for q in (*policy.failures, policy.phone_sends, *policy.client_sends)]
+    windows = [q.window for q in (*policy.failures, policy.contact_sends, *policy.client_sends)]
     spans = [0, policy.cooldown, policy.lifetime, *windows]
     return st.builds(
         lambda span, nudge: after(issued_at, span + nudge), st.sampled_from(spans), nudges()

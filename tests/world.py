@@ -21,6 +21,7 @@ from hsp_otp.adapters.memory import (
 )
 from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
@@ -57,7 +58,7 @@ from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from hsp_otp.ports.tokens import Access, Proof
 
 T = TypeVar("T")
@@ -139,24 +140,24 @@ class Outbox:
         given: How long it might have taken, each time it was asked.
     """
 
-    sent: list[Sms] = attrs.field(factory=list[Sms])
+    sent: list[Message] = attrs.field(factory=list[Message])
     failure: Exception | None = None
     witness: Callable[[], None] | None = None
     skipped: bool = False
     given: list[Duration] = attrs.field(factory=list[Duration])
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return not self.skipped
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         self.given.append(within)
         if self.witness is not None:
             self.witness()
         if self.failure is not None:
             raise self.failure
-        self.sent.append(sms)
+        self.sent.append(message)
         return Receipt(sender="outbox", provider_message_id=f"message-{len(self.sent)}")
 
     @property
@@ -346,7 +347,7 @@ class World:
         """The engine as the world is configured now."""
         return Otp(
             slots=self.slots,
-            sender=self.outbox,
+            senders={Channel.SMS: self.outbox},
             messages=PlainMessages(),
             audit=self.audit,
             clock=self.clock,

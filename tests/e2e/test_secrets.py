@@ -23,12 +23,13 @@ import structlog
 from hsp_otp.adapters.jwt import parse_signing_keys
 from hsp_otp.adapters.secret_keys import CODES, ring
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.refresh_tokens import RefreshToken
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.settings.settings import load
-from hsp_otp.ports.sender import Sms
+from hsp_otp.ports.sender import Message
 from tests.collector import Collector
 from tests.e2e.server import PATIENCE_SECONDS, Answer, NewServer, Server, command
 from tests.e2e.sessions import csrf, csrf_token, generated_keys, prove, sign_up
@@ -426,7 +427,7 @@ def test_full_numbers_and_pass_codes_stand_where_they_must(run: Run) -> None:
                         pass_codes.add((table, f"{column} of {_kind(table, row)}"))
     assert numbers == {
         ("users", "phone_number"),
-        ("sends", "phone"),
+        ("sends", "contact"),
         ("sends", "slot"),
         ("records", "key"),
         ("records", "body"),
@@ -467,7 +468,9 @@ def test_no_repr_shows_a_secret() -> None:
         Code("0123456789"),
         PassCode(DEMO),
         PhoneNumber(NUMBER),
-        Sms(to=PhoneNumber(NUMBER), text="0123456789 is your code", useful_for=1),
+        Message(
+            to=Contact(ContactKind.PHONE, NUMBER), text="0123456789 is your code", useful_for=1
+        ),
         Outbox(sent=world.outbox.sent),
     ]
     secrets = {

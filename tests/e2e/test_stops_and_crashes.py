@@ -243,7 +243,7 @@ def _hold(folder: Path, gateway: Gateway, issues: list[Issue]) -> None:
     for number in range(ROUNDS):
         for people in _groups(number).values():
             assert sum(sent[number_of(person)] for person in people) <= SENDS_A_CLIENT
-    rows = query(folder, "SELECT phone, count(*) FROM sends GROUP BY phone")
+    rows = query(folder, "SELECT contact, count(*) FROM sends GROUP BY contact")
     kept = Counter({str(phone): int(str(count)) for phone, count in rows})
     assert not sent - kept
     assert max(kept.values()) <= SENDS_A_NUMBER

@@ -34,6 +34,7 @@ from hsp_otp.adapters.sql.stores import (
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.passes import Pass
@@ -50,7 +51,7 @@ from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import SmsSender
+from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.tokens import Proofs
@@ -101,7 +102,7 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: SmsSender,
+        sender: Sender,
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> PassLogin:
@@ -132,7 +133,7 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: SmsSender,
+        sender: Sender,
         proofs: Proofs,
         *,
         policy: Policy | None = None,
@@ -157,14 +158,14 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: SmsSender,
+        sender: Sender,
         policies: Mapping[Purpose, Policy],
         limiter: Limiter,
     ) -> Otp:
         return Otp(
             slots=self.slots,
             limiter=limiter,
-            sender=sender,
+            senders={Channel.SMS: sender},
             messages=PlainMessages(),
             audit=self.audit,
             clock=clock,

@@ -23,7 +23,7 @@ from hsp_otp.domain.signup import slot_of as slot_of_number
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import unlock_slot
 from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from tests.integration.stores import KINDS, Kind, Stores
 from tests.integration.test_contracts import look_at_session
 from tests.strategies import MACHINE_ROUNDS
@@ -45,7 +45,7 @@ POLICY = Policy(
     max_attempts=2,
     failures=(Quota(3, DAY), Quota(6, 30 * DAY)),
     max_run=8,
-    phone_sends=Quota(4, DAY),
+    contact_sends=Quota(4, DAY),
     client_sends=(Quota(3, HOUR),),
 )
 SIGNUP_POLICY = attrs.evolve(POLICY, lifetime=300 * SECOND, client_sends=(Quota(3, MINUTE),))
@@ -132,7 +132,7 @@ class Side:
         """Take *step*; its outcome, or None where it has none."""
         login = self.stores.login(self.clock, self.randomness, self.outbox, POLICY, LIMITS)
         code, caller = PassCode(step.code), Caller(ClientAddress(step.client), "r1")
-        self.outbox.failure = SmsFailed("nobody took it") if "fail" in step.kind else None
+        self.outbox.failure = SendFailed("nobody took it") if "fail" in step.kind else None
         match step.kind:
             case "validate":
                 return await login.validate(code, caller)

@@ -9,6 +9,7 @@ import pytest
 from hsp_otp.adapters.redis import client
 from hsp_otp.adapters.sql import connections
 from hsp_otp.domain.challenge import Challenge, Ended, Held, SlotRecord
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, SessionId
@@ -101,7 +102,7 @@ def send_row(challenge_id: str) -> SendRow:
         flow=Flow.PASS_LOGIN,
         purpose=Purpose.PHONE_VERIFICATION,
         slot=str(SLOT),
-        phone=PHONE,
+        contact=PHONE,
         client=ClientAddress(CLIENT),
     )
 
@@ -145,7 +146,7 @@ async def test_a_whole_record_comes_back_as_it_was(stores: Stores) -> None:
             flow=Flow.PASS_LOGIN,
             purpose=Purpose.PHONE_VERIFICATION,
             slot=str(SLOT),
-            phone=PhoneNumber(PHONE),
+            contact=Contact(ContactKind.PHONE, PHONE),
             session="s1",
             key_id="k1",
             nonce=bytes(range(240, 256)),

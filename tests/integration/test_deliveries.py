@@ -1,7 +1,9 @@
 """What became of messages, in SQL: docs/contract.md, 7; and the schema before it."""
 
 import asyncio
+import json
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -11,11 +13,24 @@ from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.limit_recovery import SqlHistory
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.challenge import (
+    Presented,
+    Request,
+    Verified,
+    check,
+    code_of,
+    contact_sends,
+    send_keys,
+)
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt, Noted, UnknownMessage
 from hsp_otp.domain.instant import MINUTE, Instant, after
+from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
@@ -40,7 +55,7 @@ from tests.integration.stores import (
     sqlite_url,
 )
 from tests.integration.test_contracts import audit_row, send_row
-from tests.world import START
+from tests.world import START, ring
 
 pytestmark = pytest.mark.anyio
 
@@ -302,3 +317,66 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
             await report(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT) == Noted()
         )
         assert states(file) == [(None,), ("sent",)]
+
+
+async def test_a_code_of_the_schema_before_is_good(sql_kind: Kind, tmp_path: Path) -> None:
+    """A code that was sent before the upgrade succeeds after it, and its send is counted."""
+    file = sqlite_path(tmp_path)
+    if sql_kind is POSTGRES:
+        file = postgres_file(tmp_path)
+        file.write_text(await DATABASES.empty())
+    slot = Slot(Subject(SubjectKind.USER, "u1"), Purpose.PHONE_VERIFICATION)
+    number = "+919876543210"
+    body = {
+        "challenge": {
+            "id": "c0",
+            "flow": "pass_login",
+            "purpose": "phone_verification",
+            "slot": str(slot),
+            "phone": {"e164": number},
+            "session": None,
+            "key_id": "k1",
+            "nonce": "AAECAwQFBgcICQoLDA0ODw==",
+            "issued_at": START,
+            "attempts": 1,
+            "expires_at": after(START, 10 * MINUTE),
+            "ended": None,
+            "success": None,
+        },
+        "asked_at": START,
+        "failures": [START],
+        "run": 1,
+    }
+    async with Database(postgres_url(file) or sqlite_url(tmp_path), durable=False) as database:
+        await upgrade_to(database, "0007")
+        execute(file, "INSERT INTO records VALUES (?, ?, 1)", f"slot:{slot}", json.dumps(body))
+        execute(
+            file,
+            "INSERT INTO sends (challenge_id, at, flow, purpose, slot, phone, client, network)"
+            " VALUES ('c0', ?, 'pass_login', 'phone_verification', ?, ?, ?, ?)",
+            *(START, str(slot), number, "198.51.100.7", "198.51.100.0/24"),
+        )
+        await upgrade(database)
+        stores, contact = sql_stores(database, Commits(database)), Contact.stored(number)
+        request = Request(
+            slot=slot, flow=Flow.PASS_LOGIN, contact=contact, client=ClientAddress("198.51.100.7")
+        )
+        held = await stores.slots.transition(slot, (), lambda held: Decision(held, held))
+        challenge = held.record.challenge
+        assert challenge is not None
+        code = code_of(challenge, ring("codes").first, 6)
+        outcome = await stores.slots.transition(
+            slot,
+            send_keys(request),
+            partial(
+                check,
+                request=request,
+                presented=Presented(code),
+                policy=Policy(),
+                ring=ring("codes"),
+                now=after(START, MINUTE),
+            ),
+        )
+        assert isinstance(outcome, Verified)
+        usage = contact_sends(contact)
+        assert await SqlHistory(database).sends((usage,), after(START, MINUTE)) == {usage: (START,)}

@@ -10,7 +10,7 @@ import pytest
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.challenge import Forgotten, Held, Locked, SlotRecord
+from hsp_otp.domain.challenge import Forgotten, Held, Issued, Locked, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Instant, after
@@ -22,7 +22,7 @@ from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.signup import SignupSession, record
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import forget_slot
-from hsp_otp.flows.pass_login import CodeSent, PassLogin, SignedIn
+from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from tests.e2e.server import command
 from tests.integration.behind import execute
 from tests.integration.redis_server import RedisServer
@@ -117,7 +117,7 @@ async def busy(stores: Stores) -> tuple[PassLogin, Outbox]:
     )
     login = stores.login(SystemClock(), SystemRandomness(), outbox, EAGER)
     for code in ("HSP-1234-5678", "HSP-2000-0001"):
-        assert isinstance(await login.send(PassCode(code), CALLER), CodeSent)
+        assert isinstance(await login.send(PassCode(code), CALLER), Issued)
         signed_in = await login.verify(PassCode(code), Code(outbox.codes[-1]), None, CALLER)
         assert isinstance(signed_in, SignedIn)
         await login.send(PassCode(code), CALLER)
@@ -173,11 +173,11 @@ async def test_a_person_is_forgotten(
     assert {key for key in keys if "9876543210" in key} == {"usage:phone_sends:+919876543210"}
     slot = keys["slot:phone_verification:user:u1"]
     assert (slot["challenge"], slot["run"], len(slot["failures"])) == (None, 0, 1)
-    phones = execute(file, "SELECT phone, count(*) FROM sends GROUP BY phone ORDER BY phone")
+    phones = execute(file, "SELECT contact, count(*) FROM sends GROUP BY contact ORDER BY contact")
     assert phones == [(OTHER, 2), (PHONE, 2)]
     told_of = execute(
         file,
-        "SELECT outcome, phone, region, reason, pass_code FROM audit WHERE action = 'erase'",
+        "SELECT outcome, contact, region, reason, pass_code FROM audit WHERE action = 'erase'",
     )
     assert told_of == [("erased", None, "IN", "asked by letter", None)]
     assert "asha@example.com" not in repr(_rows(file))
@@ -200,7 +200,7 @@ async def test_erasing_gives_no_fresh_sends(
     await kept.add(a_pass())
     assert (await login.send(PassCode("HSP-1234-5678"), CALLER)).word == "phone_rate_limited"
     assert len(outbox.sent) == sent
-    assert execute(file, "SELECT count(*) FROM sends WHERE phone = ?", PHONE) == [(10,)]
+    assert execute(file, "SELECT count(*) FROM sends WHERE contact = ?", PHONE) == [(10,)]
 
 
 async def test_erasing_lifts_no_lock(

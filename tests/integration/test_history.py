@@ -62,7 +62,7 @@ def send(name: int, at: Instant, phone: str, client: ClientAddress = HERE) -> Se
         flow=Flow.SIGNUP,
         purpose=Purpose.SIGNUP,
         slot=f"signup:phone:{phone}",
-        phone=phone,
+        contact=phone,
         client=client,
     )
 
@@ -275,8 +275,8 @@ async def test_all_is_told_page_by_page_as_each_is(database: Database, commits: 
     assert {key: usage for key, usage in every.items() if usage} == sent
     slots = {slot: at async for page in told.all_asked_at(now) for slot, at in page.items()}
     assert slots == {
-        f"signup:phone:{phone}": max(one.at for one in sends if one.phone == phone)
-        for phone in {one.phone for one in sends}
+        f"signup:phone:{phone}": max(one.at for one in sends if one.contact == phone)
+        for phone in {one.contact for one in sends}
     }
 
 

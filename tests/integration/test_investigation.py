@@ -12,6 +12,7 @@ from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.phone import PhoneNumber
@@ -57,7 +58,7 @@ def row(
     made = attrs.evolve(
         audit_row(outcome, f"r{at}", Instant(START + at)), client=ClientAddress(client), **more
     )
-    return made if phone is None else about(made, PhoneNumber(phone), OLD)
+    return made if phone is None else about(made, Contact(ContactKind.PHONE, phone), OLD)
 
 
 async def listed(asked: SqlAuditQueries, wanted: Wanted) -> list[str | None]:
@@ -70,13 +71,13 @@ async def listed(asked: SqlAuditQueries, wanted: Wanted) -> list[str | None]:
 
 async def test_rows_of_a_number_under_every_key(asked: SqlAuditQueries, commits: Commits) -> None:
     """A number's rows are found whichever key made their fingerprint, and nobody else's are."""
-    newer = about(audit_row("valid", "new", after(START, 5)), NUMBER, NEW)
+    newer = about(audit_row("valid", "new", after(START, 5)), Contact.of_phone(NUMBER), NEW)
     await commits.write(row("valid", 1), row("valid", 2, "+919876543211"), newer)
     phones = NEW.fingerprints(NUMBER.e164)
-    assert await listed(asked, Wanted(phones=phones)) == ["r1", "new"]
-    assert await listed(asked, Wanted(phones=(NEW.fingerprint(NUMBER.e164),))) == ["new"]
+    assert await listed(asked, Wanted(contacts=phones)) == ["r1", "new"]
+    assert await listed(asked, Wanted(contacts=(NEW.fingerprint(NUMBER.e164),))) == ["new"]
     prefixes = NEW.fingerprints(NUMBER.prefix)
-    assert await listed(asked, Wanted(prefixes=prefixes)) == ["r1", "r2", "new"]
+    assert await listed(asked, Wanted(ranges=prefixes)) == ["r1", "r2", "new"]
 
 
 async def test_rows_by_address_outcome_and_time(asked: SqlAuditQueries, commits: Commits) -> None:
@@ -131,7 +132,7 @@ async def test_what_a_row_tells(asked: SqlAuditQueries, commits: Commits, file: 
         *(None, 1),
     )
     assert (two.state, two.retry_at, two.count) == (None, after(START, SECOND), 2)
-    assert one.phone == "***-***-3210"
+    assert one.contact == "***-***-3210"
 
 
 # --- Tallies
@@ -244,7 +245,7 @@ async def full(file: Path, database: Database) -> Database:
     """Enough rows for a planner to think about, over 90 days."""
     execute_many(
         file,
-        "INSERT INTO audit (at, action, outcome, client, phone_fingerprint, prefix_fingerprint,"
+        "INSERT INTO audit (at, action, outcome, client, contact_fingerprint, range_fingerprint,"
         " count) VALUES (?, 'send', ?, ?, ?, ?, 1)",
         [
             (
@@ -266,10 +267,10 @@ LAST_DAY = Span(after(START, 2_000 * HOUR - DAY))
     ("statement", "index"),
     [
         (
-            ask.entries_asked(Wanted(phones=("f1:" + "0" * 32, "f0:" + "0" * 32))).order_by(
+            ask.entries_asked(Wanted(contacts=("f1:" + "0" * 32, "f0:" + "0" * 32))).order_by(
                 audit.c.at
             ),
-            "audit_by_phone",
+            "audit_by_contact",
         ),
         (
             ask.entries_asked(Wanted(address="10.0.0.1", span=LAST_DAY)).order_by(audit.c.at),
@@ -347,4 +348,4 @@ async def test_a_study_changes_nothing(database: Database) -> None:
 def test_an_entry_shows_no_number() -> None:
     """What an investigator is shown has no field for a full number or a pass code."""
     names = {field.name for field in attrs.fields(Entry)}
-    assert {name for name in names if "phone" in name} == {"phone", "phone_fingerprint"}
+    assert {name for name in names if "contact" in name} == {"contact", "contact_fingerprint"}

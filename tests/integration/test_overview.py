@@ -13,9 +13,9 @@ from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import Flow
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.entrypoints.dashboard.time_series import Chosen
 from hsp_otp.entrypoints.dashboard.view_model import facts_of
@@ -55,7 +55,7 @@ def asked(database: Database) -> SqlTrafficQueries:
 def row(outcome: str, at: int, phone: str | None = PHONE, **more: Any) -> AuditRow:  # noqa: ANN401
     """A row of a request."""
     made = attrs.evolve(audit_row(outcome, f"r{at}", after(START, at)), **more)
-    return made if phone is None else about(made, PhoneNumber(phone), RING)
+    return made if phone is None else about(made, Contact(ContactKind.PHONE, phone), RING)
 
 
 def sent(at: int, name: str, phone: str = PHONE, sender: str = "twilio") -> AuditRow:
@@ -304,7 +304,7 @@ async def test_nobody_waits_for_ever(database: Database, monkeypatch: pytest.Mon
     [
         (ask.movements_asked, {"audit_by_time"}),
         (ask.deliveries_asked, {"audit_by_outcome", "sends_by_message"}),
-        (ask.proofs_asked, {"audit_by_outcome", "audit_by_phone"}),
+        (ask.proofs_asked, {"audit_by_outcome", "audit_by_contact"}),
     ],
 )
 async def test_indexes_are_of_use(

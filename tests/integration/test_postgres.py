@@ -413,7 +413,7 @@ async def test_upgrades_at_once(server: Server) -> None:
         ("SELECT id FROM audit WHERE at < length($1) ORDER BY at LIMIT 500", "audit_by_time"),
         ("SELECT * FROM sends WHERE at < length($1) ORDER BY at LIMIT 500", "sends_by_time"),
         ("SELECT * FROM records WHERE key > $1 ORDER BY key LIMIT 500", "records_pkey"),
-        ("SELECT * FROM audit WHERE phone_fingerprint = $1 ORDER BY at", "audit_by_phone"),
+        ("SELECT * FROM audit WHERE contact_fingerprint = $1 ORDER BY at", "audit_by_contact"),
         ("SELECT * FROM audit WHERE client = $1 ORDER BY at", "audit_by_client"),
         ("SELECT * FROM audit WHERE outcome = $1 ORDER BY at", "audit_by_outcome"),
     ],

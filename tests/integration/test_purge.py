@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-import msgspec
 import pytest
 
+from hsp_otp.adapters.record_format import RecordFormat
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.purge import SqlPurge
@@ -92,7 +92,7 @@ class AsItIs:
 KIND: RecordKind[str] = RecordKind(
     name="slot",
     plural="slots",
-    decoder=cast("msgspec.json.Decoder[str]", AsItIs()),
+    format=cast("RecordFormat[str]", AsItIs()),
     is_over=lambda body, _, __: is_over(body),
 )
 

@@ -353,7 +353,7 @@ async def test_what_a_redis_forgot_is_read_again_once(
     site: Site, server: RedisServer, forget: Callable[[RedisServer], None]
 ) -> None:
     """In the background, all of it; then requests ask the database nothing, known or new."""
-    cooling = attrs.evolve(Policy(), cooldown=30 * SECOND, phone_sends=Quota(2, DAY))
+    cooling = attrs.evolve(Policy(), cooldown=30 * SECOND, contact_sends=Quota(2, DAY))
     assert await site.send(policy=cooling) == "sent"
     digits = site.outbox.codes[-1]
     site.clock.advance(30 * SECOND)

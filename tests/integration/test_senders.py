@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
-from hsp_otp.adapters.senders.failover import FailoverSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
+from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means, no_receipts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings.settings import check_to_serve, load
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import Sms, SmsSender
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import Message, Sender
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
@@ -36,7 +36,7 @@ REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts
 CODE = "012345"
 NUMBER = "+919876543210"
 TEXT = f"{CODE} is your code.\nसुरक्षित & 100 % = é"
-SMS = Sms(to=PhoneNumber(NUMBER), text=TEXT, useful_for=598_500_000)
+SMS = Message(to=Contact(ContactKind.PHONE, NUMBER), text=TEXT, useful_for=598_500_000)
 
 PUBLIC_URL = "https://otp.example.com"
 
@@ -79,7 +79,7 @@ def settings_of(name: str, url: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(name: str, url: str) -> AsyncGenerator[SmsSender]:
+async def opened(name: str, url: str) -> AsyncGenerator[Sender]:
     """A sender as the table opens it, with settings that would serve."""
     settings = load(settings_of(name, url))
     check_to_serve(settings)
@@ -127,10 +127,10 @@ def secrets_in(told: str, name: str) -> list[str]:
     return [secret for secret in (NUMBER[1:], CODE, *PLAYS[name].secrets) if secret in told]
 
 
-async def failure_of(sender: SmsSender, name: str, given: int = LONG) -> SmsFailed:
+async def failure_of(sender: Sender, name: str, given: int = LONG) -> SendFailed:
     """What a send that fails raises: in its time, and without a secret."""
     began = asyncio.get_running_loop().time()
-    with pytest.raises(SmsFailed) as caught:
+    with pytest.raises(SendFailed) as caught:
         await sender.send(SMS, given)
     assert asyncio.get_running_loop().time() - began < given / 1_000_000 + 0.5
     assert secrets_in(everything(caught.value), name) == []
@@ -171,7 +171,7 @@ async def test_a_refused_number(name: str, gateway: Gateway) -> None:
         for place in range(PLAYS[name].refusals):
             gateway.behaviour = played.refuse_number(place)
             error = await failure_of(sender, name)
-            assert isinstance(error, SmsRejected)
+            assert isinstance(error, SendRejected)
             assert (error.tries_next, error.blames_sender) == (False, False)
             assert gateway.asked == place + 1
 
@@ -182,7 +182,7 @@ async def test_a_message_refused_by_this_sender_alone(name: str, gateway: Gatewa
         for place in range(PLAYS[name].declines):
             gateway.behaviour = played.decline(place)
             error = await failure_of(sender, name)
-            assert isinstance(error, SmsRefusedHere)
+            assert isinstance(error, SendRefusedHere)
             assert (error.tries_next, error.blames_sender) == (True, False)
             assert gateway.asked == place + 1
 
@@ -271,7 +271,9 @@ async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> Non
 
 async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gateway) -> None:
     """While two hundred sends hang, others are taken."""
-    other = Sms(to=PhoneNumber("+919812345678"), text=TEXT, useful_for=SMS.useful_for)
+    other = Message(
+        to=Contact(ContactKind.PHONE, "+919812345678"), text=TEXT, useful_for=SMS.useful_for
+    )
 
     def hang_for_some(handler: played.Handler, form: played.Form) -> None:
         (played.hang if PLAYS[name].number(form) != NUMBER else played.accept)(handler, form)
@@ -346,15 +348,15 @@ def test_the_secrets_are_shown_nowhere(name: str) -> None:
 
 
 @asynccontextmanager
-async def in_turn(*gateways: tuple[str, Gateway]) -> AsyncGenerator[FailoverSms]:
+async def in_turn(*gateways: tuple[str, Gateway]) -> AsyncGenerator[Failover]:
     """Senders in turn, each with a circuit, as the service has them."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         senders = [
-            CircuitSms(name, await stack.enter_async_context(opened(name, gateway.url)), clock)
+            CircuitBreaker(name, await stack.enter_async_context(opened(name, gateway.url)), clock)
             for name, gateway in gateways
         ]
-        yield FailoverSms(senders, clock)
+        yield Failover(senders, clock)
 
 
 @pytest.fixture
@@ -395,7 +397,7 @@ async def test_all_hang(pair: list[tuple[str, Gateway]]) -> None:
         gateway.behaviour = played.hang
     began = asyncio.get_running_loop().time()
     async with in_turn(*pair) as sender:
-        with pytest.raises(SmsFailed):
+        with pytest.raises(SendFailed):
             await sender.send(SMS)
     assert 7.3 < asyncio.get_running_loop().time() - began < 8 + LATE
     assert [gateway.asked for _, gateway in pair] == [1, 1]
@@ -412,7 +414,7 @@ async def test_a_refused_number_is_not_tried_elsewhere(
     (name, first), (_, second) = chain = pair[::-1] if turned else pair
     first.behaviour = played.refuse_number(min(place, PLAYS[name].refusals - 1))
     async with in_turn(*chain) as sender:
-        with pytest.raises(SmsRejected):
+        with pytest.raises(SendRejected):
             await sender.send(SMS)
     assert (first.asked, second.asked) == (1, 0)
 
@@ -423,8 +425,8 @@ async def test_what_one_refuses_the_next_takes(pair: list[tuple[str, Gateway]]) 
     async with in_turn(*pair) as sender:
         for number in range(24):
             first.behaviour = played.decline(number % PLAYS[name].declines)
-            to = PhoneNumber(f"+9198{number:04d}3210")
-            receipt = await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+            to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
+            receipt = await sender.send(Message(to=to, text=TEXT, useful_for=SMS.useful_for))
             assert receipt.sender == "twilio"
             assert (first.asked, second.asked) == (number + 1, number + 1)
 
@@ -439,9 +441,9 @@ async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> No
             gateway.behaviour = (
                 played.refuse_number(place) if refused else played.decline(place - play.refusals)
             )
-            to = PhoneNumber(f"+9198{number:04d}3210")
-            with pytest.raises(SmsFailed):
-                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+            to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
+            with pytest.raises(SendFailed):
+                await sender.send(Message(to=to, text=TEXT, useful_for=SMS.useful_for))
         gateway.behaviour = played.accept
         assert (await sender.send(SMS)).sender == name
 
@@ -452,9 +454,9 @@ async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -
         for number in range(5):
             assert sender.available()
             gateway.behaviour = played.disown(number % PLAYS[name].disowns)
-            to = PhoneNumber(f"+9198{number % 3:04d}3210")
-            with pytest.raises(SmsFailed):
-                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+            to = Contact(ContactKind.PHONE, f"+9198{number % 3:04d}3210")
+            with pytest.raises(SendFailed):
+                await sender.send(Message(to=to, text=TEXT, useful_for=SMS.useful_for))
         assert not sender.available()
 
 
@@ -476,7 +478,7 @@ async def test_a_cancelled_send_goes_nowhere_else(pair: list[tuple[str, Gateway]
 
 async def test_vonage_passes_registered_ids_on() -> None:
     """Template and entity ids (DLT) go with the message where there are some, and only there."""
-    registered = Sms(
+    registered = Message(
         to=SMS.to, text="Code 012345", useful_for=SMS.useful_for, template_id="1107", entity_id="11"
     )
     with Gateway(PLAYS["vonage"]) as gateway:
@@ -498,7 +500,7 @@ async def test_vonages_time_to_live(left: int, told: str) -> None:
     """What is left of the code in milliseconds, between what Vonage takes at least and at most."""
     with Gateway(PLAYS["vonage"]) as gateway:
         async with opened("vonage", gateway.url) as sender:
-            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=left))
+            await sender.send(Message(to=SMS.to, text=TEXT, useful_for=left))
     assert [taken.form["ttl"] for taken in gateway.taken] == [told]
 
 
@@ -523,18 +525,18 @@ async def test_vonages_parts(body: bytes, named: str | None) -> None:
             if named:
                 assert (await sender.send(SMS)).provider_message_id == named
             else:
-                assert not isinstance(await failure_of(sender, "vonage"), SmsRejected)
+                assert not isinstance(await failure_of(sender, "vonage"), SendRejected)
 
 
 async def test_the_webhooks_message() -> None:
     """A webhook is given everything that there is to know."""
-    registered = Sms(
+    registered = Message(
         to=SMS.to, text=TEXT, useful_for=SMS.useful_for, template_id="1107", entity_id="11"
     )
     with Gateway(PLAYS["webhook"]) as gateway:
         async with opened("webhook", gateway.url) as sender:
             receipt = await sender.send(registered)
-            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=0))
+            await sender.send(Message(to=SMS.to, text=TEXT, useful_for=0))
     first, second = (taken.form for taken in gateway.taken)
     assert first == {
         "message_id": receipt.provider_message_id,
@@ -550,11 +552,11 @@ async def test_the_webhooks_message() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((422, SmsRejected), (400, SmsRefusedHere), (409, SmsRefusedHere)),
-        *((status, SmsFailed) for status in (301, 401, 402, 403, 404, 405, 410, 413, 429, 503)),
+        *((422, SendRejected), (400, SendRefusedHere), (409, SendRefusedHere)),
+        *((status, SendFailed) for status in (301, 401, 402, 403, 404, 405, 410, 413, 429, 503)),
     ],
 )
-async def test_the_webhooks_statuses(status: int, kind: type[SmsFailed]) -> None:
+async def test_the_webhooks_statuses(status: int, kind: type[SendFailed]) -> None:
     """422 refuses a message for everybody, 400 and 409 for the webhook; all else is trouble."""
     with Gateway(PLAYS["webhook"]) as gateway:
         gateway.behaviour = played.rubbish(b"", status)
@@ -566,14 +568,14 @@ async def test_the_webhooks_statuses(status: int, kind: type[SmsFailed]) -> None
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        *((code, SmsRejected) for code in ("7", "33")),
-        *((code, SmsFailed) for code in ("1", "4", "5", "8", "9", "10", "11", "13", "14", "32")),
-        *((code, SmsRefusedHere) for code in ("2", "3", "6", "12", "15", "22", "23", "29", "34")),
-        *((code, SmsRefusedHere) for code in ("99", "101", "999")),
-        *((code, SmsFailed) for code in ("1000", "-6", "", "six", "٦")),
+        *((code, SendRejected) for code in ("7", "33")),
+        *((code, SendFailed) for code in ("1", "4", "5", "8", "9", "10", "11", "13", "14", "32")),
+        *((code, SendRefusedHere) for code in ("2", "3", "6", "12", "15", "22", "23", "29", "34")),
+        *((code, SendRefusedHere) for code in ("99", "101", "999")),
+        *((code, SendFailed) for code in ("1000", "-6", "", "six", "٦")),
     ],
 )
-async def test_vonages_statuses(code: str, kind: type[SmsFailed]) -> None:
+async def test_vonages_statuses(code: str, kind: type[SendFailed]) -> None:
     """What Vonage's statuses mean; one that nobody knows refuses the message alone."""
     body = json.dumps({"messages": [{"status": code}]}).encode()
     with Gateway(PLAYS["vonage"]) as gateway:

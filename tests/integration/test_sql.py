@@ -25,7 +25,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import Commits
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.sql.tables import audit, records
-from hsp_otp.domain.challenge import Held, SlotRecord
+from hsp_otp.domain.challenge import Held, Issued, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Instant, after
@@ -33,7 +33,7 @@ from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller
-from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import (
     LATE,
@@ -585,8 +585,8 @@ async def test_no_file_holds_a_code_or_a_token(stores: Stores, file: Path) -> No
     login = stores.login(ManualClock(), ScriptedRandomness(), outbox, Policy(digits=10, cooldown=0))
     await stores.add(a_pass())
     code, caller = PassCode("HSP-1234-5678"), Caller(ClientAddress(CLIENT), "r1")
-    assert isinstance(await login.send(code, caller), CodeSent)
-    assert isinstance(await login.send(code, caller), CodeSent)
+    assert isinstance(await login.send(code, caller), Issued)
+    assert isinstance(await login.send(code, caller), Issued)
     await login.verify(code, Code("0123456789"), None, caller)
     found = await login.verify(code, Code(outbox.codes[1]), None, caller)
     assert isinstance(found, SignedIn)

@@ -13,9 +13,9 @@ import pytest
 from hsp_otp.adapters.senders.http_client import open_client
 from hsp_otp.adapters.senders.twilio import TwilioAccount
 from hsp_otp.adapters.senders.twilio_api import TwilioSms
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import Receipt, Sms
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import Message, Receipt
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
@@ -25,8 +25,10 @@ pytestmark = pytest.mark.anyio
 
 CODE = "012345"
 NUMBER = "+919876543210"
-SMS = Sms(
-    to=PhoneNumber(NUMBER), text=f"{CODE} is your code.\nसुरक्षित & 100 %", useful_for=600_000_000
+SMS = Message(
+    to=Contact(ContactKind.PHONE, NUMBER),
+    text=f"{CODE} is your code.\nसुरक्षित & 100 %",
+    useful_for=600_000_000,
 )
 
 REJECTED = (21211, 21214, 21217, 21265, 21266, 21610, 21614, 21635, 30450)
@@ -106,11 +108,11 @@ async def opened(
         yield TwilioSms(TwilioAccount(**(given | changes)), client, callback)
 
 
-async def failure_of(sender: TwilioSms, sms: Sms = SMS) -> SmsFailed:
+async def failure_of(sender: TwilioSms, message: Message = SMS) -> SendFailed:
     """What a send that fails raises, within the eight seconds that it has."""
     async with asyncio.timeout(8 + LATE):
-        with pytest.raises(SmsFailed) as caught:
-            await sender.send(sms)
+        with pytest.raises(SendFailed) as caught:
+            await sender.send(message)
     return caught.value
 
 
@@ -126,7 +128,7 @@ def everything(error: BaseException) -> str:
     return "\n".join(told)
 
 
-def tells_nothing(error: SmsFailed) -> bool:
+def tells_nothing(error: SendFailed) -> bool:
     """Whether no number, code or token is in *error* or behind it."""
     told = everything(error)
     return not [secret for secret in (NUMBER[1:], CODE, TOKEN) if secret in told]
@@ -168,7 +170,7 @@ async def test_the_validity_is_what_is_left_of_the_code(
 ) -> None:
     """Whole seconds, rounded down, between what Twilio takes at least and at most."""
     async with opened(gateway.url) as sender:
-        await sender.send(Sms(to=SMS.to, text=SMS.text, useful_for=left))
+        await sender.send(Message(to=SMS.to, text=SMS.text, useful_for=left))
     assert [taken.form["ValidityPeriod"] for taken in gateway.taken] == [told]
 
 
@@ -233,7 +235,7 @@ async def test_a_refused_number_is_rejected(gateway: Gateway, code: int) -> None
     gateway.behaviour = played.refuse(code)
     async with opened(gateway.url) as sender:
         error = await failure_of(sender)
-    assert isinstance(error, SmsRejected)
+    assert isinstance(error, SendRejected)
     assert str(error) == f"Twilio refused the message: {code}"
     assert tells_nothing(error)
     assert gateway.asked == 1
@@ -249,7 +251,7 @@ async def test_a_message_that_twilio_alone_refuses(
     gateway.behaviour = form(code, status)
     async with opened(gateway.url) as sender:
         error = await failure_of(sender)
-    assert type(error) is SmsRefusedHere
+    assert type(error) is SendRefusedHere
     assert str(error) == f"Twilio refused the message: {code}"
     assert tells_nothing(error)
     assert gateway.asked == 1
@@ -259,7 +261,7 @@ async def test_a_refused_number_in_the_newer_form(gateway: Gateway) -> None:
     """The newer form of Twilio's errors means the same, and its status is not believed blindly."""
     async with opened(gateway.url) as sender:
         gateway.behaviour = refuse_newly(21610)
-        assert isinstance(await failure_of(sender), SmsRejected)
+        assert isinstance(await failure_of(sender), SendRejected)
         gateway.behaviour = refuse_newly(20003, 400, told=f"{NUMBER}")
         error = await failure_of(sender)
     assert str(error) == "Twilio answered 0: 20003"
@@ -272,7 +274,7 @@ async def test_everything_else_is_a_failure(gateway: Gateway, behaviour: Behavio
     gateway.behaviour = behaviour
     async with opened(gateway.url) as sender:
         error = await failure_of(sender)
-    assert type(error) is SmsFailed
+    assert type(error) is SendFailed
     assert tells_nothing(error)
     assert gateway.asked == 1
 
@@ -330,7 +332,7 @@ async def test_who_answers_too_slowly_is_not_waited_for(gateway: Gateway) -> Non
         assert (gateway.asked, dripping.asked) == (1, 1)
     assert 7 < took < 8 + LATE
     for error in errors:
-        assert not isinstance(error, SmsRejected)
+        assert not isinstance(error, SendRejected)
         assert tells_nothing(error)
 
 
@@ -341,7 +343,9 @@ async def test_two_hundred_that_hang_keep_nobody_waiting(gateway: Gateway) -> No
         (played.hang if form["To"] != NUMBER else played.accept)(handler, form)
 
     gateway.behaviour = hang_for_some
-    other = Sms(to=PhoneNumber("+919812345678"), text=SMS.text, useful_for=SMS.useful_for)
+    other = Message(
+        to=Contact(ContactKind.PHONE, "+919812345678"), text=SMS.text, useful_for=SMS.useful_for
+    )
     async with opened(gateway.url) as sender:
         hanging = [asyncio.create_task(sender.send(other)) for _ in range(200)]
 

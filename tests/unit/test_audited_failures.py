@@ -129,7 +129,7 @@ def test_a_failed_request_leaves_one_row(
     assert (row.action, row.outcome) == (action, word)
     knows_the_number = name == "sign up" or port in {"slots", "families", "signup_steps"}
     if knows_the_number and row.action in {Action.SEND, Action.CHECK}:
-        assert row.phone_fingerprint is not None
+        assert row.contact_fingerprint is not None
 
 
 def test_a_send_whose_withdrawal_fails_leaves_one_row(scene: Scene) -> None:
@@ -141,7 +141,7 @@ def test_a_send_whose_withdrawal_fails_leaves_one_row(scene: Scene) -> None:
     world.outbox.failure = RuntimeError("a bug of a sender")
     with pytest.raises(Unavailable):
         world.send()
-    assert [(row.outcome, row.phone) for row in world.audit.rows] == [
+    assert [(row.outcome, row.contact) for row in world.audit.rows] == [
         ("unavailable", "***-***-3210")
     ]
 

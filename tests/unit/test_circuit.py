@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.domain.circuit import Attempt, Circuit, Result, begun, ended
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import Receipt, Sms
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import Message, Receipt
 from tests.world import PHONE, START, ManualClock, Outbox, run
 
 GOOD, REFUSED, BAD, BROKEN_OFF = Result.TAKEN, Result.REFUSED, Result.FAILED, Result.UNKNOWN
 
-ANSWERS = (SmsRejected, SmsRefusedHere)
+ANSWERS = (SendRejected, SendRefusedHere)
 """What a sender that is well says of a message that it does not take."""
 
 STEPS = st.lists(
@@ -32,13 +32,15 @@ STEPS = st.lists(
 """How long after the one before it an attempt ended, what it says, and whom it was for."""
 
 
-def sms_to(number: int) -> Sms:
+def sms_to(number: int) -> Message:
     """A message to somebody; each *number* is of a range of its own."""
-    to = PhoneNumber(f"+91987{number:03d}3210")
-    return Sms(to=to, text="012345 is your code", useful_for=600_000_000)
+    to = Contact(ContactKind.PHONE, f"+91987{number:03d}3210")
+    return Message(to=to, text="012345 is your code", useful_for=600_000_000)
 
 
-SMS = Sms(to=PhoneNumber(PHONE), text="012345 is your code", useful_for=600_000_000)
+SMS = Message(
+    to=Contact(ContactKind.PHONE, PHONE), text="012345 is your code", useful_for=600_000_000
+)
 
 
 def after_all(
@@ -379,26 +381,28 @@ def test_attempts_in_the_future_are_no_sample() -> None:
 # --- The breaker around a sender
 
 
-def breaker() -> tuple[CircuitSms, Outbox, ManualClock]:
+def breaker() -> tuple[CircuitBreaker, Outbox, ManualClock]:
     """A breaker around an outbox."""
     clock, outbox = ManualClock(), Outbox()
-    return CircuitSms("twilio", outbox, clock), outbox, clock
+    return CircuitBreaker("twilio", outbox, clock), outbox, clock
 
 
-def fail(sender: CircuitSms, outbox: Outbox, failure: SmsFailed, sms: Sms = SMS) -> None:
+def fail(
+    sender: CircuitBreaker, outbox: Outbox, failure: SendFailed, message: Message = SMS
+) -> None:
     """One send that fails."""
     outbox.failure = failure
-    with pytest.raises(SmsFailed) as caught:
-        run(sender.send(sms))
+    with pytest.raises(SendFailed) as caught:
+        run(sender.send(message))
     assert caught.value is failure
     outbox.failure = None
 
 
-def trip(sender: CircuitSms, outbox: Outbox) -> None:
+def trip(sender: CircuitBreaker, outbox: Outbox) -> None:
     """Five sends that fail, to numbers of five ranges."""
     for number in range(5):
         assert sender.available()
-        fail(sender, outbox, SmsFailed("away"), sms_to(number))
+        fail(sender, outbox, SendFailed("away"), sms_to(number))
     assert not sender.available()
 
 
@@ -418,7 +422,7 @@ def test_an_open_circuit_asks_nobody() -> None:
     for waited in (0, 14_999_999):
         clock.instant = Instant(START + waited)
         assert not sender.available()
-        with pytest.raises(SmsFailed, match=r"^the circuit is open$"):
+        with pytest.raises(SendFailed, match=r"^the circuit is open$"):
             run(sender.send(SMS))
     assert outbox.sent == []
     clock.instant = Instant(START + 15_000_000)
@@ -430,7 +434,7 @@ def test_numbers_that_one_sender_cannot_reach_do_not_skip_it() -> None:
     """However often a sender fails for the numbers of two ranges, others are sent by it."""
     sender, outbox, _ = breaker()
     for number in range(40):
-        fail(sender, outbox, SmsFailed("slow there"), sms_to(number % 2))
+        fail(sender, outbox, SendFailed("slow there"), sms_to(number % 2))
     assert run(sender.send(sms_to(2))).provider_message_id == "message-1"
 
 
@@ -439,10 +443,10 @@ def test_the_log_tells_once_of_a_row_of_failures_and_once_of_its_end() -> None:
     sender, outbox, clock = breaker()
     with capture_logs() as logged:
         for number in range(4):
-            fail(sender, outbox, SmsFailed("away"), sms_to(number))
+            fail(sender, outbox, SendFailed("away"), sms_to(number))
         assert logged == []
         for number in range(3):
-            fail(sender, outbox, SmsFailed("away"), sms_to(number))
+            fail(sender, outbox, SendFailed("away"), sms_to(number))
             clock.advance(15_000_000)
         for _ in range(2):
             run(sender.send(SMS))
@@ -459,7 +463,7 @@ def test_one_message_tries_it_again() -> None:
 
     def look() -> None:
         seen.append(sender.available())
-        with pytest.raises(SmsFailed, match=r"^the circuit is open$"):
+        with pytest.raises(SendFailed, match=r"^the circuit is open$"):
             run(sender.send(SMS))
 
     outbox.witness = look
@@ -477,7 +481,7 @@ def test_the_time_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_refused_messages_never_skip_a_sender(answer: type[SmsFailed]) -> None:
+def test_refused_messages_never_skip_a_sender(answer: type[SendFailed]) -> None:
     """Any number of refused numbers, whatever their ranges, leave the sender tried."""
     sender, outbox, _ = breaker()
     for number in range(30):
@@ -486,19 +490,19 @@ def test_refused_messages_never_skip_a_sender(answer: type[SmsFailed]) -> None:
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_a_refusal_does_not_end_a_row_of_failures(answer: type[SmsFailed]) -> None:
+def test_a_refusal_does_not_end_a_row_of_failures(answer: type[SendFailed]) -> None:
     """Who asks for refused numbers while a sender fails does not hide that it does."""
     sender, outbox, _ = breaker()
     for number in range(4):
-        fail(sender, outbox, SmsFailed("away"), sms_to(number))
+        fail(sender, outbox, SendFailed("away"), sms_to(number))
         fail(sender, outbox, answer("not that one"), sms_to(9))
     assert sender.available()
-    fail(sender, outbox, SmsFailed("away"))
+    fail(sender, outbox, SendFailed("away"))
     assert not sender.available()
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_a_refused_message_ends_the_skipping(answer: type[SmsFailed]) -> None:
+def test_a_refused_message_ends_the_skipping(answer: type[SendFailed]) -> None:
     """Where the message that tries a skipped sender is refused, the next one is sent by it."""
     sender, outbox, clock = breaker()
     trip(sender, outbox)
@@ -512,7 +516,7 @@ def test_a_sender_that_skips_itself_is_skipped() -> None:
     sender, outbox, _ = breaker()
     outbox.skipped = True
     assert not sender.available()
-    with pytest.raises(SmsFailed):
+    with pytest.raises(SendFailed):
         run(sender.send(SMS))
     assert outbox.sent == []
 
@@ -547,6 +551,6 @@ def test_a_clock_that_is_set_back_ends_the_skipping() -> None:
 
 def test_what_failures_say() -> None:
     """Whether the next sender is tried and whether this one is to blame are two questions."""
-    assert (SmsFailed.tries_next, SmsFailed.blames_sender) == (True, True)
-    assert (SmsRefusedHere.tries_next, SmsRefusedHere.blames_sender) == (True, False)
-    assert (SmsRejected.tries_next, SmsRejected.blames_sender) == (False, False)
+    assert (SendFailed.tries_next, SendFailed.blames_sender) == (True, True)
+    assert (SendRefusedHere.tries_next, SendRefusedHere.blames_sender) == (True, False)
+    assert (SendRejected.tries_next, SendRejected.blames_sender) == (False, False)

@@ -7,14 +7,14 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.senders.console import ConsoleSms
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.ports.failures import SmsFailed
-from hsp_otp.ports.sender import Receipt, Sms
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.ports.failures import SendFailed
+from hsp_otp.ports.sender import Message, Receipt
 
 TEXT = (
     "012345 is your House Service Pass code. It expires in 10 minutes. Do not share it with anyone."
 )
-SMS = Sms(to=PhoneNumber("+919876543210"), text=TEXT, useful_for=600_000_000)
+SMS = Message(to=Contact(ContactKind.PHONE, "+919876543210"), text=TEXT, useful_for=600_000_000)
 
 
 class Terminal(io.RawIOBase):
@@ -93,7 +93,7 @@ def test_a_narrow_encoding() -> None:
 
 def test_a_terminal_that_is_gone() -> None:
     """Where the terminal is gone the message was not handed over, and the error shows nothing."""
-    with pytest.raises(SmsFailed, match=r"^the terminal is gone$"):
+    with pytest.raises(SendFailed, match=r"^the terminal is gone$"):
         asyncio.run(ConsoleSms(GoneTerminal()).send(SMS))
 
 

@@ -11,7 +11,7 @@ from hsp_otp.adapters.memory import MemoryAudit
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, message_id, note
 from hsp_otp.domain.rows import HandedOverRow
-from hsp_otp.ports.failures import SmsFailed, Unavailable
+from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.sender import Receipt
 from tests.world import SentMessages, World, run
 
@@ -184,7 +184,7 @@ def test_an_early_receipt_is_kept_and_applied(state: DeliveryState) -> None:
 def test_an_early_receipt_of_a_message_that_nobody_took() -> None:
     """Of a send that failed a receipt may still come; it is for the provider's message alone."""
     world = World()
-    world.outbox.failure = SmsFailed("it said, and took the message all the same")
+    world.outbox.failure = SendFailed("it said, and took the message all the same")
     assert send_under_way(world, DELIVERED) == Noted()
     for _ in range(60):
         world.clock.advance(1_000_000)
@@ -195,7 +195,7 @@ def test_an_early_receipt_of_a_message_that_nobody_took() -> None:
 def test_no_receipt_is_expected_without_a_send_of_the_last_minute() -> None:
     """A minute after the last send that nobody took a receipt of a message unknown is unknown."""
     world = World()
-    world.outbox.failure = SmsFailed("away")
+    world.outbox.failure = SendFailed("away")
     world.add()
     world.send()
     world.clock.advance(59_999_999)

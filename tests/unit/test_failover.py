@@ -8,23 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
-from hsp_otp.adapters.senders.failover import FailoverSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
+from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.domain.circuit import share
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
-from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from tests.world import PHONE, ManualClock, Outbox, run
 
-SMS = Sms(to=PhoneNumber(PHONE), text="012345 is your code", useful_for=600_000_000)
+SMS = Message(
+    to=Contact(ContactKind.PHONE, PHONE), text="012345 is your code", useful_for=600_000_000
+)
 
 TAKEN = Receipt(sender="outbox", provider_message_id="message-1")
 
 
-def sms_to(number: int) -> Sms:
+def sms_to(number: int) -> Message:
     """A message to somebody; each *number* is of a range of its own."""
-    return attrs.evolve(SMS, to=PhoneNumber(f"+9198{number:04d}3210"))
+    return attrs.evolve(SMS, to=Contact(ContactKind.PHONE, f"+9198{number:04d}3210"))
 
 
 class Chain:
@@ -41,8 +43,8 @@ class Chain:
             Outbox(failure=failure, witness=self._passing(time))
             for failure, time in zip(failures, takes, strict=False)
         ]
-        self.circuits = [CircuitSms("one", box, self.clock) for box in self.boxes]
-        self.sender = FailoverSms(self.circuits, self.clock)
+        self.circuits = [CircuitBreaker("one", box, self.clock) for box in self.boxes]
+        self.sender = Failover(self.circuits, self.clock)
 
     def _passing(self, time: int) -> Callable[[], None]:
         return lambda: self.clock.advance(time)
@@ -63,7 +65,7 @@ def test_the_first_takes_it() -> None:
 
 def test_the_next_takes_it() -> None:
     """Where one fails the next is given the very same message, and its receipt is the answer."""
-    chain = Chain(SmsFailed("away"), None, None)
+    chain = Chain(SendFailed("away"), None, None)
     assert run(chain.sender.send(SMS)) == TAKEN
     assert chain.asked == [1, 1, 0]
     assert chain.boxes[1].sent == [SMS]
@@ -71,20 +73,20 @@ def test_the_next_takes_it() -> None:
 
 def test_nobody_takes_it() -> None:
     """Where all fail the message failed, and each was asked once."""
-    chain = Chain(*[SmsFailed("away")] * 3)
-    with pytest.raises(SmsFailed, match=r"^no sender took the message$") as caught:
+    chain = Chain(*[SendFailed("away")] * 3)
+    with pytest.raises(SendFailed, match=r"^no sender took the message$") as caught:
         run(chain.sender.send(SMS))
-    assert not isinstance(caught.value, SmsRejected)
+    assert not isinstance(caught.value, SendRejected)
     assert chain.asked == [1, 1, 1]
 
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_refusal_is_final(place: int) -> None:
     """A refusal about the number is the answer, and the message is tried nowhere else."""
-    failures: list[Exception | None] = [SmsFailed("away"), None, None]
-    failures[place] = refusal = SmsRejected("opted out")
+    failures: list[Exception | None] = [SendFailed("away"), None, None]
+    failures[place] = refusal = SendRejected("opted out")
     chain = Chain(*failures)
-    with pytest.raises(SmsRejected) as caught:
+    with pytest.raises(SendRejected) as caught:
         run(chain.sender.send(SMS))
     assert caught.value is refusal
     assert chain.asked == [1, place, 0]
@@ -92,15 +94,15 @@ def test_a_refusal_is_final(place: int) -> None:
 
 def test_what_one_sender_refuses_the_next_may_take() -> None:
     """A refusal that is this sender's alone is no answer: the next one is given the message."""
-    chain = Chain(SmsRefusedHere("no route"), SmsRefusedHere("no route"), None)
+    chain = Chain(SendRefusedHere("no route"), SendRefusedHere("no route"), None)
     assert run(chain.sender.send(SMS)) == TAKEN
     assert chain.asked == [1, 1, 1]
 
 
 def test_what_every_sender_refuses_is_not_taken() -> None:
     """Where each sender refuses it for itself the message failed, and each was asked once."""
-    chain = Chain(*[SmsRefusedHere("no route")] * 3)
-    with pytest.raises(SmsFailed, match=r"^no sender took the message$"):
+    chain = Chain(*[SendRefusedHere("no route")] * 3)
+    with pytest.raises(SendFailed, match=r"^no sender took the message$"):
         run(chain.sender.send(SMS))
     assert chain.asked == [1, 1, 1]
 
@@ -108,15 +110,15 @@ def test_what_every_sender_refuses_is_not_taken() -> None:
 @pytest.mark.parametrize(
     ("failure", "event"),
     [
-        (SmsFailed("why"), "message_not_taken"),
-        (SmsRefusedHere("why"), "message_refused"),
-        (SmsRejected("why"), "message_refused"),
+        (SendFailed("why"), "message_not_taken"),
+        (SendRefusedHere("why"), "message_refused"),
+        (SendRejected("why"), "message_refused"),
     ],
 )
-def test_the_log_tells_trouble_from_refusals(failure: SmsFailed, event: str) -> None:
+def test_the_log_tells_trouble_from_refusals(failure: SendFailed, event: str) -> None:
     """Why a message was not taken is told as a sender's trouble or as a refusal of the message."""
     chain = Chain(failure)
-    with capture_logs() as logged, pytest.raises(SmsFailed):
+    with capture_logs() as logged, pytest.raises(SendFailed):
         run(chain.sender.send(SMS))
     assert logged == [{"event": event, "why": "why", "log_level": "info"}]
 
@@ -131,7 +133,7 @@ def test_a_bug_is_not_hidden_by_the_next() -> None:
 
 def test_who_is_skipped_is_passed_over() -> None:
     """After five failures the first is not asked for 15 s, and then it is again."""
-    chain = Chain(SmsFailed("away"), None)
+    chain = Chain(SendFailed("away"), None)
     for number in range(6):
         run(chain.sender.send(sms_to(number)))
     assert chain.asked == [5, 6]
@@ -143,30 +145,30 @@ def test_who_is_skipped_is_passed_over() -> None:
 
 def test_it_is_available_while_one_is() -> None:
     """A message would be tried as long as one of the senders would be; then nobody is asked."""
-    chain = Chain(SmsFailed("away"), SmsFailed("away"))
+    chain = Chain(SendFailed("away"), SendFailed("away"))
     for number in range(4):
-        with pytest.raises(SmsFailed):
+        with pytest.raises(SendFailed):
             run(chain.sender.send(sms_to(number)))
     chain.boxes[1].failure = None
     run(chain.sender.send(SMS))
     assert not chain.circuits[0].available()
     assert chain.sender.available()
-    chain.boxes[1].failure = SmsFailed("away")
+    chain.boxes[1].failure = SendFailed("away")
     for number in range(5):
-        with pytest.raises(SmsFailed):
+        with pytest.raises(SendFailed):
             run(chain.sender.send(sms_to(number)))
     assert not chain.sender.available()
     asked = chain.asked
-    with pytest.raises(SmsFailed, match=r"^no sender took the message$"):
+    with pytest.raises(SendFailed, match=r"^no sender took the message$"):
         run(chain.sender.send(SMS))
     assert chain.asked == asked
 
 
 def test_without_senders() -> None:
     """Nobody is nobody."""
-    sender = FailoverSms((), ManualClock())
+    sender = Failover((), ManualClock())
     assert not sender.available()
-    with pytest.raises(SmsFailed):
+    with pytest.raises(SendFailed):
         run(sender.send(SMS))
 
 
@@ -184,21 +186,21 @@ def test_the_share() -> None:
 
 def test_who_hangs_leaves_the_others_as_much() -> None:
     """Two senders that use all of their share leave the third as much as they had."""
-    chain = Chain(*[SmsFailed("slow")] * 2, None, takes=(2_500_000, 2_500_000, 0))
+    chain = Chain(*[SendFailed("slow")] * 2, None, takes=(2_500_000, 2_500_000, 0))
     run(chain.sender.send(SMS))
     assert [box.given for box in chain.boxes] == [[2_500_000], [2_500_000], [2_500_000]]
 
 
 def test_who_fails_at_once_leaves_more() -> None:
     """What one does not use is for those after it."""
-    chain = Chain(*[SmsFailed("refused")] * 2, None, takes=(100_000, 400_000, 0))
+    chain = Chain(*[SendFailed("refused")] * 2, None, takes=(100_000, 400_000, 0))
     run(chain.sender.send(SMS))
     assert [box.given for box in chain.boxes] == [[2_500_000], [3_700_000], [7_000_000]]
 
 
 def test_who_is_skipped_gets_no_share() -> None:
     """The time is divided among those that are tried, not among all there are."""
-    chain = Chain(SmsFailed("away"), None)
+    chain = Chain(SendFailed("away"), None)
     for number in range(6):
         run(chain.sender.send(sms_to(number)))
     assert chain.boxes[0].given == [3_750_000] * 5
@@ -207,22 +209,22 @@ def test_who_is_skipped_gets_no_share() -> None:
 
 def test_a_caller_may_give_less() -> None:
     """The whole is what the caller gives."""
-    chain = Chain(SmsFailed("away"), None, takes=(500_000, 0))
+    chain = Chain(SendFailed("away"), None, takes=(500_000, 0))
     run(chain.sender.send(SMS, 1_000_000))
     assert [box.given for box in chain.boxes] == [[500_000], [500_000]]
 
 
 def test_when_the_time_is_up() -> None:
     """A sender that took more than its share leaves nothing, and nobody is asked after it."""
-    chain = Chain(SmsFailed("slow"), None, takes=(7_500_000, 0))
-    with pytest.raises(SmsFailed):
+    chain = Chain(SendFailed("slow"), None, takes=(7_500_000, 0))
+    with pytest.raises(SendFailed):
         run(chain.sender.send(SMS))
     assert chain.asked == [1, 0]
 
 
 def test_a_clock_that_is_set_back() -> None:
     """However the clock moves, nobody is given more than the whole."""
-    chain = Chain(SmsFailed("away"), None, takes=(-3_600_000_000, 0))
+    chain = Chain(SendFailed("away"), None, takes=(-3_600_000_000, 0))
     run(chain.sender.send(SMS))
     assert chain.boxes[1].given == [7_500_000]
 
@@ -241,14 +243,14 @@ def test_all_together_never_pass_the_whole(answers: list[tuple[int, bool]]) -> N
 
     boxes: list[Outbox] = []
     for tenths, works in answers:
-        box = Outbox(failure=None if works else SmsFailed("away"))
+        box = Outbox(failure=None if works else SendFailed("away"))
         box.witness = using(box, tenths)
         boxes.append(box)
-    sender = FailoverSms(boxes, clock)
+    sender = Failover(boxes, clock)
     if any(works for _, works in answers):
         assert run(sender.send(SMS)) == TAKEN
     else:
-        with pytest.raises(SmsFailed):
+        with pytest.raises(SendFailed):
             run(sender.send(SMS))
     assert clock.now() - began <= SEND_WITHIN
     asked = [len(box.given) for box in boxes]
@@ -273,23 +275,23 @@ class Provider:
 
     clock: ManualClock
     refused: frozenset[str]
-    refusal: type[SmsFailed] = SmsRefusedHere
+    refusal: type[SendFailed] = SendRefusedHere
     takes: Duration = 20_000
     away: bool = False
-    taken: list[Sms] = attrs.field(factory=list[Sms])
+    taken: list[Message] = attrs.field(factory=list[Message])
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return True
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         self.clock.advance(min(within, self.takes))
         if self.away:
-            raise SmsFailed("away")
-        if sms.to.prefix in self.refused:
+            raise SendFailed("away")
+        if message.to.range in self.refused:
             raise self.refusal("not that one")
-        self.taken.append(sms)
+        self.taken.append(message)
         return Receipt(sender="provider")
 
 
@@ -303,21 +305,21 @@ class Siege:
 
     clock: ManualClock
     providers: list[Provider]
-    sender: FailoverSms
+    sender: Failover
     asked: int = 0
 
     @classmethod
-    def of(cls, refusal: type[SmsFailed], senders: int) -> "Siege":
+    def of(cls, refusal: type[SendFailed], senders: int) -> "Siege":
         """So many senders, all of which refuse the same."""
         clock = ManualClock()
         providers = [Provider(clock, REFUSED, refusal) for _ in range(senders)]
-        circuits = [CircuitSms("provider", one, clock) for one in providers]
-        return cls(clock, providers, FailoverSms(circuits, clock))
+        circuits = [CircuitBreaker("provider", one, clock) for one in providers]
+        return cls(clock, providers, Failover(circuits, clock))
 
     def attack(self) -> None:
         """The attacker asks."""
         self.asked += 1
-        with pytest.raises(SmsFailed):
+        with pytest.raises(SendFailed):
             run(self.sender.send(sms_to(1_000 + self.asked % 1_000)))
 
     def honest(self) -> bool:
@@ -325,7 +327,7 @@ class Siege:
         self.asked += 1
         try:
             run(self.sender.send(sms_to(self.asked % 1_000)))
-        except SmsFailed:
+        except SendFailed:
             return False
         return True
 
@@ -350,12 +352,12 @@ class Siege:
 
 
 both = pytest.mark.parametrize("senders", [1, 2])
-answers = pytest.mark.parametrize("refusal", [SmsRefusedHere, SmsRejected])
+answers = pytest.mark.parametrize("refusal", [SendRefusedHere, SendRejected])
 
 
 @both
 @answers
-def test_refused_numbers_fail_nobody_else(refusal: type[SmsFailed], senders: int) -> None:
+def test_refused_numbers_fail_nobody_else(refusal: type[SendFailed], senders: int) -> None:
     """A minute of refused numbers, twenty a second: every other message is taken."""
     siege = Siege.of(refusal, senders)
     found = siege.minute()
@@ -365,7 +367,7 @@ def test_refused_numbers_fail_nobody_else(refusal: type[SmsFailed], senders: int
 
 @both
 @answers
-def test_refused_numbers_do_not_prolong_an_outage(refusal: type[SmsFailed], senders: int) -> None:
+def test_refused_numbers_do_not_prolong_an_outage(refusal: type[SendFailed], senders: int) -> None:
     """After an outage the attacker's message tries the sender first, and all others are taken."""
     siege = Siege.of(refusal, senders)
     siege.outage()
@@ -380,7 +382,7 @@ def test_refused_numbers_do_not_prolong_an_outage(refusal: type[SmsFailed], send
 
 @both
 @answers
-def test_refused_numbers_do_not_hide_an_outage(refusal: type[SmsFailed], senders: int) -> None:
+def test_refused_numbers_do_not_hide_an_outage(refusal: type[SendFailed], senders: int) -> None:
     """While they are asked for, a sender that is away is skipped like any other."""
     siege = Siege.of(refusal, senders)
     siege.minute()
@@ -396,7 +398,7 @@ def test_numbers_that_one_sender_refuses_are_sent_by_the_next() -> None:
     """What the first refuses for itself the second takes, and the first goes on with the rest."""
     clock = ManualClock()
     first, second = Provider(clock, REFUSED), Provider(clock, frozenset())
-    sender = FailoverSms([CircuitSms("one", one, clock) for one in (first, second)], clock)
+    sender = Failover([CircuitBreaker("one", one, clock) for one in (first, second)], clock)
     for number in range(100):
         run(sender.send(sms_to(1_000 + number)))
         run(sender.send(sms_to(number)))
@@ -406,9 +408,9 @@ def test_numbers_that_one_sender_refuses_are_sent_by_the_next() -> None:
 def test_a_slow_range_fails_for_itself_alone() -> None:
     """Where a sender times out for one range of numbers, others are sent by it all the same."""
     clock = ManualClock()
-    slow = Provider(clock, frozenset({"+91981000"}), SmsFailed, takes=7_500_000)
-    sender = FailoverSms([CircuitSms("one", slow, clock)], clock)
+    slow = Provider(clock, frozenset({"+91981000"}), SendFailed, takes=7_500_000)
+    sender = Failover([CircuitBreaker("one", slow, clock)], clock)
     for _ in range(40):
-        with pytest.raises(SmsFailed):
+        with pytest.raises(SendFailed):
             run(sender.send(sms_to(1_000)))
     run(sender.send(sms_to(1)))

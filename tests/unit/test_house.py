@@ -9,7 +9,8 @@ import pytest
 import pytest_socket
 
 import hsp_otp
-from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.domain.challenge import Issued
+from hsp_otp.flows.pass_login import SignedIn
 from tests.world import ManualClock, ScriptedRandomness, World, run
 
 ROOMS = Path(hsp_otp.__file__).parent
@@ -43,7 +44,7 @@ def test_memory_flows_never_suspend() -> None:
         asyncio.get_running_loop()
     world = World()
     world.add()
-    assert isinstance(world.send(), CodeSent)
+    assert isinstance(world.send(), Issued)
     assert isinstance(world.verify(world.outbox.codes[0]), SignedIn)
 
 

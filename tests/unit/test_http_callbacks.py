@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hsp_otp.adapters.senders.twilio import TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.rows import HandedOverRow
-from hsp_otp.ports.failures import SmsFailed, Unavailable
+from hsp_otp.ports.failures import SendFailed, Unavailable
 from tests.http import Body, Client, Reply, problem
 from tests.world import World, run
 
@@ -191,7 +191,7 @@ def test_nobody_asked_for_receipts(settings: dict[str, object]) -> None:
 def test_an_id_that_is_none(client: Client, sid: str) -> None:
     """A signed receipt whose message has an id of another form is of no message, and not kept."""
     client.world.add()
-    client.world.outbox.failure = SmsFailed("away")
+    client.world.outbox.failure = SendFailed("away")
     client.send()
     reply = report(client, status("delivered", sid=sid))
     assert (reply.status, reply.json) == (404, NOT_FOUND)

@@ -21,8 +21,8 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.client_address import parse_trusted_proxies
-from hsp_otp.ports.failures import SmsFailed, Unavailable
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.failures import SendFailed, Unavailable
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from tests.http import (
     FLOW_MEMBERS,
     KEY_SET,
@@ -457,7 +457,7 @@ def test_the_line_tells_where_the_time_went(lines: Lines) -> None:
         code = client.code()
         client.verify(code)
         client.post(REFRESH, {"refresh_token": "nonsense"})
-        world.outbox.failure = SmsFailed("no")
+        world.outbox.failure = SendFailed("no")
         client.sign_up()
     sent, verified, refreshed, failed = lines()
     once = 12.3
@@ -623,14 +623,14 @@ def test_nothing_secret_is_written(client: Client, written: Callable[[], str]) -
 class Leaking(Outbox):
     """A sender whose bug has the code and the number in its message, and in its locals."""
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
         """Keep no promise."""
-        await super().send(sms, within)
-        code, number = self.codes[-1], sms.to.e164
+        await super().send(message, within)
+        code, number = self.codes[-1], message.to.value
         try:
             dict[tuple[str, str], str]()[code, number]
         except KeyError as inner:
-            raise RuntimeError(f"{code} to {number}: {sms.text}") from inner
+            raise RuntimeError(f"{code} to {number}: {message.text}") from inner
         raise AssertionError
 
 
@@ -732,8 +732,8 @@ def test_the_store_is_lost_while_a_message_is_sent() -> None:
     """5.6: 503, and no success; the send stays counted."""
 
     class Cut(Outbox):
-        async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-            await super().send(sms, within)
+        async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+            await super().send(message, within)
             raise Unavailable
 
     with Client(World(outbox=Cut())) as client:

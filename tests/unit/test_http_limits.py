@@ -8,7 +8,7 @@ import pytest
 
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.passes import PaymentStatus
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from tests.http import Client, Reply
 from tests.world import OTHER_CLIENT, PASS_CODE, START, other_than
 
@@ -605,7 +605,7 @@ def test_a_failed_delivery_counts() -> None:
     """Section 3: a failed delivery counts as a send."""
     with Client(resend_cooldown_seconds=0) as client:
         client.world.add()
-        client.world.outbox.failure = SmsFailed()
+        client.world.outbox.failure = SendFailed()
         for _ in range(5):
             assert client.send().json["error"] == "sms_failed"
         assert_refused(client.send(), "rate_limited", 3600)
@@ -669,7 +669,7 @@ def test_resend_in_of_a_failed_delivery(name: str) -> None:
     settings, wait = RESENDS[name]
     with Client(**settings) as client:
         client.world.add()
-        client.world.outbox.failure = SmsFailed()
+        client.world.outbox.failure = SendFailed()
         reply = client.send()
         assert (reply.json["error"], reply.json["resend_in"]) == ("sms_failed", wait)
 

@@ -8,8 +8,8 @@ import pytest
 
 from hsp_otp.domain.instant import DAY, SECOND, Duration, Instant
 from hsp_otp.domain.passes import PaymentStatus
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.failures import SendFailed, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from tests.http import SEND, VALIDATE, VERIFY, Client, Reply, problem
 from tests.world import (
     OTHER_CLIENT,
@@ -193,7 +193,7 @@ def test_a_code_is_sent(client: Client) -> None:
         "challenge_id": challenge_id(client),
     }
     (sms,) = client.world.outbox.sent
-    assert sms.to.e164 == "+919876543210"
+    assert sms.to.value == "+919876543210"
 
 
 def test_the_lifetime_of_a_code_is_the_policys() -> None:
@@ -244,8 +244,8 @@ def test_send_for_a_pass_without_a_phone(client: Client) -> None:
     assert reply.json == problem(400, "Bad Request", "no_phone_number", NO_PHONE, sent=False)
 
 
-@pytest.mark.parametrize("failure", [SmsFailed(), SmsRejected()])
-def test_no_sender_took_the_message(client: Client, failure: SmsFailed) -> None:
+@pytest.mark.parametrize("failure", [SendFailed(), SendRejected()])
+def test_no_sender_took_the_message(client: Client, failure: SendFailed) -> None:
     """5.1, send, and 2.8: the code is withdrawn, the send counts, and a new one is a wait away."""
     client.world.outbox.failure = failure
     reply = client.send()
@@ -266,10 +266,10 @@ def test_no_sender_took_the_message(client: Client, failure: SmsFailed) -> None:
 class Losing(Outbox):
     """A provider that sends the message and says that it did not."""
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
-        await super().send(sms, within)
-        raise SmsFailed
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
+        await super().send(message, within)
+        raise SendFailed
 
 
 def test_a_withdrawn_code_never_succeeds() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.names import Purpose
-from hsp_otp.ports.failures import SmsFailed, SmsRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.ports.failures import SendFailed, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from hsp_otp.ports.tokens import Proof
 from tests.http import SIGNUP_SEND, SIGNUP_VERIFY, Client, Reply, problem
 from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, Outbox, World, other_than, ring
@@ -84,7 +85,7 @@ def test_a_code_is_sent(client: Client) -> None:
         "resend_in": 30,
     }
     (sms,) = client.world.outbox.sent
-    assert sms.to.e164 == "+919876543210"
+    assert sms.to.value == "+919876543210"
     assert "for 5 min (signup)" in sms.text
 
 
@@ -299,8 +300,8 @@ def test_every_spelling_is_one_number(client: Client, spelling: str) -> None:
     assert reply.json["error"] == "resend_too_soon"
     client.world.clock.advance(30 * SECOND)
     assert client.sign_up(spelling).json["phone_masked"] == "***-***-3210"
-    assert [sms.to.e164 for sms in client.world.outbox.sent] == ["+919876543210"] * 2
-    assert len({row.phone_fingerprint for row in client.world.audit.rows}) == 1
+    assert [sms.to.value for sms in client.world.outbox.sent] == ["+919876543210"] * 2
+    assert len({row.contact_fingerprint for row in client.world.audit.rows}) == 1
 
 
 def test_all_spellings_share_the_sends_of_a_number() -> None:
@@ -314,8 +315,8 @@ def test_all_spellings_share_the_sends_of_a_number() -> None:
             assert reply.json["error"] == "phone_rate_limited"
 
 
-@pytest.mark.parametrize("failure", [SmsFailed(), SmsRejected()])
-def test_no_sender_took_the_message(client: Client, failure: SmsFailed) -> None:
+@pytest.mark.parametrize("failure", [SendFailed(), SendRejected()])
+def test_no_sender_took_the_message(client: Client, failure: SendFailed) -> None:
     """5.3, send, and 2.8: the send counts, and a new one is a wait away."""
     client.world.outbox.failure = failure
     reply = client.sign_up()
@@ -330,10 +331,10 @@ def test_no_sender_took_the_message(client: Client, failure: SmsFailed) -> None:
 class Losing(Outbox):
     """A provider that sends the message and says that it did not."""
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
-        await super().send(sms, within)
-        raise SmsFailed
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
+        await super().send(message, within)
+        raise SendFailed
 
 
 def test_a_withdrawn_code_never_succeeds() -> None:
@@ -513,7 +514,7 @@ def test_the_right_code_proves_the_number(client: Client) -> None:
     assert proof.token_id != session_id
     assert proof == Proof(
         session_id=session_id,
-        phone=client.world.outbox.sent[0].to,
+        phone=PhoneNumber(PHONE),
         token_id=proof.token_id,
         purpose=Purpose.SIGNUP,
         issued_at=client.world.clock.now(),

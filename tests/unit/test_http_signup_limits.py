@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Instant
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from tests.http import SIGNUP_SEND, Client, Reply
 from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, START, other_than
 
@@ -325,7 +325,7 @@ def test_an_ipv6_client_is_its_network() -> None:
 def test_a_failed_delivery_counts() -> None:
     """Section 3: a failed delivery counts as a send, of the client and of the number."""
     with Client(resend_cooldown_seconds=0, phone_sends_per_day=4) as client:
-        client.world.outbox.failure = SmsFailed()
+        client.world.outbox.failure = SendFailed()
         for _ in range(4):
             assert client.sign_up().json["error"] == "sms_failed"
         assert_refused(client.sign_up(), "phone_rate_limited", 86_400)
@@ -406,7 +406,7 @@ def test_resend_in_of_a_failed_delivery(name: str) -> None:
     """Section 5: `sms_failed` tells when to ask again, by every limit."""
     settings, wait = RESENDS[name]
     with Client(**settings) as client:
-        client.world.outbox.failure = SmsFailed()
+        client.world.outbox.failure = SendFailed()
         reply = client.sign_up()
         assert (reply.json["error"], reply.json["resend_in"]) == ("sms_failed", wait)
 

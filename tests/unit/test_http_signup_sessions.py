@@ -20,7 +20,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.domain.signup import slot_of
 from hsp_otp.flows.signup import SignupCodeSent
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from tests.http import CSRF_TOKEN, SIGNUP_SEND, SIGNUP_VERIFY, Client, Reply, csrf, problem
 from tests.world import (
     OTHER_CLIENT,
@@ -274,7 +274,7 @@ def test_a_refused_correction_changes_nothing(name: str) -> None:
 def test_a_correction_to_nobody(client: Client) -> None:
     """2.8 and 5.3: the new number stands although its message was lost; neither code is good."""
     session_id, old = client.session()
-    client.world.outbox.failure = SmsFailed()
+    client.world.outbox.failure = SendFailed()
     assert word(client.sign_up(OTHER_PHONE, session_id)) == "sms_failed"
     client.world.outbox.failure = None
     assert expired(client.prove(session_id, old), 30)
@@ -581,7 +581,7 @@ def audited(client: Client) -> list[Told]:
     assert all((row.flow, row.purpose) == (rows[0].flow, rows[0].purpose) for row in rows)
     assert all(str(row.client) == "198.51.100.7" for row in rows)
     assert all(row.request_id == "r-1" for row in rows)
-    return [(row.action.value, row.outcome, row.phone, row.region) for row in rows]
+    return [(row.action.value, row.outcome, row.contact, row.region) for row in rows]
 
 
 def test_every_outcome_leaves_a_row() -> None:
@@ -603,7 +603,7 @@ def test_every_outcome_leaves_a_row() -> None:
         client.prove(session_id, code)
         client.world.clock.advance(300 * SECOND)
         client.prove(session_id, code)
-        client.world.outbox.failure = SmsFailed()
+        client.world.outbox.failure = SendFailed()
         client.sign_up()
         client.world.outbox.failure = None
         client.world.clock.advance(MINUTE)
@@ -661,9 +661,9 @@ def test_rows_hold_fingerprints_and_no_numbers(client: Client) -> None:
     client.session(OTHER_PHONE, client=OTHER_CLIENT)
     first, second, third = client.world.audit.rows
     prints = ring("fingerprints")
-    assert first.phone_fingerprint == second.phone_fingerprint == prints.fingerprint(PHONE)
-    assert first.prefix_fingerprint == prints.fingerprint("+91987654")
-    assert third.phone_fingerprint == prints.fingerprint(OTHER_PHONE)
+    assert first.contact_fingerprint == second.contact_fingerprint == prints.fingerprint(PHONE)
+    assert first.range_fingerprint == prints.fingerprint("+91987654")
+    assert third.contact_fingerprint == prints.fingerprint(OTHER_PHONE)
     assert (first.sender, first.provider_message_id) == ("outbox", "message-1")
     told = repr([attrs.astuple(row) for row in client.world.audit.rows])
     for secret in ("9876543210", "9812345678", code, session_id, "proof-1"):
@@ -679,7 +679,7 @@ def test_a_send_is_written_down_before_its_message_goes(client: Client) -> None:
     client.session()
     assert seen == [(1, 0)]
     (row,) = client.world.audit.sends
-    assert (row.flow.value, row.purpose.value, row.phone) == ("signup", "signup", PHONE)
+    assert (row.flow.value, row.purpose.value, row.contact) == ("signup", "signup", PHONE)
     assert [taken.challenge_id for taken in client.world.audit.handed_over] == [row.challenge_id]
 
 
@@ -726,7 +726,7 @@ def test_no_repr_shows_a_session_or_a_proof(client: Client) -> None:
     session_id = sent.session_id
     proved = world.prove(world.outbox.codes[0], session_id)
     assert world.audit.sends
-    things = (*world.audit.sends, slot_of(world.outbox.sent[0].to))
+    things = (*world.audit.sends, slot_of(PhoneNumber(PHONE)))
     for thing in (*things, sent, proved, session_id, SessionId("A" * 22), *world.proofs.signed):
         for text in (repr(thing), repr([thing])):
             for secret in (session_id.value, "A" * 22, "proof-1", "9876543210"):

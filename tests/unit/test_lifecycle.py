@@ -13,15 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.quota import Quota, Refusal
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.otp import Undelivered, unlock_slot
-from hsp_otp.flows.pass_login import CodeSent, SendOutcome, SignedIn, VerifyOutcome
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.flows.pass_login import SendOutcome, SignedIn, VerifyOutcome
+from hsp_otp.ports.failures import SendFailed
 from tests.strategies import MACHINE_ROUNDS, nudges
 from tests.world import (
     CLIENT,
@@ -157,7 +157,7 @@ class Lifecycle(RuleBasedStateMachine):
         max_attempts=3,
         failures=(Quota(4, DAY), Quota(7, 30 * DAY)),
         max_run=9,
-        phone_sends=Quota(4, DAY),
+        contact_sends=Quota(4, DAY),
         client_sends=(Quota(2, MINUTE), Quota(3, HOUR)),
     )
     limits = ClientLimits(checks=Quota(7, HOUR), lookups=Quota(12, HOUR))
@@ -192,7 +192,7 @@ class Lifecycle(RuleBasedStateMachine):
         """Ask for a code; the provider may fail."""
         now = self.world.clock.now()
         refused = self.model.ask(now, client, self.phone)
-        self.world.outbox.failure = None if delivered else SmsFailed()
+        self.world.outbox.failure = None if delivered else SendFailed()
         outcome = self.world.send(client=client)
         if refused is not None:
             assert told(outcome) == refused
@@ -200,7 +200,7 @@ class Lifecycle(RuleBasedStateMachine):
             assert told(outcome) == ("sms_failed", None, self.model.resend(now, client, self.phone))
         else:
             assert told(outcome) == ("sent", None, self.model.resend(now, client, self.phone))
-            assert isinstance(outcome, CodeSent)
+            assert isinstance(outcome, Issued)
             self.codes.append(self.world.outbox.codes[-1])
             self.ids.append(outcome.challenge.id)
             self.model.live = (self.ids[-1], self.codes[-1], self.phone, now)
@@ -294,7 +294,7 @@ class Lifecycle(RuleBasedStateMachine):
         sends = self.world.audit.sends
         for first in sends:
             for limit, window, key in (
-                (4, 86_400_000_000, "phone"),
+                (4, 86_400_000_000, "contact"),
                 (2, 60_000_000, "client"),
                 (3, 3_600_000_000, "client"),
             ):
@@ -312,7 +312,7 @@ class Lifecycle(RuleBasedStateMachine):
 def told(outcome: SendOutcome | VerifyOutcome) -> Told:
     """What an answer says, for comparison with the model."""
     match outcome:
-        case CodeSent(_, resend_at) | Undelivered(resend_at):
+        case Issued(_, resend_at) | Undelivered(resend_at):
             return (outcome.word, None, resend_at)
         case NoLiveCode(resend_at) | Exhausted(resend_at):
             return (outcome.word, None, resend_at)

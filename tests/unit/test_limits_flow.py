@@ -2,7 +2,7 @@
 
 import pytest
 
-from hsp_otp.domain.challenge import Locked, NoLiveCode
+from hsp_otp.domain.challenge import Issued, Locked, NoLiveCode
 from hsp_otp.domain.instant import HOUR, SECOND, Instant
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
@@ -12,7 +12,7 @@ from hsp_otp.domain.refresh_tokens import InvalidToken
 from hsp_otp.domain.rows import AuditRow
 from hsp_otp.domain.signup import SessionNotFound
 from hsp_otp.flows.otp import Undelivered
-from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant
 from hsp_otp.flows.signup import SignupCodeSent
 from tests.world import CLIENT, OTHER_CLIENT, OTHER_PHONE, PHONE, START, World, other_than
@@ -49,7 +49,7 @@ def test_in_a_scan_every_newcomer_with_a_right_pass_code_signs_in() -> None:
     for number in range(9):
         client = f"203.0.{number}.9"
         assert isinstance(world.validate(client=client), UsablePass)
-        assert isinstance(world.send(client=client), CodeSent)
+        assert isinstance(world.send(client=client), Issued)
         assert isinstance(world.verify(world.outbox.codes[-1], client=client), SignedIn)
         world.clock.advance(30 * SECOND)
 

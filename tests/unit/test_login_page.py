@@ -10,7 +10,7 @@ import pytest
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.passes import PaymentStatus, end_of_pass
 from hsp_otp.domain.refresh_tokens import InvalidToken
-from hsp_otp.ports.failures import SmsRejected, Unavailable
+from hsp_otp.ports.failures import SendRejected, Unavailable
 from tests.http import Client, Reply
 from tests.visitor import LOGIN, Page, Visitor
 from tests.world import PASS_CODE, World, other_than
@@ -411,7 +411,7 @@ def test_a_form_of_an_older_code(world: World, visitor: Visitor) -> None:
 def test_a_message_that_nobody_takes(world: World, visitor: Visitor) -> None:
     """2.8: the page says so, and asks for no code that was never sent."""
     page = found(visitor)
-    world.outbox.failure = SmsRejected()
+    world.outbox.failure = SendRejected()
     page = visitor.submit(page, "send")
     assert page.step == "found"
     assert told(page, "send") == "We could not send the message. Please try again."
@@ -421,7 +421,7 @@ def test_a_second_message_that_nobody_takes(world: World, visitor: Visitor) -> N
     """2.7 and 2.8: the older code has ended with the ask, and the page says so."""
     page = asked(visitor)
     world.clock.advance(30 * SECOND)
-    world.outbox.failure = SmsRejected()
+    world.outbox.failure = SendRejected()
     page = visitor.submit(page, "send")
     assert page.step == "ended"
     world.outbox.failure = None

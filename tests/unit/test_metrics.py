@@ -16,18 +16,18 @@ from hsp_otp.adapters.instrumentation.ports import Watch
 from hsp_otp.adapters.memory import MemoryUsage
 from hsp_otp.adapters.prometheus.metrics import Metrics
 from hsp_otp.adapters.prometheus.worker_files import Workers, exposed
-from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
-from hsp_otp.adapters.senders.failover import FailoverSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
+from hsp_otp.adapters.senders.failover import Failover
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.names import Flow, Purpose
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
-from hsp_otp.ports.sender import Sms
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
+from hsp_otp.ports.sender import Message
 from hsp_otp.ports.usage import UsageCounter
 from tests.http import Client
 from tests.observed import Observed
@@ -251,9 +251,9 @@ def test_calls_are_timed(world: Measured) -> None:
     ("failure", "result"),
     [
         (None, "taken"),
-        (SmsRejected("no"), "refused"),
-        (SmsRefusedHere("no"), "refused"),
-        (SmsFailed("no"), "failed"),
+        (SendRejected("no"), "refused"),
+        (SendRefusedHere("no"), "refused"),
+        (SendFailed("no"), "failed"),
         (RuntimeError("bug"), "failed"),
     ],
 )
@@ -284,9 +284,9 @@ def test_a_message_that_nobody_is_offered(world: Measured) -> None:
 def test_an_open_circuit(world: Measured) -> None:
     """A sender that fails five times is skipped, which shows at the next look, for 15 s."""
     clock = ManualClock()
-    failing, working = Outbox(failure=SmsFailed("no")), Outbox()
+    failing, working = Outbox(failure=SendFailed("no")), Outbox()
     boxes = {"failing": failing, "working": working}
-    chain = FailoverSms([CircuitSms(name, box, clock) for name, box in boxes.items()], clock)
+    chain = Failover([CircuitBreaker(name, box, clock) for name, box in boxes.items()], clock)
     for place, name in enumerate(boxes):
 
         def is_open(place: int = place) -> bool:
@@ -307,8 +307,8 @@ def test_an_open_circuit(world: Measured) -> None:
 
     assert seen() == [0, 0, 0, 0]
     for number in range(7):
-        to = PhoneNumber(f"+9198{number:04d}3210")
-        run(chain.send(Sms(to=to, text="123456", useful_for=MINUTE)))
+        to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
+        run(chain.send(Message(to=to, text="123456", useful_for=MINUTE)))
     assert seen() == [1, 2, 0, 0]
     assert seen() == [1, 2, 0, 0]
     clock.advance(15 * SECOND)

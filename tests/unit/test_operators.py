@@ -162,9 +162,13 @@ def test_a_search_is_written_down(door: Operators, audit: MemoryAudit) -> None:
     number = PhoneNumber(PHONE)
     found = run(door.search(number, CALLER))
     (row,) = audit.rows
-    assert (row.action.value, row.outcome, row.phone) == ("ops_search", "searched", "***-***-3210")
+    assert (row.action.value, row.outcome, row.contact) == (
+        "ops_search",
+        "searched",
+        "***-***-3210",
+    )
     assert len(found) == 2
-    assert row.phone_fingerprint == found[0]
+    assert row.contact_fingerprint == found[0]
     assert PHONE not in repr(row)
 
 

@@ -44,10 +44,10 @@ STORY = Entry(
     client="203.0.113.7",
     request_id="r1",
     pass_code=None,
-    phone="***-***-3210",
+    contact="***-***-3210",
     region="IN",
-    phone_fingerprint="k1:" + 32 * "a",
-    prefix_fingerprint=None,
+    contact_fingerprint="k1:" + 32 * "a",
+    range_fingerprint=None,
     sender="twilio",
     provider_message_id="SM1",
     reason="<script>alert(1)</script>",
@@ -753,8 +753,12 @@ def test_a_story(visitor: Visitor, ops: Ops) -> None:
     assert b"<script>alert" not in reply.body
     assert "9876543210" not in reply.body.decode()
     row = ops.world.audit.rows[-1]
-    assert (row.action.value, row.outcome, row.phone) == ("ops_search", "searched", "***-***-3210")
-    assert ops.asked == [(row.phone_fingerprint,)]
+    assert (row.action.value, row.outcome, row.contact) == (
+        "ops_search",
+        "searched",
+        "***-***-3210",
+    )
+    assert ops.asked == [(row.contact_fingerprint,)]
 
 
 @pytest.mark.parametrize("typed", ["", "4711", "HSP-1234-5678", "<b>1</b>", "tel:+919876543210"])

@@ -10,19 +10,21 @@ from hsp_otp.domain.challenge import (
     Forgotten,
     Issued,
     Locked,
+    Presented,
+    Request,
     SlotRecord,
     Verified,
     WrongCode,
 )
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import HOUR, Duration, Instant
-from hsp_otp.domain.names import ClientAddress, Flow, Language, Purpose
-from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.flows.caller import about, new_id, with_outcome
-from hsp_otp.flows.otp import Request, Undelivered, forget_slot, unlock_slot
-from hsp_otp.ports.failures import SmsFailed, SmsRejected, Unavailable
+from hsp_otp.flows.otp import Undelivered, forget_slot, unlock_slot
+from hsp_otp.ports.failures import SendFailed, SendRejected, Unavailable
 from hsp_otp.ports.messages import Text
 from tests.world import (
     CLIENT,
@@ -39,27 +41,27 @@ from tests.world import (
 REQUEST = Request(
     slot=slot_of("u1"),
     flow=Flow.PASS_LOGIN,
-    phone=PhoneNumber(PHONE),
+    contact=Contact(ContactKind.PHONE, PHONE),
     client=ClientAddress(CLIENT),
-    row=AuditRow(
-        at=START,
-        flow=Flow.PASS_LOGIN,
-        purpose=Purpose.PHONE_VERIFICATION,
-        action=Action.SEND,
-        outcome="",
-        client=ClientAddress(CLIENT),
-        request_id="r1",
-    ),
+)
+ROW = AuditRow(
+    at=START,
+    flow=Flow.PASS_LOGIN,
+    purpose=Purpose.PHONE_VERIFICATION,
+    action=Action.SEND,
+    outcome="",
+    client=ClientAddress(CLIENT),
+    request_id="r1",
 )
 
 
 def test_an_ask_sends_the_code_that_checks() -> None:
     """The message goes to the number, carries the code once, and tells the minutes."""
     world = World()
-    outcome = run(world.otp.ask(REQUEST))
+    outcome = run(world.otp.ask(REQUEST, ROW, ENGLISH))
     assert isinstance(outcome, Issued)
     (sms,) = world.outbox.sent
-    assert sms.to.e164 == "+919876543210"
+    assert sms.to.value == "+919876543210"
     (code,) = world.outbox.codes
     assert len(code) == 6
     assert sms.text == f"{code} is your code, for 10 min (phone_verification)."
@@ -69,7 +71,7 @@ def test_an_ask_sends_the_code_that_checks() -> None:
 def test_a_message_is_in_the_language_of_the_request() -> None:
     """The texts are asked for the message in the caller's language."""
     world = World()
-    run(world.otp.ask(attrs.evolve(REQUEST, language=Language("hi"))))
+    run(world.otp.ask(REQUEST, ROW, Language("hi")))
     (sms,) = world.outbox.sent
     assert " is your code in hi, " in sms.text
 
@@ -85,7 +87,7 @@ def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
         seen.append((challenge.id, list(world.audit.sends)))
 
     world.outbox.witness = witness
-    outcome = run(world.otp.ask(REQUEST))
+    outcome = run(world.otp.ask(REQUEST, ROW, ENGLISH))
     assert isinstance(outcome, Issued)
     ((challenge_id, sends),) = seen
     assert challenge_id == outcome.challenge.id
@@ -96,7 +98,7 @@ def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
             flow=Flow.PASS_LOGIN,
             purpose=Purpose.PHONE_VERIFICATION,
             slot="phone_verification:user:u1",
-            phone="+919876543210",
+            contact="+919876543210",
             client=ClientAddress("198.51.100.7"),
         )
     ]
@@ -106,16 +108,16 @@ def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
 def test_a_taken_message_is_audited_with_its_sender() -> None:
     """The row of an ask names the sender and the provider's own id."""
     world = World()
-    run(world.otp.ask(REQUEST))
+    run(world.otp.ask(REQUEST, ROW, ENGLISH))
     assert world.audit.rows == [
-        attrs.evolve(REQUEST.row, outcome="sent", sender="outbox", provider_message_id="message-1")
+        attrs.evolve(ROW, outcome="sent", sender="outbox", provider_message_id="message-1")
     ]
 
 
 def test_a_taken_message_is_found_by_its_receipts() -> None:
     """A row ties the send to the sender and the provider's name for the message."""
     world = World()
-    outcome = run(world.otp.ask(REQUEST))
+    outcome = run(world.otp.ask(REQUEST, ROW, ENGLISH))
     assert isinstance(outcome, Issued)
     assert world.audit.handed_over == [
         HandedOverRow(
@@ -133,14 +135,14 @@ def test_a_message_is_useful_for_what_is_left_of_the_code() -> None:
         return Text(text=f"{code.reveal()} {purpose.value} {lifetime}")
 
     otp = attrs.evolve(world.otp, messages=SlowMessages(sms))
-    assert isinstance(run(otp.ask(REQUEST)), Issued)
+    assert isinstance(run(otp.ask(REQUEST, ROW, ENGLISH)), Issued)
     assert [sms.useful_for for sms in world.outbox.sent] == [598_500_000]
 
 
 def test_the_ids_of_a_text_go_with_it() -> None:
     """What operators know a text by reaches the sender beside it."""
     world = World()
-    assert isinstance(run(world.otp.ask(REQUEST)), Issued)
+    assert isinstance(run(world.otp.ask(REQUEST, ROW, ENGLISH)), Issued)
     (sms,) = world.outbox.sent
     assert (sms.template_id, sms.entity_id) == ("t1", "e1")
 
@@ -160,40 +162,40 @@ def test_no_send_is_charged_while_every_sender_is_skipped() -> None:
     """While no sender would try, nothing is issued or sent; one row tells of it."""
     world = World()
     world.outbox.skipped = True
-    assert run(world.otp.ask(REQUEST)) == Undelivered(None)
+    assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(None)
     assert world.record() == SlotRecord()
     assert world.sends_charged(UsageKey("phone_sends", PHONE)) == ()
     assert world.sends_charged(UsageKey("pass_login_sends", CLIENT)) == ()
     assert (world.audit.sends, world.audit.handed_over, world.outbox.sent) == ([], [], [])
-    unsent = attrs.evolve(REQUEST.row, outcome="sms_failed", charged=("unsent_asks",))
+    unsent = attrs.evolve(ROW, outcome="sms_failed", charged=("unsent_asks",))
     assert world.audit.rows == [unsent]
     world.outbox.skipped = False
-    assert isinstance(run(world.otp.ask(REQUEST)), Issued)
+    assert isinstance(run(world.otp.ask(REQUEST, ROW, ENGLISH)), Issued)
 
 
 def test_an_older_code_lives_on_while_every_sender_is_skipped() -> None:
     """An ask that nobody would deliver does not replace the code that was delivered."""
     world = World()
-    run(world.otp.ask(REQUEST))
+    run(world.otp.ask(REQUEST, ROW, ENGLISH))
     world.clock.advance(30_000_000)
     world.outbox.skipped = True
-    assert run(world.otp.ask(REQUEST)) == Undelivered(None)
-    outcome = run(world.otp.check(REQUEST, Code(world.outbox.codes[0]), None))
+    assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(None)
+    outcome = run(world.otp.check(REQUEST, Presented(Code(world.outbox.codes[0])), ROW))
     assert isinstance(outcome, Verified)
 
 
-@pytest.mark.parametrize("failure", [SmsFailed("away"), SmsRejected("not a number")])
+@pytest.mark.parametrize("failure", [SendFailed("away"), SendRejected("not a number")])
 def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
     """A code that no sender took can never succeed, counts as a send, and leaves one row."""
     world = World()
     world.outbox.failure = failure
-    assert run(world.otp.ask(REQUEST)) == Undelivered(Instant(START + 30_000_000))
+    assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(Instant(START + 30_000_000))
     challenge = world.record().challenge
     assert challenge is not None
     assert challenge.ended is Ended.WITHDRAWN
     assert len(world.audit.sends) == 1
     assert world.audit.handed_over == []
-    assert world.audit.rows == [attrs.evolve(REQUEST.row, outcome="sms_failed")]
+    assert world.audit.rows == [attrs.evolve(ROW, outcome="sms_failed")]
     assert Undelivered.word == "sms_failed"
 
 
@@ -205,7 +207,7 @@ def test_an_unexpected_failure_withdraws_the_challenge_too(failure: Exception) -
     world = World()
     world.outbox.failure = failure
     with pytest.raises(type(failure)) as caught:
-        run(world.otp.ask(REQUEST))
+        run(world.otp.ask(REQUEST, ROW, ENGLISH))
     assert caught.value is failure
     challenge = world.record().challenge
     assert challenge is not None
@@ -218,11 +220,11 @@ def test_a_late_withdrawal_leaves_a_newer_challenge_alone() -> None:
 
     def ask_again() -> None:
         world.outbox.witness = None
-        run(world.otp.ask(REQUEST))
-        world.outbox.failure = SmsFailed()
+        run(world.otp.ask(REQUEST, ROW, ENGLISH))
+        world.outbox.failure = SendFailed()
 
     world.outbox.witness = ask_again
-    assert isinstance(run(world.otp.ask(REQUEST)), Undelivered)
+    assert isinstance(run(world.otp.ask(REQUEST, ROW, ENGLISH)), Undelivered)
     challenge = world.record().challenge
     assert challenge is not None
     assert challenge.ended is None
@@ -232,7 +234,7 @@ def test_a_late_withdrawal_leaves_a_newer_challenge_alone() -> None:
 def test_two_challenges_share_nothing() -> None:
     """Ids and nonces are drawn anew for every ask, and the id is not the nonce."""
     world = World(policy=attrs.evolve(World().policy, cooldown=0))
-    issued = [run(world.otp.ask(REQUEST)) for _ in range(2)]
+    issued = [run(world.otp.ask(REQUEST, ROW, ENGLISH)) for _ in range(2)]
     challenges = [outcome.challenge for outcome in issued if isinstance(outcome, Issued)]
     assert len({challenge.id for challenge in challenges}) == 2
     assert len({challenge.nonce for challenge in challenges}) == 2
@@ -244,16 +246,16 @@ def test_two_challenges_share_nothing() -> None:
 def test_an_operator_unlocks(failures: int) -> None:
     """Failures and run are cleared, and a row tells of it also where there was nothing to clear."""
     world = World(policy=attrs.evolve(World().policy, failures=(Quota(2, HOUR),)))
-    run(world.otp.ask(REQUEST))
+    run(world.otp.ask(REQUEST, ROW, ENGLISH))
     for _ in range(failures):
-        run(world.otp.check(REQUEST, Code(other_than(world.outbox.codes[0])), None))
+        run(world.otp.check(REQUEST, Presented(Code(other_than(world.outbox.codes[0]))), ROW))
     row = attrs.evolve(
-        REQUEST.row, action=Action.UNLOCK, outcome="unlocked", client=None, reason="asked by phone"
+        ROW, action=Action.UNLOCK, outcome="unlocked", client=None, reason="asked by phone"
     )
     run(unlock_slot(world.slots, slot_of("u1"), row))
     assert world.audit.rows[-1] == row
     assert (world.record().failures, world.record().run) == ((), 0)
-    outcome = run(world.otp.check(REQUEST, Code(world.outbox.codes[0]), None))
+    outcome = run(world.otp.check(REQUEST, Presented(Code(world.outbox.codes[0])), ROW))
     assert isinstance(outcome, Verified)
 
 
@@ -273,20 +275,20 @@ def test_a_slot_is_forgotten_or_only_looked_at() -> None:
 def test_a_row_tells_until_when_it_is_refused() -> None:
     """A limit's refusal and a lock tell when they end; what is no refusal has nothing to tell."""
     soon = Instant(START + HOUR)
-    refused = with_outcome(REQUEST.row, Refusal(Limit.COOLDOWN, soon))
+    refused = with_outcome(ROW, Refusal(Limit.COOLDOWN, soon))
     assert (refused.outcome, refused.retry_at) == ("resend_too_soon", soon)
-    locked = with_outcome(REQUEST.row, Locked(soon))
+    locked = with_outcome(ROW, Locked(soon))
     assert (locked.outcome, locked.retry_at) == ("locked_out", soon)
-    assert with_outcome(REQUEST.row, Locked(None)).retry_at is None
-    unsent = with_outcome(REQUEST.row, Undelivered(soon), changed=True)
+    assert with_outcome(ROW, Locked(None)).retry_at is None
+    unsent = with_outcome(ROW, Undelivered(soon), changed=True)
     assert (unsent.outcome, unsent.retry_at) == ("sms_failed", None)
 
 
 def test_what_granted_and_charged_nothing_may_be_one_of_a_flood() -> None:
     """So may a refusal; a row of anything else stands for one request."""
     soon = Instant(START + HOUR)
-    row = attrs.evolve(REQUEST.row, charged=())
-    paid = attrs.evolve(REQUEST.row, charged=("lookups",))
+    row = attrs.evolve(ROW, charged=())
+    paid = attrs.evolve(ROW, charged=("lookups",))
     assert with_outcome(row, Locked(soon)).folds
     assert not with_outcome(paid, Locked(soon)).folds
     assert not with_outcome(row, WrongCode(2, soon), changed=True).folds
@@ -306,13 +308,15 @@ _ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 def test_what_may_be_told_of_a_number() -> None:
     """A row tells a number masked, by region, and by fingerprints of it and of its prefix."""
-    told = about(REQUEST.row, PhoneNumber(PHONE), ring("fingerprints", "f2", "f1"))
-    assert told.phone == "***-***-3210"
+    told = about(ROW, Contact(ContactKind.PHONE, PHONE), ring("fingerprints", "f2", "f1"))
+    assert told.contact == "***-***-3210"
     assert told.region == "IN"
-    assert told.phone_fingerprint is not None
-    assert told.prefix_fingerprint is not None
-    assert told.phone_fingerprint.startswith("f2:")
-    neighbour = about(REQUEST.row, PhoneNumber("+919876549999"), ring("fingerprints", "f2", "f1"))
-    assert neighbour.phone_fingerprint != told.phone_fingerprint
-    assert neighbour.prefix_fingerprint == told.prefix_fingerprint
+    assert told.contact_fingerprint is not None
+    assert told.range_fingerprint is not None
+    assert told.contact_fingerprint.startswith("f2:")
+    neighbour = about(
+        ROW, Contact(ContactKind.PHONE, "+919876549999"), ring("fingerprints", "f2", "f1")
+    )
+    assert neighbour.contact_fingerprint != told.contact_fingerprint
+    assert neighbour.range_fingerprint == told.range_fingerprint
     assert "98765" not in repr(told)

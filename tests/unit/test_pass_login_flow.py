@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.memory import MemoryAudit, MemoryRecords
-from hsp_otp.domain.challenge import Ended, Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge import Ended, Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
@@ -17,9 +17,9 @@ from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.rows import Action, AuditRow, SignInRow
 from hsp_otp.flows.otp import Undelivered
-from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant, Me
-from hsp_otp.ports.failures import SmsFailed, Unavailable
+from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.tokens import Access
 from tests.world import (
     OTHER_CLIENT,
@@ -45,7 +45,7 @@ def world_with_a_pass(**changes: Policy | ClientLimits) -> World:
 def ask(world: World, **changes: str) -> tuple[str, str]:
     """The challenge id and the code of an ask that is admitted."""
     outcome = world.send(**changes)
-    assert isinstance(outcome, CodeSent)
+    assert isinstance(outcome, Issued)
     return outcome.challenge.id, world.outbox.codes[-1]
 
 
@@ -62,7 +62,7 @@ def test_a_usable_pass_is_found() -> None:
     world = world_with_a_pass()
     found = world.validate()
     assert isinstance(found, UsablePass)
-    assert found.phone.masked == "***-***-3210"
+    assert found.contact.masked == "***-***-3210"
     assert world.charged("lookups") == 1
     assert world.charged("lookup_misses", "everybody") == 0
 
@@ -96,7 +96,7 @@ def test_an_unusable_pass_is_a_miss_for_every_request(
         (Action.SEND, answer.word),
         (Action.CHECK, answer.word),
     ]
-    assert {row.phone for row in world.audit.rows} == {None}
+    assert {row.contact for row in world.audit.rows} == {None}
 
 
 def test_too_many_look_ups() -> None:
@@ -113,7 +113,7 @@ def test_too_many_look_ups() -> None:
     assert world.outbox.sent == []
     refused = world.audit.rows[1:]
     assert [row.outcome for row in refused] == ["lookup_rate_limited"] * 6
-    assert all(row.folds and row.phone is None for row in refused)
+    assert all(row.folds and row.contact is None for row in refused)
 
 
 def test_too_many_checks() -> None:
@@ -137,12 +137,12 @@ def test_a_code_is_sent() -> None:
     """The code goes to the holder's number, and the answer has the challenge and the wait."""
     world = world_with_a_pass()
     outcome = world.send()
-    assert isinstance(outcome, CodeSent)
-    assert outcome.challenge.phone.masked == "***-***-3210"
+    assert isinstance(outcome, Issued)
+    assert outcome.challenge.contact.masked == "***-***-3210"
     assert outcome.challenge.expires_at - outcome.challenge.issued_at == 600_000_000
     assert outcome.resend_at == COOLED
     assert outcome.word == "sent"
-    assert world.outbox.sent[0].to.e164 == "+919876543210"
+    assert world.outbox.sent[0].to.value == "+919876543210"
     assert world.charged("lookups") == 1
     assert world.sends_charged(UsageKey("phone_sends", "+919876543210")) == (START,)
     assert world.sends_charged(UsageKey("pass_login_sends", "198.51.100.7")) == (START,)
@@ -180,7 +180,7 @@ def test_a_number_out_of_sends() -> None:
     for number in range(10):
         ask(world, pass_code=f"HSP-0000-000{number % 2 + 1}", client=f"192.0.2.{number}")
         world.clock.advance(MINUTE)
-    assert world.send("HSP-0000-0001") == Refusal(Limit.PHONE_SENDS, Instant(START + DAY))
+    assert world.send("HSP-0000-0001") == Refusal(Limit.CONTACT_SENDS, Instant(START + DAY))
     assert last(world).outcome == "phone_rate_limited"
 
 
@@ -188,7 +188,7 @@ def test_an_undelivered_code() -> None:
     """Where no sender takes it, the code never succeeds, and the send counts."""
     world = world_with_a_pass()
     seen = list[str]()
-    world.outbox.failure = SmsFailed()
+    world.outbox.failure = SendFailed()
     world.outbox.witness = lambda: seen.append("handed over")
     assert world.send() == Undelivered(COOLED)
     assert seen == ["handed over"]
@@ -345,7 +345,7 @@ def test_a_number_changed_meanwhile() -> None:
     outcome = world.verify(code)
     assert isinstance(outcome, WrongCode)
     assert outcome.attempts_remaining == 2
-    assert last(world).phone == "***-***-5678"
+    assert last(world).contact == "***-***-5678"
 
 
 def test_a_pass_past_its_end_signs_in() -> None:
@@ -420,7 +420,7 @@ def test_a_right_code_again_in_the_same_browser() -> None:
         *("sent", "verified", "verified_again", "invalid_token", "refreshed", "otp_expired"),
     ]
     again = world.audit.rows[2]
-    assert (again.action, again.phone, again.region) == (Action.CHECK, "***-***-3210", "IN")
+    assert (again.action, again.contact, again.region) == (Action.CHECK, "***-***-3210", "IN")
 
 
 @pytest.mark.parametrize("browser", [None, "another"])
@@ -509,10 +509,10 @@ def test_one_row_for_every_request() -> None:
         client=ClientAddress("198.51.100.7"),
         request_id="request-of-198.51.100.7",
         pass_code="HSP-****-5678",
-        phone="***-***-3210",
+        contact="***-***-3210",
         region="IN",
-        phone_fingerprint=fingerprint,
-        prefix_fingerprint=prefix,
+        contact_fingerprint=fingerprint,
+        range_fingerprint=prefix,
         charged=("lookups",),
     )
     later = attrs.evolve(
@@ -545,7 +545,7 @@ def test_no_row_tells_a_secret() -> None:
         world.verify(other_than(first))
     world.send()
     world.clock.advance(30 * SECOND)
-    world.outbox.failure = SmsFailed()
+    world.outbox.failure = SendFailed()
     world.send()
     world.outbox.failure = None
     world.clock.advance(30 * SECOND)

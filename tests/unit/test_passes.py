@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import DAY, Instant, to_datetime
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import (
@@ -33,7 +34,7 @@ PAID = Pass(
 
 def test_a_paid_pass_of_a_user_with_a_number_is_usable() -> None:
     """The number that the code goes to comes with the pass."""
-    assert usable(PAID) == UsablePass(PAID, PHONE)
+    assert usable(PAID) == UsablePass(PAID, Contact.of_phone(PHONE))
 
 
 def test_no_pass() -> None:

@@ -14,7 +14,7 @@ def test_defaults_of_a_purpose() -> None:
         cooldown=30_000_000,
         failures=(Quota(15, 86_400_000_000), Quota(45, 2_592_000_000_000)),
         max_run=100,
-        phone_sends=Quota(10, 86_400_000_000),
+        contact_sends=Quota(10, 86_400_000_000),
         client_sends=(Quota(5, 3_600_000_000),),
         network_factor=10,
     )

@@ -42,7 +42,7 @@ def at(*seconds: float) -> Usage:
 
 def demand(*quotas: Quota, key: UsageKey = KEY, weight: int = 1) -> Demand:
     """A demand on *key*."""
-    return Demand(limit=Limit.PHONE_SENDS, key=key, quotas=quotas, weight=weight)
+    return Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=quotas, weight=weight)
 
 
 def replay(history: list[Instant], *quotas: Quota) -> tuple[list[Instant], list[Instant], Usages]:
@@ -146,7 +146,7 @@ def test_a_quota_that_is_off_leaves_the_others_on() -> None:
     mixed = demand(Quota(0, DAY), Quota(1, MINUTE))
     assert mixed.longest == 60_000_000
     assert judge({KEY: at(0)}, (mixed,), START) == Refusal(
-        Limit.PHONE_SENDS, Instant(START + 60_000_000)
+        Limit.CONTACT_SENDS, Instant(START + 60_000_000)
     )
 
 
@@ -159,11 +159,11 @@ def test_a_key_never_charged_admits() -> None:
 def test_the_longest_wait_answers(turned: bool) -> None:  # noqa: FBT001 - a case, not a switch
     """Of several refusals the one with the longest wait answers, whatever their order."""
     short = Demand(limit=Limit.CLIENT, key=OTHER, quotas=(Quota(1, MINUTE),))
-    long = Demand(limit=Limit.PHONE_SENDS, key=KEY, quotas=(Quota(1, HOUR),))
+    long = Demand(limit=Limit.CONTACT_SENDS, key=KEY, quotas=(Quota(1, HOUR),))
     demands = (long, short) if turned else (short, long)
     usages = {KEY: at(0), OTHER: at(0)}
     assert judge(usages, demands, START) == Refusal(
-        Limit.PHONE_SENDS, Instant(START + 3_600_000_000)
+        Limit.CONTACT_SENDS, Instant(START + 3_600_000_000)
     )
 
 

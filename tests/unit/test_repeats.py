@@ -6,9 +6,9 @@ import attrs
 import pytest
 
 from hsp_otp.domain.challenge import (
-    Asking,
     Challenge,
     CheckOutcome,
+    Drawn,
     Held,
     Issued,
     Locked,
@@ -23,11 +23,11 @@ from hsp_otp.domain.challenge import (
     withdraw,
 )
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import SECOND, Duration, Instant
-from hsp_otp.domain.names import Flow, Purpose, Slot, Subject, SubjectKind
-from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.names import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
-from tests.unit.test_slot import CLIENT, FREE, OTHER_FLOW, PHONE, SLOT
+from tests.unit.test_slot import FREE, OTHER_FLOW, REQUEST
 from tests.world import START, other_than, ring
 
 BROWSER = "a browser"
@@ -49,17 +49,11 @@ class Scene:
     def ask(self, session: str | None = None) -> None:
         """Ask for a code, which is admitted."""
         self.asked += 1
-        facts = Asking(
-            challenge_id=f"c{self.asked}",
-            nonce=self.asked.to_bytes(16, "big"),
-            key_id="k1",
-            slot=SLOT,
-            flow=Flow.PASS_LOGIN,
-            phone=PHONE,
-            client=CLIENT,
-            session=session,
+        drawn = Drawn(
+            challenge_id=f"c{self.asked}", nonce=self.asked.to_bytes(16, "big"), key_id="k1"
         )
-        decision = ask(self.held, facts, FREE, self.now)
+        request = attrs.evolve(REQUEST, session=session)
+        decision = ask(self.held, request, drawn, FREE, self.now)
         assert isinstance(decision.outcome, Issued)
         self.held = decision.becomes
 
@@ -83,28 +77,22 @@ class Scene:
         digits: str | None = None,
         browser: str | None = BROWSER,
         keys: tuple[str, ...] = ("k1",),
-        **changes: Any,  # noqa: ANN401 - of the facts
+        challenge_id: str | None = None,
+        **changes: Any,  # noqa: ANN401 - of the request
     ) -> CheckOutcome | VerifiedAgain:
         """Present the right code, unless told otherwise."""
-        facts = attrs.evolve(
-            Presented(
-                code=Code(digits or self.right),
-                challenge_id=None,
-                slot=SLOT,
-                flow=Flow.PASS_LOGIN,
-                phone=PHONE,
-                client=CLIENT,
-            ),
-            **changes,
-        )
+        request = attrs.evolve(REQUEST, **changes)
+        presented = Presented(Code(digits or self.right), challenge_id)
         codes = ring("codes", *keys)
         outcome: CheckOutcome | VerifiedAgain
         if browser is None:
-            plain = check(self.held, facts, FREE, codes, self.now)
+            plain = check(self.held, request, presented, FREE, ring=codes, now=self.now)
             outcome, self.held = plain.outcome, plain.becomes
         else:
             held, now = self.held, self.now
-            decision = check_in_browser(held, facts, FREE, codes, now, browser=browser)
+            decision = check_in_browser(
+                held, request, presented, FREE, ring=codes, now=now, browser=browser
+            )
             outcome, self.held = decision.outcome, decision.becomes
         return outcome
 
@@ -195,7 +183,7 @@ def test_what_is_meant_for_another_code(change: dict[str, Any]) -> None:
     "change",
     [
         {"digits": "another"},
-        {"phone": PhoneNumber("+919812345678")},
+        {"contact": Contact(ContactKind.PHONE, "+919812345678")},
         {"flow": OTHER_FLOW},
         {"slot": Slot(Subject(SubjectKind.USER, "u2"), Purpose.PHONE_VERIFICATION)},
     ],

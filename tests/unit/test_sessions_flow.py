@@ -58,10 +58,10 @@ def with_phone(row: AuditRow) -> AuditRow:
     fingerprints = ring("fingerprints")
     return attrs.evolve(
         row,
-        phone="***-***-3210",
+        contact="***-***-3210",
         region="IN",
-        phone_fingerprint=fingerprints.fingerprint("+919876543210"),
-        prefix_fingerprint=fingerprints.fingerprint("+91987654"),
+        contact_fingerprint=fingerprints.fingerprint("+919876543210"),
+        range_fingerprint=fingerprints.fingerprint("+91987654"),
     )
 
 
@@ -247,7 +247,7 @@ def test_a_number_changed_meanwhile_still_refreshes() -> None:
     world, grant = signed_in()
     world.add(phone=OTHER_PHONE)
     refreshed(world, grant.refresh_token)
-    assert world.audit.rows[0].phone == "***-***-5678"
+    assert world.audit.rows[0].contact == "***-***-5678"
 
 
 # Signing out

@@ -266,7 +266,7 @@ def test_days_of_audit_that_are_none(days: str) -> None:
 def test_no_window_is_longer_than_what_a_purge_keeps() -> None:
     """Every window that a usage is counted in, and how long clients are known, is a day at most."""
     policies, limits = Settings().policies, Settings().client_limits
-    sends = [quota for one in policies.values() for quota in (one.phone_sends, *one.client_sends)]
+    sends = [quota for one in policies.values() for quota in (one.contact_sends, *one.client_sends)]
     quotas = (*sends, limits.checks, limits.lookups)
     windows = [*(one.window for one in quotas), limits.misses.window, limits.known_for]
     assert max(windows) == 86_400_000_000 == quota.LONGEST_WINDOW

@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.challenge import Challenge
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import Flow, MalformedSessionIdError, Purpose, SessionId
 from hsp_otp.domain.phone import PhoneNumber
@@ -37,7 +38,7 @@ def challenge(phone: str = PHONE) -> Challenge:
         flow=Flow.SIGNUP,
         purpose=Purpose.SIGNUP,
         slot=str(slot_of(PhoneNumber(phone))),
-        phone=PhoneNumber(phone),
+        contact=Contact(ContactKind.PHONE, phone),
         key_id="k1",
         nonce=b"",
         issued_at=START,

@@ -17,6 +17,7 @@ from hsp_otp.domain.challenge import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose, SessionId
@@ -28,7 +29,7 @@ from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound, SignupSessio
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
-from hsp_otp.ports.failures import SmsFailed, Unavailable
+from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.tokens import Proof
 from tests.world import (
@@ -100,10 +101,10 @@ def told(outcome: str, action: Action, charged: tuple[str, ...] = ()) -> AuditRo
         outcome=outcome,
         client=ClientAddress("198.51.100.7"),
         request_id="request-of-198.51.100.7",
-        phone="***-***-3210",
+        contact="***-***-3210",
         region="IN",
-        phone_fingerprint=fingerprints.fingerprint("+919876543210"),
-        prefix_fingerprint=fingerprints.fingerprint("+91987654"),
+        contact_fingerprint=fingerprints.fingerprint("+919876543210"),
+        range_fingerprint=fingerprints.fingerprint("+91987654"),
         charged=charged,
     )
 
@@ -117,13 +118,13 @@ def test_a_number_begins_a_session() -> None:
     outcome = world.sign_up()
     assert isinstance(outcome, SignupCodeSent)
     (sms,) = world.outbox.sent
-    assert sms.to == PhoneNumber(PHONE)
+    assert sms.to == Contact(ContactKind.PHONE, PHONE)
     assert sms.useful_for == 300 * SECOND
-    assert outcome.challenge.session == outcome.session_id.value
-    assert outcome.challenge.expires_at == after(START, 300 * SECOND)
-    assert outcome.resend_at == after(START, 30 * SECOND)
+    assert outcome.issued.challenge.session == outcome.session_id.value
+    assert outcome.issued.challenge.expires_at == after(START, 300 * SECOND)
+    assert outcome.issued.resend_at == after(START, 30 * SECOND)
     assert stored(world, outcome.session_id) == SignupSession(
-        phone=PhoneNumber(PHONE), challenge_id=outcome.challenge.id, stepped_at=START
+        phone=PhoneNumber(PHONE), challenge_id=outcome.issued.challenge.id, stepped_at=START
     )
     assert SessionId.parse(outcome.session_id.value) == outcome.session_id
     assert world.audit.rows == [
@@ -132,7 +133,7 @@ def test_a_number_begins_a_session() -> None:
     assert [row.slot for row in world.audit.sends] == ["signup:phone:+919876543210"]
     assert world.audit.handed_over == [
         HandedOverRow(
-            challenge_id=outcome.challenge.id,
+            challenge_id=outcome.issued.challenge.id,
             sender="outbox",
             provider_message_id="message-1",
         )
@@ -186,11 +187,11 @@ def test_signups_of_one_client_are_counted_apart_from_its_logins() -> None:
 
 def test_a_number_has_one_budget_in_both_journeys() -> None:
     """Sends to a number count together, whatever they are for."""
-    world = World(policy=attrs.evolve(World().policy, phone_sends=Quota(1, HOUR)))
-    world.signup_policy = attrs.evolve(world.signup_policy, phone_sends=Quota(1, HOUR))
+    world = World(policy=attrs.evolve(World().policy, contact_sends=Quota(1, HOUR)))
+    world.signup_policy = attrs.evolve(world.signup_policy, contact_sends=Quota(1, HOUR))
     world.add()
     begin(world)
-    assert world.send() == Refusal(Limit.PHONE_SENDS, after(START, HOUR))
+    assert world.send() == Refusal(Limit.CONTACT_SENDS, after(START, HOUR))
 
 
 def test_a_correction_withdraws_the_code_of_the_old_number() -> None:
@@ -269,7 +270,7 @@ def test_a_session_that_moves_on_meanwhile_gets_no_message() -> None:
 def test_an_undelivered_code_is_withdrawn() -> None:
     """Where no sender takes the message, its code can never succeed; the session stays."""
     world = World()
-    world.outbox.failure = SmsFailed("down")
+    world.outbox.failure = SendFailed("down")
     outcome = world.sign_up()
     assert outcome == Undelivered(after(START, 30 * SECOND))
     challenge = record(world).challenge
@@ -374,7 +375,7 @@ def test_a_check_in_a_session_that_is_not_there(*, ended: bool) -> None:
     assert world.prove(code, session) == SessionNotFound()
     assert world.charged("checks") == 1
     assert last(world).outcome == "session_not_found"
-    assert last(world).phone is None
+    assert last(world).contact is None
 
 
 def test_the_checks_of_a_client_are_counted_for_both_journeys() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND
-from hsp_otp.ports.failures import SmsRejected
+from hsp_otp.ports.failures import SendRejected
 from tests.http import Client
 from tests.visitor import SIGNUP, Page, Visitor
 from tests.world import World, other_than
@@ -53,7 +53,7 @@ def told(page: Page, field: str) -> str:
 
 def numbers(world: World) -> list[str]:
     """Where messages went."""
-    return [sms.to.e164 for sms in world.outbox.sent]
+    return [sms.to.value for sms in world.outbox.sent]
 
 
 def test_the_whole_way(world: World, visitor: Visitor) -> None:
@@ -274,7 +274,7 @@ def test_a_correction_that_is_refused(world: World, visitor: Visitor, typed: str
 
 def test_a_message_that_nobody_takes(world: World, visitor: Visitor) -> None:
     """2.8: the page says so, and asks for no code that was never sent."""
-    world.outbox.failure = SmsRejected()
+    world.outbox.failure = SendRejected()
     page = asked(visitor)
     assert page.step == "number"
     assert told(page, "phone") == "We could not send the message. Please try again."

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.challenge import (
-    Asking,
     AskOutcome,
     Challenge,
     CheckOutcome,
+    Drawn,
     Ended,
     Exhausted,
     Forgotten,
@@ -21,6 +21,7 @@ from hsp_otp.domain.challenge import (
     Locked,
     NoLiveCode,
     Presented,
+    Request,
     SlotRecord,
     Verified,
     WrongCode,
@@ -37,11 +38,11 @@ from hsp_otp.domain.challenge import (
     withdraw,
 )
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from tests.strategies import edges
@@ -49,15 +50,17 @@ from tests.world import START, other_than, ring
 
 O = TypeVar("O")  # noqa: E741 - the outcome of a rule
 
-PHONE = PhoneNumber("+919876543210")
+CONTACT = Contact(ContactKind.PHONE, "+919876543210")
 CLIENT = ClientAddress("198.51.100.7")
 SLOT = Slot(Subject(SubjectKind.USER, "u1"), Purpose.PHONE_VERIFICATION)
 PHONE_SENDS = UsageKey("phone_sends", "+919876543210")
 CLIENT_SENDS = UsageKey("pass_login_sends", "198.51.100.7")
 NETWORK_SENDS = UsageKey("pass_login_sends", "198.51.100.0/24")
 
+REQUEST = Request(slot=SLOT, flow=Flow.PASS_LOGIN, contact=CONTACT, client=CLIENT)
+
 POLICY = Policy()
-FREE = Policy(cooldown=0, phone_sends=Quota(0, DAY), client_sends=())
+FREE = Policy(cooldown=0, contact_sends=Quota(0, DAY), client_sends=())
 """No limit on sends, so that only the lock is left."""
 
 
@@ -75,7 +78,7 @@ class Facts(TypedDict, total=False):
 
     slot: Slot
     flow: Flow
-    phone: PhoneNumber
+    contact: Contact
     client: ClientAddress
     session: str | None
 
@@ -96,16 +99,10 @@ class Scene:
     def ask(self, **changes: Unpack[Facts]) -> AskOutcome:
         """Ask for a code."""
         self.asked += 1
-        facts = Asking(
-            challenge_id=f"c{self.asked}",
-            nonce=self.asked.to_bytes(16, "big"),
-            key_id="k1",
-            slot=SLOT,
-            flow=Flow.PASS_LOGIN,
-            phone=PHONE,
-            client=CLIENT,
+        drawn = Drawn(
+            challenge_id=f"c{self.asked}", nonce=self.asked.to_bytes(16, "big"), key_id="k1"
         )
-        decision = ask(self.held, attrs.evolve(facts, **changes), self.policy, self.now)
+        decision = ask(self.held, attrs.evolve(REQUEST, **changes), drawn, self.policy, self.now)
         return self._take(decision)
 
     def issue(self, **changes: Unpack[Facts]) -> Challenge:
@@ -123,16 +120,13 @@ class Scene:
         **changes: Unpack[Facts],
     ) -> CheckOutcome:
         """Present *digits*."""
-        facts = Presented(
-            code=Code(digits),
-            challenge_id=challenge_id,
-            slot=SLOT,
-            flow=Flow.PASS_LOGIN,
-            phone=PHONE,
-            client=CLIENT,
-        )
         decision = check(
-            self.held, attrs.evolve(facts, **changes), self.policy, ring("codes", *keys), self.now
+            self.held,
+            attrs.evolve(REQUEST, **changes),
+            Presented(Code(digits), challenge_id),
+            self.policy,
+            ring=ring("codes", *keys),
+            now=self.now,
         )
         return self._take(decision)
 
@@ -187,7 +181,7 @@ def test_an_ask_issues_a_challenge() -> None:
             flow=Flow.PASS_LOGIN,
             purpose=Purpose.PHONE_VERIFICATION,
             slot="phone_verification:user:u1",
-            phone=PHONE,
+            contact=CONTACT,
             session="s1",
             key_id="k1",
             nonce=(1).to_bytes(16, "big"),
@@ -206,8 +200,8 @@ def test_an_ask_issues_a_challenge() -> None:
 
 def test_what_limits_a_send() -> None:
     """Sends count per number over all flows, and in each flow per address and network."""
-    assert send_keys(PHONE, Flow.PASS_LOGIN, CLIENT) == (PHONE_SENDS, CLIENT_SENDS, NETWORK_SENDS)
-    assert send_keys(PHONE, OTHER_FLOW, CLIENT) == (
+    assert send_keys(REQUEST) == (PHONE_SENDS, CLIENT_SENDS, NETWORK_SENDS)
+    assert send_keys(attrs.evolve(REQUEST, flow=OTHER_FLOW)) == (
         PHONE_SENDS,
         UsageKey("other_sends", "198.51.100.7"),
         UsageKey("other_sends", "198.51.100.0/24"),
@@ -269,9 +263,9 @@ def test_sends_to_a_number() -> None:
     for _ in range(10):
         scene.issue()
         scene.wait(MINUTE)
-    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(DAY))
+    assert scene.ask() == Refusal(Limit.CONTACT_SENDS, later(DAY))
     scene.now = later(DAY - 1)
-    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(DAY))
+    assert scene.ask() == Refusal(Limit.CONTACT_SENDS, later(DAY))
     scene.now = later(DAY)
     assert isinstance(scene.ask(), Issued)
 
@@ -290,16 +284,18 @@ def test_the_limits_on_sends_are_judged_together() -> None:
     """Of number, client and cooldown the longest wait answers, and nothing at all is charged."""
     scene = Scene(
         Policy(
-            cooldown=30 * SECOND, phone_sends=Quota(1, MINUTE), client_sends=(Quota(1, 2 * MINUTE),)
+            cooldown=30 * SECOND,
+            contact_sends=Quota(1, MINUTE),
+            client_sends=(Quota(1, 2 * MINUTE),),
         )
     )
     scene.issue()
     held = scene.held
     assert scene.ask() == Refusal(Limit.CLIENT, later(2 * MINUTE))
     elsewhere = ClientAddress("203.0.113.9")
-    assert scene.ask(client=elsewhere) == Refusal(Limit.PHONE_SENDS, later(MINUTE))
-    other = PhoneNumber("+919812345678")
-    assert scene.ask(client=elsewhere, phone=other) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    assert scene.ask(client=elsewhere) == Refusal(Limit.CONTACT_SENDS, later(MINUTE))
+    other = Contact(ContactKind.PHONE, "+919812345678")
+    assert scene.ask(client=elsewhere, contact=other) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
     scene.policy = attrs.evolve(scene.policy, cooldown=3 * MINUTE)
     assert scene.ask() == Refusal(Limit.COOLDOWN, later(3 * MINUTE))
     assert scene.held is held
@@ -307,9 +303,9 @@ def test_the_limits_on_sends_are_judged_together() -> None:
 
 def test_equal_waits_name_the_limit_that_costs_most() -> None:
     """Where the cooldown waits as long as another limit, the other limit answers."""
-    scene = Scene(Policy(cooldown=MINUTE, phone_sends=Quota(1, MINUTE), client_sends=()))
+    scene = Scene(Policy(cooldown=MINUTE, contact_sends=Quota(1, MINUTE), client_sends=()))
     scene.issue()
-    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(MINUTE))
+    assert scene.ask() == Refusal(Limit.CONTACT_SENDS, later(MINUTE))
 
 
 @given(st.data())
@@ -480,7 +476,7 @@ def test_another_session(made: str | None, shown: str | None) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"phone": PhoneNumber("+919812345678")},
+        {"contact": Contact(ContactKind.PHONE, "+919812345678")},
         {"flow": OTHER_FLOW},
         {"slot": Slot(Subject(SubjectKind.USER, "u2"), Purpose.PHONE_VERIFICATION)},
         {"slot": Slot(Subject(SubjectKind.PHONE, "u1"), Purpose.PHONE_VERIFICATION)},
@@ -503,7 +499,7 @@ def test_what_a_code_is_bound_to(change: dict[str, Any]) -> None:
     [
         {"id": "c9"},
         {"slot": "phone_verification:user:u2"},
-        {"phone": PhoneNumber("+919812345678")},
+        {"contact": Contact(ContactKind.PHONE, "+919812345678")},
         {"session": "s1"},
         {"flow": OTHER_FLOW},
         {"purpose": OTHER_FLOW},
@@ -577,7 +573,7 @@ def test_a_withdrawal_keeps_what_else_is_known() -> None:
 
 def test_checking_works_while_sends_are_used_up() -> None:
     """A code that was delivered stays verifiable while its owner is out of sends."""
-    scene = Scene(Policy(phone_sends=Quota(1, DAY)))
+    scene = Scene(Policy(contact_sends=Quota(1, DAY)))
     scene.issue()
     outcome = scene.check(scene.right())
     assert isinstance(outcome, Verified)
@@ -626,7 +622,7 @@ def test_the_lock_answers_before_the_challenge() -> None:
 
 def test_the_lock_answers_before_the_limits_on_sends() -> None:
     """While locked an ask is answered by the lock, however long a limit on sends would wait."""
-    scene = Scene(Policy(failures=(Quota(3, HOUR),), phone_sends=Quota(1, DAY)))
+    scene = Scene(Policy(failures=(Quota(3, HOUR),), contact_sends=Quota(1, DAY)))
     scene.issue()
     scene.fail(3)
     assert scene.ask() == Locked(later(HOUR))
@@ -835,7 +831,7 @@ def test_resend_counts_the_lock() -> None:
 
 def test_resend_is_the_longest_of_all() -> None:
     """A lock that ends before a limit on sends does leaves the limit to wait for."""
-    scene = Scene(Policy(failures=(Quota(1, MINUTE),), phone_sends=Quota(1, HOUR)))
+    scene = Scene(Policy(failures=(Quota(1, MINUTE),), contact_sends=Quota(1, HOUR)))
     scene.issue()
     assert scene.check(other_than(scene.right())) == WrongCode(2, later(HOUR))
 
@@ -846,7 +842,7 @@ def test_resend_is_exact(data: st.DataObject) -> None:
     scene = Scene(
         Policy(
             failures=(Quota(2, HOUR),),
-            phone_sends=Quota(3, HOUR),
+            contact_sends=Quota(3, HOUR),
             client_sends=(Quota(2, 5 * MINUTE),),
         )
     )
@@ -878,24 +874,8 @@ def test_nothing_secret_is_shown() -> None:
     scene = Scene()
     outcome = scene.ask()
     digits = scene.right()
-    facts = Presented(
-        code=Code(digits),
-        challenge_id=None,
-        slot=SLOT,
-        flow=Flow.PASS_LOGIN,
-        phone=PHONE,
-        client=CLIENT,
-    )
-    asking = Asking(
-        challenge_id="c1",
-        nonce=b"a private nonce!",
-        key_id="k1",
-        slot=SLOT,
-        flow=Flow.PASS_LOGIN,
-        phone=PHONE,
-        client=CLIENT,
-    )
-    shown = "".join(map(repr, (outcome, scene.held, facts, asking)))
+    drawn = Drawn(challenge_id="c1", nonce=b"a private nonce!", key_id="k1")
+    shown = "".join(map(repr, (outcome, scene.held, REQUEST, Presented(Code(digits)), drawn)))
     for secret in (digits, "9876543210", "nonce", r"\x00"):
         assert secret not in shown
 
@@ -1051,24 +1031,24 @@ def test_an_ask_from_the_future_keeps_nobody_waiting_for_longer_than_its_window(
 
 def test_sends_from_the_future_count_from_now() -> None:
     """The limit on sends lets go a window after the clock was set back."""
-    scene = Scene(attrs.evolve(FREE, phone_sends=Quota(2, HOUR)))
+    scene = Scene(attrs.evolve(FREE, contact_sends=Quota(2, HOUR)))
     scene.wait(2 * HOUR)
     scene.issue()
     scene.issue()
     scene.now = START
-    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(HOUR))
+    assert scene.ask() == Refusal(Limit.CONTACT_SENDS, later(HOUR))
     scene.wait(HOUR)
     assert isinstance(scene.ask(), Issued)
 
 
 def test_sends_from_the_future_count_from_now_for_other_slots_too() -> None:
     """Nothing of this slot is from the future; the number's sends are."""
-    scene = Scene(attrs.evolve(FREE, phone_sends=Quota(1, HOUR)))
+    scene = Scene(attrs.evolve(FREE, contact_sends=Quota(1, HOUR)))
     scene.wait(2 * HOUR)
     scene.issue()
     scene.now = START
     scene.held = Held(SlotRecord(), scene.held.usages)
-    assert scene.ask() == Refusal(Limit.PHONE_SENDS, later(HOUR))
+    assert scene.ask() == Refusal(Limit.CONTACT_SENDS, later(HOUR))
 
 
 def test_failures_from_the_future_lock_for_no_longer_than_their_window() -> None:
@@ -1141,12 +1121,12 @@ def test_what_is_right_is_not_written_again() -> None:
 
 def test_the_slots_of_people() -> None:
     """Each purpose has one for each of its subjects; without a number none is about one."""
-    assert [str(slot) for slot in slots_about(("u1", "u2"), PHONE)] == [
+    assert [str(slot) for slot in slots_about(("u1", "u2"), CONTACT)] == [
         "phone_verification:user:u1",
         "phone_verification:user:u2",
         "signup:phone:+919876543210",
     ]
     assert [str(slot) for slot in slots_about(("u1",), None)] == ["phone_verification:user:u1"]
-    assert slots_about(("u1",), PHONE, (Purpose.SIGNUP,)) == [
+    assert slots_about(("u1",), CONTACT, (Purpose.SIGNUP,)) == [
         Slot(Subject(SubjectKind.PHONE, "+919876543210"), Purpose.SIGNUP)
     ]

@@ -27,7 +27,7 @@ from hsp_otp.domain.instant import MINUTE, SECOND
 from hsp_otp.domain.passes import Pass
 from hsp_otp.entrypoints.client_address import parse_trusted_proxies
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected, Unavailable
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
 from tests.http import ME, REFRESH, REVOKE, SEND, VALIDATE, Client
 from tests.observed import Observed
 from tests.world import OTHER_PHONE, PASS_CODE, PHONE, START, ManualClock, other_than, run
@@ -241,9 +241,9 @@ def test_a_failure_is_told_by_its_kind(world: Traced, failure: Exception, status
 @pytest.mark.parametrize(
     ("failure", "result"),
     [
-        (SmsRejected(PHONE), "refused"),
-        (SmsRefusedHere(PHONE), "refused"),
-        (SmsFailed(PHONE), "failed"),
+        (SendRejected(PHONE), "refused"),
+        (SendRefusedHere(PHONE), "refused"),
+        (SendFailed(PHONE), "failed"),
     ],
 )
 def test_a_message_that_is_not_taken(
@@ -269,7 +269,7 @@ def test_nothing_secret_is_in_any_span(client: Client, world: Traced) -> None:
     proof = client.prove(session, digits).json["proof"]
     client.request("GET", f"/{code}/{PASS_CODE}", query=f"otp={code}", client=PROXY)
     client.post(f"{VALIDATE}{session}", {"pass_code": PASS_CODE})
-    world.outbox.failure = SmsFailed(f"{PHONE} {code}")
+    world.outbox.failure = SendFailed(f"{PHONE} {code}")
     client.sign_up(PHONE)
     world.found = Away(RuntimeError(f"{PASS_CODE} {granted['access_token']}"))
     with Client(world, spans=world.spans) as broken:

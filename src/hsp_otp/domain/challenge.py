@@ -13,11 +13,11 @@ from typing import ClassVar, Final
 import attrs
 
 from hsp_otp.domain.code import Code, derive
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import (
     Demand,
@@ -63,7 +63,8 @@ class Challenge:
     Attributes:
         id: Public; 128 random bits.
         slot: As text, which may hold a full number.
-        phone: The number the message goes to.
+        contact: What the message goes to.
+        channel: By which way.
         session: What the code is bound to beside its slot, or None. Whoever has it acts for it.
         key_id: The key of the ring of codes that it was derived with.
         nonce: Private; never leaves the store.
@@ -76,7 +77,8 @@ class Challenge:
     flow: Flow
     purpose: Purpose
     slot: str = attrs.field(repr=False)
-    phone: PhoneNumber
+    contact: Contact
+    channel: Channel = Channel.SMS
     session: str | None = attrs.field(default=None, repr=False)
     key_id: str
     nonce: bytes = attrs.field(repr=False)
@@ -85,6 +87,11 @@ class Challenge:
     attempts: int = 0
     ended: Ended | None = None
     success: Success | None = None
+
+    @property
+    def lifetime(self) -> Duration:
+        """From issue to expiry."""
+        return self.expires_at - self.issued_at
 
 
 @attrs.frozen(kw_only=True)
@@ -120,9 +127,26 @@ class Held:
 
 
 @attrs.frozen(kw_only=True)
-class Asking:
+class Request:
     """
-    The facts of a request for a code, everything random drawn beforehand.
+    Who asks for a code or presents one, and for whom.
+
+    Attributes:
+        contact: The subject's as it is now.
+        session: What a code is bound to beside its slot, or None.
+    """
+
+    slot: Slot
+    flow: Flow
+    contact: Contact
+    client: ClientAddress
+    session: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Drawn:
+    """
+    What is random of a new challenge, drawn beforehand, and the key that its code is derived with.
 
     Attributes:
         key_id: The key of the ring of codes that writes.
@@ -131,31 +155,19 @@ class Asking:
     challenge_id: str
     nonce: bytes = attrs.field(repr=False)
     key_id: str
-    slot: Slot
-    flow: Flow
-    phone: PhoneNumber
-    client: ClientAddress
-    session: str | None = attrs.field(default=None, repr=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Presented:
     """
-    The facts of a presented code.
+    A code that was presented.
 
     Attributes:
         challenge_id: The challenge it is meant for, where the caller names one.
-        phone: The subject's number as it is now.
-        client: Only to tell when a new code may be asked for.
     """
 
     code: Code
-    challenge_id: str | None
-    slot: Slot
-    flow: Flow
-    phone: PhoneNumber
-    client: ClientAddress
-    session: str | None = attrs.field(default=None, repr=False)
+    challenge_id: str | None = None
 
 
 @attrs.frozen
@@ -250,45 +262,57 @@ AskOutcome = Issued | Refusal | Locked
 CheckOutcome = Verified | WrongCode | NoLiveCode | Exhausted | Locked
 
 
-PHONE_SENDS: Final = "phone_sends"
-"""The scope of sends to a number."""
+SENDS: Final = "_sends"
+"""Behind the kind of contact the scope of sends to one, behind the flow of those from a client."""
 
-CLIENT_SENDS: Final = "_sends"
-"""Behind the flow, the scope of sends from a client."""
+CONTACT_SENDS: Final = frozenset(f"{kind.value}{SENDS}" for kind in ContactKind)
+"""The scopes of sends to contacts."""
 
 
 def slots_about(
-    users: Sequence[str], phone: PhoneNumber | None, purposes: Iterable[Purpose] = Purpose
+    users: Sequence[str], contact: Contact | None, purposes: Iterable[Purpose] = Purpose
 ) -> list[Slot]:
     """
     Every slot of *purposes* that is about one of these people.
 
     Args:
         users: Their ids.
-        phone: Their number, where it is known.
+        contact: Theirs, where it is known.
     """
-    ids = {
-        SubjectKind.USER: tuple(users),
-        SubjectKind.PHONE: () if phone is None else (phone.e164,),
-    }
+    subjects = [Subject(SubjectKind.USER, user) for user in users]
+    if contact is not None:
+        subjects.append(subject_of(contact))
     return [
-        Slot(Subject(purpose.subject_kind, one), purpose)
+        Slot(subject, purpose)
         for purpose in purposes
-        for one in ids[purpose.subject_kind]
+        for subject in subjects
+        if subject.kind is purpose.subject_kind
     ]
 
 
-def send_keys(phone: PhoneNumber, flow: Flow, client: ClientAddress) -> tuple[UsageKey, ...]:
+def subject_of(contact: Contact) -> Subject:
+    """Whoever holds *contact*, where nothing else is known of them."""
+    return Subject(SubjectKind(contact.kind.value), contact.value)
+
+
+def contact_sends(contact: Contact) -> UsageKey:
+    """What counts the sends to *contact*, all flows together."""
+    return UsageKey(f"{contact.kind.value}{SENDS}", contact.value)
+
+
+def send_keys(request: Request) -> tuple[UsageKey, ...]:
     """
-    What limits sends beside the slot itself: the number, and in this flow the client's address
+    What limits sends beside the slot itself: the contact, and in this flow the client's address
     and network.
     """
-    scope = f"{flow.value}{CLIENT_SENDS}"
+    scope, client = f"{request.flow.value}{SENDS}", request.client
     whos = dict.fromkeys((client.value, client.network))
-    return (UsageKey(PHONE_SENDS, phone.e164), *(UsageKey(scope, who) for who in whos))
+    return (contact_sends(request.contact), *(UsageKey(scope, who) for who in whos))
 
 
-def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[Held, AskOutcome]:
+def ask(
+    held: Held, request: Request, drawn: Drawn, policy: Policy, now: Instant
+) -> Decision[Held, AskOutcome]:
     """
     Judge the lock, then the limits on sends together; where all admit, charge them and put a
     new challenge into the slot. The older one stops working by that.
@@ -297,7 +321,7 @@ def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[He
     locked = lock(held.record, policy, now)
     if locked is not None:
         return Decision(locked, held)
-    demands = _demands(asking.phone, asking.flow, asking.client, policy)
+    demands = _demands(request, policy)
     cooled_at = _cooled_at(held.record, policy)
     refusal = judge(held.usages, demands, now)
     if cooled_at > now and (refusal is None or cooled_at > refusal.retry_at):
@@ -305,14 +329,14 @@ def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[He
     if refusal is not None:
         return Decision(refusal, held)
     challenge = Challenge(
-        id=asking.challenge_id,
-        flow=asking.flow,
-        purpose=asking.slot.purpose,
-        slot=str(asking.slot),
-        phone=asking.phone,
-        session=asking.session,
-        key_id=asking.key_id,
-        nonce=asking.nonce,
+        id=drawn.challenge_id,
+        flow=request.flow,
+        purpose=request.slot.purpose,
+        slot=str(request.slot),
+        contact=request.contact,
+        session=request.session,
+        key_id=drawn.key_id,
+        nonce=drawn.nonce,
         issued_at=now,
         expires_at=after(now, policy.lifetime),
     )
@@ -324,7 +348,13 @@ def ask(held: Held, asking: Asking, policy: Policy, now: Instant) -> Decision[He
 
 
 def check(
-    held: Held, presented: Presented, policy: Policy, ring: KeyRing, now: Instant
+    held: Held,
+    request: Request,
+    presented: Presented,
+    policy: Policy,
+    *,
+    ring: KeyRing,
+    now: Instant,
 ) -> Decision[Held, CheckOutcome]:
     """
     Judge the lock, then the challenge, then the guess.
@@ -337,7 +367,7 @@ def check(
     locked = lock(record, policy, now)
     if locked is not None:
         return Decision(locked, held)
-    demands = _demands(presented.phone, presented.flow, presented.client, policy)
+    demands = _demands(request, policy)
     resend_at = _resend_at(held, demands, policy, now)
     challenge = record.challenge
     if (
@@ -345,7 +375,7 @@ def check(
         or challenge.ended is not None
         or now >= challenge.expires_at
         or presented.challenge_id not in {None, challenge.id}
-        or presented.session != challenge.session
+        or request.session != challenge.session
     ):
         return Decision(NoLiveCode(resend_at), held)
     if challenge.attempts >= policy.max_attempts:
@@ -354,7 +384,7 @@ def check(
     if key is None:
         return Decision(NoLiveCode(resend_at), held)
     judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
-    if is_right(presented, challenge, key, policy.digits):
+    if is_right(presented.code, request, challenge, key, policy.digits):
         used = attrs.evolve(judged, ended=Ended.USED)
         return Decision(
             Verified(used, resend_at),
@@ -375,28 +405,19 @@ def check(
     )
 
 
-def look(
-    held: Held,
-    *,
-    phone: PhoneNumber,
-    flow: Flow,
-    client: ClientAddress,
-    session: str | None,
-    policy: Policy,
-    now: Instant,
-) -> Decision[Held, Standing]:
-    """How things stand for whoever asked in *session*; changes nothing."""
+def look(held: Held, request: Request, policy: Policy, now: Instant) -> Decision[Held, Standing]:
+    """How things stand for whoever asked in the session of *request*; changes nothing."""
     held = _as_of(held, now)
     challenge = held.record.challenge
     lives = (
         challenge is not None
         and challenge.ended is None
         and now < challenge.expires_at
-        and challenge.session == session
+        and challenge.session == request.session
         and challenge.attempts < policy.max_attempts
         and lock(held.record, policy, now) is None
     )
-    resend_at = _resend_at(held, _demands(phone, flow, client, policy), policy, now)
+    resend_at = _resend_at(held, _demands(request, policy), policy, now)
     return Decision(
         Standing(challenge.expires_at if challenge and lives else None, resend_at), held
     )
@@ -486,38 +507,36 @@ def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
         challenge.flow.value,
         challenge.purpose.value,
         challenge.slot,
-        challenge.phone.e164,
+        challenge.contact.value,
         challenge.session or "",
         challenge.id,
     )
     return derive(key, challenge.nonce, bound_to, digits)
 
 
-def is_right(presented: Presented, challenge: Challenge, key: Key, digits: int) -> bool:
-    """Whether the presented code is that of *challenge*; takes the same time either way."""
-    right = presented.code.matches(code_of(challenge, key, digits))
-    # A code made for another number, flow or slot is wrong even where its digits agree.
-    bound = (challenge.phone, challenge.flow, challenge.slot) == (
-        presented.phone,
-        presented.flow,
-        str(presented.slot),
+def is_right(code: Code, request: Request, challenge: Challenge, key: Key, digits: int) -> bool:
+    """Whether the presented *code* is that of *challenge*; takes the same time either way."""
+    right = code.matches(code_of(challenge, key, digits))
+    # A code made for another contact, flow or slot is wrong even where its digits agree.
+    bound = (challenge.contact, challenge.flow, challenge.slot) == (
+        request.contact,
+        request.flow,
+        str(request.slot),
     )
     return right and bound
 
 
-def _demands(
-    phone: PhoneNumber, flow: Flow, client: ClientAddress, policy: Policy
-) -> tuple[Demand, ...]:
+def _demands(request: Request, policy: Policy) -> tuple[Demand, ...]:
     return (
         Demand(
-            limit=Limit.PHONE_SENDS,
-            key=UsageKey(PHONE_SENDS, phone.e164),
-            quotas=(policy.phone_sends,),
+            limit=Limit.CONTACT_SENDS,
+            key=contact_sends(request.contact),
+            quotas=(policy.contact_sends,),
         ),
         *client_demands(
             Limit.CLIENT,
-            f"{flow.value}{CLIENT_SENDS}",
-            client,
+            f"{request.flow.value}{SENDS}",
+            request.client,
             policy.client_sends,
             factor=policy.network_factor,
         ),

@@ -6,6 +6,7 @@ from typing import ClassVar, Final, get_args
 
 import attrs
 
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after, from_iso, last_day_before
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import PhoneNumber
@@ -86,7 +87,7 @@ class UsablePass:
 
     word: ClassVar[str] = "valid"
     found: Pass
-    phone: PhoneNumber
+    contact: Contact
 
 
 @attrs.frozen
@@ -124,4 +125,4 @@ def usable(found: Pass | None) -> UsablePass | UnusablePass:
         return PassNotPaid()
     if found.user.phone is None:
         return NoPhone()
-    return UsablePass(found, found.user.phone)
+    return UsablePass(found, Contact.of_phone(found.user.phone))

@@ -121,7 +121,7 @@ class Policy:
         cooldown: Least time between two asks of one slot; 0 switches it off.
         failures: Windows of failed guesses; where one is full, the slot is locked until it lets go.
         max_run: Failures in a row that lock until an operator unlocks; 0 switches it off.
-        phone_sends: Sends to one number.
+        contact_sends: Sends to one contact.
         client_sends: Sends from one client address.
         network_factor: How many times as many from its network; 0: any number.
     """
@@ -135,7 +135,7 @@ class Policy:
         Quota(FAILED_GUESSES_PER_30_DAYS, 30 * DAY),
     )
     max_run: int = FAILED_GUESSES_IN_A_ROW
-    phone_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
+    contact_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
     client_sends: tuple[Quota, ...] = (Quota(LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),)
     network_factor: int = NETWORK_FACTOR
 

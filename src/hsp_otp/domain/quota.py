@@ -35,7 +35,7 @@ CLIENT_WINDOW: Final[Duration] = HOUR
 class Limit(enum.Enum):
     """The limits, by the word that a refusal carries."""
 
-    PHONE_SENDS = "phone_rate_limited"
+    CONTACT_SENDS = "phone_rate_limited"
     CLIENT = "rate_limited"
     COOLDOWN = "resend_too_soon"
     LOOKUPS = "lookup_rate_limited"

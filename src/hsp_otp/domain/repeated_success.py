@@ -16,6 +16,7 @@ from hsp_otp.domain.challenge import (
     Held,
     NoLiveCode,
     Presented,
+    Request,
     Success,
     Verified,
     check,
@@ -38,7 +39,14 @@ class VerifiedAgain:
 
 
 def check_in_browser(
-    held: Held, presented: Presented, policy: Policy, ring: KeyRing, now: Instant, *, browser: str
+    held: Held,
+    request: Request,
+    presented: Presented,
+    policy: Policy,
+    *,
+    ring: KeyRing,
+    now: Instant,
+    browser: str,
 ) -> Decision[Held, CheckOutcome | VerifiedAgain]:
     """
     `check`, and remember the browser of a success, which may present the code again.
@@ -48,7 +56,7 @@ def check_in_browser(
     Args:
         browser: What tells the browser apart: random, and known to it alone.
     """
-    decision = check(held, presented, policy, ring, now)
+    decision = check(held, request, presented, policy, ring=ring, now=now)
     outcome, becomes = decision.outcome, decision.becomes
     challenge = becomes.record.challenge
     key = None if challenge is None else ring.find(challenge.key_id)
@@ -61,10 +69,10 @@ def check_in_browser(
     if (
         isinstance(outcome, NoLiveCode)
         and presented.challenge_id in {None, challenge.id}
-        and presented.session == challenge.session
+        and request.session == challenge.session
         and _is_of(challenge.success, digest, now)
     ):
-        if is_right(presented, challenge, key, policy.digits):
+        if is_right(presented.code, request, challenge, key, policy.digits):
             return Decision(VerifiedAgain(challenge, outcome.resend_at), held)
         becomes = _with(held, attrs.evolve(challenge, success=None))
     return Decision(outcome, becomes)

@@ -26,15 +26,15 @@ class Action(enum.Enum):
 @attrs.frozen(kw_only=True)
 class AuditRow:
     """
-    One request and what became of it. Holds no code, digest, token, full number or pass code.
+    One request and what became of it. Holds no code, digest, token, full contact or pass code.
 
     Attributes:
         outcome: The stable word of the outcome, for example ``invalid_otp``.
         pass_code: Masked.
-        phone: Masked.
-        region: ISO 3166-1 alpha-2 code of the number's region.
-        phone_fingerprint: Keyed fingerprint of the number, its key's id in front.
-        prefix_fingerprint: The same of the number without its last four digits.
+        contact: Masked.
+        region: ISO 3166-1 alpha-2 code of the contact's region.
+        contact_fingerprint: Keyed fingerprint of the contact, its key's id in front.
+        range_fingerprint: The same of the range that it is in.
         sender: The adapter that took the message.
         provider_message_id: The provider's own name for the message.
         reason: Why an operator did it.
@@ -53,10 +53,10 @@ class AuditRow:
     client: ClientAddress | None
     request_id: str | None
     pass_code: str | None = None
-    phone: str | None = None
+    contact: str | None = None
     region: str | None = None
-    phone_fingerprint: str | None = None
-    prefix_fingerprint: str | None = None
+    contact_fingerprint: str | None = None
+    range_fingerprint: str | None = None
     sender: str | None = None
     provider_message_id: str | None = None
     reason: str | None = None
@@ -73,8 +73,8 @@ class SendRow:
 
     Attributes:
         challenge_id: The challenge that the message is for; unique.
-        slot: As text, which may hold a full number too.
-        phone: E.164.
+        slot: As text, which may hold a full contact too.
+        contact: In its canonical form.
     """
 
     challenge_id: str
@@ -82,7 +82,7 @@ class SendRow:
     flow: Flow
     purpose: Purpose
     slot: str = attrs.field(repr=False)
-    phone: str = attrs.field(repr=False)
+    contact: str = attrs.field(repr=False)
     client: ClientAddress
 
 

@@ -8,10 +8,11 @@ from typing import ClassVar, Final
 
 import attrs
 
-from hsp_otp.domain.challenge import Challenge
+from hsp_otp.domain.challenge import Challenge, subject_of
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after, is_credible
-from hsp_otp.domain.names import Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.names import Purpose, Slot
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME
 
@@ -113,7 +114,7 @@ Closed = SessionNotFound | AlreadyVerified
 
 def slot_of(phone: PhoneNumber) -> Slot:
     """Where the code for *phone* stands: whatever session it is asked in, it is one subject."""
-    return Slot(Subject(SubjectKind.PHONE, phone.e164), Purpose.SIGNUP)
+    return Slot(subject_of(Contact.of_phone(phone)), Purpose.SIGNUP)
 
 
 def find(held: SignupSession | None, now: Instant) -> SignupSession | Closed:
@@ -132,13 +133,14 @@ def issued(
     Args:
         begins: The session is a new one.
     """
-    becomes = SignupSession(phone=challenge.phone, challenge_id=challenge.id, stepped_at=now)
+    phone = PhoneNumber(challenge.contact.value)
+    becomes = SignupSession(phone=phone, challenge_id=challenge.id, stepped_at=now)
     if begins:
         return Decision(Stepped(), becomes)
     found = find(held, now)
     if not isinstance(found, SignupSession):
         return Decision(found, held)
-    return Decision(Stepped(found if found.phone != challenge.phone else None), becomes)
+    return Decision(Stepped(found if found.phone != phone else None), becomes)
 
 
 def proved(

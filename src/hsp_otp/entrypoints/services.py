@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.entrypoints.settings.settings import Settings
@@ -17,7 +18,7 @@ from hsp_otp.ports.audit_queries import Entry
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.messages import Sentences
-from hsp_otp.ports.sender import SmsSender
+from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.sender_stats import SenderLately
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Services:
     Everything that answers requests, put together.
 
     Attributes:
-        sender: Whoever takes messages.
+        senders: Whoever takes messages, by channel.
         take_receipt: Notes what a sender reports of a message.
         receipts: What reads a provider's reports, by its name, where they are asked for.
         key_set: The public keys of access tokens, as a JWK set.
@@ -68,7 +69,7 @@ class Services:
     pass_login: PassLogin
     sessions: Sessions
     signup: Signup
-    sender: SmsSender
+    senders: Mapping[Channel, Sender]
     take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
     receipts: Mapping[str, Receipts]
     key_set: Mapping[str, Any]

@@ -1,7 +1,7 @@
 """The only place that knows every adapter."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -23,9 +23,9 @@ from hsp_otp.adapters.secret_keys import (
     ops_ring,
     ring,
 )
-from hsp_otp.adapters.senders.circuit_breaker import CircuitSms
+from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.console import CONSOLE
-from hsp_otp.adapters.senders.failover import FailoverSms
+from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
@@ -40,6 +40,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
@@ -59,7 +60,7 @@ from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import SmsSender
+from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.usage import UsageCounter
@@ -92,7 +93,7 @@ class Ports:
     What the journeys keep and find things by.
 
     Attributes:
-        sender: Whoever takes their messages.
+        senders: Whoever takes their messages, by channel.
     """
 
     slots: SlotRepository
@@ -102,7 +103,7 @@ class Ports:
     families: FamilyRepository
     passes: Passes
     audit: AuditTrail
-    sender: SmsSender
+    senders: Mapping[Channel, Sender]
 
 
 async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> "RedisClient | None":
@@ -172,24 +173,34 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, durable=not settings.in_development)
 
 
-async def _open_sender(
+async def _open_senders(
     stack: AsyncExitStack,
     settings: Settings,
     clock: Clock,
     randomness: Randomness,
     observer: Observer,
-) -> FailoverSms:
-    circuits: list[CircuitSms] = []
-    for name in _sender_names(settings):
-        means = means_of(settings, name, clock, randomness)
-        opened = SENDERS[name].open(settings.accounts[name], means)
-        sender = await stack.enter_async_context(opened)
-        circuits.append(CircuitSms(name, observer.sender(name, sender), clock))
-    return FailoverSms(circuits, clock)
+) -> dict[Channel, Failover]:
+    """Of each channel that has senders one that tries them in turn."""
+    opened: dict[Channel, Failover] = {}
+    for channel, names in _sender_names(settings).items():
+        circuits: list[CircuitBreaker] = []
+        for name in names:
+            means = means_of(settings, name, clock, randomness)
+            opening = SENDERS[name].open(settings.accounts[name], means)
+            sender = await stack.enter_async_context(opening)
+            circuits.append(CircuitBreaker(name, observer.sender(name, sender), clock))
+        opened[channel] = Failover(circuits, clock)
+    return opened
 
 
-def _sender_names(settings: Settings) -> tuple[str, ...]:
-    return settings.senders or (CONSOLE.name,)
+def _sender_names(settings: Settings) -> dict[Channel, tuple[str, ...]]:
+    """The senders of each channel, in the order in which they are tried."""
+    names = settings.senders or (CONSOLE.name,)
+    channels = dict.fromkeys(SENDERS[name].channel for name in names)
+    return {
+        channel: tuple(name for name in names if SENDERS[name].channel is channel)
+        for channel in channels
+    }
 
 
 def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[str, Receipts]:
@@ -249,9 +260,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             await stack.enter_async_context(_running(work))
         signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
         messages = settings.texts
-        sender = await _open_sender(stack, settings, clock, randomness, observer)
+        senders = await _open_senders(stack, settings, clock, randomness, observer)
         if metrics is not None:
-            _watch(metrics, settings, commits, stores.usage, sender)
+            _watch(metrics, settings, commits, stores.usage, senders)
         ports = _observed(
             observer,
             settings,
@@ -263,14 +274,14 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 families=SqlFamilies(commits),
                 passes=SqlPasses(database),
                 audit=commits,
-                sender=sender,
+                senders=senders,
             ),
         )
         limiter = Limiter(usage=ports.usage, limits=settings.client_limits, sign_ins=history)
         otp = Otp(
             slots=ports.slots,
             limiter=limiter,
-            sender=ports.sender,
+            senders=ports.senders,
             messages=messages,
             audit=ports.audit,
             clock=clock,
@@ -332,7 +343,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             pass_login=pass_login,
             sessions=sessions,
             signup=signup,
-            sender=sender,
+            senders=senders,
             take_receipt=partial(take_receipt, deliveries, early=early, clock=clock),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(signing_keys),
@@ -408,7 +419,7 @@ async def _open_dashboard(
         keys=ops_ring(settings.secret_keys, settings.ops_password),
         look=overview.look,
         story=overview.story,
-        senders=partial(stats.senders, _sender_names(settings)),
+        senders=partial(stats.senders, settings.senders or (CONSOLE.name,)),
     )
 
 
@@ -436,7 +447,7 @@ def _watch(
     settings: Settings,
     commits: Commits,
     usage: UsageCounter,
-    senders: FailoverSms,
+    senders: Mapping[Channel, Failover],
 ) -> None:
     """What changes without a call that could be measured."""
     metrics.watch_audit(
@@ -444,12 +455,13 @@ def _watch(
         kept_aside=lambda: commits.ever_kept_aside,
         lost=lambda: commits.ever_lost,
     )
-    for place, name in enumerate(_sender_names(settings)):
-        metrics.watch_sender(
-            name,
-            is_open=partial(senders.is_skipped, place),
-            skips=partial(senders.skips.__getitem__, place),
-        )
+    for channel, names in _sender_names(settings).items():
+        for place, name in enumerate(names):
+            metrics.watch_sender(
+                name,
+                is_open=partial(senders[channel].is_skipped, place),
+                skips=partial(senders[channel].skips.__getitem__, place),
+            )
     if settings.redis_url:
         from hsp_otp.adapters.redis.fallback import FallbackUsage  # noqa: PLC0415 - late, as above
 
@@ -467,7 +479,10 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
         audit=observer.audit(ports.audit),
-        sender=observer.senders(ports.sender, _sender_names(settings)),
+        senders={
+            channel: observer.senders(ports.senders[channel], names)
+            for channel, names in _sender_names(settings).items()
+        },
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 
 from hsp_otp.domain.challenge import Locked
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import AuditRow
@@ -50,14 +50,14 @@ async def audited_failures(audit: AuditTrail, row: AuditRow) -> AsyncGenerator[N
         raise
 
 
-def about(row: AuditRow, phone: PhoneNumber, fingerprints: KeyRing) -> AuditRow:
-    """*row* with what may be told of *phone*."""
+def about(row: AuditRow, contact: Contact, fingerprints: KeyRing) -> AuditRow:
+    """*row* with what may be told of *contact*."""
     return attrs.evolve(
         row,
-        phone=phone.masked,
-        region=phone.region,
-        phone_fingerprint=fingerprints.fingerprint(phone.e164),
-        prefix_fingerprint=fingerprints.fingerprint(phone.prefix),
+        contact=contact.masked,
+        region=contact.region,
+        contact_fingerprint=fingerprints.fingerprint(contact.value),
+        range_fingerprint=fingerprints.fingerprint(contact.range),
     )
 
 

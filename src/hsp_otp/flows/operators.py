@@ -7,6 +7,7 @@ from functools import partial
 import attrs
 
 from hsp_otp.domain import operator_sessions
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import PhoneNumber
@@ -97,7 +98,9 @@ class Operators:
         Raises:
             Unavailable: The database did not answer; nothing is told.
         """
-        row = about(self._row(Action.OPS_SEARCH, caller), number, self.fingerprints)
+        row = about(
+            self._row(Action.OPS_SEARCH, caller), Contact.of_phone(number), self.fingerprints
+        )
         await self.audit.write(attrs.evolve(row, outcome="searched"))
         return self.fingerprints.fingerprints(number.e164)
 

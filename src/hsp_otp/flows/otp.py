@@ -7,15 +7,16 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from hsp_otp.domain.challenge import (
-    Asking,
     AskOutcome,
     Challenge,
     CheckOutcome,
+    Drawn,
     Forgotten,
     Held,
     Issued,
     Locked,
     Presented,
+    Request,
     Standing,
     Verified,
     ask,
@@ -28,12 +29,11 @@ from hsp_otp.domain.challenge import (
     withdraw,
 )
 from hsp_otp.domain.client_limits import Counted
-from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose, Slot
-from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.names import Language, Purpose, Slot
 from hsp_otp.domain.policy import NONCE_BYTES, Policy
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
@@ -42,10 +42,10 @@ from hsp_otp.flows.caller import new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Receipt, Sms, SmsSender
+from hsp_otp.ports.sender import Message, Receipt, Sender
 from hsp_otp.ports.slots import SlotRepository
 
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
@@ -66,35 +66,17 @@ class Undelivered:
 
 
 @attrs.frozen(kw_only=True)
-class Request:
-    """
-    Who asks, and for whom.
-
-    Attributes:
-        row: The audit row of this request; only its outcome is missing.
-        language: Of the message.
-    """
-
-    slot: Slot
-    flow: Flow
-    phone: PhoneNumber
-    client: ClientAddress
-    row: AuditRow
-    session: str | None = attrs.field(default=None, repr=False)
-    language: Language = ENGLISH
-
-
-@attrs.frozen(kw_only=True)
 class Otp:
     """
     Attributes:
+        senders: One for each channel.
         codes: The ring of codes.
         policies: One for each purpose.
     """
 
     slots: SlotRepository
     limiter: Limiter
-    sender: SmsSender
+    senders: Mapping[Channel, Sender]
     messages: Messages
     audit: AuditTrail
     clock: Clock
@@ -102,18 +84,28 @@ class Otp:
     codes: KeyRing
     policies: Mapping[Purpose, Policy]
 
-    async def ask(self, request: Request) -> Issued | Refusal | Locked | Undelivered:
+    async def ask(
+        self, request: Request, row: AuditRow, language: Language
+    ) -> Issued | Refusal | Locked | Undelivered:
         """
         Issue a new code and hand its message over.
+
+        Args:
+            row: Of the request; only its outcome is missing.
+            language: Of the message.
 
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
-        outcome = await self.issue(request)
-        return await self.deliver(outcome, request) if isinstance(outcome, Issued) else outcome
+        outcome = await self.issue(request, row)
+        if isinstance(outcome, Issued):
+            return await self.deliver(outcome, request, row, language)
+        return outcome
 
-    async def issue(self, request: Request) -> Issued | Refusal | Locked | Undelivered:
+    async def issue(
+        self, request: Request, row: AuditRow
+    ) -> Issued | Refusal | Locked | Undelivered:
         """
         Put a new challenge into the slot; `deliver` is to follow, or `withdraw`.
 
@@ -122,35 +114,32 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
-        if not self.sender.available():
+        if not self.senders[Channel.SMS].available():
             unsent = Undelivered(None)
             refusal = await self.limiter.admit(
-                Counted.UNSENT_ASKS, request.client, request.row, unsent.word
+                Counted.UNSENT_ASKS, request.client, row, unsent.word
             )
             return refusal or unsent
         policy = self.policies[request.slot.purpose]
-        asking = Asking(
+        drawn = Drawn(
             challenge_id=new_id(self.randomness),
             nonce=self.randomness.draw(NONCE_BYTES),
             key_id=self.codes.first.id,
-            slot=request.slot,
-            flow=request.flow,
-            phone=request.phone,
-            client=request.client,
-            session=request.session,
         )
         now = self.clock.now()
 
         def decide(held: Held) -> Decision[Held, AskOutcome]:
-            decision = ask(held, asking, policy, now)
+            decision = ask(held, request, drawn, policy, now)
             if isinstance(decision.outcome, Issued):
                 return attrs.evolve(decision, rows=(_send_row(decision.outcome, request),))
-            return _audited(decision, held, request.row)
+            return _audited(decision, held, row)
 
-        usages = send_keys(request.phone, request.flow, request.client)
+        usages = send_keys(request)
         return await self.slots.transition(request.slot, usages, decide)
 
-    async def deliver(self, issued: Issued, request: Request) -> Issued | Undelivered:
+    async def deliver(
+        self, issued: Issued, request: Request, row: AuditRow, language: Language
+    ) -> Issued | Undelivered:
         """
         Hand the message of an issued code over; where that fails, for whatever reason, the
         challenge is withdrawn.
@@ -158,14 +147,14 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
-        receipt = await self._hand_over(issued.challenge, request)
+        receipt = await self._hand_over(issued.challenge, request.slot, language)
         if receipt is None:
             undelivered = Undelivered(issued.resend_at)
-            await self.audit.write(with_outcome(request.row, undelivered, changed=True))
+            await self.audit.write(with_outcome(row, undelivered, changed=True))
             return undelivered
         await self.audit.write(
             attrs.evolve(
-                with_outcome(request.row, issued, changed=True),
+                with_outcome(row, issued, changed=True),
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
@@ -193,19 +182,11 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
-        decide = partial(
-            look,
-            phone=request.phone,
-            flow=request.flow,
-            client=request.client,
-            session=request.session,
-            policy=self.policies[request.slot.purpose],
-            now=self.clock.now(),
-        )
-        usages = send_keys(request.phone, request.flow, request.client)
-        return await self.slots.transition(request.slot, usages, decide)
+        policy, now = self.policies[request.slot.purpose], self.clock.now()
+        decide = partial(look, request=request, policy=policy, now=now)
+        return await self.slots.transition(request.slot, send_keys(request), decide)
 
-    async def check(self, request: Request, code: Code, challenge_id: str | None) -> CheckOutcome:
+    async def check(self, request: Request, presented: Presented, row: AuditRow) -> CheckOutcome:
         """
         Judge a presented code, once.
 
@@ -215,19 +196,19 @@ class Otp:
             Unavailable: The store did not answer; the guess may have been counted.
         """
         policy = self.policies[request.slot.purpose]
-        presented, now = _presented(request, code, challenge_id), self.clock.now()
+        now = self.clock.now()
 
         def decide(held: Held) -> Decision[Held, CheckOutcome]:
-            decision = check(held, presented, policy, self.codes, now)
+            decision = check(held, request, presented, policy, ring=self.codes, now=now)
             if isinstance(decision.outcome, Verified):
                 return decision
-            return _audited(decision, held, request.row)
+            return _audited(decision, held, row)
 
-        usages = send_keys(request.phone, request.flow, request.client)
+        usages = send_keys(request)
         return await self.slots.transition(request.slot, usages, decide)
 
     async def check_in_browser(
-        self, request: Request, code: Code, challenge_id: str | None, browser: str
+        self, request: Request, presented: Presented, row: AuditRow, browser: str
     ) -> CheckOutcome | VerifiedAgain:
         """
         `check`, which knows a code again that was right in the same *browser* a moment ago.
@@ -238,36 +219,40 @@ class Otp:
             Unavailable: The store did not answer; the guess may have been counted.
         """
         policy = self.policies[request.slot.purpose]
-        presented, now = _presented(request, code, challenge_id), self.clock.now()
+        now = self.clock.now()
 
         def decide(held: Held) -> Decision[Held, CheckOutcome | VerifiedAgain]:
-            decision = check_in_browser(held, presented, policy, self.codes, now, browser=browser)
+            decision = check_in_browser(
+                held, request, presented, policy, ring=self.codes, now=now, browser=browser
+            )
             if isinstance(decision.outcome, Verified | VerifiedAgain):
                 return decision
-            return _audited(decision, held, request.row)
+            return _audited(decision, held, row)
 
-        usages = send_keys(request.phone, request.flow, request.client)
+        usages = send_keys(request)
         return await self.slots.transition(request.slot, usages, decide)
 
-    async def _hand_over(self, challenge: Challenge, request: Request) -> Receipt | None:
+    async def _hand_over(
+        self, challenge: Challenge, slot: Slot, language: Language
+    ) -> Receipt | None:
         policy = self.policies[challenge.purpose]
         receipt = None
         try:
             code = code_of(challenge, self.codes.first, policy.digits)
-            message = self.messages.sms(challenge.purpose, code, policy.lifetime, request.language)
-            sms = Sms(
-                to=challenge.phone,
-                text=message.text,
+            text = self.messages.sms(challenge.purpose, code, policy.lifetime, language)
+            message = Message(
+                to=challenge.contact,
+                text=text.text,
                 useful_for=challenge.expires_at - self.clock.now(),
-                template_id=message.template_id,
-                entity_id=message.entity_id,
+                template_id=text.template_id,
+                entity_id=text.entity_id,
             )
-            receipt = await self.sender.send(sms)
-        except SmsFailed:
+            receipt = await self.senders[challenge.channel].send(message)
+        except SendFailed:
             return None
         finally:
             if receipt is None:
-                await self.withdraw(request.slot, challenge.id)
+                await self.withdraw(slot, challenge.id)
         return receipt
 
 
@@ -316,18 +301,6 @@ def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision
     )
 
 
-def _presented(request: Request, code: Code, challenge_id: str | None) -> Presented:
-    return Presented(
-        code=code,
-        challenge_id=challenge_id,
-        slot=request.slot,
-        flow=request.flow,
-        phone=request.phone,
-        client=request.client,
-        session=request.session,
-    )
-
-
 def _send_row(issued: Issued, request: Request) -> SendRow:
     return SendRow(
         challenge_id=issued.challenge.id,
@@ -335,6 +308,6 @@ def _send_row(issued: Issued, request: Request) -> SendRow:
         flow=request.flow,
         purpose=request.slot.purpose,
         slot=str(request.slot),
-        phone=request.phone.e164,
+        contact=request.contact.value,
         client=request.client,
     )

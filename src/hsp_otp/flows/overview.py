@@ -136,7 +136,7 @@ class Overview:
         Raises:
             Unavailable: The database did not answer.
         """
-        return await self.audit.latest(Wanted(phones=fingerprints), _STORY)
+        return await self.audit.latest(Wanted(contacts=fingerprints), _STORY)
 
     async def close(self) -> None:
         """Ask nothing any more."""

@@ -5,11 +5,12 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from hsp_otp.domain.challenge import (
-    Challenge,
     Exhausted,
     Issued,
     Locked,
     NoLiveCode,
+    Presented,
+    Request,
     Verified,
     WrongCode,
 )
@@ -33,7 +34,7 @@ from hsp_otp.domain.repeated_success import VerifiedAgain
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp, Request, Undelivered
+from hsp_otp.flows.otp import Otp, Undelivered
 from hsp_otp.flows.sessions import Grant, Sessions
 from hsp_otp.ports.passes import Passes
 
@@ -55,18 +56,9 @@ class SignedIn:
     at: Instant
 
 
-@attrs.frozen
-class CodeSent:
-    """The provider took the message."""
-
-    word: ClassVar[str] = "sent"
-    challenge: Challenge
-    resend_at: Instant | None
-
-
 FoundPass = UsablePass | PassNotFound | PassNotPaid | NoPhone
 LookUpOutcome = FoundPass | Refusal
-SendOutcome = CodeSent | PassNotFound | PassNotPaid | NoPhone | Refusal | Locked | Undelivered
+SendOutcome = Issued | PassNotFound | PassNotPaid | NoPhone | Refusal | Locked | Undelivered
 VerifyOutcome = (
     SignedIn
     | PassNotFound
@@ -114,12 +106,9 @@ class PassLogin:
         found = looked.outcome
         if not isinstance(found, UsablePass):
             return _alike(found) if looked.uniform else found
-        request = self._request(found, caller, looked.row)
-        async with audited_failures(self.otp.audit, request.row):
-            outcome = await self.otp.ask(request)
-        if isinstance(outcome, Issued):
-            return CodeSent(outcome.challenge, outcome.resend_at)
-        return outcome
+        row = about(looked.row, found.contact, self.fingerprints)
+        async with audited_failures(self.otp.audit, row):
+            return await self.otp.ask(_request(found, caller), row, caller.language)
 
     async def verify(
         self,
@@ -148,16 +137,17 @@ class PassLogin:
             return NoLiveCode(looked.row.at)
         if not isinstance(found, UsablePass):
             return found
-        request = self._request(found, caller, looked.row)
-        async with audited_failures(self.otp.audit, request.row):
+        request, presented = _request(found, caller), Presented(guess, challenge_id)
+        row = about(looked.row, found.contact, self.fingerprints)
+        async with audited_failures(self.otp.audit, row):
             outcome = await (
-                self.otp.check(request, guess, challenge_id)
+                self.otp.check(request, presented, row)
                 if browser is None
-                else self.otp.check_in_browser(request, guess, challenge_id, browser)
+                else self.otp.check_in_browser(request, presented, row, browser)
             )
             if not isinstance(outcome, Verified | VerifiedAgain):
                 return outcome
-            return await self._sign_in(outcome, found.found, request)
+            return await self._sign_in(outcome, found.found, row)
 
     async def _look_up(self, code: PassCode, caller: Caller, action: Action) -> "_LookedUp":
         """
@@ -175,7 +165,7 @@ class PassLogin:
             if not isinstance(found, UsablePass):
                 ended = with_outcome(charged, found, changed=True)
             elif action is Action.LOOK_UP:
-                about_it = about(charged, found.phone, self.fingerprints)
+                about_it = about(charged, found.contact, self.fingerprints)
                 ended = with_outcome(about_it, found, changed=True)
             outcome = await self.limiter.look_up(
                 caller.client, row, missed=missed, checking=checking, ended=ended
@@ -185,22 +175,12 @@ class PassLogin:
         return _LookedUp(found, charged, outcome.uniform)
 
     async def _sign_in(
-        self, verified: Verified | VerifiedAgain, found: Pass, request: Request
+        self, verified: Verified | VerifiedAgain, found: Pass, row: AuditRow
     ) -> SignedIn | NoLiveCode:
-        grant = await self.sessions.begin(verified.challenge, found, request.row)
+        grant = await self.sessions.begin(verified.challenge, found, row)
         if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
         return SignedIn(grant, found, self.otp.clock.now())
-
-    def _request(self, found: UsablePass, caller: Caller, row: AuditRow) -> Request:
-        return Request(
-            slot=Slot(Subject(SubjectKind.USER, found.found.user.id), Purpose.PHONE_VERIFICATION),
-            flow=Flow.PASS_LOGIN,
-            phone=found.phone,
-            client=caller.client,
-            row=about(row, found.phone, self.fingerprints),
-            language=caller.language,
-        )
 
     def _row(self, code: PassCode, caller: Caller, action: Action) -> AuditRow:
         return AuditRow(
@@ -228,6 +208,15 @@ class _LookedUp:
     outcome: LookUpOutcome
     row: AuditRow
     uniform: bool = False
+
+
+def _request(found: UsablePass, caller: Caller) -> Request:
+    return Request(
+        slot=Slot(Subject(SubjectKind.USER, found.found.user.id), Purpose.PHONE_VERIFICATION),
+        flow=Flow.PASS_LOGIN,
+        contact=found.contact,
+        client=caller.client,
+    )
 
 
 def _alike(outcome: M) -> M | PassNotFound:

@@ -250,7 +250,7 @@ class Sessions:
     def _about(self, row: AuditRow, family: Family, found: object) -> AuditRow:
         row = attrs.evolve(row, purpose=family.purpose, pass_code=family.pass_code.masked)
         if isinstance(found, UsablePass):
-            return about(row, found.phone, self.fingerprints)
+            return about(row, found.contact, self.fingerprints)
         return row
 
     async def _rejected(self, row: AuditRow, caller: Caller) -> InvalidToken | Refusal:

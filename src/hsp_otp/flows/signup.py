@@ -6,17 +6,19 @@ from typing import ClassVar
 import attrs
 
 from hsp_otp.domain.challenge import (
-    Challenge,
     Exhausted,
     Issued,
     Locked,
     NoLiveCode,
+    Presented,
+    Request,
     Standing,
     Verified,
     WrongCode,
 )
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
@@ -43,7 +45,7 @@ from hsp_otp.domain.signup import (
 )
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp, Request, Undelivered
+from hsp_otp.flows.otp import Otp, Undelivered
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proof, Proofs
 
@@ -54,8 +56,7 @@ class SignupCodeSent:
 
     word: ClassVar[str] = "sent"
     session_id: SessionId
-    challenge: Challenge
-    resend_at: Instant | None
+    issued: Issued
 
 
 @attrs.frozen
@@ -127,7 +128,7 @@ class Signup:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
-        row = about(self._row(Action.SEND, caller), phone, self.fingerprints)
+        row = about(self._row(Action.SEND, caller), Contact.of_phone(phone), self.fingerprints)
         async with audited_failures(self.otp.audit, row):
             return await self._send(phone, session_id, caller, row)
 
@@ -139,8 +140,8 @@ class Signup:
             if not isinstance(found, SignupSession):
                 return await self._rejected(found, row, caller)
         session = session_id or SessionId(new_id(self.otp.randomness))
-        request = self._request(session, phone, caller, row)
-        outcome = await self.otp.issue(request)
+        request = _request(session, phone, caller)
+        outcome = await self.otp.issue(request, row)
         if isinstance(outcome, Locked):
             return await self.limiter.admit(Counted.REJECTED, caller.client, row) or outcome
         if not isinstance(outcome, Issued):
@@ -159,10 +160,10 @@ class Signup:
             return await self._ended(stepped, row)
         if stepped.left is not None:
             await self.otp.withdraw(slot_of(stepped.left.phone), stepped.left.challenge_id)
-        delivered = await self.otp.deliver(outcome, request)
+        delivered = await self.otp.deliver(outcome, request, row, caller.language)
         if isinstance(delivered, Undelivered):
             return delivered
-        return SignupCodeSent(session, outcome.challenge, outcome.resend_at)
+        return SignupCodeSent(session, delivered)
 
     async def verify(
         self, session_id: SessionId, guess: Code, caller: Caller
@@ -185,12 +186,12 @@ class Signup:
             found = await self._find(session_id)
             if isinstance(found, SessionNotFound):
                 return await self._ended(found, row)
-        row = about(row, found.phone, self.fingerprints)
+        row = about(row, Contact.of_phone(found.phone), self.fingerprints)
         async with audited_failures(self.otp.audit, row):
             if isinstance(found, AlreadyVerified):
                 return await self._ended(found, row)
-            request = self._request(session_id, found.phone, caller, row)
-            outcome = await self.otp.check(request, guess, None)
+            request = _request(session_id, found.phone, caller)
+            outcome = await self.otp.check(request, Presented(guess), row)
             if not isinstance(outcome, Verified):
                 return outcome
             return await self._prove(session_id, outcome, row)
@@ -206,10 +207,7 @@ class Signup:
         held = await self.sessions.transition(session_id, _look)
         if held is None or not held.lives(now):
             return SessionNotFound()
-        row = self._row(Action.CHECK, caller)
-        return Progress(
-            held, await self.otp.look(self._request(session_id, held.phone, caller, row))
-        )
+        return Progress(held, await self.otp.look(_request(session_id, held.phone, caller)))
 
     async def _prove(
         self, session_id: SessionId, verified: Verified, row: AuditRow
@@ -217,6 +215,7 @@ class Signup:
         """Record the step once, in the SQL database, then take it."""
         now = self.otp.clock.now()
         challenge = verified.challenge
+        phone = PhoneNumber(challenge.contact.value)
 
         def decide_record(
             held: SignupStep | None,
@@ -229,7 +228,7 @@ class Signup:
         def decide(
             held: SignupSession | None,
         ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
-            decision = proved(held, phone=challenge.phone, now=now)
+            decision = proved(held, phone=phone, now=now)
             changed = decision.becomes is not held
             return attrs.evolve(
                 decision,
@@ -241,7 +240,7 @@ class Signup:
             return NoLiveCode(verified.resend_at)
         outcome = await self.sessions.transition(session_id, decide)
         if isinstance(outcome, Stepped):
-            return Proved(self._sign(session_id, challenge.phone, now))
+            return Proved(self._sign(session_id, phone, now))
         return NoLiveCode(verified.resend_at) if isinstance(outcome, Corrected) else outcome
 
     def _sign(self, session_id: SessionId, phone: PhoneNumber, now: Instant) -> str:
@@ -268,19 +267,6 @@ class Signup:
         refusal = await self.limiter.admit(Counted.REJECTED, caller.client, row, outcome.word)
         return refusal or outcome
 
-    def _request(
-        self, session: SessionId, phone: PhoneNumber, caller: Caller, row: AuditRow
-    ) -> Request:
-        return Request(
-            slot=slot_of(phone),
-            flow=Flow.SIGNUP,
-            phone=phone,
-            client=caller.client,
-            row=row,
-            session=session.value,
-            language=caller.language,
-        )
-
     def _row(self, action: Action, caller: Caller) -> AuditRow:
         return AuditRow(
             at=self.otp.clock.now(),
@@ -291,6 +277,16 @@ class Signup:
             client=caller.client,
             request_id=caller.request_id,
         )
+
+
+def _request(session: SessionId, phone: PhoneNumber, caller: Caller) -> Request:
+    return Request(
+        slot=slot_of(phone),
+        flow=Flow.SIGNUP,
+        contact=Contact.of_phone(phone),
+        client=caller.client,
+        session=session.value,
+    )
 
 
 def _look(held: SignupSession | None) -> Decision[SignupSession | None, SignupSession | None]:

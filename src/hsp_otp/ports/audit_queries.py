@@ -43,10 +43,10 @@ class Entry:
     client: str | None
     request_id: str | None
     pass_code: str | None
-    phone: str | None
+    contact: str | None
     region: str | None
-    phone_fingerprint: str | None
-    prefix_fingerprint: str | None
+    contact_fingerprint: str | None
+    range_fingerprint: str | None
     sender: str | None
     provider_message_id: str | None
     reason: str | None
@@ -62,12 +62,12 @@ class Wanted:
     Which rows are asked for; what is not given does not matter.
 
     Attributes:
-        phones: Fingerprints of one number, under every key.
-        prefixes: The same of one range of numbers.
+        contacts: Fingerprints of one contact, under every key.
+        ranges: The same of one range of numbers.
     """
 
-    phones: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
+    contacts: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
     address: str | None = None
     outcome: str | None = None
     span: Span = Span()

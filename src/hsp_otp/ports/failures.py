@@ -11,7 +11,7 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error
     """
 
 
-class SmsFailed(Exception):  # noqa: N818
+class SendFailed(Exception):  # noqa: N818
     """
     The sender did not take the message, and has trouble of its own.
 
@@ -29,7 +29,7 @@ class SmsFailed(Exception):  # noqa: N818
     blames_sender: ClassVar[bool] = True
 
 
-class SmsRefusedHere(SmsFailed):
+class SendRefusedHere(SendFailed):
     """
     The sender is well and refused this one message; another sender may take it.
 
@@ -40,7 +40,7 @@ class SmsRefusedHere(SmsFailed):
     blames_sender: ClassVar[bool] = False
 
 
-class SmsRejected(SmsFailed):
+class SendRejected(SendFailed):
     """
     The sender is well and refused this one message, and every other sender would do the same.
 

@@ -1,12 +1,12 @@
-"""Sending a text message."""
+"""Handing messages to providers, whatever the channel."""
 
 from typing import Final, Protocol
 
 import attrs
 
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.delivery import message_id
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.domain.phone import PhoneNumber
 
 SEND_WITHIN: Final[Duration] = 7 * SECOND + SECOND // 2
 """How long handing a message over may take in all, however many senders are tried: with what is
@@ -14,7 +14,7 @@ around it a request has eight seconds, and a server that stops waits as long."""
 
 
 @attrs.frozen(kw_only=True)
-class Sms:
+class Message:
     """
     A message on its way.
 
@@ -26,7 +26,7 @@ class Sms:
         entity_id: Who registered it (DLT's principal entity id).
     """
 
-    to: PhoneNumber
+    to: Contact
     text: str = attrs.field(repr=False)
     useful_for: Duration
     template_id: str | None = None
@@ -48,21 +48,21 @@ class Receipt:
     provider_message_id: str | None = attrs.field(default=None, converter=message_id)
 
 
-class SmsSender(Protocol):
+class Sender(Protocol):
     """Hands messages to a provider."""
 
     def available(self) -> bool:
         """Whether a message would be tried at all right now."""
         ...
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
         """
-        Hand *sms* over, once, and be done *within* that.
+        Hand *message* over, once, and be done *within* that.
 
         Raises:
-            SmsRejected: It was refused for its number or content, as it would be elsewhere.
-            SmsRefusedHere: It was refused by this provider, and another one may take it.
-            SmsFailed: It could not be handed over, or nobody can tell whether it was; that speaks
+            SendRejected: It was refused for its contact or content, as it would be elsewhere.
+            SendRefusedHere: It was refused by this provider, and another one may take it.
+            SendFailed: It could not be handed over, or nobody can tell whether it was; that speaks
                 against the provider.
         """
         ...

@@ -24,9 +24,9 @@ from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.ended_sessions import EndedSessions
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.usage import UsageCounter
 
@@ -308,25 +308,25 @@ class ObservedDeliveries:
 
 
 @attrs.frozen
-class ObservedSms:
+class ObservedSender:
     """What becomes of messages that are offered to one sender."""
 
-    sender: SmsSender
+    sender: Sender
     name: str
     watch: Watch
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return self.sender.available()
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         began = self.watch.timer()
         result = "failed"
         try:
-            receipt = await self.sender.send(sms, within)
+            receipt = await self.sender.send(message, within)
             result = "taken"
-        except SmsFailed as failure:
+        except SendFailed as failure:
             if not failure.blames_sender:
                 result = "refused"
             raise
@@ -347,21 +347,21 @@ class ObservedSenders:
         names: Of each of them.
     """
 
-    senders: SmsSender
+    senders: Sender
     names: tuple[str, ...]
     counts: Counts
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`; where nobody would try, all are skipped."""
+        """Keep the promise of `Sender.available`; where nobody would try, all are skipped."""
         found = self.senders.available()
         if not found:
             for name in self.names:
                 self.counts.skipped(name)
         return found
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
-        return await self.senders.send(sms, within)
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
+        return await self.senders.send(message, within)
 
 
 @attrs.frozen
@@ -401,11 +401,11 @@ class Observer:
         """*deliveries*."""
         return ObservedDeliveries(deliveries, self._meter("deliveries", _SQL))
 
-    def sender(self, name: str, sender: SmsSender) -> SmsSender:
+    def sender(self, name: str, sender: Sender) -> Sender:
         """One sender. What skips it is to stand around this, so that only what is tried counts."""
-        return ObservedSms(sender, name, self.watch)
+        return ObservedSender(sender, name, self.watch)
 
-    def senders(self, senders: SmsSender, names: tuple[str, ...]) -> SmsSender:
+    def senders(self, senders: Sender, names: tuple[str, ...]) -> Sender:
         """All of them together, for whoever has a message; not for whoever looks after them."""
         return ObservedSenders(senders, names, self.watch.counts)
 

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Final, TypeVar
 
 import attrs
-import msgspec
 
+from hsp_otp.adapters.record_format import SIGNUP_SESSION, SLOT, USAGE
 from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRecords, Restore
 from hsp_otp.domain.challenge import Held, SlotRecord, after_loss
 from hsp_otp.domain.decision import Decision
@@ -28,10 +28,6 @@ _SLOT_LIFE: Final[Duration] = 31 * DAY
 _NO_LIFE: Final[Duration] = 1
 
 _SESSION_LIFE: Final[Duration] = HOUR
-
-_slot = msgspec.json.Decoder(SlotRecord)
-_usage = msgspec.json.Decoder(Usage)
-_session = msgspec.json.Decoder(SignupSession)
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +66,7 @@ class RedisSlots:
                 told.update(await self.history.sends(missing, now))
             loaded = _learned(known, {one: told[one] for one in lost})
             if kept is not None and not kept.is_stale:
-                return Loaded(Held(_slot.decode(kept.body), loaded.held), loaded.learned)
+                return Loaded(Held(SLOT.decode(kept.body), loaded.held), loaded.learned)
             if lacks and not asked_at:
                 asked_at.append(await self.history.asked_at(slot))
             record = _restored(kept, asked_at[0] if lacks else None)
@@ -171,15 +167,16 @@ class RedisSignupSessions:
 
         async def load(found: Mapping[str, Kept | None], _: Epoch) -> Loaded[SignupSession | None]:
             kept = found[key]
-            return Loaded(_session.decode(kept.body) if kept else None)
+            return Loaded(SIGNUP_SESSION.decode(kept.body) if kept else None)
 
         def step(
             held: SignupSession | None,
         ) -> tuple[Decision[SignupSession | None, O], dict[str, Change]]:
             decision = decide(held)
-            if decision.becomes is held:
+            becomes = decision.becomes
+            if becomes is held or becomes is None:
                 return decision, {}
-            return decision, {key: Change(_encode(decision.becomes), _SESSION_LIFE)}
+            return decision, {key: Change(SIGNUP_SESSION.encode(becomes), _SESSION_LIFE)}
 
         decision = await self.records.step((key,), load, step)
         return await _told(self.rows, decision)
@@ -193,12 +190,12 @@ def _life(record: SlotRecord) -> Duration | None:
 
 
 def _slot_change(record: SlotRecord) -> Change:
-    return Change(_encode(record), _life(record))
+    return Change(SLOT.encode(record), _life(record))
 
 
 def _restored(kept: Kept | None, asked_at: Instant | None) -> SlotRecord:
     """What can be believed of a record that is not of this epoch."""
-    return after_loss(_slot.decode(kept.body) if kept else SlotRecord(), asked_at)
+    return after_loss(SLOT.decode(kept.body) if kept else SlotRecord(), asked_at)
 
 
 def _restore_slot(kept: Kept | None, asked_at: Instant) -> Change | None:
@@ -214,18 +211,18 @@ def _restores(usages: Usages) -> dict[str, Restore]:
 def _restore_usage(kept: Kept | None, usage: Usage) -> Change | None:
     if kept is not None and not kept.is_stale:
         return None
-    return _usage_change(union(_usage.decode(kept.body) if kept else (), usage))
+    return _usage_change(union(USAGE.decode(kept.body) if kept else (), usage))
 
 
 def _usage_change(usage: Usage) -> Change:
-    return Change(_encode(usage), _USAGE_LIFE)
+    return Change(USAGE.encode(usage), _USAGE_LIFE)
 
 
 def _known(
     found: Mapping[UsageKey, Kept | None], *, lacks: bool
 ) -> tuple[Usages, tuple[UsageKey, ...]]:
     """What records tell, and of which of them another memory has to be asked."""
-    held = {key: _usage.decode(kept.body) if kept else () for key, kept in found.items()}
+    held = {key: USAGE.decode(kept.body) if kept else () for key, kept in found.items()}
     lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
     return held, lost if lacks else ()
 
@@ -249,7 +246,3 @@ def _key(key: UsageKey) -> str:
 
 def _changed(held: Usages, becomes: Usages) -> dict[str, Change]:
     return {_key(key): _usage_change(usage) for key, usage in becomes.items() if held[key] != usage}
-
-
-def _encode(value: object) -> str:
-    return msgspec.json.encode(value).decode()

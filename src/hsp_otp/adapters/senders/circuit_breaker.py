@@ -5,45 +5,45 @@ import structlog
 from hsp_otp.domain.circuit import Circuit, Result, begun, ended
 from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+from hsp_otp.ports.failures import SendFailed
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 
 _log = structlog.get_logger()
 
 
-class CircuitSms:
+class CircuitBreaker:
     """
     Skips its sender while that keeps failing, and then lets one message try it before others.
 
     A refusal of a message is no failure.
     """
 
-    def __init__(self, name: str, sender: SmsSender, clock: Clock) -> None:
+    def __init__(self, name: str, sender: Sender, clock: Clock) -> None:
         self._name = name
         self._sender = sender
         self._clock = clock
         self._circuit = Circuit()
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return self._circuit.admits(self._clock.now()) and self._sender.available()
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         if not self.available():
-            raise SmsFailed("the circuit is open")
+            raise SendFailed("the circuit is open")
         probes = self._circuit.is_open
         self._circuit = begun(self._circuit, self._clock.now())
         # A cancellation and a bug say nothing of the provider.
         result = Result.UNKNOWN
         try:
-            receipt = await self._sender.send(sms, within)
+            receipt = await self._sender.send(message, within)
             result = Result.TAKEN
-        except SmsFailed as failure:
+        except SendFailed as failure:
             result = Result.FAILED if failure.blames_sender else Result.REFUSED
             raise
         finally:
-            self._note(result, sms.to.prefix, probed=probes)
+            self._note(result, message.to.range, probed=probes)
         return receipt
 
     def _note(self, result: Result, prefix: str, *, probed: bool) -> None:

@@ -10,8 +10,8 @@ import attrs
 
 from hsp_otp.adapters.senders.provider import Means, Provider
 from hsp_otp.domain.instant import Duration
-from hsp_otp.ports.failures import SmsFailed
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+from hsp_otp.ports.failures import SendFailed
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 
 NAME: Final = "console"
 
@@ -32,12 +32,12 @@ class ConsoleSms:
         self._stream = stream
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return True
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:  # noqa: ARG002
-        """Keep the promise of `SmsSender.send`. Blocks while the terminal does."""
-        box = _box(f"SMS to {sms.to.e164}", sms.text)
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:  # noqa: ARG002
+        """Keep the promise of `Sender.send`. Blocks while the terminal does."""
+        box = _box(f"SMS to {message.to.value}", message.text)
         # An encoding error would carry the whole text, and with it the code, into a log.
         encoding = self._stream.encoding or "utf-8"
         printable = box.encode(encoding, "backslashreplace").decode(encoding)
@@ -46,7 +46,7 @@ class ConsoleSms:
             self._stream.write(printable)
             self._stream.flush()
         except OSError as error:
-            raise SmsFailed("the terminal is gone") from error
+            raise SendFailed("the terminal is gone") from error
         return Receipt(sender=NAME)
 
 
@@ -63,7 +63,7 @@ class NoSettings:
 
 
 @asynccontextmanager
-async def _open(_: NoSettings, __: Means) -> AsyncGenerator[SmsSender]:
+async def _open(_: NoSettings, __: Means) -> AsyncGenerator[Sender]:
     yield ConsoleSms(sys.stdout)
 
 

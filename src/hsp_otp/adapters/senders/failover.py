@@ -7,13 +7,13 @@ import structlog
 from hsp_otp.domain.circuit import share
 from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+from hsp_otp.ports.failures import SendFailed
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 
 _log = structlog.get_logger()
 
 
-class FailoverSms:
+class Failover:
     """
     Hands a message to the first sender that takes it, each of them once at most.
 
@@ -24,7 +24,7 @@ class FailoverSms:
         skips: How often each of them was passed over, in their order.
     """
 
-    def __init__(self, senders: Sequence[SmsSender], clock: Clock) -> None:
+    def __init__(self, senders: Sequence[Sender], clock: Clock) -> None:
         """
         Try *senders* in their order.
 
@@ -36,15 +36,15 @@ class FailoverSms:
         self.skips = [0] * len(self._senders)
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return any(sender.available() for sender in self._senders)
 
     def is_skipped(self, place: int) -> bool:
         """Whether the sender at *place* would be passed over right now."""
         return not self._senders[place].available()
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         began = self._clock.now()
         for place, sender in enumerate(self._senders):
             if not sender.available():
@@ -57,12 +57,12 @@ class FailoverSms:
             if not given:
                 break
             try:
-                return await sender.send(sms, given)
-            except SmsFailed as failure:
+                return await sender.send(message, given)
+            except SendFailed as failure:
                 if failure.blames_sender:
                     _log.info("message_not_taken", why=str(failure))
                 else:
                     _log.info("message_refused", why=str(failure))
                 if not failure.tries_next:
                     raise
-        raise SmsFailed("no sender took the message")
+        raise SendFailed("no sender took the message")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.ports.failures import SmsFailed
+from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.sender import SEND_WITHIN
 
 if TYPE_CHECKING:
@@ -110,13 +110,13 @@ async def post(
         content: The body, headers and the like.
 
     Raises:
-        SmsFailed: There was no answer in time, and nobody can tell what became of the message.
+        SendFailed: There was no answer in time, and nobody can tell what became of the message.
     """
     try:
         async with asyncio.timeout(within / SECOND):
             return await request(client, method, url, **content)
     except Exception as error:  # noqa: BLE001 - the client has many, and a bad address more
-        failure = SmsFailed(f"{provider} did not answer: {type(error).__name__}")
+        failure = SendFailed(f"{provider} did not answer: {type(error).__name__}")
     # Out here, so that the error is not in its context: it may hold the number or the code.
     raise failure
 

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import SmsSender
+from hsp_otp.ports.sender import Sender
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Provider(Generic[A]):
     A line of the table of senders.
 
     Attributes:
+        channel: The way that its messages take.
         name: In `HSP_OTP_SENDERS`, in the address of its callbacks, and in the audit.
         account: Its settings, an attrs class whose fields `setting` makes. The variable of a
             field is named after the provider and the field.
@@ -79,9 +81,10 @@ class Provider(Generic[A]):
         development_only: Production refuses it.
     """
 
+    channel: Channel = Channel.SMS
     name: str
     account: type[A]
-    open: Callable[[A, Means], AbstractAsyncContextManager[SmsSender]]
+    open: Callable[[A, Means], AbstractAsyncContextManager[Sender]]
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
     check: Callable[[A, str | None], None] = complete
     probe: Callable[[A, Means], Awaitable[Probed]] = nothing_to_probe

@@ -10,7 +10,7 @@ from twilio.request_validator import RequestValidator
 from hsp_otp.adapters.senders.http_client import fields, open_client
 from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.ports.sender import SmsSender
+from hsp_otp.ports.sender import Sender
 
 NAME: Final = "twilio"
 
@@ -98,7 +98,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[SmsSender]:
+async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[Sender]:
     # Late: the package is large, and who does not send by it has no use for it.
     from hsp_otp.adapters.senders.twilio_api import TwilioSms  # noqa: PLC0415
 

@@ -16,8 +16,8 @@ from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, req
 from hsp_otp.adapters.senders.provider import Probed
 from hsp_otp.adapters.senders.twilio import NAME, TwilioAccount
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
@@ -113,11 +113,11 @@ class TwilioSms:
         )
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return True
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         account = self._account
         by = {"from_": account.from_}
         if account.messaging_service_sid:
@@ -125,22 +125,22 @@ class TwilioSms:
         if self._callback:
             by["status_callback"] = self._callback
         # Unless told otherwise, Twilio queues a message for ten hours.
-        validity = min(max(sms.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
+        validity = min(max(message.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
         try:
             async with asyncio.timeout(within / SECOND):
-                message = await self._client.messages.create_async(
-                    to=sms.to.e164, body=sms.text, validity_period=validity, **by
+                taken = await self._client.messages.create_async(
+                    to=message.to.value, body=message.text, validity_period=validity, **by
                 )
-            sid: object = message.sid
+            sid: object = taken.sid
             if isinstance(sid, str) and sid:
                 return Receipt(sender=NAME, provider_message_id=sid)
-            failure = SmsFailed("Twilio did not name the message")
+            failure = SendFailed("Twilio did not name the message")
         except (TwilioRestException, TwilioServiceException) as error:
             failure = _failure(error.status, error.code)
         except Exception as error:  # noqa: BLE001
             # The package stumbles in many ways over an answer that is none, and it may have gone
             # out all the same.
-            failure = SmsFailed(f"Twilio did not answer: {type(error).__name__}")
+            failure = SendFailed(f"Twilio did not answer: {type(error).__name__}")
         # Out here, so that the error is not in its context: it may hold the number or the code.
         raise failure
 
@@ -187,12 +187,12 @@ def _status(given: object) -> int:
     return given if isinstance(given, int) and given in _STATUSES else 0
 
 
-def _failure(given: object, code: object) -> SmsFailed:
+def _failure(given: object, code: object) -> SendFailed:
     """What an answer means that is no success: https://www.twilio.com/docs/api/errors."""
     status = _status(given)
     if not isinstance(code, int) or code not in _CODES:  # whatever the answer had in its place
-        return SmsFailed(f"Twilio answered {status}")
+        return SendFailed(f"Twilio answered {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _UNWELL_STATUSES or code in _UNWELL:
-        return SmsFailed(f"Twilio answered {status}: {code}")
-    refusal = SmsRejected if code in _REJECTED else SmsRefusedHere
+        return SendFailed(f"Twilio answered {status}: {code}")
+    refusal = SendRejected if code in _REJECTED else SendRefusedHere
     return refusal(f"Twilio refused the message: {code}")

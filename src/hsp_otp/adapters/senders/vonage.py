@@ -23,8 +23,8 @@ from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.sms_segments import is_gsm_7
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -129,26 +129,26 @@ class VonageSms:
         self._callback = callback
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return True
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         account = self._account
         form = {
             "from": account.from_,
-            "to": sms.to.e164.removeprefix("+"),
-            "text": sms.text,
+            "to": message.to.value.removeprefix("+"),
+            "text": message.text,
             # Without being told, it would turn other letters into question marks.
-            "type": "text" if is_gsm_7(sms.text) else "unicode",
-            "ttl": str(min(max(sms.useful_for // _MILLISECOND, _LEAST_TTL), _MOST_TTL)),
+            "type": "text" if is_gsm_7(message.text) else "unicode",
+            "ttl": str(min(max(message.useful_for // _MILLISECOND, _LEAST_TTL), _MOST_TTL)),
         }
         if self._callback:
             form |= {"status-report-req": "1", "callback": self._callback}
-        if sms.entity_id:
-            form["entity-id"] = sms.entity_id
-        if sms.template_id:
-            form["content-id"] = sms.template_id
+        if message.entity_id:
+            form["entity-id"] = message.entity_id
+        if message.template_id:
+            form["content-id"] = message.template_id
         answer = await post(
             self._client,
             f"{account.base_url}/sms/json",
@@ -170,9 +170,9 @@ def _message_id(answer: Answer) -> str:
     Vonage's name for the message, or for the first part of a long one.
 
     Raises:
-        SmsRejected: Vonage refused the number.
-        SmsRefusedHere: It refused the message. That says 200 too.
-        SmsFailed: It answered anything else.
+        SendRejected: Vonage refused the number.
+        SendRefusedHere: It refused the message. That says 200 too.
+        SendFailed: It answered anything else.
     """
     parts = _parts(parsed(answer.body)) if answer.is_success else []
     for part in parts:
@@ -182,14 +182,14 @@ def _message_id(answer: Answer) -> str:
         if code == _OK:
             continue
         if code in _REJECTED:
-            raise SmsRejected(f"Vonage refused the message: {code}")
+            raise SendRejected(f"Vonage refused the message: {code}")
         if code in _UNWELL or code is _NO_CODE:
-            raise SmsFailed(f"Vonage did not take the message: {code}")
-        raise SmsRefusedHere(f"Vonage refused the message: {code}")
+            raise SendFailed(f"Vonage did not take the message: {code}")
+        raise SendRefusedHere(f"Vonage refused the message: {code}")
     found = parts[0].get("message-id") if parts else None
     if isinstance(found, str) and found:
         return found
-    raise SmsFailed(f"Vonage answered {answer.status} and did not name the message")
+    raise SendFailed(f"Vonage answered {answer.status} and did not name the message")
 
 
 def _parts(answer: object) -> list[dict[str, object]]:
@@ -210,7 +210,7 @@ async def _probe(account: VonageAccount, _: Means) -> Probed:
                 method="GET",
                 headers=_signed_in(account),
             )
-        except SmsFailed as error:
+        except SendFailed as error:
             return Probed(f"{error}: look at the network and at HSP_OTP_VONAGE_BASE_URL")
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Probed(
@@ -267,7 +267,7 @@ def _bytes(signed: str) -> bytes:
 
 
 @asynccontextmanager
-async def _open(account: VonageAccount, means: Means) -> AsyncGenerator[SmsSender]:
+async def _open(account: VonageAccount, means: Means) -> AsyncGenerator[Sender]:
     async with open_client() as client:
         yield VonageSms(account, client, means.callback if account.signature_secret else None)
 

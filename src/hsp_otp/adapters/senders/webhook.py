@@ -17,8 +17,8 @@ from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SmsFailed, SmsRefusedHere, SmsRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, SmsSender
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -88,22 +88,22 @@ class WebhookSms:
         self._means = means
 
     def available(self) -> bool:
-        """Keep the promise of `SmsSender.available`."""
+        """Keep the promise of `Sender.available`."""
         return True
 
-    async def send(self, sms: Sms, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `SmsSender.send`."""
+    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+        """Keep the promise of `Sender.send`."""
         drawn = self._means.randomness.draw(_ID_BYTES)
         message_id = "msg_" + base64.urlsafe_b64encode(drawn).rstrip(b"=").decode()
-        message = {
+        members = {
             "message_id": message_id,
-            "to": sms.to.e164,
-            "text": sms.text,
-            "valid_seconds": max(1, sms.useful_for // SECOND),
-            "template_id": sms.template_id,
-            "entity_id": sms.entity_id,
+            "to": message.to.value,
+            "text": message.text,
+            "valid_seconds": max(1, message.useful_for // SECOND),
+            "template_id": message.template_id,
+            "entity_id": message.entity_id,
         }
-        body = json.dumps(message, ensure_ascii=False).encode()
+        body = json.dumps(members, ensure_ascii=False).encode()
         seconds = str(self._means.clock.now() // SECOND)
         headers = {
             "Content-Type": "application/json",
@@ -116,11 +116,11 @@ class WebhookSms:
             self._client, account.url, within, "the webhook", data=body, headers=headers
         )
         if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            raise SmsRejected("the webhook refused the message: 422")
+            raise SendRejected("the webhook refused the message: 422")
         if answer.status in _REFUSED_HERE:
-            raise SmsRefusedHere(f"the webhook refused the message: {answer.status}")
+            raise SendRefusedHere(f"the webhook refused the message: {answer.status}")
         if not answer.is_success:
-            raise SmsFailed(f"the webhook answered {answer.status}")
+            raise SendFailed(f"the webhook answered {answer.status}")
         return Receipt(sender=NAME, provider_message_id=message_id)
 
 
@@ -131,7 +131,7 @@ async def _probe(account: WebhookAccount, _: Means) -> Probed:
             await post(
                 client, account.url, round(PROBE_SECONDS * SECOND), "the webhook", method="HEAD"
             )
-        except SmsFailed as error:
+        except SendFailed as error:
             return Probed(f"HSP_OTP_WEBHOOK_URL: {error}")
     return Probed(told="somebody answers there; only a message shows whether they know the secret")
 
@@ -170,7 +170,7 @@ _STATES: Final = {state.value: state for state in DeliveryState}
 
 
 @asynccontextmanager
-async def _open(account: WebhookAccount, means: Means) -> AsyncGenerator[SmsSender]:
+async def _open(account: WebhookAccount, means: Means) -> AsyncGenerator[Sender]:
     async with open_client() as client:
         yield WebhookSms(account, client, means)
 

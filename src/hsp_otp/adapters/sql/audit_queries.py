@@ -150,9 +150,9 @@ class SqlAuditQueries:
         ]
         found: list[Suspicion] = []
         for kind, column in (
-            (PREFIX, audit.c.prefix_fingerprint),
+            (PREFIX, audit.c.range_fingerprint),
             (ADDRESS, audit.c.client),
-            (NUMBER, audit.c.phone_fingerprint),
+            (NUMBER, audit.c.contact_fingerprint),
         ):
             verified = {row.who: row.verified for row in suspected if row.of == kind}
             if verified:
@@ -203,7 +203,7 @@ class SqlAuditQueries:
         return [
             attrs.evolve(
                 one,
-                phone=next((row.phone for row in _of(rows, one)), None)
+                phone=next((row.contact for row in _of(rows, one)), None)
                 if one.of == NUMBER
                 else None,
                 requests=tuple(
@@ -218,10 +218,10 @@ class SqlAuditQueries:
 def entries_asked(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     """The rows that are wanted, in no order yet."""
     asked = _ENTRY.where(*_within(wanted.span))
-    if wanted.phones:
-        asked = asked.where(audit.c.phone_fingerprint.in_(wanted.phones))
-    if wanted.prefixes:
-        asked = asked.where(audit.c.prefix_fingerprint.in_(wanted.prefixes))
+    if wanted.contacts:
+        asked = asked.where(audit.c.contact_fingerprint.in_(wanted.contacts))
+    if wanted.ranges:
+        asked = asked.where(audit.c.range_fingerprint.in_(wanted.ranges))
     if wanted.address is not None:
         asked = asked.where(audit.c.client == wanted.address)
     if wanted.outcome is not None:
@@ -264,14 +264,14 @@ def prefixes_asked(span: Span) -> Select[*tuple[Any, ...]]:
     sent = func.count().label("sent")
     return (
         select(
-            audit.c.prefix_fingerprint.label("who"),
+            audit.c.range_fingerprint.label("who"),
             func.max(audit.c.region).label("region"),
             sent,
             _numbers(),
         )
         .where(audit.c.outcome == Issued.word, *_within(span))
-        .group_by(audit.c.prefix_fingerprint)
-        .order_by(sent.desc(), audit.c.prefix_fingerprint)
+        .group_by(audit.c.range_fingerprint)
+        .order_by(sent.desc(), audit.c.range_fingerprint)
     )
 
 
@@ -284,7 +284,7 @@ def countries_asked(span: Span) -> Select[*tuple[Any, ...]]:
             sent,
             _count_of("verified", Verified.word),
             func.count(
-                case((audit.c.outcome == Issued.word, audit.c.phone_fingerprint)).distinct()
+                case((audit.c.outcome == Issued.word, audit.c.contact_fingerprint)).distinct()
             ).label("numbers"),
         )
         .where(audit.c.outcome.in_((Issued.word, Verified.word)), *_within(span))
@@ -302,9 +302,9 @@ def numbers_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[An
     Args:
         in_order: As `by_address` of `addresses_asked`, number by number.
     """
-    prefix = func.max(audit.c.prefix_fingerprint).label("prefix")
+    prefix = func.max(audit.c.range_fingerprint).label("prefix")
     numbers = (
-        _sent_and_verified(audit.c.phone_fingerprint, span, in_order=in_order)
+        _sent_and_verified(audit.c.contact_fingerprint, span, in_order=in_order)
         .add_columns(prefix)
         .cte("numbers")
     )
@@ -346,7 +346,7 @@ def sends_asked(
             column.label("who"),
             func.max(audit.c.region).label("region"),
             sent,
-            *((_numbers(),) if column is not audit.c.phone_fingerprint else ()),
+            *((_numbers(),) if column is not audit.c.contact_fingerprint else ()),
             func.count(audit.c.client.distinct()).label("addresses"),
             func.min(audit.c.at).label("first"),
             func.max(audit.c.at).label("last"),
@@ -376,7 +376,7 @@ def many_misses_asked(span: Span) -> Select[*tuple[Any, ...]]:
 
 def verified_asked(prefixes: Sequence[str], span: Span) -> Select[*tuple[Any, ...]]:
     """How many codes were verified, by ranges of numbers."""
-    prefix = audit.c.prefix_fingerprint
+    prefix = audit.c.range_fingerprint
     return (
         select(prefix.label("who"), func.count().label("times"))
         .where(audit.c.outcome == Verified.word, prefix.in_(prefixes), *_within(span))
@@ -399,9 +399,9 @@ def evidence_asked(instants: Iterable[Instant]) -> Select[*tuple[Any, ...]]:
         audit.c.at,
         audit.c.outcome,
         audit.c.client,
-        audit.c.phone,
-        audit.c.phone_fingerprint,
-        audit.c.prefix_fingerprint,
+        audit.c.contact,
+        audit.c.contact_fingerprint,
+        audit.c.range_fingerprint,
         audit.c.request_id,
     ).where(
         audit.c.outcome.in_((Issued.word, *sorted(MISSES))),
@@ -452,7 +452,7 @@ def _count_of(name: str, *outcomes: str) -> ColumnElement[int]:
 
 
 def _numbers() -> ColumnElement[int]:
-    return func.count(audit.c.phone_fingerprint.distinct()).label("numbers")
+    return func.count(audit.c.contact_fingerprint.distinct()).label("numbers")
 
 
 def _traffic(row: Any, *, verified: int = 0, hits: int = 0) -> Traffic:  # noqa: ANN401
@@ -463,8 +463,8 @@ def _traffic(row: Any, *, verified: int = 0, hits: int = 0) -> Traffic:  # noqa:
 def _of(rows: Sequence[Any], found: Suspicion) -> Iterable[Any]:
     """Those of *rows* that *found* is about."""
     name = {
-        PREFIX: "prefix_fingerprint",
-        NUMBER: "phone_fingerprint",
+        PREFIX: "range_fingerprint",
+        NUMBER: "contact_fingerprint",
         ADDRESS: "client",
     }[found.of]
     sent = not found.traffic.missed

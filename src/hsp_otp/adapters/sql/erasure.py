@@ -7,10 +7,10 @@ import attrs
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.record_format import EMPTY_SLOTS
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import SLOTS
 from hsp_otp.adapters.sql.rows import audit_columns
-from hsp_otp.adapters.sql.stores import EMPTY_SLOT
 from hsp_otp.adapters.sql.tables import audit, passes, records, sends, users
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import Slot
@@ -54,7 +54,7 @@ class SqlErasure:
             select(func.count()).select_from(passes).where(passes.c.user_id.in_(_holders(phone))),
             select(func.count()).where(told, sends.c.at < counted_since),
             select(func.count()).where(told, sends.c.at >= counted_since),
-            select(func.count()).where(audit.c.phone_fingerprint.in_(fingerprints)),
+            select(func.count()).where(audit.c.contact_fingerprint.in_(fingerprints)),
         )
         async with self.database.study() as connection:
             found = [int((await connection.execute(one)).scalar_one()) for one in counts]
@@ -76,7 +76,7 @@ class SqlErasure:
             await connection.execute(delete(users).where(users.c.phone_number == phone.e164))
             await connection.execute(delete(sends).where(told, sends.c.at < counted_since))
             await connection.execute(
-                delete(records).where(records.c.key.in_(keys), records.c.body == EMPTY_SLOT)
+                delete(records).where(records.c.key.in_(keys), records.c.body.in_(EMPTY_SLOTS))
             )
             await connection.execute(insert(audit).values(audit_columns(row)))
 
@@ -89,4 +89,4 @@ def _holders(phone: PhoneNumber) -> Any:  # noqa: ANN401 - a subquery
 
 def _told_of(phone: PhoneNumber, slots: Sequence[Slot]) -> ColumnElement[bool]:
     """Sends to the number, and to what its holders had before."""
-    return or_(sends.c.phone == phone.e164, sends.c.slot.in_([str(slot) for slot in slots]))
+    return or_(sends.c.contact == phone.e164, sends.c.slot.in_([str(slot) for slot in slots]))

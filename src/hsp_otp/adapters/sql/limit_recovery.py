@@ -15,14 +15,15 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.stores import record_of, usages_in
 from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.adapters.sql.write_statements import READ
-from hsp_otp.domain.challenge import CLIENT_SENDS, PHONE_SENDS, Verified
+from hsp_otp.domain.challenge import CONTACT_SENDS, SENDS, Verified, contact_sends
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.domain.names import ClientAddress, Flow, Slot
 from hsp_otp.domain.passes import MISSES
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 
-_SENDS_TO: Final = "SELECT phone, at FROM sends WHERE phone {any} AND at > {since}"
+_SENDS_TO: Final = "SELECT contact, at FROM sends WHERE contact {any} AND at > {since}"
 
 _SENDS_FROM: Final = (
     "SELECT flow, client, network, at FROM sends WHERE network {any} AND at > {since}"
@@ -47,7 +48,8 @@ _rows = msgspec.json.Decoder(list[list[Any]])
 _CLIENT_WINDOW: Final[Duration] = CLIENT_WINDOW + CLOCK_SKEW
 """Of every limit of a client."""
 
-_PHONE_WINDOW: Final[Duration] = LONGEST_WINDOW + CLOCK_SKEW
+_CONTACT_WINDOW: Final[Duration] = LONGEST_WINDOW + CLOCK_SKEW
+"""Of every limit of a contact."""
 
 _MOST_MISSES: Final = 1_000_000
 """Of everybody in an hour: as many as the setting of their limit can ask for."""
@@ -93,23 +95,23 @@ class SqlHistory:
 
     async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
         """Keep the promise of `SendHistory.all_sends`."""
-        of_day = sends.c.at > after(now, -_PHONE_WINDOW)
-        async for page in self._groups((sends.c.phone,), (sends.c.at,), of_day):
+        of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
+        async for page in self._groups((sends.c.contact,), (sends.c.at,), of_day):
             yield {
-                UsageKey(PHONE_SENDS, phone): tuple(sorted(at for (at,) in rows))
-                for (phone,), rows in page
+                contact_sends(Contact.stored(contact)): tuple(sorted(at for (at,) in rows))
+                for (contact,), rows in page
             }
         of_hour = sends.c.at > after(now, -_CLIENT_WINDOW)
         for who in (sends.c.client, sends.c.network):
             async for page in self._groups((who, sends.c.flow), (sends.c.at,), of_hour):
                 yield {
-                    UsageKey(f"{flow}{CLIENT_SENDS}", one): tuple(sorted(at for (at,) in rows))
+                    UsageKey(f"{flow}{SENDS}", one): tuple(sorted(at for (at,) in rows))
                     for (one, flow), rows in page
                 }
 
     async def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
         """Keep the promise of `SendHistory.all_asked_at`."""
-        of_day = sends.c.at > after(now, -_PHONE_WINDOW)
+        of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
         async for page in self._groups((sends.c.slot,), (sends.c.at,), of_day):
             yield {slot: max(at for (at,) in rows) for (slot,), rows in page}
 
@@ -151,19 +153,22 @@ class SqlHistory:
 
     async def _sends_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
         now = min(now for _, now in asked)
-        whos = [key.who for key, _ in asked if key.scope == PHONE_SENDS]
-        networks = {ClientAddress(key.who).network for key, _ in asked if key.scope != PHONE_SENDS}
+        keys = [key for key, _ in asked]
+        whos = [key.who for key in keys if key.scope in CONTACT_SENDS]
+        networks = {
+            ClientAddress(key.who).network for key in keys if key.scope not in CONTACT_SENDS
+        }
         told = defaultdict[UsageKey, list[Instant]](list)
         if whos:
-            since = after(now, -_PHONE_WINDOW)
-            for phone, at in await self.database.fetch(_SENDS_TO, whos, since):
-                told[UsageKey(PHONE_SENDS, phone)].append(Instant(at))
+            since = after(now, -_CONTACT_WINDOW)
+            for contact, at in await self.database.fetch(_SENDS_TO, whos, since):
+                told[contact_sends(Contact.stored(contact))].append(Instant(at))
         if networks:
             since = after(now, -_CLIENT_WINDOW)
             rows = await self.database.fetch(_SENDS_FROM, sorted(networks), since)
             for flow, client, network, at in rows:
                 for who in {client, network}:
-                    told[UsageKey(f"{flow}{CLIENT_SENDS}", who)].append(Instant(at))
+                    told[UsageKey(f"{flow}{SENDS}", who)].append(Instant(at))
         return {(key, now): tuple(sorted(told[key])) for key, now in asked}
 
     async def _latest_of(self, slots: Sequence[str]) -> dict[str, Instant]:

@@ -96,7 +96,7 @@ class SqlPurge:
             if not rows:
                 return
             last = rows[-1].key
-            yield [row for row in rows if goes(kind.decoder.decode(row.body))]
+            yield [row for row in rows if goes(kind.format.decode(row.body))]
 
     async def _older(self, table: Table, before: Instant) -> int:
         key = next(iter(table.primary_key))

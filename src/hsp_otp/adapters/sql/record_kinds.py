@@ -4,16 +4,14 @@ from collections.abc import Callable, Collection
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
-import msgspec
 
+from hsp_otp.adapters import record_format
+from hsp_otp.adapters.record_format import RecordFormat
 from hsp_otp.domain import challenge, quota
-from hsp_otp.domain.challenge import SlotRecord
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Usage
-from hsp_otp.domain.refresh_tokens import Family
-from hsp_otp.domain.signup import SignupSession, SignupStep
 
 T = TypeVar("T")
 
@@ -27,7 +25,7 @@ class RecordKind(Generic[T]):
     Attributes:
         name: What stands before the colon of their keys.
         plural: What people call them.
-        decoder: Reads a body.
+        format: How its bodies are written and read.
         is_over: Whether a record means nothing any more, on whatever machine. It is given the
             policies of every purpose, and the instant.
         is_about: Whether a record is about one of the users of those ids, or the number. None where
@@ -36,7 +34,7 @@ class RecordKind(Generic[T]):
 
     name: str
     plural: str
-    decoder: msgspec.json.Decoder[T]
+    format: RecordFormat[T]
     is_over: Callable[[T, Collection[Policy], Instant], bool]
     is_about: Callable[[T, Collection[str], PhoneNumber], bool] | None = None
 
@@ -57,7 +55,7 @@ class RecordKind(Generic[T]):
 SLOTS: Final = RecordKind(
     name="slot",
     plural="slots",
-    decoder=msgspec.json.Decoder(SlotRecord),
+    format=record_format.SLOT,
     is_over=lambda record, policies, now: all(
         challenge.is_over(record, policy, now) for policy in policies
     ),
@@ -66,14 +64,14 @@ SLOTS: Final = RecordKind(
 USAGES: Final = RecordKind[Usage](
     name="usage",
     plural="usages",
-    decoder=msgspec.json.Decoder(Usage),
+    format=record_format.USAGE,
     is_over=lambda usage, _, now: quota.is_over(usage, now),
 )
 
 SIGNUP_SESSIONS: Final = RecordKind(
     name="signup",
     plural="signup sessions",
-    decoder=msgspec.json.Decoder(SignupSession),
+    format=record_format.SIGNUP_SESSION,
     is_over=lambda session, _, now: not session.lives(after(now, -CLOCK_SKEW)),
     is_about=lambda session, _, phone: session.phone == phone,
 )
@@ -81,14 +79,14 @@ SIGNUP_SESSIONS: Final = RecordKind(
 SIGNUP_STEPS: Final = RecordKind(
     name="signup_step",
     plural="signup steps",
-    decoder=msgspec.json.Decoder(SignupStep),
+    format=record_format.SIGNUP_STEP,
     is_over=lambda step, _, now: now >= after(step.at, DAY),
 )
 
 FAMILIES: Final = RecordKind(
     name="family",
     plural="sign-ins",
-    decoder=msgspec.json.Decoder(Family),
+    format=record_format.FAMILY,
     is_over=lambda family, _, now: now >= after(family.expires_at, DAY),
     is_about=lambda family, users, _: family.user_id in users,
 )

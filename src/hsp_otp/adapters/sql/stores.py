@@ -1,10 +1,9 @@
 """Slots, usages, families and signups as records of JSON."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import attrs
-import msgspec
 
 from hsp_otp.adapters.sql.group_commit import Bodies, Commits
 from hsp_otp.adapters.sql.record_kinds import (
@@ -25,9 +24,6 @@ from hsp_otp.domain.signup import SignupSession, SignupStep
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
 
-EMPTY_SLOT: Final = msgspec.json.encode(SlotRecord()).decode()
-"""A slot of which nothing is known, as it is kept."""
-
 
 @attrs.frozen
 class SqlSlots:
@@ -46,12 +42,12 @@ class SqlSlots:
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
-            record = SLOTS.decoder.decode(body) if body else SlotRecord()
+            record = SLOTS.format.decode(body) if body else SlotRecord()
             held = Held(record, usages_in(bodies, usages))
             decision = decide(held)
             changed = _changed(held.usages, decision.becomes.usages)
             if decision.becomes.record is not held.record:
-                changed[key] = _encode(decision.becomes.record)
+                changed[key] = SLOTS.format.encode(decision.becomes.record)
             return Decision(decision.outcome, changed, decision.rows)
 
         return await self.commits.step((key, *map(record_of, usages)), step)
@@ -132,9 +128,10 @@ async def _transition(
 
     def step(bodies: Bodies) -> Decision[Bodies, O]:
         body = bodies[key]
-        held = kind.decoder.decode(body) if body else None
+        held = kind.format.decode(body) if body else None
         decision = decide(held)
-        changed = {} if decision.becomes is held else {key: _encode(decision.becomes)}
+        becomes = decision.becomes
+        changed = {} if becomes is held or becomes is None else {key: kind.format.encode(becomes)}
         return Decision(decision.outcome, changed, decision.rows)
 
     return await commits.step((key,), step)
@@ -148,12 +145,12 @@ def record_of(key: UsageKey) -> str:
 def usages_in(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
     """The usages that records hold; empty where there is none."""
     found = ((key, bodies.get(record_of(key))) for key in keys)
-    return {key: USAGES.decoder.decode(body) if body else () for key, body in found}
+    return {key: USAGES.format.decode(body) if body else () for key, body in found}
 
 
 def _changed(held: Usages, becomes: Usages) -> dict[str, str | None]:
-    return {record_of(key): _encode(usage) for key, usage in becomes.items() if held[key] != usage}
-
-
-def _encode(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return {
+        record_of(key): USAGES.format.encode(usage)
+        for key, usage in becomes.items()
+        if held[key] != usage
+    }

@@ -70,7 +70,7 @@ sends = Table(
     Column("flow", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("slot", Text, nullable=False),
-    Column("phone", Text, nullable=False, comment="E.164"),
+    Column("contact", Text, nullable=False, comment="canonical"),
     Column("client", Text, nullable=False),
     Column("network", Text, comment="of the client"),
     Column("sender", Text),
@@ -79,7 +79,7 @@ sends = Table(
     Column("state_at", BigInteger, comment="when a receipt last moved it"),
     Index("sends_by_time", "at"),
     _index_of_known("sends_by_message", "sender", "provider_message_id"),
-    Index("sends_by_phone", "phone", "at"),
+    Index("sends_by_contact", "contact", "at"),
     Index("sends_by_slot", "slot", "at"),
     Index("sends_by_network", "network", "at"),
 )
@@ -97,10 +97,10 @@ audit = Table(
     Column("network", Text, comment="of the client"),
     Column("request_id", Text),
     Column("pass_code", Text, comment="masked"),
-    Column("phone", Text, comment="masked"),
+    Column("contact", Text, comment="masked"),
     Column("region", Text),
-    Column("phone_fingerprint", Text),
-    Column("prefix_fingerprint", Text),
+    Column("contact_fingerprint", Text),
+    Column("range_fingerprint", Text),
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("reason", Text),
@@ -111,12 +111,14 @@ audit = Table(
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
     # What tallies add up stands in the index: the table itself is not read for them.
-    _index_of_known("audit_by_phone", "phone_fingerprint", "at", "outcome", "prefix_fingerprint"),
+    _index_of_known(
+        "audit_by_contact", "contact_fingerprint", "at", "outcome", "range_fingerprint"
+    ),
     Index("audit_by_client", "client", "at", "outcome", "count"),
     # Of what limits count, for a store of counts that has forgotten it.
     Index("audit_by_network", "network", "at", postgresql_where=_charged, sqlite_where=_charged),
     Index(
         "audit_by_outcome",
-        *("outcome", "at", "client", "prefix_fingerprint", "phone_fingerprint", "region"),
+        *("outcome", "at", "client", "range_fingerprint", "contact_fingerprint", "region"),
     ),
 )

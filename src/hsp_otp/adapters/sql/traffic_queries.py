@@ -101,7 +101,7 @@ def proofs_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
     message = (
         select(sent.c.id)
         .where(
-            sent.c.phone_fingerprint == audit.c.phone_fingerprint,
+            sent.c.contact_fingerprint == audit.c.contact_fingerprint,
             sent.c.at < audit.c.at,
             sent.c.at >= audit.c.at - MAX_CODE_SECONDS * SECOND,
             sent.c.outcome == Issued.word,

@@ -48,6 +48,14 @@ _ENTRY_COLUMNS: Final = (
     *("region", "phone_fingerprint", "prefix_fingerprint", "sender", "provider_message_id"),
     *("state", "state_at", "retry_at", "reason", "count"),
 )
+_NAMES: Final = {
+    "client": "address",
+    "contact": "phone",
+    "contact_fingerprint": "phone_fingerprint",
+    "range_fingerprint": "prefix_fingerprint",
+}
+"""The columns whose names differ from those of the members."""
+
 _TALLY_COLUMNS: Final = tuple(field.name for field in attrs.fields(Tally))
 _SUSPICION_COLUMNS: Final = (
     *("kind", "of", "who", "phone", "region", "sent", "verified", "numbers", "addresses"),
@@ -108,7 +116,7 @@ def list_(
     settings = load() if phone is None else load_with_keys()
     if phone is not None:
         number = read_number(phone, settings)
-        wanted = attrs.evolve(wanted, phones=_fingerprints(settings, number.e164))
+        wanted = attrs.evolve(wanted, contacts=_fingerprints(settings, number.e164))
     _list(settings, wanted, showing)
 
 
@@ -131,11 +139,11 @@ def range_(
     settings = load() if phone is None else load_with_keys()
     if phone is not None:
         number = read_number(phone, settings)
-        wanted = attrs.evolve(wanted, prefixes=_fingerprints(settings, number.prefix))
+        wanted = attrs.evolve(wanted, ranges=_fingerprints(settings, number.prefix))
     elif fingerprint is not None:
         if not _FINGERPRINT.fullmatch(fingerprint):
             raise CommandError("--fingerprint: takes a range's, as top and suspicious show it")
-        wanted = attrs.evolve(wanted, prefixes=(fingerprint,))
+        wanted = attrs.evolve(wanted, ranges=(fingerprint,))
     _list(settings, wanted, showing)
 
 
@@ -153,7 +161,7 @@ def timeline(*, phone: str, showing: Showing = _ALL) -> None:
     span = showing.span()
     settings = load_with_keys()
     number = read_number(phone, settings)
-    wanted = Wanted(phones=_fingerprints(settings, number.e164), span=span)
+    wanted = Wanted(contacts=_fingerprints(settings, number.e164), span=span)
 
     async def ask(asked: SqlAuditQueries) -> list[tuple[str, str]]:
         told: list[tuple[str, str]] = []
@@ -260,7 +268,13 @@ def _list(settings: Settings, wanted: Wanted, showing: Showing) -> None:
     table(
         (
             (
-                *(in_short(one.at), one.flow, one.action, one.outcome, one.phone or one.pass_code),
+                *(
+                    in_short(one.at),
+                    one.flow,
+                    one.action,
+                    one.outcome,
+                    one.contact or one.pass_code,
+                ),
                 *(one.region, one.client, one.sender, one.state, one.count, one.request_id),
             )
             for one in found[-_MOST_IN_A_TABLE:]
@@ -326,7 +340,8 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
 
 def _shown(entry: Entry) -> Shown:
     told = attrs.asdict(entry)
-    told["address"] = told.pop("client")
+    for name, column in _NAMES.items():
+        told[column] = told.pop(name)
     for name in ("at", "retry_at", "state_at"):
         told[name] = None if told[name] is None else to_iso(Instant(told[name]))
     return {name: told[name] for name in _ENTRY_COLUMNS}

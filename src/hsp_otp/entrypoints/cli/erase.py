@@ -14,6 +14,7 @@ from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.challenge import Locked, slots_about
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.names import Slot
 from hsp_otp.domain.phone import PhoneNumber
@@ -124,7 +125,7 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
                 found.slots,
                 counted_since,
                 # Found by whoever asks for the number, and by nobody else.
-                attrs.evolve(about(row, phone, fingerprints), phone=None),
+                attrs.evolve(about(row, Contact.of_phone(phone), fingerprints), contact=None),
             )
             # Again, for whoever was just asking or signing in; a lock can be no news by now.
             with suppress(CommandError):
@@ -161,7 +162,7 @@ async def _find(desk: Desk, settings: Settings, phone: PhoneNumber, now: Instant
     """
     users = await desk.passes.users_of(phone)
     ids = tuple(user.id for user in users)
-    slots = tuple(slots_about(ids, phone))
+    slots = tuple(slots_about(ids, Contact.of_phone(phone)))
     until: Instant | None = None
     for slot in slots:
         policy = settings.policies[slot.purpose]

@@ -7,6 +7,7 @@ from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.challenge import slots_about
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose, Slot, SubjectKind
 from hsp_otp.domain.passes import User
 from hsp_otp.domain.rows import Action, AuditRow
@@ -69,7 +70,8 @@ async def _unlock(
         else:
             users = [] if number is None else await desk.passes.users_of(number)
         numbers = {user.id: user.phone for user in users}
-        found = slots_about(tuple(numbers), number, purposes)
+        contact = None if number is None else Contact.of_phone(number)
+        found = slots_about(tuple(numbers), contact, purposes)
         if not found:
             raise CommandError("nobody has that number")
         for slot in found:
@@ -85,7 +87,7 @@ async def _unlock(
                 reason=reason,
             )
             of = numbers.get(slot.subject.id, number)
-            row = row if of is None else about(row, of, fingerprints)
+            row = row if of is None else about(row, Contact.of_phone(of), fingerprints)
             await unlock_slot(desk.slots, slot, row)
     return _in_words(found)
 

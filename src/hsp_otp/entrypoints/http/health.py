@@ -40,7 +40,10 @@ _AWAY: Final = {
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     services: Services = request.app.state.services
-    database, senders = await services.database_answers(), services.sender.available()
+    database, senders = (
+        await services.database_answers(),
+        all(sender.available() for sender in services.senders.values()),
+    )
     redis = None if services.redis_answers is None else await services.redis_answers()
     # Where it only counts, the database does so instead.
     needed = database and (redis is not False or services.settings.challenge_store != "redis")

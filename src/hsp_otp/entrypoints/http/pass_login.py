@@ -3,8 +3,9 @@
 from litestar import Response
 from litestar.params import JSONBody
 
+from hsp_otp.domain.challenge import Issued
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.instant import seconds_until
+from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.openapi import refusals
@@ -19,7 +20,7 @@ from hsp_otp.entrypoints.http.request_bodies import (
     services_of,
 )
 from hsp_otp.entrypoints.http.response_bodies import FoundBody, RefusedBody, SentBody, SignedInBody
-from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.flows.pass_login import SignedIn
 
 
 @post_json(
@@ -50,7 +51,7 @@ async def validate_pass(
     if not isinstance(outcome, UsablePass):
         uniform = services.settings.uniform_pass_errors
         return answer(request, of_look_up(outcome, uniform=uniform))
-    return Response(FoundBody(phone_masked=outcome.phone.masked))
+    return Response(FoundBody(phone_masked=outcome.contact.masked))
 
 
 @post_json(
@@ -82,12 +83,13 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
         return answer(request, Problem(400, "invalid_pass"))
     services = services_of(request)
     outcome = await services.pass_login.send(code, caller_of(request))
-    if not isinstance(outcome, CodeSent):
+    if not isinstance(outcome, Issued):
         return answer(request, of_send(outcome, uniform=services.settings.uniform_pass_errors))
+    challenge = outcome.challenge
     body = SentBody(
-        phone_masked=outcome.challenge.phone.masked,
-        expires_in=services.settings.login_code_seconds,
-        challenge_id=outcome.challenge.id,
+        phone_masked=challenge.contact.masked,
+        expires_in=challenge.lifetime // SECOND,
+        challenge_id=challenge.id,
     )
     if outcome.resend_at is not None:
         body.resend_in = seconds_until(outcome.resend_at, services.clock.now())

@@ -90,10 +90,10 @@ async def signup_send_otp(
         message=message,
         session_id=outcome.session_id.value,
         phone_masked=phone.masked,
-        expires_in=settings.signup_code_seconds,
+        expires_in=outcome.issued.challenge.lifetime // SECOND,
     )
-    if outcome.resend_at is not None:
-        body.resend_in = seconds_until(outcome.resend_at, services.clock.now())
+    if outcome.issued.resend_at is not None:
+        body.resend_in = seconds_until(outcome.issued.resend_at, services.clock.now())
     cookies = [session_cookie(request, outcome.session_id)]
     return Response(body, headers=headers, cookies=cookies)
 

@@ -9,6 +9,7 @@ import msgspec
 from babel.dates import format_date
 from litestar import Response, get, post
 
+from hsp_otp.domain.challenge import Issued
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
@@ -33,7 +34,7 @@ from hsp_otp.entrypoints.pages.page import (
     see_other,
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, kept, sealed, unsealed
-from hsp_otp.flows.pass_login import CodeSent, SignedIn
+from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant, Me
 
 PATH: Final = "/customer/login/"
@@ -140,7 +141,7 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     if not isinstance(outcome, UsablePass):
         problem = of_look_up(outcome, uniform=services.settings.uniform_pass_errors)
         return _refused(request, problem, "pass_code", text)
-    state = State(code.value, outcome.phone.masked)
+    state = State(code.value, outcome.contact.masked)
     return see_other(request, PATH, cookies=_at(request, state))
 
 
@@ -148,11 +149,11 @@ async def _send(request: AnyRequest, state: State) -> Response[str]:
     services = services_of(request)
     browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
     outcome = await services.pass_login.send(PassCode(state.pass_code), caller_of(request))
-    if isinstance(outcome, CodeSent):
+    if isinstance(outcome, Issued):
         challenge = outcome.challenge
         sent = State(
             state.pass_code,
-            challenge.phone.masked,
+            challenge.contact.masked,
             asked=True,
             challenge_id=challenge.id,
             expires_at=challenge.expires_at,

@@ -590,7 +590,7 @@ class Settings:
                 Quota(self.failed_guesses_per_30_days, 30 * DAY),
             ),
             max_run=self.failed_guesses_in_a_row,
-            phone_sends=Quota(self.phone_sends_per_day, DAY),
+            contact_sends=Quota(self.phone_sends_per_day, DAY),
             client_sends=client_sends,
             network_factor=self.network_factor,
         )
