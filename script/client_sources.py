@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po
 from hsp_otp.adapters.messages import LOCALE, GettextMessages
 from hsp_otp.entrypoints.app import ROUTES
 from hsp_otp.entrypoints.http.openapi import document
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 

@@ -23,7 +23,7 @@ from hsp_otp.domain.names import Purpose
 from hsp_otp.entrypoints.app import create_routes
 from hsp_otp.entrypoints.http.middleware import Edge
 from hsp_otp.entrypoints.services import Dashboard, Services
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import receipts, traced
 from hsp_otp.flows.receipts import take_receipt
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run

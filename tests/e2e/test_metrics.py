@@ -196,7 +196,7 @@ OFF = """
 import asyncio, sys
 from hsp_otp.entrypoints.server import run as serving
 from hsp_otp.entrypoints.development import with_generated_keys
-from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.wiring import open_services
 
 async def look():

@@ -28,7 +28,7 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.refresh_tokens import RefreshToken
 from hsp_otp.entrypoints import logs
-from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.ports.sender import Message
 from tests.collector import Collector
 from tests.e2e.server import PATIENCE_SECONDS, Answer, NewServer, Server, command
@@ -44,7 +44,7 @@ import asyncio, logging, os, socket, sys
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.server import metrics_listener as metrics
 from hsp_otp.entrypoints.server import run as serving
-from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.entrypoints.settings.load import load
 import uvicorn
 
 settings = load()

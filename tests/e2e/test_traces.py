@@ -126,7 +126,7 @@ import sys
 from hsp_otp.entrypoints import wiring
 import hsp_otp.entrypoints.cli.main, hsp_otp.entrypoints.server.run
 from hsp_otp.entrypoints.development import with_generated_keys
-from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.entrypoints.settings.load import load
 import asyncio
 
 async def look():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from tests.integration.behind import postgres_url
 from tests.integration.postgres_server import DATABASES
 from tests.integration.stores import (
@@ -89,6 +89,6 @@ async def database(url: str) -> AsyncGenerator[Database]:
 
 
 @pytest.fixture
-def commits(database: Database) -> Commits:
+def commits(database: Database) -> GroupCommit:
     """The way into it."""
-    return Commits(database)
+    return GroupCommit(database)

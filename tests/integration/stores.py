@@ -21,8 +21,8 @@ from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.database import Database, insert
-from hsp_otp.adapters.sql.group_commit import Commits
-from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -223,7 +223,7 @@ async def open_sqlite(folder: Path) -> AsyncGenerator[Stores]:
     """A file in *folder*; who opens the same folder again is another writer of the same file."""
     async with Database(sqlite_url(folder), durable=False) as database:
         await upgrade(database)
-        yield sql_stores(database, Commits(database))
+        yield sql_stores(database, GroupCommit(database))
 
 
 @asynccontextmanager
@@ -233,7 +233,7 @@ async def open_postgres(folder: Path) -> AsyncGenerator[Stores]:
     if not named.exists():
         named.write_text(await DATABASES.new())
     async with Database(named.read_text(), durable=False) as database:
-        yield sql_stores(database, Commits(database))
+        yield sql_stores(database, GroupCommit(database))
 
 
 def postgres_file(folder: Path) -> Path:
@@ -259,7 +259,7 @@ async def put(connection: AsyncConnection, table: Table, **values: object) -> No
     )
 
 
-def sql_stores(database: Database, commits: Commits) -> Stores:
+def sql_stores(database: Database, commits: GroupCommit) -> Stores:
     """Everything in *database*."""
 
     async def add(found: Pass) -> None:
@@ -326,7 +326,7 @@ def sql_stores(database: Database, commits: Commits) -> Stores:
         signup_steps=SqlSignupSteps(commits),
         audit=commits,
         passes=SqlPasses(database),
-        sign_ins=SqlHistory(database),
+        sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,
         sent=sent,
@@ -344,7 +344,7 @@ async def open_redis_stores(topology: Topology, folder: Path) -> AsyncGenerator[
         open_redis(site.urls, topology, site.service) as client,
     ):
         await upgrade(database)
-        commits, history = Commits(database), SqlHistory(database)
+        commits, history = GroupCommit(database), SqlLimitRecovery(database)
 
         def records(store: str) -> RedisRecords:
             return RedisRecords(client, f"{store} of {folder}", clock, randomness)

@@ -12,8 +12,8 @@ import pytest
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
-from hsp_otp.adapters.sql.group_commit import Commits
-from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.challenge import (
@@ -65,7 +65,7 @@ TAKEN = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="S
 
 
 @pytest.fixture
-def stores(database: Database, commits: Commits) -> Stores:
+def stores(database: Database, commits: GroupCommit) -> Stores:
     """Everything in SQL."""
     return sql_stores(database, commits)
 
@@ -257,7 +257,7 @@ async def test_a_receipt_that_came_to_another_worker(
 
 
 async def test_a_row_of_a_taken_message_never_fails_its_request(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """Where the database is away after the message went out, its rows come later."""
     await stores.audit.write(send_row("c1"))
@@ -270,7 +270,9 @@ async def test_a_row_of_a_taken_message_never_fails_its_request(
     assert [row.outcome for row in await stores.told()] == ["sent"]
 
 
-async def test_a_row_that_is_refused_is_kept(stores: Stores, commits: Commits, file: Path) -> None:
+async def test_a_row_that_is_refused_is_kept(
+    stores: Stores, commits: GroupCommit, file: Path
+) -> None:
     """Where only the row of a taken message is refused it is kept aside with its audit row."""
     await stores.audit.write(send_row("c1"))
     refuse(file, "UPDATE", "sends")
@@ -311,7 +313,7 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
         await upgrade(database)
         assert await is_newest(database)
         assert states(file) == [(None,)]
-        stores = sql_stores(database, Commits(database))
+        stores = sql_stores(database, GroupCommit(database))
         await stores.audit.write(send_row("c1"), TAKEN)
         assert (
             await report(SqlDeliveries(database, SystemClock()), "twilio", "SM1", SENT) == Noted()
@@ -357,7 +359,7 @@ async def test_a_code_of_the_schema_before_is_good(sql_kind: Kind, tmp_path: Pat
             *(START, str(slot), number, "198.51.100.7", "198.51.100.0/24"),
         )
         await upgrade(database)
-        stores, contact = sql_stores(database, Commits(database)), Contact.stored(number)
+        stores, contact = sql_stores(database, GroupCommit(database)), Contact.stored(number)
         request = Request(
             slot=slot, flow=Flow.PASS_LOGIN, contact=contact, client=ClientAddress("198.51.100.7")
         )
@@ -379,4 +381,6 @@ async def test_a_code_of_the_schema_before_is_good(sql_kind: Kind, tmp_path: Pat
         )
         assert isinstance(outcome, Verified)
         usage = contact_sends(contact)
-        assert await SqlHistory(database).sends((usage,), after(START, MINUTE)) == {usage: (START,)}
+        assert await SqlLimitRecovery(database).sends((usage,), after(START, MINUTE)) == {
+            usage: (START,)
+        }

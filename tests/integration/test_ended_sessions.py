@@ -9,7 +9,7 @@ import pytest
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.ended_sessions import SqlEndedSessions
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.operator_sessions import ended_key
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def worker(url: str, folder: Path) -> AsyncGenerator[SqlEndedSessions]:
     """A process of its own, as far as the database and the folder can tell."""
     async with Database(url, durable=False) as database:
-        commits = Commits(database)
+        commits = GroupCommit(database)
         yield SqlEndedSessions(SqlUsage(commits), database, folder)
         await commits.close()
 

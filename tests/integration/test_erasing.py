@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.challenge import Forgotten, Held, Issued, Locked, SlotRecord
 from hsp_otp.domain.code import Code
@@ -96,7 +96,7 @@ def _look(held: Held) -> Decision[Held, SlotRecord]:
 
 
 @pytest.fixture
-def kept(database: Database, commits: Commits) -> Stores:
+def kept(database: Database, commits: GroupCommit) -> Stores:
     """Everything in SQL."""
     return sql_stores(database, commits)
 

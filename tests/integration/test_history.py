@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
-from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.sql.tables import audit
@@ -41,9 +41,9 @@ HERE, NEAR, FAR = (
 
 
 @pytest.fixture
-def told(database: Database) -> SqlHistory:
+def told(database: Database) -> SqlLimitRecovery:
     """What is tested."""
-    return SqlHistory(database)
+    return SqlLimitRecovery(database)
 
 
 def row(
@@ -84,7 +84,7 @@ async def all_of(pages: AsyncIterator[Usages]) -> dict[UsageKey, Usage]:
 # --- What clients did
 
 
-async def test_each_key_is_told_of_its_own(told: SqlHistory, commits: Commits) -> None:
+async def test_each_key_is_told_of_its_own(told: SqlLimitRecovery, commits: GroupCommit) -> None:
     """An address of its requests, a network of all of its addresses', and both of nobody else's."""
     await commits.write(
         row(1, *HIT),
@@ -108,7 +108,9 @@ async def test_each_key_is_told_of_its_own(told: SqlHistory, commits: Commits) -
     assert alone == {asked[0]: at(1, 3)}
 
 
-async def test_what_no_window_reaches_is_not_told(told: SqlHistory, commits: Commits) -> None:
+async def test_what_no_window_reaches_is_not_told(
+    told: SqlLimitRecovery, commits: GroupCommit
+) -> None:
     """An hour, and the five seconds by which clocks may differ."""
     await commits.write(row(0, *MISS, outcome="pass_not_found"), row(1, *HIT))
     asked = (UsageKey("lookups", CLIENT), MISSES_OF_ALL)
@@ -118,16 +120,18 @@ async def test_what_no_window_reaches_is_not_told(told: SqlHistory, commits: Com
 
 
 async def test_of_everybodys_misses_the_latest_are_told(
-    database: Database, commits: Commits
+    database: Database, commits: GroupCommit
 ) -> None:
     """As many as decide: however many there were, no more are read."""
     await commits.write(*(row(n, *MISS, client=NEAR, outcome="pass_not_paid") for n in range(50)))
-    few = SqlHistory(database, most_misses=3)
+    few = SqlLimitRecovery(database, most_misses=3)
     found = await few.usages((MISSES_OF_ALL,), after(START, MINUTE))
     assert found == {MISSES_OF_ALL: at(47, 48, 49)}
 
 
-async def test_what_the_database_counted_itself_is_told(told: SqlHistory, commits: Commits) -> None:
+async def test_what_the_database_counted_itself_is_told(
+    told: SqlLimitRecovery, commits: GroupCommit
+) -> None:
     """A request that is still under way has no row; its charge stands in a record."""
 
     def count(usages: Usages) -> object:
@@ -140,7 +144,9 @@ async def test_what_the_database_counted_itself_is_told(told: SqlHistory, commit
     assert found == dict.fromkeys(asked, at(0, 1))
 
 
-async def test_floods_count_as_often_as_they_happened(told: SqlHistory, commits: Commits) -> None:
+async def test_floods_count_as_often_as_they_happened(
+    told: SqlLimitRecovery, commits: GroupCommit
+) -> None:
     """A row of several requests that were charged tells of all of them."""
     floods = [row(n, *HIT, outcome="resend_too_soon") for n in (1, 2, 3)]
     await commits.write(*(attrs.evolve(one, folds=True) for one in floods))
@@ -148,7 +154,7 @@ async def test_floods_count_as_often_as_they_happened(told: SqlHistory, commits:
     assert await told.usages(asked, after(START, MINUTE)) == {asked[0]: at(1, 1, 1)}
 
 
-async def test_who_has_signed_in(told: SqlHistory, commits: Commits) -> None:
+async def test_who_has_signed_in(told: SqlLimitRecovery, commits: GroupCommit) -> None:
     """From that address, by a pass, since then."""
     verified = row(1, *HIT, "checks", outcome="verified")
     await commits.write(
@@ -166,7 +172,7 @@ async def test_who_has_signed_in(told: SqlHistory, commits: Commits) -> None:
 # --- What was sent
 
 
-async def test_sends_of_each_limit(told: SqlHistory, commits: Commits) -> None:
+async def test_sends_of_each_limit(told: SqlLimitRecovery, commits: GroupCommit) -> None:
     """Of a number those of a day, of a client and its network those of an hour and one flow."""
     now = after(START, 30 * HOUR)
     old, older = after(now, -2 * HOUR), after(now, -DAY - 6 * SECOND)
@@ -194,7 +200,7 @@ async def test_sends_of_each_limit(told: SqlHistory, commits: Commits) -> None:
 
 
 async def test_who_asks_at_once_asks_together(
-    database: Database, commits: Commits, monkeypatch: pytest.MonkeyPatch
+    database: Database, commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a store has forgotten everything, a hundred requests make five questions of theirs."""
     nobody = ClientAddress("unknown")
@@ -204,7 +210,7 @@ async def test_who_asks_at_once_asks_together(
         send(3, after(START, 2 * SECOND), "+919812345678", nobody),
         row(1, "checks"),
     )
-    told, questions = SqlHistory(database), list[str]()
+    told, questions = SqlLimitRecovery(database), list[str]()
     fetch = database.fetch
 
     async def fetched(statement: str, *given: Any) -> list[Any]:  # noqa: ANN401
@@ -238,7 +244,9 @@ async def test_who_asks_at_once_asks_together(
 # --- All of it
 
 
-async def test_all_is_told_page_by_page_as_each_is(database: Database, commits: Commits) -> None:
+async def test_all_is_told_page_by_page_as_each_is(
+    database: Database, commits: GroupCommit
+) -> None:
     """Whatever there is, pages hold what asking for each key would tell, each once and whole."""
     chance = random.Random(7)  # noqa: S311 - the same every time
     clients = [ClientAddress(f"10.0.{n // 4}.{n % 4}") for n in range(12)] + [FAR]
@@ -258,7 +266,7 @@ async def test_all_is_told_page_by_page_as_each_is(database: Database, commits: 
         for n, client in enumerate(chance.choices(clients, k=120))
     ]
     await commits.write(*rows, *sends)
-    told = SqlHistory(database, page=3)
+    told = SqlLimitRecovery(database, page=3)
     usages = await all_of(told.all_usages(now))
     asked = {key for one in clients for counted in Counted for key in keys(counted, one)}
     expected = await told.usages((*asked, MISSES_OF_ALL), now)
@@ -280,7 +288,7 @@ async def test_all_is_told_page_by_page_as_each_is(database: Database, commits: 
     }
 
 
-async def test_nothing_is_told_of_nothing(told: SqlHistory) -> None:
+async def test_nothing_is_told_of_nothing(told: SqlLimitRecovery) -> None:
     """An empty database has no pages but the one of everybody's misses."""
     assert await all_of(told.all_sends(START)) == {}
     assert [page async for page in told.all_asked_at(START)] == []

@@ -10,7 +10,7 @@ from sqlalchemy import Select
 from hsp_otp.adapters.sql import audit_queries as ask
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.tables import audit
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
@@ -69,7 +69,9 @@ async def listed(asked: SqlAuditQueries, wanted: Wanted) -> list[str | None]:
 # --- Rows
 
 
-async def test_rows_of_a_number_under_every_key(asked: SqlAuditQueries, commits: Commits) -> None:
+async def test_rows_of_a_number_under_every_key(
+    asked: SqlAuditQueries, commits: GroupCommit
+) -> None:
     """A number's rows are found whichever key made their fingerprint, and nobody else's are."""
     newer = about(audit_row("valid", "new", after(START, 5)), Contact.of_phone(NUMBER), NEW)
     await commits.write(row("valid", 1), row("valid", 2, "+919876543211"), newer)
@@ -80,7 +82,9 @@ async def test_rows_of_a_number_under_every_key(asked: SqlAuditQueries, commits:
     assert await listed(asked, Wanted(ranges=prefixes)) == ["r1", "r2", "new"]
 
 
-async def test_rows_by_address_outcome_and_time(asked: SqlAuditQueries, commits: Commits) -> None:
+async def test_rows_by_address_outcome_and_time(
+    asked: SqlAuditQueries, commits: GroupCommit
+) -> None:
     """What is wanted narrows together; a span holds its beginning and not its end."""
     await commits.write(
         row("valid", 1),
@@ -109,14 +113,14 @@ async def test_more_rows_than_a_page_holds(asked: SqlAuditQueries, file: Path) -
     assert len({entry.id for entry in found}) == len(instants)
 
 
-async def test_the_latest_rows(asked: SqlAuditQueries, commits: Commits) -> None:
+async def test_the_latest_rows(asked: SqlAuditQueries, commits: GroupCommit) -> None:
     """The latest rows come oldest first."""
     await commits.write(*(row("valid", at) for at in range(5)))
     found = await asked.latest(Wanted(), 2)
     assert [entry.request_id for entry in found] == ["r3", "r4"]
 
 
-async def test_what_a_row_tells(asked: SqlAuditQueries, commits: Commits, file: Path) -> None:
+async def test_what_a_row_tells(asked: SqlAuditQueries, commits: GroupCommit, file: Path) -> None:
     """A row tells until when it is refused, and of a message what became of it and when."""
     handed = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
     sent = row("sent", 1, action=Action.SEND, sender="twilio", provider_message_id="SM1")
@@ -138,7 +142,7 @@ async def test_what_a_row_tells(asked: SqlAuditQueries, commits: Commits, file: 
 # --- Tallies
 
 
-async def test_the_most_traffic(asked: SqlAuditQueries, commits: Commits) -> None:
+async def test_the_most_traffic(asked: SqlAuditQueries, commits: GroupCommit) -> None:
     """Addresses go by requests, floods in full; ranges and countries by the codes sent."""
     await commits.write(
         row("sent", 1),
@@ -189,7 +193,7 @@ async def test_an_empty_audit(asked: SqlAuditQueries) -> None:
 # --- Suspicions
 
 
-async def test_suspicions_and_their_evidence(asked: SqlAuditQueries, commits: Commits) -> None:
+async def test_suspicions_and_their_evidence(asked: SqlAuditQueries, commits: GroupCommit) -> None:
     """Sweeps, pestering and scans are found with counts, times and requests; people are not."""
     people = [
         row(outcome, 10 * n + step, f"+91981{n:03d}4567")
@@ -223,7 +227,7 @@ async def test_suspicions_and_their_evidence(asked: SqlAuditQueries, commits: Co
     assert await asked.suspicions(Span(after(START, 3_001))) == []
 
 
-async def test_many_good_ones_hide_no_bad_one(asked: SqlAuditQueries, commits: Commits) -> None:
+async def test_many_good_ones_hide_no_bad_one(asked: SqlAuditQueries, commits: GroupCommit) -> None:
     """However many ranges have more messages that people verify, the one that is swept is found."""
     people = [
         row(outcome, 100 * place + n, f"+9198{place:03d}{n:05d}", client=f"10.0.{place}.1")

@@ -11,7 +11,7 @@ import pytest
 from hsp_otp.adapters.sql import traffic_queries as ask
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
@@ -63,7 +63,7 @@ def sent(at: int, name: str, phone: str = PHONE, sender: str = "twilio") -> Audi
     return row("sent", at, phone, action=Action.SEND, sender=sender, provider_message_id=name)
 
 
-async def hand_over(commits: Commits, name: str, at: int, sender: str = "twilio") -> None:
+async def hand_over(commits: GroupCommit, name: str, at: int, sender: str = "twilio") -> None:
     """A send, and that somebody took it."""
     await commits.write(attrs.evolve(send_row(name), at=after(START, at)))
     await commits.write(HandedOverRow(challenge_id=name, sender=sender, provider_message_id=name))
@@ -72,7 +72,9 @@ async def hand_over(commits: Commits, name: str, at: int, sender: str = "twilio"
 # --- Movements
 
 
-async def test_requests_by_period_and_outcome(asked: SqlTrafficQueries, commits: Commits) -> None:
+async def test_requests_by_period_and_outcome(
+    asked: SqlTrafficQueries, commits: GroupCommit
+) -> None:
     """Each period has its own; a flood counts in full; what operators do is no traffic."""
     await commits.write(
         sent(1, "a"),
@@ -112,7 +114,7 @@ async def test_requests_by_period_and_outcome(asked: SqlTrafficQueries, commits:
 
 
 async def test_what_became_of_messages(
-    asked: SqlTrafficQueries, commits: Commits, file: Path
+    asked: SqlTrafficQueries, commits: GroupCommit, file: Path
 ) -> None:
     """By the state that was last heard, and by how long it took until it arrived."""
     for place, name in enumerate(("a", "b", "c")):
@@ -143,7 +145,7 @@ async def test_what_became_of_messages(
 
 
 async def test_from_the_message_to_the_right_code(
-    asked: SqlTrafficQueries, commits: Commits
+    asked: SqlTrafficQueries, commits: GroupCommit
 ) -> None:
     """The latest message to the number in the same flow, within the longest life of a code."""
     await commits.write(
@@ -169,7 +171,7 @@ async def test_from_the_message_to_the_right_code(
 
 @pytest.mark.parametrize("place", range(len(STEPS)))
 async def test_the_end_of_a_step_is_outside(
-    asked: SqlTrafficQueries, commits: Commits, place: int
+    asked: SqlTrafficQueries, commits: GroupCommit, place: int
 ) -> None:
     """A microsecond less is in it."""
     end = STEPS[place] * SECOND
@@ -230,7 +232,7 @@ async def test_a_day_like_any_other(database: Database, file: Path) -> None:
 # --- Asked once
 
 
-async def test_an_answer_serves_for_a_while(database: Database, commits: Commits) -> None:
+async def test_an_answer_serves_for_a_while(database: Database, commits: GroupCommit) -> None:
     """Everybody who looks within seconds sees the same, and it is asked but once."""
     clock = ManualClock(after(START, HOUR))
     looks = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), clock)
@@ -247,7 +249,7 @@ async def test_an_answer_serves_for_a_while(database: Database, commits: Commits
 
 
 async def test_a_database_that_does_not_answer(
-    database: Database, commits: Commits, monkeypatch: pytest.MonkeyPatch
+    database: Database, commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it told before is shown, and that it does not answer; a bug is no silence."""
     await commits.write(sent(1, "a"))

@@ -12,7 +12,7 @@ from sqlalchemy import make_url, text
 
 from hsp_otp.adapters.sql.connections import RefusedError
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemRandomness
@@ -59,7 +59,7 @@ class Site:
 async def opened(url: str) -> AsyncGenerator[Site]:
     """A database that is there."""
     async with Database(url, durable=True) as database:
-        yield Site(url, database, sql_stores(database, Commits(database)))
+        yield Site(url, database, sql_stores(database, GroupCommit(database)))
 
 
 async def new(server: Server, name: str) -> str:

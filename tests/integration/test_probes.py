@@ -12,7 +12,7 @@ import pytest
 from hsp_otp.adapters.senders.provider import Means, Probed
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.entrypoints.senders import SENDERS
-from hsp_otp.entrypoints.settings.settings import load
+from hsp_otp.entrypoints.settings.load import load
 from tests.plays import ACCOUNT, PLAYS, TOKEN
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ import pytest
 
 from hsp_otp.adapters.record_format import RecordFormat
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RecordKind
 from hsp_otp.adapters.system import SystemClock
@@ -40,7 +40,7 @@ ALL = "over"
 
 
 @pytest.fixture
-def stores(database: Database, commits: Commits) -> Stores:
+def stores(database: Database, commits: GroupCommit) -> Stores:
     """Everything in SQL."""
     return sql_stores(database, commits)
 

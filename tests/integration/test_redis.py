@@ -18,8 +18,8 @@ from hsp_otp.adapters.redis.server_checks import health, unfitness
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
-from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
@@ -67,7 +67,7 @@ class Asked:
         pages: Of all there is.
     """
 
-    rows: SqlHistory
+    rows: SqlLimitRecovery
     questions: int = 0
     pages: Counter[str] = attrs.field(factory=Counter[str])
 
@@ -162,7 +162,7 @@ async def open_site(folder: Path, redis: RedisSite) -> AsyncGenerator[Site]:
         open_redis(redis.urls, redis.topology, redis.service) as client,
     ):
         await upgrade(database)
-        commits, history = Commits(database), Asked(SqlHistory(database))
+        commits, history = GroupCommit(database), Asked(SqlLimitRecovery(database))
         slots = RedisRecords(client, "slots", clock, SystemRandomness())
         counted = RedisRecords(client, "usage", clock, SystemRandomness())
         in_redis = RedisUsage(records=counted, rows=commits, history=history, clock=clock)

@@ -17,7 +17,8 @@ from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
-from hsp_otp.entrypoints.settings.settings import check_to_serve, load
+from hsp_otp.entrypoints.settings.checks import check_to_serve
+from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
 from hsp_otp.ports.sender import Message, Sender
 from tests import gateway as played

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hsp_otp.adapters.sql import schema
 from hsp_otp.adapters.sql.connections import RefusedError
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
+from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.sql.tables import audit, records
 from hsp_otp.domain.challenge import Held, Issued, SlotRecord
@@ -77,7 +77,7 @@ def no_database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stores(database: Database, commits: Commits) -> Stores:
+def stores(database: Database, commits: GroupCommit) -> Stores:
     """Everything in SQL."""
     return sql_stores(database, commits)
 
@@ -283,7 +283,7 @@ async def test_a_writer_of_this_process_is_waited_for_no_longer(tmp_path: Path) 
     """Whoever has the turn at the file for too long holds nobody up for more than that."""
     async with Database(sqlite_url(tmp_path), durable=False) as database:
         await upgrade(database)
-        stores = sql_stores(database, Commits(database))
+        stores = sql_stores(database, GroupCommit(database))
         async with database.write():
             await fails_in_time(stores)
         assert await stores.slots.transition(SLOT, BOTH, one_more) == 0
@@ -301,7 +301,7 @@ async def test_a_lock_that_is_let_go_in_time_is_waited_for(stores: Stores, file:
 async def test_a_file_that_is_no_database_is_unavailable(no_database: Path, tmp_path: Path) -> None:
     """Bytes that are no database are a store that is away; put right, it works again."""
     async with Database(sqlite_url(tmp_path), durable=False) as database:
-        stores = sql_stores(database, Commits(database))
+        stores = sql_stores(database, GroupCommit(database))
         await fails_in_time(stores)
         with pytest.raises(Unavailable):
             await stores.passes.find(PassCode("HSP-1234-5678"))
@@ -318,7 +318,7 @@ async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None
     """A file that cannot be opened is a store that is away; put right, it works again."""
     folder = tmp_path / "later"
     async with Database(sqlite_url(folder), durable=False) as database:
-        stores = sql_stores(database, Commits(database))
+        stores = sql_stores(database, GroupCommit(database))
         await fails_in_time(stores)
         assert not await database.takes_writes()
         folder.mkdir()
@@ -332,7 +332,7 @@ async def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> N
         await stores.add(a_pass())
     url = f"sqlite+aiosqlite:///file:{sqlite_path(tmp_path)}?mode=ro&uri=true"
     async with Database(url, durable=False) as database:
-        stores = sql_stores(database, Commits(database))
+        stores = sql_stores(database, GroupCommit(database))
         await fails_in_time(stores)
         assert await stores.passes.find(PassCode("HSP-1234-5678")) == a_pass()
 
@@ -375,7 +375,7 @@ async def test_a_send_that_cannot_be_written_is_refused(stores: Stores, file: Pa
 
 
 async def test_an_audit_row_never_fails_its_request(
-    stores: Stores, commits: Commits, file: Path, logged: list[Any]
+    stores: Stores, commits: GroupCommit, file: Path, logged: list[Any]
 ) -> None:
     """Where only the audit row is refused, the step is done, and the row is kept and logged."""
     refuse(file, "INSERT", "audit")
@@ -400,7 +400,7 @@ async def test_an_audit_row_never_fails_its_request(
 
 
 async def test_a_row_written_alone_never_fails_either(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """While the database is away an audit row is kept aside, and its writer goes on."""
     async with lock_held(file):
@@ -412,7 +412,7 @@ async def test_a_row_written_alone_never_fails_either(
 
 
 async def test_a_failing_request_waits_half_a_second_for_its_row(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """What already waited for the database is not held up by its row; the row comes later."""
     loop = asyncio.get_running_loop()
@@ -427,7 +427,7 @@ async def test_a_failing_request_waits_half_a_second_for_its_row(
 
 
 async def test_rows_kept_aside_are_tried_again_until_they_are_written(
-    stores: Stores, commits: Commits, file: Path, logged: list[Any]
+    stores: Stores, commits: GroupCommit, file: Path, logged: list[Any]
 ) -> None:
     """Once the database takes audit rows again they are written, in their order."""
     refuse(file, "INSERT", "audit")
@@ -448,7 +448,7 @@ async def test_rows_kept_aside_are_tried_again_until_they_are_written(
 
 
 async def test_the_queue_has_an_end_and_says_what_it_lost(
-    stores: Stores, commits: Commits, file: Path, logged: list[Any]
+    stores: Stores, commits: GroupCommit, file: Path, logged: list[Any]
 ) -> None:
     """Ten thousand rows are kept aside; the oldest beyond that are lost, counted and logged."""
     refuse(file, "INSERT", "audit")
@@ -473,7 +473,7 @@ async def test_the_queue_has_an_end_and_says_what_it_lost(
 
 
 async def test_writing_many_that_were_kept_aside_keeps_nobody_waiting(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """While thousands of rows are caught up on, a request's step is done in its time."""
     refuse(file, "INSERT", "audit")
@@ -488,7 +488,7 @@ async def test_writing_many_that_were_kept_aside_keeps_nobody_waiting(
 
 
 async def test_a_writer_that_is_cancelled_loses_no_row(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """A row whose writer has gone while the database was away is kept aside like any other."""
     async with lock_held(file):
@@ -503,7 +503,7 @@ async def test_a_writer_that_is_cancelled_loses_no_row(
 
 
 async def test_a_stop_in_the_middle_of_a_retry_loses_no_row(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """The last flush waits for a retry that was cut short, and finds what that left."""
     async with lock_held(file):
@@ -520,7 +520,7 @@ async def test_a_stop_in_the_middle_of_a_retry_loses_no_row(
 
 
 async def test_what_a_stop_leaves_unwritten_is_told(
-    stores: Stores, commits: Commits, file: Path
+    stores: Stores, commits: GroupCommit, file: Path
 ) -> None:
     """Rows that the last try could not write are lost with the process, and never silently."""
     async with lock_held(file):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hsp_otp.entrypoints.http
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 
 FILES = Path(hsp_otp.entrypoints.http.__file__).with_name("swagger_ui")
 

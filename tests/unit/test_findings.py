@@ -23,7 +23,8 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     worst,
     wrong,
 )
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 
 NOW = Instant(1_800_000_000_000_000)
 DRAWN = base64.b64encode(bytes(range(7, 39))).decode()

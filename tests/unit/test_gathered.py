@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hsp_otp.adapters.sql.batched_reads import Gathered
+from hsp_otp.adapters.sql.batched_reads import BatchedReads
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ def answers() -> Answers:
 
 async def test_those_of_one_turn_share_a_question(answers: Answers) -> None:
     """Each name once."""
-    gathered = Gathered(answers.answer)
+    gathered = BatchedReads(answers.answer)
     found = await asyncio.gather(*map(gathered.answer, ("a", "bb", "-", "a")))
     assert found == [1, 2, None, 1]
     assert answers.asked == [["a", "bb", "-"]]
@@ -45,7 +45,7 @@ async def test_those_of_one_turn_share_a_question(answers: Answers) -> None:
 
 async def test_those_who_come_meanwhile_share_the_next(answers: Answers) -> None:
     """Whoever comes while a question is asked does not get its answer, which may be older."""
-    gathered = Gathered(answers.answer)
+    gathered = BatchedReads(answers.answer)
     answers.waits.clear()
     first = asyncio.create_task(gathered.answer("a"))
     await answers.began.wait()
@@ -58,7 +58,7 @@ async def test_those_who_come_meanwhile_share_the_next(answers: Answers) -> None
 
 async def test_a_slow_question_holds_nobody_up(answers: Answers) -> None:
     """The next one is asked beside it."""
-    gathered = Gathered(answers.answer)
+    gathered = BatchedReads(answers.answer)
     answers.waits.clear()
     slow = asyncio.create_task(gathered.answer("a"))
     beside = None
@@ -72,7 +72,7 @@ async def test_a_slow_question_holds_nobody_up(answers: Answers) -> None:
 
 async def test_a_failure_is_everybodys(answers: Answers) -> None:
     """Of that question alone."""
-    gathered = Gathered(answers.answer)
+    gathered = BatchedReads(answers.answer)
     found = await asyncio.gather(*map(gathered.answer, ("a", "bad")), return_exceptions=True)
     assert [type(one) for one in found] == [LookupError] * 2
     assert await gathered.answer("a") == 1
@@ -80,7 +80,7 @@ async def test_a_failure_is_everybodys(answers: Answers) -> None:
 
 async def test_who_leaves_takes_nobody_along(answers: Answers) -> None:
     """Neither those with the same name nor those with another."""
-    gathered = Gathered(answers.answer)
+    gathered = BatchedReads(answers.answer)
     tasks = [asyncio.create_task(gathered.answer(name)) for name in ("a", "a", "bb")]
     await asyncio.sleep(0)
     tasks[0].cancel()

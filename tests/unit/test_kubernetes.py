@@ -4,7 +4,7 @@ import pytest
 
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.settings.kubernetes import is_service_variable
-from hsp_otp.entrypoints.settings.settings import described, load, passed_over
+from hsp_otp.entrypoints.settings.load import described, load, passed_over
 
 ADDRESSES = ["10.0.0.1", "fd00::1"]
 

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 import hsp_otp
-from hsp_otp.entrypoints.settings.settings import PREFIX, described
+from hsp_otp.entrypoints.settings.load import described
+from hsp_otp.entrypoints.settings.model import PREFIX
 
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(hsp_otp.__file__).parent

@@ -4,7 +4,7 @@ import pytest
 
 from hsp_otp.entrypoints.cli.person import read_reason
 from hsp_otp.entrypoints.errors import CommandError
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 
 
 @pytest.mark.parametrize(

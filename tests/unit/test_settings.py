@@ -13,7 +13,9 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ENGLISH, Purpose
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
-from hsp_otp.entrypoints.settings.settings import Settings, check_to_serve, described, load
+from hsp_otp.entrypoints.settings.checks import check_to_serve
+from hsp_otp.entrypoints.settings.load import described, load
+from hsp_otp.entrypoints.settings.model import Settings
 
 KEY = base64.b64encode(bytes(32)).decode()
 

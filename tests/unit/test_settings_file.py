@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hsp_otp.entrypoints.errors import SettingsError
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.settings.toml_file import read_toml
 
 DEEP = "[" * 6000

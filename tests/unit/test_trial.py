@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hsp_otp.entrypoints.pages.app_preview import BUILT, trial_folder
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from tests.http import Client
 from tests.unit.test_pages import POLICY
 

@@ -10,7 +10,8 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ENGLISH, Language, Purpose
 from hsp_otp.entrypoints.errors import SettingsError
-from hsp_otp.entrypoints.settings.settings import check_to_serve, load
+from hsp_otp.entrypoints.settings.checks import check_to_serve
+from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.toml_file import read_toml
 from hsp_otp.ports.messages import Text, Wording, Wordings
 from tests.unit.test_settings import KEYS, TWILIO

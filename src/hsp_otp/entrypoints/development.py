@@ -20,7 +20,7 @@ from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.private_files import make_private_folder
-from hsp_otp.entrypoints.settings.settings import PREFIX, Settings
+from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 
 DEMO_PASS: Final = "HSP-1234-5678"  # noqa: S105 - a pass code, shown to all
 

@@ -8,7 +8,7 @@ import attrs
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import Look, Stretch
 from hsp_otp.flows.pass_login import PassLogin

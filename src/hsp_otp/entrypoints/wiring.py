@@ -29,8 +29,8 @@ from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
-from hsp_otp.adapters.sql.group_commit import Commits
-from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
     SqlFamilies,
@@ -47,7 +47,7 @@ from hsp_otp.domain.signup import SignupSession
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Services
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
@@ -124,8 +124,8 @@ async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> "RedisClie
 
 def open_stores(
     settings: Settings,
-    commits: Commits,
-    history: SqlHistory,
+    commits: GroupCommit,
+    history: SqlLimitRecovery,
     redis: "RedisClient | None",
     *,
     clock: Clock,
@@ -250,11 +250,11 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         # After the rows that were kept aside, which may be those of their messages.
         stack.push_async_callback(early.close)
         await stack.enter_async_context(_running(early.keep_trying))
-        commits = Commits(database)
+        commits = GroupCommit(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
         redis = await open_redis_of(stack, settings)
-        history = SqlHistory(database, settings.client_limits.misses.limit)
+        history = SqlLimitRecovery(database, settings.client_limits.misses.limit)
         stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
         for work in stores.upkeep:
             await stack.enter_async_context(_running(work))
@@ -382,7 +382,7 @@ async def _open_dashboard(
     stack: AsyncExitStack,
     settings: Settings,
     database: Database,
-    commits: Commits,
+    commits: GroupCommit,
     *,
     audit: AuditTrail,
     observer: Observer,
@@ -445,7 +445,7 @@ def _open_traces(stack: AsyncExitStack, settings: Settings, clock: Clock) -> "Ex
 def _watch(
     metrics: "Metrics",
     settings: Settings,
-    commits: Commits,
+    commits: GroupCommit,
     usage: UsageCounter,
     senders: Mapping[Channel, Failover],
 ) -> None:

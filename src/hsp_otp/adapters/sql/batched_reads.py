@@ -11,7 +11,7 @@ _HELD_UP_SECONDS: Final = 0.02
 """A question that takes longer is not waited for by those who come later."""
 
 
-class Gathered(Generic[N, T]):
+class BatchedReads(Generic[N, T]):
     """Questions about names, one at a time: those who come meanwhile share the next one."""
 
     def __init__(self, ask: Callable[[Sequence[N]], Awaitable[Mapping[N, T]]]) -> None:

@@ -55,7 +55,7 @@ class _Step:
     aside: tuple[LateRow, ...] = ()
 
 
-class Commits:
+class GroupCommit:
     """
     The one way into the database for what requests change.
 

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Column, ColumnElement, Text, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.batched_reads import Gathered
+from hsp_otp.adapters.sql.batched_reads import BatchedReads
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.stores import record_of, usages_in
 from hsp_otp.adapters.sql.tables import audit, sends
@@ -56,7 +56,7 @@ _MOST_MISSES: Final = 1_000_000
 
 
 @attrs.frozen
-class SqlHistory:
+class SqlLimitRecovery:
     """
     Reads rows of sends, and of the audit.
 
@@ -72,17 +72,17 @@ class SqlHistory:
     most_misses: int = _MOST_MISSES
     page: int = 2_000
     # While a store has forgotten everything, every request asks: those of one turn ask together.
-    _sends: Gathered[_Asked, Usage] = attrs.field(
+    _sends: BatchedReads[_Asked, Usage] = attrs.field(
         init=False,
-        default=attrs.Factory(lambda self: Gathered(self._sends_of), takes_self=True),
+        default=attrs.Factory(lambda self: BatchedReads(self._sends_of), takes_self=True),
     )
-    _asked_at: Gathered[str, Instant] = attrs.field(
+    _asked_at: BatchedReads[str, Instant] = attrs.field(
         init=False,
-        default=attrs.Factory(lambda self: Gathered(self._latest_of), takes_self=True),
+        default=attrs.Factory(lambda self: BatchedReads(self._latest_of), takes_self=True),
     )
-    _usages: Gathered[_Asked, Usage] = attrs.field(
+    _usages: BatchedReads[_Asked, Usage] = attrs.field(
         init=False,
-        default=attrs.Factory(lambda self: Gathered(self._usages_of), takes_self=True),
+        default=attrs.Factory(lambda self: BatchedReads(self._usages_of), takes_self=True),
     )
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
@@ -237,7 +237,7 @@ def _together(columns: tuple[ColumnElement[Any], ...], *, is_postgres: bool) -> 
 
 
 async def _each(
-    gathered: Gathered[_Asked, Usage], keys: tuple[UsageKey, ...], now: Instant
+    gathered: BatchedReads[_Asked, Usage], keys: tuple[UsageKey, ...], now: Instant
 ) -> Usages:
     answers = await asyncio.gather(*(gathered.answer((key, now)) for key in keys))
     return {key: usage or () for key, usage in zip(keys, answers, strict=True)}

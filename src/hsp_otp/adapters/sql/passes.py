@@ -10,7 +10,7 @@ import attrs
 from sqlalchemy import Row, case, false, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.batched_reads import Gathered
+from hsp_otp.adapters.sql.batched_reads import BatchedReads
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.tables import passes, users
 from hsp_otp.domain.instant import Instant
@@ -57,9 +57,9 @@ class SqlPasses:
     """Passes joined with the users who hold them."""
 
     database: Database
-    _kept: Gathered[str, KeptPass] = attrs.field(
+    _kept: BatchedReads[str, KeptPass] = attrs.field(
         init=False,
-        default=attrs.Factory(lambda self: Gathered(self._found), takes_self=True),
+        default=attrs.Factory(lambda self: BatchedReads(self._found), takes_self=True),
     )
 
     async def find(self, code: PassCode) -> Pass | None:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import attrs
 
-from hsp_otp.adapters.sql.group_commit import Bodies, Commits
+from hsp_otp.adapters.sql.group_commit import Bodies, GroupCommit
 from hsp_otp.adapters.sql.record_kinds import (
     FAMILIES,
     SIGNUP_SESSIONS,
@@ -29,7 +29,7 @@ O = TypeVar("O")  # noqa: E741
 class SqlSlots:
     """Keeps slots, and the usages that limit sends."""
 
-    commits: Commits
+    commits: GroupCommit
 
     async def transition(
         self,
@@ -57,7 +57,7 @@ class SqlSlots:
 class SqlUsage:
     """Keeps the usages that limit checks and look-ups."""
 
-    commits: Commits
+    commits: GroupCommit
 
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
@@ -77,7 +77,7 @@ class SqlUsage:
 class SqlFamilies:
     """Keeps families of refresh tokens."""
 
-    commits: Commits
+    commits: GroupCommit
 
     async def transition(
         self,
@@ -92,7 +92,7 @@ class SqlFamilies:
 class SqlSignupSessions:
     """Keeps signup sessions."""
 
-    commits: Commits
+    commits: GroupCommit
 
     async def transition(
         self,
@@ -107,7 +107,7 @@ class SqlSignupSessions:
 class SqlSignupSteps:
     """Keeps what challenges led to."""
 
-    commits: Commits
+    commits: GroupCommit
 
     async def transition(
         self,
@@ -119,7 +119,7 @@ class SqlSignupSteps:
 
 
 async def _transition(
-    commits: Commits,
+    commits: GroupCommit,
     kind: RecordKind[T],
     name: str,
     decide: Callable[[T | None], Decision[T | None, O]],

@@ -27,7 +27,8 @@ from hsp_otp.entrypoints.cli.output import FLAG, Shown, structured, table
 from hsp_otp.entrypoints.cli.person import load_with_keys, read_number
 from hsp_otp.entrypoints.client_address import find_client
 from hsp_otp.entrypoints.errors import CommandError
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short, read_span
 from hsp_otp.entrypoints.wiring import open_database
 from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted

@@ -6,7 +6,8 @@ from cyclopts import App
 
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.entrypoints.cli.common import insist_on_fit, insist_on_known
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database
 
 db = App(name="db", help="The SQL database.")

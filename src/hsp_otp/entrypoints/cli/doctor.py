@@ -38,16 +38,10 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings.checks import check_to_serve, missing_variables
 from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
-from hsp_otp.entrypoints.settings.settings import (
-    PREFIX,
-    Settings,
-    check_to_serve,
-    file_with_secrets,
-    load,
-    missing_variables,
-    passed_over,
-)
+from hsp_otp.entrypoints.settings.load import file_with_secrets, load, passed_over
+from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 from hsp_otp.entrypoints.wiring import means_of, open_database, open_redis_of
 from hsp_otp.ports.audit_queries import Span
 from hsp_otp.ports.failures import Unavailable

@@ -16,7 +16,7 @@ from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.entrypoints.private_files import is_open_to_others
 from hsp_otp.entrypoints.senders import SENDERS
-from hsp_otp.entrypoints.settings.settings import PREFIX, Settings
+from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 
 _LEAST_DIFFERENT: Final = 16
 """Bytes of a secret that differ: of 32 that were drawn, thirty do."""

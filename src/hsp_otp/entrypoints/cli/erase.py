@@ -31,7 +31,7 @@ from hsp_otp.entrypoints.cli.person import (
     read_reason,
 )
 from hsp_otp.entrypoints.errors import CommandError
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.flows.caller import about
 from hsp_otp.flows.otp import forget_slot

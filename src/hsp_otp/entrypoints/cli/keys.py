@@ -12,7 +12,7 @@ from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.private_files import make_private_folder
-from hsp_otp.entrypoints.settings.settings import PREFIX
+from hsp_otp.entrypoints.settings.model import PREFIX
 
 keys = App(name="keys", help="Keys of the service.")
 

@@ -21,7 +21,8 @@ from hsp_otp.entrypoints.cli.csv_records import UnreadableError
 from hsp_otp.entrypoints.cli.passes_batch import Listing
 from hsp_otp.entrypoints.cli.passes_csv import BadLine, read
 from hsp_otp.entrypoints.errors import CommandError
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database
 
 passes = App(name="passes", help="Import passes, and look at them.")

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import attrs
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.group_commit import Commits
-from hsp_otp.adapters.sql.limit_recovery import SqlHistory
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.names import PassCode
@@ -16,7 +16,9 @@ from hsp_otp.domain.typed_text import plain, visible, visible_in_names
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.errors import CommandError
-from hsp_otp.entrypoints.settings.settings import Settings, check_secret_keys, load
+from hsp_otp.entrypoints.settings.checks import check_secret_keys
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
 from hsp_otp.ports.slots import SlotRepository
 
@@ -47,8 +49,8 @@ async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
         redis = await open_redis_of(stack, settings)
         stores = open_stores(
             settings,
-            Commits(database),
-            SqlHistory(database),
+            GroupCommit(database),
+            SqlLimitRecovery(database),
             redis,
             clock=SystemClock(),
             randomness=SystemRandomness(),

@@ -8,7 +8,8 @@ from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import DAY, Instant, after
 from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.entrypoints.cli.common import insist_on_newest
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database
 
 

@@ -13,15 +13,10 @@ from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_gener
 from hsp_otp.entrypoints.errors import FAILED, OK, CommandError
 from hsp_otp.entrypoints.pages.app_preview import is_built
 from hsp_otp.entrypoints.server import run as server
+from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
-from hsp_otp.entrypoints.settings.settings import (
-    DEVELOPMENT,
-    PREFIX,
-    Settings,
-    check_to_serve,
-    load,
-    passed_over,
-)
+from hsp_otp.entrypoints.settings.load import load, passed_over
+from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of
 
 BANNER: Final = """

@@ -5,7 +5,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from hsp_otp.entrypoints.settings.settings import described
+from hsp_otp.entrypoints.settings.load import described
 
 
 def settings() -> None:

@@ -19,7 +19,7 @@ from hsp_otp.entrypoints.cli.person import (
     read_reason,
 )
 from hsp_otp.entrypoints.errors import CommandError
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.flows.caller import about
 from hsp_otp.flows.otp import unlock_slot
 

@@ -20,7 +20,7 @@ from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
 from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
 from hsp_otp.entrypoints.services import Services
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 
 if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import RequestSpan

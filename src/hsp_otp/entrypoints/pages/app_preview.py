@@ -8,7 +8,7 @@ from litestar import Response, get
 from hsp_otp.entrypoints.http.request_bodies import AnyRequest
 from hsp_otp.entrypoints.pages.assets import KINDS
 from hsp_otp.entrypoints.pages.page import HEADERS
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 
 BUILT: Final = Path(__file__).parents[4] / "clients" / "mobile" / "dist"
 """Where a checkout has them, once `script/test-clients --build` has built them."""

@@ -26,7 +26,7 @@ from hsp_otp.entrypoints.http.problems import (
 from hsp_otp.entrypoints.http.request_bodies import AnyRequest, body_of, services_of
 from hsp_otp.entrypoints.pages.assets import url_of
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, lines, sealed, unsealed
-from hsp_otp.entrypoints.settings.settings import Settings
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.ports.failures import Unavailable
 
 POLICY: Final = (

@@ -24,7 +24,8 @@ from hsp_otp.entrypoints.server import metrics_listener
 from hsp_otp.entrypoints.server.http_server import Server, config
 from hsp_otp.entrypoints.server.listener import most_connections
 from hsp_otp.entrypoints.services import Services
-from hsp_otp.entrypoints.settings.settings import Settings, load
+from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_services
 
 GRACE_SECONDS: Final = 8

@@ -1,0 +1,192 @@
+"""Whether settings go together, and whether there is all that serving needs."""
+
+from importlib.util import find_spec
+from typing import Any, Final
+
+import attrs
+
+from hsp_otp.adapters.jwt import Algorithm, parse_signing_keys
+from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES
+from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.senders.provider import Provider
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.names import ENGLISH, Purpose
+from hsp_otp.domain.sms_segments import segments
+from hsp_otp.entrypoints.errors import SettingsError
+from hsp_otp.entrypoints.senders import SENDERS, receipts_url
+from hsp_otp.entrypoints.settings.model import PREFIX, SENDERS_TAKEN, Settings, sender_variables
+
+_MOST_SEGMENTS: Final = 2
+"""Of a text that is not in English."""
+
+
+def check_to_serve(settings: Settings) -> None:
+    """
+    Make sure that there is all that serving needs beside what has defaults.
+
+    Raises:
+        SettingsError: Keys or senders are missing, or keys are unfit.
+    """
+    if not settings.in_development and not settings.senders:
+        raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
+    for name in settings.senders:
+        _check_account(settings, SENDERS[name])
+    _check_message(settings)
+    check_secret_keys(settings)
+    _check_traces(settings)
+    if settings.proof_audience == settings.jwt_audience:
+        raise SettingsError(
+            f"{PREFIX}PROOF_AUDIENCE: got that of access tokens, {settings.jwt_audience!r}; "
+            "takes another"
+        )
+    if not settings.jwt_keys:
+        raise SettingsError(f"{PREFIX}JWT_KEYS: missing; {_jwt_keys_hint(settings.jwt_algorithm)}")
+    try:
+        parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
+    except ValueError as error:
+        takes = "id:base64,..." if settings.jwt_algorithm == "HS256" else "id:path-to-PEM,..."
+        raise SettingsError(
+            f"{PREFIX}JWT_KEYS: {error}; with {PREFIX}JWT_ALGORITHM={settings.jwt_algorithm} "
+            f"it takes {takes}"
+        ) from None
+
+
+def missing_variables(settings: Settings, sender: str) -> list[str]:
+    """What a sender does not send without, and what was not given."""
+    return [
+        variable
+        for variable, field in sender_variables(SENDERS[sender])
+        if field.metadata["required"] and not getattr(settings.accounts[sender], field.name)
+    ]
+
+
+def _check_account(settings: Settings, provider: Provider[Any]) -> None:
+    account = settings.accounts[provider.name]
+    for variable in missing_variables(settings, provider.name):
+        raise SettingsError(f"{variable}: missing; {provider.name} needs it")
+    try:
+        provider.check(account, receipts_url(settings.public_url, provider.name))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _check_message(settings: Settings) -> None:
+    _check_wordings(settings)
+    if not settings.web_origin and not settings.android_hash:
+        return
+    code = Code("0" * settings.code_digits)
+    for purpose, numbers in settings.policies.items():
+        text = settings.texts.sms(purpose, code, numbers.lifetime, ENGLISH).text
+        if (size := len(text.encode())) > MAX_AUTOFILL_BYTES:
+            name = "WEB_ORIGIN" if settings.web_origin else "ANDROID_HASH"
+            long = ", or ".join(_can_be_shorter(settings, purpose))
+            raise SettingsError(
+                f"{PREFIX}{name}: messages with a line for autofill have {size} bytes, and may "
+                f"have {MAX_AUTOFILL_BYTES}: shorten {long}"
+            )
+
+
+def _can_be_shorter(settings: Settings, purpose: Purpose) -> list[str]:
+    """The settings that an English message with a line for autofill is made of."""
+    names = {
+        Purpose.PHONE_VERIFICATION: "SERVICE_NAME",
+        Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
+    }
+    wording = settings.wordings.get((purpose, ENGLISH))
+    found = ["it"] if settings.web_origin else []
+    if wording is None or "{service}" in wording.text:
+        found.append(f"{PREFIX}{names[purpose]}")
+    if wording is not None:
+        found.append(f"the text of {purpose.value}.{ENGLISH} in {PREFIX}WORDINGS")
+    return found
+
+
+def _check_wordings(settings: Settings) -> None:
+    texts = attrs.evolve(settings, web_origin="", android_hash="").texts
+    code = Code("0" * settings.code_digits)
+    for purpose, language in settings.wordings:
+        lifetime = settings.policies[purpose].lifetime
+        found = segments(texts.sms(purpose, code, lifetime, language).text)
+        if found > (most := 1 if language == ENGLISH else _MOST_SEGMENTS):
+            raise SettingsError(
+                f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} takes {found} segments, "
+                f"and may take {most}"
+            )
+
+
+def _check_traces(settings: Settings) -> None:
+    if not settings.traces_url:
+        return
+    try:
+        found = find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise SettingsError(
+            f"{PREFIX}TRACES_URL: needs hsp-otp[traces], which is not installed here"
+        )
+
+
+def check_secret_keys(settings: Settings) -> None:
+    """
+    Make sure that there are secret keys.
+
+    Raises:
+        SettingsError: There are none.
+    """
+    if not settings.secret_keys:
+        raise SettingsError(
+            f"{PREFIX}SECRET_KEYS: missing; hsp-otp keys new DIR makes one and prints the line"
+        )
+
+
+def _jwt_keys_hint(algorithm: Algorithm) -> str:
+    if algorithm == "HS256":
+        return "takes id:base64,... of 32 bytes or more; openssl rand -base64 32 draws them"
+    return f"hsp-otp keys new DIR --algorithm {algorithm} makes one and prints the line"
+
+
+def check_redis(settings: Settings) -> None:
+    """
+    Make sure that what is said of Redis goes together.
+
+    Raises:
+        SettingsError: It does not.
+    """
+    topology = Topology(settings.redis_topology)
+    if topology is Topology.STANDALONE and len(settings.redis_url) > 1:
+        raise SettingsError(
+            f"{PREFIX}REDIS_URL: got several, takes one where {PREFIX}REDIS_TOPOLOGY is standalone"
+        )
+    if topology is not Topology.STANDALONE and not settings.redis_url:
+        raise SettingsError(
+            f"{PREFIX}REDIS_URL: missing; {PREFIX}REDIS_TOPOLOGY is {topology.value}"
+        )
+    if (topology is Topology.SENTINEL) != bool(settings.redis_sentinel_service):
+        raise SettingsError(
+            f"{PREFIX}REDIS_SENTINEL_SERVICE: goes with {PREFIX}REDIS_TOPOLOGY=sentinel, "
+            "and each needs the other"
+        )
+
+
+def check_development(settings: Settings) -> None:
+    """
+    Make sure that what is for development alone is chosen there alone, with what it needs.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    stores = (("CHALLENGE_STORE", settings.challenge_store), ("USAGE_STORE", settings.counts_in))
+    for name, store in stores:
+        if store == "redis" and not settings.redis_url:
+            raise SettingsError(f"{PREFIX}REDIS_URL: missing; {PREFIX}{name} is redis")
+        if store == "memory" and not settings.in_development:
+            raise SettingsError(f"{PREFIX}{name}: got 'memory', which is for development mode")
+        if store == "memory" and settings.workers > 1:
+            raise SettingsError(
+                f"{PREFIX}{name}: got 'memory', which takes one worker; "
+                f"{PREFIX}WORKERS is {settings.workers}"
+            )
+    for name in settings.senders:
+        if SENDERS[name].development_only and not settings.in_development:
+            raise SettingsError(f"{PREFIX}SENDERS: got {name!r}, which is for development mode")

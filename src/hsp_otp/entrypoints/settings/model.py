@@ -1,0 +1,451 @@
+"""Every setting: its default, what it takes, and what it means."""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from hsp_otp.adapters.jwt import Algorithm
+from hsp_otp.adapters.messages import LOCALE, GettextMessages, check_service_name
+from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.senders.provider import URL_TAKES, Provider, Shape
+from hsp_otp.adapters.senders.provider import setting as _setting
+from hsp_otp.adapters.senders.provider import text as _text
+from hsp_otp.adapters.senders.provider import url as _url
+from hsp_otp.domain import policy
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
+from hsp_otp.domain.keys import Key
+from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.quota import Quota
+from hsp_otp.entrypoints.client_address import (
+    HEADERS,
+    X_FORWARDED_FOR,
+    Network,
+    parse_trusted_proxies,
+)
+from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings import readers
+from hsp_otp.entrypoints.settings.readers import choice, count, flag
+from hsp_otp.ports.messages import Wordings
+
+PREFIX: Final = "HSP_OTP_"
+
+SENDERS_TAKEN: Final = "a comma list, in the order of trying, of " + ", ".join(
+    f"{name} (development only)" if provider.development_only else name
+    for name, provider in SENDERS.items()
+)
+
+ALGORITHMS: Final[tuple[Algorithm, ...]] = ("ES256", "EdDSA", "HS256")
+
+DEVELOPMENT: Final = "development"
+PRODUCTION: Final = "production"
+
+_PORT_TAKES: Final = f"a whole number from 0 to {readers.PORTS}"
+
+_WHOLE: Final = 100
+"""In percent."""
+
+Field: TypeAlias = "attrs.Attribute[Any]"
+
+_NAME_TAKES: Final = "1 to 40 letters of the GSM-7 alphabet, digits, spaces and &'()+,-.!"
+
+_NO_WORDINGS: Final[Wordings] = {}
+
+
+def _accounts() -> dict[str, Any]:
+    return {name: provider.account() for name, provider in SENDERS.items()}
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All settings, read once."""
+
+    mode: str = choice(
+        PRODUCTION,
+        "development allows the console sender, generated keys and demo data",
+        PRODUCTION,
+        DEVELOPMENT,
+    )
+    host: str = _setting(
+        readers.host,
+        "127.0.0.1",
+        "address to listen on",
+        takes="an address, or a host name in ASCII",
+    )
+    port: int = _setting(
+        readers.whole(0, readers.PORTS),
+        8000,
+        "port to listen on; 0 takes any free one",
+        takes=_PORT_TAKES,
+    )
+    workers: int = count(1, "processes that serve", least=1, most=64)
+    keep_alive_seconds: int = count(
+        75, "seconds for which a connection is kept between two requests", least=1, most=3600
+    )
+    database_url: str = _setting(
+        readers.database_url,
+        "sqlite+aiosqlite:///hsp-otp.db",
+        "the SQL database",
+        takes="sqlite+aiosqlite:/// and the path of a file, or postgresql+asyncpg://"
+        "user:password@host:port/name, with ?host= for a socket's folder, and ?ssl=require or "
+        "?ssl=verify-full",
+        secret=True,
+    )
+    redis_url: tuple[str, ...] = _setting(
+        readers.redis_urls,
+        (),
+        "Redis 7 or newer, or Valkey: one server, some nodes of a cluster, or the sentinels",
+        takes="redis:// or rediss://, perhaps user:password@, a host, and perhaps :port and "
+        "/number; several with commas between them",
+        shown_default="none",
+        secret=True,
+        shape=Shape.LIST,
+    )
+    redis_topology: str = choice(
+        Topology.STANDALONE.value,
+        "Redis topology",
+        *(one.value for one in Topology),
+    )
+    redis_sentinel_service: str = _setting(
+        _text, "", "what the sentinels call the service", takes="a text", shown_default="none"
+    )
+    challenge_store: str = choice(
+        "sql",
+        "where challenges, failed guesses and the limits on sends live; "
+        "memory only in development, with one worker",
+        "sql",
+        "redis",
+        "memory",
+    )
+    usage_store: str = choice(
+        "",
+        "where checks and look-ups are counted; memory only in development, with one worker",
+        "sql",
+        "redis",
+        "memory",
+        shown_default="redis where a Redis is set, else sql",
+    )
+    senders: tuple[str, ...] = _setting(
+        readers.sender_names,
+        (),
+        "who sends messages: the first that takes one",
+        takes=SENDERS_TAKEN,
+        shown_default="console in development",
+        shape=Shape.LIST,
+    )
+    public_url: str = _setting(
+        _url,
+        "",
+        "where providers reach this service; delivery receipts are asked for only when it is set",
+        takes=URL_TAKES,
+        shown_default="none",
+    )
+    web_origin: str = _setting(
+        readers.host_name,
+        "",
+        "host name in the last line of messages, for a browser's autofill",
+        takes="a host name with a dot in it, of 80 characters at most, without scheme or port",
+        shown_default="none",
+    )
+    android_hash: str = _setting(
+        readers.android_hash,
+        "",
+        "hash in the last line of messages, for Android's SMS Retriever",
+        takes="11 characters of base64",
+        shown_default="none",
+    )
+    secret_keys: tuple[Key, ...] = _setting(
+        readers.secret_keys,
+        (),
+        "keys of codes, number fingerprints and refresh tokens; the first writes, all verify",
+        takes="id:base64,... of 32 bytes or more each",
+        shown_default="generated in development",
+        secret=True,
+        shape=Shape.LIST,
+    )
+    jwt_algorithm: Algorithm = choice("ES256", "algorithm of access tokens", *ALGORITHMS)
+    jwt_keys: str = _setting(
+        _text,
+        "",
+        "keys of access tokens; the first signs",
+        takes="id:path-to-PEM,... or, for HS256, id:base64,...",
+        shown_default="generated in development",
+        secret=True,
+        shape=Shape.LIST,
+    )
+    jwt_issuer: str = _setting(
+        _text, "hsp-otp", "issuer of access tokens and proofs", takes="a text"
+    )
+    jwt_audience: str = _setting(_text, "hsp-otp", "audience of access tokens", takes="a text")
+    proof_audience: str = _setting(
+        _text,
+        "hsp-otp-signup",
+        "audience of proofs, for the backend of signup's next steps",
+        takes="a text, another than that of access tokens",
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        parse_trusted_proxies,
+        (),
+        "proxies that are believed when they name their callers",
+        takes="addresses and CIDRs, comma separated, and no wildcard",
+        shown_default="none",
+        shape=Shape.LIST,
+    )
+    forwarded_header: str = choice(
+        X_FORWARDED_FOR, "header in which trusted proxies name their callers", *HEADERS
+    )
+    default_region: str = _setting(
+        readers.region,
+        "IN",
+        "region of numbers in national form",
+        takes="an ISO 3166-1 alpha-2 code",
+    )
+    signup_regions: frozenset[str] = _setting(
+        readers.regions,
+        frozenset({"IN"}),
+        "regions whose numbers may sign up",
+        takes="ISO 3166-1 alpha-2 codes, comma separated",
+        shown_default="IN",
+        shape=Shape.LIST,
+    )
+    login_code_seconds: int = count(
+        policy.LOGIN_CODE_SECONDS,
+        "lifetime of a code of pass login, seconds",
+        least=1,
+        most=policy.MAX_CODE_SECONDS,
+    )
+    signup_code_seconds: int = count(
+        policy.SIGNUP_CODE_SECONDS,
+        "lifetime of a code of signup, seconds",
+        least=1,
+        most=policy.MAX_CODE_SECONDS,
+    )
+    max_attempts: int = count(policy.MAX_ATTEMPTS, "guesses judged per code", least=1, most=100)
+    code_digits: int = count(
+        policy.CODE_DIGITS,
+        "digits of a code",
+        least=policy.CODE_DIGITS_RANGE[0],
+        most=policy.CODE_DIGITS_RANGE[1],
+    )
+    access_token_seconds: int = count(
+        policy.ACCESS_TOKEN_SECONDS, "lifetime of an access token, seconds", least=1, most=86_400
+    )
+    refresh_token_days: int = count(
+        policy.REFRESH_TOKEN_DAYS,
+        "lifetime of a refresh token's family, days from the sign-in",
+        least=1,
+        most=365,
+    )
+    phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
+    login_sends_per_client_hour: int = count(
+        policy.LOGIN_SENDS_PER_CLIENT_HOUR, "sends of pass login from one address in an hour"
+    )
+    signup_sends_per_client_minute: int = count(
+        policy.SIGNUP_SENDS_PER_CLIENT_MINUTE, "sends of signup from one address in a minute"
+    )
+    signup_sends_per_client_hour: int = count(
+        policy.SIGNUP_SENDS_PER_CLIENT_HOUR, "sends of signup from one address in an hour"
+    )
+    resend_cooldown_seconds: int = count(
+        policy.RESEND_COOLDOWN_SECONDS, "seconds between sends of one subject and purpose"
+    )
+    lookups_per_client_hour: int = count(
+        policy.LOOKUPS_PER_CLIENT_HOUR,
+        "pass look-ups from one address in an hour; a miss counts double",
+    )
+    lookup_misses_per_hour: int = count(
+        policy.LOOKUP_MISSES_PER_HOUR,
+        "look-ups of everybody that miss in an hour, from which on a newcomer may miss only a few "
+        "times",
+    )
+    newcomer_misses_per_hour: int = count(
+        policy.NEWCOMER_MISSES_PER_HOUR,
+        "look-ups that miss in an hour, of an address that nobody has signed in from, beyond that",
+    )
+    checks_per_client_hour: int = count(
+        policy.CHECKS_PER_CLIENT_HOUR, "presented codes from one address in an hour"
+    )
+    unsent_asks_per_client_hour: int = count(
+        policy.UNSENT_ASKS_PER_CLIENT_HOUR,
+        "asks for a code from one address in an hour while every sender is being skipped",
+    )
+    rejected_requests_per_client_hour: int = count(
+        policy.REJECTED_REQUESTS_PER_CLIENT_HOUR,
+        "requests from one address in an hour that name a token of no sign-in, a signup session "
+        "which is not good, or a number whose signup is locked",
+    )
+    network_factor: int = count(
+        policy.NETWORK_FACTOR,
+        "how many times the limits of one address its network has (IPv4 /24, IPv6 /48)",
+        most=1000,
+    )
+    failed_guesses_per_day: int = count(
+        policy.FAILED_GUESSES_PER_DAY, "failed guesses of a subject in 24 hours before the lock"
+    )
+    failed_guesses_per_30_days: int = count(
+        policy.FAILED_GUESSES_PER_30_DAYS,
+        "failed guesses of a subject in 30 days before the lock",
+    )
+    failed_guesses_in_a_row: int = count(
+        policy.FAILED_GUESSES_IN_A_ROW,
+        "failed guesses with no success in between before only an operator unlocks",
+    )
+    audit_days: int = count(
+        policy.AUDIT_DAYS, "days for which purge keeps audit rows", least=1, most=3650
+    )
+    uniform_pass_errors: bool = flag(
+        default=False, meaning="answer alike for unknown and unpaid passes and missing numbers"
+    )
+    service_name: str = _setting(
+        check_service_name,
+        "House Service Pass",
+        "what messages of pass login call the service",
+        takes=_NAME_TAKES,
+    )
+    signup_service_name: str = _setting(
+        check_service_name,
+        "NeoBank",
+        "what messages of signup call the service",
+        takes=_NAME_TAKES,
+    )
+    wordings: Wordings = _setting(
+        readers.wordings_file,
+        _NO_WORDINGS,
+        "texts of your own, with the ids that operators ask for (DLT)",
+        takes="the path of a TOML file",
+        shown_default="none",
+    )
+    metrics_port: int | None = _setting(
+        readers.whole(0, readers.PORTS),
+        None,
+        "port of a listener of its own that serves /metrics; 0 takes any free one",
+        takes=_PORT_TAKES,
+        shown_default="none",
+    )
+    traces_url: str = _setting(
+        _url,
+        "",
+        "where a collector takes traces, by OTLP over HTTP; needs hsp-otp[traces]",
+        takes="http:// or https:// and a host, perhaps a port, and the whole path, as /v1/traces",
+        shown_default="none",
+    )
+    traces_percent: int = _setting(
+        readers.whole(0, _WHOLE),
+        _WHOLE,
+        "how many of the traces that begin here are kept",
+        takes=f"a whole number from 0 to {_WHOLE}",
+    )
+    ops_password: str = _setting(
+        readers.password,
+        "",
+        "what operators sign in with at /ops/, a page that there is only where it is set",
+        takes=f"{LEAST_PASSWORD} printable characters or more",
+        shown_default="none",
+        secret=True,
+    )
+    docs: bool | None = flag(
+        None, "/docs and the OpenAPI document", shown_default="on in development"
+    )
+    accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
+    """The settings of every sender's own, by its name."""
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether the API's description is served."""
+        return self.in_development if self.docs is None else self.docs
+
+    @property
+    def measures(self) -> bool:
+        """Whether anybody looks at metrics."""
+        return self.metrics_port is not None or bool(self.ops_password)
+
+    @property
+    def counts_in(self) -> str:
+        """Where checks and look-ups are counted."""
+        return self.usage_store or ("redis" if self.redis_url else "sql")
+
+    @property
+    def in_development(self) -> bool:
+        """Whether development mode is on."""
+        return self.mode == DEVELOPMENT
+
+    @property
+    def texts(self) -> GettextMessages:
+        """The words that people read."""
+        return GettextMessages(
+            {
+                Purpose.PHONE_VERIFICATION: self.service_name,
+                Purpose.SIGNUP: self.signup_service_name,
+            },
+            LOCALE,
+            self.wordings,
+            web_origin=self.web_origin or None,
+            android_hash=self.android_hash or None,
+        )
+
+    @property
+    def policies(self) -> dict[Purpose, Policy]:
+        """The numbers of every purpose."""
+        login = Quota(self.login_sends_per_client_hour, HOUR)
+        signup = (
+            Quota(self.signup_sends_per_client_minute, MINUTE),
+            Quota(self.signup_sends_per_client_hour, HOUR),
+        )
+        return {
+            Purpose.PHONE_VERIFICATION: self._policy(self.login_code_seconds, (login,)),
+            Purpose.SIGNUP: self._policy(self.signup_code_seconds, signup),
+        }
+
+    def _policy(self, code_seconds: int, client_sends: tuple[Quota, ...]) -> Policy:
+        return Policy(
+            digits=self.code_digits,
+            lifetime=code_seconds * SECOND,
+            max_attempts=self.max_attempts,
+            cooldown=self.resend_cooldown_seconds * SECOND,
+            failures=(
+                Quota(self.failed_guesses_per_day, DAY),
+                Quota(self.failed_guesses_per_30_days, 30 * DAY),
+            ),
+            max_run=self.failed_guesses_in_a_row,
+            contact_sends=Quota(self.phone_sends_per_day, DAY),
+            client_sends=client_sends,
+            network_factor=self.network_factor,
+        )
+
+    @property
+    def client_limits(self) -> ClientLimits:
+        """The limits on what is cheap and frequent."""
+        return ClientLimits(
+            checks=Quota(self.checks_per_client_hour, HOUR),
+            lookups=Quota(self.lookups_per_client_hour, HOUR),
+            misses=Quota(self.lookup_misses_per_hour, HOUR),
+            newcomer_misses=Quota(self.newcomer_misses_per_hour, HOUR),
+            unsent_asks=Quota(self.unsent_asks_per_client_hour, HOUR),
+            rejected=Quota(self.rejected_requests_per_client_hour, HOUR),
+            network_factor=self.network_factor,
+        )
+
+
+def variables() -> list[tuple[str, Field]]:
+    """Every setting, with its variable."""
+    return [
+        *common_variables(),
+        *(one for provider in SENDERS.values() for one in sender_variables(provider)),
+    ]
+
+
+def common_variables() -> list[tuple[str, Field]]:
+    """The settings that are nobody's own, each with its variable."""
+    return [
+        (PREFIX + field.name.upper(), field) for field in attrs.fields(Settings) if field.metadata
+    ]
+
+
+def sender_variables(provider: Provider[Any]) -> list[tuple[str, Field]]:
+    """A provider's own settings. An underscore at the end spares a field a word of Python's."""
+    return [
+        (f"{PREFIX}{provider.name}_{field.name.rstrip('_')}".upper(), field)
+        for field in attrs.fields(provider.account)
+    ]

@@ -1,0 +1,197 @@
+"""What settings take: what reads each kind of value, and says why it refuses one."""
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import phonenumbers
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from hsp_otp.adapters.custom_messages import parse_wordings
+from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.secret_keys import parse_secret_keys
+from hsp_otp.adapters.senders.provider import ReasonError, Shape
+from hsp_otp.adapters.senders.provider import setting as _setting
+from hsp_otp.domain.keys import Key
+from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
+from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings.toml_file import read_toml
+from hsp_otp.ports.messages import Wordings
+
+PORTS: Final = 65535
+
+_MOST: Final = 1_000_000
+"""More than any limit needs to be."""
+
+_ESCAPING: Final = "in a password, write : as %3A, / as %2F, ? as %3F, # as %23 and @ as %40"
+
+T = TypeVar("T")
+S = TypeVar("S", bound=str)
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number from *least* to *most*."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError
+        return int(text)
+
+    return read
+
+
+def count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> int:
+    """A setting that is a whole number."""
+    off = "; 0 switches it off" if least == 0 else ""
+    takes = f"a whole number from {least} to {most}{off}"
+    return _setting(whole(least, most), default, meaning, takes=takes)
+
+
+def choice(default: S, meaning: str, *choices: S, shown_default: str | None = None) -> S:
+    """A setting that is one of *choices*."""
+
+    def read(text: str) -> S:
+        for choice in choices:
+            if choice == text:
+                return choice
+        raise ValueError
+
+    return _setting(read, default, meaning, takes=" or ".join(choices), shown_default=shown_default)
+
+
+def flag(default: T, meaning: str, shown_default: str | None = None) -> T | bool:
+    """A setting that is on or off."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+    def read(text: str) -> bool:
+        try:
+            return words[text.lower()]
+        except KeyError:
+            raise ValueError from None
+
+    return _setting(
+        read,
+        default,
+        meaning,
+        takes="true/false, yes/no or 1/0",
+        shown_default=shown_default,
+        shape=Shape.FLAG,
+    )
+
+
+def region(text: str) -> str:
+    """An ISO 3166-1 alpha-2 code."""
+    if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"there are no numbers of {text!r}")
+    return text.upper()
+
+
+def regions(text: str) -> frozenset[str]:
+    """Several of them."""
+    return frozenset(region(part.strip()) for part in text.split(","))
+
+
+def database_url(text: str) -> str:
+    """The address of a database of either kind."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError from None
+    except ValueError:  # it tells what stands where the port is expected: part of a password
+        raise ReasonError(f"its port is no number; {_ESCAPING}") from None
+    if url.port is not None and not 0 < url.port <= PORTS:
+        raise ReasonError(f"its port is not from 1 to {PORTS}")
+    if not url.database:
+        raise ReasonError("it names no database")
+    match url.drivername:
+        case "sqlite+aiosqlite":
+            more = url.host or url.port or url.username or url.password or url.query
+            if more or url.database == ":memory:":
+                raise ValueError
+        case "postgresql+asyncpg":
+            query = dict(url.query)
+            hosts = [host for host in (url.host, query.pop("host", None)) if host]
+            if query.pop("ssl", None) not in {None, "require", "verify-full"} or query:
+                raise ValueError
+            # One, and no list of servers: which of them has what was written last?
+            if len(hosts) != 1 or not isinstance(hosts[0], str) or "," in hosts[0]:
+                raise ValueError
+        case _:
+            raise ValueError
+    return text
+
+
+def redis_urls(text: str) -> tuple[str, ...]:
+    """One address of Redis, or several."""
+    urls = tuple(url.strip() for url in text.split(","))
+    for place, url in enumerate(urls, start=1):
+        if not _is_redis_url(url):
+            raise ReasonError(f"entry {place} is no such address; {_ESCAPING}")
+    return urls
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # it tells what stands where the port is expected: part of a password
+        return False
+    return (
+        parts.scheme in {"redis", "rediss"}
+        and bool(parts.hostname)
+        and port != 0
+        and bool(re.fullmatch(r"(/[0-9]{0,3})?", parts.path))
+        and not parts.query
+        and not parts.fragment
+    )
+
+
+def secret_keys(text: str) -> tuple[Key, ...]:
+    """A ring of secret keys."""
+    try:
+        return parse_secret_keys(text)
+    except ValueError as error:
+        raise ReasonError(str(error)) from None
+
+
+def sender_names(text: str) -> tuple[str, ...]:
+    """Names of the table of senders, each once."""
+    names = tuple(name.strip() for name in text.split(","))
+    if len(set(names)) < len(names) or not SENDERS.keys() >= set(names):
+        raise ValueError
+    return names
+
+
+def wordings_file(text: str) -> Wordings:
+    """Texts of the operator's own, out of a file."""
+    return parse_wordings(read_toml(text), GettextMessages({}).languages)
+
+
+def host(text: str) -> str:
+    """An address to listen on."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError
+    return text
+
+
+def host_name(text: str) -> str:
+    """The name of a host, with a dot in it."""
+    if not re.fullmatch(r"(?=.{1,80}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", text.lower()):
+        raise ValueError
+    return text.lower()
+
+
+def android_hash(text: str) -> str:
+    """What Android's SMS Retriever knows an app by."""
+    if not re.fullmatch(r"[A-Za-z0-9+/]{11}", text):
+        raise ValueError
+    return text
+
+
+def password(text: str) -> str:
+    """What operators sign in with."""
+    if len(text) < LEAST_PASSWORD or not text.isprintable():
+        raise ValueError
+    return text
