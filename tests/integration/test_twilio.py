@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hsp_otp.adapters.senders.http_client import open_client
-from hsp_otp.adapters.senders.twilio import TwilioAccount
+from hsp_otp.adapters.senders.twilio_account import TwilioAccount
 from hsp_otp.adapters.senders.twilio_api import TwilioSms
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.adapters.senders.twilio import TwilioAccount
+from hsp_otp.adapters.senders.twilio_account import TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.ports.failures import SendFailed, Unavailable

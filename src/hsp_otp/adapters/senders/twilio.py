@@ -1,4 +1,4 @@
-"""Twilio: its settings, and what it reports; what goes there is in `twilio_api`."""
+"""Twilio, and what it reports; what goes there is in `twilio_api`."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -8,11 +8,10 @@ import attrs
 from twilio.request_validator import RequestValidator
 
 from hsp_otp.adapters.senders.http_client import fields, open_client
-from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
+from hsp_otp.adapters.senders.provider import Means, Probed, Provider
+from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.ports.sender import Sender
-
-NAME: Final = "twilio"
 
 _STATES: Final = {
     "accepted": DeliveryState.QUEUED,
@@ -26,45 +25,6 @@ _STATES: Final = {
     "failed": DeliveryState.FAILED,
     "canceled": DeliveryState.FAILED,
 }
-
-
-@attrs.frozen(kw_only=True)
-class TwilioAccount:
-    """Twilio's settings."""
-
-    account_sid: str = setting(
-        text,
-        "",
-        "Twilio's name for the account",
-        takes="a text",
-        shown_default="none",
-        required=True,
-    )
-    auth_token: str = setting(
-        text,
-        "",
-        "signs in to Twilio, and checks its callbacks",
-        takes="a text",
-        shown_default="none",
-        secret=True,
-        required=True,
-    )
-    from_: str = setting(
-        text,
-        "",
-        "number or name that messages come from",
-        takes="a number in E.164 or a name, where there is no messaging service",
-        shown_default="none",
-    )
-    messaging_service_sid: str = setting(
-        text, "", "Twilio's pool of numbers", takes="a text", shown_default="none"
-    )
-    base_url: str = setting(
-        url,
-        "https://api.twilio.com",
-        "where Twilio's API is: a region, a test gateway",
-        takes=URL_TAKES,
-    )
 
 
 @attrs.frozen

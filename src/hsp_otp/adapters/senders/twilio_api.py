@@ -14,7 +14,7 @@ from twilio.rest import Client
 
 from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, request
 from hsp_otp.adapters.senders.provider import Probed
-from hsp_otp.adapters.senders.twilio import NAME, TwilioAccount
+from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 from urllib.parse import unquote
 
 import httptools
@@ -11,9 +11,6 @@ import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
-
-if TYPE_CHECKING:
-    from hsp_otp.entrypoints.server.listener import Listener
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_HEAD_LINES: Final = 256
@@ -42,6 +39,30 @@ _Part: TypeAlias = Literal["head", "sized body", "chunked body"]
 _log = structlog.get_logger()
 
 
+class Watcher(Protocol):
+    """Whoever wants to know how far connections are."""
+
+    def opened(self, connection: "HttpProtocol") -> None:
+        """It is there."""
+        ...
+
+    def arriving(self, connection: "HttpProtocol") -> None:
+        """A request has begun."""
+        ...
+
+    def answering(self, connection: "HttpProtocol") -> None:
+        """A request has arrived, and its answer is awaited."""
+        ...
+
+    def idle(self, connection: "HttpProtocol") -> None:
+        """Its next request has not begun."""
+        ...
+
+    def closed(self, connection: "HttpProtocol") -> None:
+        """It has gone."""
+        ...
+
+
 class _NotHttpError(Exception):
     """It is not HTTP/1.1, or it is and another reader might understand something else."""
 
@@ -64,10 +85,10 @@ class HttpProtocol(HttpToolsProtocol):
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        listener: "Listener",
+        watcher: Watcher,
     ) -> None:
         super().__init__(config=config, server_state=server_state, app_state=app_state)
-        self._listener = listener
+        self._watcher = watcher
         self._received = bytearray()
         self._searched = 0
         self._method = ""
@@ -80,7 +101,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Wait for a first request."""
         super().connection_made(transport)
         self.transport = cast("Any", _JoinedWrites(transport))
-        self._listener.opened(self)
+        self._watcher.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Read requests as far as they have arrived."""
@@ -90,7 +111,7 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Make room for another connection."""
         super().connection_lost(exc)
-        self._listener.closed(self)
+        self._watcher.closed(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; a trailer is none, and anybody could add one behind the proxy's back."""
@@ -122,7 +143,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request. The library's deadlines are the listener's here."""
+        """Go on with the next request. The library's deadlines are the watcher's here."""
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -147,13 +168,13 @@ class HttpProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._is_answering:
-            self._listener.answering(self)
+            self._watcher.answering(self)
             if len(self._received) > _MAX_WAITING_BYTES:
                 self.flow.pause_reading()
         elif self._received or self._expects != "head":
-            self._listener.arriving(self)
+            self._watcher.arriving(self)
         else:
-            self._listener.idle(self)
+            self._watcher.idle(self)
 
     def _next_part(self) -> bytes:
         """
