@@ -19,7 +19,7 @@ from litestar import Litestar
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.contact import Channel
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.app import create_routes
 from hsp_otp.entrypoints.http.middleware import Edge
 from hsp_otp.entrypoints.services import Dashboard, Services

@@ -13,7 +13,7 @@ from litestar import Litestar
 
 from hsp_otp.domain.challenge import Locked
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.names import Flow
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.entrypoints.app import PAGES, ROUTES
 from hsp_otp.entrypoints.senders import SENDERS

@@ -26,24 +26,16 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import (
-    ENGLISH,
-    ClientAddress,
-    Language,
-    PassCode,
-    Purpose,
-    SessionId,
-    Slot,
-    Subject,
-    SubjectKind,
-)
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Language, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
 from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.journeys import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import (
@@ -343,67 +335,67 @@ class World:
         return MemoryEarlyReceipts(self.deliveries, lambda: self.clock.now() / SECOND)
 
     @property
-    def otp(self) -> Otp:
-        """The engine as the world is configured now."""
-        return Otp(
+    def ports(self) -> Ports:
+        """What the journeys stand on."""
+        return Ports(
             slots=self.slots,
+            signup_sessions=self.signup_sessions,
+            signup_steps=self.signup_steps,
+            usage=self.usage,
+            families=self.families,
+            passes=self.passes,
+            audit=self.audit,
+            sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
             messages=PlainMessages(),
-            audit=self.audit,
+            access_tokens=self.access_tokens,
+            proofs=self.proofs,
             clock=self.clock,
             randomness=self.randomness,
-            codes=self.codes,
-            policies={
-                Purpose.PHONE_VERIFICATION: self.policy,
-                Purpose.SIGNUP: self.signup_policy,
-            },
-            limiter=self.limiter,
         )
+
+    @property
+    def journeys(self) -> Journeys:
+        """All of them as the world is configured now."""
+        rings = Rings(
+            codes=self.codes, refresh_tokens=self.refresh_keys, fingerprints=ring("fingerprints")
+        )
+        policies = {
+            Purpose.PHONE_VERIFICATION: self.policy,
+            Purpose.SIGNUP: self.signup_policy,
+        }
+        numbers = Numbers(
+            policies=policies,
+            client_limits=self.limits,
+            access_lifetime=900 * SECOND,
+            family_lifetime=30 * DAY,
+        )
+        return build(self.ports, rings, numbers)
+
+    @property
+    def otp(self) -> Otp:
+        """The engine as the world is configured now."""
+        return self.journeys.otp
 
     @property
     def limiter(self) -> Limiter:
         """What holds clients to their limits, as the world is configured now."""
-        return Limiter(usage=self.usage, limits=self.limits, sign_ins=self.audit)
+        return self.journeys.limiter
 
     @property
     def login(self) -> PassLogin:
         """The journey as the world is configured now."""
-        return PassLogin(
-            otp=self.otp,
-            sessions=self.sessions,
-            passes=self.passes,
-            limiter=self.limiter,
-            fingerprints=ring("fingerprints"),
-        )
+        return self.journeys.pass_login
 
     @property
     def signup(self) -> Signup:
         """The other journey."""
-        return Signup(
-            otp=self.otp,
-            sessions=self.signup_sessions,
-            steps=self.signup_steps,
-            proofs=self.proofs,
-            limiter=self.limiter,
-            fingerprints=ring("fingerprints"),
-        )
+        return self.journeys.signup
 
     @property
     def sessions(self) -> Sessions:
         """What follows a sign-in, as the world is configured now."""
-        return Sessions(
-            families=self.families,
-            passes=self.passes,
-            limiter=self.limiter,
-            access_tokens=self.access_tokens,
-            audit=self.audit,
-            clock=self.clock,
-            randomness=self.randomness,
-            refresh_keys=self.refresh_keys,
-            fingerprints=ring("fingerprints"),
-            access_lifetime=900 * SECOND,
-            family_lifetime=30 * DAY,
-        )
+        return self.journeys.sessions
 
     def add(
         self,

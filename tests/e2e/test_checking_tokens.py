@@ -17,7 +17,7 @@ from hsp_otp.adapters.jwt import (
 )
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND, Instant, after
-from hsp_otp.domain.names import Purpose
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.tokens import Access
 from tests.e2e.server import Server
 from tests.e2e.sessions import NUMBER, csrf_token, generated_keys, prove, sign_in, sign_up

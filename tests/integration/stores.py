@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
 from sqlalchemy import Table, select
@@ -36,14 +37,13 @@ from hsp_otp.adapters.sql.tables import audit, passes, sends, users
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, SECOND, Instant
-from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.rows import HandedOverRow
+from hsp_otp.flows.journeys import Numbers, Ports, Rings, build
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
-from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
@@ -58,7 +58,7 @@ from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage import UsageCounter
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
-from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, ring
+from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, SignedProofs, ring
 
 
 @attrs.frozen(kw_only=True)
@@ -106,28 +106,9 @@ class Stores:
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> PassLogin:
-        limiter = self.limiter(limits)
-        return PassLogin(
-            otp=self._otp(
-                clock, randomness, sender, {Purpose.PHONE_VERIFICATION: policy or Policy()}, limiter
-            ),
-            sessions=Sessions(
-                families=self.families,
-                passes=self.passes,
-                limiter=limiter,
-                access_tokens=SignedAccess(),
-                audit=self.audit,
-                clock=clock,
-                randomness=randomness,
-                refresh_keys=ring("refresh"),
-                fingerprints=ring("fingerprints"),
-                access_lifetime=900 * SECOND,
-                family_lifetime=30 * DAY,
-            ),
-            passes=self.passes,
-            limiter=limiter,
-            fingerprints=ring("fingerprints"),
-        )
+        policies = {Purpose.PHONE_VERIFICATION: policy or Policy()}
+        ports = self._ports(clock, randomness, sender, SignedProofs())
+        return build(ports, RINGS, _numbers(policies, limits)).pass_login
 
     def signup(  # noqa: D102 - what it is called says it
         self,
@@ -139,40 +120,44 @@ class Stores:
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> Signup:
-        limiter = self.limiter(limits)
-        return Signup(
-            otp=self._otp(
-                clock, randomness, sender, {Purpose.SIGNUP: policy or SIGNUP_POLICY}, limiter
-            ),
-            sessions=self.signup_sessions,
-            steps=self.signup_steps,
-            proofs=proofs,
-            limiter=limiter,
-            fingerprints=ring("fingerprints"),
-        )
+        policies = {Purpose.SIGNUP: policy or SIGNUP_POLICY}
+        ports = self._ports(clock, randomness, sender, proofs)
+        return build(ports, RINGS, _numbers(policies, limits)).signup
 
     def limiter(self, limits: ClientLimits | None = None) -> Limiter:  # noqa: D102
         return Limiter(usage=self.usage, limits=limits or ClientLimits(), sign_ins=self.sign_ins)
 
-    def _otp(
-        self,
-        clock: Clock,
-        randomness: Randomness,
-        sender: Sender,
-        policies: Mapping[Purpose, Policy],
-        limiter: Limiter,
-    ) -> Otp:
-        return Otp(
+    def _ports(self, clock: Clock, randomness: Randomness, sender: Sender, proofs: Proofs) -> Ports:
+        return Ports(
             slots=self.slots,
-            limiter=limiter,
+            signup_sessions=self.signup_sessions,
+            signup_steps=self.signup_steps,
+            usage=self.usage,
+            families=self.families,
+            passes=self.passes,
+            audit=self.audit,
+            sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
             messages=PlainMessages(),
-            audit=self.audit,
+            access_tokens=SignedAccess(),
+            proofs=proofs,
             clock=clock,
             randomness=randomness,
-            codes=ring("codes"),
-            policies=policies,
         )
+
+
+RINGS: Final = Rings(
+    codes=ring("codes"), refresh_tokens=ring("refresh"), fingerprints=ring("fingerprints")
+)
+
+
+def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) -> Numbers:
+    return Numbers(
+        policies=policies,
+        client_limits=limits or ClientLimits(),
+        access_lifetime=900 * SECOND,
+        family_lifetime=30 * DAY,
+    )
 
 
 @asynccontextmanager

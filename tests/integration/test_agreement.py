@@ -21,8 +21,8 @@ from hsp_otp.domain.quota import Quota, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.signup import slot_of as slot_of_number
 from hsp_otp.flows.caller import Caller
-from hsp_otp.flows.otp import unlock_slot
 from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
+from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed
 from tests.integration.stores import KINDS, Kind, Stores
 from tests.integration.test_contracts import look_at_session

@@ -12,9 +12,10 @@ from hsp_otp.domain.challenge import Challenge, Ended, Held, SlotRecord
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after
-from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose, SessionId
+from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow, SignInRow

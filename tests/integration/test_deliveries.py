@@ -29,8 +29,9 @@ from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt, Noted, UnknownMessage
 from hsp_otp.domain.instant import MINUTE, Instant, after
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable

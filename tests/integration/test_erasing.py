@@ -21,7 +21,7 @@ from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.signup import SignupSession, record
 from hsp_otp.flows.caller import Caller
-from hsp_otp.flows.otp import forget_slot
+from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from tests.e2e.server import command
 from tests.integration.behind import execute

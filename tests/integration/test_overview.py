@@ -1,6 +1,5 @@
 """What the operator's page asks of audit and sends, over every SQL database: docs/ops.md."""
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,14 @@ from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
 from hsp_otp.domain.contact import Contact, ContactKind
-from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
-from hsp_otp.domain.names import Flow
+from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.entrypoints.dashboard.time_series import Chosen
 from hsp_otp.entrypoints.dashboard.view_model import facts_of
 from hsp_otp.flows.caller import about
 from hsp_otp.flows.overview import A_DAY, Overview
 from hsp_otp.ports.audit_queries import Span
-from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.traffic_queries import STEPS, Delivery, Movement, Proof
 from tests.day import SWEPT_REGION, Day, statements
 from tests.integration.behind import execute, execute_many
@@ -227,75 +225,6 @@ async def test_a_day_like_any_other(database: Database, file: Path) -> None:
     look = await looks.look(A_DAY)
     assert look.seen is not None
     assert facts_of(look.seen, Chosen()).alarms == []
-
-
-# --- Asked once
-
-
-async def test_an_answer_serves_for_a_while(database: Database, commits: GroupCommit) -> None:
-    """Everybody who looks within seconds sees the same, and it is asked but once."""
-    clock = ManualClock(after(START, HOUR))
-    looks = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), clock)
-    first, second = await asyncio.gather(looks.look(A_DAY), looks.look(A_DAY))
-    assert first.seen is second.seen
-    await commits.write(sent(1, "a"))
-    clock.advance(5 * SECOND - 1)
-    assert (await looks.look(A_DAY)).seen is first.seen
-    clock.advance(1)
-    later = (await looks.look(A_DAY)).seen
-    assert later is not None
-    assert [one.requests for one in later.movements] == [1]
-    await looks.close()
-
-
-async def test_a_database_that_does_not_answer(
-    database: Database, commits: GroupCommit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it told before is shown, and that it does not answer; a bug is no silence."""
-    await commits.write(sent(1, "a"))
-    clock = ManualClock(after(START, HOUR))
-    overview = SqlTrafficQueries(database)
-    looks = Overview(overview, SqlAuditQueries(database), clock)
-    failure: list[Exception] = [Unavailable("away")]
-
-    async def fail(*_: object) -> list[Movement]:
-        raise failure[0]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SqlTrafficQueries, "movements", fail)
-        look = await looks.look(A_DAY)
-        assert (look.seen, look.answered) == (None, False)
-    seen = (await looks.look(A_DAY)).seen
-    clock.advance(MINUTE)
-    with monkeypatch.context() as patch:
-        patch.setattr(SqlTrafficQueries, "movements", fail)
-        look = await looks.look(A_DAY)
-        assert (look.seen, look.answered) == (seen, False)
-        failure[0] = KeyError("a bug")
-        with pytest.raises(KeyError):
-            await looks.look(A_DAY)
-
-
-async def test_nobody_waits_for_ever(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader is told that there is no answer; whoever comes later may have it."""
-    monkeypatch.setattr("hsp_otp.flows.overview._PATIENCE_SECONDS", 0.05)
-    go_on = asyncio.Event()
-
-    async def hang(*_: object) -> list[Movement]:
-        await go_on.wait()
-        return []
-
-    monkeypatch.setattr(SqlTrafficQueries, "movements", hang)
-    looks = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), ManualClock())
-    assert not (await looks.look(A_DAY)).answered
-    go_on.set()
-    monkeypatch.setattr("hsp_otp.flows.overview._PATIENCE_SECONDS", 10)
-    assert (await looks.look(A_DAY)).answered
-    go_on.clear()
-    looks.clock.advance(MINUTE)  # type: ignore[attr-defined]
-    monkeypatch.setattr("hsp_otp.flows.overview._PATIENCE_SECONDS", 0.05)
-    assert not (await looks.look(A_DAY)).answered
-    await looks.close()
 
 
 # --- Plans

@@ -17,8 +17,9 @@ from hsp_otp.adapters.sql.record_kinds import RecordKind
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, after
-from hsp_otp.domain.names import PassCode, Purpose, SessionId
+from hsp_otp.domain.names import PassCode, SessionId
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.refresh_tokens import Family, RefreshToken, begin
 from hsp_otp.domain.signup import SignupSession, record
 from hsp_otp.ports.failures import Unavailable

@@ -26,10 +26,11 @@ from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
-from hsp_otp.domain.names import ClientAddress, PassCode, SessionId, Slot
+from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import Quota, UsageKey, Usages
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.flows.caller import Caller

@@ -14,7 +14,8 @@ from babel.messages.pofile import read_po
 from hsp_otp.adapters.messages import LOCALE, GettextMessages
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
-from hsp_otp.domain.names import ENGLISH, Language, Purpose
+from hsp_otp.domain.names import ENGLISH, Language
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.quota import Limit
 from tests.unit.test_messages import GSM_7
 

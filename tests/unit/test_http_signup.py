@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
-from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.failures import SendFailed, SendRejected
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from hsp_otp.ports.tokens import Proof

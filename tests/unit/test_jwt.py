@@ -34,8 +34,8 @@ from hsp_otp.adapters.jwt import (
     parse_signing_keys,
 )
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.tokens import Access, AccessTokens, Proof
 
 SECRET = bytes(range(32))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, SECOND
-from hsp_otp.domain.names import ENGLISH, Purpose
+from hsp_otp.domain.names import ENGLISH
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.messages import Messages
 
 # 3GPP TS 23.038, 6.2.1, without the escape to the extension table.

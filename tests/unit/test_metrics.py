@@ -22,7 +22,7 @@ from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
-from hsp_otp.domain.names import Flow, Purpose
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.receipts import take_receipt

@@ -4,15 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.domain.names import (
-    ClientAddress,
-    MalformedPassCodeError,
-    PassCode,
-    Purpose,
-    Slot,
-    Subject,
-    SubjectKind,
-)
+from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
+from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from tests.strategies import codes, dashes, invisibles, pasted
 
 

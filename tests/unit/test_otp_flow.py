@@ -19,11 +19,14 @@ from hsp_otp.domain.challenge import (
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import HOUR, Duration, Instant
-from hsp_otp.domain.names import ENGLISH, ClientAddress, Flow, Language, Purpose
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.flows.caller import about, new_id, with_outcome
-from hsp_otp.flows.otp import Undelivered, forget_slot, unlock_slot
+from hsp_otp.flows.erase import forget_slot
+from hsp_otp.flows.otp import Undelivered
+from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed, SendRejected, Unavailable
 from hsp_otp.ports.messages import Text
 from tests.world import (

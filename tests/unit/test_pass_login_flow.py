@@ -9,10 +9,11 @@ import pytest
 from hsp_otp.adapters.memory import MemoryAudit, MemoryRecords
 from hsp_otp.domain.challenge import Ended, Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
-from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Purpose
+from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.rows import Action, AuditRow, SignInRow

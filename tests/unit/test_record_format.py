@@ -17,8 +17,8 @@ from hsp_otp.adapters.record_format import (
 from hsp_otp.domain.challenge import Challenge, SlotRecord, Success
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import Flow, Purpose
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.signup import SignupSession, SignupStep
 
 RECORD = SlotRecord(

@@ -25,7 +25,7 @@ from hsp_otp.domain.challenge import (
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import SECOND, Duration, Instant
-from hsp_otp.domain.names import Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
 from tests.unit.test_slot import FREE, OTHER_FLOW, REQUEST
 from tests.world import START, other_than, ring

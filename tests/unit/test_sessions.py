@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import PassCode, Purpose
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.refresh_tokens import (
     AlreadyBegan,
     Began,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from hsp_otp.domain import quota
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.names import ENGLISH, Purpose
+from hsp_otp.domain.names import ENGLISH
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.checks import check_to_serve

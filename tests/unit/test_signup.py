@@ -6,8 +6,9 @@ import pytest
 from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, Instant, after
-from hsp_otp.domain.names import Flow, MalformedSessionIdError, Purpose, SessionId
+from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.signup import (
     AlreadyRecorded,
     AlreadyVerified,

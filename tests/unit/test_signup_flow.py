@@ -20,9 +20,10 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, SessionId
+from hsp_otp.domain.names import ClientAddress, SessionId
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal
 from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound, SignupSession, slot_of

@@ -42,8 +42,9 @@ from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.keys import Key
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from tests.strategies import edges
 from tests.world import START, other_than, ring

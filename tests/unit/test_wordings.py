@@ -8,7 +8,8 @@ from hsp_otp.adapters.custom_messages import parse_wordings
 from hsp_otp.adapters.messages import LOCALE, GettextMessages
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
-from hsp_otp.domain.names import ENGLISH, Language, Purpose
+from hsp_otp.domain.names import ENGLISH, Language
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 from string import Formatter
 from typing import Final, cast
 
-from hsp_otp.domain.names import Language, Purpose
+from hsp_otp.domain.names import Language
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.messages import Wording, Wordings
 
 _PLACEHOLDERS: Final = frozenset({"code", "service", "minutes"})

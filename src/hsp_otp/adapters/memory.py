@@ -8,8 +8,9 @@ import attrs
 from hsp_otp.domain.challenge import Held, SlotRecord, Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import ClientAddress, Flow, PassCode, Slot
+from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, Row, SendRow, SignInRow
 from hsp_otp.ports.audit import AuditTrail
@@ -111,7 +112,10 @@ class MemoryAudit:
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
         """Keep the promise of `SignInHistory.signed_in`."""
         return any(
-            row.flow is Flow.PASS_LOGIN and row.outcome == Verified.word and row.at > since
+            row.flow is not None
+            and FLOWS[row.flow].signs_in
+            and row.outcome == Verified.word
+            and row.at > since
             for row in self.rows
             if row.client == client
         )

@@ -17,7 +17,8 @@ from babel.support import Translations
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
-from hsp_otp.domain.names import ENGLISH, Language, Purpose
+from hsp_otp.domain.names import ENGLISH, Language
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.messages import Text, Wording, Wordings
 
 LOCALE: Final = files("hsp_otp") / "locale"

@@ -17,8 +17,9 @@ from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import (
     Demand,
     Limit,

@@ -1,10 +1,9 @@
-"""The names of things: what a limit, a challenge or a pass is filed under."""
+"""The names of things: languages, pass codes, sessions and client addresses."""
 
-import enum
 import re
 from functools import cached_property
 from ipaddress import ip_network
-from typing import Final, NewType, assert_never
+from typing import Final, NewType
 
 import attrs
 
@@ -30,62 +29,6 @@ class MalformedPassCodeError(ValueError):
 
 class MalformedSessionIdError(ValueError):
     """The text is no id of a signup session."""
-
-
-class SubjectKind(enum.Enum):
-    """What a subject is known by."""
-
-    USER = "user"
-    PHONE = "phone"
-
-
-class Purpose(enum.Enum):
-    """What a proof is for. Each purpose has one policy."""
-
-    PHONE_VERIFICATION = "phone_verification"
-    SIGNUP = "signup"
-
-    @property
-    def subject_kind(self) -> SubjectKind:
-        """Whom its proofs are about."""
-        match self:
-            case Purpose.PHONE_VERIFICATION:
-                return SubjectKind.USER
-            case Purpose.SIGNUP:
-                return SubjectKind.PHONE
-            case _:
-                assert_never(self)
-
-
-class Flow(enum.Enum):
-    """The journey that a request belongs to."""
-
-    PASS_LOGIN = "pass_login"  # noqa: S105 - a name, not a password
-    SIGNUP = "signup"
-
-
-@attrs.frozen
-class Subject:
-    """
-    Whom a proof is about.
-
-    Attributes:
-        id: Unique within *kind*. May be a full number, so `repr` leaves it out.
-    """
-
-    kind: SubjectKind
-    id: str = attrs.field(repr=False)
-
-
-@attrs.frozen
-class Slot:
-    """The place where the one live challenge of a subject and purpose stands."""
-
-    subject: Subject
-    purpose: Purpose
-
-    def __str__(self) -> str:
-        return f"{self.purpose.value}:{self.subject.kind.value}:{self.subject.id}"
 
 
 @attrs.frozen

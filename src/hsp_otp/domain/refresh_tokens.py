@@ -14,7 +14,8 @@ import attrs
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
-from hsp_otp.domain.names import PassCode, Purpose
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.purposes import Purpose
 
 LOST_ANSWER_WINDOW: Final[Duration] = 30 * SECOND
 """How long the direct parent of an unused token is good for another child: the answer that

@@ -6,7 +6,8 @@ from typing import TypeAlias
 import attrs
 
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import ClientAddress, Flow, Purpose
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.purposes import Flow, Purpose
 
 
 class Action(enum.Enum):

@@ -12,9 +12,9 @@ from hsp_otp.domain.challenge import Challenge, subject_of
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after, is_credible
-from hsp_otp.domain.names import Purpose, Slot
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.purposes import Purpose, Slot
 
 NEXT_STEP: Final = 2
 """Where a proved number leads; this step and those after it belong to another backend."""

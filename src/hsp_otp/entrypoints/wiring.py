@@ -48,20 +48,13 @@ from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, Share
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Services
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.journeys import Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.flows.sessions import Sessions
-from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
-from hsp_otp.ports.families import FamilyRepository
-from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Sender
-from hsp_otp.ports.signups import SignupSessions, SignupSteps
+from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.usage import UsageCounter
 
@@ -85,25 +78,6 @@ class Stores:
     signup_sessions: SignupSessions
     usage: UsageCounter
     upkeep: tuple[Callable[[], Awaitable[None]], ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class Ports:
-    """
-    What the journeys keep and find things by.
-
-    Attributes:
-        senders: Whoever takes their messages, by channel.
-    """
-
-    slots: SlotRepository
-    signup_sessions: SignupSessions
-    signup_steps: SignupSteps
-    usage: UsageCounter
-    families: FamilyRepository
-    passes: Passes
-    audit: AuditTrail
-    senders: Mapping[Channel, Sender]
 
 
 async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> "RedisClient | None":
@@ -263,68 +237,31 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         senders = await _open_senders(stack, settings, clock, randomness, observer)
         if metrics is not None:
             _watch(metrics, settings, commits, stores.usage, senders)
-        ports = _observed(
-            observer,
-            settings,
-            Ports(
-                slots=stores.slots,
-                signup_sessions=stores.signup_sessions,
-                signup_steps=SqlSignupSteps(commits),
-                usage=stores.usage,
-                families=SqlFamilies(commits),
-                passes=SqlPasses(database),
-                audit=commits,
-                senders=senders,
-            ),
-        )
-        limiter = Limiter(usage=ports.usage, limits=settings.client_limits, sign_ins=history)
-        otp = Otp(
-            slots=ports.slots,
-            limiter=limiter,
-            senders=ports.senders,
+        ports = Ports(
+            slots=stores.slots,
+            signup_sessions=stores.signup_sessions,
+            signup_steps=SqlSignupSteps(commits),
+            usage=stores.usage,
+            families=SqlFamilies(commits),
+            passes=SqlPasses(database),
+            audit=commits,
+            sign_ins=history,
+            senders=senders,
             messages=messages,
-            audit=ports.audit,
-            clock=clock,
-            randomness=randomness,
-            codes=ring(settings.secret_keys, CODES),
-            policies=settings.policies,
-        )
-        fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
-        sessions = Sessions(
-            families=ports.families,
-            passes=ports.passes,
-            limiter=limiter,
             access_tokens=JwtAccessTokens(
                 keys=signing_keys,
                 issuer=settings.jwt_issuer,
                 audience=settings.jwt_audience,
                 lifetime=settings.access_token_seconds * SECOND,
             ),
-            audit=ports.audit,
-            clock=clock,
-            randomness=randomness,
-            refresh_keys=ring(settings.secret_keys, REFRESH_TOKENS),
-            fingerprints=fingerprints,
-            access_lifetime=settings.access_token_seconds * SECOND,
-            family_lifetime=settings.refresh_token_days * DAY,
-        )
-        pass_login = PassLogin(
-            otp=otp,
-            sessions=sessions,
-            passes=ports.passes,
-            limiter=limiter,
-            fingerprints=fingerprints,
-        )
-        signup = Signup(
-            otp=otp,
-            sessions=ports.signup_sessions,
-            steps=ports.signup_steps,
             proofs=JwtProofs(
                 keys=signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
             ),
-            limiter=limiter,
-            fingerprints=fingerprints,
+            clock=clock,
+            randomness=randomness,
         )
+        ports = _observed(observer, settings, ports)
+        journeys = build(ports, _rings(settings), _numbers(settings))
         dashboard = None
         if settings.ops_password:
             dashboard = await _open_dashboard(
@@ -340,9 +277,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             settings=settings,
             clock=clock,
             messages=messages,
-            pass_login=pass_login,
-            sessions=sessions,
-            signup=signup,
+            pass_login=journeys.pass_login,
+            sessions=journeys.sessions,
+            signup=journeys.signup,
             senders=senders,
             take_receipt=partial(take_receipt, deliveries, early=early, clock=clock),
             receipts=receipts(settings, clock, randomness),
@@ -469,9 +406,27 @@ def _watch(
             metrics.watch_limiter(is_degraded=lambda: usage.is_degraded, falls=lambda: usage.falls)
 
 
+def _rings(settings: Settings) -> Rings:
+    return Rings(
+        codes=ring(settings.secret_keys, CODES),
+        refresh_tokens=ring(settings.secret_keys, REFRESH_TOKENS),
+        fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+    )
+
+
+def _numbers(settings: Settings) -> Numbers:
+    return Numbers(
+        policies=settings.policies,
+        client_limits=settings.client_limits,
+        access_lifetime=settings.access_token_seconds * SECOND,
+        family_lifetime=settings.refresh_token_days * DAY,
+    )
+
+
 def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
     kept_in = settings.challenge_store
-    return Ports(
+    return attrs.evolve(
+        ports,
         slots=observer.slots(ports.slots, kept_in),
         signup_sessions=observer.records("signup_sessions", ports.signup_sessions, kept_in),
         signup_steps=observer.records("signup_steps", ports.signup_steps, "sql"),

@@ -11,7 +11,6 @@ from hsp_otp.domain.challenge import (
     Challenge,
     CheckOutcome,
     Drawn,
-    Forgotten,
     Held,
     Issued,
     Locked,
@@ -22,10 +21,8 @@ from hsp_otp.domain.challenge import (
     ask,
     check,
     code_of,
-    forget,
     look,
     send_keys,
-    unlock,
     withdraw,
 )
 from hsp_otp.domain.client_limits import Counted
@@ -33,8 +30,9 @@ from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import Language, Purpose, Slot
+from hsp_otp.domain.names import Language
 from hsp_otp.domain.policy import NONCE_BYTES, Policy
+from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
 from hsp_otp.domain.rows import AuditRow, HandedOverRow, SendRow
@@ -254,43 +252,6 @@ class Otp:
             if receipt is None:
                 await self.withdraw(slot, challenge.id)
         return receipt
-
-
-async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
-    """
-    Clear the failed guesses of *slot*, as an operator asked.
-
-    Args:
-        row: Tells who it was done to, and why.
-
-    Raises:
-        Unavailable: The store did not answer.
-    """
-
-    def decide(held: Held) -> Decision[Held, None]:
-        return attrs.evolve(unlock(held), rows=(row,))
-
-    await slots.transition(slot, (), decide)
-
-
-async def forget_slot(
-    slots: SlotRepository, slot: Slot, policy: Policy, now: Instant, *, only_look: bool = False
-) -> Forgotten | Locked:
-    """
-    Forget whom *slot* is about; where it is locked, it stays as it is.
-
-    Args:
-        only_look: Change nothing, and tell what would become of it.
-
-    Raises:
-        Unavailable: The store did not answer.
-    """
-
-    def decide(held: Held) -> Decision[Held, Forgotten | Locked]:
-        decision = forget(held, policy, now)
-        return Decision(decision.outcome, held) if only_look else decision
-
-    return await slots.transition(slot, (), decide)
 
 
 def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision[Held, O]:

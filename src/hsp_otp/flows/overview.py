@@ -98,11 +98,17 @@ class Look:
 
 @attrs.define
 class Overview:
-    """Asks, and remembers for a while."""
+    """
+    Asks, and remembers for a while.
+
+    Attributes:
+        patience_seconds: How long a reader waits.
+    """
 
     traffic: TrafficQueries
     audit: AuditQueries
     clock: Clock
+    patience_seconds: float = _PATIENCE_SECONDS
     _kept: dict[str, tuple[Seen, Instant]] = attrs.field(
         factory=dict[str, tuple[Seen, Instant]], init=False
     )
@@ -121,7 +127,7 @@ class Overview:
             self._asking[stretch.word] = asking
             asking.add_done_callback(partial(self._answered, stretch.word))
         # Nobody's patience ends the question: the driver would not like it.
-        done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
+        done, _ = await asyncio.wait({asking}, timeout=self.patience_seconds)
         if done:
             if asking.exception() is None:
                 return Look(asking.result())

@@ -18,7 +18,7 @@ from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import Flow, PassCode, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import (
     NoPhone,
     Pass,
@@ -28,6 +28,7 @@ from hsp_otp.domain.passes import (
     UsablePass,
     usable,
 )
+from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import AlreadyBegan
 from hsp_otp.domain.repeated_success import VerifiedAgain

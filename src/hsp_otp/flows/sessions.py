@@ -7,8 +7,8 @@ from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import Flow
 from hsp_otp.domain.passes import Pass, UsablePass, usable
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import (
     AlreadyBegan,

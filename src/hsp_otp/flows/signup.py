@@ -22,9 +22,10 @@ from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.names import Flow, Purpose, SessionId
+from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import PROOF_LIFETIME
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.signup import (

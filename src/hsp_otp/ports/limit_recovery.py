@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import ClientAddress, Slot
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 
 

@@ -7,7 +7,8 @@ import attrs
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import Duration
-from hsp_otp.domain.names import Language, Purpose
+from hsp_otp.domain.names import Language
+from hsp_otp.domain.purposes import Purpose
 
 
 @attrs.frozen(kw_only=True)

@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.names import Slot
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey
 
 O = TypeVar("O")  # noqa: E741

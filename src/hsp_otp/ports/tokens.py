@@ -5,8 +5,8 @@ from typing import Protocol
 import attrs
 
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Purpose
 
 
 @attrs.frozen(kw_only=True)

@@ -16,8 +16,9 @@ from hsp_otp.domain.challenge import Held, Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Duration, Instant
-from hsp_otp.domain.names import Flow, PassCode, Slot
+from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.rows import AuditRow, Row
 from hsp_otp.ports.audit import AuditTrail

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from hsp_otp.domain.challenge import Issued, Locked
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.domain.names import Flow
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.refresh_tokens import TokenReused
 from hsp_otp.domain.rows import Action, AuditRow, Row

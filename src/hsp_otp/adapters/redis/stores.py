@@ -11,7 +11,8 @@ from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRec
 from hsp_otp.domain.challenge import Held, SlotRecord, after_loss
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant
-from hsp_otp.domain.names import SessionId, Slot
+from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.ports.audit import AuditTrail

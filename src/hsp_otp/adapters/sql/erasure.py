@@ -1,6 +1,6 @@
 """Deletes what tables keep of a person, by their number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -9,30 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.record_format import EMPTY_SLOTS
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.record_kinds import SLOTS
+from hsp_otp.adapters.sql.purge import SqlPurge
+from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, SLOTS, RecordKind
 from hsp_otp.adapters.sql.rows import audit_columns
-from hsp_otp.adapters.sql.tables import audit, passes, records, sends, users
+from hsp_otp.adapters.sql.tables import audit, passes, records, sends
+from hsp_otp.adapters.sql.tables import users as user_rows
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import Slot
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.rows import AuditRow
-
-
-@attrs.frozen(kw_only=True)
-class Kept:
-    """
-    What is kept of a number in tables.
-
-    Attributes:
-        old_sends: Rows of sends that no limit counts any more.
-        sends: Rows of sends that a limit still counts.
-        audit: Rows of the audit that tell of the number, by its fingerprint.
-    """
-
-    passes: int
-    old_sends: int
-    sends: int
-    audit: int
+from hsp_otp.ports.erasure import Kept
 
 
 @attrs.frozen
@@ -44,11 +30,12 @@ class SqlErasure:
     async def kept(
         self,
         phone: PhoneNumber,
+        users: Collection[str],
         slots: Sequence[Slot],
         counted_since: Instant,
         fingerprints: Sequence[str],
     ) -> Kept:
-        """What there is of *phone*, and of those whom *slots* are about."""
+        """Keep the promise of `Erasure.kept`."""
         told = _told_of(phone, slots)
         counts = (
             select(func.count()).select_from(passes).where(passes.c.user_id.in_(_holders(phone))),
@@ -58,22 +45,30 @@ class SqlErasure:
         )
         async with self.database.study() as connection:
             found = [int((await connection.execute(one)).scalar_one()) for one in counts]
-        return Kept(passes=found[0], old_sends=found[1], sends=found[2], audit=found[3])
+        purge = SqlPurge(self.database)
+        return Kept(
+            passes=found[0],
+            old_sends=found[1],
+            sends=found[2],
+            audit=found[3],
+            records={
+                kind.plural: await purge.count(kind, is_theirs)
+                for kind, is_theirs in _told_in_records(phone, users)
+            },
+        )
 
     async def erase(
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
-        """
-        Delete users, passes, and sends that no limit counts any more, and write *row*; at once.
-
-        Of *slots* those go that say nothing any more.
-        """
+        """Keep the promise of `Erasure.erase`."""
         keys = [SLOTS.key(str(slot)) for slot in slots]
 
         async def step(connection: AsyncConnection) -> None:
             told = _told_of(phone, slots)
             await connection.execute(delete(passes).where(passes.c.user_id.in_(_holders(phone))))
-            await connection.execute(delete(users).where(users.c.phone_number == phone.e164))
+            await connection.execute(
+                delete(user_rows).where(user_rows.c.phone_number == phone.e164)
+            )
             await connection.execute(delete(sends).where(told, sends.c.at < counted_since))
             await connection.execute(
                 delete(records).where(records.c.key.in_(keys), records.c.body.in_(EMPTY_SLOTS))
@@ -82,9 +77,24 @@ class SqlErasure:
 
         await self.database.step(step)
 
+    async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
+        """Keep the promise of `Erasure.erase_records`."""
+        for kind, is_theirs in _told_in_records(phone, users):
+            await SqlPurge(self.database).records(kind, is_theirs)
+
+
+def _told_in_records(
+    phone: PhoneNumber, users: Collection[str]
+) -> Iterator[tuple[RecordKind[Any], Callable[[Any], bool]]]:
+    """The kinds of records that tell of people, and which of them tell of these."""
+    for kind in RECORD_KINDS:
+        is_theirs = kind.about(users, phone)
+        if is_theirs is not None:
+            yield kind, is_theirs
+
 
 def _holders(phone: PhoneNumber) -> Any:  # noqa: ANN401 - a subquery
-    return select(users.c.id).where(users.c.phone_number == phone.e164)
+    return select(user_rows.c.id).where(user_rows.c.phone_number == phone.e164)
 
 
 def _told_of(phone: PhoneNumber, slots: Sequence[Slot]) -> ColumnElement[bool]:

@@ -19,8 +19,9 @@ from hsp_otp.domain.challenge import CONTACT_SENDS, SENDS, Verified, contact_sen
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
-from hsp_otp.domain.names import ClientAddress, Flow, Slot
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.passes import MISSES
+from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 
 _SENDS_TO: Final = "SELECT contact, at FROM sends WHERE contact {any} AND at > {since}"
@@ -146,7 +147,7 @@ class SqlLimitRecovery:
             audit.c.client == client.value,
             audit.c.at > since,
             audit.c.outcome == Verified.word,
-            audit.c.flow == Flow.PASS_LOGIN.value,
+            audit.c.flow.in_([flow.value for flow, row in FLOWS.items() if row.signs_in]),
         )
         async with self.database.read() as connection:
             return bool(await connection.scalar(select(rows.exists())))

@@ -77,12 +77,7 @@ class SqlPasses:
         return await self._kept.answer(code.value)
 
     async def users_of(self, phone: PhoneNumber) -> list[User]:
-        """
-        The users whose number is *phone*.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """Keep the promise of `Users.users_of`."""
         async with self.database.read() as connection:
             found = await connection.execute(
                 select(users).where(users.c.phone_number == phone.e164)

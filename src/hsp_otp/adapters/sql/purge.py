@@ -1,7 +1,7 @@
 """Deletes what is past its time, in small steps, so that requests never wait for it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -10,9 +10,10 @@ from sqlalchemy import Column, Row, Table, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.record_kinds import RecordKind
+from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
 from hsp_otp.adapters.sql.tables import audit, records, sends
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.policy import Policy
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -37,22 +38,18 @@ class SqlPurge:
     database: Database
 
     async def audit(self, before: Instant) -> int:
-        """
-        Delete audit rows from before an instant.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """Keep the promise of `Purge.audit`."""
         return await self._older(audit, before)
 
     async def sends(self, before: Instant) -> int:
-        """
-        Delete rows of sends from before an instant.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """Keep the promise of `Purge.sends`."""
         return await self._older(sends, before)
+
+    async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
+        """Keep the promise of `Purge.records_over`."""
+        return {
+            kind.plural: await self.records(kind, kind.over(policies, now)) for kind in RECORD_KINDS
+        }
 
     async def records(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
         """

@@ -16,7 +16,8 @@ from hsp_otp.adapters.sql.record_kinds import (
 )
 from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.names import SessionId, Slot
+from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep

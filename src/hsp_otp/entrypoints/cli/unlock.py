@@ -4,13 +4,10 @@ import asyncio
 from collections.abc import Sequence
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
-from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock
-from hsp_otp.domain.challenge import slots_about
-from hsp_otp.domain.contact import Contact
-from hsp_otp.domain.names import MalformedPassCodeError, PassCode, Purpose, Slot, SubjectKind
-from hsp_otp.domain.passes import User
-from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.domain.names import MalformedPassCodeError, PassCode
+from hsp_otp.domain.passes import PassNotFound
+from hsp_otp.domain.purposes import Purpose, Slot, SubjectKind
 from hsp_otp.entrypoints.cli.person import (
     insist_on_stores,
     load_with_keys,
@@ -20,8 +17,7 @@ from hsp_otp.entrypoints.cli.person import (
 )
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.flows.caller import about
-from hsp_otp.flows.otp import unlock_slot
+from hsp_otp.flows.unlock import Unlocking
 
 
 def unlock(
@@ -60,35 +56,24 @@ async def _unlock(
     reason: str,
 ) -> str:
     """Whom it unlocked, in words."""
-    fingerprints = ring(settings.secret_keys, NUMBER_FINGERPRINTS)
     purposes = Purpose if purpose is None else (purpose,)
     async with open_desk(settings) as desk:
-        number = None if phone is None else read_number(phone, settings)
-        code = None if pass_code is None else _pass_code(pass_code)
-        if code is not None:
-            users = [await _holder(desk.passes, code)]
+        unlocking = Unlocking(
+            passes=desk.passes,
+            users=desk.passes,
+            slots=desk.slots,
+            clock=SystemClock(),
+            fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+        )
+        if pass_code is not None:
+            found = await unlocking.of_pass(_pass_code(pass_code), purposes, reason)
+            if isinstance(found, PassNotFound):
+                raise CommandError("there is no pass of that code")
         else:
-            users = [] if number is None else await desk.passes.users_of(number)
-        numbers = {user.id: user.phone for user in users}
-        contact = None if number is None else Contact.of_phone(number)
-        found = slots_about(tuple(numbers), contact, purposes)
-        if not found:
-            raise CommandError("nobody has that number")
-        for slot in found:
-            row = AuditRow(
-                at=SystemClock().now(),
-                flow=None,
-                purpose=slot.purpose,
-                action=Action.UNLOCK,
-                outcome="unlocked",
-                client=None,
-                request_id=None,
-                pass_code=None if code is None else code.masked,
-                reason=reason,
-            )
-            of = numbers.get(slot.subject.id, number)
-            row = row if of is None else about(row, Contact.of_phone(of), fingerprints)
-            await unlock_slot(desk.slots, slot, row)
+            number = read_number(phone or "", settings)
+            found = await unlocking.of_number(number, purposes, reason)
+    if not found:
+        raise CommandError("nobody has that number")
     return _in_words(found)
 
 
@@ -105,10 +90,3 @@ def _pass_code(text: str) -> PassCode:
         return PassCode.parse(text)
     except MalformedPassCodeError as error:
         raise CommandError(f"--pass-code: {error}") from None
-
-
-async def _holder(passes: SqlPasses, code: PassCode) -> User:
-    found = await passes.find(code)
-    if found is None:
-        raise CommandError("there is no pass of that code")
-    return found.user

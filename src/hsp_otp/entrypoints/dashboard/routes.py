@@ -25,7 +25,7 @@ from hsp_otp.entrypoints.dashboard.session_cookie import (
     sessions_in,
 )
 from hsp_otp.entrypoints.dashboard.time_series import Chosen
-from hsp_otp.entrypoints.dashboard.view_model import FLOWS, facts_of, latency_of
+from hsp_otp.entrypoints.dashboard.view_model import TITLES, facts_of, latency_of
 from hsp_otp.entrypoints.http.problems import UNAVAILABLE, UNAVAILABLE_RETRY_SECONDS
 from hsp_otp.entrypoints.http.request_bodies import (
     MAX_BODY_BYTES,
@@ -207,7 +207,7 @@ async def _facts(request: AnyRequest) -> dict[str, Any]:
         "senders": desk.senders(),
         "stretches": STRETCHES.values(),
         "stretch": stretch,
-        "flows": FLOWS,
+        "flows": TITLES,
         "now": in_short(services_of(request).clock.now()),
         "seen_at": in_short(look.seen.at) if look.seen else "",
         "latency": seconds,

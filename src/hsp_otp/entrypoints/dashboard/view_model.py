@@ -10,7 +10,7 @@ from markupsafe import Markup
 from hsp_otp.domain.challenge import Issued, Verified
 from hsp_otp.domain.fraud_patterns import PREFIX
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
-from hsp_otp.domain.names import Flow
+from hsp_otp.domain.purposes import FLOWS
 from hsp_otp.domain.surges import quantile, surges
 from hsp_otp.entrypoints.dashboard.alerts import Alarm, of_surge, of_suspicion
 from hsp_otp.entrypoints.dashboard.charts import Picture, Series, lying, stacked
@@ -29,7 +29,8 @@ _JUST_NOW: Final[Duration] = 15 * MINUTE
 _TOLD: Final = 4
 """Suspicions that are told one by one."""
 
-FLOWS: Final = {Flow.PASS_LOGIN.value: "Pass login", Flow.SIGNUP.value: "Signup"}
+TITLES: Final = {flow.value: row.title for flow, row in FLOWS.items()}
+"""Of flows, by their names in addresses."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +93,7 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
     countries = most_first((row.region or UNKNOWN, row.requests) for row in sent_of(seen.movements))
     senders = sorted({row.sender for row in seen.movements if row.sender})
     chosen = Chosen(
-        flow=wanted.flow if wanted.flow in FLOWS else None,
+        flow=wanted.flow if wanted.flow in TITLES else None,
         country=wanted.country if wanted.country in countries else None,
         sender=wanted.sender if wanted.sender in senders else None,
     )
@@ -208,7 +209,7 @@ def _part(name: str, title: str, *, sent: int, verified: int, most: int, more: s
 
 def _to_verify(proofs: Sequence[Proof]) -> list[Took]:
     found: list[Took] = []
-    for flow, name in FLOWS.items():
+    for flow, name in TITLES.items():
         steps_: Counter[int] = Counter()
         for proof in proofs:
             if proof.flow == flow and proof.step is not None:

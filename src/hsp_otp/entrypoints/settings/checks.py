@@ -10,7 +10,8 @@ from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.names import ENGLISH, Purpose
+from hsp_otp.domain.names import ENGLISH
+from hsp_otp.domain.purposes import PURPOSES, Purpose
 from hsp_otp.domain.sms_segments import segments
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
@@ -88,14 +89,10 @@ def _check_message(settings: Settings) -> None:
 
 def _can_be_shorter(settings: Settings, purpose: Purpose) -> list[str]:
     """The settings that an English message with a line for autofill is made of."""
-    names = {
-        Purpose.PHONE_VERIFICATION: "SERVICE_NAME",
-        Purpose.SIGNUP: "SIGNUP_SERVICE_NAME",
-    }
     wording = settings.wordings.get((purpose, ENGLISH))
     found = ["it"] if settings.web_origin else []
     if wording is None or "{service}" in wording.text:
-        found.append(f"{PREFIX}{names[purpose]}")
+        found.append(f"{PREFIX}{PURPOSES[purpose].service_name.upper()}")
     if wording is not None:
         found.append(f"the text of {purpose.value}.{ENGLISH} in {PREFIX}WORDINGS")
     return found

@@ -13,11 +13,11 @@ from hsp_otp.adapters.senders.provider import setting as _setting
 from hsp_otp.adapters.senders.provider import text as _text
 from hsp_otp.adapters.senders.provider import url as _url
 from hsp_otp.domain import policy
-from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
+from hsp_otp.domain.instant import DAY, HOUR, SECOND
 from hsp_otp.domain.keys import Key
-from hsp_otp.domain.names import Purpose
 from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.purposes import PURPOSES, Purpose, PurposeRow
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.client_address import (
     HEADERS,
@@ -375,10 +375,7 @@ class Settings:
     def texts(self) -> GettextMessages:
         """The words that people read."""
         return GettextMessages(
-            {
-                Purpose.PHONE_VERIFICATION: self.service_name,
-                Purpose.SIGNUP: self.signup_service_name,
-            },
+            {purpose: getattr(self, row.service_name) for purpose, row in PURPOSES.items()},
             LOCALE,
             self.wordings,
             web_origin=self.web_origin or None,
@@ -388,20 +385,16 @@ class Settings:
     @property
     def policies(self) -> dict[Purpose, Policy]:
         """The numbers of every purpose."""
-        login = Quota(self.login_sends_per_client_hour, HOUR)
-        signup = (
-            Quota(self.signup_sends_per_client_minute, MINUTE),
-            Quota(self.signup_sends_per_client_hour, HOUR),
-        )
-        return {
-            Purpose.PHONE_VERIFICATION: self._policy(self.login_code_seconds, (login,)),
-            Purpose.SIGNUP: self._policy(self.signup_code_seconds, signup),
-        }
+        return {purpose: self._policy(row) for purpose, row in PURPOSES.items()}
 
-    def _policy(self, code_seconds: int, client_sends: tuple[Quota, ...]) -> Policy:
+    def _policy(self, row: PurposeRow) -> Policy:
+        def number(end: str, default: int) -> int:
+            found: int = getattr(self, f"{row.settings}_{end}", default)
+            return found
+
         return Policy(
             digits=self.code_digits,
-            lifetime=code_seconds * SECOND,
+            lifetime=number("code_seconds", row.code_seconds) * SECOND,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
             failures=(
@@ -410,7 +403,10 @@ class Settings:
             ),
             max_run=self.failed_guesses_in_a_row,
             contact_sends=Quota(self.phone_sends_per_day, DAY),
-            client_sends=client_sends,
+            client_sends=tuple(
+                Quota(number(end, quota.limit), quota.window)
+                for end, quota in row.client_sends.items()
+            ),
             network_factor=self.network_factor,
         )
 

@@ -1,0 +1,132 @@
+"""
+The table of flows and purposes.
+
+Policies, settings, texts, slots and what operators choose from follow from its rows.
+"""
+
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain import policy
+from hsp_otp.domain.instant import HOUR, MINUTE
+from hsp_otp.domain.quota import Quota
+
+
+class Flow(enum.Enum):
+    """The journey that a request belongs to; `FLOWS` says what each is."""
+
+    PASS_LOGIN = "pass_login"  # noqa: S105 - a name, not a password
+    SIGNUP = "signup"
+
+
+class SubjectKind(enum.Enum):
+    """What a subject is known by."""
+
+    USER = "user"
+    PHONE = "phone"
+
+
+class Purpose(enum.Enum):
+    """What a proof is for; `PURPOSES` says what each is."""
+
+    PHONE_VERIFICATION = "phone_verification"
+    SIGNUP = "signup"
+
+    @property
+    def subject_kind(self) -> SubjectKind:
+        """Whom its proofs are about."""
+        return PURPOSES[self].subject_kind
+
+
+@attrs.frozen(kw_only=True)
+class FlowRow:
+    """
+    What a flow is.
+
+    Attributes:
+        title: For operators.
+        signs_in: Its success signs somebody in, which makes the client known.
+    """
+
+    title: str
+    signs_in: bool = False
+
+
+FLOWS: Final[Mapping[Flow, FlowRow]] = {
+    Flow.PASS_LOGIN: FlowRow(title="Pass login", signs_in=True),
+    Flow.SIGNUP: FlowRow(title="Signup"),
+}
+
+
+@attrs.frozen(kw_only=True)
+class PurposeRow:
+    """
+    What a purpose is.
+
+    Attributes:
+        subject_kind: Whom its slots are about.
+        flow: The one that it belongs to.
+        settings: What its settings begin with. Where there is none of a name, the number of this
+            row holds: ``signup`` and ``code_seconds`` are ``HSP_OTP_SIGNUP_CODE_SECONDS``.
+        service_name: The setting with the name of the service in its messages.
+        code_seconds: Lifetime of a code.
+        client_sends: Sends from one client address, by the end of the setting's name.
+    """
+
+    subject_kind: SubjectKind
+    flow: Flow
+    settings: str
+    service_name: str = "service_name"
+    code_seconds: int
+    client_sends: Mapping[str, Quota]
+
+
+PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
+    Purpose.PHONE_VERIFICATION: PurposeRow(
+        subject_kind=SubjectKind.USER,
+        flow=Flow.PASS_LOGIN,
+        settings="login",
+        code_seconds=policy.LOGIN_CODE_SECONDS,
+        client_sends={
+            "sends_per_client_hour": Quota(policy.LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),
+        },
+    ),
+    Purpose.SIGNUP: PurposeRow(
+        subject_kind=SubjectKind.PHONE,
+        flow=Flow.SIGNUP,
+        settings="signup",
+        service_name="signup_service_name",
+        code_seconds=policy.SIGNUP_CODE_SECONDS,
+        client_sends={
+            "sends_per_client_minute": Quota(policy.SIGNUP_SENDS_PER_CLIENT_MINUTE, MINUTE),
+            "sends_per_client_hour": Quota(policy.SIGNUP_SENDS_PER_CLIENT_HOUR, HOUR),
+        },
+    ),
+}
+
+
+@attrs.frozen
+class Subject:
+    """
+    Whom a proof is about.
+
+    Attributes:
+        id: Unique within *kind*. May be a full number, so `repr` leaves it out.
+    """
+
+    kind: SubjectKind
+    id: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Slot:
+    """The place where the one live challenge of a subject and purpose stands."""
+
+    subject: Subject
+    purpose: Purpose
+
+    def __str__(self) -> str:
+        return f"{self.purpose.value}:{self.subject.kind.value}:{self.subject.id}"

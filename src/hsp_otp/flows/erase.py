@@ -1,0 +1,147 @@
+"""A person is forgotten: docs/erasing.md."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.challenge import Forgotten, Held, Locked, forget, slots_about
+from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import CLOCK_SKEW, Instant, after
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.quota import LONGEST_WINDOW
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.flows.caller import about
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.erasure import Erasure, Kept
+from hsp_otp.ports.passes import Users
+from hsp_otp.ports.slots import SlotRepository
+
+_WORD: Final = "erased"
+
+
+@attrs.frozen(kw_only=True)
+class Found:
+    """
+    Whom a number belongs to, and what there is of them.
+
+    Attributes:
+        slots: Theirs, and the number's own.
+        until: When the last of what limits count of the slots counts no more.
+    """
+
+    users: tuple[str, ...]
+    slots: tuple[Slot, ...]
+    until: Instant | None
+    kept: Kept
+
+
+@attrs.frozen(kw_only=True)
+class Erasing:
+    """
+    Attributes:
+        fingerprints: The ring of contact fingerprints.
+        policies: Of every purpose.
+    """
+
+    users: Users
+    slots: SlotRepository
+    erasure: Erasure
+    clock: Clock
+    fingerprints: KeyRing
+    policies: Mapping[Purpose, Policy]
+
+    async def look(self, phone: PhoneNumber) -> Found | Locked:
+        """
+        What erasing *phone* would come to. A slot that is locked is not erased, which would lift
+        the lock.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        now = self.clock.now()
+        users = tuple(user.id for user in await self.users.users_of(phone))
+        slots = tuple(slots_about(users, Contact.of_phone(phone)))
+        until: Instant | None = None
+        for slot in slots:
+            outcome = await forget_slot(
+                self.slots, slot, self.policies[slot.purpose], now, only_look=True
+            )
+            if isinstance(outcome, Locked):
+                return outcome
+            if outcome.until is not None:
+                until = max(until or outcome.until, outcome.until)
+        kept = await self.erasure.kept(
+            phone, users, slots, _counted_since(now), self.fingerprints.fingerprints(phone.e164)
+        )
+        return Found(users=users, slots=slots, until=until, kept=kept)
+
+    async def erase(self, phone: PhoneNumber, found: Found, reason: str) -> Locked | None:
+        """
+        Erase what was *found*.
+
+        Args:
+            reason: Why; it is written to the audit.
+
+        Returns:
+            The lock of a slot that is locked by now; then nothing but slots before it is erased.
+
+        Raises:
+            Unavailable: A store did not answer; it may be called again.
+        """
+        now = self.clock.now()
+        row = AuditRow(
+            at=now,
+            flow=None,
+            purpose=None,
+            action=Action.ERASE,
+            outcome=_WORD,
+            client=None,
+            request_id=None,
+            reason=reason,
+        )
+        locked = await self._forget(phone, found, now)
+        if locked is not None:
+            return locked
+        # Found by whoever asks for the number, and by nobody else.
+        told = attrs.evolve(about(row, Contact.of_phone(phone), self.fingerprints), contact=None)
+        await self.erasure.erase(phone, found.slots, _counted_since(now), told)
+        # Again, for whoever was just asking or signing in; a lock can be no news by now.
+        await self._forget(phone, found, now)
+        return None
+
+    async def _forget(self, phone: PhoneNumber, found: Found, now: Instant) -> Locked | None:
+        for slot in found.slots:
+            outcome = await forget_slot(self.slots, slot, self.policies[slot.purpose], now)
+            if isinstance(outcome, Locked):
+                return outcome
+        await self.erasure.erase_records(phone, found.users)
+        return None
+
+
+def _counted_since(now: Instant) -> Instant:
+    return after(now, -LONGEST_WINDOW - CLOCK_SKEW)
+
+
+async def forget_slot(
+    slots: SlotRepository, slot: Slot, policy: Policy, now: Instant, *, only_look: bool = False
+) -> Forgotten | Locked:
+    """
+    Forget whom *slot* is about; where it is locked, it stays as it is.
+
+    Args:
+        only_look: Change nothing, and tell what would become of it.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+
+    def decide(held: Held) -> Decision[Held, Forgotten | Locked]:
+        decision = forget(held, policy, now)
+        return Decision(decision.outcome, held) if only_look else decision
+
+    return await slots.transition(slot, (), decide)

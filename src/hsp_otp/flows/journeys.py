@@ -1,0 +1,148 @@
+"""Builds the journeys over the ports that they need: for the service, and for every test."""
+
+from collections.abc import Mapping
+
+import attrs
+
+from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.instant import Duration
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.purposes import Purpose
+from hsp_otp.flows.limits import Limiter
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.sessions import Sessions
+from hsp_otp.flows.signup import Signup
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.families import FamilyRepository
+from hsp_otp.ports.limit_recovery import SignInHistory
+from hsp_otp.ports.messages import Messages
+from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.signups import SignupSessions, SignupSteps
+from hsp_otp.ports.slots import SlotRepository
+from hsp_otp.ports.tokens import AccessTokens, Proofs
+from hsp_otp.ports.usage import UsageCounter
+
+
+@attrs.frozen(kw_only=True)
+class Ports:
+    """
+    What the journeys need of the world.
+
+    Attributes:
+        sign_ins: Who is known, in case it matters.
+        senders: Whoever takes messages, by channel.
+    """
+
+    slots: SlotRepository
+    signup_sessions: SignupSessions
+    signup_steps: SignupSteps
+    usage: UsageCounter
+    families: FamilyRepository
+    passes: Passes
+    audit: AuditTrail
+    sign_ins: SignInHistory
+    senders: Mapping[Channel, Sender]
+    messages: Messages
+    access_tokens: AccessTokens
+    proofs: Proofs
+    clock: Clock
+    randomness: Randomness
+
+
+@attrs.frozen(kw_only=True)
+class Rings:
+    """
+    The rings of keys that the journeys use.
+
+    Attributes:
+        fingerprints: Of contacts in the audit.
+    """
+
+    codes: KeyRing
+    refresh_tokens: KeyRing
+    fingerprints: KeyRing
+
+
+@attrs.frozen(kw_only=True)
+class Numbers:
+    """
+    The numbers that govern the journeys.
+
+    Attributes:
+        policies: One for each purpose.
+        access_lifetime: Of an access token.
+        family_lifetime: Of a family of refresh tokens, from the sign-in.
+    """
+
+    policies: Mapping[Purpose, Policy]
+    client_limits: ClientLimits
+    access_lifetime: Duration
+    family_lifetime: Duration
+
+
+@attrs.frozen(kw_only=True)
+class Journeys:
+    """
+    All that there are.
+
+    Attributes:
+        otp: The engine that they share.
+    """
+
+    limiter: Limiter
+    otp: Otp
+    sessions: Sessions
+    pass_login: PassLogin
+    signup: Signup
+
+
+def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
+    """The journeys over *ports*."""
+    limiter = Limiter(usage=ports.usage, limits=numbers.client_limits, sign_ins=ports.sign_ins)
+    otp = Otp(
+        slots=ports.slots,
+        limiter=limiter,
+        senders=ports.senders,
+        messages=ports.messages,
+        audit=ports.audit,
+        clock=ports.clock,
+        randomness=ports.randomness,
+        codes=rings.codes,
+        policies=numbers.policies,
+    )
+    sessions = Sessions(
+        families=ports.families,
+        passes=ports.passes,
+        limiter=limiter,
+        access_tokens=ports.access_tokens,
+        audit=ports.audit,
+        clock=ports.clock,
+        randomness=ports.randomness,
+        refresh_keys=rings.refresh_tokens,
+        fingerprints=rings.fingerprints,
+        access_lifetime=numbers.access_lifetime,
+        family_lifetime=numbers.family_lifetime,
+    )
+    pass_login = PassLogin(
+        otp=otp,
+        sessions=sessions,
+        passes=ports.passes,
+        limiter=limiter,
+        fingerprints=rings.fingerprints,
+    )
+    signup = Signup(
+        otp=otp,
+        sessions=ports.signup_sessions,
+        steps=ports.signup_steps,
+        proofs=ports.proofs,
+        limiter=limiter,
+        fingerprints=rings.fingerprints,
+    )
+    return Journeys(
+        limiter=limiter, otp=otp, sessions=sessions, pass_login=pass_login, signup=signup
+    )

@@ -1,0 +1,113 @@
+"""Operators unlock whom failed guesses locked."""
+
+from collections.abc import Iterable
+
+import attrs
+
+from hsp_otp.domain.challenge import Held, slots_about, unlock
+from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.passes import PassNotFound
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.rows import Action, AuditRow
+from hsp_otp.flows.caller import about
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.passes import Passes, Users
+from hsp_otp.ports.slots import SlotRepository
+
+
+@attrs.frozen(kw_only=True)
+class Unlocking:
+    """
+    Attributes:
+        fingerprints: The ring of contact fingerprints.
+    """
+
+    passes: Passes
+    users: Users
+    slots: SlotRepository
+    clock: Clock
+    fingerprints: KeyRing
+
+    async def of_pass(
+        self, code: PassCode, purposes: Iterable[Purpose], reason: str
+    ) -> tuple[Slot, ...] | PassNotFound:
+        """
+        Unlock the holder of a pass, and say which slots that were.
+
+        Args:
+            reason: Why; it is written to the audit.
+
+        Raises:
+            Unavailable: A store did not answer; what was unlocked before stays so.
+        """
+        found = await self.passes.find(code)
+        if found is None:
+            return PassNotFound()
+        row = attrs.evolve(self._row(reason), pass_code=code.masked)
+        phones = {found.user.id: found.user.phone}
+        return await self._unlock(tuple(slots_about(tuple(phones), None, purposes)), phones, row)
+
+    async def of_number(
+        self, phone: PhoneNumber, purposes: Iterable[Purpose], reason: str
+    ) -> tuple[Slot, ...]:
+        """
+        Unlock a number with all users who have it, and say which slots that were.
+
+        Args:
+            reason: Why; it is written to the audit.
+
+        Raises:
+            Unavailable: A store did not answer; what was unlocked before stays so.
+        """
+        phones: dict[str, PhoneNumber | None] = {
+            user.id: phone for user in await self.users.users_of(phone)
+        }
+        slots = tuple(slots_about(tuple(phones), Contact.of_phone(phone), purposes))
+        return await self._unlock(slots, phones | {phone.e164: phone}, self._row(reason))
+
+    async def _unlock(
+        self, slots: tuple[Slot, ...], phones: dict[str, PhoneNumber | None], row: AuditRow
+    ) -> tuple[Slot, ...]:
+        """
+        Args:
+            phones: By the id of the subject.
+        """
+        for slot in slots:
+            told, phone = attrs.evolve(row, purpose=slot.purpose), phones[slot.subject.id]
+            if phone is not None:
+                told = about(told, Contact.of_phone(phone), self.fingerprints)
+            await unlock_slot(self.slots, slot, told)
+        return slots
+
+    def _row(self, reason: str) -> AuditRow:
+        return AuditRow(
+            at=self.clock.now(),
+            flow=None,
+            purpose=None,
+            action=Action.UNLOCK,
+            outcome="unlocked",
+            client=None,
+            request_id=None,
+            reason=reason,
+        )
+
+
+async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
+    """
+    Clear the failed guesses of *slot*, as an operator asked.
+
+    Args:
+        row: Tells who it was done to, and why.
+
+    Raises:
+        Unavailable: The store did not answer.
+    """
+
+    def decide(held: Held) -> Decision[Held, None]:
+        return attrs.evolve(unlock(held), rows=(row,))
+
+    await slots.transition(slot, (), decide)
