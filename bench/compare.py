@@ -154,13 +154,13 @@ def cpu(pids: Iterable[int]) -> float:
     return total / TICKS
 
 
-def memory(pids: Iterable[int]) -> list[float]:
-    """The share of memory of each process, in MB, largest first."""
+def memory(pids: Iterable[int], kind: str = "Pss") -> list[float]:
+    """The share of memory of each process, in MB, largest first; ``Pss_Anon``: of no file."""
     found: list[float] = []
     for pid in pids:
         with suppress(OSError):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            found += [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")]
+            found += [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{kind}:")]
     return sorted((round(one, 1) for one in found), reverse=True)
 
 
@@ -567,9 +567,8 @@ def soak(bench: Bench, targets: list[Target], most: int) -> None:
             people = range(PEOPLE)
             done += bench.measure(target, "validate", people, salt=salt)["requests"]
             salt = (salt + 1) % 100
-            print(
-                f"{target.name:26} {done:9} requests, memory {memory(target.pids())} MB", flush=True
-            )
+            share, own = memory(target.pids()), memory(target.pids(), "Pss_Anon")
+            print(f"{target.name:26} {done:9} requests, {share} MB, own {own}", flush=True)
 
 
 def summary(
