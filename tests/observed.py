@@ -4,7 +4,7 @@ import attrs
 
 from hsp_otp.adapters.instrumentation.ports import Observer, Watch
 from hsp_otp.domain.contact import Channel
-from hsp_otp.flows.journeys import Ports
+from hsp_otp.flows.assembly import Ports
 from hsp_otp.ports.passes import Passes
 from tests.world import World
 

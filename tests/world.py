@@ -34,8 +34,8 @@ from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
+from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.caller import Caller
-from hsp_otp.flows.journeys import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import (

@@ -35,27 +35,27 @@ from hsp_otp.adapters.sql.stores import (
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.domain.rows import HandedOverRow
-from hsp_otp.flows.journeys import Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
-from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.tokens import Proofs
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
 from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, SignedProofs, ring

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
@@ -18,7 +19,6 @@ from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME, ClientLimits, Policy
 from hsp_otp.domain.quota import Quota, UsageKey
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.signup import slot_of as slot_of_number
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome

@@ -8,6 +8,7 @@ import pytest
 
 from hsp_otp.adapters.redis import client
 from hsp_otp.adapters.sql import connections
+from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow, SignInRow
 from hsp_otp.domain.challenge import Challenge, Ended, Held, SlotRecord
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
@@ -18,7 +19,6 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import AlreadyBegan, Began, Family, RefreshToken, begin
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow, SignInRow
 from hsp_otp.domain.signup import AlreadyRecorded, Recorded, SignupSession, SignupStep, record
 from tests.integration.stores import Stores, Told
 from tests.world import CLIENT, PHONE, START, ring, slot_of

@@ -16,6 +16,7 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.challenge import (
     Presented,
     Request,
@@ -32,7 +33,6 @@ from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
-from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import (

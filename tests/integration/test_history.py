@@ -16,13 +16,13 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.domain.audit import Action, AuditRow, SendRow
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Counted, admit, keys
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
-from hsp_otp.domain.rows import Action, AuditRow, SendRow
 from tests.integration.behind import execute, postgres_url, upgrade_to
 from tests.integration.plans import plan
 from tests.integration.postgres_server import DATABASES

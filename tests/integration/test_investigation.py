@@ -12,11 +12,11 @@ from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 from hsp_otp.ports.failures import Unavailable

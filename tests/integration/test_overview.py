@@ -12,10 +12,10 @@ from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
+from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.purposes import Flow
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.entrypoints.dashboard.time_series import Chosen
 from hsp_otp.entrypoints.dashboard.view_model import facts_of
 from hsp_otp.flows.caller import about

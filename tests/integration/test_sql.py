@@ -25,13 +25,13 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.sql.tables import audit, records
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import Held, Issued, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.ports.failures import Unavailable

@@ -6,9 +6,9 @@ from typing import Any
 import attrs
 import pytest
 
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.names import SessionId
-from hsp_otp.domain.rows import Action
 from hsp_otp.flows.signup import SignupCodeSent
 from hsp_otp.ports.failures import Unavailable
 from tests.world import PHONE, World

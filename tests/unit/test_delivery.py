@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.adapters.memory import MemoryAudit
+from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, message_id, note
-from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.sender import Receipt
 from tests.world import SentMessages, World, run

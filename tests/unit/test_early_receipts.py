@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import MemoryAudit
+from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt
-from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.ports.failures import Unavailable
 from tests.world import SentMessages, run
 

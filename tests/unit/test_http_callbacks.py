@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.adapters.senders.twilio_account import TwilioAccount
+from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.rows import HandedOverRow
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from tests.http import Body, Client, Reply, problem
 from tests.world import World, run

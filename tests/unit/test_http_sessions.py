@@ -15,9 +15,9 @@ from hsp_otp.adapters.jwt import (
     new_signing_key_pem,
     parse_signing_keys,
 )
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.passes import PaymentStatus
-from hsp_otp.domain.rows import Action
 from hsp_otp.ports.failures import Unavailable
 from tests.http import KEY_SET, ME, REFRESH, REVOKE, VALIDATE, Client, Reply, problem, shared
 from tests.world import OTHER_CLIENT, OTHER_PHONE, PASS_CODE, START, World, ring

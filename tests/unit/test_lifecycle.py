@@ -13,12 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.quota import Quota, Refusal
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import SendOutcome, SignedIn, VerifyOutcome
 from hsp_otp.flows.unlock import unlock_slot

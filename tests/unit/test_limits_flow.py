@@ -2,6 +2,7 @@
 
 import pytest
 
+from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.challenge import Issued, Locked, NoLiveCode
 from hsp_otp.domain.instant import HOUR, SECOND, Instant
 from hsp_otp.domain.names import SessionId
@@ -9,7 +10,6 @@ from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentSta
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Limit, Quota, Refusal
 from hsp_otp.domain.refresh_tokens import InvalidToken
-from hsp_otp.domain.rows import AuditRow
 from hsp_otp.domain.signup import SessionNotFound
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import SignedIn

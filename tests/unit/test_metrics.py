@@ -18,17 +18,17 @@ from hsp_otp.adapters.prometheus.metrics import Metrics
 from hsp_otp.adapters.prometheus.worker_files import Workers, exposed
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
 from hsp_otp.ports.sender import Message
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 from tests.http import Client
 from tests.observed import Observed
 from tests.world import OTHER_PHONE, PASS_CODE, START, ManualClock, Outbox, other_than, run

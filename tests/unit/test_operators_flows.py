@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import Locked
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.names import PassCode
@@ -12,7 +13,6 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Quota
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.erase import Erasing, Found
 from hsp_otp.flows.purge import purge
 from hsp_otp.flows.unlock import Unlocking

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 
+from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.domain.challenge import (
     Ended,
     Forgotten,
@@ -22,7 +23,6 @@ from hsp_otp.domain.instant import HOUR, Duration, Instant
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.flows.caller import about, new_id, with_outcome
 from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.otp import Undelivered

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.memory import MemoryAudit, MemoryRecords
+from hsp_otp.domain.audit import Action, AuditRow, SignInRow
 from hsp_otp.domain.challenge import Ended, Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -16,7 +17,6 @@ from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
-from hsp_otp.domain.rows import Action, AuditRow, SignInRow
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant, Me

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from hsp_otp.adapters.senders.vonage import VonageAccount, VonageReceipts
 from hsp_otp.adapters.senders.webhook import WebhookAccount, WebhookReports, signature
+from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.rows import HandedOverRow
 from tests.http import Client, Reply
 from tests.world import START, ManualClock, World, run
 

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import attrs
 import pytest
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.passes import Pass, PaymentStatus
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, RefreshToken, TokenReused
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.sessions import Grant, Me
 from hsp_otp.ports.tokens import Access
 from tests.world import CLIENT, OTHER_PHONE, PASS_CODE, START, World, ring

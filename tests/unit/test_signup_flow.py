@@ -6,6 +6,7 @@ from typing import TypeVar
 import attrs
 import pytest
 
+from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.challenge import (
     Ended,
     Exhausted,
@@ -25,7 +26,6 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal
-from hsp_otp.domain.rows import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound, SignupSession, slot_of
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered

@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from hsp_otp.domain.rows import Row
+from hsp_otp.domain.audit import Row
 
 H = TypeVar("H")
 O = TypeVar("O")  # noqa: E741 - the outcome, beside H, what is held

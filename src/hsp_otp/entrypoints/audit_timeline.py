@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge import Issued, Locked
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.purposes import Flow
-from hsp_otp.domain.rows import Action
 from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.ports.audit_queries import Entry
 

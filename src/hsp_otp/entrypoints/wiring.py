@@ -48,15 +48,15 @@ from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, Share
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Services
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.flows.journeys import Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.signups import SignupSessions
-from hsp_otp.ports.slots import SlotRepository
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.export import Export

@@ -7,13 +7,13 @@ from typing import Any
 
 import attrs
 
+from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.challenge import Locked
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.rows import AuditRow
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import Forgotten, Held, Locked, forget, slots_about
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
@@ -14,12 +15,11 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import LONGEST_WINDOW
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import about
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.erasure import Erasure, Kept
 from hsp_otp.ports.passes import Users
-from hsp_otp.ports.slots import SlotRepository
 
 _WORD: Final = "erased"
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import attrs
 
+from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.client_limits import (
     Admitted,
     Counted,
@@ -18,10 +19,9 @@ from hsp_otp.domain.instant import after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.quota import Refusal, Usages
-from hsp_otp.domain.rows import AuditRow
 from hsp_otp.flows.caller import with_outcome
 from hsp_otp.ports.limit_recovery import SignInHistory
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 
 @attrs.frozen(kw_only=True)

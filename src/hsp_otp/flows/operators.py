@@ -7,18 +7,18 @@ from functools import partial
 import attrs
 
 from hsp_otp.domain import operator_sessions
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 
 @attrs.frozen(kw_only=True)

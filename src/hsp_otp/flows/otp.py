@@ -6,6 +6,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
+from hsp_otp.domain.audit import AuditRow, HandedOverRow, SendRow
 from hsp_otp.domain.challenge import (
     AskOutcome,
     Challenge,
@@ -35,16 +36,15 @@ from hsp_otp.domain.policy import NONCE_BYTES, Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
-from hsp_otp.domain.rows import AuditRow, HandedOverRow, SendRow
 from hsp_otp.flows.caller import new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.sender import Message, Receipt, Sender
-from hsp_otp.ports.slots import SlotRepository
 
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
 

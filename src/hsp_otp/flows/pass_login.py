@@ -4,6 +4,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import (
     Exhausted,
     Issued,
@@ -32,7 +33,6 @@ from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import AlreadyBegan
 from hsp_otp.domain.repeated_success import VerifiedAgain
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp, Undelivered

@@ -2,6 +2,7 @@
 
 import attrs
 
+from hsp_otp.domain.audit import Action, AuditRow, SignInRow
 from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
@@ -26,14 +27,13 @@ from hsp_otp.domain.refresh_tokens import (
     refresh,
     revoke,
 )
-from hsp_otp.domain.rows import Action, AuditRow, SignInRow
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.tokens import Access, AccessTokens
 
 _TOKEN_BYTES = 32

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import attrs
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import (
     Exhausted,
     Issued,
@@ -27,7 +28,6 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import PROOF_LIFETIME
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.domain.signup import (
     AlreadyRecorded,
     AlreadyVerified,

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import attrs
 
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import Held, slots_about, unlock
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
@@ -12,11 +13,10 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Purpose, Slot
-from hsp_otp.domain.rows import Action, AuditRow
 from hsp_otp.flows.caller import about
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.passes import Passes, Users
-from hsp_otp.ports.slots import SlotRepository
 
 
 @attrs.frozen(kw_only=True)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hsp_otp.domain.rows import AuditRow, Row
+from hsp_otp.domain.audit import AuditRow, Row
 
 
 class AuditTrail(Protocol):

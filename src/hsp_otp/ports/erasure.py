@@ -5,10 +5,10 @@ from typing import Protocol
 
 import attrs
 
+from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Slot
-from hsp_otp.domain.rows import AuditRow
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
+from hsp_otp.domain.audit import AuditRow, Row
 from hsp_otp.domain.challenge import Held, Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
@@ -20,16 +21,15 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
-from hsp_otp.domain.rows import AuditRow, Row
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
-from hsp_otp.ports.slots import SlotRepository
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 _SQL: Final = "sql"
 _SENDER: Final = "sender"

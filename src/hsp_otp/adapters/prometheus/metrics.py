@@ -7,13 +7,13 @@ from typing import Final, Literal, TypeAlias
 import phonenumbers
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hsp_otp.domain.audit import Action, AuditRow, Row
 from hsp_otp.domain.challenge import Issued, Locked
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.refresh_tokens import TokenReused
-from hsp_otp.domain.rows import Action, AuditRow, Row
 from hsp_otp.ports.failures import Unavailable
 
 _LOOK_SECONDS: Final = 1.0

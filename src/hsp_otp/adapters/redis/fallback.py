@@ -11,7 +11,7 @@ from hsp_otp.domain.quota import UsageKey, Usages, union
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.limit_recovery import UsageHistory
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 O = TypeVar("O")  # noqa: E741
 

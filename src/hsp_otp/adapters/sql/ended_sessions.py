@@ -15,7 +15,7 @@ from hsp_otp.adapters.sql.tables import records
 from hsp_otp.domain import operator_sessions
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 _PREFIX: Final = "ended-"
 """Of the files' names; the session's id follows."""

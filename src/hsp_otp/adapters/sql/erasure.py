@@ -14,10 +14,10 @@ from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, SLOTS, RecordKind
 from hsp_otp.adapters.sql.rows import audit_columns
 from hsp_otp.adapters.sql.tables import audit, passes, records, sends
 from hsp_otp.adapters.sql.tables import users as user_rows
+from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Slot
-from hsp_otp.domain.rows import AuditRow
 from hsp_otp.ports.erasure import Kept
 
 

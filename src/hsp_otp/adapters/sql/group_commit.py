@@ -13,8 +13,8 @@ from hsp_otp.adapters.sql.connections import Changes, Found, HeldError, deadline
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import late, needed
 from hsp_otp.adapters.sql.write_statements import RECORDS
+from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row
 from hsp_otp.ports.failures import Unavailable
 
 O = TypeVar("O")  # noqa: E741

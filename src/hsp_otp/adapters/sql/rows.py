@@ -13,8 +13,8 @@ from hsp_otp.adapters.sql.write_statements import (
     Part,
     Written,
 )
+from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
 from hsp_otp.domain.instant import MINUTE
-from hsp_otp.domain.rows import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
 
 
 def needed(rows: Iterable[Row]) -> Written:

@@ -20,7 +20,7 @@ from hsp_otp.entrypoints.settings.checks import check_secret_keys
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
-from hsp_otp.ports.slots import SlotRepository
+from hsp_otp.ports.challenges import SlotRepository
 
 _LONGEST_REASON = 500
 

@@ -7,12 +7,12 @@ from typing import Final, TypeVar
 import attrs
 from markupsafe import Markup
 
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge import Issued, Verified
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import DAY, Instant, after
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.domain.repeated_success import VerifiedAgain
-from hsp_otp.domain.rows import Action
 from hsp_otp.domain.surges import Beat, Surge, share
 from hsp_otp.entrypoints.dashboard.charts import Picture, Series, ceiling, lying, stacked, steps
 from hsp_otp.entrypoints.dashboard.formatting import REFUSED, UNKNOWN, country, moment, tick

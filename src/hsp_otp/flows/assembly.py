@@ -15,17 +15,17 @@ from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.families import FamilyRepository
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
-from hsp_otp.ports.slots import SlotRepository
 from hsp_otp.ports.tokens import AccessTokens, Proofs
-from hsp_otp.ports.usage import UsageCounter
+from hsp_otp.ports.usage_counter import UsageCounter
 
 
 @attrs.frozen(kw_only=True)
