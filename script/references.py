@@ -100,8 +100,8 @@ def lifecycle() -> str:
         (
             "# The life of a code",
             "",
-            "What each request comes to in each state, and the state that follows. The page is made",
-            "by `script/references.py`, which puts the questions to the rules in",
+            "What each request comes to in each state, and the state that follows. The page is",
+            "made by `script/references.py`, which puts the questions to the rules in",
             "`domain/challenge.py`. The cooldown and the limits on sends are left out.",
             "",
             f"| | {' | '.join(steps)} |",
