@@ -11,8 +11,15 @@ import attrs
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.instrumentation.ports import NobodyCounts, Observer, Watch
-from hsp_otp.adapters.jwt import JwtAccessTokens, JwtProofs, key_set, parse_signing_keys
+from hsp_otp.adapters.jwt import (
+    JwtAccessTokens,
+    JwtProofs,
+    SigningKey,
+    key_set,
+    parse_signing_keys,
+)
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
+from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.secret_keys import (
     CODES,
@@ -204,20 +211,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
-        metrics = None
-        if settings.measures:
-            metrics = await _open_metrics(stack)
-        traces = None
-        if settings.traces_url:
-            traces = _open_traces(stack, settings, clock)
-        spans = traces.spans if traces else None
-        observer = Observer(
-            Watch(
-                listeners=tuple(one for one in (metrics, spans) if one is not None),
-                counts=metrics or NobodyCounts(),
-            ),
-            clock,
-        )
+        metrics = await _open_metrics(stack) if settings.measures else None
+        traces = _open_traces(stack, settings, clock) if settings.traces_url else None
+        observer = _observer(metrics, traces, clock)
         database = await stack.enter_async_context(open_database(settings))
         deliveries = observer.deliveries(SqlDeliveries(database, clock))
         early = MemoryEarlyReceipts(deliveries)
@@ -232,70 +228,107 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
         for work in stores.upkeep:
             await stack.enter_async_context(_running(work))
-        signing_keys = parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys)
-        messages = settings.texts
         senders = await _open_senders(stack, settings, clock, randomness, observer)
         if metrics is not None:
             _watch(metrics, settings, commits, stores.usage, senders)
-        ports = Ports(
-            slots=stores.slots,
-            signup_sessions=stores.signup_sessions,
-            signup_steps=SqlSignupSteps(commits),
-            usage=stores.usage,
-            families=SqlFamilies(commits),
-            passes=SqlPasses(database),
-            audit=commits,
-            sign_ins=history,
-            senders=senders,
-            messages=messages,
-            access_tokens=JwtAccessTokens(
-                keys=signing_keys,
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-                lifetime=settings.access_token_seconds * SECOND,
-            ),
-            proofs=JwtProofs(
-                keys=signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
-            ),
-            clock=clock,
-            randomness=randomness,
+        parts = _Parts(
+            database=database,
+            commits=commits,
+            stores=stores,
+            history=history,
+            messages=settings.texts,
+            signing_keys=parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys),
         )
+        ports = _ports(settings, parts, senders, clock=clock, randomness=randomness)
         ports = _observed(observer, settings, ports)
         journeys = build(ports, _rings(settings), _numbers(settings))
-        dashboard = None
-        if settings.ops_password:
-            dashboard = await _open_dashboard(
-                stack, settings, database, commits, audit=ports.audit, observer=observer
-            )
-        database_check = SharedCheck(check=database.takes_writes, within=DATABASE_SECONDS)
-        stack.push_async_callback(database_check.close)
-        redis_check = None
-        if redis is not None:
-            redis_check = SharedCheck(check=redis.takes_writes, within=REDIS_SECONDS)
-            stack.push_async_callback(redis_check.close)
         services = Services(
             settings=settings,
             clock=clock,
-            messages=messages,
+            messages=parts.messages,
             pass_login=journeys.pass_login,
             sessions=journeys.sessions,
             signup=journeys.signup,
             senders=senders,
             take_receipt=partial(take_receipt, deliveries, early=early, clock=clock),
             receipts=receipts(settings, clock, randomness),
-            key_set=key_set(signing_keys),
+            key_set=key_set(parts.signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
-            database_answers=database_check,
-            redis_answers=redis_check,
+            database_answers=_shared(stack, database.takes_writes, DATABASE_SECONDS),
+            redis_answers=_shared(stack, redis.takes_writes, REDIS_SECONDS) if redis else None,
             answered=metrics.answered if metrics else None,
-            dashboard=dashboard,
+            dashboard=await _open_dashboard(stack, settings, parts, ports.audit, observer)
+            if settings.ops_password
+            else None,
         )
         if traces is not None:
             services = traced(services, traces.spans)
             # Begun first, and waited for last: the rest ends meanwhile.
             stack.callback(traces.end)
         yield services
+
+
+@attrs.frozen(kw_only=True)
+class _Parts:
+    """What is made once, and used by several."""
+
+    database: Database
+    commits: GroupCommit
+    stores: Stores
+    history: SqlLimitRecovery
+    messages: GettextMessages
+    signing_keys: tuple[SigningKey, ...]
+
+
+def _observer(metrics: "Metrics | None", traces: "Export | None", clock: Clock) -> Observer:
+    listeners = (metrics, traces.spans if traces else None)
+    watch = Watch(
+        listeners=tuple(one for one in listeners if one is not None),
+        counts=metrics or NobodyCounts(),
+    )
+    return Observer(watch, clock)
+
+
+def _shared(
+    stack: AsyncExitStack, check: Callable[[], Awaitable[bool]], within: float
+) -> SharedCheck:
+    shared = SharedCheck(check=check, within=within)
+    stack.push_async_callback(shared.close)
+    return shared
+
+
+def _ports(
+    settings: Settings,
+    parts: _Parts,
+    senders: Mapping[Channel, Failover],
+    *,
+    clock: Clock,
+    randomness: Randomness,
+) -> Ports:
+    return Ports(
+        slots=parts.stores.slots,
+        signup_sessions=parts.stores.signup_sessions,
+        signup_steps=SqlSignupSteps(parts.commits),
+        usage=parts.stores.usage,
+        families=SqlFamilies(parts.commits),
+        passes=SqlPasses(parts.database),
+        audit=parts.commits,
+        sign_ins=parts.history,
+        senders=senders,
+        messages=parts.messages,
+        access_tokens=JwtAccessTokens(
+            keys=parts.signing_keys,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            lifetime=settings.access_token_seconds * SECOND,
+        ),
+        proofs=JwtProofs(
+            keys=parts.signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
+        ),
+        clock=clock,
+        randomness=randomness,
+    )
 
 
 def traced(services: Services, spans: "Spans") -> Services:
@@ -318,12 +351,10 @@ def traced(services: Services, spans: "Spans") -> Services:
 async def _open_dashboard(
     stack: AsyncExitStack,
     settings: Settings,
-    database: Database,
-    commits: GroupCommit,
-    *,
+    parts: _Parts,
     audit: AuditTrail,
     observer: Observer,
-) -> "Dashboard":
+) -> Dashboard:
     # Late: nothing of the page is loaded where there is none.
     from hsp_otp.adapters.prometheus.sender_stats import SenderStats  # noqa: PLC0415
     from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries  # noqa: PLC0415
@@ -336,11 +367,11 @@ async def _open_dashboard(
     clock = SystemClock()
     stats = SenderStats(folder(), clock, began())
     await stack.enter_async_context(_running(stats.keep_looking))
-    overview = Overview(SqlTrafficQueries(database), SqlAuditQueries(database), clock)
+    overview = Overview(SqlTrafficQueries(parts.database), SqlAuditQueries(parts.database), clock)
     stack.push_async_callback(overview.close)
     # Kept here and not in Redis, which may forget: this is rare, and asks the database anyway.
-    usage = SqlUsage(commits)
-    ended = SqlEndedSessions(usage, database, folder())
+    usage = SqlUsage(parts.commits)
+    ended = SqlEndedSessions(usage, parts.database, folder())
     await stack.enter_async_context(_running(ended.keep_trying))
     return Dashboard(
         operators=Operators(
