@@ -21,7 +21,7 @@ from hsp_otp.adapters.opentelemetry.spans import Spans
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.app import create_routes
-from hsp_otp.entrypoints.http.middleware import Edge
+from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.services import Dashboard, Services
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import receipts, traced
@@ -215,7 +215,7 @@ class Client:
 
         self.services = services
         self._routes = _routes(ops=ops is not None) if trial is None else create_routes(trial=trial)
-        self._app = Edge(self._routes)
+        self._app = RequestMiddleware(self._routes)
 
     def __enter__(self) -> Self:
         return self

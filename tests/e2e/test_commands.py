@@ -52,7 +52,7 @@ def unlocks(server: Server) -> list[Any]:
     """The audit rows of unlocks."""
     with closing(sqlite3.connect(server.folder / "hsp-otp.db")) as connection:
         return connection.execute(
-            "SELECT outcome, purpose, phone, region, reason, client, pass_code, count FROM audit"
+            "SELECT outcome, purpose, contact, region, reason, client, pass_code, count FROM audit"
             " WHERE action = 'unlock' ORDER BY id"
         ).fetchall()
 
@@ -100,7 +100,7 @@ def test_an_operator_unlocks_a_number_for_signup(prepared: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "unlocked the number's signup\n"
     with closing(sqlite3.connect(prepared / "hsp-otp.db")) as connection:
-        rows = connection.execute("SELECT purpose, phone FROM audit").fetchall()
+        rows = connection.execute("SELECT purpose, contact FROM audit").fetchall()
     assert rows == [("signup", "***-***-5679")]
 
 

@@ -80,7 +80,8 @@ def test_a_sender_without_a_play_is_noticed(copied: Path) -> None:
 def test_its_settings_are_known(copied: Path) -> None:
     """Its variables are described, read, and asked for where it is to send."""
     program = (
-        "from hsp_otp.entrypoints.settings.model import check_to_serve, described, load\n"
+        "from hsp_otp.entrypoints.settings.checks import check_to_serve\n"
+        "from hsp_otp.entrypoints.settings.load import described, load\n"
         "print(*(row[0] for row in described()))\n"
         "check_to_serve(load({'HSP_OTP_SENDERS': 'twilio,pigeon', 'HSP_OTP_TWILIO_FROM': '+1',\n"
         "    'HSP_OTP_TWILIO_ACCOUNT_SID': 'A', 'HSP_OTP_TWILIO_AUTH_TOKEN': 'T'}))\n"

@@ -11,7 +11,7 @@ from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
 from hsp_otp.entrypoints.http.health import healthz, readyz
-from hsp_otp.entrypoints.http.middleware import Edge
+from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
 from hsp_otp.entrypoints.http.pass_login import send_otp, validate_pass, verify_otp
 from hsp_otp.entrypoints.http.problems import (
@@ -74,7 +74,7 @@ def create_app(
     trial: Path | None = None,
     *,
     ops: bool = False,
-) -> Edge:
+) -> RequestMiddleware:
     """
     The application, its services open while it runs.
 
@@ -91,7 +91,7 @@ def create_app(
             app.state.services = services
             yield
 
-    return Edge(create_routes(docs, trial, ops=ops, lifespan=lifespan))
+    return RequestMiddleware(create_routes(docs, trial, ops=ops, lifespan=lifespan))
 
 
 def create_routes(

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import structlog
 from litestar import Litestar, Request
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 
-from hsp_otp.adapters.instrumentation.port_times import port_times
+from hsp_otp.adapters.instrumentation.port_times import PortTimes, port_times
 from hsp_otp.domain.instant import HOUR, Instant
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.entrypoints.client_address import HEADERS, FoundClient, find_client
 from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
@@ -31,7 +33,17 @@ _WARN_EVERY: Final = HOUR
 _log = structlog.get_logger()
 
 
-class Edge:
+@attrs.frozen(kw_only=True)
+class _Told:
+    """What may be told of a request."""
+
+    route: str
+    method: str
+    status: int
+    outcome: str
+
+
+class RequestMiddleware:
     """
     Wraps the application: request ids, the client's address, the headers of every answer, and
     one log line a request.
@@ -76,15 +88,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = list(message["headers"])
-                headers.append((b"x-request-id", state["request_id"].encode()))
-                headers.append((b"x-content-type-options", b"nosniff"))
-                if not any(name.lower() == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
-                if status == 405:  # noqa: PLR2004
-                    headers = [one for one in headers if one[0].lower() != b"allow"]
-                    headers.append((b"allow", self._allowed.get(path, "").encode()))
-                message["headers"] = headers
+                message["headers"] = self._headers(message, path, state["request_id"])
             await send(message)
 
         probed = path in _PROBES
@@ -102,29 +106,41 @@ class Edge:
                 else:
                     await self._answer(refused, scope, receive, finish)
             finally:
-                # Never the path itself: anything may stand in it.
-                route = scope.get("path_template", "none")
-                asked = outer["method"] if outer["method"] in _METHODS else "other"
-                outcome = state.get("outcome", "ok")
                 took = time.perf_counter() - began
+                told = _Told(
+                    # Never the path itself: anything may stand in it.
+                    route=scope.get("path_template", "none"),
+                    method=outer["method"] if outer["method"] in _METHODS else "other",
+                    status=status,
+                    outcome=state.get("outcome", "ok"),
+                )
                 if services.answered is not None:
-                    services.answered(route, asked, status, took)
+                    services.answered(told.route, told.method, status, took)
                 if span is not None:
                     span.answered(
-                        route, asked, status, outcome=outcome, request_id=state["request_id"]
+                        *(told.route, told.method, status),
+                        outcome=told.outcome,
+                        request_id=state["request_id"],
                     )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
-                    _log.info(
-                        "request",
-                        route=route,
-                        method=asked,
-                        status=status,
-                        outcome=outcome,
-                        client=str(state["client"]),
-                        milliseconds=_milliseconds(took),
-                        ports={port: _milliseconds(s) for port, s in waited.seconds.items()},
-                        **_repeated(waited.calls),
-                    )
+                    _log_request(told, state["client"], took, waited)
+
+    def _headers(
+        self,
+        message: Any,  # noqa: ANN401 - ASGI
+        path: str,
+        request_id: str,
+    ) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer, with what every answer has."""
+        headers = list(message["headers"])
+        headers.append((b"x-request-id", request_id.encode()))
+        headers.append((b"x-content-type-options", b"nosniff"))
+        if not any(name.lower() == b"cache-control" for name, _ in headers):
+            headers.append((b"cache-control", b"no-store"))
+        if message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = [one for one in headers if one[0].lower() != b"allow"]
+            headers.append((b"allow", self._allowed.get(path, "").encode()))
+        return headers
 
     async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
         """Answer before anything of the application has seen the request."""
@@ -163,6 +179,20 @@ class Edge:
             return False
         self._warned_at[warn] = now
         return True
+
+
+def _log_request(told: _Told, client: ClientAddress, took: float, waited: PortTimes) -> None:
+    _log.info(
+        "request",
+        route=told.route,
+        method=told.method,
+        status=told.status,
+        outcome=told.outcome,
+        client=str(client),
+        milliseconds=_milliseconds(took),
+        ports={port: _milliseconds(seconds) for port, seconds in waited.seconds.items()},
+        **_repeated(waited.calls),
+    )
 
 
 def _client(scope: Any, lines: Mapping[bytes, Sequence[str]], settings: Settings) -> FoundClient:  # noqa: ANN401 - ASGI

@@ -18,7 +18,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.app import create_app
 from hsp_otp.entrypoints.development import with_generated_keys
-from hsp_otp.entrypoints.http.middleware import Edge
+from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.pages.app_preview import trial_folder
 from hsp_otp.entrypoints.server import metrics_listener
 from hsp_otp.entrypoints.server.http_server import Server, config
@@ -188,7 +188,7 @@ def _has_temporary_folder() -> bool:
         return False
 
 
-def app() -> Edge:
+def app() -> RequestMiddleware:
     """The application by the environment's settings; every worker calls it for itself."""
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
