@@ -43,7 +43,7 @@ def main() -> None:
     sources: dict[str, Any] = {
         "api/openapi.json": document(ROUTES, Settings().texts),
         "mobile/src/texts.json": {
-            "languages": dict(GettextMessages({}).languages),
+            "languages": dict(GettextMessages({}).own_names),
             "texts": texts(),
         },
     }

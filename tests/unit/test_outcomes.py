@@ -15,15 +15,10 @@ from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, TokenReused
 from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound
 from hsp_otp.entrypoints.app import ROUTES
 from hsp_otp.entrypoints.http.openapi import document
-from hsp_otp.entrypoints.http.problems import (
-    Problem,
-    of_look_up,
-    of_send,
-    of_signup_send,
-    of_signup_verify,
-    of_token,
-    of_verify,
-)
+from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of_verify
+from hsp_otp.entrypoints.http.problems import Problem
+from hsp_otp.entrypoints.http.sessions.problems import of_token
+from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import LookUpOutcome, SendOutcome, SignedIn, VerifyOutcome
 from hsp_otp.flows.signup import Proved, SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hsp_otp.entrypoints.http.request_bodies import MAX_BODY_BYTES, VerifyRequest
+from hsp_otp.entrypoints.http.pass_login.bodies import VerifyRequest
+from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES
 from hsp_otp.entrypoints.http.strict_json import read_members
 
 MEMBERS = ("pass_code", "otp", "challenge_id")

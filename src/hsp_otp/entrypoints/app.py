@@ -13,21 +13,16 @@ from litestar.exceptions import HTTPException
 from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
-from hsp_otp.entrypoints.http.pass_login import send_otp, validate_pass, verify_otp
-from hsp_otp.entrypoints.http.problems import (
-    INTERNAL_ERROR,
-    UNAVAILABLE,
-    answer,
-    of_status,
-)
+from hsp_otp.entrypoints.http.pass_login.routes import send_otp, validate_pass, verify_otp
+from hsp_otp.entrypoints.http.problems import INTERNAL_ERROR, UNAVAILABLE, answer, of_status
 from hsp_otp.entrypoints.http.receipts import delivery_status
-from hsp_otp.entrypoints.http.sessions import (
+from hsp_otp.entrypoints.http.sessions.routes import (
     key_set,
     refresh_tokens,
     revoke_tokens,
     who_am_i,
 )
-from hsp_otp.entrypoints.http.signup import signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.http.signup.routes import signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
 from hsp_otp.entrypoints.pages.home import choose_language, front

@@ -9,7 +9,7 @@ from hsp_otp.domain.operator_sessions import OperatorSession
 from hsp_otp.entrypoints.dashboard.session_cookie import token_of
 from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
 from hsp_otp.entrypoints.http.csrf import token_for
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest
+from hsp_otp.entrypoints.http.requests import AnyRequest
 from hsp_otp.entrypoints.pages.assets import Shelf, url_of
 from hsp_otp.entrypoints.pages.page import HEADERS, templates_of
 from hsp_otp.entrypoints.pages.sealed_cookies import jar, lines

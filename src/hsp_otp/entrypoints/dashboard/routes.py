@@ -27,7 +27,7 @@ from hsp_otp.entrypoints.dashboard.session_cookie import (
 from hsp_otp.entrypoints.dashboard.time_series import Chosen
 from hsp_otp.entrypoints.dashboard.view_model import TITLES, facts_of, latency_of
 from hsp_otp.entrypoints.http.problems import UNAVAILABLE, UNAVAILABLE_RETRY_SECONDS
-from hsp_otp.entrypoints.http.request_bodies import (
+from hsp_otp.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     AnyRequest,
     caller_of,

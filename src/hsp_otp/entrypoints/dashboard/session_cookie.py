@@ -8,7 +8,7 @@ from litestar.datastructures import Cookie
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.operator_sessions import OperatorSession
 from hsp_otp.entrypoints.http.browser import cookie, cookie_values
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
+from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 from hsp_otp.entrypoints.services import Dashboard
 
 PATH: Final = "/ops/"

@@ -4,8 +4,8 @@ from typing import Final, Literal
 
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
 from hsp_otp.entrypoints.http.request_target import read_authority
+from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 
 _MOST_VALUES: Final = 20
 """Of one cookie that are looked at: more than a neighbouring host can plant for one path."""

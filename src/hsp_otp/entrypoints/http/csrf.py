@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie
 
 from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign
 from hsp_otp.entrypoints.http.problems import Problem, answer
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
+from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 
 COOKIE: Final = "csrftoken"
 HEADER: Final = "x-csrftoken"

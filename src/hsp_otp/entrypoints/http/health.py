@@ -2,13 +2,30 @@
 
 from typing import Any, Final
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
 from hsp_otp.entrypoints.http.openapi import refusals
-from hsp_otp.entrypoints.http.response_bodies import AliveBody, ReadyBody
 from hsp_otp.entrypoints.services import Services
+
+
+class AliveBody(msgspec.Struct):
+    """The process lives."""
+
+    status: str = "ok"
+
+
+class ReadyBody(msgspec.Struct):
+    """
+    Whether requests can be served.
+
+    `status` is ready, degraded or unavailable; each check is ok, away or not configured.
+    """
+
+    status: str
+    checks: dict[str, str]
 
 
 @get("/healthz", operation_id="healthz", tags=["health"], responses=refusals({}, has_body=False))

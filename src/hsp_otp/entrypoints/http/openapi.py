@@ -19,7 +19,7 @@ from litestar.static_files import (
 
 from hsp_otp.domain.names import ENGLISH
 from hsp_otp.entrypoints.http import csrf
-from hsp_otp.entrypoints.http.response_bodies import ProblemBody
+from hsp_otp.entrypoints.http.problems import ProblemBody
 from hsp_otp.ports.messages import Sentences
 
 _FILES: Final = Path(__file__).with_name("swagger_ui")

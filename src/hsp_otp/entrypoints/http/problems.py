@@ -4,14 +4,12 @@ from http import HTTPStatus
 from typing import Any, assert_never
 
 import attrs
+import msgspec
 from litestar import Request, Response
 
 from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import Instant, seconds_until
-from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, TokenReused
-from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.otp import Undelivered
@@ -27,7 +25,29 @@ FLOW_MEMBERS = {
 
 UNAVAILABLE_RETRY_SECONDS = 2
 
-Unusable = PassNotFound | PassNotPaid | NoPhone
+
+class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
+    """
+    RFC 9457, with the members of the flow beside it.
+
+    Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
+    code may be asked for.
+    """
+
+    type_: str
+    title: str
+    status: int
+    detail: str
+    error: str
+    message: str
+    request_id: str
+    valid: bool | msgspec.UnsetType = msgspec.UNSET
+    sent: bool | msgspec.UnsetType = msgspec.UNSET
+    success: bool | msgspec.UnsetType = msgspec.UNSET
+    retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    resend_in: int | msgspec.UnsetType = msgspec.UNSET
+    attempts_remaining: int | msgspec.UnsetType = msgspec.UNSET
+    next_step: int | msgspec.UnsetType = msgspec.UNSET
 
 
 @attrs.frozen
@@ -70,37 +90,16 @@ def of_status(status: int) -> Problem:
     return _BY_STATUS.get(status, MALFORMED)
 
 
-def of_look_up(outcome: Unusable | Refusal, *, uniform: bool) -> Problem:
-    """
-    Why a pass was not found usable.
+def of_refusal(refusal: Refusal) -> Problem:
+    """Why a limit refuses a request."""
+    return Problem(429, refusal.word, refusal.retry_at)
 
-    Args:
-        uniform: Answer alike whether it is unknown, unpaid or without a number.
-    """
+
+def of_ask(outcome: Refusal | Locked | Undelivered) -> Problem:
+    """Why no code was sent, whatever the flow."""
     match outcome:
         case Refusal():
-            return _of_refusal(outcome)
-        case PassNotFound():
-            return Problem(200, outcome.word)
-        case PassNotPaid() | NoPhone() if uniform:
-            return Problem(200, PassNotFound.word)
-        case PassNotPaid():
-            return Problem(200, outcome.word)
-        case NoPhone():
-            return Problem(400, outcome.word)
-        case _:
-            assert_never(outcome)
-
-
-def of_send(outcome: Unusable | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
-    """Why no code was sent."""
-    match outcome:
-        case NoPhone() if not uniform:
-            return Problem(400, "no_phone_number")
-        case PassNotFound() | PassNotPaid() | NoPhone():
-            return Problem(400, "invalid_pass")
-        case Refusal():
-            return _of_refusal(outcome)
+            return of_refusal(outcome)
         case Locked():
             return Problem(429, outcome.word, outcome.retry_at)
         case Undelivered():
@@ -109,15 +108,11 @@ def of_send(outcome: Unusable | Refusal | Locked | Undelivered, *, uniform: bool
             assert_never(outcome)
 
 
-def of_verify(
-    outcome: Unusable | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
-) -> Problem:
-    """Why a presented code signed nobody in."""
+def of_check(outcome: Refusal | Locked | WrongCode | NoLiveCode | Exhausted) -> Problem:
+    """Why a presented code proved nothing, whatever the flow."""
     match outcome:
-        case PassNotFound() | PassNotPaid() | NoPhone():
-            return Problem(400, "invalid_pass")
         case Refusal():
-            return _of_refusal(outcome)
+            return of_refusal(outcome)
         case Locked():
             return Problem(429, outcome.word, outcome.retry_at)
         case WrongCode():
@@ -131,40 +126,6 @@ def of_verify(
             return Problem(400, outcome.word, resend_at=outcome.resend_at)
         case _:
             assert_never(outcome)
-
-
-def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
-    """Why no code was sent for a signup."""
-    match outcome:
-        case SessionNotFound() | AlreadyVerified():
-            return _of_closed(outcome)
-        case _:
-            return of_send(outcome, uniform=False)
-
-
-def of_signup_verify(
-    outcome: Closed | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
-) -> Problem:
-    """Why a presented code proved no number."""
-    match outcome:
-        case SessionNotFound() | AlreadyVerified():
-            return _of_closed(outcome)
-        case Exhausted():
-            # A limit here: what to wait for is a new code.
-            return Problem(429, outcome.word, outcome.resend_at, outcome.resend_at)
-        case _:
-            return of_verify(outcome)
-
-
-def _of_closed(outcome: Closed) -> Problem:
-    if isinstance(outcome, AlreadyVerified):
-        return Problem(400, outcome.word, next_step=NEXT_STEP)
-    return Problem(400, outcome.word)
-
-
-def of_token(outcome: InvalidToken | PassLapsed | TokenReused | Refusal) -> Problem:
-    """Why a refresh or access token grants nothing."""
-    return _of_refusal(outcome) if isinstance(outcome, Refusal) else Problem(401, outcome.word)
 
 
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
@@ -213,7 +174,3 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         media_type="application/json" if ok else "application/problem+json",
         headers=headers,
     )
-
-
-def _of_refusal(refusal: Refusal) -> Problem:
-    return Problem(429, refusal.word, refusal.retry_at)

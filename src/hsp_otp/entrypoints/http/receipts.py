@@ -7,7 +7,7 @@ from litestar import Response, post
 
 from hsp_otp.domain.delivery import UnknownMessage
 from hsp_otp.entrypoints.http.problems import Problem, answer
-from hsp_otp.entrypoints.http.request_bodies import MAX_BODY_BYTES, AnyRequest, body_of, services_of
+from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, body_of, services_of
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 
 _NOT_FOUND = Problem(HTTPStatus.NOT_FOUND, "not_found")

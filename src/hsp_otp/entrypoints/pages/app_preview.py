@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest
+from hsp_otp.entrypoints.http.requests import AnyRequest
 from hsp_otp.entrypoints.pages.assets import KINDS
 from hsp_otp.entrypoints.pages.page import HEADERS
 from hsp_otp.entrypoints.settings.model import Settings

@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 from litestar import Response, get
 
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest
+from hsp_otp.entrypoints.http.requests import AnyRequest
 
 KINDS: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _YEAR_SECONDS: Final = 365 * 86_400

@@ -6,7 +6,7 @@ from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
 from hsp_otp.entrypoints.http.browser import is_secure
-from hsp_otp.entrypoints.http.request_bodies import MAX_BODY_BYTES, AnyRequest, services_of
+from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, services_of
 from hsp_otp.entrypoints.pages.page import failures, form_of, page, see_other
 from hsp_otp.entrypoints.pages.sealed_cookies import jar
 

@@ -15,8 +15,9 @@ from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
-from hsp_otp.entrypoints.http.problems import Problem, of_look_up, of_send, of_verify
-from hsp_otp.entrypoints.http.request_bodies import (
+from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of_verify
+from hsp_otp.entrypoints.http.problems import Problem
+from hsp_otp.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     AnyRequest,
     caller_of,

@@ -23,7 +23,7 @@ from hsp_otp.entrypoints.http.problems import (
     Problem,
     of_status,
 )
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest, body_of, services_of
+from hsp_otp.entrypoints.http.requests import AnyRequest, body_of, services_of
 from hsp_otp.entrypoints.pages.assets import url_of
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, lines, sealed, unsealed
 from hsp_otp.entrypoints.settings.model import Settings

@@ -9,7 +9,7 @@ from litestar.datastructures import Cookie
 
 from hsp_otp.domain.instant import SECOND, Instant, after
 from hsp_otp.entrypoints.http.browser import cookie, cookie_values
-from hsp_otp.entrypoints.http.request_bodies import AnyRequest, services_of
+from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 

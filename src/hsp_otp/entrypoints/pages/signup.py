@@ -17,15 +17,16 @@ from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.signup import SessionNotFound
 from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
-from hsp_otp.entrypoints.http.problems import Problem, of_signup_send, of_signup_verify
-from hsp_otp.entrypoints.http.request_bodies import (
+from hsp_otp.entrypoints.http.problems import Problem
+from hsp_otp.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     AnyRequest,
     caller_of,
     given,
     services_of,
 )
-from hsp_otp.entrypoints.http.signup import SESSION_COOKIE, session_cookie
+from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
+from hsp_otp.entrypoints.http.signup.routes import SESSION_COOKIE, session_cookie
 from hsp_otp.entrypoints.pages.page import (
     Notice,
     explain,

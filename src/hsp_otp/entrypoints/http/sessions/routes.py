@@ -6,16 +6,16 @@ from litestar.params import JSONBody
 
 from hsp_otp.domain.refresh_tokens import InvalidToken
 from hsp_otp.entrypoints.http.openapi import refusals
-from hsp_otp.entrypoints.http.problems import Problem, answer, of_token
-from hsp_otp.entrypoints.http.request_bodies import (
-    AnyRequest,
+from hsp_otp.entrypoints.http.problems import Problem, answer
+from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
+from hsp_otp.entrypoints.http.sessions.bodies import (
+    KeySetBody,
+    MeBody,
+    RevokedBody,
     TokenRequest,
-    caller_of,
-    given,
-    post_json,
-    services_of,
+    TokensBody,
 )
-from hsp_otp.entrypoints.http.response_bodies import KeySetBody, MeBody, RevokedBody, TokensBody
+from hsp_otp.entrypoints.http.sessions.problems import of_token
 from hsp_otp.flows.sessions import Grant
 
 _KEY_SET_SECONDS = 300

@@ -16,18 +16,22 @@ from hsp_otp.entrypoints.http.browser import cookie
 from hsp_otp.entrypoints.http.csrf import refuse_forged
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.http.openapi import refusals
-from hsp_otp.entrypoints.http.problems import Problem, answer, of_signup_send, of_signup_verify
-from hsp_otp.entrypoints.http.request_bodies import (
+from hsp_otp.entrypoints.http.problems import FLOW_MEMBERS, Problem, answer
+from hsp_otp.entrypoints.http.requests import (
     AnyRequest,
-    SignupSendRequest,
-    SignupVerifyRequest,
     caller_of,
     given,
     post_json,
     refuse_malformed,
     services_of,
 )
-from hsp_otp.entrypoints.http.response_bodies import ProvedBody, SignupSentBody
+from hsp_otp.entrypoints.http.signup.bodies import (
+    ProvedBody,
+    SignupSendRequest,
+    SignupSentBody,
+    SignupVerifyRequest,
+)
+from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
 from hsp_otp.flows.signup import Proved, SignupCodeSent
 
 SESSION_COOKIE: Final = "signup_session"
@@ -61,7 +65,7 @@ _post = partial(post_json, before_request=_refuse, security=[{"csrfCookie": [], 
             403: ["csrf_failed"],
             429: ["phone_rate_limited", "rate_limited", "resend_too_soon", "locked_out"],
         },
-        member="success",
+        member=FLOW_MEMBERS["/users/api/send-otp"],
     ),
 )
 async def signup_send_otp(
@@ -115,7 +119,7 @@ async def signup_send_otp(
             403: ["csrf_failed"],
             429: ["too_many_attempts", "locked_out", "rate_limited"],
         },
-        member="success",
+        member=FLOW_MEMBERS["/users/api/verify-otp"],
     ),
 )
 async def signup_verify_otp(

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
-import msgspec
 from litestar import Request, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
@@ -19,40 +18,6 @@ MAX_BODY_BYTES: Final = 16 * 1024
 
 
 _JSON: Final = "application/json"
-
-
-class PassRequest(msgspec.Struct):
-    """A pass code, of the form HSP-1234-5678."""
-
-    pass_code: str | None = None
-
-
-class VerifyRequest(msgspec.Struct):
-    """A pass code with the code that was sent, and the challenge that it belongs to."""
-
-    pass_code: str | None = None
-    otp: str | None = None
-    challenge_id: str | None = None
-
-
-class SignupSendRequest(msgspec.Struct):
-    """A phone number; with its session, to send again or to correct the number."""
-
-    phone: str | None = None
-    session_id: str | None = None
-
-
-class SignupVerifyRequest(msgspec.Struct):
-    """A signup session with the code that was sent."""
-
-    session_id: str | None = None
-    otp_code: str | None = None
-
-
-class TokenRequest(msgspec.Struct):
-    """A refresh token."""
-
-    refresh_token: str | None = None
 
 
 def given(member: str | None) -> str | None:

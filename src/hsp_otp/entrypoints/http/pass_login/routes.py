@@ -9,17 +9,17 @@ from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.openapi import refusals
-from hsp_otp.entrypoints.http.problems import Problem, answer, of_look_up, of_send, of_verify
-from hsp_otp.entrypoints.http.request_bodies import (
-    AnyRequest,
+from hsp_otp.entrypoints.http.pass_login.bodies import (
+    FoundBody,
     PassRequest,
+    RefusedBody,
+    SentBody,
+    SignedInBody,
     VerifyRequest,
-    caller_of,
-    given,
-    post_json,
-    services_of,
 )
-from hsp_otp.entrypoints.http.response_bodies import FoundBody, RefusedBody, SentBody, SignedInBody
+from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of_verify
+from hsp_otp.entrypoints.http.problems import FLOW_MEMBERS, Problem, answer
+from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
 from hsp_otp.flows.pass_login import SignedIn
 
 
@@ -32,7 +32,7 @@ from hsp_otp.flows.pass_login import SignedIn
             400: ["pass_code_required", "invalid_format", "no_phone"],
             429: ["lookup_rate_limited"],
         },
-        member="valid",
+        member=FLOW_MEMBERS["/customer/validate-pass"],
     ),
 )
 async def validate_pass(
@@ -69,7 +69,7 @@ async def validate_pass(
                 "locked_out",
             ],
         },
-        member="sent",
+        member=FLOW_MEMBERS["/customer/send-otp"],
     ),
 )
 async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response[SentBody]:
@@ -112,7 +112,7 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
             ],
             429: ["locked_out", "rate_limited", "lookup_rate_limited"],
         },
-        member="success",
+        member=FLOW_MEMBERS["/customer/verify-otp"],
     ),
 )
 async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Response[SignedInBody]:

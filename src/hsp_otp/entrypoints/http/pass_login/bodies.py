@@ -1,0 +1,74 @@
+"""What requests and answers of pass login carry."""
+
+import msgspec
+
+from hsp_otp.domain.instant import SECOND
+from hsp_otp.entrypoints.http.sessions.bodies import PassBody, UserBody
+from hsp_otp.flows.pass_login import SignedIn
+
+
+class PassRequest(msgspec.Struct):
+    """A pass code, of the form HSP-1234-5678."""
+
+    pass_code: str | None = None
+
+
+class VerifyRequest(msgspec.Struct):
+    """A pass code with the code that was sent, and the challenge that it belongs to."""
+
+    pass_code: str | None = None
+    otp: str | None = None
+    challenge_id: str | None = None
+
+
+class FoundBody(msgspec.Struct, kw_only=True):
+    """A usable pass; its code would go to the masked number."""
+
+    valid: bool = True
+    phone_masked: str
+
+
+class RefusedBody(msgspec.Struct, kw_only=True):
+    """Not a usable pass, and not an error either."""
+
+    valid: bool = False
+    error: str
+    message: str
+    request_id: str
+
+
+class SentBody(msgspec.Struct, kw_only=True):
+    """
+    A code is on its way.
+
+    Seconds: `expires_in` is the code's lifetime, `resend_in` the wait before another.
+    """
+
+    sent: bool = True
+    phone_masked: str
+    expires_in: int
+    resend_in: int | msgspec.UnsetType = msgspec.UNSET
+    challenge_id: str
+
+
+class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
+    """The code was right."""
+
+    success: bool = True
+    access_token: str
+    refresh_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token
+    expires_in: int
+    user: UserBody
+    pass_: PassBody
+
+    @classmethod
+    def of_sign_in(cls, outcome: SignedIn) -> "SignedInBody":
+        """What *outcome* grants, and to whom."""
+        return cls(
+            access_token=outcome.grant.access_token,
+            refresh_token=outcome.grant.refresh_token,
+            expires_in=outcome.grant.expires_in // SECOND,
+            user=UserBody.of(outcome.signed_in),
+            pass_=PassBody.of(outcome.signed_in, outcome.at),
+        )

@@ -1,0 +1,55 @@
+"""The answers of pass login that are no success."""
+
+from typing import assert_never
+
+from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check, of_refusal
+from hsp_otp.flows.otp import Undelivered
+
+Unusable = PassNotFound | PassNotPaid | NoPhone
+
+
+def of_look_up(outcome: Unusable | Refusal, *, uniform: bool) -> Problem:
+    """
+    Why a pass was not found usable.
+
+    Args:
+        uniform: Answer alike whether it is unknown, unpaid or without a number.
+    """
+    match outcome:
+        case Refusal():
+            return of_refusal(outcome)
+        case PassNotFound():
+            return Problem(200, outcome.word)
+        case PassNotPaid() | NoPhone() if uniform:
+            return Problem(200, PassNotFound.word)
+        case PassNotPaid():
+            return Problem(200, outcome.word)
+        case NoPhone():
+            return Problem(400, outcome.word)
+        case _:
+            assert_never(outcome)
+
+
+def of_send(outcome: Unusable | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
+    """Why no code was sent."""
+    match outcome:
+        case NoPhone() if not uniform:
+            return Problem(400, "no_phone_number")
+        case PassNotFound() | PassNotPaid() | NoPhone():
+            return Problem(400, "invalid_pass")
+        case _:
+            return of_ask(outcome)
+
+
+def of_verify(
+    outcome: Unusable | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
+) -> Problem:
+    """Why a presented code signed nobody in."""
+    match outcome:
+        case PassNotFound() | PassNotPaid() | NoPhone():
+            return Problem(400, "invalid_pass")
+        case _:
+            return of_check(outcome)

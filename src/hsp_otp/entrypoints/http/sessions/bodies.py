@@ -1,0 +1,113 @@
+"""What requests and answers of whoever is signed in carry."""
+
+import msgspec
+
+from hsp_otp.domain.instant import SECOND, Instant, to_iso
+from hsp_otp.domain.passes import Pass
+from hsp_otp.flows.sessions import Grant
+
+
+class TokenRequest(msgspec.Struct):
+    """A refresh token."""
+
+    refresh_token: str | None = None
+
+
+class UserBody(msgspec.Struct):
+    """A user, the number in full: only its holder is shown this."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    phone_number: str | None
+
+    @classmethod
+    def of(cls, found: Pass) -> "UserBody":
+        """The user who holds *found*."""
+        user = found.user
+        return cls(
+            id=user.id,
+            email=user.email,
+            first_name=user.first_name,
+            last_name=user.last_name,
+            phone_number=user.phone.e164 if user.phone else None,
+        )
+
+
+class PassBody(msgspec.Struct):
+    """A pass, as its holder sees it."""
+
+    pass_code: str
+    status: str
+    plan_name: str
+    expires_at: str | None
+    days_until_expiry: int | None
+    is_expired: bool
+
+    @classmethod
+    def of(cls, found: Pass, now: Instant) -> "PassBody":
+        """*found* as it is at *now*."""
+        expired = found.is_expired(now)
+        return cls(
+            pass_code=found.code.value,
+            status="expired" if expired else "active",
+            plan_name=found.plan_name,
+            expires_at=None if found.expires_at is None else to_iso(found.expires_at),
+            days_until_expiry=found.days_until_expiry(now),
+            is_expired=expired,
+        )
+
+
+class TokensBody(msgspec.Struct, kw_only=True):
+    """A pair of tokens; `expires_in` is the access token's, in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token
+    expires_in: int
+
+    @classmethod
+    def of(cls, grant: Grant) -> "TokensBody":
+        """What *grant* gives."""
+        return cls(
+            access_token=grant.access_token,
+            refresh_token=grant.refresh_token,
+            expires_in=grant.expires_in // SECOND,
+        )
+
+
+class MeBody(msgspec.Struct, rename={"pass_": "pass"}):
+    """Who is signed in, and by which pass."""
+
+    user: UserBody
+    pass_: PassBody
+
+    @classmethod
+    def of(cls, found: Pass, now: Instant) -> "MeBody":
+        """The holder of *found*."""
+        return cls(UserBody.of(found), PassBody.of(found, now))
+
+
+class Jwk(msgspec.Struct, omit_defaults=True):
+    """A public key (RFC 7517); an Ed25519 one has no `y`."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+    y: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class KeySetBody(msgspec.Struct):
+    """The public keys of access tokens, the one that signs first."""
+
+    keys: list[Jwk]
+
+
+class RevokedBody(msgspec.Struct):
+    """Signed out, if anybody was signed in."""
+
+    success: bool = True
