@@ -238,8 +238,8 @@ def test_it_is_live(busy: Busy, open_in: Open) -> None:
     before = figure(page, "Sent")
     now = time.time_ns() // 1000  # noqa: TID251 - the service's own clock is it
     busy.write(
-        "INSERT INTO audit (at, flow, purpose, action, outcome, client, request_id, phone, region,"
-        " contact_fingerprint, range_fingerprint, count)"
+        "INSERT INTO audit (at, flow, purpose, action, outcome, client, request_id, contact,"
+        " region, contact_fingerprint, range_fingerprint, count)"
         " VALUES (?, 'signup', 'signup', 'send', 'sent', '192.0.2.1', ?, '***-***-1234', 'IN',"
         " ?, ?, 1)",
         [(now, f"r{place}", fingerprint(f"{place}"), fingerprint("")) for place in range(7)],
