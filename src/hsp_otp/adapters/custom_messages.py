@@ -1,4 +1,4 @@
-"""Texts of the operator's own, with the ids that they are registered under."""
+"""Message texts of the operator's own, with the ids under which they are registered."""
 
 import re
 from collections.abc import Collection, Mapping

@@ -1,4 +1,4 @@
-"""Receipts that came before the provider's answer to the send, in the memory of a process."""
+"""Delivery receipts that arrive before their message is known, kept in memory."""
 
 import asyncio
 import time

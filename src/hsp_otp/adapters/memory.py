@@ -1,4 +1,4 @@
-"""Every store in memory: for tests, and for development with one worker."""
+"""In-memory implementations of all stores, for tests and single-worker development."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar

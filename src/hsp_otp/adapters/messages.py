@@ -1,4 +1,4 @@
-"""Texts from gettext catalogues, which are read as they stand in the repository."""
+"""Texts of messages and pages, from gettext catalogues."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The secret keys of the service, and the rings derived from them, one for each use."""
+"""The secret keys of the service, and the rings derived from them, one per use."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What is written down beside the state: the audit, the sends, and the sign-ins."""
+"""The rows that are written with a decision: audit, sends and sign-ins."""
 
 import enum
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""When a sender that keeps failing is left alone for a while, and how long each one is given."""
+"""Rules of the circuit breaker, and how senders share the time for one message."""
 
 import enum
 from typing import Final

@@ -1,4 +1,4 @@
-"""The code itself: how it is made, read and compared. It is never stored."""
+"""One-time codes: deriving, parsing and comparing them. They are never stored."""
 
 import hmac
 import re

@@ -1,4 +1,4 @@
-"""What every rule returns: the answer, the state that follows, and the rows that tell of it."""
+"""The result of a rule: the outcome, the next state, and the rows to write."""
 
 from typing import Generic, TypeVar
 

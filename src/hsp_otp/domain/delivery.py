@@ -1,4 +1,4 @@
-"""What became of a message after a provider took it."""
+"""The delivery state of a message, once a provider has taken it."""
 
 import enum
 import re

@@ -1,4 +1,4 @@
-"""What is worth an investigator's look: patterns that people do not make."""
+"""Traffic patterns that suggest fraud."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""Keys that live outside the stores. Each use has a ring of its own, derived beforehand."""
+"""Key rings. Keys live outside the stores, and each use has a ring of its own."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Who may look at the operator's page: how often a password may be tried, and how long it lasts."""
+"""Operator sign-in: how often a password may be tried, and how long a session lasts."""
 
 from typing import Final
 

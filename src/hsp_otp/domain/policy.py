@@ -1,4 +1,4 @@
-"""Every number that governs codes and limits: unit and source. Settings start from here."""
+"""All numbers that govern codes and limits, with units and sources; the defaults of settings."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a text message costs: its letters, and the segments that it takes."""
+"""The segments of a text message, which decide what it costs."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What traffic looks like when all is well, and the times when it does not."""
+"""Detects when traffic departs from its usual level."""
 
 from collections.abc import Mapping, Sequence
 from math import inf

@@ -1,4 +1,4 @@
-"""Text that people typed or pasted: without what they cannot see, and in plain characters."""
+"""Normalizes text that was typed or pasted: invisible characters, dashes, digits."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""Audit rows in plain words, for whoever follows one number."""
+"""Describes audit rows in plain words."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Who is asking: the socket's peer, or what trusted proxies say of it (docs/contract.md)."""
+"""Finds the client's address: the peer, or what trusted proxies report (docs/contract.md)."""
 
 import re
 from collections.abc import Iterator, Sequence

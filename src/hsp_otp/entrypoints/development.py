@@ -1,4 +1,4 @@
-"""What development mode makes by itself: keys beside the database, and a pass to try."""
+"""What development mode generates: keys beside the database, and a pass to try."""
 
 import os
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What ends a command with one line; here so that naming it loads nothing else."""
+"""Errors that end a command with one line. A module of its own, so that naming it loads nothing."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may open: keys, settings with secrets, SQLite's file."""
+"""Creates files and folders that only their owner may open."""
 
 import errno
 import os

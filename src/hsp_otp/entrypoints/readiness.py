@@ -1,4 +1,4 @@
-"""Checks of the stores that cost the same however often somebody asks for them."""
+"""Store checks for /readyz, shared by all who ask at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

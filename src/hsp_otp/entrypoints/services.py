@@ -1,4 +1,4 @@
-"""What requests are answered with: the journeys, and what stands beside them."""
+"""The services that routes and pages call, and what stands beside them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Spans of time as people give them to a command, and instants as they read them."""
+"""Time ranges as people give them to a command, and instants as they read them."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""The only place that knows every adapter."""
+"""Builds the services from the settings; the only module that knows every adapter."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping

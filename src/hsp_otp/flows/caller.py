@@ -1,4 +1,4 @@
-"""What every journey knows of a request, and tells of it."""
+"""The caller of a journey, and the audit row of the request."""
 
 import base64
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""Holds clients to their limits, and audits whom they stop."""
+"""Enforces client limits, and audits refusals."""
 
 from functools import partial
 

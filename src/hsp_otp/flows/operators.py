@@ -1,4 +1,4 @@
-"""Operators come in, look somebody up, and leave."""
+"""Operators of the dashboard: sign in, search, sign out."""
 
 import hashlib
 import hmac

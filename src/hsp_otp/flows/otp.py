@@ -1,4 +1,4 @@
-"""The engine that the journeys share: ask for a code, check a code."""
+"""The engine that journeys share: issuing, delivering and checking codes."""
 
 from collections.abc import Mapping
 from functools import partial

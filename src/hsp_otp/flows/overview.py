@@ -1,4 +1,4 @@
-"""What the database tells of a stretch of time, asked once for all who look at the same."""
+"""The traffic overview of the dashboard, queried once for everybody who looks at the same."""
 
 import asyncio
 from collections.abc import Sequence

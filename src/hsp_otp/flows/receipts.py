@@ -1,4 +1,4 @@
-"""A provider tells what became of a message."""
+"""Takes delivery receipts."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What follows a proof: the sign-in with its tokens, refreshing them, signing out."""
+"""Sessions after a proof: sign-in with tokens, refresh, sign-out."""
 
 import attrs
 

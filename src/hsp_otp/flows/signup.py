@@ -1,4 +1,4 @@
-"""Signup, step 1: a number, a code by SMS, and a signed proof for whoever runs the next steps."""
+"""Signup, step 1: a number, a code by SMS, and a signed proof for the backend of the next steps."""
 
 from functools import partial
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""The rows that tell of decisions."""
+"""The audit trail."""
 
 from typing import Protocol
 

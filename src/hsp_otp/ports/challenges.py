@@ -1,4 +1,4 @@
-"""The repository of slots."""
+"""The repository of slots, in which challenges live."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""What became of messages."""
+"""Delivery receipts, and the messages they belong to."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""The operators' sessions that were ended by whoever was in them."""
+"""Operator sessions that have been ended."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""What a port could not do. The driver's error is chained, and its text reaches no caller."""
+"""Failures of ports. The driver's error is chained; its text reaches no caller."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""What the SQL database remembers of what was admitted, for a store that has forgotten it."""
+"""Limits rebuilt from the SQL database, for a store that has lost them."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol

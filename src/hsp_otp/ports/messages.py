@@ -1,4 +1,4 @@
-"""The words that people read."""
+"""Texts of messages and pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias

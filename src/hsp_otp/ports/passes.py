@@ -1,4 +1,4 @@
-"""Where passes are found."""
+"""Passes and their users."""
 
 from typing import Protocol
 

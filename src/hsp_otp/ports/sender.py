@@ -1,4 +1,4 @@
-"""Handing messages to providers, whatever the channel."""
+"""Senders of messages, whatever the channel."""
 
 from typing import Final, Protocol
 

@@ -1,4 +1,4 @@
-"""The counter of what is cheap and frequent."""
+"""The counter of frequent, cheap operations."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar

@@ -1,4 +1,4 @@
-"""How long a request waited for each port."""
+"""The time that a request has spent waiting for each port."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Every metric of a worker; docs/metrics.md describes them."""
+"""All metrics of a worker; docs/metrics.md describes them."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What senders did lately, by what all workers of this machine have measured."""
+"""Recent statistics per sender, over all workers of this machine."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A connection to Redis that gives up early, and never tries a write again."""
+"""A Redis client with short timeouts that never retries a write."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence

@@ -1,4 +1,4 @@
-"""Where Redis only counts and is away, the SQL database counts."""
+"""Counts in the SQL database while Redis is unavailable."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar

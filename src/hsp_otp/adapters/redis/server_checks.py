@@ -1,4 +1,4 @@
-"""Whether a Redis is fit to hold what is entrusted to it."""
+"""Rejects a Redis server that is unsuitable for what is stored in it."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast

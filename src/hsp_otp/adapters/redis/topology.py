@@ -1,4 +1,4 @@
-"""How servers of Redis hang together; here so that naming it loads no library."""
+"""Redis topology. A module of its own, so that naming it loads no library."""
 
 from enum import Enum
 

@@ -1,4 +1,4 @@
-"""Messages on the terminal: for development, and the one place where a code is shown."""
+"""Prints messages to the terminal: for development, and the only place that shows a code."""
 
 import sys
 import textwrap

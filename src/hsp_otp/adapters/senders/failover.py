@@ -1,4 +1,4 @@
-"""A sender made of senders, tried in order."""
+"""Tries several senders in order."""
 
 from collections.abc import Sequence
 

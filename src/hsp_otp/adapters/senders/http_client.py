@@ -1,4 +1,4 @@
-"""The HTTP client that hands messages over: once, in time, and to nobody else."""
+"""The HTTP client for providers: one attempt, with a deadline, and no redirects."""
 
 import asyncio
 import json

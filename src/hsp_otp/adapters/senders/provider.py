@@ -1,4 +1,4 @@
-"""What a provider's file tells the table of senders, its settings among them."""
+"""What a provider declares for the table of senders, including its settings."""
 
 import enum
 import re

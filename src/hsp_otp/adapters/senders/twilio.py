@@ -1,4 +1,4 @@
-"""Twilio, and what it reports; what goes there is in `twilio_api`."""
+"""The Twilio provider: delivery receipts, and its line for the table of senders."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager

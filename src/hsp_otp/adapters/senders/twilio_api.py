@@ -1,4 +1,4 @@
-"""What goes to Twilio, by its own package over a client of ours with real timeouts."""
+"""Sends messages with Twilio's own package, over an HTTP client with real timeouts."""
 
 import asyncio
 import logging

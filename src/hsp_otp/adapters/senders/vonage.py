@@ -1,4 +1,4 @@
-"""Vonage, by its SMS API: https://developer.vonage.com/en/api/sms."""
+"""The Vonage provider, with its SMS API: https://developer.vonage.com/en/api/sms."""
 
 import base64
 import hashlib

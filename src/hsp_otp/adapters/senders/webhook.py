@@ -1,4 +1,4 @@
-"""Any other way to send: a signed request to an address of the operator's own."""
+"""The webhook provider: a signed request to a URL of the operator's choice."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Whoever asks in one turn of the event loop is answered together with the others."""
+"""Combines reads that are requested at the same time into one query."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What every kind of database keeps to: deadlines, turns, and when to try again."""
+"""What both kinds of database share: deadlines, turns and retries."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence

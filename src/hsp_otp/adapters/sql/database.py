@@ -1,4 +1,4 @@
-"""One SQL database of either kind: reading, writing, and deadlines on both."""
+"""A SQL database, SQLite or PostgreSQL: reads, writes, and deadlines for both."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

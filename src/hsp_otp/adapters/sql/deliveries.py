@@ -1,4 +1,4 @@
-"""The state of messages, beside their sends."""
+"""The delivery state of messages, stored with their sends."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Sessions of operators that were ended: in the database, and in files until it has taken them."""
+"""Operator sessions that have been ended: in the database, and until then in files."""
 
 import asyncio
 from contextlib import suppress

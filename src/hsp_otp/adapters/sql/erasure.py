@@ -1,4 +1,4 @@
-"""Deletes what tables keep of a person, by their number."""
+"""Deletes the data of one person, by phone number."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Group commit: the steps that wait in one turn of the event loop share a transaction."""
+"""Group commit: steps that wait at the same time share one transaction."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""What the rows remember of what was admitted, for a store that has forgotten it."""
+"""Rebuilds limits from audit and send rows, for a store that has lost them."""
 
 import asyncio
 from collections import defaultdict

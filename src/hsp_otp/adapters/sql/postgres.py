@@ -1,4 +1,4 @@
-"""PostgreSQL: two bounded pools, and a watchdog that hangs up on a server that does not answer."""
+"""PostgreSQL: bounded pools, and a watchdog that closes connections that get no answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Deletes what is past its time, in small steps, so that requests never wait for it."""
+"""Deletes expired data in small steps, so that requests never wait for it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The kinds of records: how each is read, when it is over, and whom it is about."""
+"""The kinds of records: how each is decoded, when it expires, and whom it is about."""
 
 from collections.abc import Callable, Collection
 from typing import Any, Final, Generic, TypeVar

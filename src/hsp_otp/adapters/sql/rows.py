@@ -1,4 +1,4 @@
-"""How rows are written down."""
+"""Converts audit, send and sign-in rows to rows of tables."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence

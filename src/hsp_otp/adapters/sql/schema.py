@@ -1,4 +1,4 @@
-"""The schema's version: what it is, what it should be, and how to get there."""
+"""The version of the schema: reading, checking and upgrading it."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a database is doing, beside how it is set up."""
+"""The health of a database server, for doctor."""
 
 import enum
 

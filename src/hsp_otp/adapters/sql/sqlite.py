@@ -1,4 +1,4 @@
-"""SQLite: a writing connection, a reading one, and the lock on the file."""
+"""SQLite: one connection that writes, one that reads, and the lock on the file."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Slots, usages, families and signups as records of JSON."""
+"""Slots, usages, token families and signup records, stored as JSON."""
 
 from collections.abc import Callable
 from typing import TypeVar

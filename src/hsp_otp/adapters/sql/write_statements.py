@@ -1,4 +1,4 @@
-"""What steps write, part by part: each statement is written once, in both dialects."""
+"""SQL statements for all that a step writes, in both dialects."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""`hsp-otp audit`: `docs/contract.md`, section 10, and `docs/investigating.md`."""
+"""The `audit` commands: docs/contract.md, section 10, and docs/investigating.md."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""What the commands share."""
+"""Checks that several commands share."""
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import is_known, is_newest

@@ -1,4 +1,4 @@
-"""Records of a CSV file of any usual encoding, line end and separator, with line numbers."""
+"""Reads records of a CSV file in any usual encoding, with line numbers."""
 
 import codecs
 import csv

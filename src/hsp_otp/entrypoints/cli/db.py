@@ -1,4 +1,4 @@
-"""Overview after the schema of the database."""
+"""The `db` commands, for the schema of the database."""
 
 import asyncio
 

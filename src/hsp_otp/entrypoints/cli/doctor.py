@@ -1,4 +1,4 @@
-"""The command that compares a configuration with reality: `docs/contract.md`, section 10."""
+"""The `doctor` command, which compares a configuration with reality."""
 
 import asyncio
 import json

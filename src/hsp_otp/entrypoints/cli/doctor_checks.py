@@ -1,4 +1,4 @@
-"""What doctor finds, and what it can judge without asking anybody."""
+"""The findings of doctor, and the checks that need no connection."""
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence

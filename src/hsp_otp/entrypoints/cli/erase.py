@@ -1,4 +1,4 @@
-"""The command for a person who wants to be forgotten: `docs/erasing.md`."""
+"""The `erase` command: docs/erasing.md."""
 
 import asyncio
 from typing import Annotated

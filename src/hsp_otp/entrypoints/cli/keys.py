@@ -1,4 +1,4 @@
-"""Makes keys."""
+"""The `keys` commands."""
 
 import os
 from pathlib import Path

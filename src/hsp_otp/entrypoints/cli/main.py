@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: its commands, and how errors are reported."""
 
 import os
 import sys

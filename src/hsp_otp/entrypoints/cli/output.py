@@ -1,4 +1,4 @@
-"""How a command shows rows: a table for people, JSON Lines or CSV for other programs."""
+"""Output of commands: tables for people, JSON Lines or CSV for other programs."""
 
 import csv
 import json

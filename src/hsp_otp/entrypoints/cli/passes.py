@@ -1,4 +1,4 @@
-"""`hsp-otp passes`: `docs/contract.md`, section 10."""
+"""The `passes` commands: docs/contract.md, section 10."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""What the good lines of a file of passes come to, before anything of it is stored."""
+"""What the valid lines of a CSV file of passes amount to, before any is stored."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Reads a CSV file of passes: `docs/contract.md`, section 10."""
+"""Reads passes from a CSV file: docs/contract.md, section 10."""
 
 import re
 from collections.abc import Iterator

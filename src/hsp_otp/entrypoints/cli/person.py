@@ -1,4 +1,4 @@
-"""What commands about one person share: whom a number belongs to, and the stores beside it."""
+"""What the commands about one person share: reading a number and a reason, opening stores."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager

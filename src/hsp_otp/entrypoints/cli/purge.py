@@ -1,4 +1,4 @@
-"""The command that deletes what is past its time."""
+"""The `purge` command, which deletes expired data."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The commands that serve."""
+"""The `serve` and `dev` commands."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The settings, as people read them."""
+"""The `settings` command."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command by which an operator unlocks whom failed guesses locked."""
+"""The `unlock` command."""
 
 import asyncio
 from collections.abc import Sequence

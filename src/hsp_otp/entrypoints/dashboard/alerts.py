@@ -1,4 +1,4 @@
-"""What is wrong, in plain words."""
+"""The dashboard's alerts, in plain words."""
 
 import attrs
 

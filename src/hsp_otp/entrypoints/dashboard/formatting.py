@@ -1,4 +1,4 @@
-"""How the page says what it shows."""
+"""Formats numbers, times and words for the dashboard."""
 
 from collections.abc import Mapping
 from typing import Final, cast

@@ -1,4 +1,4 @@
-"""How the operator's page is rendered."""
+"""Renders the dashboard's pages."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""The operator's page: sign in, look, search, sign out."""
+"""The routes of the dashboard: sign in, look, search, sign out."""
 
 from http import HTTPStatus
 from typing import Any, Final, assert_never

@@ -1,4 +1,4 @@
-"""Who is signed in at the operator's page, by a cookie that only we can have written."""
+"""The session cookie of the operators' dashboard."""
 
 import hmac
 from typing import Final

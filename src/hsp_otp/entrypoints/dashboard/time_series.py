@@ -1,4 +1,4 @@
-"""What was seen, period by period: the funnel and the pictures over time."""
+"""The dashboard's figures over time: the funnel and the charts."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence

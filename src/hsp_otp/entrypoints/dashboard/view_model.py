@@ -1,4 +1,4 @@
-"""What the page tells of what was seen."""
+"""The data that the dashboard's templates show."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

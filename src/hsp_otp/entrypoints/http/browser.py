@@ -1,4 +1,4 @@
-"""How a browser reaches the service: by https or not, from which site, and with which cookies."""
+"""What is known of a browser's request: https or not, its origin, its cookies."""
 
 from typing import Final, Literal
 

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve."""
+"""The routes `/healthz` and `/readyz`."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Which language a caller reads, and texts in it."""
+"""Negotiates the language of an answer, and translates texts."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What holds for every request and every answer, whatever becomes of it inside."""
+"""The middleware around every request and every answer."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""The API's own description: OpenAPI 3.1 with an example of every answer, and a page to read it."""
+"""The OpenAPI document, with an example of every answer, and the page that shows it."""
 
 import copy
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Answers: the only place that knows which outcome has which status and word."""
+"""Error answers (RFC 9457), and what the refusals of all flows have in common."""
 
 from http import HTTPStatus
 from typing import Any, assert_never

@@ -1,4 +1,4 @@
-"""Where providers report what became of messages."""
+"""The routes by which providers report delivery receipts."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""The host and the path that a request names, each in the one spelling that is accepted."""
+"""Validates the host and the path of a request, each in its one accepted spelling."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What requests carry, and what is refused before anybody looks at it."""
+"""Reads requests: bodies, their limits, and the services behind them."""
 
 from functools import partial
 from typing import Any, Final, TypeAlias, cast

@@ -1,4 +1,4 @@
-"""JSON read strictly and cheaply: nothing is made of it but the members that are wanted."""
+"""Strict JSON parsing that decodes only the members that are wanted."""
 
 import math
 import re

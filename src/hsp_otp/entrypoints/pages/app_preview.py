@@ -1,4 +1,4 @@
-"""The mobile app's screens in a browser, for trying them without a phone; in development alone."""
+"""Shows the mobile app's screens in a browser; in development only."""
 
 from pathlib import Path
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The files that pages bring along: style, script, icon."""
+"""Static files of the pages: styles, scripts, icons."""
 
 import hashlib
 from collections.abc import Sequence

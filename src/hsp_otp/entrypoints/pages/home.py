@@ -1,4 +1,4 @@
-"""The way in to the pages, and the choice of their language."""
+"""The home page, and the choice of a language."""
 
 from typing import Final
 

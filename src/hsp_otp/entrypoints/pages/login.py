@@ -1,4 +1,4 @@
-"""The page of pass login: pass code, masked number, code, signed in."""
+"""The pages of pass login: pass code, masked number, code, signed in."""
 
 import secrets
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every page has in common: how it is rendered, what it is sent with, how it takes a form."""
+"""What all pages share: rendering, headers, forms."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""What pages remember between two requests, in cookies that only we can have written."""
+"""Sealed cookies, in which pages remember state between two requests."""
 
 import base64
 import binascii

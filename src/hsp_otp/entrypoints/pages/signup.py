@@ -1,4 +1,4 @@
-"""The page of signup, step 1: number, code, and what comes next."""
+"""The pages of signup, step 1: number, code, and what comes next."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast

@@ -1,4 +1,4 @@
-"""The bytes of a connection: where a request begins and ends, and what is refused as no HTTP."""
+"""The HTTP/1.1 protocol of a connection: where requests begin and end, and what is rejected."""
 
 import asyncio
 import re

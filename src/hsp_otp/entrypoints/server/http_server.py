@@ -1,4 +1,4 @@
-"""The HTTP server, as both listeners use it."""
+"""The HTTP server behind both listeners."""
 
 import sys
 from socket import socket

@@ -1,4 +1,4 @@
-"""Accepts connections, as many as there is room for, and ends those that keep others out."""
+"""Accepts connections up to a limit, and closes those that keep others out."""
 
 import asyncio
 import errno

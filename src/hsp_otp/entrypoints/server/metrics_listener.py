@@ -1,4 +1,4 @@
-"""The listener that shows the metrics of all workers, at `/metrics` alone."""
+"""The listener that serves the metrics of all workers at `/metrics`."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Whether settings go together, and whether there is all that serving needs."""
+"""Checks that settings go together, and that nothing is missing for serving."""
 
 from importlib.util import find_spec
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Settings in a TOML file: the names and the types that they have there."""
+"""Settings in a TOML file: their names and types there."""
 
 import re
 from collections.abc import Collection

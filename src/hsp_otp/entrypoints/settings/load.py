@@ -1,4 +1,4 @@
-"""Reads the settings: from the environment, from the file that it names, and from the defaults."""
+"""Loads settings from the environment, a TOML file and the defaults."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Every setting: its default, what it takes, and what it means."""
+"""All settings: default, accepted values, and meaning."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias

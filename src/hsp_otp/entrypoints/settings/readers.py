@@ -1,4 +1,4 @@
-"""What settings take: what reads each kind of value, and says why it refuses one."""
+"""Parses the values of settings."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Reads a file in TOML, and says what is wrong with one without repeating anything of it."""
+"""Reads TOML files, and reports errors without repeating any value."""
 
 import codecs
 import re
