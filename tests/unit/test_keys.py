@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsp_otp.adapters.key_format import read_keys
 from hsp_otp.adapters.secret_keys import (
     CODES,
     CSRF_TOKENS,
@@ -16,7 +17,6 @@ from hsp_otp.adapters.secret_keys import (
     parse_secret_keys,
     ring,
 )
-from hsp_otp.domain.key_format import read_keys
 from hsp_otp.domain.keys import Key, KeyRing
 
 COUNTING = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
+from hsp_otp.adapters.key_format import decode_secret, read_keys
 from hsp_otp.domain.instant import CLOCK_SKEW, SECOND, Duration, Instant
-from hsp_otp.domain.key_format import decode_secret, read_keys
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.tokens import Access, Proof
 

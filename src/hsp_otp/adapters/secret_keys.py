@@ -8,7 +8,7 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from hsp_otp.domain.key_format import MIN_SECRET_BYTES, decode_secret, read_keys
+from hsp_otp.adapters.key_format import MIN_SECRET_BYTES, decode_secret, read_keys
 from hsp_otp.domain.keys import Key, KeyRing
 
 # Changing a label makes everything worthless that was made under it.
