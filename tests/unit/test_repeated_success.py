@@ -27,7 +27,7 @@ from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import SECOND, Duration, Instant
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
-from tests.unit.test_slot import FREE, OTHER_FLOW, REQUEST
+from tests.unit.test_challenge import FREE, OTHER_FLOW, REQUEST
 from tests.world import START, other_than, ring
 
 BROWSER = "a browser"

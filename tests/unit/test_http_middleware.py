@@ -655,8 +655,8 @@ def test_a_bug_is_a_500_that_tells_nothing(written: Callable[[], str]) -> None:
         assert "is your" not in text
         assert "bug" in text
         assert text.count("r-1") == 2
-        assert "RuntimeError at test_http_edge.py" in text
-        assert "KeyError at test_http_edge.py" in text
+        assert "RuntimeError at test_http_middleware.py" in text
+        assert "KeyError at test_http_middleware.py" in text
         assert client.verify(code).json["error"] == "otp_expired"
 
 
@@ -675,7 +675,7 @@ def test_a_bug_on_every_route(lines: Lines, path: str) -> None:
         )
         bug, line = lines()
         assert (bug["event"], bug["level"], bug["request_id"]) == ("bug", "error", "r-1")
-        assert bug["error"][0].startswith("ZeroDivisionError at test_http_edge.py:")
+        assert bug["error"][0].startswith("ZeroDivisionError at test_http_middleware.py:")
         assert "1234-5678" not in repr(bug)
         assert (line["status"], line["outcome"]) == (500, "internal_error")
         assert client.request("GET", "/healthz").status == 200
