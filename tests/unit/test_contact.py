@@ -1,6 +1,6 @@
 """What codes are sent to: docs/architecture.md."""
 
-from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.phone import PhoneNumber
 
 NUMBER = Contact(ContactKind.PHONE, "+919876543210")
@@ -17,8 +17,3 @@ def test_what_is_told_of_a_contact() -> None:
     assert (NUMBER.masked, NUMBER.region, NUMBER.range) == ("***-***-3210", "IN", "+91987654")
     assert str(NUMBER) == "***-***-3210"
     assert "9876543210" not in repr(NUMBER)
-
-
-def test_what_a_channel_reaches() -> None:
-    """A text message goes to a phone."""
-    assert Channel.SMS.contact_kind is ContactKind.PHONE

@@ -134,12 +134,14 @@ class Request:
 
     Attributes:
         contact: The subject's as it is now.
+        channel: The way that a message is to take.
         session: What a code is bound to beside its slot, or None.
     """
 
     slot: Slot
     flow: Flow
     contact: Contact
+    channel: Channel = Channel.SMS
     client: ClientAddress
     session: str | None = attrs.field(default=None, repr=False)
 
@@ -335,6 +337,7 @@ def ask(
         purpose=request.slot.purpose,
         slot=str(request.slot),
         contact=request.contact,
+        channel=request.channel,
         session=request.session,
         key_id=drawn.key_id,
         nonce=drawn.nonce,

@@ -19,15 +19,6 @@ class Channel(enum.Enum):
 
     SMS = "sms"
 
-    @property
-    def contact_kind(self) -> ContactKind:
-        """What it reaches."""
-        match self:
-            case Channel.SMS:
-                return ContactKind.PHONE
-            case _:
-                assert_never(self)
-
 
 @attrs.frozen
 class Contact:

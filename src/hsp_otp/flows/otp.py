@@ -112,7 +112,7 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
-        if not self.senders[Channel.SMS].available():
+        if not self.senders[request.channel].available():
             unsent = Undelivered(None)
             refusal = await self.limiter.admit(
                 Counted.UNSENT_ASKS, request.client, row, unsent.word

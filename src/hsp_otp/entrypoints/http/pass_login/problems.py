@@ -3,15 +3,13 @@
 from typing import assert_never
 
 from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
-from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid
+from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, UnusablePass
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check, of_refusal
 from hsp_otp.flows.otp import Undelivered
 
-Unusable = PassNotFound | PassNotPaid | NoPhone
 
-
-def of_look_up(outcome: Unusable | Refusal, *, uniform: bool) -> Problem:
+def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool) -> Problem:
     """
     Why a pass was not found usable.
 
@@ -33,7 +31,7 @@ def of_look_up(outcome: Unusable | Refusal, *, uniform: bool) -> Problem:
             assert_never(outcome)
 
 
-def of_send(outcome: Unusable | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
+def of_send(outcome: UnusablePass | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
     """Why no code was sent."""
     match outcome:
         case NoPhone() if not uniform:
@@ -45,7 +43,7 @@ def of_send(outcome: Unusable | Refusal | Locked | Undelivered, *, uniform: bool
 
 
 def of_verify(
-    outcome: Unusable | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
+    outcome: UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
 ) -> Problem:
     """Why a presented code signed nobody in."""
     match outcome:
