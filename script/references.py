@@ -169,8 +169,8 @@ def _guess_wrong(held: Held, now: Instant) -> tuple[str, Held]:
 
 
 def _withdraw(held: Held, _: Instant) -> tuple[str, Held]:
-    becomes = withdraw(held, "c1").becomes
-    return "ends" if becomes is not held else "nothing", becomes
+    decision = withdraw(held, "c1")
+    return f"`{decision.outcome.word}`", decision.becomes
 
 
 def _unlock(held: Held, _: Instant) -> tuple[str, Held]:

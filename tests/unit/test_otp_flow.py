@@ -189,7 +189,7 @@ def test_an_older_code_lives_on_while_every_sender_is_skipped() -> None:
 
 @pytest.mark.parametrize("failure", [SendFailed("away"), SendRejected("not a number")])
 def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
-    """A code that no sender took can never succeed, counts as a send, and leaves one row."""
+    """A code that no sender took can never succeed and counts as a send; rows tell of both."""
     world = World()
     world.outbox.failure = failure
     assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(Instant(START + 30_000_000))
@@ -198,7 +198,10 @@ def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
     assert challenge.ended is Ended.WITHDRAWN
     assert len(world.audit.sends) == 1
     assert world.audit.handed_over == []
-    assert world.audit.rows == [attrs.evolve(ROW, outcome="sms_failed")]
+    assert world.audit.rows == [
+        attrs.evolve(ROW, action=Action.WITHDRAW, outcome="withdrawn", charged=()),
+        attrs.evolve(ROW, outcome="sms_failed"),
+    ]
     assert Undelivered.word == "sms_failed"
 
 
@@ -231,6 +234,7 @@ def test_a_late_withdrawal_leaves_a_newer_challenge_alone() -> None:
     challenge = world.record().challenge
     assert challenge is not None
     assert challenge.ended is None
+    assert [row.action for row in world.audit.rows] == [Action.SEND, Action.SEND]
     assert len(world.outbox.sent) == 1
 
 

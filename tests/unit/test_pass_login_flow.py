@@ -555,7 +555,7 @@ def test_no_row_tells_a_secret() -> None:
     assert isinstance(signed_in, SignedIn)
     world.verify(second)
     world.verify(second, challenge_id="another")
-    assert len(world.audit.rows) == 13
+    assert len(world.audit.rows) == 14
     told = " ".join(str(field) for row in world.audit.rows for field in attrs.astuple(row))
     for secret in (
         first,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hsp_otp.domain.client_limits import client_demands
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, seconds_until
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.quota import (
@@ -17,7 +18,6 @@ from hsp_otp.domain.quota import (
     admitted_at,
     as_of,
     charge,
-    client_demands,
     is_over,
     judge,
     union,

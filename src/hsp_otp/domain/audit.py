@@ -16,6 +16,7 @@ class Action(enum.Enum):
     LOOK_UP = "look_up"
     SEND = "send"
     CHECK = "check"
+    WITHDRAW = "withdraw"
     REFRESH = "refresh"
     REVOKE = "revoke"
     UNLOCK = "unlock"

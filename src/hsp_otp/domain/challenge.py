@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import attrs
 
+from hsp_otp.domain.client_limits import client_demands
 from hsp_otp.domain.code import Code, derive
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
@@ -30,7 +31,6 @@ from hsp_otp.domain.quota import (
     admitted_at,
     as_of,
     charge,
-    client_demands,
     judge,
 )
 
@@ -236,6 +236,21 @@ class Exhausted:
 
 
 @attrs.frozen
+class Withdrawn:
+    """The challenge was ended before its time, and can never succeed."""
+
+    word: ClassVar[str] = "withdrawn"
+    challenge: Challenge
+
+
+@attrs.frozen
+class NotStanding:
+    """The challenge has ended already, or another has taken its place. Nothing changed."""
+
+    word: ClassVar[str] = "not_standing"
+
+
+@attrs.frozen
 class Forgotten:
     """
     Of a slot nothing is known any more but what limits count.
@@ -427,13 +442,16 @@ def look(held: Held, request: Request, policy: Policy, now: Instant) -> Decision
     )
 
 
-def withdraw(held: Held, challenge_id: str) -> Decision[Held, None]:
+def withdraw(held: Held, challenge_id: str) -> Decision[Held, Withdrawn | NotStanding]:
     """End the challenge of that id, so that it can never succeed; any other is left alone."""
     challenge = held.record.challenge
     if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
-        return Decision(None, held)
+        return Decision(NotStanding(), held)
     withdrawn = attrs.evolve(challenge, ended=Ended.WITHDRAWN)
-    return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, challenge=withdrawn)))
+    return Decision(
+        Withdrawn(withdrawn),
+        attrs.evolve(held, record=attrs.evolve(held.record, challenge=withdrawn)),
+    )
 
 
 def unlock(held: Held) -> Decision[Held, None]:

@@ -28,7 +28,6 @@ from hsp_otp.domain.quota import (
     admitted_at,
     as_of,
     charge,
-    client_demands,
     judge,
 )
 
@@ -184,6 +183,31 @@ def recount(rows: Iterable[Charged]) -> dict[UsageKey, Usage]:
             for key in charged_to:
                 told.setdefault(key, []).extend([row.at] * row.count)
     return {key: tuple(sorted(instants)) for key, instants in told.items()}
+
+
+def client_demands(
+    limit: Limit,
+    scope: str,
+    client: ClientAddress,
+    quotas: tuple[Quota, ...],
+    *,
+    factor: int,
+    weight: int = 1,
+) -> tuple[Demand, ...]:
+    """
+    A limit of a client: for its address, and for its network as many times as wide.
+
+    Args:
+        factor: How many times; 0 leaves networks alone.
+    """
+    address = Demand(limit=limit, key=UsageKey(scope, client.value), quotas=quotas, weight=weight)
+    if not factor or client.network == client.value:
+        return (address,)
+    wider = tuple(Quota(quota.limit * factor, quota.window) for quota in quotas)
+    return (
+        address,
+        Demand(limit=limit, key=UsageKey(scope, client.network), quotas=wider, weight=weight),
+    )
 
 
 def _demands(

@@ -7,13 +7,11 @@ from typing import Final, NewType
 
 import attrs
 
+from hsp_otp.domain.policy import NETWORK_BITS
 from hsp_otp.domain.typed_text import plain, with_ascii_digits
 
 _PASS_CODE = re.compile(r"HSP *- *([0-9]{4}) *- *([0-9]{4})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
-
-_NETWORK_BITS: Final = {4: 24, 6: 48}
-"""By version of the protocol: what one customer of a provider can be expected to have at most."""
 
 
 Language = NewType("Language", str)
@@ -122,7 +120,7 @@ class ClientAddress:
             within = ip_network(self.value)
         except ValueError:
             return self.value
-        bits = min(within.prefixlen, _NETWORK_BITS[within.version])
+        bits = min(within.prefixlen, NETWORK_BITS[within.version])
         return str(within.supernet(new_prefix=bits))
 
     def __str__(self) -> str:

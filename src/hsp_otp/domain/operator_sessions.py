@@ -4,6 +4,7 @@ from typing import Final
 
 import attrs
 
+from hsp_otp.domain.client_limits import client_demands
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, HOUR, MINUTE, Duration, Instant, after
 from hsp_otp.domain.names import ClientAddress
@@ -16,7 +17,6 @@ from hsp_otp.domain.quota import (
     Usages,
     as_of,
     charge,
-    client_demands,
     judge,
 )
 

@@ -62,6 +62,10 @@ NETWORK_FACTOR: Final = 10
 """How many times the limits of an address its network has: a /24 or /48 is one customer, or some
 neighbours; not 256 or 65 536 clients."""
 
+NETWORK_BITS: Final = {4: 24, 6: 48}
+"""Length of the prefix of an address's network, by version of the protocol: what a provider can be
+expected to give to one customer at most."""
+
 UNSENT_ASKS_PER_CLIENT_HOUR: Final = 30
 """Asks of one address in 1 h while every sender is being skipped: nothing is sent, and asking on
 costs something all the same."""

@@ -18,7 +18,6 @@ from hsp_otp.domain.instant import (
     believed,
     is_credible,
 )
-from hsp_otp.domain.names import ClientAddress
 
 Usage: TypeAlias = tuple[Instant, ...]
 """What was charged to a key, oldest first, at least as far back as its longest window."""
@@ -177,31 +176,6 @@ def as_of(usages: Usages, now: Instant) -> Usages:
     if all(not usage or is_credible(usage[-1], now) for usage in usages.values()):
         return usages
     return {key: tuple(sorted(believed(at, now) for at in usage)) for key, usage in usages.items()}
-
-
-def client_demands(
-    limit: Limit,
-    scope: str,
-    client: ClientAddress,
-    quotas: tuple[Quota, ...],
-    *,
-    factor: int,
-    weight: int = 1,
-) -> tuple[Demand, ...]:
-    """
-    A limit of a client: for its address, and for its network as many times as wide.
-
-    Args:
-        factor: How many times; 0 leaves networks alone.
-    """
-    address = Demand(limit=limit, key=UsageKey(scope, client.value), quotas=quotas, weight=weight)
-    if not factor or client.network == client.value:
-        return (address,)
-    wider = tuple(Quota(quota.limit * factor, quota.window) for quota in quotas)
-    return (
-        address,
-        Demand(limit=limit, key=UsageKey(scope, client.network), quotas=wider, weight=weight),
-    )
 
 
 def union(one: Usage, other: Usage) -> Usage:

@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
-from hsp_otp.domain.audit import AuditRow, HandedOverRow, SendRow
+from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.domain.challenge import (
     AskOutcome,
     Challenge,
@@ -15,10 +15,12 @@ from hsp_otp.domain.challenge import (
     Held,
     Issued,
     Locked,
+    NotStanding,
     Presented,
     Request,
     Standing,
     Verified,
+    Withdrawn,
     ask,
     check,
     code_of,
@@ -145,7 +147,7 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
-        receipt = await self._hand_over(issued.challenge, request.slot, language)
+        receipt = await self._hand_over(issued.challenge, request.slot, row, language)
         if receipt is None:
             undelivered = Undelivered(issued.resend_at)
             await self.audit.write(with_outcome(row, undelivered, changed=True))
@@ -164,14 +166,29 @@ class Otp:
         )
         return issued
 
-    async def withdraw(self, slot: Slot, challenge_id: str) -> None:
+    async def withdraw(
+        self, slot: Slot, challenge_id: str, row: AuditRow
+    ) -> Withdrawn | NotStanding:
         """
         End a challenge, so that it can never succeed; one that has been superseded is no more.
+
+        Args:
+            row: Of the request that this is part of, with what may be told of the contact. A
+                withdrawal leaves a row of its own.
 
         Raises:
             Unavailable: The store did not answer.
         """
-        await self.slots.transition(slot, (), partial(withdraw, challenge_id=challenge_id))
+
+        def decide(held: Held) -> Decision[Held, Withdrawn | NotStanding]:
+            decision = withdraw(held, challenge_id)
+            if not isinstance(decision.outcome, Withdrawn):
+                return decision
+            told = attrs.evolve(row, action=Action.WITHDRAW, charged=())
+            rows = (with_outcome(told, decision.outcome, changed=True),)
+            return attrs.evolve(decision, rows=rows)
+
+        return await self.slots.transition(slot, (), decide)
 
     async def look(self, request: Request) -> Standing:
         """
@@ -231,7 +248,7 @@ class Otp:
         return await self.slots.transition(request.slot, usages, decide)
 
     async def _hand_over(
-        self, challenge: Challenge, slot: Slot, language: Language
+        self, challenge: Challenge, slot: Slot, row: AuditRow, language: Language
     ) -> Receipt | None:
         policy = self.policies[challenge.purpose]
         receipt = None
@@ -250,7 +267,7 @@ class Otp:
             return None
         finally:
             if receipt is None:
-                await self.withdraw(slot, challenge.id)
+                await self.withdraw(slot, challenge.id, row)
         return receipt
 
 

@@ -157,10 +157,15 @@ class Signup:
             ),
         )
         if not isinstance(stepped, Stepped):  # it ended or moved on meanwhile
-            await self.otp.withdraw(request.slot, outcome.challenge.id)
+            await self.otp.withdraw(request.slot, outcome.challenge.id, row)
             return await self._ended(stepped, row)
         if stepped.left is not None:
-            await self.otp.withdraw(slot_of(stepped.left.phone), stepped.left.challenge_id)
+            left = Contact.of_phone(stepped.left.phone)
+            await self.otp.withdraw(
+                slot_of(stepped.left.phone),
+                stepped.left.challenge_id,
+                about(row, left, self.fingerprints),
+            )
         delivered = await self.otp.deliver(outcome, request, row, caller.language)
         if isinstance(delivered, Undelivered):
             return delivered

@@ -75,6 +75,9 @@ class Metrics:
         self._checks = counter("checks_total", "Presented codes.", "flow", "outcome", "region")
         self._lookups = counter("lookups_total", "Passes looked up to validate them.", "outcome")
         self._refreshes = counter("refreshes_total", "Refresh tokens presented.", "outcome")
+        self._withdrawals = counter(
+            "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
+        )
         self._revocations = counter("revocations_total", "Requests to sign out.", "outcome")
         self._refusals = counter("refusals_total", "Requests refused by a limit.", "flow", "limit")
         self._verify_seconds = histogram(
@@ -245,6 +248,8 @@ class Metrics:
                 self._checks.labels(flow, row.outcome, region).inc()
             case Action.LOOK_UP:
                 self._lookups.labels(row.outcome).inc()
+            case Action.WITHDRAW:
+                self._withdrawals.labels(flow).inc()
             case Action.REFRESH:
                 self._refreshes.labels(row.outcome).inc()
             case Action.REVOKE:
