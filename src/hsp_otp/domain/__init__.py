@@ -1,1 +1,1 @@
-"""The rules. Nothing here awaits, reads a clock, draws randomness, logs or does I/O."""
+"""The domain rules: pure code without await, clock, randomness, logging or I/O."""

@@ -1,4 +1,4 @@
-"""The rows that are written with a decision: audit, sends and sign-ins."""
+"""The rows that are written together with a decision: audit, send and sign-in rows."""
 
 import enum
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from hsp_otp.domain.purposes import Flow, Purpose
 
 
 class Action(enum.Enum):
-    """What was asked of the service, by callers and by operators."""
+    """Actions that callers and operators take, as the audit names them."""
 
     LOOK_UP = "look_up"
     SEND = "send"
@@ -27,23 +27,25 @@ class Action(enum.Enum):
 @attrs.frozen(kw_only=True)
 class AuditRow:
     """
-    One request and what became of it. Holds no code, digest, token, full contact or pass code.
+    One request and its outcome. Never holds a code, digest, token, full contact or full pass code.
 
     Attributes:
         outcome: The stable word of the outcome, for example ``invalid_otp``.
         pass_code: Masked.
         contact: Masked.
         region: ISO 3166-1 alpha-2 code of the contact's region.
-        contact_fingerprint: Keyed fingerprint of the contact, its key's id in front.
-        range_fingerprint: The same of the range that it is in.
+        contact_fingerprint: Keyed fingerprint of the contact, prefixed with the key's id.
+        range_fingerprint: Keyed fingerprint of the contact's range, prefixed with the key's id.
         sender: The adapter that took the message.
-        provider_message_id: The provider's own name for the message.
-        reason: Why an operator did it.
-        retry_at: When a refusal ends; None where there is none, or where only an operator ends it.
-        charged: The scopes of what is counted for clients that the request was charged to, each as
-            often as it was; a store of counts that forgot is filled again from them.
-        folds: One of what may be a flood. Those of one client, action and outcome within a minute
-            are kept as a single row, which tells of the first and counts them all.
+        provider_message_id: The provider's own id for the message.
+        reason: The operator's reason for the action.
+        retry_at: When a refusal ends; None if nothing was refused, or if only an operator can end
+            it.
+        charged: The scopes of client limits that the request was charged to, repeated once per
+            charge. A store of counts that lost its data is refilled from them.
+        folds: True for rows that may arrive in a flood. Rows with the same client, action and
+            outcome within a minute are stored as a single row, which keeps the first one's details
+            and a count.
     """
 
     at: Instant
@@ -69,13 +71,13 @@ class AuditRow:
 @attrs.frozen(kw_only=True)
 class SendRow:
     """
-    One admitted send, written before its message goes out, so that the limits on sends can
-    be rebuilt from the database.
+    One admitted send. It is written before its message goes out, so that the limits on sends can be
+    rebuilt from the database.
 
     Attributes:
         challenge_id: The challenge that the message is for; unique.
-        slot: As text, which may hold a full contact too.
-        contact: In its canonical form.
+        slot: The slot as text, which may contain a full contact.
+        contact: The contact in canonical form.
     """
 
     challenge_id: str
@@ -90,11 +92,11 @@ class SendRow:
 @attrs.frozen(kw_only=True)
 class SignInRow:
     """
-    What a sign-in leaves at the user and the pass. Writing it twice changes nothing more.
+    The changes that a sign-in makes to the user and the pass. Writing the row twice is harmless.
 
     Attributes:
         pass_code: In full.
-        pass_ended: The pass is past its end and is to be marked expired.
+        pass_ended: The pass has expired and is to be marked so.
     """
 
     user_id: str
@@ -105,10 +107,10 @@ class SignInRow:
 @attrs.frozen(kw_only=True)
 class HandedOverRow:
     """
-    A provider took the message of an admitted send; receipts find the send by this.
+    Records that a provider took the message of an admitted send. Receipts find the send through it.
 
     Attributes:
-        challenge_id: The send's.
+        challenge_id: The challenge of that send.
     """
 
     challenge_id: str
@@ -117,6 +119,6 @@ class HandedOverRow:
 
 
 LateRow: TypeAlias = AuditRow | HandedOverRow
-"""Rows that tell of what has happened; they may come late, and nothing waits for them."""
+"""Rows that report what has happened. They may be written late, and nothing waits for them."""
 
 Row: TypeAlias = LateRow | SendRow | SignInRow

@@ -1,9 +1,9 @@
 """
 The whole life of a code in one place: issue, check, withdraw; supersede, exhaust, expire, lock.
 
-Every rule is a function of what a slot holds, the facts of the request and the instant. The
-record of a slot is one aggregate: issuing replaces the challenge in it, so the older code stops
-working in the same step, and the failed guesses and the cooldown beside it survive that.
+Every rule is a function of the slot's state, the facts of the request and the current instant. A
+slot's record is one aggregate. Issuing a code replaces the challenge in the record, so the older
+code stops working in the same step, while the failed guesses and the cooldown next to it remain.
 """
 
 import enum
@@ -36,7 +36,7 @@ from hsp_otp.domain.quota import (
 
 
 class Ended(enum.Enum):
-    """How a challenge ended before its time. Expiry and exhaustion are derived, never stored."""
+    """How a challenge ended early. Expiry and exhaustion are derived and never stored."""
 
     USED = "used"
     WITHDRAWN = "withdrawn"
@@ -45,11 +45,11 @@ class Ended(enum.Enum):
 @attrs.frozen
 class Success:
     """
-    What is remembered of a code that was right.
+    The record of a correct code.
 
     Attributes:
         at: When it was presented.
-        browser: Keyed digest of what tells the browser apart that presented it.
+        browser: Keyed digest of the value that identifies the browser that presented it.
     """
 
     at: Instant
@@ -59,19 +59,21 @@ class Success:
 @attrs.frozen(kw_only=True)
 class Challenge:
     """
-    One issued code with its life. The code itself is not in here; `code_of` makes it again.
+    One issued code and its life. The code itself is not stored; `code_of` derives it again.
 
     Attributes:
         id: Public; 128 random bits.
-        slot: As text, which may hold a full number.
-        contact: What the message goes to.
-        channel: By which way.
-        session: What the code is bound to beside its slot, or None. Whoever has it acts for it.
-        key_id: The key of the ring of codes that it was derived with.
+        slot: The slot as text, which may contain a full number.
+        contact: The recipient of the message.
+        channel: The channel that carries the message.
+        session: The session that the code is bound to in addition to its slot, or None. Anyone who
+            has the session id acts for the session.
+        key_id: The key of the code ring that the code was derived with.
         nonce: Private; never leaves the store.
-        expires_at: The first instant at which it no longer lives.
+        expires_at: The first instant at which the challenge is no longer live.
         attempts: Guesses judged so far.
-        success: For the same browser alone, which may not have seen the answer.
+        success: Set once the code was right, so that the same browser, which may not have seen the
+            answer, can present it again.
     """
 
     id: str
@@ -91,20 +93,20 @@ class Challenge:
 
     @property
     def lifetime(self) -> Duration:
-        """From issue to expiry."""
+        """Time from issue to expiry."""
         return self.expires_at - self.issued_at
 
 
 @attrs.frozen(kw_only=True)
 class SlotRecord:
     """
-    All that is known of one subject and purpose.
+    Everything known about one subject and purpose.
 
     Attributes:
-        challenge: The latest one, whatever became of it.
-        asked_at: When it was issued; the cooldown runs from here, also after a failed delivery.
-        failures: Instants of wrong guesses across codes, oldest first.
-        run: Wrong guesses with no success in between.
+        challenge: The latest challenge, live or not.
+        asked_at: When it was issued. The cooldown runs from here, even after a failed delivery.
+        failures: Instants of wrong guesses, across codes, oldest first.
+        run: Wrong guesses since the last success.
     """
 
     challenge: Challenge | None = None
@@ -116,10 +118,10 @@ class SlotRecord:
 @attrs.frozen
 class Held:
     """
-    What one transition of a slot sees and replaces.
+    The state that one transition of a slot reads and replaces.
 
     Attributes:
-        record: The slot.
+        record: The slot's record.
         usages: The usages that limit sends.
     """
 
@@ -130,12 +132,12 @@ class Held:
 @attrs.frozen(kw_only=True)
 class Request:
     """
-    Who asks for a code or presents one, and for whom.
+    A request for a code or a check of one: the client, the slot and the contact.
 
     Attributes:
-        contact: The subject's as it is now.
-        channel: The way that a message is to take.
-        session: What a code is bound to beside its slot, or None.
+        contact: The subject's current contact.
+        channel: The channel for the message.
+        session: The session that a code is bound to in addition to its slot, or None.
     """
 
     slot: Slot
@@ -149,10 +151,10 @@ class Request:
 @attrs.frozen(kw_only=True)
 class Drawn:
     """
-    What is random of a new challenge, drawn beforehand, and the key that its code is derived with.
+    The random values for a new challenge, drawn in advance, and the key to derive its code with.
 
     Attributes:
-        key_id: The key of the ring of codes that writes.
+        key_id: The writing key of the code ring.
     """
 
     challenge_id: str
@@ -163,10 +165,10 @@ class Drawn:
 @attrs.frozen
 class Presented:
     """
-    A code that was presented.
+    A code that a caller presented.
 
     Attributes:
-        challenge_id: The challenge it is meant for, where the caller names one.
+        challenge_id: The challenge that the caller names, if any.
     """
 
     code: Code
@@ -175,7 +177,7 @@ class Presented:
 
 @attrs.frozen
 class Issued:
-    """A new challenge stands, and its message is to be sent."""
+    """A new challenge stands; its message is still to be sent."""
 
     word: ClassVar[str] = "sent"
     challenge: Challenge
@@ -188,7 +190,7 @@ class Locked:
     Too many failed guesses.
 
     Attributes:
-        retry_at: When the windows let go; None where only an operator unlocks.
+        retry_at: When the windows have room again; None if only an operator can unlock.
     """
 
     word: ClassVar[str] = "locked_out"
@@ -197,7 +199,7 @@ class Locked:
 
 @attrs.frozen
 class Verified:
-    """The code was right, and has been used up by this."""
+    """The code was right and is now used up."""
 
     word: ClassVar[str] = "verified"
     challenge: Challenge
@@ -207,11 +209,11 @@ class Verified:
 @attrs.frozen
 class WrongCode:
     """
-    A guess was judged, counted and wrong.
+    The guess was judged, counted and found wrong.
 
     Attributes:
-        attempts_remaining: Guesses that this challenge still judges.
-        resend_at: When a new code may be asked for; None where only an operator unlocks.
+        attempts_remaining: Guesses that this challenge will still judge.
+        resend_at: When a new code may be asked for; None if only an operator can unlock.
     """
 
     word: ClassVar[str] = "invalid_otp"
@@ -221,7 +223,10 @@ class WrongCode:
 
 @attrs.frozen
 class NoLiveCode:
-    """Expired, replaced, used, withdrawn, never sent, or another challenge. Nothing was charged."""
+    """
+    The code expired, was replaced, used, withdrawn or never sent, or belongs to another challenge.
+    Nothing was charged.
+    """
 
     word: ClassVar[str] = "otp_expired"
     resend_at: Instant | None
@@ -238,10 +243,10 @@ class Exhausted:
 @attrs.frozen
 class Forgotten:
     """
-    Of a slot nothing is known any more but what limits count.
+    The slot now holds only what limits count, or nothing at all.
 
     Attributes:
-        until: From when on they count nothing of it; None where they count nothing now.
+        until: When the limits stop counting the rest; None if they count nothing now.
     """
 
     until: Instant | None
@@ -250,11 +255,11 @@ class Forgotten:
 @attrs.frozen
 class Standing:
     """
-    How things stand for somebody who has asked for a code.
+    The current state for somebody who has asked for a code.
 
     Attributes:
-        expires_at: Of the live code; None where none is left that would be judged.
-        resend_at: When a new code may be asked for; None where only an operator unlocks.
+        expires_at: When the live code expires; None if no code is left that would be judged.
+        resend_at: When a new code may be asked for; None if only an operator can unlock.
     """
 
     expires_at: Instant | None
@@ -266,21 +271,22 @@ CheckOutcome = Verified | WrongCode | NoLiveCode | Exhausted | Locked
 
 
 SENDS: Final = "_sends"
-"""Behind the kind of contact the scope of sends to one, behind the flow of those from a client."""
+"""Suffix of the scopes that count sends: after a contact kind for sends to a contact, after a flow
+for sends from a client."""
 
 CONTACT_SENDS: Final = frozenset(f"{kind.value}{SENDS}" for kind in ContactKind)
-"""The scopes of sends to contacts."""
+"""The scopes that count sends to contacts."""
 
 
 def slots_about(
     users: Sequence[str], contact: Contact | None, purposes: Iterable[Purpose] = Purpose
 ) -> list[Slot]:
     """
-    Every slot of *purposes* that is about one of these people.
+    Every slot of *purposes* that belongs to these users or this contact.
 
     Args:
-        users: Their ids.
-        contact: Theirs, where it is known.
+        users: Ids of users.
+        contact: Their contact, if known.
     """
     subjects = [Subject(SubjectKind.USER, user) for user in users]
     if contact is not None:
@@ -294,19 +300,19 @@ def slots_about(
 
 
 def subject_of(contact: Contact) -> Subject:
-    """Whoever holds *contact*, where nothing else is known of them."""
+    """The subject to use when only *contact* is known."""
     return Subject(SubjectKind(contact.kind.value), contact.value)
 
 
 def contact_sends(contact: Contact) -> UsageKey:
-    """What counts the sends to *contact*, all flows together."""
+    """The key that counts sends to *contact*, across all flows."""
     return UsageKey(f"{contact.kind.value}{SENDS}", contact.value)
 
 
 def send_keys(request: Request) -> tuple[UsageKey, ...]:
     """
-    What limits sends beside the slot itself: the contact, and in this flow the client's address
-    and network.
+    The keys that limit sends in addition to the slot: the contact's, and for this flow those of the
+    client's address and network.
     """
     scope, client = f"{request.flow.value}{SENDS}", request.client
     whos = dict.fromkeys((client.value, client.network))
@@ -317,8 +323,8 @@ def ask(
     held: Held, request: Request, drawn: Drawn, policy: Policy, now: Instant
 ) -> Decision[Held, AskOutcome]:
     """
-    Judge the lock, then the limits on sends together; where all admit, charge them and put a
-    new challenge into the slot. The older one stops working by that.
+    Judge the lock, then all limits on sends together. If all admit, charge them and put a new
+    challenge into the slot, which ends the older one.
     """
     held = _as_of(held, now)
     locked = lock(held.record, policy, now)
@@ -363,8 +369,8 @@ def check(
     """
     Judge the lock, then the challenge, then the guess.
 
-    A judged guess is part of the state that follows, right or wrong, so it stays counted
-    whatever happens to the request afterwards.
+    A judged guess is part of the next state, right or wrong, so it stays counted whatever happens
+    to the request afterwards.
     """
     held = _as_of(held, now)
     record = held.record
@@ -410,7 +416,7 @@ def check(
 
 
 def look(held: Held, request: Request, policy: Policy, now: Instant) -> Decision[Held, Standing]:
-    """How things stand for whoever asked in the session of *request*; changes nothing."""
+    """The current state for the session of *request*; changes nothing."""
     held = _as_of(held, now)
     challenge = held.record.challenge
     lives = (
@@ -428,7 +434,7 @@ def look(held: Held, request: Request, policy: Policy, now: Instant) -> Decision
 
 
 def withdraw(held: Held, challenge_id: str) -> Decision[Held, None]:
-    """End the challenge of that id, so that it can never succeed; any other is left alone."""
+    """End the challenge with that id, so that it can never succeed. Other challenges stay."""
     challenge = held.record.challenge
     if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
         return Decision(None, held)
@@ -445,8 +451,8 @@ def unlock(held: Held) -> Decision[Held, None]:
 
 def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten | Locked]:
     """
-    Forget whom a slot is about, without lifting anything: the challenge goes, and the run with it;
-    failures and the cooldown stay while they count. A slot that is locked stays as it is.
+    Erase personal data from a slot without lifting any limit: the challenge and the run go;
+    failures and the cooldown stay while they count. A locked slot stays as it is.
     """
     held = _as_of(held, now)
     locked = lock(held.record, policy, now)
@@ -461,7 +467,7 @@ def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten
     ]
     until = max([*ends, _cooled_at(record, policy)])
     kept = SlotRecord(asked_at=record.asked_at, failures=record.failures)
-    # The clock of another machine may be behind.
+    # Another machine's clock may be behind.
     over = until <= after(now, -CLOCK_SKEW)
     becomes = SlotRecord() if over else kept
     outcome = Forgotten(None if over else until)
@@ -472,22 +478,19 @@ def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten
 
 def after_loss(record: SlotRecord, asked_at: Instant | None) -> SlotRecord:
     """
-    What can still be believed of a record that a store may have lost the latest writes to.
+    The part of a record that is still reliable after its store may have lost the latest writes.
 
-    Its challenge may have been used, superseded or withdrawn since, so it is void.
+    The challenge may have been used, superseded or withdrawn since, so it is void.
 
     Args:
-        asked_at: When the latest code was issued, by another memory.
+        asked_at: When the latest code was issued, according to another store.
     """
     asked = max((at for at in (record.asked_at, asked_at) if at is not None), default=None)
     return attrs.evolve(record, challenge=None, asked_at=asked)
 
 
 def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:
-    """
-    Whether *record* means nothing any more, on whatever machine, so that an empty one may take
-    its place.
-    """
+    """Whether *record* no longer has any effect on any machine, and an empty one can replace it."""
     slowest = after(now, -CLOCK_SKEW)
     challenge = record.challenge
     lives_on = challenge is not None and slowest < challenge.expires_at
@@ -498,7 +501,7 @@ def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:
 
 
 def lock(record: SlotRecord, policy: Policy, now: Instant) -> Locked | None:
-    """Whether failed guesses keep this slot from asking and checking."""
+    """The lock that failed guesses put on asking and checking; None if the slot is unlocked."""
     if policy.max_run and record.run >= policy.max_run:
         return Locked(None)
     ready = admitted_at(record.failures, policy.failures, now)
@@ -506,7 +509,7 @@ def lock(record: SlotRecord, policy: Policy, now: Instant) -> Locked | None:
 
 
 def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
-    """The code of *challenge*, bound to all that it is good for."""
+    """The code of *challenge*, bound to everything that it is valid for."""
     bound_to = (
         challenge.flow.value,
         challenge.purpose.value,
@@ -519,9 +522,9 @@ def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
 
 
 def is_right(code: Code, request: Request, challenge: Challenge, key: Key, digits: int) -> bool:
-    """Whether the presented *code* is that of *challenge*; takes the same time either way."""
+    """Whether the presented *code* is the code of *challenge*; takes the same time either way."""
     right = code.matches(code_of(challenge, key, digits))
-    # A code made for another contact, flow or slot is wrong even where its digits agree.
+    # A code issued for another contact, flow or slot is wrong even if its digits agree.
     bound = (challenge.contact, challenge.flow, challenge.slot) == (
         request.contact,
         request.flow,
@@ -549,10 +552,11 @@ def _demands(request: Request, policy: Policy) -> tuple[Demand, ...]:
 
 def _as_of(held: Held, now: Instant) -> Held:
     """
-    *held* without what a clock that was ahead has left in the future; the very object where there
-    is nothing of the kind.
+    *held* with future instants corrected, which a clock that ran ahead has left behind. Returns the
+    same object if there are none.
 
-    Asks and failures are believed to be of now. How old a code is nobody can tell, so it is void.
+    Asks and failures are taken to have happened now. The age of such a code is unknown, so it is
+    void.
     """
     record, challenge = held.record, held.record.challenge
     usages = as_of(held.usages, now)
@@ -583,7 +587,7 @@ def _cooled_at(record: SlotRecord, policy: Policy) -> Instant:
 def _resend_at(
     held: Held, demands: tuple[Demand, ...], policy: Policy, now: Instant
 ) -> Instant | None:
-    """When the lock and every limit on sends would admit an ask; None where no wait helps."""
+    """When the lock and every limit on sends would admit an ask; None if waiting does not help."""
     locked = lock(held.record, policy, now)
     if locked is not None and locked.retry_at is None:
         return None

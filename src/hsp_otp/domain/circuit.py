@@ -1,4 +1,4 @@
-"""Rules of the circuit breaker, and how senders share the time for one message."""
+"""Rules of the circuit breaker, and of how senders share the time for one message."""
 
 import enum
 from typing import Final
@@ -8,34 +8,34 @@ import attrs
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
 
 FAILURES_IN_A_ROW: Final = 5
-"""After which a sender is skipped."""
+"""Failures in a row after which a sender is skipped."""
 
 SAMPLE: Final = 20
-"""Attempts within `WINDOW`, half of which must have failed for the sender to be skipped."""
+"""Attempts within `WINDOW`, of which at least half must have failed to skip the sender."""
 
 WINDOW: Final[Duration] = 30 * SECOND
 
 RANGES: Final = 3
-"""Ranges of numbers that failures must come from for the sender to be skipped: what fails for the
-numbers of one range alone is the trouble of that range, and one caller may ask for all of them."""
+"""Ranges of numbers that the failures must come from before a sender is skipped. Failures for a
+single range point to trouble with that range, and one caller could cause all of them."""
 
 OPEN_FOR: Final[Duration] = 15 * SECOND
-"""How long it is skipped: about what a provider takes to move to another machine."""
+"""How long a sender is skipped: about as long as a provider takes to move to another machine."""
 
 PROBE_FOR: Final[Duration] = 8 * SECOND
-"""How long one attempt keeps the others waiting after that: a little more than a send may take, so
-that one of which nothing is heard does not keep them waiting for ever."""
+"""How long one probe then keeps other messages waiting: a little longer than a send may take, so
+that a probe that never reports back does not block them for ever."""
 
 
 class Result(enum.Enum):
     """
-    What an attempt says of the sender.
+    What one attempt shows about the sender.
 
     Attributes:
         TAKEN: It took the message.
-        REFUSED: It is well, and refused this one message.
+        REFUSED: It works, and refused this one message.
         FAILED: It is in trouble.
-        UNKNOWN: The attempt was broken off, so that nothing is known.
+        UNKNOWN: The attempt was cancelled, so nothing is known.
     """
 
     TAKEN = "taken"
@@ -47,11 +47,11 @@ class Result(enum.Enum):
 @attrs.frozen
 class Attempt:
     """
-    One message that was taken or failed.
+    One message that the sender took or failed to take.
 
     Attributes:
-        at: When it ended.
-        failed_for: The range of its number, part of a phone number; None where it was taken.
+        at: When the attempt ended.
+        failed_for: The range of the number (part of a phone number) if it failed; None if taken.
     """
 
     at: Instant
@@ -61,16 +61,16 @@ class Attempt:
 @attrs.frozen(kw_only=True)
 class Circuit:
     """
-    What is known of one sender.
+    Everything known about one sender.
 
-    All instants are the clock's, which may be set back: one that lies in the future is over.
+    The clock may be set back, so an interval whose start lies in the future counts as over.
 
     Attributes:
-        recent: The last attempts within the window, oldest first; refusals are none of them.
-        failures: In a row.
-        failed_for: The ranges of numbers of these, as many as matter.
-        opened_at: Since when it is skipped; None while it is tried by everybody.
-        probed_at: Since when one message is finding out whether it works again.
+        recent: The last attempts within the window, oldest first, without refusals.
+        failures: Failures in a row.
+        failed_for: The number ranges of these failures, up to `RANGES` of them.
+        opened_at: Since when the sender is skipped; None while every message tries it.
+        probed_at: When the probe began that finds out whether the sender works again.
     """
 
     recent: tuple[Attempt, ...] = ()
@@ -81,28 +81,28 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is skipped, or has yet to show that it works again."""
+        """Whether the sender is skipped, or has yet to show that it works again."""
         return self.opened_at is not None
 
     def admits(self, now: Instant) -> bool:
-        """Whether the sender is tried."""
+        """Whether the next message may try the sender."""
         return not _lasts(self.opened_at, OPEN_FOR, now) and not _lasts(
             self.probed_at, PROBE_FOR, now
         )
 
 
 def begun(circuit: Circuit, now: Instant) -> Circuit:
-    """*circuit*, which admits it, after the beginning of an attempt."""
+    """*circuit* after an admitted attempt has begun."""
     return attrs.evolve(circuit, probed_at=now) if circuit.is_open else circuit
 
 
 def ended(circuit: Circuit, result: Result, *, prefix: str, probed: bool, now: Instant) -> Circuit:
     """
-    *circuit* after the end of an attempt, which may have opened or closed it.
+    *circuit* after an attempt has ended, which may have opened or closed it.
 
     Args:
         prefix: The range of the message's number.
-        probed: It was the one that finds out: the circuit was open when it began.
+        probed: The attempt was the probe: the circuit was open when it began.
     """
     if circuit.is_open:
         return _found_out(circuit, result, probed=probed, now=now)
@@ -131,12 +131,13 @@ def _found_out(circuit: Circuit, result: Result, *, probed: bool, now: Instant) 
     if result is Result.FAILED:
         return Circuit(opened_at=now)
     if not probed:
-        # It began before the circuit opened, and says nothing of the time since.
+        # It began before the circuit opened, and shows nothing about the time since.
         return circuit
     if result is Result.UNKNOWN:
         return attrs.evolve(circuit, probed_at=None)
-    # A refusal shows that the sender answers. Otherwise whoever asks for numbers that it refuses
-    # supplies the messages that find out, and it is skipped for as long as they go on.
+    # A refusal shows that the sender answers. If it did not close the circuit, a caller could keep
+    # the sender skipped by asking for numbers that it refuses, since those messages would be the
+    # probes.
     return Circuit()
 
 
@@ -146,9 +147,9 @@ def _lasts(since: Instant | None, duration: Duration, now: Instant) -> bool:
 
 def share(left: Duration, senders: int) -> Duration:
     """
-    How much of the time that is *left* the next one of those *senders* may take.
+    How much of the time *left* the next of the remaining *senders* may take.
 
-    All of them the same, so that one that hangs leaves the others as much as it had, and what one
-    does not use is for those after it.
+    All get the same share: a sender that hangs leaves the others as much time as it had, and time
+    that one sender does not use goes to those after it.
     """
     return max(0, left) // senders

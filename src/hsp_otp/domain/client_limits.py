@@ -1,9 +1,10 @@
 """
-What a client may do, whatever its purpose: look passes up, present codes, make requests in vain.
+Limits on a client's activity, whatever its purpose: look-ups, checks and rejected requests.
 
-Each limit holds for the client's address and, several times as wide, for its network. A scan for
-passes from many networks is met by the misses of everybody: while they are above the line, a
-client that nobody has signed in from may miss only a few times, and learns less from each.
+Each limit holds for the client's address and, several times as wide, for its network. Scans for
+pass codes from many networks are caught by counting everybody's misses. While that count is above
+its limit, a client that nobody has signed in from may miss only a few times, and learns less from
+each miss.
 """
 
 import enum
@@ -34,7 +35,7 @@ from hsp_otp.domain.quota import (
 
 
 class Counted(enum.Enum):
-    """What is counted for a client, by the scope that it is kept under."""
+    """The activities that are counted per client, by the scope that they are stored under."""
 
     LOOKUPS = "lookups"
     MISSES = "lookup_misses"
@@ -44,7 +45,7 @@ class Counted(enum.Enum):
 
 
 MISSES_OF_ALL: Final = UsageKey(Counted.MISSES.value, "everybody")
-"""The one usage that is not counted for a client."""
+"""The one usage that is counted for everybody together."""
 
 
 @attrs.frozen
@@ -53,8 +54,8 @@ class Admitted:
     A look-up was charged.
 
     Attributes:
-        uniform: A scan is under way, and nobody is known to have signed in from this client: it
-            is told the same of every pass that is not usable.
+        uniform: A scan is under way, and nobody is known to have signed in from this client. It
+            gets the same answer for every unusable pass.
     """
 
     uniform: bool = False
@@ -62,16 +63,16 @@ class Admitted:
 
 @attrs.frozen
 class IsItKnown:
-    """The verdict depends on whether somebody has signed in from this client; nothing happened."""
+    """The verdict depends on whether somebody signed in from this client. Nothing was charged."""
 
 
 @attrs.frozen(kw_only=True)
 class Charged:
     """
-    What an audit row says of a request's charges.
+    The charges of a request, as its audit row records them.
 
     Attributes:
-        scopes: Of `Counted`, each as often as it was charged.
+        scopes: Values of `Counted`, repeated once per charge.
         count: Requests that the row stands for.
     """
 
@@ -82,13 +83,13 @@ class Charged:
 
 
 def keys(counted: Counted, client: ClientAddress) -> tuple[UsageKey, ...]:
-    """What a limit of *client* is judged by and charged to."""
+    """The keys that a limit of *client* reads and charges."""
     whos = dict.fromkeys((client.value, client.network))
     return tuple(UsageKey(counted.value, who) for who in whos)
 
 
 def look_up_keys(client: ClientAddress, *, checking: bool) -> tuple[UsageKey, ...]:
-    """What `look_up` reads and charges."""
+    """The keys that `look_up` reads and charges."""
     return (
         *keys(Counted.LOOKUPS, client),
         *(keys(Counted.CHECKS, client) if checking else ()),
@@ -98,7 +99,7 @@ def look_up_keys(client: ClientAddress, *, checking: bool) -> tuple[UsageKey, ..
 
 
 def look_up_charges(*, missed: bool, checking: bool) -> tuple[str, ...]:
-    """The scopes that an admitted look-up is charged to, each as often as it is."""
+    """The scopes that an admitted look-up is charged to, repeated once per charge."""
     lookups = [Counted.LOOKUPS] * (MISS_WEIGHT if missed else 1)
     misses = [Counted.MISSES] if missed else []
     checks = [Counted.CHECKS] if checking else []
@@ -116,16 +117,16 @@ def look_up(
     now: Instant,
 ) -> Decision[Usages, Refusal | Admitted | IsItKnown]:
     """
-    Judge and charge a look-up that has been made, and the check that it was made for.
+    Judge and charge a look-up that has been made, and the check that it was made for, if any.
 
-    A refusal is the same whether the look-up missed or not, its wait included: otherwise the
-    last look-up of the window would tell hits from misses for nothing. A check is never refused
-    for a scan, or a scan would keep people from signing in.
+    A refusal is the same for a hit and a miss, including its wait; otherwise the last look-up of
+    the window would reveal which it was, at no cost. A scan never causes a check to be refused, so
+    it cannot keep people from signing in.
 
     Args:
-        usages: What `look_up_keys` hold.
-        known: Somebody has signed in from this client lately; None where nobody has looked.
-        limits: The quotas; those that are off neither judge nor charge.
+        usages: The usages of `look_up_keys`.
+        known: Somebody has signed in from this client lately; None if that was not looked up.
+        limits: The quotas. Quotas that are off neither judge nor charge.
         missed: The look-up found no usable pass, and weighs double.
         checking: A code was presented too.
     """
@@ -143,7 +144,7 @@ def look_up(
     refusal = judge(usages, demands, now)
     held_back = judge(usages, allowance, now) if uniform and not checking else None
     if held_back is not None:
-        # It lets go when the scan is over, too.
+        # The end of the scan ends this wait as well.
         held_back = attrs.evolve(held_back, retry_at=min(held_back.retry_at, scanned_until))
     refusals = [one for one in (refusal, held_back) if one is not None]
     if refusals:
@@ -162,10 +163,10 @@ def admit(
     now: Instant,
 ) -> Decision[Usages, Refusal | None]:
     """
-    Judge and charge one thing that a client does.
+    Judge and charge one activity of a client.
 
     Args:
-        usages: What `keys` hold.
+        usages: The usages of `keys`.
     """
     usages = as_of(usages, now)
     demands = _demands(counted, client, limits)
@@ -174,7 +175,7 @@ def admit(
 
 
 def recount(rows: Iterable[Charged]) -> dict[UsageKey, Usage]:
-    """What was charged to addresses, networks and everybody, by what audit rows tell."""
+    """Rebuild the usages of addresses, networks and everybody from the charges in audit rows."""
     told: dict[UsageKey, list[Instant]] = {}
     for row in rows:
         for scope in row.scopes:
@@ -209,6 +210,6 @@ _LIMITS: Final[Mapping[Counted, tuple[Limit, Callable[[ClientLimits], Quota]]]] 
 }
 
 _OF_ALL: Final = Demand(limit=Limit.LOOKUPS, key=MISSES_OF_ALL, quotas=())
-"""What a miss is charged to beside its client; it refuses nobody."""
+"""An additional charge of each miss, which refuses nobody."""
 
 _RETRY_AT: Final = attrgetter("retry_at")

@@ -1,4 +1,4 @@
-"""One-time codes: deriving, parsing and comparing them. They are never stored."""
+"""One-time codes: derivation, parsing and comparison. Codes are never stored."""
 
 import hmac
 import re
@@ -17,9 +17,9 @@ class MalformedCodeError(ValueError):
 
 class Code:
     """
-    Decimal digits, only ever in memory.
+    Decimal digits that exist only in memory.
 
-    Shown by neither `repr` nor `str`, refused by pickle, and compared by `matches` alone.
+    `repr` and `str` hide them, pickle refuses them, and only `matches` compares them.
     """
 
     __slots__ = ("_digits",)
@@ -30,17 +30,17 @@ class Code:
     @classmethod
     def parse(cls, text: str, digits: int) -> "Code":
         """
-        Read what somebody typed or pasted.
+        Read a code that somebody typed or pasted.
 
-        Outer white space is trimmed, decimal digits of any script are folded to ASCII, and
-        invisible characters, and spaces and dashes between digits, are dropped.
+        Outer white space is trimmed and decimal digits of any script become ASCII. Invisible
+        characters are dropped, and so are spaces and dashes between digits.
 
         Args:
-            text: What was submitted.
+            text: The submitted text.
             digits: The policy's number of digits; no other number is accepted.
 
         Raises:
-            MalformedCodeError: Anything else is left, or the number of digits differs.
+            MalformedCodeError: Other characters remain, or the number of digits differs.
         """
         typed = with_ascii_digits(plain(text))
         found = _SEPARATORS.sub("", typed) if _TYPED.fullmatch(typed) else ""
@@ -53,7 +53,7 @@ class Code:
         return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
 
     def reveal(self) -> str:
-        """The digits, for the message alone."""
+        """The digits, for use in the message only."""
         return self._digits
 
     def __repr__(self) -> str:
@@ -65,15 +65,15 @@ class Code:
 
 def derive(key: Key, nonce: bytes, bound_to: tuple[str, ...], digits: int) -> Code:
     """
-    The code of a challenge, computed again wherever it is needed instead of being stored.
+    The code of a challenge, derived whenever it is needed instead of being stored.
 
-    A 256-bit number modulo at most 10**10 is uniform to within 2**-222: every code of the
-    space, leading zeros included, is equally likely.
+    A 256-bit number modulo at most 10**10 is uniform to within 2**-222, so all codes, including
+    those with leading zeros, are equally likely.
 
     Args:
         key: From the ring of codes.
         nonce: Private to the challenge, 16 random bytes.
-        bound_to: What the code is good for; any difference makes another code.
+        bound_to: Everything that the code is valid for; any difference yields another code.
         digits: 4 to 10.
     """
     number = int.from_bytes(key.digest(nonce, *bound_to), "big")

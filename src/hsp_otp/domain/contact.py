@@ -1,4 +1,4 @@
-"""What codes are sent to: a phone number today, by a text message."""
+"""Contacts, to which codes are sent, and channels. So far: phone numbers, by SMS."""
 
 import enum
 from typing import assert_never
@@ -9,13 +9,13 @@ from hsp_otp.domain.phone import PhoneNumber
 
 
 class ContactKind(enum.Enum):
-    """What a contact is."""
+    """The kinds of contact."""
 
     PHONE = "phone"
 
 
 class Channel(enum.Enum):
-    """The way that a message takes to a contact."""
+    """The ways to send a message to a contact."""
 
     SMS = "sms"
 
@@ -23,10 +23,11 @@ class Channel(enum.Enum):
 @attrs.frozen
 class Contact:
     """
-    What a code is sent to, in the canonical form that alone is compared, limited, stored and used.
+    The recipient of a code, in canonical form. Only this form is compared, limited, stored and
+    used.
 
     Attributes:
-        value: Of a phone E.164. Masked in `repr` and `str`.
+        value: For a phone number, E.164. Masked in `repr` and `str`.
     """
 
     kind: ContactKind
@@ -34,17 +35,17 @@ class Contact:
 
     @classmethod
     def of_phone(cls, phone: PhoneNumber) -> "Contact":
-        """The contact that *phone* is."""
+        """The contact for *phone*."""
         return cls(ContactKind.PHONE, phone.e164)
 
     @classmethod
     def stored(cls, value: str) -> "Contact":
-        """The contact whose canonical form is *value*; those of two kinds never look alike."""
+        """The contact with the canonical form *value*. No value is valid for two kinds."""
         return cls(ContactKind.PHONE, value)
 
     @property
     def masked(self) -> str:
-        """What may be shown to anyone."""
+        """The masked form, which anyone may see."""
         match self.kind:
             case ContactKind.PHONE:
                 return PhoneNumber(self.value).masked
@@ -53,7 +54,7 @@ class Contact:
 
     @property
     def region(self) -> str | None:
-        """ISO 3166-1 alpha-2 code of its region, where it has one."""
+        """ISO 3166-1 alpha-2 code of the contact's region, if it has one."""
         match self.kind:
             case ContactKind.PHONE:
                 return PhoneNumber(self.value).region
@@ -62,7 +63,7 @@ class Contact:
 
     @property
     def range(self) -> str:
-        """What it has in common with its neighbours: of a number all but its last four digits."""
+        """The part that neighbouring contacts share: for a number, all but its last four digits."""
         match self.kind:
             case ContactKind.PHONE:
                 return PhoneNumber(self.value).prefix

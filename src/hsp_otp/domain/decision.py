@@ -7,21 +7,21 @@ import attrs
 from hsp_otp.domain.audit import Row
 
 H = TypeVar("H")
-O = TypeVar("O")  # noqa: E741 - the outcome, beside H, what is held
+O = TypeVar("O")  # noqa: E741 - O for outcome, H for the state held
 
 
 @attrs.frozen
 class Decision(Generic[H, O]):
     """
-    What a rule decided.
+    The result of a rule.
 
     Attributes:
-        outcome: The answer, a value also where it is a refusal: a wrong guess must be committed,
-            and an exception that crosses a transaction would roll it back.
-        becomes: The next state; the very object that was given means unchanged, and nothing
-            of it is written.
-        rows: Audit, send and sign-in rows, committed with the state where both live in one
-            database, else written right after it.
+        outcome: The answer. It is a value even for a refusal: a wrong guess must be committed, and
+            an exception that crosses a transaction would roll it back.
+        becomes: The next state. The same object as the given state means that nothing changed, and
+            no state is written.
+        rows: Audit, send and sign-in rows. They are committed together with the state if both are
+            in one database, otherwise written right after it.
     """
 
     outcome: O

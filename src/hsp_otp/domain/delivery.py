@@ -1,4 +1,4 @@
-"""The delivery state of a message, once a provider has taken it."""
+"""The delivery state of a message after a provider has taken it."""
 
 import enum
 import re
@@ -10,13 +10,13 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Duration
 
 EARLY_FOR: Final[Duration] = MINUTE
-"""How long a receipt may come before its message is known here."""
+"""How long a receipt may arrive before its message is recorded."""
 
 _MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
 
 class DeliveryState(enum.Enum):
-    """How far a message has come; the last three are final."""
+    """The steps of a delivery; the last three are final."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -31,14 +31,14 @@ _FINAL = 2
 
 @attrs.frozen
 class Noted:
-    """The receipt was taken, whether it told anything new or not."""
+    """The receipt was accepted, whether or not it changed the state."""
 
     word: ClassVar[str] = "noted"
 
 
 @attrs.frozen
 class UnknownMessage:
-    """No such message was handed over here."""
+    """This service has handed over no such message."""
 
     word: ClassVar[str] = "not_found"
 
@@ -46,12 +46,12 @@ class UnknownMessage:
 @attrs.frozen
 class EarlyReceipt:
     """
-    A receipt for a message that is not known.
+    A receipt for a message that is not yet recorded.
 
     Providers report on a message while they are still taking it.
 
     Attributes:
-        message_id: The provider's.
+        message_id: The provider's id of the message.
     """
 
     sender: str
@@ -60,7 +60,7 @@ class EarlyReceipt:
 
 
 def message_id(given: str | None) -> str | None:
-    """A provider's id of a message: 1 to 64 visible ASCII characters. None for anything else."""
+    """A provider's message id: 1 to 64 visible ASCII characters. None for anything else."""
     return given if given is not None and _MESSAGE_ID.fullmatch(given) else None
 
 
@@ -70,8 +70,8 @@ def note(
     """
     Move a message's state forward.
 
-    Receipts come late, twice and in any order, so one that tells of an earlier step, or of
-    another end than the first that was heard of, changes nothing.
+    Receipts arrive late, twice and in any order. A receipt for an earlier step changes nothing, and
+    the first final state that is reported stays.
     """
     if held is None:
         return Decision(UnknownMessage(), None)

@@ -8,19 +8,19 @@ import attrs
 from hsp_otp.domain.instant import Instant
 
 SUSPECT_NUMBERS: Final = 10
-"""Different numbers of one range, or from one address, within the span that is asked about."""
+"""Distinct numbers of one range, or from one address, within the requested span."""
 
 SUSPECT_SENDS: Final = 10
-"""Sends to one range or from one address, not one of which was verified."""
+"""Sends to one range or from one address, none of them verified."""
 
 SUSPECT_SENDS_TO_ONE: Final = 5
-"""Sends to one number, not one of which was verified: somebody is being pestered."""
+"""Sends to one number, none of them verified: somebody is being harassed."""
 
 SUSPECT_MISSES: Final = 20
-"""Look-ups of one address that found no usable pass."""
+"""Look-ups from one address that found no usable pass."""
 
 MOST_VERIFIED_PERCENT: Final = 50
-"""Many people behind one address verify most of what they ask for; a machine verifies little."""
+"""Many people behind one address verify most of the codes they ask for; a bot verifies few."""
 
 PREFIX: Final = "prefix"
 ADDRESS: Final = "address"
@@ -37,13 +37,13 @@ _MANY_NUMBERS: Final = {PREFIX: NUMBERS_OF_ONE_PREFIX, ADDRESS: NUMBERS_FROM_ONE
 @attrs.frozen(kw_only=True)
 class Traffic:
     """
-    What there was of one range, address or number within a span.
+    The traffic of one range, address or number within a span.
 
     Attributes:
         who: A fingerprint, or an address.
-        numbers: Different ones that codes were sent to.
-        addresses: Different ones that asked.
-        first: When it began.
+        numbers: Distinct numbers that codes were sent to.
+        addresses: Distinct addresses that asked.
+        first: When the traffic began.
         last: When it was last seen.
     """
 
@@ -62,12 +62,12 @@ class Traffic:
 @attrs.frozen(kw_only=True)
 class Suspicion:
     """
-    A pattern that was found, with the evidence.
+    A suspicious pattern, with the evidence for it.
 
     Attributes:
-        kind: Its stable word.
-        of: Whether *traffic* is a range's, an address's or a number's.
-        phone: Masked, of a number.
+        kind: The stable word for the pattern.
+        of: Whether *traffic* belongs to a range, an address or a number.
+        phone: Masked; set if *traffic* belongs to a number.
         requests: The ids of the first and the last request.
     """
 
@@ -79,7 +79,7 @@ class Suspicion:
 
 
 def of_sends(of: str, seen: Iterable[Traffic]) -> list[Suspicion]:
-    """What is suspicious about sends to ranges, from addresses or to numbers."""
+    """Find suspicious sends to ranges, from addresses or to numbers."""
     least = SUSPECT_SENDS_TO_ONE if of == NUMBER else SUSPECT_SENDS
     found: list[Suspicion] = []
     for one in seen:
@@ -92,7 +92,7 @@ def of_sends(of: str, seen: Iterable[Traffic]) -> list[Suspicion]:
 
 
 def of_lookups(seen: Iterable[Traffic]) -> list[Suspicion]:
-    """What is suspicious about the look-ups of addresses."""
+    """Find suspicious look-ups from addresses."""
     return [
         Suspicion(kind=MISSING, of=ADDRESS, traffic=one)
         for one in seen

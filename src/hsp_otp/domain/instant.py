@@ -1,4 +1,4 @@
-"""Time as whole microseconds: exact to compare, small to store, and free of time zones."""
+"""Time in whole microseconds: exact to compare, compact to store, and independent of time zones."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +16,7 @@ HOUR: Duration = 60 * MINUTE
 DAY: Duration = 24 * HOUR
 
 CLOCK_SKEW: Duration = 5 * SECOND
-"""How far the clocks of two machines may lie apart."""
+"""The largest expected difference between the clocks of two machines."""
 
 _ISO = re.compile(r"[0-9]{4}[0-9W-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?")
 _NO_INSTANT = "neither a date nor an ISO 8601 instant"
@@ -25,21 +25,21 @@ _FIRST_DAY = date.min
 
 
 def after(instant: Instant, duration: Duration) -> Instant:
-    """The instant that lies *duration* later; earlier where it is negative."""
+    """The instant *duration* after *instant*, or before it if *duration* is negative."""
     return Instant(instant + duration)
 
 
 def is_credible(at: Instant, now: Instant) -> bool:
     """
-    Whether something can have happened at *at*, although clocks differ.
+    Whether *at* can be in the past, given that clocks differ.
 
-    What lies further ahead was noted by a clock that was ahead, and has been set back since.
+    A later instant was recorded by a clock that ran ahead and has since been set back.
     """
     return at <= now + CLOCK_SKEW
 
 
 def believed(at: Instant, now: Instant) -> Instant:
-    """*at* where it is credible; else *now*, for it was not later than that."""
+    """*at* if it is credible; otherwise *now*, the latest instant that it can have been."""
     return at if is_credible(at, now) else now
 
 
@@ -47,13 +47,13 @@ def seconds_until(later: Instant, now: Instant) -> int:
     """
     Whole seconds from *now* to *later*, rounded up, never negative.
 
-    Whoever waits that long has reached *later*; whoever waits a second less has not.
+    After waiting that long, *later* has been reached; a second less is not enough.
     """
     return max(0, -((now - later) // SECOND))
 
 
 def from_datetime(moment: datetime) -> Instant:
-    """The instant of an aware *moment*."""
+    """The instant of *moment*, which must be aware."""
     return Instant((moment - _EPOCH) // timedelta(microseconds=1))
 
 
@@ -63,7 +63,7 @@ def to_datetime(instant: Instant) -> datetime:
 
 
 def last_day_before(end: Instant) -> date:
-    """The day in UTC on which the last microsecond before *end* lies."""
+    """The day in UTC that contains the last microsecond before *end*."""
     moment = to_datetime(end)
     if moment.time() != time.min or moment.date() == _FIRST_DAY:
         return moment.date()
@@ -72,23 +72,23 @@ def last_day_before(end: Instant) -> date:
 
 def from_iso(text: str) -> Instant:
     """
-    The instant of a date or an ISO 8601 instant, in UTC unless it says otherwise.
+    The instant of an ISO 8601 date or date and time, in UTC unless it names an offset.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither.
     """
-    # The library alone takes any character between date and time.
+    # The library by itself accepts any character between date and time.
     if not _ISO.fullmatch(text):
         raise ValueError(_NO_INSTANT)
     try:
         moment = datetime.fromisoformat(text)
         instant = from_datetime(moment.replace(tzinfo=moment.tzinfo or UTC))
-        to_datetime(instant)  # in UTC it may be of a year that no date has
+        to_datetime(instant)  # in UTC, its year may be out of range
     except (ValueError, OverflowError):
         raise ValueError(_NO_INSTANT) from None
     return instant
 
 
 def to_iso(instant: Instant) -> str:
-    """ISO 8601 in UTC with Z; fractions only where there are any."""
+    """ISO 8601 in UTC with Z; with a fraction only if there is one."""
     return to_datetime(instant).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Key rings. Keys live outside the stores, and each use has a ring of its own."""
+"""Key rings. Keys are kept outside the stores, and each use has its own ring."""
 
 import hashlib
 import hmac
@@ -9,8 +9,10 @@ import attrs
 @attrs.frozen
 class Key:
     """
+    A secret key and its id.
+
     Attributes:
-        id: Stands beside whatever the key made.
+        id: Stored with everything that the key made.
         secret: 32 bytes.
     """
 
@@ -21,7 +23,7 @@ class Key:
         """
         HMAC-SHA-256 of *parts*, 32 bytes.
 
-        Each part goes in with its length in front, so that no two lists of parts collide.
+        Each part is prefixed with its length, so that no two lists of parts collide.
         """
         told = [part.encode() if isinstance(part, str) else part for part in parts]
         message = b"".join([len(data).to_bytes(4, "big") + data for data in told])
@@ -31,10 +33,10 @@ class Key:
 @attrs.frozen
 class KeyRing:
     """
-    The keys of one use: the first writes, all verify.
+    The keys of one use: the first one writes, all of them verify.
 
     Attributes:
-        keys: At least one; their ids are unique.
+        keys: At least one key; the ids are unique.
     """
 
     keys: tuple[Key, ...]
@@ -45,24 +47,24 @@ class KeyRing:
         return self.keys[0]
 
     def find(self, key_id: str) -> Key | None:
-        """The key of that id, or None where it has been dropped."""
+        """The key with that id, or None if it has been removed."""
         return next((key for key in self.keys if key.id == key_id), None)
 
     def seal(self, text: str) -> str:
         """
-        *text* between the first key's id and a seal that only we can make.
+        *text* between the first key's id and a seal that only this service can make.
 
         Args:
-            text: ASCII, for everybody to read.
+            text: ASCII; it stays readable for everybody.
         """
         return f"{self.first.id}.{text}.{_seal(self.first, text)}"
 
     def unseal(self, sealed: str) -> str | None:
-        """What was sealed with a key of this ring, or None where nothing was."""
+        """The text that a key of this ring sealed, or None if the seal is not valid."""
         key_id, _, rest = sealed.partition(".")
         text, _, seal = rest.rpartition(".")
         key = self.find(key_id)
-        # A seal of ours is ASCII; the comparison refuses other text.
+        # Valid seals are ASCII, and the comparison refuses other text.
         if key is None or not sealed.isascii():
             return None
         return text if hmac.compare_digest(seal, _seal(key, text)) else None
@@ -72,7 +74,7 @@ class KeyRing:
         return _fingerprint(self.first, text)
 
     def fingerprints(self, text: str) -> tuple[str, ...]:
-        """The fingerprints of *text* under every key: what to look for, whichever key made it."""
+        """The fingerprints of *text* under every key, to search for it whichever key was used."""
         return tuple(_fingerprint(key, text) for key in self.keys)
 
 

@@ -1,4 +1,4 @@
-"""The names of things: languages, pass codes, sessions and client addresses."""
+"""Names and ids: languages, pass codes, signup sessions and client addresses."""
 
 import re
 from functools import cached_property
@@ -13,14 +13,14 @@ _PASS_CODE = re.compile(r"HSP *- *([0-9]{4}) *- *([0-9]{4})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 _NETWORK_BITS: Final = {4: 24, 6: 48}
-"""By version of the protocol: what one customer of a provider can be expected to have at most."""
+"""By IP version: the largest network that one customer of a provider can be expected to have."""
 
 
 Language = NewType("Language", str)
-"""A language that texts are in, by its tag (RFC 5646): ``en``, or ``pt-BR``."""
+"""A language of texts, as an RFC 5646 tag: ``en``, or ``pt-BR``."""
 
 ENGLISH: Final = Language("en")
-"""The last resort. Which others there are is for the catalogues to say."""
+"""The fallback language. The catalogues define which others are available."""
 
 
 class MalformedPassCodeError(ValueError):
@@ -28,7 +28,7 @@ class MalformedPassCodeError(ValueError):
 
 
 class MalformedSessionIdError(ValueError):
-    """The text is no id of a signup session."""
+    """The text is not the id of a signup session."""
 
 
 @attrs.frozen
@@ -37,7 +37,7 @@ class PassCode:
     A pass code of the form ``HSP-dddd-dddd``, in upper case.
 
     Attributes:
-        value: The whole code. It is as good as a user name, so `repr` and logs mask it.
+        value: The full code. It is as sensitive as a user name, so `repr` and logs mask it.
     """
 
     value: str = attrs.field(repr=False)
@@ -45,12 +45,12 @@ class PassCode:
     @classmethod
     def parse(cls, text: str) -> "PassCode":
         """
-        Read *text*. Letter case, invisible characters, the kind of its dashes, and spaces
-        around it and beside its dashes do not matter.
+        Read *text*. Letter case, invisible characters, the kind of dash, and spaces around the text
+        and next to its dashes are ignored.
 
         Raises:
-            MalformedPassCodeError: It is not a pass code. Letters that merely fold to ASCII
-                in upper case, as the long s does, are refused too.
+            MalformedPassCodeError: The text is not a pass code. Letters that only become ASCII in
+                upper case, such as the long s, are refused too.
         """
         typed = plain(text)
         found = _PASS_CODE.fullmatch(typed.upper()) if typed.isascii() else None
@@ -60,12 +60,12 @@ class PassCode:
 
     @classmethod
     def is_in(cls, text: str) -> bool:
-        """Whether somewhere in *text* there is a pass code."""
+        """Whether *text* contains a pass code."""
         return _PASS_CODE.search(with_ascii_digits(plain(text)).upper()) is not None
 
     @property
     def masked(self) -> str:
-        """What may be shown: the last four digits."""
+        """The last four digits, which anyone may see."""
         return f"HSP-****-{self.value[-4:]}"
 
     def __str__(self) -> str:
@@ -75,11 +75,11 @@ class PassCode:
 @attrs.frozen
 class SessionId:
     """
-    What a signup session is known by.
+    The id of a signup session.
 
     Attributes:
-        value: 22 characters of URL-safe base64, 128 random bits that say nothing. Whoever has
-            it acts for the session, so `repr` and logs leave it out.
+        value: 22 characters of URL-safe base64: 128 random bits without a meaning. Anyone who has
+            the id acts for the session, so `repr` and logs leave it out.
     """
 
     value: str = attrs.field(repr=False)
@@ -90,7 +90,7 @@ class SessionId:
         Read *text*.
 
         Raises:
-            MalformedSessionIdError: No session has such an id.
+            MalformedSessionIdError: The text does not have the form of a session id.
         """
         if not _SESSION_ID.fullmatch(text):
             raise MalformedSessionIdError("not the id of a session")
@@ -100,11 +100,11 @@ class SessionId:
 @attrs.frozen
 class ClientAddress:
     """
-    Where a request came from, as limits, audit and logs see it.
+    The origin of a request, as limits, audit and logs see it.
 
     Attributes:
-        value: An IPv4 address, an IPv6 network of 64 bits, or ``unknown``, the one bucket
-            of all callers without a usable address.
+        value: An IPv4 address, an IPv6 network of 64 bits, or ``unknown``, the one bucket for all
+            callers without a usable address.
     """
 
     value: str
@@ -112,9 +112,9 @@ class ClientAddress:
     @cached_property
     def network(self) -> str:
         """
-        The network that its limits hold for too: of IPv4 24 bits, of IPv6 48.
+        The network that the limits apply to as well: the first 24 bits of IPv4, 48 of IPv6.
 
-        Of a network it is that of its addresses; of ``unknown`` there is no other than itself.
+        For a network, it is the network of its addresses; for ``unknown``, it is ``unknown``.
         """
         if "." in self.value and "/" not in self.value:
             return f"{self.value.rpartition('.')[0]}.0/24"

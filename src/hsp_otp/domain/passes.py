@@ -13,7 +13,7 @@ from hsp_otp.domain.phone import PhoneNumber
 
 
 class PaymentStatus(enum.Enum):
-    """Only `PAID` signs in."""
+    """The payment status of a pass. Only a `PAID` pass can sign in."""
 
     PAID = "paid"
     PENDING = "pending"
@@ -24,11 +24,11 @@ class PaymentStatus(enum.Enum):
 @attrs.frozen(kw_only=True)
 class User:
     """
-    Who holds a pass. Several users may share a number.
+    The holder of a pass. Several users may share a number.
 
     Attributes:
         id: Random; the subject of tokens.
-        email: In lower case; what a user is known by.
+        email: In lower case; identifies the user.
     """
 
     id: str
@@ -41,9 +41,11 @@ class User:
 @attrs.frozen(kw_only=True)
 class Pass:
     """
+    A pass and its holder.
+
     Attributes:
-        expires_at: The first instant at which it is past its end; None where it has none.
-            A pass past its end still signs in.
+        expires_at: The first instant at which the pass has expired; None if it never expires. An
+            expired pass still signs in.
     """
 
     code: PassCode
@@ -54,27 +56,27 @@ class Pass:
 
     @property
     def last_day(self) -> date | None:
-        """The day in UTC until which people are told that it is valid; None where it has no end."""
+        """The last valid day that people are told, in UTC; None if the pass never expires."""
         return None if self.expires_at is None else last_day_before(self.expires_at)
 
     def is_expired(self, now: Instant) -> bool:
-        """Whether its end has come."""
+        """Whether the pass has expired."""
         return self.expires_at is not None and now >= self.expires_at
 
     def days_until_expiry(self, now: Instant) -> int | None:
-        """Full days left, 0 once past; None where it has no end."""
+        """Full days left, 0 once expired; None if the pass never expires."""
         return None if self.expires_at is None else max(0, (self.expires_at - now) // DAY)
 
 
 def end_of_pass(text: str) -> Instant:
     """
-    When a pass ends by an ISO 8601 instant, or by a date, which is its last day.
+    The end of a pass, given as an ISO 8601 instant or as a date, its last day.
 
-    A date means its last second, so that the day which clients read in `Pass.expires_at` is that
+    A date stands for its last second, so that clients which read `Pass.expires_at` see the same
     day.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text is neither.
     """
     given = from_iso(text)
     has_time = "T" in text or " " in text
@@ -83,7 +85,7 @@ def end_of_pass(text: str) -> Instant:
 
 @attrs.frozen
 class UsablePass:
-    """A paid pass of a user with a number: what every step of pass login needs."""
+    """A paid pass of a user with a number, which every step of pass login needs."""
 
     word: ClassVar[str] = "valid"
     found: Pass
@@ -92,7 +94,7 @@ class UsablePass:
 
 @attrs.frozen
 class PassNotFound:
-    """There is no pass of that code."""
+    """No pass has that code."""
 
     word: ClassVar[str] = "pass_not_found"
 
@@ -118,7 +120,7 @@ MISSES: Final = frozenset(kind.word for kind in get_args(UnusablePass))
 
 
 def usable(found: Pass | None) -> UsablePass | UnusablePass:
-    """What a look-up came to; everything but `UsablePass` is a miss."""
+    """The result of a look-up. Everything but `UsablePass` is a miss."""
     if found is None:
         return PassNotFound()
     if found.payment_status is not PaymentStatus.PAID:

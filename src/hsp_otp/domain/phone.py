@@ -1,4 +1,4 @@
-"""Phone numbers by Google's rules (libphonenumber); E.164 is the canonical form."""
+"""Phone numbers by the rules of Google's libphonenumber, with E.164 as the canonical form."""
 
 import re
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from hsp_otp.domain.typed_text import plain, with_ascii_digits
 _ALLOWED = re.compile(r"[ (]*\+?[0-9 ()./-]+")
 _AFTER_THE_LAST_DIGIT = " ()./-"
 _SPREADSHEET = re.compile(r"(\+?[0-9]+)\.0{1,2}")
-"""What a spreadsheet writes that took a number for an amount."""
+"""The output of a spreadsheet that treated a number as an amount."""
 
 _PAIRS = re.compile(r"(?<![0-9])[0-9]{2}\.[0-9]{2}\.00")
-"""The end of a number that is written in pairs of digits, as 06.12.34.56.00 is."""
+"""The end of a number written in pairs of digits, such as 06.12.34.56.00."""
 
 _DIGITS = re.compile(r"[0-9]+")
 _LEADING = re.compile(r"^\+?0*")
@@ -32,17 +32,17 @@ _TEXTED = {
 
 
 class InvalidPhoneError(ValueError):
-    """The text is not a valid number that can be texted."""
+    """The text is not a valid number that can receive texts."""
 
 
 class RegionNotAllowedError(ValueError):
-    """The number is valid, and of a region that is not served."""
+    """The number is valid, but its region is not allowed."""
 
 
 @attrs.frozen
 class PhoneNumber:
     """
-    A number in its canonical form, which alone is compared, limited, stored and sent.
+    A number in canonical form. Only this form is compared, limited, stored and sent to.
 
     Attributes:
         e164: For example ``+919876543210``. Masked in `repr` and `str`.
@@ -55,22 +55,23 @@ class PhoneNumber:
         cls, text: str, default_region: str | None, regions: frozenset[str] | None = None
     ) -> "PhoneNumber":
         """
-        Read a number that is valid, of an allowed region and of a type that can be texted,
-        judged in that order.
+        Read a number that is valid, in an allowed region and able to receive texts, judged in that
+        order.
 
-        What people put before a number once too often does not matter: zeros before or after the
-        calling code, the calling code a second time, or without a plus. Text that two numbers can
-        be read in is none.
+        Common mistakes in the prefix are corrected: zeros before or after the calling code, and a
+        calling code that is repeated or lacks its plus. Text that can be read as two numbers is
+        refused.
 
         Args:
-            text: May carry spaces, dots, dashes, slashes and parentheses, invisible characters,
-                digits of any script, and national form where there is a default region.
-            default_region: ISO 3166-1 alpha-2 code of the region of national form.
+            text: May contain spaces, dots, dashes, slashes and parentheses, invisible characters,
+                digits of any script, and a national number if there is a default region.
+            default_region: ISO 3166-1 alpha-2 code of the region for national numbers.
             regions: The allowed regions, or None for any.
 
         Raises:
-            InvalidPhoneError: Not a number, not a valid one, or not one to be texted.
-            RegionNotAllowedError: Valid, but of another region.
+            InvalidPhoneError: The text is not a number, or the number is not valid or cannot
+                receive texts.
+            RegionNotAllowedError: The number is valid, but its region is not allowed.
         """
         typed = _typed(text, default_region)
         readings = _readings(typed, default_region)
@@ -87,9 +88,9 @@ class PhoneNumber:
 
     @property
     def region(self) -> str | None:
-        """ISO 3166-1 alpha-2 code of the number's region, where it has one."""
+        """ISO 3166-1 alpha-2 code of the number's region, if it has one."""
         digits = self.e164.removeprefix("+")
-        # Parsing it again would take longer than all else that is asked about it.
+        # Parsing the number again would take longer than everything else done with it.
         for length in (1, 2, 3):
             code, rest = digits[:length], digits[length:]
             if code in _CALLING_CODES and not rest.startswith("0"):
@@ -99,12 +100,12 @@ class PhoneNumber:
 
     @property
     def prefix(self) -> str:
-        """The number without its last four digits: the range it was taken from."""
+        """The number without its last four digits: the range that it belongs to."""
         return self.e164[:-4]
 
     @property
     def masked(self) -> str:
-        """What may be shown to anyone: at most the last four digits."""
+        """The masked number, which anyone may see: at most the last four digits."""
         digits = self.e164.removeprefix("+")
         return f"***-***-{digits[-_SHOWN_DIGITS:] if len(digits) >= _TOO_SHORT_TO_SHOW else '****'}"
 
@@ -113,11 +114,11 @@ class PhoneNumber:
 
 
 def mentions_number(text: str, default_region: str | None) -> bool:
-    """Whether somewhere in *text* there is a valid number, of whatever type."""
+    """Whether *text* contains a valid number of any type."""
     searched = with_ascii_digits(plain(text))
     if phonenumbers.PhoneNumberMatcher(searched, default_region).has_next():
         return True
-    # The matcher does not know all ways of writing a number that are read here.
+    # The matcher does not recognize all the notations that `parse` accepts.
     runs = (run for pattern in _RUNS_OF_DIGITS for run in pattern.findall(searched))
     return any(_is_long_number(run, default_region) for run in runs)
 
@@ -134,9 +135,9 @@ def _is_long_number(text: str, default_region: str | None) -> bool:
 
 def _typed(text: str, default_region: str | None) -> str:
     """
-    The ASCII digits of *text*, a plus in front where there is one.
+    The ASCII digits of *text*, with a leading plus if it has one.
 
-    Only plain separators may stand between them: the parser would let much more through.
+    Only plain separators may stand between digits, because the parser would accept much more.
     """
     folded = plain(text)
     if len(folded) > _MAX_LENGTH:
@@ -151,10 +152,11 @@ def _typed(text: str, default_region: str | None) -> str:
 
 def _is_unclear(text: str, default_region: str | None) -> bool:
     """
-    Whether a dot or slash of *text* may be more than a separator between groups of digits.
+    Whether a dot or slash in *text* may be more than a separator between groups of digits.
 
-    So it is before a last digit alone, before a last ``00``, but for numbers in pairs, and after
-    what is a number by itself: a slash between two numbers, a dot before decimals.
+    That is the case before a single last digit; before a final ``00``, except in numbers written in
+    pairs; and after a complete number, where a slash may separate two numbers and a dot may begin
+    decimals.
     """
     places = [found.start() for found in _DOT_OR_SLASH.finditer(text)]
     if not places:
@@ -171,22 +173,22 @@ def _bare(text: str) -> str:
 
 
 def _readings(typed: str, default_region: str | None) -> list[phonenumbers.PhoneNumber]:
-    """The valid numbers that *typed* may be, each once, first what the library takes it for."""
+    """The distinct valid numbers that *typed* may be, the library's own reading first."""
     if typed.startswith("+0"):  # no calling code begins with a zero
         typed = typed.removeprefix("+")
     first = _valid(typed, default_region)
     if first and typed.startswith(("+", "0")):
-        return [first]  # it says itself how it is to be read
+        return [first]  # the prefix leaves no other reading
     found = [first, *_repaired(typed, default_region)]
     valid = [one for one in found if one]
     return [one for place, one in enumerate(valid) if one not in valid[:place]]
 
 
 def _repaired(typed: str, default_region: str | None) -> Iterator[phonenumbers.PhoneNumber | None]:
-    """What *typed* is without what may stand once too often before the number."""
+    """The readings of *typed* with a repeated or misplaced prefix removed."""
     digits = _LEADING.sub("", typed)
     if typed.startswith(("+", "00")):
-        # Of all calling codes one at most fits: none begins as another does.
+        # At most one calling code matches, because none is a prefix of another.
         codes = _CALLING_CODES.intersection(digits[:length] for length in (1, 2, 3))
     elif default_region:
         codes = frozenset({str(phonenumbers.country_code_for_region(default_region))})
@@ -197,7 +199,7 @@ def _repaired(typed: str, default_region: str | None) -> Iterator[phonenumbers.P
         while rest.startswith(code):
             rest = rest.removeprefix(code)
             without_zeros = _LEADING.sub("", rest)
-            # In some countries a zero belongs to the number.
+            # In some countries a leading zero belongs to the number.
             yield _valid(f"+{code}{rest}", None) or _valid(f"+{code}{without_zeros}", None)
             rest = without_zeros
 

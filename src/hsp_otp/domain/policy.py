@@ -11,102 +11,106 @@ CODE_DIGITS: Final = 6
 """Decimal digits: the fewest that NIST SP 800-63B-4, 3.1.3.2 allows for an out-of-band code."""
 
 CODE_DIGITS_RANGE: Final = (4, 10)
-"""Below four a guesser needs no luck; above ten nobody types it."""
+"""With fewer than four digits a guess needs little luck; more than ten are too many to type."""
 
 LOGIN_CODE_SECONDS: Final = 600
-"""Lifetime of a code of pass login, seconds."""
+"""Lifetime of a pass login code, in seconds."""
 
 SIGNUP_CODE_SECONDS: Final = 300
-"""Lifetime of a code of signup, seconds: the page is open and the phone at hand."""
+"""Lifetime of a signup code, in seconds. The page is open and the phone at hand."""
 
 MAX_CODE_SECONDS: Final = 600
-"""No code lives longer: NIST SP 800-63B-4, 3.1.3.2 (ten minutes)."""
+"""The longest lifetime of any code: ten minutes (NIST SP 800-63B-4, 3.1.3.2)."""
 
 MAX_ATTEMPTS: Final = 3
-"""Guesses judged per code: three in a million at six digits."""
+"""Guesses judged per code: with six digits, three chances in a million."""
 
 RESEND_COOLDOWN_SECONDS: Final = 30
-"""Seconds between sends of one subject and purpose: about what an SMS takes to arrive."""
+"""Seconds between two sends for one subject and purpose: about as long as an SMS takes to
+arrive."""
 
 PHONE_SENDS_PER_DAY: Final = 10
-"""Sends to one number in 24 h, all flows together: the cap on harassment and on cost."""
+"""Sends to one number in 24 h, across all flows: limits harassment and cost."""
 
 LOGIN_SENDS_PER_CLIENT_HOUR: Final = 5
-"""Sends of pass login from one client address in 1 h."""
+"""Pass login sends from one client address in 1 h."""
 
 SIGNUP_SENDS_PER_CLIENT_MINUTE: Final = 5
-"""Sends of signup from one client address in 1 min: a person corrects a number or two."""
+"""Signup sends from one client address in 1 min. A person may correct a number once or twice."""
 
 SIGNUP_SENDS_PER_CLIENT_HOUR: Final = 20
-"""Sends of signup from one client address in 1 h. Anybody may ask here, for any number, but many
-visitors share an address."""
+"""Signup sends from one client address in 1 h. Anybody may ask for any number here, but many
+visitors can share an address."""
 
 LOOKUPS_PER_CLIENT_HOUR: Final = 120
 """Pass look-ups from one client address in 1 h; a miss counts double."""
 
 MISS_WEIGHT: Final = 2
-"""What a look-up that misses is charged: guessing pass codes runs out twice as fast."""
+"""The charge for a look-up that misses. Guessing pass codes uses the limit up twice as fast."""
 
 LOOKUP_MISSES_PER_HOUR: Final = 600
-"""Misses of everybody together in 1 h, from which on newcomers may miss only
-`NEWCOMER_MISSES_PER_HOUR` times: a scan of the 10**8 pass codes runs into it, people do not."""
+"""Misses of everybody together in 1 h, above which newcomers may miss only
+`NEWCOMER_MISSES_PER_HOUR` times. A scan of the 10**8 pass codes exceeds it; normal traffic does
+not."""
 
 NEWCOMER_MISSES_PER_HOUR: Final = 2
-"""Misses of one address in 1 h while there is a scan and nobody has signed in from it: somebody who
+"""Misses of one address in 1 h during a scan, if nobody has signed in from it. Somebody who
 mistypes the pass code twice still gets in."""
 
 KNOWN_CLIENT_HOURS: Final = 24
-"""Hours for which a sign-in makes its client known."""
+"""Hours for which a client counts as known after a sign-in."""
 
 NETWORK_FACTOR: Final = 10
-"""How many times the limits of an address its network has: a /24 or /48 is one customer, or some
-neighbours; not 256 or 65 536 clients."""
+"""How many times the limits of an address its network has. A /24 or /48 is one customer or a few
+neighbours, not 256 or 65 536 clients."""
 
 UNSENT_ASKS_PER_CLIENT_HOUR: Final = 30
-"""Asks of one address in 1 h while every sender is being skipped: nothing is sent, and asking on
-costs something all the same."""
+"""Asks from one address in 1 h while every sender is being skipped. Nothing is sent, but each ask
+still has a cost."""
 
 REJECTED_REQUESTS_PER_CLIENT_HOUR: Final = 120
-"""Requests of one address in 1 h that name a token of no family, a session which is not good, or
-a number that is locked: an app whose family has been purged makes one."""
+"""Requests from one address in 1 h that name a token of an unknown family, an invalid session or a
+locked number. An app whose family has been purged makes one such request."""
 
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""
 
 FAILED_GUESSES_PER_DAY: Final = 15
-"""Failures of one subject and purpose in 24 h before the lock: 15 chances in a million a day."""
+"""Failures of one subject and purpose in 24 h before the lock: 15 chances in a million per day."""
 
 FAILED_GUESSES_PER_30_DAYS: Final = 45
 """Failures of one subject and purpose in 30 days before the lock."""
 
 FAILED_GUESSES_IN_A_ROW: Final = 100
-"""Failures with no success in between, after which only an operator unlocks: NIST SP 800-63B-4,
-3.2.2."""
+"""Failures without a success in between, after which only an operator can unlock (NIST SP
+800-63B-4, 3.2.2)."""
 
 ACCESS_TOKEN_SECONDS: Final = 900
-"""Lifetime of an access token, seconds: other backends trust it to its end."""
+"""Lifetime of an access token, in seconds. Other backends trust it until it expires."""
 
 REFRESH_TOKEN_DAYS: Final = 30
-"""Lifetime of a family of refresh tokens, days, from the sign-in; refreshing does not extend it."""
+"""Lifetime of a family of refresh tokens, in days from the sign-in. Refreshing does not extend
+it."""
 
 SESSION_LIFETIME: Final[Duration] = 30 * MINUTE
-"""How long a signup session lasts from its last step."""
+"""How long a signup session lasts after its last step."""
 
 PROOF_LIFETIME: Final[Duration] = 10 * MINUTE
-"""Of a signed proof: long enough to hand it to the backend of the next steps."""
+"""Lifetime of a signed proof: long enough to pass it to the backend of the next steps."""
 
 AUDIT_DAYS: Final = 90
-"""Days for which audit rows are kept: long enough to see a fraud that a bill tells of."""
+"""Days for which audit rows are kept: long enough to investigate a fraud that shows up in a
+bill."""
 
 SEND_ROW_DAYS: Final = 7
-"""Days for which rows of sends are kept. The limits need a day; receipts come within a few. They
-hold full numbers, so they go long before the audit does."""
+"""Days for which send rows are kept. The limits need one day of them, and receipts arrive within a
+few. They contain full numbers, so they are deleted long before the audit."""
 
 NONCE_BYTES: Final = 16
 """Random bytes of a challenge's private nonce."""
 
 ID_BYTES: Final = 16
-"""Random bytes of a public id: 128 bits, not to be guessed."""
+"""Random bytes of a public id: 128 bits cannot be guessed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -116,14 +120,15 @@ class Policy:
 
     Attributes:
         digits: Decimal digits of a code, 4 to 10.
-        lifetime: From issue to expiry; the expiry itself is outside. At most ten minutes.
+        lifetime: Time from issue to expiry, exclusive. At most ten minutes.
         max_attempts: Guesses judged per challenge, at least 1.
-        cooldown: Least time between two asks of one slot; 0 switches it off.
-        failures: Windows of failed guesses; where one is full, the slot is locked until it lets go.
-        max_run: Failures in a row that lock until an operator unlocks; 0 switches it off.
+        cooldown: Minimum time between two asks of one slot; 0 switches it off.
+        failures: Windows of failed guesses. While one is full, the slot is locked.
+        max_run: Failures in a row that lock the slot until an operator unlocks it; 0 switches it
+            off.
         contact_sends: Sends to one contact.
         client_sends: Sends from one client address.
-        network_factor: How many times as many from its network; 0: any number.
+        network_factor: How many times the client limits its network has; 0 means no limit.
     """
 
     digits: int = CODE_DIGITS
@@ -143,17 +148,17 @@ class Policy:
 @attrs.frozen(kw_only=True)
 class ClientLimits:
     """
-    The limits on what is cheap and frequent, whatever its purpose.
+    The limits on cheap and frequent requests, whatever their purpose.
 
     Attributes:
         checks: Presented codes from one client address.
         lookups: Pass look-ups from one client address; a miss is charged `MISS_WEIGHT` times.
-        misses: Look-ups of everybody together that missed: the line from which on there is a scan.
-        newcomer_misses: Misses of one client address that is not known, while there is a scan.
+        misses: Missed look-ups of everybody together; more of them are treated as a scan.
+        newcomer_misses: Misses from one unknown client address during a scan.
         unsent_asks: Asks from one client address while no sender would try.
-        rejected: Requests from one client address that are good for nothing.
-        known_for: How long a sign-in makes its client known.
-        network_factor: How many times the limits of an address its network has; 0: no limits.
+        rejected: Requests from one client address that name something invalid.
+        known_for: How long a client counts as known after a sign-in.
+        network_factor: How many times the limits of an address its network has; 0 means no limit.
     """
 
     checks: Quota = Quota(CHECKS_PER_CLIENT_HOUR, HOUR)

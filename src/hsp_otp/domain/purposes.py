@@ -1,7 +1,7 @@
 """
 The table of flows and purposes.
 
-Policies, settings, texts, slots and what operators choose from follow from its rows.
+Policies, settings, texts, slots and the choices of operators are derived from its rows.
 """
 
 import enum
@@ -16,39 +16,39 @@ from hsp_otp.domain.quota import Quota
 
 
 class Flow(enum.Enum):
-    """The journey that a request belongs to; `FLOWS` says what each is."""
+    """The journey that a request belongs to; described in `FLOWS`."""
 
     PASS_LOGIN = "pass_login"  # noqa: S105 - a name, not a password
     SIGNUP = "signup"
 
 
 class SubjectKind(enum.Enum):
-    """What a subject is known by."""
+    """How a subject is identified."""
 
     USER = "user"
     PHONE = "phone"
 
 
 class Purpose(enum.Enum):
-    """What a proof is for; `PURPOSES` says what each is."""
+    """The use that a proof is made for; described in `PURPOSES`."""
 
     PHONE_VERIFICATION = "phone_verification"
     SIGNUP = "signup"
 
     @property
     def subject_kind(self) -> SubjectKind:
-        """Whom its proofs are about."""
+        """The kind of subject that the proofs are about."""
         return PURPOSES[self].subject_kind
 
 
 @attrs.frozen(kw_only=True)
 class FlowRow:
     """
-    What a flow is.
+    The properties of a flow.
 
     Attributes:
-        title: For operators.
-        signs_in: Its success signs somebody in, which makes the client known.
+        title: The name that operators see.
+        signs_in: Success signs somebody in, which makes the client known.
     """
 
     title: str
@@ -64,16 +64,17 @@ FLOWS: Final[Mapping[Flow, FlowRow]] = {
 @attrs.frozen(kw_only=True)
 class PurposeRow:
     """
-    What a purpose is.
+    The properties of a purpose.
 
     Attributes:
-        subject_kind: Whom its slots are about.
-        flow: The one that it belongs to.
-        settings: What its settings begin with. Where there is none of a name, the number of this
-            row holds: ``signup`` and ``code_seconds`` are ``HSP_OTP_SIGNUP_CODE_SECONDS``.
-        service_name: The setting with the name of the service in its messages.
+        subject_kind: The kind of subject that the slots are about.
+        flow: The flow that the purpose belongs to.
+        settings: Prefix of its settings' names: ``signup`` and ``code_seconds`` make
+            ``HSP_OTP_SIGNUP_CODE_SECONDS``. For a name without a setting, this row's number
+            applies.
+        service_name: The setting that holds the service's name for its messages.
         code_seconds: Lifetime of a code.
-        client_sends: Sends from one client address, by the end of the setting's name.
+        client_sends: Sends from one client address, keyed by the last part of the setting's name.
     """
 
     subject_kind: SubjectKind
@@ -111,7 +112,7 @@ PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
 @attrs.frozen
 class Subject:
     """
-    Whom a proof is about.
+    The user or contact that a proof is about.
 
     Attributes:
         id: Unique within *kind*. May be a full number, so `repr` leaves it out.
@@ -123,7 +124,7 @@ class Subject:
 
 @attrs.frozen
 class Slot:
-    """The place where the one live challenge of a subject and purpose stands."""
+    """The place of the one live challenge of a subject and purpose."""
 
     subject: Subject
     purpose: Purpose

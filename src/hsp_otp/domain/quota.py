@@ -1,4 +1,4 @@
-"""Exact sliding windows: in any interval of a window's length at most the limit is admitted."""
+"""Exact sliding windows: no interval of a window's length admits more than the limit."""
 
 import bisect
 import enum
@@ -21,19 +21,19 @@ from hsp_otp.domain.instant import (
 from hsp_otp.domain.names import ClientAddress
 
 Usage: TypeAlias = tuple[Instant, ...]
-"""What was charged to a key, oldest first, at least as far back as its longest window."""
+"""The instants charged to a key, oldest first, at least as far back as its longest window."""
 
 
 LONGEST_WINDOW: Final[Duration] = DAY
-"""Of any usage; failed guesses are kept in slots."""
+"""The longest window of any usage; failed guesses are kept in slots."""
 
 
 CLIENT_WINDOW: Final[Duration] = HOUR
-"""The longest window of any limit of a client."""
+"""The longest window of any client limit."""
 
 
 class Limit(enum.Enum):
-    """The limits, by the word that a refusal carries."""
+    """The limits, each with the word that its refusal carries."""
 
     CONTACT_SENDS = "phone_rate_limited"
     CLIENT = "rate_limited"
@@ -44,8 +44,10 @@ class Limit(enum.Enum):
 @attrs.frozen
 class Quota:
     """
+    A limit on the charges within a sliding window.
+
     Attributes:
-        limit: Charges admitted in any interval of *window*, half open; 0 switches it off.
+        limit: Charges admitted in any half-open interval of length *window*; 0 switches it off.
         window: In microseconds.
     """
 
@@ -56,11 +58,11 @@ class Quota:
 @attrs.frozen(cache_hash=True)
 class UsageKey:
     """
-    What a usage is counted for.
+    The key that a usage is stored under.
 
     Attributes:
         scope: What is counted, for example ``phone_sends``.
-        who: Whom it is counted for. May be a full number, so `repr` leaves it out.
+        who: The contact or client it is counted for. May be a full number, so `repr` leaves it out.
     """
 
     scope: str
@@ -76,13 +78,13 @@ Usages: TypeAlias = Mapping[UsageKey, Usage]
 @attrs.frozen(kw_only=True)
 class Demand:
     """
-    One limit that a request wants to pass.
+    One limit that a request has to pass.
 
     Attributes:
         limit: The word of the refusal.
-        quotas: All of them must admit it; those that are off are skipped.
-        weight: How often the key is charged once the request is admitted. It plays no part in
-            the judgement, so that a refusal tells nothing about what the weight depends on.
+        quotas: All of them must admit the request; those that are off are skipped.
+        weight: How often the key is charged if the request is admitted. It does not affect the
+            judgement, so a refusal reveals nothing about the reason for the weight.
     """
 
     limit: Limit
@@ -92,23 +94,23 @@ class Demand:
 
     @property
     def longest(self) -> Duration:
-        """The longest window that is on, or 0 where none is."""
+        """The longest window that is switched on, or 0 if none is."""
         return max([quota.window for quota in self.quotas if quota.limit], default=0)
 
     @property
     def most(self) -> int:
-        """How many of the latest charges its quotas can be judged by."""
+        """How many of the latest charges suffice to judge the quotas."""
         return max([quota.limit for quota in self.quotas], default=0)
 
 
 @attrs.frozen
 class Refusal:
     """
-    A limit said no.
+    A limit refused the request.
 
     Attributes:
-        retry_at: The first instant at which the same request would be admitted if nothing
-            else were charged meanwhile.
+        retry_at: The first instant at which the same request would be admitted if nothing else were
+            charged in the meantime.
     """
 
     limit: Limit
@@ -122,9 +124,9 @@ class Refusal:
 
 def admitted_at(usage: Sequence[Instant], quotas: Iterable[Quota], now: Instant) -> Instant:
     """
-    The first instant, at *now* or later, at which all *quotas* have room for one more.
+    The first instant, not before *now*, at which all *quotas* have room for one more charge.
 
-    Instants that lie after *now* count too: machines' clocks may differ.
+    Instants after *now* count too, because the clocks of machines may differ.
     """
     ready = now
     for quota in quotas:
@@ -138,7 +140,7 @@ def admitted_at(usage: Sequence[Instant], quotas: Iterable[Quota], now: Instant)
 
 
 def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | None:
-    """The refusal with the longest wait, so that its wait suffices; None where all admit."""
+    """The refusal with the longest wait, after which all admit; None if all admit now."""
     worst: Refusal | None = None
     for demand in demands:
         usage = usages.get(demand.key)
@@ -152,10 +154,11 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
 
 def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
-    *usages* with every demand charged; the very mapping where nothing is.
+    *usages* with every demand charged; the same mapping if nothing is charged.
 
-    What no window can reach any more is dropped, not even that of a machine whose clock is behind,
-    and so is what lies before as many charges as any quota admits: it decides nothing.
+    Charges that no window can reach any more are dropped, allowing for a machine whose clock is
+    behind. So are those older than the number of charges that the largest quota admits, because
+    they no longer affect any judgement.
     """
     charged: dict[UsageKey, Usage] = {}
     for demand in demands:
@@ -171,8 +174,8 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
 
 def as_of(usages: Usages, now: Instant) -> Usages:
     """
-    *usages* with what a clock that was ahead has left in the future believed to be of *now*; the
-    very mapping where there is nothing of the kind.
+    *usages* with future instants, left behind by a clock that ran ahead, taken as *now*. Returns
+    the same mapping if there are none.
     """
     if all(not usage or is_credible(usage[-1], now) for usage in usages.values()):
         return usages
@@ -189,10 +192,10 @@ def client_demands(
     weight: int = 1,
 ) -> tuple[Demand, ...]:
     """
-    A limit of a client: for its address, and for its network as many times as wide.
+    The demands of one client limit: for its address and, *factor* times as wide, for its network.
 
     Args:
-        factor: How many times; 0 leaves networks alone.
+        factor: 0 sets no limit on networks.
     """
     address = Demand(limit=limit, key=UsageKey(scope, client.value), quotas=quotas, weight=weight)
     if not factor or client.network == client.value:
@@ -206,9 +209,9 @@ def client_demands(
 
 def union(one: Usage, other: Usage) -> Usage:
     """
-    What either of two memories of the same usage holds.
+    The charges that either of two stores holds for the same usage.
 
-    A charge that both remember is one: both know it by its instant.
+    A charge that both hold counts once: it has the same instant in both.
     """
     if not other:
         return one
@@ -216,5 +219,5 @@ def union(one: Usage, other: Usage) -> Usage:
 
 
 def is_over(usage: Usage, now: Instant) -> bool:
-    """Whether no window can reach any of *usage* any more, on whatever machine."""
+    """Whether no window can reach any charge of *usage* any more, on any machine."""
     return not usage or usage[-1] <= now - LONGEST_WINDOW - CLOCK_SKEW

@@ -1,8 +1,8 @@
 """
 Refresh tokens and the families they belong to.
 
-A sign-in begins one family, and the family bears the id of the challenge it came from: its key
-is the proof that the sign-in happened once, also where the challenge's own store lost a write.
+A sign-in begins one family, which takes the id of the challenge that led to it. That key makes sure
+that a challenge signs in only once, even if the challenge's own store lost a write.
 """
 
 import base64
@@ -18,26 +18,27 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.purposes import Purpose
 
 LOST_ANSWER_WINDOW: Final[Duration] = 30 * SECOND
-"""How long the direct parent of an unused token is good for another child: the answer that
-carried the first may have been lost. Counted from the parent's first use, the end included."""
+"""How long the direct parent of an unused token may produce another child, because the answer with
+the first child may have been lost. Counted from the parent's first use, inclusive."""
 
 MOST_REPLACED: Final = 100
-"""Replaced children that a family remembers; what is older counts as used, the safe mistake."""
+"""Replaced children that a family remembers. Older ones count as used, which is the safe
+mistake."""
 
 _PARTS: Final = 4
-"""Of a token: the key's id, the family, the secret and the seal."""
+"""Parts of a token: the key's id, the family, the secret and the seal."""
 
 
 @attrs.frozen
 class RefreshToken:
     """
-    Opaque to the client, and stored only as `digest`.
+    A token that is opaque to the client and stored only as `digest`.
 
     Attributes:
-        value: The family, a random part and a seal over both, so that only a token made here
-            is ever looked at; in URL-safe base64.
-        key_id: The key of the ring of refresh tokens that sealed it.
-        digest: What is stored.
+        value: The family, a random part and a seal over both, in URL-safe base64. The seal means
+            that only tokens made here are ever looked up.
+        key_id: The key of the refresh token ring that sealed it.
+        digest: The stored form.
     """
 
     value: str = attrs.field(repr=False)
@@ -56,10 +57,11 @@ class RefreshToken:
 
     @classmethod
     def read(cls, text: str, ring: KeyRing) -> "RefreshToken | None":
-        """The token that *text* is, or None where it was not made here or its key is gone."""
+        """The token in *text*, or None if it was not made here or its key has been removed."""
         parts = text.split(".")
         key = ring.find(parts[0])
-        # All of ours are ASCII; the comparison refuses other text, and a surrogate has no bytes.
+        # Valid tokens are ASCII. The comparison refuses other text, and a surrogate cannot be
+        # encoded.
         if key is None or len(parts) != _PARTS or not text.isascii():
             return None
         _, family_id, secret, _ = parts
@@ -68,7 +70,7 @@ class RefreshToken:
 
     @property
     def family_id(self) -> str:
-        """The family that it belongs to."""
+        """The family that the token belongs to."""
         return self.value.split(".")[1]
 
     @classmethod
@@ -94,10 +96,10 @@ class Parent:
 @attrs.frozen
 class Replaced:
     """
-    A live token that another child of its parent took the place of.
+    A live token that was replaced by another child of its parent.
 
     Attributes:
-        until: To then it is merely invalid; afterwards presenting it is a reuse.
+        until: Until then the token is merely invalid; presenting it later counts as reuse.
     """
 
     digest: bytes = attrs.field(repr=False)
@@ -114,10 +116,10 @@ class Family:
         expires_at: Absolute: refreshing does not move it.
         key_id: The key that made `digest`.
         digest: Keyed hash of the one live token.
-        parent: What it came from; None for the first.
-        replaced: Lately replaced tokens, oldest first.
-        ended_at: When it was signed out or found misused.
-        browser: A digest of what tells the browser apart that signed in; None where there is none.
+        parent: The token that the live one came from; None for the first.
+        replaced: Recently replaced tokens, oldest first.
+        ended_at: When the family was signed out or found misused.
+        browser: A digest of the value that identifies the browser that signed in; None without one.
     """
 
     id: str
@@ -134,14 +136,14 @@ class Family:
     browser: bytes | None = attrs.field(default=None, repr=False)
 
     def lives(self, now: Instant) -> bool:
-        """Whether it still grants anything."""
+        """Whether the family can still grant tokens."""
         is_past = now >= self.expires_at
         return self.ended_at is None and is_credible(self.began_at, now) and not is_past
 
 
 @attrs.frozen
 class Began:
-    """The sign-in is recorded, for the first and only time."""
+    """The sign-in was recorded, for the first and only time."""
 
     word: ClassVar[str] = "verified"
     family: Family
@@ -149,7 +151,7 @@ class Began:
 
 @attrs.frozen
 class BeganAgain:
-    """The sign-in had been recorded a moment ago, and its tokens were never seen: others live."""
+    """The sign-in was recorded moments ago and its tokens never arrived; new ones replace them."""
 
     word: ClassVar[str] = "verified_again"
     family: Family
@@ -157,14 +159,14 @@ class BeganAgain:
 
 @attrs.frozen
 class AlreadyBegan:
-    """The challenge had led to a sign-in before: its store must have lost that."""
+    """The challenge has already led to a sign-in, so its store must have lost that write."""
 
     word: ClassVar[str] = "otp_expired"
 
 
 @attrs.frozen
 class Refreshed:
-    """The presented token is dead, and the new one lives in its place."""
+    """The presented token is dead; the new one is live in its place."""
 
     word: ClassVar[str] = "refreshed"
     family: Family
@@ -172,28 +174,28 @@ class Refreshed:
 
 @attrs.frozen
 class InvalidToken:
-    """Not a token of ours, or one that no longer grants anything. Nothing changed."""
+    """The token was not made here, or no longer grants anything. Nothing changed."""
 
     word: ClassVar[str] = "invalid_token"
 
 
 @attrs.frozen
 class PassLapsed:
-    """The pass that signed in is no longer usable, so the family ended."""
+    """The pass of the sign-in is no longer usable, so the family ended."""
 
     word: ClassVar[str] = InvalidToken.word
 
 
 @attrs.frozen
 class TokenReused:
-    """A used token was presented again: one of its two holders is a thief. The family ended."""
+    """A used token was presented again, so one of its two holders is a thief. The family ended."""
 
     word: ClassVar[str] = "token_reused"
 
 
 @attrs.frozen
 class Revoked:
-    """The family has ended, now or before."""
+    """The family has ended."""
 
     word: ClassVar[str] = "revoked"
 
@@ -217,11 +219,11 @@ def begin(
     """
     Begin the family of a sign-in, once.
 
-    The browser that signed in may not have seen the answer: it is given another first token, once,
-    within `LOST_ANSWER_WINDOW`, as long as nobody has used the one that this takes the place of.
+    The browser that signed in may not have received the answer. Within `LOST_ANSWER_WINDOW` it gets
+    another first token, once, provided that the token which this replaces has not been used.
 
     Args:
-        browser: A digest of what tells the browser apart, where there is one.
+        browser: A digest of the value that identifies the browser, if there is one.
     """
     if held is not None:
         return _begin_again(held, token, user_id, now, browser)
@@ -264,13 +266,13 @@ def refresh(
     """
     Rotate: *fresh* takes the place of *presented* (RFC 9700, 4.14.2).
 
-    The parent of the live token is good for another child within `LOST_ANSWER_WINDOW`, as long
-    as the live one is unused; that child replaces the live one. Any other token of the family
-    is a used one.
+    Within `LOST_ANSWER_WINDOW`, the parent of the live token may produce another child, provided
+    that the live token is unused; the new child then replaces it. Any other token of the family
+    counts as used.
 
     Args:
         presented: A token that was made here.
-        usable: Whether the pass that signed in still does; where not, the family ends.
+        usable: Whether the pass of the sign-in is still usable; if not, the family ends.
     """
     if held is None or not held.lives(now):
         return Decision(InvalidToken(), held)
@@ -309,7 +311,7 @@ def revoke(held: Family | None, *, now: Instant) -> Decision[Family | None, Revo
 
 
 def _as_of(held: Family, now: Instant) -> Family:
-    """*held*, where what a clock that was ahead has noted is believed to be of now."""
+    """*held* with future instants, left behind by a clock that ran ahead, taken as *now*."""
     parent = held.parent
     latest = after(now, LOST_ANSWER_WINDOW)
     if parent is None or is_credible(parent.used_at, now):
@@ -322,5 +324,5 @@ def _as_of(held: Family, now: Instant) -> Family:
 
 
 def _base64(data: bytes) -> str:
-    """32 bytes end in a single equals sign."""
+    """URL-safe base64 of 32 bytes, without the single padding character."""
     return base64.urlsafe_b64encode(data).removesuffix(b"=").decode()

@@ -1,8 +1,8 @@
 """
-A right code that the same browser presents again, because it saw no answer to the first time.
+A right code that the same browser presents again because it did not see the first answer.
 
-Without scripts, whoever presses Enter twice on a slow line sends the form twice, and sees the
-answer to the second alone.
+Without scripts, pressing Enter twice on a slow connection sends the form twice, and the browser
+shows only the second answer.
 """
 
 import hmac
@@ -31,7 +31,7 @@ from hsp_otp.domain.refresh_tokens import LOST_ANSWER_WINDOW
 
 @attrs.frozen
 class VerifiedAgain:
-    """The code was right before, a moment ago and in the same browser. Nothing was charged."""
+    """The code was right moments ago, in the same browser. Nothing was charged."""
 
     word: ClassVar[str] = "verified_again"
     challenge: Challenge
@@ -51,10 +51,10 @@ def check_in_browser(
     """
     `check`, and remember the browser of a success, which may present the code again.
 
-    Another code from that browser ends this: nobody guesses a code that has been used.
+    A different code from that browser ends this, so that a used code cannot be guessed.
 
     Args:
-        browser: What tells the browser apart: random, and known to it alone.
+        browser: A random value that identifies the browser and that only the browser knows.
     """
     decision = check(held, request, presented, policy, ring=ring, now=now)
     outcome, becomes = decision.outcome, decision.becomes
@@ -83,8 +83,8 @@ def _with(held: Held, challenge: Challenge) -> Held:
 
 
 def _is_of(success: Success | None, browser: bytes, now: Instant) -> bool:
-    """Whether the code was right in that browser, a moment ago."""
+    """Whether the code was right in that browser moments ago."""
     if success is None or not hmac.compare_digest(success.browser, browser):
         return False
-    # The clock of another machine may be ahead.
+    # Another machine's clock may be ahead.
     return after(success.at, -CLOCK_SKEW) <= now <= after(success.at, LOST_ANSWER_WINDOW)

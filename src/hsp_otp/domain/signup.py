@@ -1,7 +1,7 @@
 """
-Signup sessions: the number that a visitor is proving, and the step that the proof led to.
+Signup sessions: the number that a visitor is proving, and the step that the session has reached.
 
-A session begins with the first code that was issued for it, and only moves forward.
+A session begins with the first code issued for it, and only moves forward.
 """
 
 from typing import ClassVar, Final
@@ -17,7 +17,7 @@ from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.purposes import Purpose, Slot
 
 NEXT_STEP: Final = 2
-"""Where a proved number leads; this step and those after it belong to another backend."""
+"""The step after a proved number; this step and later ones belong to another backend."""
 
 _FIRST_STEP: Final = 1
 
@@ -29,7 +29,7 @@ class SignupSession:
 
     Attributes:
         phone: The number that the latest code was issued for.
-        challenge_id: That code's challenge.
+        challenge_id: The challenge of that code.
         step: 1 until the number is proved, then `NEXT_STEP`.
         stepped_at: When the latest code was issued, or the number proved.
     """
@@ -40,23 +40,24 @@ class SignupSession:
     stepped_at: Instant
 
     def lives(self, now: Instant) -> bool:
-        """Whether it has not ended."""
+        """Whether the session has not ended."""
         is_past = now >= after(self.stepped_at, SESSION_LIFETIME)
         return is_credible(self.stepped_at, now) and not is_past
 
     @property
     def is_verified(self) -> bool:
-        """Whether its number is proved."""
+        """Whether the session's number is proved."""
         return self.step > _FIRST_STEP
 
 
 @attrs.frozen
 class SignupStep:
     """
-    A challenge led to a signup step. It is kept under the challenge's id, so that there is one.
+    The record of the step that a challenge led to, kept under the challenge's id so that there is
+    only one.
 
     Attributes:
-        at: When it did.
+        at: When the session took the step.
     """
 
     at: Instant
@@ -71,7 +72,7 @@ class SessionNotFound:
 
 @attrs.frozen
 class AlreadyVerified:
-    """The session's number is proved; it goes on elsewhere."""
+    """The session's number is already proved; the next steps belong to another backend."""
 
     word: ClassVar[str] = "already_verified"
     phone: PhoneNumber
@@ -83,7 +84,7 @@ class Stepped:
     The session moved.
 
     Attributes:
-        left: How it stood before with another number, where there was one.
+        left: The session's state with its previous number, if the number changed.
     """
 
     word: ClassVar[str] = "verified"
@@ -92,19 +93,19 @@ class Stepped:
 
 @attrs.frozen
 class Recorded:
-    """The step was recorded, for the first time."""
+    """The step was recorded for the first time."""
 
 
 @attrs.frozen
 class AlreadyRecorded:
-    """The challenge has led to a step before: its own store must have lost a write."""
+    """The challenge has already led to a step, so its store must have lost that write."""
 
     word: ClassVar[str] = "otp_expired"
 
 
 @attrs.frozen
 class Corrected:
-    """The session has got another number since the code was presented."""
+    """The session's number was changed after the code was presented."""
 
     word: ClassVar[str] = "otp_expired"
 
@@ -113,12 +114,12 @@ Closed = SessionNotFound | AlreadyVerified
 
 
 def slot_of(phone: PhoneNumber) -> Slot:
-    """Where the code for *phone* stands: whatever session it is asked in, it is one subject."""
+    """The slot for *phone*. The subject is the same in every session."""
     return Slot(subject_of(Contact.of_phone(phone)), Purpose.SIGNUP)
 
 
 def find(held: SignupSession | None, now: Instant) -> SignupSession | Closed:
-    """The session, where a number can still be proved in it."""
+    """The session, if a number can still be proved in it."""
     if held is None or not held.lives(now):
         return SessionNotFound()
     return AlreadyVerified(held.phone) if held.is_verified else held
@@ -128,10 +129,10 @@ def issued(
     held: SignupSession | None, *, challenge: Challenge, begins: bool, now: Instant
 ) -> Decision[SignupSession | None, Stepped | Closed]:
     """
-    Note the code that was issued in a session, and the number that it is for.
+    Record the code issued in a session, and the number it was sent to.
 
     Args:
-        begins: The session is a new one.
+        begins: The session is new.
     """
     phone = PhoneNumber(challenge.contact.value)
     becomes = SignupSession(phone=phone, challenge_id=challenge.id, stepped_at=now)
@@ -146,7 +147,7 @@ def issued(
 def proved(
     held: SignupSession | None, *, phone: PhoneNumber, now: Instant
 ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
-    """Move on to the next step, unless the session's number is no longer *phone*."""
+    """Move the session to the next step, unless its number is no longer *phone*."""
     found = find(held, now)
     if not isinstance(found, SignupSession):
         return Decision(found, held)
@@ -158,7 +159,7 @@ def proved(
 def record(
     held: SignupStep | None, *, now: Instant
 ) -> Decision[SignupStep | None, Recorded | AlreadyRecorded]:
-    """Record that a challenge led to a step, once."""
+    """Record, once, that a challenge led to a step."""
     if held is not None:
         return Decision(AlreadyRecorded(), held)
     return Decision(Recorded(), SignupStep(now))

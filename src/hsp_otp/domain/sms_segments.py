@@ -1,4 +1,4 @@
-"""The segments of a text message, which decide what it costs."""
+"""The segments of a text message, which determine its cost."""
 
 from typing import Final
 
@@ -7,23 +7,24 @@ _BASIC: Final = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION: Final = frozenset("^{}\\[~]|€")
-"""3GPP TS 23.038, 6.2.1 and 6.2.1.1; a letter of the extension takes two septets."""
+"""3GPP TS 23.038, 6.2.1 and 6.2.1.1; a character of the extension takes two septets."""
 
 _SEPTETS: Final = (160, 153)
 _UNITS: Final = (70, 67)
-"""Of UTF-16. What fits into the only segment, and into each of several (3GPP TS 23.040)."""
+"""UTF-16 units in a single segment, and in each of several (3GPP TS 23.040). `_SEPTETS` is the same
+in septets."""
 
 _ONE_UNIT: Final = 0xFFFF
-"""The last letter that takes one unit; those after it take two."""
+"""The last character that takes one unit; those after it take two."""
 
 
 def is_gsm_7(text: str) -> bool:
-    """Whether *text* goes without the alphabet that halves what fits."""
+    """Whether *text* fits the GSM 7-bit alphabet; any other more than halves what fits."""
     return (_BASIC | _EXTENSION).issuperset(text)
 
 
 def segments(text: str) -> int:
-    """How many segments *text* takes, at least one."""
+    """The number of segments that *text* takes, at least one."""
     if is_gsm_7(text):
         size, (alone, each) = len(text) + sum(c in _EXTENSION for c in text), _SEPTETS
     else:

@@ -1,4 +1,4 @@
-"""Detects when traffic departs from its usual level."""
+"""Detection of surges: traffic far above its usual level."""
 
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -10,24 +10,24 @@ import attrs
 from hsp_otp.domain.instant import Duration, Instant, after
 
 SURGE_TIMES: Final = 3
-"""Times what is usual, from which on it is a surge."""
+"""Multiple of the usual traffic at which a surge begins."""
 
 SURGE_SENDS: Final = 20
-"""Sends within a period that are worth anybody's look, however quiet it is else."""
+"""Sends within a period that deserve attention even if traffic is otherwise low."""
 
 _LEAST_BEATS: Final = 6
-"""Periods with sends, below which nobody knows what is usual."""
+"""Minimum number of periods with sends; with fewer, the usual level is unknown."""
 
 
 @attrs.frozen(kw_only=True)
 class Beat:
     """
-    One period.
+    The traffic of one period.
 
     Attributes:
-        at: When it began.
-        sent: Codes.
-        verified: Those of right codes.
+        at: When the period began.
+        sent: Codes sent.
+        verified: Sent codes that were verified.
     """
 
     at: Instant
@@ -38,13 +38,13 @@ class Beat:
 @attrs.frozen(kw_only=True)
 class Surge:
     """
-    A time in which far more was sent than usual, and far less of it verified.
+    A time in which far more codes than usual were sent, and far fewer of them verified.
 
     Attributes:
-        since: Inside.
-        until: Outside.
-        usual: Sends that there usually are in as long a time.
-        usual_percent: Of sends that usually are verified.
+        since: Inclusive.
+        until: Exclusive.
+        usual: The usual number of sends in a time of this length.
+        usual_percent: The percentage of sends that is usually verified.
     """
 
     since: Instant
@@ -57,10 +57,10 @@ class Surge:
 
 def surges(beats: Sequence[Beat], period: Duration) -> list[Surge]:
     """
-    The surges among *beats*, which follow each other.
+    The surges among *beats*, which are consecutive.
 
-    Many people who come at once verify what they ask for; that is none. Neither is it one where
-    what was sent is as usual, and only the codes do not arrive: the pictures tell of that.
+    A rush of real people is not a surge, because they verify the codes they ask for. Usual traffic
+    whose codes do not arrive is not a surge either; the charts show it.
     """
     busy = [beat.sent for beat in beats if beat.sent]
     if len(busy) < _LEAST_BEATS:
@@ -87,19 +87,21 @@ def surges(beats: Sequence[Beat], period: Duration) -> list[Surge]:
 
 
 def share(part: int, whole: int) -> int:
-    """*part* of *whole* in percent, 100 at most; 0 where there is nothing."""
+    """*part* of *whole* in percent, at most 100; 0 if *whole* is 0."""
     return min(100, round(100 * part / whole)) if whole else 0
 
 
 def quantile(buckets: Mapping[float, int], part: float) -> float | None:
     """
-    What *part* of all is at most; in between the ends of a bucket it is taken to be even.
+    The value that the fraction *part* of the observations does not exceed, interpolated linearly
+    within a bucket.
 
     Args:
-        buckets: How many there are in each, by its upper end; the last may be endless.
+        buckets: The number of observations in each bucket, by its upper bound; the last may be
+            infinite.
 
     Returns:
-        None where there are none; the end before where it lies in an endless bucket.
+        None without observations; the lower bound of the bucket if the bucket is unbounded.
     """
     wanted = part * sum(buckets.values())
     below, begin = 0, 0.0
