@@ -1,1 +1,1 @@
-"""What the core needs of the world, in the domain's words. Promises and failures only."""
+"""The core's interfaces to the outside, in the domain's words: Protocols, values and failures."""

@@ -1,4 +1,4 @@
-"""What an investigator asks of the audit, and what operators see of it."""
+"""Queries of the audit, for investigations and for the operators' page."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -12,11 +12,11 @@ from hsp_otp.domain.instant import Instant
 @attrs.frozen
 class Span:
     """
-    A span of time, as far as anybody remembers unless told otherwise.
+    A span of time, by default everything that is recorded.
 
     Attributes:
-        since: Inside.
-        until: Outside.
+        since: Inclusive.
+        until: Exclusive.
     """
 
     since: Instant = Instant(0)
@@ -26,12 +26,12 @@ class Span:
 @attrs.frozen(kw_only=True)
 class Entry:
     """
-    An audit row as it is kept, with what became of its message.
+    A stored audit row, with the delivery state of its message.
 
     Attributes:
-        count: Requests that it stands for.
-        state: Of the message that was handed over; None where there is none, or no longer.
-        state_at: When a receipt last moved it.
+        count: Requests that the row stands for.
+        state: The state of the message that was handed over; None if there is none, or no longer.
+        state_at: When a receipt last changed it.
     """
 
     id: int
@@ -59,11 +59,11 @@ class Entry:
 @attrs.frozen(kw_only=True)
 class Wanted:
     """
-    Which rows are asked for; what is not given does not matter.
+    The filter for rows; fields that are not given match everything.
 
     Attributes:
         contacts: Fingerprints of one contact, under every key.
-        ranges: The same of one range of numbers.
+        ranges: Fingerprints of one range of numbers, under every key.
     """
 
     contacts: tuple[str, ...] = ()
@@ -76,14 +76,14 @@ class Wanted:
 @attrs.frozen(kw_only=True)
 class Tally:
     """
-    How much there was of one address, range or country; None is what was not counted.
+    The counts of one address, range or country; None for what was not counted.
 
     Attributes:
         kind: ``address``, ``prefix`` or ``country``.
         who: The address, the range's fingerprint, or the region.
-        requests: What floods stand for included.
+        requests: Includes every request that a folded row stands for.
         missed: Look-ups that found no usable pass.
-        numbers: Different ones that a code was sent to.
+        numbers: Distinct numbers that a code was sent to.
     """
 
     kind: str
@@ -99,14 +99,14 @@ class Tally:
 
 
 class AuditQueries(Protocol):
-    """Each question raises Unavailable where the database does not answer."""
+    """Queries of the audit. Each raises Unavailable if the database does not answer."""
 
     def entries(self, wanted: Wanted) -> AsyncIterator[Entry]:
-        """All rows that are wanted, oldest first, however many."""
+        """All rows that match, oldest first, without a limit."""
         ...
 
     async def latest(self, wanted: Wanted, count: int) -> list[Entry]:
-        """The latest *count* of the rows that are wanted, oldest first."""
+        """The latest *count* matching rows, oldest first."""
         ...
 
     async def top_addresses(self, span: Span, count: int) -> list[Tally]:
@@ -114,13 +114,13 @@ class AuditQueries(Protocol):
         ...
 
     async def top_prefixes(self, span: Span, count: int) -> list[Tally]:
-        """The ranges of numbers to which the most codes were sent."""
+        """The ranges of numbers that received the most codes."""
         ...
 
     async def top_countries(self, span: Span, count: int) -> list[Tally]:
-        """The regions to which the most codes were sent."""
+        """The regions that received the most codes."""
         ...
 
     async def suspicions(self, span: Span) -> list[Suspicion]:
-        """Patterns that people do not make, each with its evidence."""
+        """Suspicious patterns, each with its evidence."""
         ...

@@ -1,4 +1,4 @@
-"""The repository of slots, in which challenges live."""
+"""The repository of slots, which hold the challenges."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -12,7 +12,7 @@ O = TypeVar("O")  # noqa: E741
 
 
 class SlotRepository(Protocol):
-    """Keeps one record per slot, and the usages that limit sends."""
+    """Stores one record per slot, and the usages that limit sends."""
 
     async def transition(
         self,
@@ -21,14 +21,14 @@ class SlotRepository(Protocol):
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
         """
-        Replace what *slot* and *usages* hold by what *decide* makes of it, as one step.
+        Replace the state of *slot* and *usages* with the result of *decide*, in one step.
 
-        *decide* receives the latest committed state, with an empty usage where nothing was
-        charged, and is called again when another transition wins the race, so it must not have
-        effects. What it leaves unchanged is not written. Its rows are kept before this returns.
+        *decide* receives the latest committed state, with an empty usage if nothing was charged. It
+        is called again when another transition wins the race, so it must not have side effects.
+        Unchanged state is not written. The rows of the decision are stored before this returns.
 
         Raises:
-            Unavailable: The store did not answer; the step may or may not have happened,
-                and the caller must treat it as refused.
+            Unavailable: The store did not answer. The step may or may not have happened, and the
+                caller must treat it as refused.
         """
         ...

@@ -6,8 +6,8 @@ from hsp_otp.domain.instant import Instant
 
 
 class Clock(Protocol):
-    """Tells the time. Clocks of several machines may differ by up to 5 seconds."""
+    """The current time. The clocks of several machines may differ by up to 5 seconds."""
 
     def now(self) -> Instant:
-        """The present instant."""
+        """The current instant."""
         ...

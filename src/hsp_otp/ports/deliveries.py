@@ -1,4 +1,4 @@
-"""Delivery receipts, and the messages they belong to."""
+"""Delivery receipts, and the messages that they belong to."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
@@ -11,7 +11,7 @@ O = TypeVar("O")  # noqa: E741
 
 
 class Deliveries(Protocol):
-    """Keeps the state of every message that was handed over, beside its send."""
+    """Stores the delivery state of every message that was handed over, with its send."""
 
     async def transition(
         self,
@@ -20,9 +20,9 @@ class Deliveries(Protocol):
         decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
     ) -> O:
         """
-        Replace the state of that message by what *decide* makes of it, as one step.
+        Replace the state of that message with the result of *decide*, in one step.
 
-        *decide* receives None where no such message was handed over; it cannot make one.
+        *decide* receives None if no such message was handed over, and cannot create one.
 
         Raises:
             Unavailable: The database did not answer.
@@ -31,10 +31,10 @@ class Deliveries(Protocol):
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
         """
-        Whether that message may be one that is being handed over, or has been meanwhile.
+        Whether the message may still be recorded, or has been recorded in the meantime.
 
-        It may while there is a send that was admitted after *since* and that no sender has been
-        heard to take.
+        It may be while there is a send that was admitted after *since* and that no sender is known
+        to have taken.
 
         Raises:
             Unavailable: The database did not answer.
@@ -43,25 +43,25 @@ class Deliveries(Protocol):
 
 
 class EarlyReceipts(Protocol):
-    """Keeps receipts until their messages are known, for `EARLY_FOR` at most."""
+    """Keeps receipts until their messages are recorded, for at most `EARLY_FOR`."""
 
     def keep(self, receipt: EarlyReceipt) -> None:
-        """Note *receipt* as soon as its message is known. Keeping it twice is keeping it once."""
+        """Apply *receipt* once its message is recorded. Keeping it twice has no further effect."""
         ...
 
 
 class Receipts(Protocol):
-    """Reads what one provider reports of messages."""
+    """Reads the delivery reports of one provider."""
 
     def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
         """
-        Whether the provider made this report. Whatever it is given, it does not raise.
+        Whether the provider made this report. Never raises, whatever the input.
 
         Args:
-            headers: By their names in lower case.
+            headers: Keyed by name in lower case.
         """
         ...
 
     def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
-        """The message and its state, of a signed report; None where it tells of neither."""
+        """The message and its state from a signed report; None if it does not contain both."""
         ...

@@ -1,4 +1,4 @@
-"""What is kept of a person, and how it goes."""
+"""Personal data: what is stored about a number, and its deletion."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
@@ -14,13 +14,13 @@ from hsp_otp.domain.purposes import Slot
 @attrs.frozen(kw_only=True)
 class Kept:
     """
-    What is kept of a number.
+    The amount of data stored about a number.
 
     Attributes:
-        old_sends: Rows of sends that no limit counts any more.
-        sends: Rows of sends that a limit still counts.
-        audit: Rows of the audit that tell of the number, by its fingerprint.
-        records: Records that tell of its holders, by what people call their kind.
+        old_sends: Send rows that no limit counts any more.
+        sends: Send rows that a limit still counts.
+        audit: Audit rows about the number, by its fingerprint.
+        records: Records about the number's holders, by the display name of their kind.
     """
 
     passes: int
@@ -31,7 +31,10 @@ class Kept:
 
 
 class Erasure(Protocol):
-    """Each method raises Unavailable where the database does not answer."""
+    """
+    Counts and deletes personal data. Each method raises Unavailable if the database does not
+    answer.
+    """
 
     async def kept(
         self,
@@ -41,19 +44,19 @@ class Erasure(Protocol):
         counted_since: Instant,
         fingerprints: Sequence[str],
     ) -> Kept:
-        """What there is of *phone*, of *users*, and of those whom *slots* are about."""
+        """Count the data about *phone*, *users* and the subjects of *slots*."""
         ...
 
     async def erase(
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """
-        Delete users, passes, and sends that no limit counts any more, and write *row*; at once.
+        Delete users, passes and sends that no limit counts any more, and write *row*, in one step.
 
-        Of *slots* those go that say nothing any more.
+        Of *slots*, those that no longer have any effect are deleted too.
         """
         ...
 
     async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
-        """Delete the records that tell of *phone* or of *users*; may be called again."""
+        """Delete the records about *phone* or *users*. May be called again."""
         ...

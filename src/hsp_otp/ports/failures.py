@@ -1,9 +1,9 @@
-"""Failures of ports. The driver's error is chained; its text reaches no caller."""
+"""The failures of ports. The driver's error is chained, and its text never reaches a caller."""
 
 from typing import ClassVar
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error of ours
+class Unavailable(Exception):  # noqa: N818 - a state of the outside world, not a bug
     """
     A store did not answer in time.
 
@@ -13,16 +13,17 @@ class Unavailable(Exception):  # noqa: N818 - a state of the world, not an error
 
 class SendFailed(Exception):  # noqa: N818
     """
-    The sender did not take the message, and has trouble of its own.
+    The sender did not take the message, because of a problem of its own.
 
-    There was no connection, no answer in time or none that makes sense, a 5xx or 429, or the
-    account was refused: its credentials, its standing, its credit. What a failure means for other
-    senders and what it says of this one are two independent questions; the subclasses answer them
-    differently.
+    There was no connection, no timely or valid answer, a 5xx or 429, or the account was refused:
+    its credentials, its status or its credit. Two questions are independent: whether another sender
+    may take the message, and whether the failure counts against this sender. The subclasses answer
+    them differently.
 
     Attributes:
         tries_next: Another sender may take the message.
-        blames_sender: It is evidence that the sender is unwell, which counts towards skipping it.
+        blames_sender: The failure is evidence of trouble at the sender and counts towards skipping
+            it.
     """
 
     tries_next: ClassVar[bool] = True
@@ -31,10 +32,10 @@ class SendFailed(Exception):  # noqa: N818
 
 class SendRefusedHere(SendFailed):
     """
-    The sender is well and refused this one message; another sender may take it.
+    The sender works and refused this one message; another sender may take it.
 
-    For example its account may not text that country, or it has no route there. Refusals that
-    nobody knows are of this kind.
+    For example, its account may not send to that country, or it has no route there. Unknown
+    refusals are of this kind too.
     """
 
     blames_sender: ClassVar[bool] = False
@@ -42,9 +43,9 @@ class SendRefusedHere(SendFailed):
 
 class SendRejected(SendFailed):
     """
-    The sender is well and refused this one message, and every other sender would do the same.
+    The sender works and refused this one message, as every other sender would.
 
-    It is about the number or the text: not a mobile number, opted out, fraud.
+    The reason is the number or the text: not a mobile number, opted out, or fraud.
     """
 
     tries_next: ClassVar[bool] = False

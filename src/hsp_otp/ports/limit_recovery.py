@@ -10,11 +10,11 @@ from hsp_otp.domain.quota import UsageKey, Usages
 
 
 class SendHistory(Protocol):
-    """Tells of admitted sends by their rows."""
+    """Recovers admitted sends from their rows."""
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """
-        What was charged to each of the limits on sends within its windows.
+        The charges to each of these limits on sends, within its windows.
 
         Raises:
             Unavailable: The database did not answer.
@@ -23,7 +23,7 @@ class SendHistory(Protocol):
 
     async def asked_at(self, slot: Slot) -> Instant | None:
         """
-        When the latest code of a slot was issued, as far as rows are kept.
+        When the latest code of a slot was issued, as far back as rows are kept.
 
         Raises:
             Unavailable: The database did not answer.
@@ -32,9 +32,9 @@ class SendHistory(Protocol):
 
     def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
         """
-        What was charged to every limit on sends within its windows, page by page.
+        The charges to every limit on sends, within its windows, page by page.
 
-        A usage is whole in the page that it is in.
+        Each usage is complete within one page.
 
         Raises:
             Unavailable: The database did not answer.
@@ -43,7 +43,7 @@ class SendHistory(Protocol):
 
     def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
         """
-        When the latest code of every slot, as text, was issued within a day, page by page.
+        When the latest code of each slot (as text) was issued within the last day, page by page.
 
         Raises:
             Unavailable: The database did not answer.
@@ -52,11 +52,11 @@ class SendHistory(Protocol):
 
 
 class UsageHistory(Protocol):
-    """Tells of what is counted for clients by their audit rows."""
+    """Recovers the usages of clients from their audit rows."""
 
     async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """
-        What was charged to each of the limits of clients within their windows.
+        The charges to each of these client limits, within its windows.
 
         Raises:
             Unavailable: The database did not answer.
@@ -65,7 +65,7 @@ class UsageHistory(Protocol):
 
     def all_usages(self, now: Instant) -> AsyncIterator[Usages]:
         """
-        The same of every client, page by page; a usage is whole in the page that it is in.
+        The charges of every client, page by page. Each usage is complete within one page.
 
         Raises:
             Unavailable: The database did not answer.
@@ -74,7 +74,7 @@ class UsageHistory(Protocol):
 
 
 class SignInHistory(Protocol):
-    """Tells of sign-ins by their audit rows."""
+    """Looks sign-ins up in the audit rows."""
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
         """

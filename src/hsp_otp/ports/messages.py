@@ -1,4 +1,4 @@
-"""Texts of messages and pages."""
+"""The texts of messages and pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias
@@ -14,12 +14,12 @@ from hsp_otp.domain.purposes import Purpose
 @attrs.frozen(kw_only=True)
 class Text:
     """
-    What a message says.
+    The text of one message.
 
     Attributes:
-        text: Holds the code, so `repr` leaves it out.
-        template_id: What the text is registered as, where it is.
-        entity_id: Who registered it.
+        text: Contains the code, so `repr` leaves it out.
+        template_id: The id under which the text is registered, if it is.
+        entity_id: The id of the entity that registered it.
     """
 
     text: str = attrs.field(repr=False)
@@ -30,12 +30,12 @@ class Text:
 @attrs.frozen(kw_only=True)
 class Wording:
     """
-    A text of the operator's own.
+    An operator's custom text.
 
     Attributes:
-        text: With ``{code}`` once, and perhaps ``{service}`` and ``{minutes}``.
-        template_id: What it is registered as; in India DLT's content template id.
-        entity_id: Who registered it; in India DLT's principal entity id.
+        text: Contains ``{code}`` once, and optionally ``{service}`` and ``{minutes}``.
+        template_id: The id under which it is registered; in India, DLT's content template id.
+        entity_id: The id of the entity that registered it; in India, DLT's principal entity id.
     """
 
     text: str
@@ -47,26 +47,26 @@ Wordings: TypeAlias = Mapping[tuple[Purpose, Language], Wording]
 
 
 class Messages(Protocol):
-    """What is sent, in the languages there are; English as the last resort."""
+    """The texts that are sent, in every available language, with English as the fallback."""
 
     def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
-        """The text message that carries *code*: the service, the code once, and the minutes."""
+        """The text message with *code*: the service, the code once, and the minutes."""
         ...
 
 
 class Sentences(Protocol):
-    """What is shown, in the languages there are; English as the last resort."""
+    """The texts that are shown, in every available language, with English as the fallback."""
 
     @property
     def languages(self) -> Sequence[Language]:
-        """Those there are; English first."""
+        """The available languages, English first."""
         ...
 
     @property
     def own_names(self) -> Mapping[Language, str]:
-        """What each of them calls itself."""
+        """The name of each language in that language."""
         ...
 
     def explain(self, word: str, language: Language) -> str:
-        """A sentence for a person about an error word of the API."""
+        """A sentence for people that explains an error word of the API."""
         ...

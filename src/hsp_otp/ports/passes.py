@@ -1,4 +1,4 @@
-"""Passes and their users."""
+"""Passes and their holders."""
 
 from typing import Protocol
 
@@ -8,11 +8,11 @@ from hsp_otp.domain.phone import PhoneNumber
 
 
 class Passes(Protocol):
-    """Passes with the users who hold them."""
+    """Finds passes, with their holders."""
 
     async def find(self, code: PassCode) -> Pass | None:
         """
-        The pass of that code as it is now, or None.
+        The pass of that code in its current state, or None.
 
         Raises:
             Unavailable: The database did not answer.
@@ -21,7 +21,7 @@ class Passes(Protocol):
 
 
 class Users(Protocol):
-    """Users by their number."""
+    """Finds users by their number."""
 
     async def users_of(self, phone: PhoneNumber) -> list[User]:
         """

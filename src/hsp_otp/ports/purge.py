@@ -1,4 +1,4 @@
-"""What is past its time, and how it goes."""
+"""Deletion of data that has passed its retention time."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
@@ -9,19 +9,22 @@ from hsp_otp.domain.policy import Policy
 
 class Purge(Protocol):
     """
-    Each method says how many rows it deleted, and may be stopped and called again.
+    Deletes old rows and records. Each method may be interrupted and called again.
 
-    Each raises Unavailable where the database does not answer.
+    Each returns the number of rows it deleted, and raises Unavailable if the database does not
+    answer.
     """
 
     async def audit(self, before: Instant) -> int:
-        """Delete audit rows from before an instant."""
+        """Delete audit rows older than *before*."""
         ...
 
     async def sends(self, before: Instant) -> int:
-        """Delete rows of sends from before an instant."""
+        """Delete send rows older than *before*."""
         ...
 
     async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
-        """Delete records that mean nothing any more, by what people call their kind."""
+        """
+        Delete records without any further effect, and count them by their kind's display name.
+        """
         ...

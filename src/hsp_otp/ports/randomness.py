@@ -1,10 +1,10 @@
-"""Randomness."""
+"""Random bytes."""
 
 from typing import Protocol
 
 
 class Randomness(Protocol):
-    """A cryptographic source."""
+    """A cryptographically secure source."""
 
     def draw(self, count: int) -> bytes:
         """*count* unpredictable bytes."""

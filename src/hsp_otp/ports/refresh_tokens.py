@@ -1,4 +1,4 @@
-"""The repository of families of refresh tokens."""
+"""The repository of refresh token families."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ O = TypeVar("O")  # noqa: E741
 
 
 class FamilyRepository(Protocol):
-    """Keeps families in the SQL database, whatever store the challenges are in."""
+    """Stores families in the SQL database, whichever store holds the challenges."""
 
     async def transition(
         self,
@@ -19,9 +19,9 @@ class FamilyRepository(Protocol):
         decide: Callable[[Family | None], Decision[Family | None, O]],
     ) -> O:
         """
-        Replace the family of that id by what *decide* makes of it, as one step.
+        Replace the family of that id with the result of *decide*, in one step.
 
-        The same promises as `SlotRepository.transition`.
+        Makes the same promises as `SlotRepository.transition`.
 
         Raises:
             Unavailable: The database did not answer.

@@ -1,4 +1,4 @@
-"""Senders of messages, whatever the channel."""
+"""Senders of messages, for any channel."""
 
 from typing import Final, Protocol
 
@@ -9,21 +9,21 @@ from hsp_otp.domain.delivery import message_id
 from hsp_otp.domain.instant import SECOND, Duration
 
 SEND_WITHIN: Final[Duration] = 7 * SECOND + SECOND // 2
-"""How long handing a message over may take in all, however many senders are tried: with what is
-around it a request has eight seconds, and a server that stops waits as long."""
+"""Time to hand one message over, across all senders that are tried. Including the rest of the
+request, that is eight seconds, and a stopping server waits as long."""
 
 
 @attrs.frozen(kw_only=True)
 class Message:
     """
-    A message on its way.
+    A message to send.
 
     Attributes:
-        text: Holds the code, so `repr` leaves it out.
-        useful_for: What is left of the code's life; delivered later it only confuses.
-        template_id: What the text is registered as, where operators ask for that (in India DLT's
-            content template id).
-        entity_id: Who registered it (DLT's principal entity id).
+        text: Contains the code, so `repr` leaves it out.
+        useful_for: The remaining life of the code; a later delivery would only confuse.
+        template_id: The id under which the text is registered, where operators require one (in
+            India, DLT's content template id).
+        entity_id: The id of the entity that registered it (DLT's principal entity id).
     """
 
     to: Contact
@@ -36,12 +36,12 @@ class Message:
 @attrs.frozen(kw_only=True)
 class Receipt:
     """
-    A provider took a message.
+    The record that a provider took a message.
 
     Attributes:
         sender: The adapter's name.
-        provider_message_id: The provider's name for it, where it gives one of 1 to 64 visible
-            ASCII characters; any other is as good as none.
+        provider_message_id: The provider's id of the message; None unless it is 1 to 64 visible
+            ASCII characters.
     """
 
     sender: str
@@ -49,20 +49,20 @@ class Receipt:
 
 
 class Sender(Protocol):
-    """Hands messages to a provider."""
+    """Hands messages over to a provider."""
 
     def available(self) -> bool:
-        """Whether a message would be tried at all right now."""
+        """Whether a message sent now would be tried at all."""
         ...
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
         """
-        Hand *message* over, once, and be done *within* that.
+        Hand *message* over once, and finish *within* that time.
 
         Raises:
-            SendRejected: It was refused for its contact or content, as it would be elsewhere.
-            SendRefusedHere: It was refused by this provider, and another one may take it.
-            SendFailed: It could not be handed over, or nobody can tell whether it was; that speaks
-                against the provider.
+            SendRejected: It was refused for its contact or content, and would be elsewhere too.
+            SendRefusedHere: This provider refused it, and another one may take it.
+            SendFailed: It could not be handed over, or the result is unknown; this counts against
+                the provider.
         """
         ...

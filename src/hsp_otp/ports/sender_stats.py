@@ -1,4 +1,4 @@
-"""What senders did lately."""
+"""Recent statistics of senders."""
 
 from collections.abc import Mapping
 
@@ -10,15 +10,15 @@ from hsp_otp.domain.instant import Instant
 @attrs.frozen(kw_only=True)
 class SenderLately:
     """
-    What there was of one sender.
+    The recent activity of one sender.
 
     Attributes:
-        attempts: Messages offered to it, by what came of them.
-        p50: Seconds that half of the attempts took at most; None where there were none.
-        p95: The same of 19 in 20.
+        attempts: Messages offered to it, by result.
+        p50: Median seconds per attempt; None without attempts.
+        p95: 95th percentile of seconds per attempt; None without attempts.
         skipped: Messages not offered to it.
-        is_open: Whether a worker skips it now.
-        since: From when on.
+        is_open: Whether any worker skips it now.
+        since: The start of the measured time.
     """
 
     name: str

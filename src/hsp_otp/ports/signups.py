@@ -11,7 +11,7 @@ O = TypeVar("O")  # noqa: E741
 
 
 class SignupSessions(Protocol):
-    """Keeps signup sessions, in the store that the challenges are in."""
+    """Stores signup sessions, in the same store as the challenges."""
 
     async def transition(
         self,
@@ -20,9 +20,9 @@ class SignupSessions(Protocol):
         decide: Callable[[SignupSession | None], Decision[SignupSession | None, O]],
     ) -> O:
         """
-        Replace the session of that id by what *decide* makes of it, as one step.
+        Replace the session of that id with the result of *decide*, in one step.
 
-        The same promises as `SlotRepository.transition`.
+        Makes the same promises as `SlotRepository.transition`.
 
         Raises:
             Unavailable: The store did not answer.
@@ -31,7 +31,10 @@ class SignupSessions(Protocol):
 
 
 class SignupSteps(Protocol):
-    """Keeps what challenges led to in the SQL database, whatever store the challenges are in."""
+    """
+    Stores the steps that challenges led to in the SQL database, whichever store holds the
+    challenges.
+    """
 
     async def transition(
         self,
@@ -40,9 +43,9 @@ class SignupSteps(Protocol):
         decide: Callable[[SignupStep | None], Decision[SignupStep | None, O]],
     ) -> O:
         """
-        Replace the step that the challenge led to by what *decide* makes of it, as one step.
+        Replace the step of that challenge with the result of *decide*, in one step.
 
-        The same promises as `SlotRepository.transition`.
+        Makes the same promises as `SlotRepository.transition`.
 
         Raises:
             Unavailable: The database did not answer.

@@ -12,11 +12,11 @@ from hsp_otp.domain.purposes import Purpose
 @attrs.frozen(kw_only=True)
 class Access:
     """
-    What an access token says.
+    The content of an access token.
 
     Attributes:
-        user_id: Its subject.
-        family_id: The sign-in it belongs to.
+        user_id: The subject.
+        family_id: The sign-in that the token belongs to.
         token_id: Unique, random.
     """
 
@@ -32,15 +32,15 @@ class AccessTokens(Protocol):
     """Signs access tokens, and reads them back."""
 
     def sign(self, access: Access) -> str:
-        """The signed token, to be shown to nobody but its client."""
+        """The signed token, for its client only."""
         ...
 
     def verify(self, token: str, now: Instant) -> Access | None:
         """
-        What *token* says, where it was signed here and is valid at *now*; else None.
+        The content of *token* if it was signed here and is valid at *now*; otherwise None.
 
-        Whatever is wrong with it, it is no exception. One that was made up to 5 seconds in the
-        future is not refused for that: clocks differ.
+        Never raises for a bad token. A token issued up to 5 seconds in the future is accepted,
+        because clocks differ.
         """
         ...
 
@@ -48,10 +48,10 @@ class AccessTokens(Protocol):
 @attrs.frozen(kw_only=True)
 class Proof:
     """
-    What a proof says: whoever acts in a signup session holds the number.
+    The content of a proof: the visitor of a signup session holds the number.
 
     Attributes:
-        session_id: Its subject.
+        session_id: The subject.
         token_id: Unique, random.
     """
 
@@ -64,8 +64,8 @@ class Proof:
 
 
 class Proofs(Protocol):
-    """Signs proofs, for the backend of the next steps to check."""
+    """Signs proofs, which the backend of the next steps checks."""
 
     def sign(self, proof: Proof) -> str:
-        """The signed proof, to be shown to nobody but its client."""
+        """The signed proof, for its client only."""
         ...

@@ -1,4 +1,4 @@
-"""What a service does, over time: what the operators' page asks."""
+"""Traffic over time, for the operators' page."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -9,18 +9,19 @@ from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.ports.audit_queries import Span
 
 STEPS: Final = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600)
-"""Seconds at which the steps of a distribution end, outside; one more is for all above."""
+"""Upper bounds, exclusive, of the steps of a distribution, in seconds. One more step holds
+everything above."""
 
 
 @attrs.frozen(kw_only=True)
 class Movement:
     """
-    Requests of one kind that came to the same within one period.
+    Requests of one period with the same kind and outcome.
 
     Attributes:
         at: When the period began.
-        sender: Who took the message, where one was sent.
-        requests: What floods stand for included.
+        sender: The sender that took the message, if one was sent.
+        requests: Includes every request that a folded row stands for.
     """
 
     at: Instant
@@ -35,12 +36,11 @@ class Movement:
 @attrs.frozen(kw_only=True)
 class Delivery:
     """
-    Messages of one period that a sender took, and what became of them.
+    Messages of one period that a sender took, and their delivery.
 
     Attributes:
-        state: The latest that was heard; None where it is not known any more.
-        step: Which of `STEPS` the time from the ask to the delivery lies in; None where
-            they have not been delivered.
+        state: The latest reported state; None if it is no longer known.
+        step: Index of the step of `STEPS` for the time from ask to delivery; None if not delivered.
     """
 
     at: Instant
@@ -55,11 +55,11 @@ class Delivery:
 @attrs.frozen(kw_only=True)
 class Proof:
     """
-    Right codes of one period, with the messages that they came by.
+    Right codes of one period, and the messages that carried them.
 
     Attributes:
-        sender: Who took the message; None where its row is not found.
-        step: Which of `STEPS` the time from the message to the right code lies in.
+        sender: The sender that took the message; None if its row was not found.
+        step: Index of the step of `STEPS` for the time from the message to the right code.
     """
 
     at: Instant
@@ -71,16 +71,16 @@ class Proof:
 
 
 class TrafficQueries(Protocol):
-    """Each question raises Unavailable where the database does not answer."""
+    """Queries of traffic. Each raises Unavailable if the database does not answer."""
 
     async def movements(self, span: Span, period: Duration) -> Sequence[Movement]:
-        """What was asked for, and what it came to."""
+        """The requests and their outcomes."""
         ...
 
     async def deliveries(self, span: Span, period: Duration) -> Sequence[Delivery]:
-        """What became of the messages."""
+        """The deliveries of messages."""
         ...
 
     async def proofs(self, span: Span, period: Duration) -> Sequence[Proof]:
-        """How long it took from a message to the right code."""
+        """The times from a message to the right code."""
         ...

@@ -10,15 +10,15 @@ O = TypeVar("O")  # noqa: E741
 
 
 class UsageCounter(Protocol):
-    """Keeps the usages that limit checks and look-ups."""
+    """Stores the usages that limit checks and look-ups."""
 
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
         """
-        Replace what *keys* hold by what *decide* makes of it, as one step.
+        Replace the usages of *keys* with the result of *decide*, in one step.
 
-        The same promises as `SlotRepository.transition`.
+        Makes the same promises as `SlotRepository.transition`.
 
         Raises:
             Unavailable: The store did not answer.
