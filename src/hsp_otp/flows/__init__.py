@@ -1,1 +1,1 @@
-"""One file per journey: gather the facts, make one transition, act on its outcome."""
+"""The journeys, one per file: gather the facts, make one transition, act on its outcome."""

@@ -1,4 +1,4 @@
-"""Builds the journeys over the ports that they need: for the service, and for every test."""
+"""Builds the journeys over their ports, for the service and for every test."""
 
 from collections.abc import Mapping
 
@@ -31,11 +31,11 @@ from hsp_otp.ports.usage_counter import UsageCounter
 @attrs.frozen(kw_only=True)
 class Ports:
     """
-    What the journeys need of the world.
+    The ports that the journeys need.
 
     Attributes:
-        sign_ins: Who is known, in case it matters.
-        senders: Whoever takes messages, by channel.
+        sign_ins: Tells which clients are known; asked only during a scan.
+        senders: The sender of each channel.
     """
 
     slots: SlotRepository
@@ -57,10 +57,10 @@ class Ports:
 @attrs.frozen(kw_only=True)
 class Rings:
     """
-    The rings of keys that the journeys use.
+    The key rings that the journeys use.
 
     Attributes:
-        fingerprints: Of contacts in the audit.
+        fingerprints: For fingerprints of contacts in the audit.
     """
 
     codes: KeyRing
@@ -75,8 +75,8 @@ class Numbers:
 
     Attributes:
         policies: One for each purpose.
-        access_lifetime: Of an access token.
-        family_lifetime: Of a family of refresh tokens, from the sign-in.
+        access_lifetime: Lifetime of an access token.
+        family_lifetime: Lifetime of a family of refresh tokens, from the sign-in.
     """
 
     policies: Mapping[Purpose, Policy]
@@ -88,7 +88,7 @@ class Numbers:
 @attrs.frozen(kw_only=True)
 class Journeys:
     """
-    All that there are.
+    All the journeys.
 
     Attributes:
         otp: The engine that they share.
@@ -102,7 +102,7 @@ class Journeys:
 
 
 def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
-    """The journeys over *ports*."""
+    """Build the journeys over *ports*."""
     limiter = Limiter(usage=ports.usage, limits=numbers.client_limits, sign_ins=ports.sign_ins)
     otp = Otp(
         slots=ports.slots,

@@ -22,11 +22,11 @@ from hsp_otp.ports.randomness import Randomness
 @attrs.frozen
 class Caller:
     """
-    Who sent a request.
+    The sender of a request.
 
     Attributes:
-        request_id: Ties the answer, the audit row and the log lines together.
-        language: What people at the other end read.
+        request_id: Links the answer, the audit row and the log lines.
+        language: The language that the people at the other end read.
     """
 
     client: ClientAddress
@@ -37,10 +37,10 @@ class Caller:
 @asynccontextmanager
 async def audited_failures(audit: AuditTrail, row: AuditRow) -> AsyncGenerator[None]:
     """
-    Leave *row* for a request that fails within the block; the failure goes on.
+    Write *row* for a request that fails within the block, and let the failure continue.
 
     Args:
-        row: Only its outcome is missing.
+        row: Complete except for its outcome.
     """
     try:
         yield
@@ -51,7 +51,7 @@ async def audited_failures(audit: AuditTrail, row: AuditRow) -> AsyncGenerator[N
 
 
 def about(row: AuditRow, contact: Contact, fingerprints: KeyRing) -> AuditRow:
-    """*row* with what may be told of *contact*."""
+    """*row* with the permitted details of *contact*: masked, its region and fingerprints."""
     return attrs.evolve(
         row,
         contact=contact.masked,
@@ -63,14 +63,15 @@ def about(row: AuditRow, contact: Contact, fingerprints: KeyRing) -> AuditRow:
 
 def with_outcome(
     row: AuditRow,
-    outcome: Any,  # noqa: ANN401 - whatever a rule decides; it has a word
+    outcome: Any,  # noqa: ANN401 - any outcome of a rule; it has a word
     *,
     changed: bool = False,
 ) -> AuditRow:
     """
-    *row* with what the request came to, and until when it is refused.
+    *row* with the outcome of the request, and the end of the wait if it was refused.
 
-    A refusal, and what neither granted nor charged anything, may be one of a flood.
+    A refusal may be part of a flood, and so may a request that neither granted nor charged
+    anything.
 
     Args:
         changed: The request granted something, or changed the state that was judged.

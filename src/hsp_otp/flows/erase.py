@@ -1,4 +1,4 @@
-"""A person is forgotten: docs/erasing.md."""
+"""Erases personal data, as described in docs/erasing.md."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -27,11 +27,11 @@ _WORD: Final = "erased"
 @attrs.frozen(kw_only=True)
 class Found:
     """
-    Whom a number belongs to, and what there is of them.
+    The holders of a number, and the data about them.
 
     Attributes:
-        slots: Theirs, and the number's own.
-        until: When the last of what limits count of the slots counts no more.
+        slots: The slots of the holders and of the number itself.
+        until: When the limits stop counting the last data of the slots.
     """
 
     users: tuple[str, ...]
@@ -43,9 +43,11 @@ class Found:
 @attrs.frozen(kw_only=True)
 class Erasing:
     """
+    Erases the data about a number.
+
     Attributes:
         fingerprints: The ring of contact fingerprints.
-        policies: Of every purpose.
+        policies: One for each purpose.
     """
 
     users: Users
@@ -57,8 +59,8 @@ class Erasing:
 
     async def look(self, phone: PhoneNumber) -> Found | Locked:
         """
-        What erasing *phone* would come to. A slot that is locked is not erased, which would lift
-        the lock.
+        What erasing *phone* would delete. A locked slot is not erased, because that would lift the
+        lock.
 
         Raises:
             Unavailable: A store did not answer.
@@ -85,13 +87,14 @@ class Erasing:
         Erase what was *found*.
 
         Args:
-            reason: Why; it is written to the audit.
+            reason: The reason, which is written to the audit.
 
         Returns:
-            The lock of a slot that is locked by now; then nothing but slots before it is erased.
+            The lock of a slot that has been locked in the meantime; only the slots before it are
+                erased then.
 
         Raises:
-            Unavailable: A store did not answer; it may be called again.
+            Unavailable: A store did not answer. The call may be repeated.
         """
         now = self.clock.now()
         row = AuditRow(
@@ -107,10 +110,11 @@ class Erasing:
         locked = await self._forget(phone, found, now)
         if locked is not None:
             return locked
-        # Found by whoever asks for the number, and by nobody else.
+        # Only somebody who searches for the number finds this row.
         told = attrs.evolve(about(row, Contact.of_phone(phone), self.fingerprints), contact=None)
         await self.erasure.erase(phone, found.slots, _counted_since(now), told)
-        # Again, for whoever was just asking or signing in; a lock can be no news by now.
+        # Repeated for people who were asking or signing in meanwhile. A lock no longer matters
+        # here.
         await self._forget(phone, found, now)
         return None
 
@@ -131,10 +135,10 @@ async def forget_slot(
     slots: SlotRepository, slot: Slot, policy: Policy, now: Instant, *, only_look: bool = False
 ) -> Forgotten | Locked:
     """
-    Forget whom *slot* is about; where it is locked, it stays as it is.
+    Erase the personal data of *slot*; a locked slot stays as it is.
 
     Args:
-        only_look: Change nothing, and tell what would become of it.
+        only_look: Change nothing, and return what the outcome would be.
 
     Raises:
         Unavailable: The store did not answer.

@@ -27,8 +27,10 @@ from hsp_otp.ports.usage_counter import UsageCounter
 @attrs.frozen(kw_only=True)
 class Limiter:
     """
+    Judges and charges client limits.
+
     Attributes:
-        sign_ins: Who is known, in case it matters.
+        sign_ins: Tells which clients are known; asked only during a scan.
     """
 
     usage: UsageCounter
@@ -43,11 +45,11 @@ class Limiter:
         ends_with: str | None = None,
     ) -> Refusal | None:
         """
-        Judge and charge one thing that a client does. A refusal is audited in the same step.
+        Judge and charge one activity of a client. A refusal is audited in the same step.
 
         Args:
-            row: Of the request, whose instant is that of the charge.
-            ends_with: The word that the request comes to where it is admitted; audited in the same
+            row: The request's row; its instant is the instant of the charge.
+            ends_with: The outcome word of a request that ends here if admitted; audited in the same
                 step.
 
         Raises:
@@ -61,7 +63,7 @@ class Limiter:
             if ends_with is None:
                 return decision
             charged = attrs.evolve(row, charged=(*row.charged, counted.value))
-            # A request that is good for nothing is charged to nothing else.
+            # A rejected request is charged to this limit only.
             ended = attrs.evolve(charged, outcome=ends_with, folds=counted is Counted.REJECTED)
             return attrs.evolve(decision, rows=(ended,))
 
@@ -80,11 +82,11 @@ class Limiter:
         Judge and charge a look-up that has been made. A refusal is audited in the same step.
 
         Args:
-            row: Of the request, whose instant is that of the charges.
-            missed: It found no usable pass.
+            row: The request's row; its instant is the instant of the charges.
+            missed: The look-up found no usable pass.
             checking: A code was presented too.
-            ended: The row of a request that ends with the look-up, its charges in it; audited in
-                the same step where it is admitted.
+            ended: The row, with its charges, of a request that ends with the look-up. If the
+                look-up is admitted, it is audited in the same step.
 
         Raises:
             Unavailable: A store did not answer.

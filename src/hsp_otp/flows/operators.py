@@ -24,14 +24,14 @@ from hsp_otp.ports.usage_counter import UsageCounter
 @attrs.frozen(kw_only=True)
 class Operators:
     """
-    The door of the operator's page, and what is written down of whoever goes through.
+    Controls access to the operators' page, and audits sign-ins and searches.
 
     Attributes:
-        usage: Where failures are counted.
+        usage: The store that counts failures.
         ended: Sessions that were ended.
-        password: What operators know.
-        network_factor: How many times what one address may fail its network may.
-        fingerprints: Of numbers that they look for.
+        password: The operators' password.
+        network_factor: How many times the failures of one address its network may have.
+        fingerprints: For fingerprints of the numbers that operators search for.
     """
 
     usage: UsageCounter
@@ -47,12 +47,12 @@ class Operators:
         self, password: str, caller: Caller
     ) -> OperatorSession | WrongPassword | Refusal:
         """
-        A session, where *password* is the right one and this client may still try.
+        Start a session if *password* is right and this client may still try.
 
         Raises:
-            Unavailable: The database did not answer; nobody comes in.
+            Unavailable: The database did not answer; nobody is signed in.
         """
-        # Of one length, so that the time it takes tells nothing of either.
+        # Hashes have the same length, so the time taken reveals nothing about either password.
         right = hmac.compare_digest(_hash(password), _hash(self.password))
         now = self.clock.now()
         row = self._row(Action.OPS_SIGN_IN, caller)
@@ -75,28 +75,29 @@ class Operators:
 
     async def sign_out(self, session: OperatorSession) -> None:
         """
-        End *session* for whoever has it.
+        End *session* for everybody who has its cookie.
 
         Raises:
-            Unavailable: As `EndedSessions.end`.
+            Unavailable: As for `EndedSessions.end`.
         """
         await self.ended.end(session.id, self.clock.now())
 
     async def is_over(self, session: OperatorSession) -> bool:
         """
-        Whether *session* is past its time, or was ended.
+        Whether *session* has expired or was ended.
 
         Raises:
-            Unavailable: The database did not answer; its time is not up, but it may have ended.
+            Unavailable: The database did not answer. The session has not expired, but may have been
+                ended.
         """
         return not session.lives(self.clock.now()) or await self.ended.is_ended(session.id)
 
     async def search(self, number: PhoneNumber, caller: Caller) -> tuple[str, ...]:
         """
-        What rows of *number* are found by; that somebody looked for them is one itself.
+        The fingerprints to find rows of *number* by. The search itself is audited as well.
 
         Raises:
-            Unavailable: The database did not answer; nothing is told.
+            Unavailable: The database did not answer; nothing is returned.
         """
         row = about(
             self._row(Action.OPS_SEARCH, caller), Contact.of_phone(number), self.fingerprints

@@ -52,11 +52,11 @@ O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa
 @attrs.frozen
 class Undelivered:
     """
-    No sender took the message; its challenge, where there was one, has been withdrawn.
+    No sender took the message. Its challenge, if there was one, has been withdrawn.
 
     Attributes:
-        resend_at: When a new code may be asked for; the send counts all the same. None where
-            every sender is being skipped, so that no limit on sends was charged.
+        resend_at: When a new code may be asked for; the send still counts. None if every sender is
+            being skipped, in which case no limit on sends was charged.
     """
 
     word: ClassVar[str] = "sms_failed"
@@ -66,6 +66,8 @@ class Undelivered:
 @attrs.frozen(kw_only=True)
 class Otp:
     """
+    Issues, delivers and checks codes.
+
     Attributes:
         senders: One for each channel.
         codes: The ring of codes.
@@ -89,8 +91,8 @@ class Otp:
         Issue a new code and hand its message over.
 
         Args:
-            row: Of the request; only its outcome is missing.
-            language: Of the message.
+            row: The request's row, complete except for its outcome.
+            language: The language of the message.
 
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
@@ -105,9 +107,9 @@ class Otp:
         self, request: Request, row: AuditRow
     ) -> Issued | Refusal | Locked | Undelivered:
         """
-        Put a new challenge into the slot; `deliver` is to follow, or `withdraw`.
+        Put a new challenge into the slot; call `deliver` or `withdraw` next.
 
-        The challenge and the send's row stand when this returns.
+        The challenge and its send row are stored when this returns.
 
         Raises:
             Unavailable: The store did not answer.
@@ -139,8 +141,7 @@ class Otp:
         self, issued: Issued, request: Request, row: AuditRow, language: Language
     ) -> Issued | Undelivered:
         """
-        Hand the message of an issued code over; where that fails, for whatever reason, the
-        challenge is withdrawn.
+        Hand the message of an issued code over; on any failure, withdraw the challenge.
 
         Raises:
             Unavailable: The store did not answer.
@@ -166,7 +167,7 @@ class Otp:
 
     async def withdraw(self, slot: Slot, challenge_id: str) -> None:
         """
-        End a challenge, so that it can never succeed; one that has been superseded is no more.
+        End a challenge, so that it can never succeed; a superseded one has ended already.
 
         Raises:
             Unavailable: The store did not answer.
@@ -175,7 +176,7 @@ class Otp:
 
     async def look(self, request: Request) -> Standing:
         """
-        How things stand for whoever asked in the session of *request*; changes nothing.
+        The current state for the session of *request*; changes nothing.
 
         Raises:
             Unavailable: The store did not answer.
@@ -188,7 +189,7 @@ class Otp:
         """
         Judge a presented code, once.
 
-        A success is not audited here: the journey does that with what it makes of it.
+        A success is not audited here; the journey audits it together with the step that follows.
 
         Raises:
             Unavailable: The store did not answer; the guess may have been counted.
@@ -209,9 +210,9 @@ class Otp:
         self, request: Request, presented: Presented, row: AuditRow, browser: str
     ) -> CheckOutcome | VerifiedAgain:
         """
-        `check`, which knows a code again that was right in the same *browser* a moment ago.
+        `check`, but accept a code again that was right in the same *browser* moments ago.
 
-        That is not audited here either.
+        That success is not audited here either.
 
         Raises:
             Unavailable: The store did not answer; the guess may have been counted.

@@ -1,4 +1,4 @@
-"""The traffic overview of the dashboard, queried once for everybody who looks at the same."""
+"""The dashboard's traffic overview, queried once for all viewers of the same stretch of time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,31 +15,32 @@ from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, TrafficQueries
 
 _FRESH: Final[Duration] = 5 * SECOND
-"""For as long an answer serves everybody who asks the same of this worker."""
+"""How long a worker reuses an answer for everybody who asks for the same stretch."""
 
 _REST: Final = 5
-"""Times as long as it took to answer, nothing is asked then: looking costs others little."""
+"""Minimum pause between two queries, as a multiple of the time the last one took. It keeps the load
+of the page low."""
 
 _PATIENCE_SECONDS: Final = 10.0
-"""How long a reader waits. The question goes on, and whoever comes next may find its answer."""
+"""How long a viewer waits. The query continues, and a later viewer may find its answer."""
 
 _TOP: Final = 6
-"""Addresses and ranges that are shown."""
+"""Number of addresses and ranges shown."""
 
 _STORY: Final = 200
-"""Rows of one number."""
+"""Number of rows shown for one number."""
 
 
 @attrs.frozen
 class Stretch:
     """
-    A stretch of time that can be looked at.
+    A stretch of time to choose from.
 
     Attributes:
-        word: In an address.
-        name: For people.
-        period: What is counted together.
-        periods: How many there are of it.
+        word: Its name in URLs.
+        name: Its name for people.
+        period: The length of time that is counted together.
+        periods: The number of periods in the stretch.
     """
 
     word: str
@@ -48,7 +49,7 @@ class Stretch:
     periods: int
 
     def span(self, now: Instant) -> Span:
-        """Whole periods; *now* is in the last one."""
+        """Whole periods, the last of which contains *now*."""
         until = Instant((now // self.period + 1) * self.period)
         return Span(after(until, -self.period * self.periods), until)
 
@@ -64,11 +65,11 @@ STRETCHES: Final = {
 @attrs.frozen(kw_only=True)
 class Seen:
     """
-    What was there when somebody looked.
+    The result of the queries.
 
     Attributes:
-        at: When that was.
-        suspicions: Of the stretch, or of its last day where it is longer.
+        at: When they were made.
+        suspicions: Of the stretch, or of its last day if it is longer.
     """
 
     stretch: Stretch
@@ -85,11 +86,11 @@ class Seen:
 @attrs.frozen
 class Look:
     """
-    What there is to show.
+    The overview to show.
 
     Attributes:
-        seen: None where nobody knows yet.
-        answered: The database did; else *seen* is what it told before.
+        seen: None if no answer has come yet.
+        answered: The database answered; otherwise *seen* is an earlier answer.
     """
 
     seen: Seen | None
@@ -99,10 +100,10 @@ class Look:
 @attrs.define
 class Overview:
     """
-    Asks, and remembers for a while.
+    Makes the queries, and keeps the answers for a while.
 
     Attributes:
-        patience_seconds: How long a reader waits.
+        patience_seconds: How long a viewer waits.
     """
 
     traffic: TrafficQueries
@@ -117,7 +118,7 @@ class Overview:
     )
 
     async def look(self, stretch: Stretch) -> Look:
-        """What there is to show of *stretch*."""
+        """The overview to show for *stretch*."""
         kept = self._kept.get(stretch.word)
         if kept and self.clock.now() < kept[1]:
             return Look(kept[0])
@@ -126,13 +127,13 @@ class Overview:
             asking = asyncio.ensure_future(self._ask(stretch))
             self._asking[stretch.word] = asking
             asking.add_done_callback(partial(self._answered, stretch.word))
-        # Nobody's patience ends the question: the driver would not like it.
+        # A timeout must not cancel the query: the driver handles cancellation badly.
         done, _ = await asyncio.wait({asking}, timeout=self.patience_seconds)
         if done:
             if asking.exception() is None:
                 return Look(asking.result())
             if not isinstance(asking.exception(), Unavailable):
-                await asking  # a bug of ours
+                await asking  # raises: this is a bug
         return Look(kept[0] if kept else None, answered=False)
 
     async def story(self, fingerprints: tuple[str, ...]) -> list[Entry]:
@@ -145,7 +146,7 @@ class Overview:
         return await self.audit.latest(Wanted(contacts=fingerprints), _STORY)
 
     async def close(self) -> None:
-        """Ask nothing any more."""
+        """Cancel all queries."""
         asked = [*self._asking.values()]
         for asking in asked:
             asking.cancel()
@@ -154,7 +155,7 @@ class Overview:
     def _answered(self, word: str, asking: "asyncio.Task[Seen]") -> None:
         del self._asking[word]
         if not asking.cancelled():
-            asking.exception()  # told to whoever still waits
+            asking.exception()  # retrieved here; waiting viewers get it too
 
     async def _ask(self, stretch: Stretch) -> Seen:
         began = self.clock.now()

@@ -1,4 +1,4 @@
-"""Pass login: a pass code, the masked number, a code by SMS, and a signed-in customer."""
+"""Pass login: from a pass code through the masked number and a code by SMS to a sign-in."""
 
 from typing import ClassVar, TypeVar
 
@@ -45,7 +45,7 @@ M = TypeVar("M")
 @attrs.frozen
 class SignedIn:
     """
-    The proof became a login.
+    The code was right, and the customer is signed in.
 
     Attributes:
         at: The instant of the sign-in.
@@ -76,8 +76,10 @@ VerifyOutcome = (
 @attrs.frozen(kw_only=True)
 class PassLogin:
     """
+    The journey of pass login.
+
     Attributes:
-        fingerprints: The ring of number fingerprints.
+        fingerprints: The ring of contact fingerprints.
     """
 
     otp: Otp
@@ -88,7 +90,7 @@ class PassLogin:
 
     async def validate(self, code: PassCode, caller: Caller) -> LookUpOutcome:
         """
-        Look a pass up.
+        Look up a pass.
 
         Raises:
             Unavailable: A store did not answer.
@@ -124,9 +126,9 @@ class PassLogin:
 
         Args:
             guess: The presented code.
-            challenge_id: Which challenge it is for, where the caller knows.
-            browser: What tells the caller's browser apart; it may present a right code again,
-                where the answer was lost.
+            challenge_id: The challenge that the code is for, if the caller knows it.
+            browser: A value that identifies the caller's browser, which may present a right code
+                again if the answer was lost.
 
         Raises:
             Unavailable: A store did not answer; the guess may have been counted.
@@ -134,7 +136,7 @@ class PassLogin:
         looked = await self._look_up(code, caller, Action.CHECK)
         found = looked.outcome
         if isinstance(found, UnusablePass) and looked.uniform:
-            # A scan is not to be made by checks instead: as of a usable pass without a code.
+            # Checks must not serve as a scan either: answer as for a usable pass without a code.
             return NoLiveCode(looked.row.at)
         if not isinstance(found, UsablePass):
             return found
@@ -154,7 +156,7 @@ class PassLogin:
         """
         Make the look-up, charge it, and only then answer.
 
-        Where it ends the request it is audited here, in the same step.
+        If the request ends with the look-up, it is audited here, in the same step.
         """
         row = self._row(code, caller, action)
         checking = action is Action.CHECK
@@ -199,11 +201,11 @@ class PassLogin:
 @attrs.frozen
 class _LookedUp:
     """
-    What a look-up came to.
+    The result of a look-up.
 
     Attributes:
-        row: Of the request. Its instant is that of the charges: each can be told by the other.
-        uniform: The caller is not to learn why a pass is not usable.
+        row: The request's row. Its instant equals that of the charges, so each leads to the other.
+        uniform: The caller must not learn why a pass is not usable.
     """
 
     outcome: LookUpOutcome

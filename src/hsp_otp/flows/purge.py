@@ -1,4 +1,4 @@
-"""Deletes what is past its time."""
+"""Deletes data that has passed its retention time."""
 
 from collections.abc import Collection
 
@@ -11,14 +11,14 @@ async def purge(
     store: Purge, policies: Collection[Policy], audit_kept_for: Duration, now: Instant
 ) -> dict[str, int]:
     """
-    How many rows were deleted, by what they are.
+    Delete old rows and records, and return the number of deleted rows by kind.
 
     Args:
-        policies: Of every purpose.
-        audit_kept_for: How old an audit row may become.
+        policies: One for each purpose.
+        audit_kept_for: The maximum age of an audit row.
 
     Raises:
-        Unavailable: The database did not answer; it may be called again.
+        Unavailable: The database did not answer. The call may be repeated.
     """
     return {
         "audit": await store.audit(after(now, -audit_kept_for)),

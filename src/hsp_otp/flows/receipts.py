@@ -1,4 +1,4 @@
-"""Takes delivery receipts."""
+"""Processes delivery receipts."""
 
 from functools import partial
 
@@ -26,13 +26,13 @@ async def take_receipt(
     clock: Clock,
 ) -> Noted | UnknownMessage:
     """
-    Note what *sender* reports of a message, or keep it where the message is not known yet.
+    Record a report of *sender* about a message, or keep it if the message is not recorded yet.
 
     Raises:
-        Unavailable: The database did not answer; the provider should tell again.
+        Unavailable: The database did not answer; the provider should report again.
     """
     if message_id(provider_message_id) is None:
-        return UnknownMessage()  # no message is kept under such a name
+        return UnknownMessage()  # no message is stored under such an id
     outcome = await deliveries.transition(
         sender, provider_message_id, partial(note, reported=reported)
     )

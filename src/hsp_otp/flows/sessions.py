@@ -44,10 +44,10 @@ RefusedToken = InvalidToken | PassLapsed | TokenReused
 @attrs.frozen(kw_only=True)
 class Grant:
     """
-    What a signed-in customer holds.
+    The tokens of a signed-in customer.
 
     Attributes:
-        access_token: For other backends too.
+        access_token: Other backends accept it too.
         refresh_token: Opaque.
         expires_in: Lifetime of the access token.
     """
@@ -59,7 +59,7 @@ class Grant:
 
 @attrs.frozen
 class Me:
-    """The pass that signed in, with its user, as they are at an instant."""
+    """The pass of the sign-in, with its user, in the state at that instant."""
 
     signed_in: Pass
     at: Instant
@@ -68,11 +68,13 @@ class Me:
 @attrs.frozen(kw_only=True)
 class Sessions:
     """
+    The sessions of signed-in customers.
+
     Attributes:
         refresh_keys: The ring of refresh tokens.
-        fingerprints: The ring of number fingerprints.
-        access_lifetime: Of an access token.
-        family_lifetime: Of a family of refresh tokens, from the sign-in.
+        fingerprints: The ring of contact fingerprints.
+        access_lifetime: Lifetime of an access token.
+        family_lifetime: Lifetime of a family of refresh tokens, from the sign-in.
     """
 
     families: FamilyRepository
@@ -89,11 +91,11 @@ class Sessions:
 
     async def begin(self, challenge: Challenge, found: Pass, row: AuditRow) -> Grant | AlreadyBegan:
         """
-        Sign the holder of *found* in, once for each challenge.
+        Sign the holder of *found* in, once per challenge.
 
         Args:
-            challenge: Of the right code; it remembers the browser, where there is one.
-            row: The audit row of the request; only its outcome is missing.
+            challenge: The challenge of the right code; it remembers the browser, if there is one.
+            row: The request's row, complete except for its outcome.
 
         Raises:
             Unavailable: The database did not answer; the sign-in may have been recorded.
@@ -128,9 +130,10 @@ class Sessions:
 
     async def refresh(self, text: str, caller: Caller) -> Grant | RefusedToken | Refusal:
         """
-        Give a new pair of tokens for a refresh token.
+        Exchange a refresh token for a new pair of tokens.
 
-        A token of no family is charged to the client, and refused where that has been too often.
+        A token of an unknown family is charged to the client, and refused once the limit is
+        reached.
 
         Raises:
             Unavailable: A store did not answer; the token may have been rotated.
@@ -170,7 +173,7 @@ class Sessions:
         """
         End the family of a refresh token; any other text changes nothing.
 
-        A token of no family is charged as in `refresh`.
+        A token of an unknown family is charged as in `refresh`.
 
         Raises:
             Unavailable: The database did not answer.
@@ -200,7 +203,7 @@ class Sessions:
 
     async def me(self, access_token: str) -> Me | InvalidToken:
         """
-        Who holds *access_token*, whose family must still be alive.
+        The holder of *access_token*, whose family must still be live.
 
         Raises:
             Unavailable: The database did not answer.

@@ -1,4 +1,4 @@
-"""Signup, step 1: a number, a code by SMS, and a signed proof for the backend of the next steps."""
+"""Signup, step 1: a number, a code by SMS, and a signed proof for the next backend."""
 
 from functools import partial
 from typing import ClassVar
@@ -66,7 +66,7 @@ class Proved:
     The number is proved.
 
     Attributes:
-        proof: Signed.
+        proof: The signed proof.
     """
 
     word: ClassVar[str] = "verified"
@@ -76,10 +76,10 @@ class Proved:
 @attrs.frozen
 class Progress:
     """
-    Where a session is.
+    The progress of a session.
 
     Attributes:
-        standing: Of the code; once the number is proved it has nothing to say.
+        standing: The state of the code; meaningless once the number is proved.
     """
 
     session: SignupSession
@@ -104,8 +104,10 @@ SignupVerifyOutcome = (
 @attrs.frozen(kw_only=True)
 class Signup:
     """
+    The first step of a signup.
+
     Attributes:
-        fingerprints: The ring of number fingerprints.
+        fingerprints: The ring of contact fingerprints.
     """
 
     otp: Otp
@@ -119,11 +121,11 @@ class Signup:
         self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller
     ) -> SignupSendOutcome:
         """
-        Send a code to a number, in a new session or in one that is under way.
+        Send a code to a number, in a new session or in an existing one.
 
-        A session takes another number only once its code was admitted; the code of the number
-        before is withdrawn then. A session that is not good and a number that is locked are charged
-        to the client, and refused where that has been too often.
+        A session changes its number only after the code was admitted; then the previous number's
+        code is withdrawn. Requests with an invalid session or a locked number are charged to the
+        client, and refused once the limit is reached.
 
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
@@ -156,7 +158,7 @@ class Signup:
                 now=self.otp.clock.now(),
             ),
         )
-        if not isinstance(stepped, Stepped):  # it ended or moved on meanwhile
+        if not isinstance(stepped, Stepped):  # the session has ended or moved on meanwhile
             await self.otp.withdraw(request.slot, outcome.challenge.id)
             return await self._ended(stepped, row)
         if stepped.left is not None:
@@ -199,7 +201,7 @@ class Signup:
 
     async def progress(self, session_id: SessionId, caller: Caller) -> Progress | SessionNotFound:
         """
-        Where a session is, for whoever comes back to it; charges nothing.
+        The progress of a session, for a visitor who returns to it; charges nothing.
 
         Raises:
             Unavailable: A store did not answer.
@@ -213,7 +215,7 @@ class Signup:
     async def _prove(
         self, session_id: SessionId, verified: Verified, row: AuditRow
     ) -> Proved | NoLiveCode | Closed:
-        """Record the step once, in the SQL database, then take it."""
+        """Record the step once in the SQL database, then move the session."""
         now = self.otp.clock.now()
         challenge = verified.challenge
         phone = PhoneNumber(challenge.contact.value)

@@ -1,4 +1,4 @@
-"""Operators unlock whom failed guesses locked."""
+"""Lets operators unlock slots that failed guesses have locked."""
 
 from collections.abc import Iterable
 
@@ -22,6 +22,8 @@ from hsp_otp.ports.passes import Passes, Users
 @attrs.frozen(kw_only=True)
 class Unlocking:
     """
+    Unlocks the slots of a pass holder or of a number.
+
     Attributes:
         fingerprints: The ring of contact fingerprints.
     """
@@ -36,13 +38,13 @@ class Unlocking:
         self, code: PassCode, purposes: Iterable[Purpose], reason: str
     ) -> tuple[Slot, ...] | PassNotFound:
         """
-        Unlock the holder of a pass, and say which slots that were.
+        Unlock the holder of a pass, and return the slots that were unlocked.
 
         Args:
-            reason: Why; it is written to the audit.
+            reason: The reason, which is written to the audit.
 
         Raises:
-            Unavailable: A store did not answer; what was unlocked before stays so.
+            Unavailable: A store did not answer. Slots that were unlocked before stay unlocked.
         """
         found = await self.passes.find(code)
         if found is None:
@@ -55,13 +57,13 @@ class Unlocking:
         self, phone: PhoneNumber, purposes: Iterable[Purpose], reason: str
     ) -> tuple[Slot, ...]:
         """
-        Unlock a number with all users who have it, and say which slots that were.
+        Unlock a number and all users who have it, and return the slots that were unlocked.
 
         Args:
-            reason: Why; it is written to the audit.
+            reason: The reason, which is written to the audit.
 
         Raises:
-            Unavailable: A store did not answer; what was unlocked before stays so.
+            Unavailable: A store did not answer. Slots that were unlocked before stay unlocked.
         """
         phones: dict[str, PhoneNumber | None] = {
             user.id: phone for user in await self.users.users_of(phone)
@@ -73,8 +75,10 @@ class Unlocking:
         self, slots: tuple[Slot, ...], phones: dict[str, PhoneNumber | None], row: AuditRow
     ) -> tuple[Slot, ...]:
         """
+        Unlock *slots*, auditing each one.
+
         Args:
-            phones: By the id of the subject.
+            phones: Keyed by the id of the subject.
         """
         for slot in slots:
             told, phone = attrs.evolve(row, purpose=slot.purpose), phones[slot.subject.id]
@@ -98,10 +102,10 @@ class Unlocking:
 
 async def unlock_slot(slots: SlotRepository, slot: Slot, row: AuditRow) -> None:
     """
-    Clear the failed guesses of *slot*, as an operator asked.
+    Clear the failed guesses of *slot* at an operator's request.
 
     Args:
-        row: Tells who it was done to, and why.
+        row: Says whose slot was unlocked, and why.
 
     Raises:
         Unavailable: The store did not answer.
