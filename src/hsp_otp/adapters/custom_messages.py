@@ -1,4 +1,4 @@
-"""Message texts of the operator's own, with the ids under which they are registered."""
+"""An operator's custom message texts, with the ids under which they are registered."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -17,14 +17,15 @@ _LIKE_A_CODE = re.compile(r"[0-9]{4}")
 
 def parse_wordings(found: Mapping[str, object], languages: Collection[Language]) -> Wordings:
     """
-    Read a table for each purpose, and in it one for each language.
+    Read a table for each purpose, which contains a table for each language.
 
     Args:
-        found: What a file in TOML holds.
-        languages: Those there are.
+        found: The content of a TOML file.
+        languages: The available languages.
 
     Raises:
-        ValueError: Something in it cannot be used; the rest of a sentence about the file.
+        ValueError: An entry cannot be used. The message continues a sentence that begins with the
+            file.
     """
     purposes = {purpose.value: purpose for purpose in Purpose}
     wordings: dict[tuple[Purpose, Language], Wording] = {}
@@ -44,7 +45,7 @@ def parse_wordings(found: Mapping[str, object], languages: Collection[Language])
 
 def _table(where: str, found: object, takes: str) -> Mapping[str, object]:
     if not isinstance(found, dict):
-        raise ValueError(f"has {where!r}, which is no table, {takes}")  # noqa: TRY004 - as all
+        raise ValueError(f"has {where!r}, which is no table, {takes}")  # noqa: TRY004 - as above
     return cast("dict[str, object]", found)
 
 
@@ -84,7 +85,7 @@ def _check_text(where: str, text: str) -> None:
         )
     if names.count("code") != 1:
         raise ValueError(f"has {{code}} {names.count('code')} times in {where}, takes it once")
-    # What is filled in is harmless, and may not become harmful by what stands beside it.
+    # A value that is harmless by itself must stay harmless next to the literal text.
     plain = "".join(literal + ("x" if name else "") for literal, name, _, _ in parts)
     if _LINK.search(plain):
         raise ValueError(f"has what looks like a link in {where}")
@@ -102,5 +103,5 @@ def _id(where: str, name: str, given: object) -> str | None:
 
 def _in_quotes(where: str, name: str, given: object) -> str:
     if not isinstance(given, str):
-        raise ValueError(f"has {name} without quotes in {where}")  # noqa: TRY004 - as all
+        raise ValueError(f"has {name} without quotes in {where}")  # noqa: TRY004 - as above
     return given

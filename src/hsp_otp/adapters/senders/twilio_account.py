@@ -1,4 +1,4 @@
-"""Twilio's settings."""
+"""The settings of the Twilio provider."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ NAME: Final = "twilio"
 
 @attrs.frozen(kw_only=True)
 class TwilioAccount:
-    """Twilio's settings."""
+    """The account at Twilio, and the sender of its messages."""
 
     account_sid: str = setting(
         text,

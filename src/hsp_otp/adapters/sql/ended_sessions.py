@@ -41,7 +41,7 @@ class SqlEndedSessions:
     folder: Path
 
     async def end(self, session_id: str, at: Instant) -> None:
-        """Keep the promise of `EndedSessions.end`."""
+        """Implement `EndedSessions.end`."""
         mark = self.folder / f"{_PREFIX}{session_id}"
         # A disk that is full takes no file; the database may still take the row.
         with suppress(OSError):
@@ -50,7 +50,7 @@ class SqlEndedSessions:
         mark.unlink(missing_ok=True)
 
     async def is_ended(self, session_id: str) -> bool:
-        """Keep the promise of `EndedSessions.is_ended`."""
+        """Implement `EndedSessions.is_ended`."""
         if (self.folder / f"{_PREFIX}{session_id}").exists():
             return True
         key = record_of(operator_sessions.ended_key(session_id))

@@ -35,7 +35,7 @@ class SqlErasure:
         counted_since: Instant,
         fingerprints: Sequence[str],
     ) -> Kept:
-        """Keep the promise of `Erasure.kept`."""
+        """Implement `Erasure.kept`."""
         told = _told_of(phone, slots)
         counts = (
             select(func.count()).select_from(passes).where(passes.c.user_id.in_(_holders(phone))),
@@ -60,7 +60,7 @@ class SqlErasure:
     async def erase(
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
-        """Keep the promise of `Erasure.erase`."""
+        """Implement `Erasure.erase`."""
         keys = [SLOTS.key(str(slot)) for slot in slots]
 
         async def step(connection: AsyncConnection) -> None:
@@ -78,7 +78,7 @@ class SqlErasure:
         await self.database.step(step)
 
     async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
-        """Keep the promise of `Erasure.erase_records`."""
+        """Implement `Erasure.erase_records`."""
         for kind, is_theirs in _told_in_records(phone, users):
             await SqlPurge(self.database).records(kind, is_theirs)
 

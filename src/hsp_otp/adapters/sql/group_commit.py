@@ -92,7 +92,7 @@ class GroupCommit:
         return outcome
 
     async def write(self, *rows: Row) -> None:
-        """Keep the promise of `AuditTrail.write`."""
+        """Implement `AuditTrail.write`."""
         told = _late(rows)
         if len(told) == len(rows):
             await self._write_late(told)
@@ -100,7 +100,7 @@ class GroupCommit:
             await self.step((), lambda held: Decision(None, held, rows))
 
     async def note(self, row: AuditRow) -> None:
-        """Keep the promise of `AuditTrail.note`."""
+        """Implement `AuditTrail.note`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_NOTED_SECONDS):
                 await self._write_late((row,))

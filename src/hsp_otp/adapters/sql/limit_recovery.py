@@ -87,15 +87,15 @@ class SqlLimitRecovery:
     )
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
-        """Keep the promise of `SendHistory.sends`."""
+        """Implement `SendHistory.sends`."""
         return await _each(self._sends, keys, now)
 
     async def asked_at(self, slot: Slot) -> Instant | None:
-        """Keep the promise of `SendHistory.asked_at`."""
+        """Implement `SendHistory.asked_at`."""
         return await self._asked_at.answer(str(slot))
 
     async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
-        """Keep the promise of `SendHistory.all_sends`."""
+        """Implement `SendHistory.all_sends`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
         async for page in self._groups((sends.c.contact,), (sends.c.at,), of_day):
             yield {
@@ -111,17 +111,17 @@ class SqlLimitRecovery:
                 }
 
     async def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
-        """Keep the promise of `SendHistory.all_asked_at`."""
+        """Implement `SendHistory.all_asked_at`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
         async for page in self._groups((sends.c.slot,), (sends.c.at,), of_day):
             yield {slot: max(at for (at,) in rows) for (slot,), rows in page}
 
     async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
-        """Keep the promise of `UsageHistory.usages`."""
+        """Implement `UsageHistory.usages`."""
         return await _each(self._usages, keys, now)
 
     async def all_usages(self, now: Instant) -> AsyncIterator[Usages]:
-        """Keep the promise of `UsageHistory.all_usages`."""
+        """Implement `UsageHistory.all_usages`."""
         recent = audit.c.at > after(now, -_CLIENT_WINDOW)
         for who in (audit.c.client, audit.c.network):
             async for page in self._groups(
@@ -142,7 +142,7 @@ class SqlLimitRecovery:
         yield await self._with_counted({MISSES_OF_ALL: misses})
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
-        """Keep the promise of `SignInHistory.signed_in`."""
+        """Implement `SignInHistory.signed_in`."""
         rows = select(audit.c.id).where(
             audit.c.client == client.value,
             audit.c.at > since,

@@ -63,7 +63,7 @@ class SqlPasses:
     )
 
     async def find(self, code: PassCode) -> Pass | None:
-        """Keep the promise of `Passes.find`."""
+        """Implement `Passes.find`."""
         kept = await self.find_kept(code)
         return None if kept is None else kept.found
 
@@ -77,7 +77,7 @@ class SqlPasses:
         return await self._kept.answer(code.value)
 
     async def users_of(self, phone: PhoneNumber) -> list[User]:
-        """Keep the promise of `Users.users_of`."""
+        """Implement `Users.users_of`."""
         async with self.database.read() as connection:
             found = await connection.execute(
                 select(users).where(users.c.phone_number == phone.e164)

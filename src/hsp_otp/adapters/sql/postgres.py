@@ -171,7 +171,7 @@ class PostgresConnections:
     async def settle(
         self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
     ) -> bool:
-        """Keep the promise of `Connections.settle`."""
+        """Implement `Connections.settle`."""
         async with self._writing.driver(by) as driver:
             if not locking:
                 return await _settle(driver, _READ, keys, decide)
@@ -179,27 +179,27 @@ class PostgresConnections:
                 return await _settle(driver, _LOCK, keys, decide)
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
-        """Keep the promise of `Connections.fetch`."""
+        """Implement `Connections.fetch`."""
         async with self._reading.driver(by) as driver:
             found: list[Any] = await driver.fetch(on_postgres(statement), *given)
             return found
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
-        """Keep the promise of `Connections.write`."""
+        """Implement `Connections.write`."""
         async with self._writing.connection(by) as connection, connection.begin():
             yield connection
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.read`."""
+        """Implement `Connections.read`."""
         return self._reading.connection(by)
 
     def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.study`."""
+        """Implement `Connections.study`."""
         return self._studying.connection(by)
 
     async def flaws(self) -> Flaws:
-        """Keep the promise of `Connections.flaws`."""
+        """Implement `Connections.flaws`."""
         names = ("server_encoding", "synchronous_commit", "fsync", "full_page_writes")
         shown = ", ".join(f"current_setting('{name}')" for name in names)
         async with self.read(deadline()) as connection:

@@ -38,15 +38,15 @@ class SqlPurge:
     database: Database
 
     async def audit(self, before: Instant) -> int:
-        """Keep the promise of `Purge.audit`."""
+        """Implement `Purge.audit`."""
         return await self._older(audit, before)
 
     async def sends(self, before: Instant) -> int:
-        """Keep the promise of `Purge.sends`."""
+        """Implement `Purge.sends`."""
         return await self._older(sends, before)
 
     async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
-        """Keep the promise of `Purge.records_over`."""
+        """Implement `Purge.records_over`."""
         return {
             kind.plural: await self.records(kind, kind.over(policies, now)) for kind in RECORD_KINDS
         }

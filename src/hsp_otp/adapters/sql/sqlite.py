@@ -83,7 +83,7 @@ class SqliteConnections:
     async def settle(
         self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
     ) -> bool:
-        """Keep the promise of `Connections.settle`; the lock keeps others out in any case."""
+        """Implement `Connections.settle`; the lock keeps others out in any case."""
         del locking
         async with _failing_as_unavailable(), turn(self._turns, by):
             return await self._settling.run(
@@ -91,13 +91,13 @@ class SqliteConnections:
             )
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
-        """Keep the promise of `Connections.fetch`."""
+        """Implement `Connections.fetch`."""
         asked = on_sqlite(statement)
         return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
-        """Keep the promise of `Connections.write`; *by* is for the lock."""
+        """Implement `Connections.write`; *by* is for the lock."""
         # Only the wait is cut short: a driver's call that is cancelled leaves its connection
         # in the middle of something. Those calls do not wait themselves.
         async with _failing_as_unavailable(), turn(self._turns, by):
@@ -109,11 +109,11 @@ class SqliteConnections:
                 await connection.close()
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.read`."""
+        """Implement `Connections.read`."""
         return _read(self._reading, by)
 
     def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.study`; *by* is for getting the connection."""
+        """Implement `Connections.study`; *by* is for getting the connection."""
         return _read(self._studying, by)
 
     async def flaws(self) -> Flaws:

@@ -38,7 +38,7 @@ class SqlSlots:
         usages: tuple[UsageKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
-        """Keep the promise of `SlotRepository.transition`."""
+        """Implement `SlotRepository.transition`."""
         key = SLOTS.key(str(slot))
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
@@ -63,7 +63,7 @@ class SqlUsage:
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        """Keep the promise of `UsageCounter.transition`."""
+        """Implement `UsageCounter.transition`."""
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             held = usages_in(bodies, keys)
@@ -85,7 +85,7 @@ class SqlFamilies:
         family_id: str,
         decide: Callable[[Family | None], Decision[Family | None, O]],
     ) -> O:
-        """Keep the promise of `FamilyRepository.transition`."""
+        """Implement `FamilyRepository.transition`."""
         return await _transition(self.commits, FAMILIES, family_id, decide)
 
 
@@ -100,7 +100,7 @@ class SqlSignupSessions:
         session_id: SessionId,
         decide: Callable[[SignupSession | None], Decision[SignupSession | None, O]],
     ) -> O:
-        """Keep the promise of `SignupSessions.transition`."""
+        """Implement `SignupSessions.transition`."""
         return await _transition(self.commits, SIGNUP_SESSIONS, session_id.value, decide)
 
 
@@ -115,7 +115,7 @@ class SqlSignupSteps:
         challenge_id: str,
         decide: Callable[[SignupStep | None], Decision[SignupStep | None, O]],
     ) -> O:
-        """Keep the promise of `SignupSteps.transition`."""
+        """Implement `SignupSteps.transition`."""
         return await _transition(self.commits, SIGNUP_STEPS, challenge_id, decide)
 
 
