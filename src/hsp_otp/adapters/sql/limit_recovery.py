@@ -40,39 +40,39 @@ _CHARGED_FROM: Final = (
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
 
 _Asked: TypeAlias = tuple[UsageKey, Instant]
-"""A usage, and the present instant."""
+"""A usage's key, and the current instant."""
 
 _Group: TypeAlias = tuple[tuple[str, ...], list[list[Any]]]
 
 _rows = msgspec.json.Decoder(list[list[Any]])
 
 _CLIENT_WINDOW: Final[Duration] = CLIENT_WINDOW + CLOCK_SKEW
-"""Of every limit of a client."""
+"""Reach of every client limit."""
 
 _CONTACT_WINDOW: Final[Duration] = LONGEST_WINDOW + CLOCK_SKEW
-"""Of every limit of a contact."""
+"""Reach of every contact limit."""
 
 _MOST_MISSES: Final = 1_000_000
-"""Of everybody in an hour: as many as the setting of their limit can ask for."""
+"""Everybody's misses in an hour: the maximum of the setting that limits them."""
 
 
 @attrs.frozen
 class SqlLimitRecovery:
     """
-    Reads rows of sends, and of the audit.
+    Reads send and audit rows.
 
-    A request that is still under way has no row yet. Where it was counted in this database, its
-    charge stands in a record, and counts as well.
+    A request that is still being served has no row yet. If this database counted it, its charge is
+    in a record and is included too.
 
     Attributes:
-        most_misses: Of everybody, the latest of which are read.
-        page: Usages in a page.
+        most_misses: Maximum number of everybody's misses that are read, the latest first.
+        page: Usages per page.
     """
 
     database: Database
     most_misses: int = _MOST_MISSES
     page: int = 2_000
-    # While a store has forgotten everything, every request asks: those of one turn ask together.
+    # When a store has lost everything, every request reads; reads of one turn are combined.
     _sends: BatchedReads[_Asked, Usage] = attrs.field(
         init=False,
         default=attrs.Factory(lambda self: BatchedReads(self._sends_of), takes_self=True),
@@ -191,7 +191,7 @@ class SqlLimitRecovery:
         return {(key, now): counted[key] for key, now in asked}
 
     async def _with_counted(self, told: Usages) -> Usages:
-        """With what was counted in this database, while another store was away."""
+        """Add the charges that this database counted while another store was away."""
         rows = await self.database.fetch(READ, [record_of(key) for key in told])
         counted = usages_in({key: body for key, body, _ in rows}, tuple(told))
         return {key: union(usage, counted[key]) for key, usage in told.items()}
@@ -211,7 +211,7 @@ class SqlLimitRecovery:
         columns: tuple[ColumnElement[Any], ...],
         where: ColumnElement[bool],
     ) -> AsyncIterator[list[_Group]]:
-        """The rows of one table, grouped: pages of what a group goes by, and its *columns*."""
+        """The *columns* of one table's rows, grouped by the columns *by*, in pages."""
         asked = (
             select(*by, _together(columns, is_postgres=self.database.is_postgres))
             .where(where, *(column.is_not(None) for column in by))
@@ -231,7 +231,7 @@ class SqlLimitRecovery:
 
 
 def _together(columns: tuple[ColumnElement[Any], ...], *, is_postgres: bool) -> ColumnElement[str]:
-    """The columns of all rows of a group, as text of a JSON array of arrays."""
+    """The columns of all rows of a group, as the text of a JSON array of arrays."""
     if is_postgres:
         return cast(func.json_agg(func.json_build_array(*columns)), Text)
     return func.json_group_array(func.json_array(*columns))

@@ -28,7 +28,7 @@ O = TypeVar("O")  # noqa: E741
 
 @attrs.frozen
 class SqlSlots:
-    """Keeps slots, and the usages that limit sends."""
+    """Stores slots, and the usages that limit sends."""
 
     commits: GroupCommit
 
@@ -56,7 +56,7 @@ class SqlSlots:
 
 @attrs.frozen
 class SqlUsage:
-    """Keeps the usages that limit checks and look-ups."""
+    """Stores the usages that limit checks and look-ups."""
 
     commits: GroupCommit
 
@@ -76,7 +76,7 @@ class SqlUsage:
 
 @attrs.frozen
 class SqlFamilies:
-    """Keeps families of refresh tokens."""
+    """Stores families of refresh tokens."""
 
     commits: GroupCommit
 
@@ -91,7 +91,7 @@ class SqlFamilies:
 
 @attrs.frozen
 class SqlSignupSessions:
-    """Keeps signup sessions."""
+    """Stores signup sessions."""
 
     commits: GroupCommit
 
@@ -106,7 +106,7 @@ class SqlSignupSessions:
 
 @attrs.frozen
 class SqlSignupSteps:
-    """Keeps what challenges led to."""
+    """Stores the steps that challenges led to."""
 
     commits: GroupCommit
 
@@ -139,12 +139,12 @@ async def _transition(
 
 
 def record_of(key: UsageKey) -> str:
-    """The key of the record that a usage is in."""
+    """The key of the record that contains a usage."""
     return USAGES.key(str(key))
 
 
 def usages_in(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
-    """The usages that records hold; empty where there is none."""
+    """The usages in the records; empty for missing ones."""
     found = ((key, bodies.get(record_of(key))) for key in keys)
     return {key: USAGES.format.decode(body) if body else () for key, body in found}
 
