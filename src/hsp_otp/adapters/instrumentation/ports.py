@@ -391,9 +391,7 @@ class Observer:
         return ObservedRecords(records, self._meter(name, store))
 
     def audit(self, audit: AuditTrail) -> AuditTrail:
-        """
-        Observe rows that flows write directly; rows of transitions are counted with their steps.
-        """
+        """Observe rows that flows write directly; transitions count the rows of their decisions."""
         return ObservedAudit(audit, self._meter("audit", _SQL))
 
     def passes(self, passes: Passes) -> Passes:

@@ -112,7 +112,7 @@ async def post(
     try:
         async with asyncio.timeout(within / SECOND):
             return await request(client, method, url, **content)
-    except Exception as error:  # noqa: BLE001 - the client has many errors, and a bad address adds more
+    except Exception as error:  # noqa: BLE001 - the client's errors are many
         failure = SendFailed(f"{provider} did not answer: {type(error).__name__}")
     # Raised here, so that the error is not in its context: it may contain the number or the code.
     raise failure

@@ -92,9 +92,7 @@ class Provider(Generic[A]):
 
 
 class ReasonError(ValueError):
-    """
-    The reason why a value is refused. It is shown even for secrets, so it never repeats the value.
-    """
+    """The reason why a value is refused. It is shown even for secrets, so it omits the value."""
 
 
 class Shape(enum.Enum):
