@@ -257,7 +257,7 @@ def _read_pem(algorithm: PemAlgorithm, key_id: str, pem: bytes) -> SigningKey:
         case "EdDSA", Ed25519PrivateKey() as key:
             return SigningKey(key_id, algorithm, key)
         case _:
-            raise ValueError(f"another kind of key: {algorithm} takes {_TAKES[algorithm]}")
+            raise ValueError(f"the wrong kind of key: {algorithm} takes {_TAKES[algorithm]}")
 
 
 def _read_secret(key_id: str, value: str) -> SigningKey:
@@ -266,7 +266,7 @@ def _read_secret(key_id: str, value: str) -> SigningKey:
         # The library refuses public keys and JWKs as secrets, but only when signing.
         jwt.get_algorithm_by_name("HS256").prepare_key(secret)
     except jwt.InvalidKeyError:
-        raise ValueError("a key file in base64, and HS256 takes random bytes") from None
+        raise ValueError("a key file in base64, but HS256 takes random bytes") from None
     return SigningKey(key_id, "HS256", secret)
 
 
@@ -274,7 +274,7 @@ def _load(pem: bytes) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(pem, password=None)
     except TypeError:
-        raise ValueError("an encrypted key, and there is no password to read it with") from None
+        raise ValueError("an encrypted key, which cannot be read without its password") from None
     except UnsupportedAlgorithm:
         raise ValueError("a key of an unknown kind") from None
     except ValueError:

@@ -35,7 +35,8 @@ def read_keys(text: str, read: Callable[[str, str], K]) -> tuple[K, ...]:
         key_id, _, value = entry.strip().partition(":")
         if not value or not _ID.fullmatch(key_id):
             raise ValueError(
-                f"entry {place}: not of the form id:value, with an id of 1 to 32 of A-Za-z0-9_-"
+                f"entry {place}: not of the form id:value, "
+                "with an id of 1 to 32 of these: A-Za-z0-9_-"
             )
         if key_id in found:
             raise ValueError(f"entry {place}: its id is taken by an earlier entry")
@@ -59,8 +60,8 @@ def decode_secret(value: str) -> bytes:
     body, padding = found.groups()
     missing = -len(body) % 4
     if missing > len("==") or padding not in {"", "=" * missing}:
-        raise ValueError("not base64: characters are missing, or too many")
+        raise ValueError("not base64: the length or the padding is wrong")
     secret = base64.b64decode(body.replace("-", "+").replace("_", "/") + "=" * missing)
     if len(secret) < MIN_SECRET_BYTES:
-        raise ValueError(f"{len(secret)} bytes long, and takes {MIN_SECRET_BYTES} or more")
+        raise ValueError(f"{len(secret)} bytes long, but at least {MIN_SECRET_BYTES} are needed")
     return secret

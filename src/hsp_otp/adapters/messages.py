@@ -53,11 +53,11 @@ def check_service_name(name: str) -> str:
     if len(trimmed) > MAX_SERVICE_NAME:
         raise ValueError(f"it has {len(trimmed)} characters")
     if not _NAME.fullmatch(trimmed):
-        raise ValueError("it has another character, or no letter")
+        raise ValueError("it has an unsupported character, or no letter")
     if sum(character.isdigit() for character in trimmed) > _MAX_NAME_DIGITS:
         raise ValueError(f"more than {_MAX_NAME_DIGITS} digits would look like a code")
     if _LINK.search(trimmed):
-        raise ValueError("a dot inside of a word would make it a link")
+        raise ValueError("a dot inside a word would make it a link")
     return trimmed
 
 

@@ -101,7 +101,7 @@ class Metrics:
             "circuit_open", "Whether a worker is skipping the sender.", "livemax", "sender"
         )
         self._deliveries = counter(
-            "deliveries_total", "Steps of messages that receipts told of.", "sender", "state"
+            "deliveries_total", "Delivery steps that receipts reported.", "sender", "state"
         )
         self._call_seconds = histogram(
             "port_call_duration_seconds",
@@ -114,7 +114,7 @@ class Metrics:
         )
         self._degraded = gauge(
             "limiter_degraded",
-            "Whether in a worker the SQL database counts instead of Redis.",
+            "Whether a worker counts in the SQL database instead of Redis.",
             "livemax",
         )
         self._fallbacks = counter(
@@ -125,10 +125,10 @@ class Metrics:
         )
         self._kept_aside = counter(
             "audit_rows_kept_aside_total",
-            "Rows that could not be written and were kept aside, each vain try anew.",
+            "Rows that could not be written and were kept aside, each failed attempt counted.",
         )
-        self._lost = counter("audit_rows_lost_total", "Rows that are lost.")
-        gauge("workers", "Processes that serve.", "livesum").set(1)
+        self._lost = counter("audit_rows_lost_total", "Rows that were lost.")
+        gauge("workers", "Processes that serve requests.", "livesum").set(1)
         # A rise is visible only in a series that already exists, so important series begin at 0.
         self._refreshes.labels(TokenReused.word)
         for flow in Flow:

@@ -46,7 +46,7 @@ class Workers:
     def collect(self) -> Iterable[Metric]:
         """Implement `Collector.collect` of the library."""
         self.bury()
-        yield InfoMetricFamily("hsp_otp_build", "The version that runs.", {"version": self.version})
+        yield InfoMetricFamily("hsp_otp_build", "The running version.", {"version": self.version})
         yield GaugeMetricFamily(
             "hsp_otp_start_time_seconds",
             "When the service was started, in seconds since 1970.",

@@ -213,7 +213,7 @@ async def open_redis(
 def reason(error: Exception) -> str:
     """The reason to report for a failure of the driver."""
     if isinstance(error, AuthenticationError | NoPermissionError):
-        return "Redis refused the user or the password, or what was asked of it"
+        return "Redis refused the user, the password or the command"
     return "Redis did not answer"
 
 

@@ -80,7 +80,7 @@ class FallbackUsage:
             self._behind = True
             self._learned.clear()
             self.falls += 1
-            _log.warning("usage_in_sql", hint="Redis does not answer; the database counts")
+            _log.warning("usage_in_sql", hint="Redis does not answer, so the database counts")
 
     async def _in_sql(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]

@@ -286,7 +286,7 @@ class RedisRecords:
             if done == -1:
                 await self.renew(keep=True)
             if asyncio.get_running_loop().time() >= by:
-                raise Unavailable("the records would not hold still")
+                raise Unavailable("the records kept changing")
 
     async def keep_recovering(
         self, recovered: Callable[[], AsyncIterator[Mapping[str, Restore]]]

@@ -34,11 +34,11 @@ async def unfitness(client: RedisClient) -> list[Unfit]:
         appends = await _config(client, "appendonly")
         saves = await _config(client, "save")
     except (RedisError, OSError):
-        return [Unfit("Redis does not answer, or does not say how it is set up", is_fatal=False)]
+        return [Unfit("Redis does not answer, or does not show its configuration", is_fatal=False)]
     found: list[Unfit] = []
     version = str(info.get("redis_version", "0"))
     if int(version.split(".", maxsplit=1)[0]) < _OLDEST:
-        found.append(Unfit(f"Redis is version {version}, and has to be 7 or newer", is_fatal=True))
+        found.append(Unfit(f"Redis is version {version}, but has to be 7 or newer", is_fatal=True))
     if policy != "noeviction":
         found.append(
             Unfit(
@@ -50,7 +50,7 @@ async def unfitness(client: RedisClient) -> list[Unfit]:
     if appends == "no" and not saves:
         found.append(
             Unfit(
-                "Redis keeps nothing on disk: at a restart everybody has to ask for a new code, "
+                "Redis keeps nothing on disk: after a restart everybody has to ask for a new code, "
                 "and locks are gone; set appendonly to yes",
                 is_fatal=False,
             )

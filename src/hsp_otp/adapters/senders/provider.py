@@ -54,7 +54,7 @@ class Probed:
 
 async def nothing_to_probe(_: Any, __: Means) -> Probed:  # noqa: ANN401 - any account
     """For a provider that can only be checked by sending."""
-    return Probed(told="there is nothing to check without sending")
+    return Probed(told="it can only be checked by sending a message")
 
 
 def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - any account
@@ -144,7 +144,7 @@ def setting(
 def text(given: str) -> str:
     """One line of printable text."""
     if not given.isprintable():
-        raise ReasonError("it has a character that cannot be printed")
+        raise ReasonError("it has an unprintable character")
     return given
 
 
@@ -159,4 +159,4 @@ def url(given: str) -> str:
     return given.rstrip("/")
 
 
-URL_TAKES: Final = "http:// or https:// and a host, and perhaps a port and a path"
+URL_TAKES: Final = "http:// or https:// and a host, optionally with a port and a path"

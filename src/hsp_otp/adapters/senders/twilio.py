@@ -79,7 +79,7 @@ def _receipts(account: TwilioAccount, means: Means) -> TwilioReceipts | None:
 def _check(account: TwilioAccount, _: str | None) -> None:
     if bool(account.from_) == bool(account.messaging_service_sid):
         raise ValueError(
-            "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
+            "HSP_OTP_TWILIO_FROM: twilio needs either this or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
         )
 
 

@@ -134,7 +134,7 @@ class TwilioSms:
             sid: object = taken.sid
             if isinstance(sid, str) and sid:
                 return Receipt(sender=NAME, provider_message_id=sid)
-            failure = SendFailed("Twilio did not name the message")
+            failure = SendFailed("Twilio returned no id for the message")
         except (TwilioRestException, TwilioServiceException) as error:
             failure = _failure(error.status, error.code)
         except Exception as error:  # noqa: BLE001
@@ -162,25 +162,23 @@ async def probe(account: TwilioAccount) -> Probed:
         except (TwilioRestException, TwilioServiceException) as error:
             if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 return Probed(
-                    f"{variable}: Twilio refuses it, or HSP_OTP_TWILIO_AUTH_TOKEN with it"
+                    f"{variable}: Twilio refuses it together with HSP_OTP_TWILIO_AUTH_TOKEN"
                 )
             if error.status == HTTPStatus.NOT_FOUND:
-                return Probed(f"{variable}: Twilio knows no such account")
-            return Probed(
-                f"Twilio answered {_status(error.status)}: look at HSP_OTP_TWILIO_BASE_URL"
-            )
+                return Probed(f"{variable}: Twilio has no such account")
+            return Probed(f"Twilio answered {_status(error.status)}: check HSP_OTP_TWILIO_BASE_URL")
         except Exception as error:  # noqa: BLE001 - as in `send`
             return Probed(
-                f"Twilio did not answer ({type(error).__name__}): look at the network and at "
+                f"Twilio did not answer ({type(error).__name__}): check the network and "
                 "HSP_OTP_TWILIO_BASE_URL"
             )
     if status != "active":
-        return Probed(f"{variable}: Twilio has the account as {_word(status)}: ask Twilio about it")
-    return Probed(told="Twilio has the account as active")
+        return Probed(f"{variable}: Twilio reports the account as {_word(status)}: contact Twilio")
+    return Probed(told="Twilio reports the account as active")
 
 
 def _word(status: str) -> str:
-    return status if status in {"suspended", "closed"} else "anything but active"
+    return status if status in {"suspended", "closed"} else "not active"
 
 
 def _status(given: object) -> int:

@@ -74,7 +74,7 @@ class VonageAccount:
     api_key: str = setting(
         text,
         "",
-        "Vonage's name for the account",
+        "API key of the Vonage account",
         takes="a text",
         shown_default="none",
         required=True,
@@ -82,7 +82,7 @@ class VonageAccount:
     api_secret: str = setting(
         text,
         "",
-        "signs in to Vonage",
+        "authenticates to Vonage",
         takes="a text",
         shown_default="none",
         secret=True,
@@ -99,7 +99,7 @@ class VonageAccount:
     signature_secret: str = setting(
         text,
         "",
-        "checks Vonage's callbacks (SHA-256 HMAC); without it no receipts are asked for",
+        "verifies Vonage's callbacks (SHA-256 HMAC); without it no receipts are requested",
         takes="a text",
         shown_default="none",
         secret=True,
@@ -107,7 +107,7 @@ class VonageAccount:
     base_url: str = setting(
         url,
         "https://rest.nexmo.com",
-        "where Vonage's API is: a region, a test gateway",
+        "base URL of Vonage's API: a region's, or a test gateway's",
         takes=URL_TAKES,
     )
 
@@ -189,7 +189,7 @@ def _message_id(answer: Answer) -> str:
     found = parts[0].get("message-id") if parts else None
     if isinstance(found, str) and found:
         return found
-    raise SendFailed(f"Vonage answered {answer.status} and did not name the message")
+    raise SendFailed(f"Vonage answered {answer.status} without an id for the message")
 
 
 def _parts(answer: object) -> list[dict[str, object]]:
@@ -211,18 +211,18 @@ async def _probe(account: VonageAccount, _: Means) -> Probed:
                 headers=_signed_in(account),
             )
         except SendFailed as error:
-            return Probed(f"{error}: look at the network and at HSP_OTP_VONAGE_BASE_URL")
+            return Probed(f"{error}: check the network and HSP_OTP_VONAGE_BASE_URL")
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Probed(
-            "HSP_OTP_VONAGE_API_KEY: Vonage refuses it, or HSP_OTP_VONAGE_API_SECRET with it"
+            "HSP_OTP_VONAGE_API_KEY: Vonage refuses it together with HSP_OTP_VONAGE_API_SECRET"
         )
     told = parsed(answer.body)
     value = cast("dict[str, object]", told).get("value") if isinstance(told, dict) else None
     if not answer.is_success or not isinstance(value, int | float):
-        return Probed(f"Vonage answered {answer.status}: look at HSP_OTP_VONAGE_BASE_URL")
+        return Probed(f"Vonage answered {answer.status}: check HSP_OTP_VONAGE_BASE_URL")
     if value <= 0:
-        return Probed("Vonage has no balance left: top it up")
-    return Probed(told="Vonage knows the account, and it has a balance")
+        return Probed("the Vonage account has no credit left: top it up")
+    return Probed(told="Vonage knows the account, which has credit")
 
 
 @attrs.frozen

@@ -57,7 +57,7 @@ class WebhookAccount:
     url: str = setting(
         url,
         "",
-        "where messages are posted to",
+        "URL that messages are posted to",
         takes=URL_TAKES,
         shown_default="none",
         required=True,
@@ -65,8 +65,8 @@ class WebhookAccount:
     secret: bytes = setting(
         _key,
         b"",
-        "signs messages, and the reports on them",
-        takes="base64 of 24 to 64 bytes, with or without whsec_ in front",
+        "signs messages, and the reports about them",
+        takes="base64 of 24 to 64 bytes, with or without the prefix whsec_",
         shown_default="none",
         secret=True,
         required=True,
@@ -133,7 +133,7 @@ async def _probe(account: WebhookAccount, _: Means) -> Probed:
             )
         except SendFailed as error:
             return Probed(f"HSP_OTP_WEBHOOK_URL: {error}")
-    return Probed(told="somebody answers there; only a message shows whether they know the secret")
+    return Probed(told="it answers; only a message shows whether it knows the secret")
 
 
 @attrs.frozen

@@ -242,7 +242,7 @@ async def _tried(step: Callable[[], Awaitable[T]], by: float, *, patient: bool) 
             if isinstance(error, HeldError) and not patient:
                 raise
             if is_past(by):
-                raise Unavailable("the records would not hold still") from error
+                raise Unavailable("the records kept changing") from error
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

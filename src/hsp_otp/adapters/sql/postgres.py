@@ -121,11 +121,11 @@ _GONE: Final = {
 
 _REASONS: Final = {
     "28": "the SQL database refused the user or the password",
-    "3D000": "the SQL server has no database of that name",
-    "25006": "the SQL database takes no writes",
-    "42501": "the SQL database does not let its user do that; hsp-otp db upgrade is for the owner "
-    "of the tables",
-    "53100": "the SQL database has no room on its disk",
+    "3D000": "the SQL server has no database with that name",
+    "25006": "the SQL database accepts no writes",
+    "42501": "the SQL database does not permit that to its user; hsp-otp db upgrade is for the "
+    "owner of the tables",
+    "53100": "the SQL database has no space left on its disk",
     "53300": "the SQL server has no connection left",
 }
 """Reasons to report, by SQLSTATE or class."""
@@ -208,13 +208,13 @@ class PostgresConnections:
             )
             version, encoding, *kept = found.one()
         if version < OLDEST:
-            told = f"it is PostgreSQL {version // 10_000}, and 14 is the oldest that will do"
+            told = f"it is PostgreSQL {version // 10_000}, but 14 or newer is required"
             return Flaws(unfit=told)
         if encoding != "UTF8":
-            return Flaws(unfit=f"its encoding is {encoding}, and takes UTF8")
+            return Flaws(unfit=f"its encoding is {encoding}, but UTF8 is required")
         for name, value in zip(names[1:], kept, strict=True):
             if value == "off":
-                told = f"{name} is off there, and a crash could bring a used code back to life"
+                told = f"{name} is off there, so a crash could make a used code valid again"
                 return Flaws(forgetful=told)
         return Flaws()
 

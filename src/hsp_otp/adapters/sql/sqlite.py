@@ -39,7 +39,7 @@ _READ: Final = on_sqlite(READ)
 _REASONS: Final = {
     "SQLITE_CANTOPEN": "the SQL database cannot be opened",
     "SQLITE_READONLY": "the SQL database cannot be written to",
-    "SQLITE_FULL": "the SQL database has no room on its disk",
+    "SQLITE_FULL": "the SQL database has no space left on its disk",
 }
 """Reasons to report, by the prefix of SQLite's error name."""
 
