@@ -1,14 +1,13 @@
 """
-How long each question of `hsp-otp audit` and of the operator's page takes over a million rows, and
-how it is answered.
+Measure each query of `hsp-otp audit` and of the operators' page over a million rows, with its plan.
 
-Run it as ``.venv/bin/python bench/audit_queries.py [ROWS]``. A database of each kind is filled
-with 90 days of traffic that includes attacks. Each question is asked three times over all of it
-and over its last day, and the best is compared with counting all rows one by one in the same run:
-the ratios say what the machine is worth. PostgreSQL is the one that the tests would use.
+Run it as ``.venv/bin/python bench/audit_queries.py [ROWS]``. A database of each kind is filled with
+90 days of traffic that includes attacks. Each query runs three times over all of it and over its
+last day. The best time is compared with counting all rows one by one in the same run, so the ratios
+do not depend on the speed of the machine. The PostgreSQL server is the same as for the tests.
 """
 
-# ruff: noqa: INP001, T201, S311 - a script that prints, and draws traffic
+# ruff: noqa: INP001, T201, S311 - a script that prints, and draws random traffic
 
 import asyncio
 import hashlib
@@ -59,16 +58,16 @@ Row = tuple[Any, ...]
 
 
 def fingerprint(of: str) -> str:
-    """As long as a real one."""
+    """A fingerprint as long as a real one."""
     return f"k1:{hashlib.sha256(of.encode()).hexdigest()[:32]}"
 
 
 def traffic(rows: int) -> Iterator[Row]:
-    """Rows of 90 days, in their order, with a sweep and a scan on the last day."""
+    """Rows of 90 days, in order, with a sweep and a scan on the last day."""
     draw = random.Random(8)
     ranges = [fingerprint(f"range {number}") for number in range(RANGES)]
     people = [fingerprint(f"person {number}") for number in range(PEOPLE)]
-    # One draw in eight is of everybody, the rest is of those who come often.
+    # One draw in eight is from everybody; the others are from frequent customers.
     acts = ["valid"] * 30 + ["missed"] * 5 + ["sent"] * 25 + ["early"] * 5
     acts += ["verified"] * 20 + ["wrong"] * 7 + ["refreshed"] * 8
     for number in range(rows):
@@ -85,7 +84,7 @@ def traffic(rows: int) -> Iterator[Row]:
 
 
 def row(at: int, act: str, number: int, client: str, phone: tuple[str, str, str]) -> Row:
-    """An audit row."""
+    """One audit row."""
     action, outcome = {
         "valid": ("look_up", "valid"),
         "missed": ("look_up", "pass_not_found"),
@@ -107,7 +106,7 @@ def row(at: int, act: str, number: int, client: str, phone: tuple[str, str, str]
 
 
 def fill_sqlite(path: Path, rows: int) -> None:
-    """Put the traffic into a file."""
+    """Write the traffic into a file."""
     marks = ", ".join("?" * len(COLUMNS))
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
@@ -117,7 +116,7 @@ def fill_sqlite(path: Path, rows: int) -> None:
 
 
 async def fill_postgres(url: str, rows: int) -> None:
-    """Put the traffic into a database, and let it be looked after as the server would."""
+    """Write the traffic into a database, and vacuum and analyze it as the server would."""
     connection = await connect(url)
     await connection.copy_records_to_table("audit", records=traffic(rows), columns=COLUMNS)
     await connection.execute("VACUUM ANALYZE audit")
@@ -127,7 +126,7 @@ async def fill_postgres(url: str, rows: int) -> None:
 def questions(
     database: Database, *, lite: bool
 ) -> list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]]:
-    """Name, how it is asked, and the statement that it is asked by."""
+    """The name of each query, a function that runs it, and its statement."""
     asked = SqlAuditQueries(database)
     found: list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]] = []
 
@@ -204,7 +203,7 @@ def questions(
 
 
 async def measure(name: str, url: str, rows: int) -> None:
-    """Ask everything, and print."""
+    """Run and print every query."""
     async with Database(url, durable=False) as database:
         async with database.study() as connection:
             version = select(text("sqlite_version()" if "sqlite" in url else "version()"))
@@ -212,7 +211,7 @@ async def measure(name: str, url: str, rows: int) -> None:
 
         async def count() -> int:
             async with database.study() as connection:
-                # Of a column without an index: every row is looked at.
+                # A column without an index, so that every row is read.
                 return int(
                     (await connection.execute(select(func.count(audit.c.phone)))).scalar_one()
                 )
@@ -228,7 +227,7 @@ async def measure(name: str, url: str, rows: int) -> None:
 
 
 async def best(work: Callable[[], Awaitable[int]]) -> tuple[float, int]:
-    """The least of three."""
+    """The shortest of three times."""
     took: list[float] = []
     found = 0
     for _ in range(3):
@@ -239,7 +238,7 @@ async def best(work: Callable[[], Awaitable[int]]) -> tuple[float, int]:
 
 
 async def main() -> None:
-    """Measure and print."""
+    """Measure both kinds of database."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"

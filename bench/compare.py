@@ -1,17 +1,17 @@
 """
-hsp-otp beside the service that it replaces, the bare design, and servers that only echo.
+Compare hsp-otp with the service that it replaces, the bare design, and servers that only echo.
 
-Run it as ``sh bench/compare [--rounds N] [--only NAME,…] [--phases NAME,…] [--rate SHARE]``. Each
-server has CPU 0 to itself; the generator, PostgreSQL and Redis share CPU 1. In interleaved rounds
-each is asked to validate, send and verify, by 32 connections, each request of a person and an
-address of its own, and every answer is checked. What counts is CPU time per request, read from
-/proc: it depends neither on pinning nor on idle time, and little on neighbours. Beside it stand the
-statements that PostgreSQL was asked, and the commands that Redis ran, per request: those who wait
-at the same time share them. Results are medians; those of the last run go to ``bench/results/``.
+Run it as ``sh bench/compare [--rounds N] [--only NAME,…] [--workers N] [--half]``. Each
+server has CPU 0 to itself; the generator, PostgreSQL and Redis share CPU 1. In interleaved rounds,
+32 connections ask each server to validate, send and verify. Every request is for a different person
+and from a different address, and every answer is checked. The main result is CPU time per request,
+read from /proc, which depends neither on pinning nor on idle time, and little on other load. It is
+shown with the PostgreSQL statements and Redis commands per request, which concurrent requests
+share. Results are medians; those of the last run are written to ``bench/results/``.
 
-``--rows`` fills the tables first; sends of a day and ten thousand misses of an hour are among them.
-``--restart`` ends Redis, and asks again ten seconds after its return. ``--soak`` does nothing but
-look passes up, and prints what a worker's memory comes to.
+``--rows`` fills the tables first, including sends of a day and ten thousand misses of an hour.
+``--restart`` stops Redis, and continues ten seconds after its return. ``--soak`` only looks up
+passes, and prints the memory of the workers.
 """
 
 # ruff: noqa: INP001, PLR2004, S101, S603, S607, T201 - a script that prints
@@ -68,11 +68,11 @@ Codes = Callable[["Target", range], dict[int, str]]
 @attrs.define
 class Target:
     """
-    One server.
+    One server under test.
 
     Attributes:
-        codes: What was sent to which people.
-        phases: What it can be asked for.
+        codes: Finds the codes that it sent, by person.
+        phases: The requests that it supports.
     """
 
     name: str
@@ -87,11 +87,11 @@ class Target:
 
     @property
     def log(self) -> Path:
-        """What it writes."""
+        """The file with its output."""
         return self.folder / f"{self.name}.log"
 
     def start(self, cpus: set[int], workers: int) -> None:
-        """Start it, and wait until it listens."""
+        """Start the server, and wait until it listens."""
         arguments = [part.format(port=self.port, workers=workers) for part in self.command]
         env = {
             name: part.format(port=self.port, workers=workers) for name, part in self.env.items()
@@ -115,12 +115,12 @@ class Target:
         self.start_cpu = cpu(self.pids())
 
     def pids(self) -> set[int]:
-        """Of it and its children."""
+        """The pids of the server and its children."""
         assert self.process is not None
         return family(self.process.pid)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         if self.process is None:
             return
         with suppress(ProcessLookupError):
@@ -145,7 +145,7 @@ def family(pid: int) -> set[int]:
 
 
 def cpu(pids: Iterable[int]) -> float:
-    """What processes and their ended children have used, in seconds."""
+    """CPU seconds used by processes and their ended children."""
     total = 0
     for pid in pids:
         with suppress(OSError):
@@ -155,7 +155,7 @@ def cpu(pids: Iterable[int]) -> float:
 
 
 def memory(pids: Iterable[int], kind: str = "Pss") -> list[float]:
-    """The share of memory of each process, in MB, largest first; ``Pss_Anon``: of no file."""
+    """The memory share of each process in MB, largest first; ``Pss_Anon`` leaves out files."""
     found: list[float] = []
     for pid in pids:
         with suppress(OSError):
@@ -165,20 +165,20 @@ def memory(pids: Iterable[int], kind: str = "Pss") -> list[float]:
 
 
 def busy() -> float:
-    """What everybody on the machine has used, in seconds."""
+    """CPU seconds used by everything on the machine."""
     told = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
     user, nice, system, _, _, irq, soft, steal = map(int, told)
     return (user + nice + system + irq + soft + steal) / TICKS
 
 
 def own() -> float:
-    """What this process and the generator have used, in seconds."""
+    """CPU seconds used by this process and the generator."""
     told = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in told)
 
 
 def request(target: Target, phase: str, person: int, code: str, salt: int) -> bytes:
-    """One request, whole."""
+    """One complete request."""
     told = {"pass_code": pass_of(person)} | ({"otp": code} if code else {})
     body = json.dumps(told).encode()
     client = address(person + (salt << 17))
@@ -192,11 +192,11 @@ def request(target: Target, phase: str, person: int, code: str, salt: int) -> by
 @attrs.frozen
 class Bench:
     """
-    What a run has started.
+    The parts that a run has started.
 
     Attributes:
-        counts: PostgreSQL can tell how many statements it was asked.
-        rows: In each table, before anything is asked.
+        counts: PostgreSQL can count its statements.
+        rows: Rows in each table before the first request.
     """
 
     folder: Path
@@ -207,7 +207,7 @@ class Bench:
     rows: int
 
     def generate(self, target: Target, requests: Sequence[bytes], phase: str, rate: float) -> Any:  # noqa: ANN401
-        """Send *requests*, and tell how it went."""
+        """Send *requests*, and return the generator's report."""
         path = self.folder / "requests"
         with path.open("wb") as file:
             for one in requests:
@@ -225,7 +225,7 @@ class Bench:
         return json.loads(done.stdout)
 
     def asked(self) -> dict[str, float]:
-        """How much PostgreSQL and Redis have been asked until now."""
+        """The number of PostgreSQL statements and Redis commands so far."""
         told = re.search(rb"total_commands_processed:(\d+)", self.redis.ask("INFO", "stats"))
         assert told
         calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements"
@@ -233,20 +233,20 @@ class Bench:
         return {"statements": statements, "commands": float(told[1])}
 
     def redis_pids(self) -> set[int]:
-        """Of Redis."""
+        """The pids of Redis."""
         return family(self.redis.process.pid) if self.redis.process else set()
 
     def measure_half(
         self, target: Target, phase: str, people: range, full: dict[str, Any]
     ) -> dict[str, Any]:
-        """Ask those who have not been asked yet at half the rate of *full*."""
+        """Measure for the people who are left, at half the rate of *full*."""
         left = range(people.start + full["requests"] + CONNECTIONS, people.stop)
         return self.measure(target, phase, left, full["rps"] / 2)
 
     def measure(
         self, target: Target, phase: str, people: range, rate: float = 0, salt: int | None = None
     ) -> dict[str, Any]:
-        """Ask *target* in one phase for *people*, and tell what it took."""
+        """Measure one phase of *target* for *people*."""
         codes = target.codes(target, people) if phase == "verify" else dict.fromkeys(people, "")
         salt = list(PATHS).index(phase) if salt is None else salt
         requests = [request(target, phase, who, code, salt) for who, code in codes.items()]
@@ -279,27 +279,27 @@ class Bench:
         }
 
 
-# How each finds the codes that it sent
+# Finding the codes that each server sent
 
 
 def codes_in(text: str, pattern: re.Pattern[str], people: range) -> dict[int, str]:
-    """The codes in what was written."""
+    """The codes in a server's output."""
     found = dict(pattern.findall(text))
     return {who: found[number_of(who)] for who in people if number_of(who) in found}
 
 
 def of_the_console(target: Target, people: range) -> dict[int, str]:
-    """Development shows them in the log."""
+    """Development mode shows the codes in the log."""
     return codes_in(target.log.read_text(), BOX, people)
 
 
 def of_the_provider(target: Target, people: range) -> dict[int, str]:
-    """In production the provider is told."""
+    """Production mode sends the codes to the provider."""
     return codes_in((target.folder / "taken").read_text(), TAKEN, people)
 
 
 def of_the_spike(_: Target, people: range) -> dict[int, str]:
-    """Its randomness is scripted."""
+    """The spike's randomness is scripted."""
     key, codes = b"k" * 32, dict[int, str]()
     for who in people:
         phone = f"+1555{who:07d}".encode()
@@ -312,17 +312,17 @@ def of_the_spike(_: Target, people: range) -> dict[int, str]:
 
 
 def psql(postgres: Postgres, database: str, *arguments: str) -> str:
-    """What a statement or a file of them says."""
+    """The output of a statement or a file of statements."""
     command = ["psql", "-h", str(postgres.folder), "-U", "postgres", "-qAt", "-d", database]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
     return done.stdout
 
 
-# What is set side by side
+# The servers to compare
 
 
 def hsp_otp(bench: Bench) -> list[Target]:
-    """This service on all its stores, with a console, and in production mode with a provider."""
+    """This service on each of its stores, in development mode and in production mode."""
     lines = [
         "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number"
     ]
@@ -375,7 +375,7 @@ def hsp_otp(bench: Bench) -> list[Target]:
 
 
 def prepare(bench: Bench, target: Target) -> None:
-    """Fill the database of one of ours."""
+    """Fill the database of one of our targets."""
     env = os.environ | {k: v.format(port=target.port, workers=1) for k, v in target.env.items()}
     if url := target.env.get("HSP_OTP_DATABASE_URL"):
         database = url.split("/")[3].split("?")[0]
@@ -394,7 +394,7 @@ def prepare(bench: Bench, target: Target) -> None:
 
 
 def peers(bench: Bench) -> list[Target]:
-    """The service that this one replaces, the bare design, and echoes."""
+    """The service that this one replaces, the bare design, and echo servers."""
     django = HERE / ".django"
     env = {
         "PGHOST": str(bench.postgres.folder),
@@ -478,7 +478,7 @@ def asked_for() -> argparse.Namespace:
 
 
 def opened(stack: ExitStack, seconds: float, rows: int) -> Bench:
-    """The stores and the generator."""
+    """Start the stores and build the generator."""
     folder = Path(tempfile.mkdtemp(prefix="otp-bench-"))
     folder.chmod(0o755)
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -498,7 +498,7 @@ def opened(stack: ExitStack, seconds: float, rows: int) -> Bench:
 
 
 def targets_of(bench: Bench, stack: ExitStack, only: set[str]) -> list[Target]:
-    """Those that are asked for, their databases filled."""
+    """The selected targets, with filled databases."""
     ours = [one for one in hsp_otp(bench) if not only or one.name in only]
     others = [one for one in peers(bench) if not only or one.name in only]
     for target in ours:
@@ -560,7 +560,7 @@ def main() -> None:
 
 
 def soak(bench: Bench, targets: list[Target], most: int) -> None:
-    """Look passes up again and again, each time from another address."""
+    """Look up passes repeatedly, each time from a different address."""
     for target in targets:
         done, salt = 0, 0
         while done < most:
@@ -579,7 +579,7 @@ def summary(
 
 
 def told(found: dict[str, Any]) -> str:
-    """One result in a line."""
+    """One result as a line."""
     used = found["cpu_us"]
     rates = f"{found['rps']:8.0f}/s {used['server']:7.0f} {used['redis']:6.0f}"
     times = f"{used['postgres']:6.0f} us {found['p50_ms']:8.2f} {found['p99_ms']:8.2f} ms"
@@ -589,7 +589,7 @@ def told(found: dict[str, Any]) -> str:
 
 
 def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians; rounds in which others took a fifth of a core are left out, where two are left."""
+    """Medians, without rounds disturbed by other processes (a fifth of a core) if two remain."""
     quiet = [one for one in rounds if one["foreign"] < 0.2]
     used = quiet if len(quiet) > 1 else sorted(rounds, key=lambda one: one["foreign"])[:2]
     made: dict[str, Any] = {
@@ -623,7 +623,7 @@ def show(summary: dict[tuple[str, str], dict[str, Any]], targets: list[Target]) 
 def keep(
     summary: dict[tuple[str, str], dict[str, Any]], targets: list[Target], asked: argparse.Namespace
 ) -> None:
-    """Write what was found into the project."""
+    """Write the results into the project."""
     found: dict[str, Any] = {}
     for (name, phase), one in summary.items():
         found.setdefault(name, {})[phase] = one
@@ -639,7 +639,7 @@ def keep(
 
 
 def picture(summary: dict[tuple[str, str], dict[str, Any]]) -> str:
-    """Bars of CPU time per request, for the documentation."""
+    """A bar chart of CPU time per request, for the documentation."""
     most = max(one["cpu_us"]["server"] for one in summary.values())
     rows: list[str] = []
     top = 10

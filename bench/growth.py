@@ -1,10 +1,10 @@
 """
-What a sign-in leaves in each store, and what a worker process takes.
+Measure what a sign-in leaves in each store, and how much memory a worker process takes.
 
-Run it as ``PYTHONPATH=. .venv/bin/python bench/growth.py [SIGN_INS]``: that many customers, each
-from an address of their own, look a pass up, ask for a code and present it, on PostgreSQL with
-Redis, first with the challenges in SQL, then in Redis. Rows and bytes are those of one sign-in,
-indexes included; they depend on no machine.
+Run it as ``PYTHONPATH=. .venv/bin/python bench/growth.py [SIGN_INS]``. That many customers, each
+from their own address, look up a pass, ask for a code and present it. The stores are PostgreSQL and
+Redis, first with the challenges in SQL, then in Redis. Rows and bytes are per sign-in, include
+indexes, and do not depend on the machine.
 """
 
 # ruff: noqa: INP001, PLR2004, S101, T201 - a script that prints
@@ -26,7 +26,7 @@ TABLES = ("audit", "sends", "records")
 
 
 def ask(url: str, statement: str) -> int:
-    """The one number that a statement finds."""
+    """The single number that a statement returns."""
     return int(asyncio.run(execute(url, statement))[0][0])
 
 
@@ -34,7 +34,7 @@ def sizes(url: str) -> dict[str, tuple[int, int]]:
     """Rows and bytes of the tables that grow."""
     return {
         table: (
-            ask(url, f"SELECT count(*) FROM {table}"),  # noqa: S608 - a name of ours
+            ask(url, f"SELECT count(*) FROM {table}"),  # noqa: S608 - a fixed name
             ask(url, f"SELECT pg_total_relation_size('{table}')"),
         )
         for table in TABLES
@@ -42,14 +42,14 @@ def sizes(url: str) -> dict[str, tuple[int, int]]:
 
 
 def in_redis(redis: RedisServer) -> int:
-    """Bytes that its records take."""
+    """Bytes that the records in Redis take."""
     found = re.search(rb"used_memory_dataset:(\d+)", redis.ask("INFO", "memory"))
     assert found
     return int(found[1])
 
 
 def own_memory(pid: int) -> int:
-    """Bytes of a process that it shares with nobody."""
+    """Bytes of a process that it shares with no other process."""
     told = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"RssAnon:\s+(\d+) kB", told)
     assert found
@@ -57,7 +57,7 @@ def own_memory(pid: int) -> int:
 
 
 def sign_in(server: Server, gateway: Gateway, person: int) -> None:
-    """A customer's way through the service."""
+    """Take one customer through a whole sign-in."""
     client = {"X-Forwarded-For": f"10.{person & 255}.{person >> 8}.1"}
     told = {"pass_code": pass_of(person)}
     for step in ("validate-pass", "send-otp"):
@@ -67,7 +67,7 @@ def sign_in(server: Server, gateway: Gateway, person: int) -> None:
 
 
 def measure(store: str, count: int) -> None:
-    """Print what *count* sign-ins leave, the challenges being in *store*."""
+    """Print what *count* sign-ins leave, with the challenges in *store*."""
     redis = RedisServer.start("--maxmemory-policy", "noeviction")
     try:
         with (
@@ -100,7 +100,7 @@ def measure(store: str, count: int) -> None:
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure both stores."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     for store in ("sql", "redis"):
         measure(store, count)

@@ -1,10 +1,10 @@
 """
-How long the import of 100 000 passes takes, how much memory, and what requests feel of it.
+Measure the time and memory of importing 100 000 passes, and the effect on requests.
 
 Run it as ``.venv/bin/python bench/import_passes.py [LINES]``. A server answers look-ups before and
-during the first import; any that fails ends the run with status 1. The ratios compare with
-reading the same file by `csv.DictReader` and parsing every number, and with look-ups of the idle
-server, in the same run: they say what the machine is worth.
+during the first import; if any fails, the run ends with status 1. The ratios compare with reading
+the same file by `csv.DictReader` and parsing every number, and with look-ups on the idle server, in
+the same run, so they do not depend on the speed of the machine.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints
@@ -30,7 +30,7 @@ COMMAND = Path(sys.executable).with_name("hsp-otp")
 
 
 def write_file(path: Path, lines: int) -> None:
-    """*lines* passes of as many users."""
+    """Write *lines* passes, each of a different user."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(
             "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number\n"
@@ -43,10 +43,10 @@ def write_file(path: Path, lines: int) -> None:
 
 
 def run(*arguments: str, url: str) -> float:
-    """Seconds that the command takes, its start included."""
+    """Seconds that the command takes, including its start."""
     began = time.perf_counter()
     environ = {**os.environ, "HSP_OTP_DATABASE_URL": url}
-    done = subprocess.run(  # noqa: S603 - the command is ours
+    done = subprocess.run(  # noqa: S603 - our own command
         [COMMAND, *arguments], env=environ, check=False, capture_output=True, text=True
     )
     if done.returncode:
@@ -55,7 +55,7 @@ def run(*arguments: str, url: str) -> float:
 
 
 def read_plainly(path: Path) -> float:
-    """Seconds for reading the file and parsing its numbers, and nothing else."""
+    """Seconds for only reading the file and parsing its numbers."""
     began = time.perf_counter()
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -65,7 +65,7 @@ def read_plainly(path: Path) -> float:
 
 @contextmanager
 def serving(url: str) -> Iterator[int]:
-    """A server in development mode with its limits off; its port."""
+    """The port of a server in development mode with its limits off."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -77,7 +77,7 @@ def serving(url: str) -> Iterator[int]:
         "DATABASE_URL": url,
     }
     environ = os.environ | {f"HSP_OTP_{name}": value for name, value in settings.items()}
-    server = subprocess.Popen(  # noqa: S603 - the command is ours
+    server = subprocess.Popen(  # noqa: S603 - our own command
         [COMMAND, "dev"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
@@ -94,7 +94,7 @@ def serving(url: str) -> Iterator[int]:
 
 
 def look_up(port: int) -> float:
-    """Seconds that one look-up takes; anything but its success is an `OSError`."""
+    """Seconds that one look-up takes; raises `OSError` if it does not succeed."""
     began = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     body = '{"pass_code": "HSP-1234-5678"}'
@@ -109,7 +109,7 @@ def look_up(port: int) -> float:
 
 
 class LookUps(threading.Thread):
-    """One look-up after the other until told to stop."""
+    """Makes one look-up after another until stopped."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class LookUps(threading.Thread):
         self.failed: list[str] = []
 
     def run(self) -> None:
-        """Ask."""
+        """Make look-ups."""
         while not self.over.wait(0.02):
             try:
                 self.took.append(look_up(self.port))
@@ -141,7 +141,7 @@ def main() -> None:
             first = run("passes", "import", str(path), url=url)
             asking.over.set()
             asking.join()
-        # The server was a child too, and is smaller than an import.
+        # The server was a child process too, but it is smaller than an import.
         again = run("passes", "import", str(path), url=url)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         plain = read_plainly(path)

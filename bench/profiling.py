@@ -1,10 +1,10 @@
 """
-What a request costs in one process without a socket, and which functions cost most.
+Measure the cost of a request in one process without a socket, and the most expensive functions.
 
 Run it as ``PYTHONPATH=. .venv/bin/python bench/profiling.py [--store STORE] [--requests N]
-[--functions]``. STORE is sqlite, postgres, redis (counts) or challenges (in Redis, too). 32 at
-once look up, ask and present, each for a person and from an address of its own; with
-``--functions`` the ten dearest functions of each layer are shown, by their own time.
+[--functions]``. STORE is sqlite, postgres, redis (for counts) or challenges (in Redis too). 32
+clients at once look up, ask and check, each for a different person and from a different address.
+With ``--functions``, the ten most expensive functions of each layer are shown, by their own time.
 """
 
 # ruff: noqa: INP001, PLR2004, S101 - a script that prints
@@ -40,7 +40,7 @@ Job = tuple[str, dict[str, str], str]
 
 
 async def call(app: Any, job: Job) -> None:  # noqa: ANN401 - ASGI
-    """One request."""
+    """Make one request."""
     path, told, client = job
     sent: list[dict[str, Any]] = []
     body = json.dumps(told).encode()
@@ -95,7 +95,7 @@ async def served() -> Any:  # noqa: ANN401 - ASGI
 
 
 async def phase(app: Any, name: str, jobs: list[Job], *, functions: bool) -> None:  # noqa: ANN401
-    """Run *jobs*, and print what they took."""
+    """Run *jobs*, and print their cost."""
     left = iter(jobs)
 
     async def work() -> None:
@@ -161,7 +161,7 @@ def stored(store: str, folder: Path) -> Iterator[dict[str, str]]:
 
 
 async def measure(requests: int, console: io.StringIO, *, functions: bool) -> None:
-    """All three phases, after a short one that warms up."""
+    """Run all three phases, after a short warm-up."""
 
     def jobs(path: str, people: Iterable[int], salt: int) -> list[Job]:
         return [

@@ -1,14 +1,14 @@
 """
-What requests feel of a purge of a million audit rows.
+Measure the effect on requests of purging a million audit rows.
 
 Run it as ``.venv/bin/python bench/purge_beside_requests.py [ROWS]``, or with ``TEST_POSTGRES_URL``
-for a PostgreSQL of one's own. A server in development mode answers look-ups, asks and checks, one
-after the other, first idle and then while ``hsp-otp purge`` runs; of each kind both are compared
-with the idle median. It ends with 1 where a median beside the purge is more than twice that.
-SQLite syncs at every commit all the same.
+for a PostgreSQL server of your own. A server in development mode answers look-ups, asks and checks,
+one after another, first idle and then while ``hsp-otp purge`` runs. For each kind, both are
+compared with the idle median. The status is 1 if a median during the purge is more than twice the
+idle one. SQLite syncs at every commit, even in development mode.
 """
 
-# ruff: noqa: INP001, T201, S603 - a script that prints, and starts what is ours
+# ruff: noqa: INP001, T201, S603 - a script that prints, and starts our own commands
 
 import asyncio
 import http.client
@@ -45,14 +45,14 @@ OFF += ("PHONE_SENDS_PER_DAY", "LOGIN_SENDS_PER_CLIENT_HOUR", "RESEND_COOLDOWN_S
 OFF += ("FAILED_GUESSES_PER_DAY", "FAILED_GUESSES_PER_30_DAYS", "FAILED_GUESSES_IN_A_ROW")
 
 MOST: Final = 2.0
-"""Times the idle median that a median beside a purge may be."""
+"""The highest permitted ratio of a median during a purge to the idle median."""
 
 Took = dict[str, list[float]]
 
 
 @contextmanager
 def serving(url: str) -> Iterator[int]:
-    """A server with its limits off; its port."""
+    """The port of a server with its limits off."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -90,21 +90,21 @@ def ask(port: int, route: str) -> float:
 
 
 def ask_all(port: int, took: Took) -> None:
-    """One of each, with a pause as between people."""
+    """Make one request of each kind, with pauses as between people."""
     for route in BODIES:
         took[route].append(ask(port, route))
         time.sleep(0.005)
 
 
 def measure(name: str, url: str) -> bool:
-    """Measure and print; whether no kind of request is slowed too much."""
+    """Measure and print; returns whether no kind of request is slowed too much."""
     with serving(url) as port:
         idle: Took = {route: [] for route in BODIES}
         for _ in range(300):
             ask_all(port, idle)
         busy: Took = {route: [] for route in BODIES}
         began = time.perf_counter()
-        # Everything that was filled in is older than a day.
+        # All generated rows are older than a day.
         environ = os.environ | {"HSP_OTP_DATABASE_URL": url, "HSP_OTP_AUDIT_DAYS": "1"}
         purge = subprocess.Popen([COMMAND, "purge"], env=environ, stdout=subprocess.PIPE, text=True)
         while purge.poll() is None:
@@ -124,27 +124,27 @@ def measure(name: str, url: str) -> bool:
 
 
 def parts(took: list[float]) -> tuple[float, ...]:
-    """Within which half, 95 and 99 of 100, and all of them were answered."""
+    """The median, 95th and 99th percentile, and maximum."""
     percents = statistics.quantiles(took, n=100)
     return (statistics.median(took), percents[94], percents[98], max(took))
 
 
 async def prepare_sqlite(url: str, path: Path, rows: int) -> None:
-    """A full file."""
+    """Create a filled SQLite file."""
     async with Database(url, durable=False) as database:
         await upgrade(database)
     fill_sqlite(path, rows)
 
 
 async def prepare_postgres(rows: int) -> str:
-    """A full database."""
+    """Create a filled PostgreSQL database."""
     url = await DATABASES.new()
     await fill_postgres(url, rows)
     return url
 
 
 def main() -> None:
-    """Measure both."""
+    """Measure both kinds of database."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"

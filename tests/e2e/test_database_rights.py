@@ -205,7 +205,7 @@ def test_an_upgrade_by_the_wrong_user_is_one_line(database: Database, tmp_path: 
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "hsp-otp: the SQL database does not let its user do that; hsp-otp db upgrade is for the "
+        "hsp-otp: the SQL database does not permit that to its user; hsp-otp db upgrade is for the "
         "owner of the tables\n"
     )
 
@@ -236,7 +236,7 @@ def test_a_user_who_is_not_let_in_is_told_so(database: Database, tmp_path: Path)
     nowhere = make_url(database.superuser).set(database="nowhere").render_as_string()
     for url, says in (
         (nobody, "hsp-otp: the SQL database refused the user or the password\n"),
-        (nowhere, "hsp-otp: the SQL server has no database of that name\n"),
+        (nowhere, "hsp-otp: the SQL server has no database with that name\n"),
     ):
         assert command(tmp_path, "purge", DATABASE_URL=url).stderr == says
 

@@ -143,4 +143,4 @@ def test_a_server_of_another_encoding(postgres: postgres_server.Server, tmp_path
     url = make_url(postgres.url).set(database="latin").render_as_string()
     refused = command(tmp_path, "dev", DATABASE_URL=url)
     assert refused.returncode == 1
-    assert "its encoding is LATIN1, and takes UTF8" in refused.stderr
+    assert "its encoding is LATIN1, but UTF8 is required" in refused.stderr

@@ -175,7 +175,7 @@ async def _told(ask: Callable[[], Awaitable[str]]) -> str:
         try:
             return await ask()
         except Exception as error:  # noqa: BLE001 - told to who races
-            if "would not hold still" not in str(error):
+            if "kept changing" not in str(error):
                 return repr(error)
 
 

@@ -80,7 +80,7 @@ async def probe(name: str, url: str) -> Probed:
     [
         (200, {"sid": ACCOUNT, "status": "active"}, None),
         (200, {"sid": ACCOUNT, "status": "suspended"}, "as suspended"),
-        (200, {"sid": ACCOUNT, "status": TOKEN}, "anything but active"),
+        (200, {"sid": ACCOUNT, "status": TOKEN}, "not active"),
         (401, {"code": 20003, "message": "no", "status": 401}, "HSP_OTP_TWILIO_AUTH_TOKEN"),
         (404, {"code": 20404, "message": "no", "status": 404}, "no such account"),
         (503, {"code": 20503, "message": TOKEN, "status": 503}, "answered 503"),
@@ -101,7 +101,7 @@ async def test_twilio(desk: Desk, status: int, body: object, says: str | None) -
     ("status", "body", "says"),
     [
         (200, {"value": 3.14, "autoReload": False}, None),
-        (200, {"value": 0, "autoReload": False}, "no balance"),
+        (200, {"value": 0, "autoReload": False}, "no credit left"),
         (401, {"error-code": "401"}, "HSP_OTP_VONAGE_API_SECRET"),
         (500, None, "answered 500"),
         (200, "rubbish", "answered 200"),

@@ -106,23 +106,23 @@ def test_the_code_is_not_shown(tmp_path: Path) -> None:
 BAD = {
     "a purpose that is none": (
         '[login.en]\ntext = "{code}"',
-        "has 'login', takes tables named phone_verification or signup",
+        "has 'login'; takes tables named phone_verification or signup",
     ),
     "no table": (
         'signup = "{code}"',
-        "has 'signup', which is no table, takes tables named phone_verification or signup",
+        "has 'signup', which is not a table; takes tables named phone_verification or signup",
     ),
     "a language that is none": (
         '[signup.xx]\ntext = "{code}"',
-        "has 'signup.xx', takes tables named en, es, hi in signup",
+        "has 'signup.xx'; takes tables named en, es, hi in signup",
     ),
     "no table in it": (
         '[signup]\nen = "{code}"',
-        "has 'signup.en', which is no table, takes tables named en, es, hi in signup",
+        "has 'signup.en', which is not a table; takes tables named en, es, hi in signup",
     ),
     "another member": (
         '[signup.en]\ntext = "{code}"\ntemplate = "1"',
-        "has 'template' in signup.en, takes text, template_id and entity_id",
+        "has 'template' in signup.en; takes text, template_id and entity_id",
     ),
     "no text": ('[signup.en]\ntemplate_id = "1"', "has no text in signup.en"),
     "an empty text": ('[signup.en]\ntext = " "', "has an empty text in signup.en"),
@@ -130,41 +130,50 @@ BAD = {
     "a list for a text": ("[signup.en]\ntext = []", "has text without quotes in signup.en"),
     "a control character": (
         '[signup.en]\ntext = "{code}\\u0007"',
-        "has a character in the text of signup.en that cannot be printed",
+        "has an unprintable character in the text of signup.en",
     ),
-    "no code": ('[signup.en]\ntext = "Hello"', "has {code} 0 times in signup.en, takes it once"),
+    "no code": (
+        '[signup.en]\ntext = "Hello"',
+        "has {code} 0 times in signup.en; takes it exactly once",
+    ),
     "two codes": (
         '[signup.en]\ntext = "{code} {code}"',
-        "has {code} 2 times in signup.en, takes it once",
+        "has {code} 2 times in signup.en; takes it exactly once",
     ),
     "another placeholder": (
         '[signup.en]\ntext = "{code} {name}"',
-        "has {name} in signup.en, takes {code} {service} {minutes}",
+        "has {name} in signup.en; takes {code} {service} {minutes}",
     ),
-    "a nameless one": ('[signup.en]\ntext = "{} {code}"', "has {} in signup.en, takes"),
+    "a nameless one": ('[signup.en]\ntext = "{} {code}"', "has {} in signup.en; takes"),
     "a look inside": (
         '[signup.en]\ntext = "{code.reveal}"',
-        "has {code.reveal} in signup.en, takes",
+        "has {code.reveal} in signup.en; takes",
     ),
     "a conversion": (
         '[signup.en]\ntext = "{code!r}"',
-        "has a placeholder that is more than a name in signup.en",
+        "has a placeholder with more than a name in signup.en",
     ),
     "a width": (
         '[signup.en]\ntext = "{code:>99999}"',
-        "has a placeholder that is more than a name in signup.en",
+        "has a placeholder with more than a name in signup.en",
     ),
     "half a brace": (
         '[signup.en]\ntext = "{code"',
-        "has braces that are not in pairs in the text of",
+        "has unmatched braces in the text of",
     ),
     "half a conversion": (
         '[signup.en]\ntext = "{code!}"',
-        "has braces that are not in pairs in the text of signup.en",
+        "has unmatched braces in the text of signup.en",
     ),
-    "a link": ('[signup.en]\ntext = "{code} neo.bank"', "has what looks like a link in signup.en"),
-    "an address": ('[signup.en]\ntext = "{code} http://neo"', "has what looks like a link in"),
-    "a link of ours": ('[signup.en]\ntext = "{code} a.{service}"', "has what looks like a link in"),
+    "a link": (
+        '[signup.en]\ntext = "{code} neo.bank"',
+        "has text that looks like a link in signup.en",
+    ),
+    "an address": ('[signup.en]\ntext = "{code} http://neo"', "has text that looks like a link in"),
+    "a link of ours": (
+        '[signup.en]\ntext = "{code} a.{service}"',
+        "has text that looks like a link in",
+    ),
     "another code": (
         '[signup.en]\ntext = "{code} or 1234"',
         "has digits that look like a code in signup.en",
@@ -175,7 +184,7 @@ BAD = {
     ),
     "an empty id": (
         '[signup.en]\ntext = "{code}"\nentity_id = ""',
-        "has another entity_id in signup.en than 1 to 64 letters, digits, _ and -",
+        "has a malformed entity_id in signup.en; takes 1 to 64 letters, digits, _ and -",
     ),
     "a list for an id": (
         '[signup.en]\ntext = "{code}"\nentity_id = ["1"]',
@@ -183,7 +192,7 @@ BAD = {
     ),
     "an id with a space": (
         '[signup.en]\ntext = "{code}"\ntemplate_id = "1107 16"',
-        "has another template_id in signup.en than 1 to 64 letters, digits, _ and -",
+        "has a malformed template_id in signup.en; takes 1 to 64 letters, digits, _ and -",
     ),
     "no TOML": (
         "[signup.en\n",

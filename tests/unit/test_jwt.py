@@ -243,34 +243,34 @@ def test_what_openssl_writes_is_read(tmp_path: Path) -> None:
         (
             "ES256",
             _pem(ec.generate_private_key(ec.SECP384R1())),
-            "another kind of key: ES256 takes one on the curve P-256",
+            "the wrong kind of key: ES256 takes one on the curve P-256",
         ),
         (
             "ES256",
             _pem(ec.generate_private_key(ec.SECP256K1())),
-            "another kind of key: ES256 takes one on the curve P-256",
+            "the wrong kind of key: ES256 takes one on the curve P-256",
         ),
         (
             "ES256",
             _pem(ed25519.Ed25519PrivateKey.generate()),
-            "another kind of key: ES256 takes one on the curve P-256",
+            "the wrong kind of key: ES256 takes one on the curve P-256",
         ),
         (
             "EdDSA",
             _pem(ed448.Ed448PrivateKey.generate()),
-            "another kind of key: EdDSA takes one on the curve Ed25519",
+            "the wrong kind of key: EdDSA takes one on the curve Ed25519",
         ),
         (
             "EdDSA",
             _pem(rsa.generate_private_key(65537, 2048)),
-            "another kind of key: EdDSA takes one on the curve Ed25519",
+            "the wrong kind of key: EdDSA takes one on the curve Ed25519",
         ),
         (
             "ES256",
             ec.generate_private_key(ec.SECP256R1()).private_bytes(
                 Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
             ),
-            "an encrypted key, and there is no password to read it with",
+            "an encrypted key, which cannot be read without its password",
         ),
         (
             "ES256",
@@ -314,16 +314,16 @@ def test_a_secret_under_the_wrong_algorithm_is_not_repeated(algorithm: Algorithm
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("k:AAAA", "entry 1: 3 bytes long, and takes 32 or more"),
+        ("k:AAAA", "entry 1: 3 bytes long, but at least 32 are needed"),
         ("k:not base64", "entry 1: not base64"),
         (f"k:{BASE64},k:{BASE64}", "entry 2: its id is taken by an earlier entry"),
         (
             "",
-            "entry 1: not of the form id:value, with an id of 1 to 32 of A-Za-z0-9_-",
+            "entry 1: not of the form id:value, with an id of 1 to 32 of these: A-Za-z0-9_-",
         ),
         (
             f"k:{base64.b64encode(new_signing_key_pem('ES256')).decode()}",
-            "entry 1: a key file in base64, and HS256 takes random bytes",
+            "entry 1: a key file in base64, but HS256 takes random bytes",
         ),
     ],
 )

@@ -23,8 +23,8 @@ COUNTING = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 STANDARD = "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s="
 URL_SAFE = "-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s="
 
-MALFORMED = "not of the form id:value, with an id of 1 to 32 of A-Za-z0-9_-"
-BROKEN = "not base64: characters are missing, or too many"
+MALFORMED = "not of the form id:value, with an id of 1 to 32 of these: A-Za-z0-9_-"
+BROKEN = "not base64: the length or the padding is wrong"
 
 
 def test_keys_keep_their_order() -> None:
@@ -74,7 +74,7 @@ def test_every_secret_comes_back(secret: bytes, url_safe: bool, padded: bool) ->
         (f"k:{COUNTING}=", f"entry 1: {BROKEN}"),
         (f"k:{COUNTING}==", "entry 1: not base64"),
         (f"k:{COUNTING[:41]}", f"entry 1: {BROKEN}"),
-        (f"k:{COUNTING[:42]}", "entry 1: 31 bytes long, and takes 32 or more"),
+        (f"k:{COUNTING[:42]}", "entry 1: 31 bytes long, but at least 32 are needed"),
     ],
 )
 def test_malformed_keys_are_refused(text: str, message: str) -> None:

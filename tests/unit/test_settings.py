@@ -80,7 +80,7 @@ def test_a_service_instead_of_a_number() -> None:
         ("TWILIO_AUTH_TOKEN", "HSP_OTP_TWILIO_AUTH_TOKEN: missing; twilio needs it"),
         (
             "TWILIO_FROM",
-            "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID",
+            "HSP_OTP_TWILIO_FROM: twilio needs either this or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID",
         ),
         ("SECRET_KEYS", "HSP_OTP_SECRET_KEYS: missing; "),
         ("JWT_KEYS", "HSP_OTP_JWT_KEYS: missing; "),
@@ -95,7 +95,7 @@ def test_a_number_and_a_service() -> None:
     """Both a number and a service would leave open which of them sends."""
     line = refused(**KEYS, **TWILIO, TWILIO_MESSAGING_SERVICE_SID="MG1")
     assert line == (
-        "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
+        "HSP_OTP_TWILIO_FROM: twilio needs either this or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
     )
 
 
@@ -128,7 +128,7 @@ def test_the_token_is_shown_nowhere() -> None:
     line = refused(**(TWILIO | {"TWILIO_AUTH_TOKEN": f"{TWILIO['TWILIO_AUTH_TOKEN']}\x07"}))
     assert line == (
         "HSP_OTP_TWILIO_AUTH_TOKEN: got a value that is not shown, takes a text "
-        "(it has a character that cannot be printed)"
+        "(it has an unprintable character)"
     )
 
 
@@ -334,7 +334,7 @@ def test_keys_of_another_size(size: int) -> None:
     line = refused(**KEYS, **WEBHOOK, WEBHOOK_SECRET=base64.b64encode(bytes(size)).decode())
     assert line == (
         "HSP_OTP_WEBHOOK_SECRET: got a value that is not shown, takes base64 of 24 to 64 bytes, "
-        "with or without whsec_ in front"
+        "with or without the prefix whsec_"
     )
 
 

@@ -1,1 +1,1 @@
-"""The ports kept with real technology, and in memory. No adapter knows another."""
+"""Implementations of the ports, with real technology and in memory. No adapter imports another."""

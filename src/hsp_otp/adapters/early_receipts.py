@@ -1,4 +1,4 @@
-"""Delivery receipts that arrive before their message is known, kept in memory."""
+"""Delivery receipts that arrive before their message is recorded, kept in memory."""
 
 import asyncio
 import time
@@ -16,16 +16,16 @@ from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.failures import Unavailable
 
 _MOST: Final = 10_000
-"""Receipts that wait; some 4 MB."""
+"""Maximum number of waiting receipts; about 4 MB."""
 
 _LOOK_SECONDS: Final = 0.25
-"""Between two looks at those that wait, and the first pause of each; every further one is twice
-as long as the one before it."""
+"""Interval between two checks for due receipts, and the first pause of each receipt. Every further
+pause is twice as long."""
 
 _LIFE_SECONDS: Final = EARLY_FOR / SECOND
 _TOLD_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 2.0
-"""How long the tries at the end may take, for a process that stops has to be gone in time."""
+"""Time for the last attempts, because a stopping process has to end in time."""
 
 _log = structlog.get_logger()
 
@@ -33,11 +33,11 @@ _log = structlog.get_logger()
 @attrs.define(eq=False)
 class _Wait:
     """
-    How long one receipt has to wait, by the timer.
+    The schedule of one receipt, in the timer's seconds.
 
     Attributes:
-        ends_at: When it is tried for the last time.
-        pause: Before the next try.
+        ends_at: Time of the last attempt.
+        pause: Time before the next attempt.
     """
 
     ends_at: float
@@ -47,21 +47,21 @@ class _Wait:
 
 class MemoryEarlyReceipts:
     """
-    Tries each receipt again and again, whatever worker hands its message over.
+    Retries each receipt, whichever worker hands its message over.
 
-    The oldest one makes room where there are too many. How many were never of use is told by one
-    line a minute at most.
+    If there are too many, the oldest one is dropped. Dropped receipts are counted in a log line, at
+    most once a minute.
     """
 
     def __init__(
         self, deliveries: Deliveries, timer: Callable[[], float] = time.monotonic, most: int = _MOST
     ) -> None:
         """
-        Keep none yet.
+        Start with no receipts.
 
         Args:
-            timer: Seconds from some moment on; it is not set back.
-            most: How many may wait.
+            timer: A monotonic clock, in seconds.
+            most: Maximum number of waiting receipts.
         """
         self._deliveries = deliveries
         self._timer = timer
@@ -71,7 +71,7 @@ class MemoryEarlyReceipts:
         self._told_at: float | None = None
 
     def keep(self, receipt: EarlyReceipt) -> None:
-        """Keep the promise of `EarlyReceipts.keep`."""
+        """Implement `EarlyReceipts.keep`."""
         now = self._timer()
         self._waiting.pop(receipt, None)
         self._waiting[receipt] = _Wait(now + _LIFE_SECONDS, now + _LOOK_SECONDS)
@@ -80,23 +80,23 @@ class MemoryEarlyReceipts:
             self._no_room += 1
 
     async def keep_trying(self) -> None:
-        """Try those whose pause is over; forever."""
+        """Retry the receipts that are due, for ever."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             await self.try_again()
 
     async def try_again(self) -> None:
-        """Try those whose pause is over, and drop those whose time is."""
+        """Retry the receipts that are due, and drop those whose time is over."""
         now = self._timer()
         due = [(one, wait) for one, wait in self._waiting.items() if wait.next_at <= now]
-        with suppress(Unavailable):  # all of them wait for the database, whatever their time
+        with suppress(Unavailable):  # if the database is away, all of them keep waiting
             for receipt, wait in due:
                 if await self._noted(receipt):
                     self._waiting.pop(receipt, None)
                 elif wait.ends_at > now:
                     wait.pause *= 2
                     wait.next_at = min(now + wait.pause, wait.ends_at)
-                elif self._waiting.get(receipt) is wait:  # and has not come once more meanwhile
+                elif self._waiting.get(receipt) is wait:  # not kept again meanwhile
                     del self._waiting[receipt]
                     self._unknown += 1
         if self._told_at is None or now - self._told_at >= _TOLD_SECONDS:

@@ -29,20 +29,20 @@ from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.tokens import Access, Proof
 
 PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
-"""Algorithms whose keys are pairs: on P-256, and Ed25519."""
+"""Algorithms with key pairs, on the curves P-256 and Ed25519."""
 
 Algorithm: TypeAlias = Literal[PemAlgorithm, "HS256"]
-"""What a token may be signed with; HS256 is for a backend that shares the secret."""
+"""Algorithms for signing tokens. HS256 is for a backend that shares the secret."""
 
 _TYPE: Final = "at+jwt"
 _ACCESS: Final = "access"
 _PROOF_TYPE: Final = "proof+jwt"
 _PROOF: Final = "proof"
 _METHODS: Final = ["otp", "sms"]
-"""The claim `amr`: how whoever holds the token was proved (RFC 8176)."""
+"""The claim `amr`: the method by which the holder was authenticated (RFC 8176)."""
 
 _LONGEST: Final = 4096
-"""Characters of a token: some five times what one of ours has."""
+"""Maximum characters of a token: about five times the length of a token made here."""
 
 _TAKES: Final[dict[PemAlgorithm, str]] = {
     "ES256": "one on the curve P-256",
@@ -53,9 +53,11 @@ _TAKES: Final[dict[PemAlgorithm, str]] = {
 @attrs.frozen
 class SigningKey:
     """
+    A key that signs tokens.
+
     Attributes:
         id: The `kid` of the tokens that it signs.
-        material: Of the kind that *algorithm* takes; a secret of HS256 has 32 bytes or more.
+        material: Of the kind that *algorithm* takes; an HS256 secret has at least 32 bytes.
     """
 
     id: str
@@ -64,18 +66,20 @@ class SigningKey:
 
     @property
     def verifying(self) -> EllipticCurvePublicKey | Ed25519PublicKey | bytes:
-        """What verifies its tokens: the public key, or the secret of HS256."""
+        """The key that verifies its tokens: the public key, or the HS256 secret."""
         return self.material if isinstance(self.material, bytes) else self.material.public_key()
 
 
 @attrs.frozen(kw_only=True)
 class JwtAccessTokens:
     """
+    Signs and verifies access tokens.
+
     Attributes:
-        keys: The first signs; at least one.
+        keys: The first one signs; at least one.
         issuer: The claim `iss`.
         audience: The claim `aud`.
-        lifetime: The longest that a token may live; verifying refuses a longer one.
+        lifetime: The longest permitted lifetime; `verify` refuses tokens with a longer one.
     """
 
     keys: tuple[SigningKey, ...]
@@ -85,9 +89,9 @@ class JwtAccessTokens:
 
     def sign(self, access: Access) -> str:
         """
-        Keep the promise of `AccessTokens.sign`.
+        Implement `AccessTokens.sign`.
 
-        A JWT's times are whole seconds here. Both the instant and the lifetime are rounded down,
+        Times in these JWTs are whole seconds. Both the instant and the lifetime are rounded down,
         so that no token is issued in the future or outlives its configured lifetime.
         """
         claims = {
@@ -105,10 +109,10 @@ class JwtAccessTokens:
 
     def verify(self, token: str, now: Instant) -> Access | None:
         """
-        Keep the promise of `AccessTokens.verify`.
+        Implement `AccessTokens.verify`.
 
-        The library checks form, signature, issuer and audience; what depends on the time is
-        checked here, because it would read the machine's clock.
+        The library checks the form, signature, issuer and audience. Time-dependent claims are
+        checked here, because the library would read the machine's clock.
         """
         try:
             claims = self._claims(token)
@@ -121,7 +125,7 @@ class JwtAccessTokens:
                 expires_at=Instant(claims["exp"] * SECOND),
             )
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, RecursionError):
-            # Each of these is what some forgery runs into; none is worth more than a refusal.
+            # Forged tokens can cause any of these errors; each is simply a refusal.
             return None
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -138,7 +142,7 @@ class JwtAccessTokens:
             issuer=self.issuer,
             audience=self.audience,
             options={
-                "require": ["amr"],  # every other claim is read
+                "require": ["amr"],  # every other claim is read anyway
                 "strict_aud": True,
                 "verify_exp": False,
                 "verify_iat": False,
@@ -150,7 +154,7 @@ class JwtAccessTokens:
         return claims
 
     def _issued_at(self, claims: dict[str, Any], now: Instant) -> Instant:
-        """When the token was made, where its times are whole seconds that make sense now."""
+        """The instant of issue, after checking that all times are whole seconds and valid now."""
         issued, starts, expires = (claims[name] for name in ("iat", "nbf", "exp"))
         if {type(issued), type(starts), type(expires)} != {int}:
             raise ValueError
@@ -163,10 +167,12 @@ class JwtAccessTokens:
 @attrs.frozen(kw_only=True)
 class JwtProofs:
     """
+    Signs proofs.
+
     Attributes:
-        keys: The first signs; at least one.
+        keys: The first one signs; at least one.
         issuer: The claim `iss`.
-        audience: The claim `aud`; another than that of access tokens.
+        audience: The claim `aud`; different from the access tokens' audience.
     """
 
     keys: tuple[SigningKey, ...]
@@ -174,7 +180,7 @@ class JwtProofs:
     audience: str
 
     def sign(self, proof: Proof) -> str:
-        """Keep the promise of `Proofs.sign`; its times are rounded as those of access tokens."""
+        """Implement `Proofs.sign`; times are rounded as for access tokens."""
         claims = {
             "iss": self.issuer,
             "aud": self.audience,
@@ -190,7 +196,7 @@ class JwtProofs:
 
 
 def key_set(keys: tuple[SigningKey, ...]) -> dict[str, list[dict[str, str]]]:
-    """The public keys as a JWK set (RFC 7517); secrets of HS256 are left out."""
+    """The public keys as a JWK set (RFC 7517); HS256 secrets are left out."""
     return {
         "keys": [
             {**_public_members(key.verifying), "kid": key.id, "use": "sig", "alg": key.algorithm}
@@ -202,12 +208,12 @@ def key_set(keys: tuple[SigningKey, ...]) -> dict[str, list[dict[str, str]]]:
 
 def parse_signing_keys(algorithm: Algorithm, text: str) -> tuple[SigningKey, ...]:
     """
-    Read ``id:path-to-PEM,…``, or ``id:base64,…`` for HS256; the first signs.
+    Read ``id:path-to-PEM,…``, or ``id:base64,…`` for HS256; the first key signs.
 
     Raises:
-        ValueError: An entry is malformed or its id is taken; its file cannot be read; its key is
-            encrypted, too short, or not of the kind that *algorithm* takes. The message repeats
-            nothing of *text*: under the wrong algorithm, a path is a secret.
+        ValueError: An entry is malformed or its id is not unique; its file cannot be read; its key
+            is encrypted, too short, or of a kind that *algorithm* does not take. The message
+            contains no part of *text*, because under the wrong algorithm a path may be a secret.
     """
     if algorithm == "HS256":
         return read_keys(text, _read_secret)
@@ -239,7 +245,7 @@ def _read_file(algorithm: PemAlgorithm, key_id: str, path: str) -> SigningKey:
     try:
         pem = Path(path).read_bytes()
     except OSError as error:
-        # The error itself names the path.
+        # The original error contains the path.
         raise ValueError(f"its file cannot be read: {error.strerror}") from None
     return _read_pem(algorithm, key_id, pem)
 
@@ -251,16 +257,16 @@ def _read_pem(algorithm: PemAlgorithm, key_id: str, pem: bytes) -> SigningKey:
         case "EdDSA", Ed25519PrivateKey() as key:
             return SigningKey(key_id, algorithm, key)
         case _:
-            raise ValueError(f"another kind of key: {algorithm} takes {_TAKES[algorithm]}")
+            raise ValueError(f"the wrong kind of key: {algorithm} takes {_TAKES[algorithm]}")
 
 
 def _read_secret(key_id: str, value: str) -> SigningKey:
     secret = decode_secret(value)
     try:
-        # The library refuses public keys and JWKs as secrets, but only once it signs.
+        # The library refuses public keys and JWKs as secrets, but only when signing.
         jwt.get_algorithm_by_name("HS256").prepare_key(secret)
     except jwt.InvalidKeyError:
-        raise ValueError("a key file in base64, and HS256 takes random bytes") from None
+        raise ValueError("a key file in base64, but HS256 takes random bytes") from None
     return SigningKey(key_id, "HS256", secret)
 
 
@@ -268,7 +274,7 @@ def _load(pem: bytes) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(pem, password=None)
     except TypeError:
-        raise ValueError("an encrypted key, and there is no password to read it with") from None
+        raise ValueError("an encrypted key, which cannot be read without its password") from None
     except UnsupportedAlgorithm:
         raise ValueError("a key of an unknown kind") from None
     except ValueError:

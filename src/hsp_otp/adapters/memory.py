@@ -24,8 +24,8 @@ class MemorySlots:
     """
     Slots in a dictionary.
 
-    Nothing suspends between reading and writing, so a transition is one step. The rows come
-    right after it.
+    Nothing is awaited between reading and writing, so a transition is one step. The rows are
+    written right after it.
     """
 
     def __init__(self, audit: AuditTrail) -> None:
@@ -39,7 +39,7 @@ class MemorySlots:
         usages: tuple[UsageKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
-        """Keep the promise of `SlotRepository.transition`."""
+        """Implement `SlotRepository.transition`."""
         held = Held(self._records.get(slot, SlotRecord()), _read(self._usages, usages))
         decision = decide(held)
         if decision.becomes is not held:
@@ -59,7 +59,7 @@ class MemoryUsage:
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        """Keep the promise of `UsageCounter.transition`."""
+        """Implement `UsageCounter.transition`."""
         held = _read(self._usages, keys)
         decision = decide(held)
         if decision.becomes is not held:
@@ -69,14 +69,14 @@ class MemoryUsage:
 
 
 class MemoryRecords(Generic[K, T]):
-    """Families, signup sessions or signup steps in a dictionary, by what they are known by."""
+    """Families, signup sessions or signup steps in a dictionary, by id."""
 
     def __init__(self, audit: AuditTrail) -> None:
         self._audit = audit
         self._records: dict[K, T] = {}
 
     async def transition(self, key: K, decide: Callable[[T | None], Decision[T | None, O]]) -> O:
-        """Keep the promise of `FamilyRepository.transition` and its like."""
+        """Implement `FamilyRepository.transition` and similar methods."""
         decision = decide(self._records.get(key))
         if decision.becomes is not None:
             self._records[key] = decision.becomes
@@ -91,7 +91,7 @@ class MemoryPasses:
         self.stored: dict[PassCode, Pass] = {}
 
     async def find(self, code: PassCode) -> Pass | None:
-        """Keep the promise of `Passes.find`."""
+        """Implement `Passes.find`."""
         return self.stored.get(code)
 
 
@@ -101,7 +101,7 @@ class MemoryAudit:
     Rows in lists.
 
     Attributes:
-        sign_ins: What sign-ins left at users and passes.
+        sign_ins: The changes of sign-ins to users and passes.
     """
 
     rows: list[AuditRow] = attrs.field(factory=list[AuditRow])
@@ -110,7 +110,7 @@ class MemoryAudit:
     sign_ins: list[SignInRow] = attrs.field(factory=list[SignInRow])
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
-        """Keep the promise of `SignInHistory.signed_in`."""
+        """Implement `SignInHistory.signed_in`."""
         return any(
             row.flow is not None
             and FLOWS[row.flow].signs_in
@@ -121,11 +121,11 @@ class MemoryAudit:
         )
 
     async def note(self, row: AuditRow) -> None:
-        """Keep the promise of `AuditTrail.note`."""
+        """Implement `AuditTrail.note`."""
         await self.write(row)
 
     async def write(self, *rows: Row) -> None:
-        """Keep the promise of `AuditTrail.write`."""
+        """Implement `AuditTrail.write`."""
         for row in rows:
             match row:
                 case AuditRow():

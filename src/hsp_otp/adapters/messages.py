@@ -1,4 +1,4 @@
-"""Texts of messages and pages, from gettext catalogues."""
+"""The texts of messages and pages, from gettext catalogues."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -22,18 +22,18 @@ from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.messages import Text, Wording, Wordings
 
 LOCALE: Final = files("hsp_otp") / "locale"
-"""A folder for each language, with its catalogue."""
+"""A folder for each language, which contains its catalogue."""
 
 MAX_SERVICE_NAME: Final = 40
-"""Characters of a service's name: with it, a code of ten digits and two digits of minutes, the
-English text takes 120 of the 160 septets of a segment."""
+"""Maximum characters of a service's name. With such a name, a ten-digit code and two-digit minutes,
+the English text takes 120 of the 160 septets of a segment."""
 
-# Letters and digits of the GSM-7 basic alphabet (3GPP TS 23.038, 6.2.1), and of its punctuation
-# what makes no link, origin line or placeholder. Each is one septet.
+# Letters and digits of the GSM-7 basic alphabet (3GPP TS 23.038, 6.2.1), and the punctuation that
+# cannot form a link, an origin line or a placeholder. Each takes one septet.
 _LETTERS = "A-Za-zèéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæßÉÄÖÑÜäöñüà"
 _NAME = re.compile(rf"(?=.*[{_LETTERS}])[{_LETTERS}0-9 &'()+,.!-]{{1,{MAX_SERVICE_NAME}}}")
 MAX_AUTOFILL_BYTES: Final = 140
-"""Of UTF-8, for a message with a line for autofill: Android's SMS Retriever reads no more."""
+"""Maximum UTF-8 bytes of a message with an autofill line: Android's SMS Retriever reads no more."""
 
 _LINK = re.compile(r"\.\S")
 _MAX_NAME_DIGITS = 3
@@ -41,33 +41,34 @@ _MAX_NAME_DIGITS = 3
 
 def check_service_name(name: str) -> str:
     """
-    *name* without outer white space, fit to stand in a text message.
+    *name* without outer white space, checked for use in a text message.
 
     Raises:
-        ValueError: It has no letter or more than 40 characters, another character than letters
-            and digits of the GSM-7 basic alphabet, spaces and ``&'()+,-.!``, more than three
-            digits (a phone would take them for the code) or a dot inside a word (for a link).
+        ValueError: The name has no letter or more than 40 characters; a character other than
+            letters and digits of the GSM-7 basic alphabet, spaces and ``&'()+,-.!``; more than
+            three digits, which a phone would take for the code; or a dot inside a word, which it
+            would take for a link.
     """
     trimmed = name.strip()
     if len(trimmed) > MAX_SERVICE_NAME:
         raise ValueError(f"it has {len(trimmed)} characters")
     if not _NAME.fullmatch(trimmed):
-        raise ValueError("it has another character, or no letter")
+        raise ValueError("it has an unsupported character, or no letter")
     if sum(character.isdigit() for character in trimmed) > _MAX_NAME_DIGITS:
         raise ValueError(f"more than {_MAX_NAME_DIGITS} digits would look like a code")
     if _LINK.search(trimmed):
-        raise ValueError("a dot inside of a word would make it a link")
+        raise ValueError("a dot inside a word would make it a link")
     return trimmed
 
 
 class GettextMessages:
     """
-    Texts in the languages that have a catalogue; English stands in for what one of them lacks.
+    Texts in every language that has a catalogue, with English for missing texts.
 
-    An id of a catalogue is an error word, the name of another sentence, or ``sms``.
+    A message id in a catalogue is an error word, the name of another sentence, or ``sms``.
 
     Attributes:
-        languages: Those there are; English first.
+        languages: The available languages, English first.
     """
 
     def __init__(
@@ -84,12 +85,13 @@ class GettextMessages:
         Read the catalogues.
 
         Args:
-            service_names: Who speaks, for every purpose; each as `check_service_name` leaves it.
-            locale: Where the catalogues are, a folder for each language, English among them.
-            wordings: Texts in place of those of the catalogues.
+            service_names: The service's name for each purpose, as returned by `check_service_name`.
+            locale: The folder of the catalogues, with a folder for each language, including
+                English.
+            wordings: Texts that replace those of the catalogues.
             web_origin: The host whose pages a browser may fill the code into (WICG, origin-bound
                 one-time codes).
-            android_hash: The app that Android's SMS Retriever hands the message to.
+            android_hash: The app that Android's SMS Retriever passes the message to.
         """
         self._wordings = wordings or {}
         self._service_names = service_names
@@ -109,20 +111,20 @@ class GettextMessages:
 
     @property
     def own_names(self) -> Mapping[Language, str]:
-        """What each language calls itself; loads some 5 MB, so that only pages ask."""
+        """The name of each language in that language. Loads about 5 MB, so only pages call it."""
         return _own_names(self.languages)
 
     def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """
-        Keep the promise of `Messages.sms`: one segment of GSM-7 in English, without a link.
+        Implement `Messages.sms`: in English, one GSM-7 segment without a link.
 
-        Where a line for autofill would make it longer than Android reads, it is in English.
+        If an autofill line would make the text longer than Android reads, the text is in English.
 
         Args:
-            lifetime: Told in whole minutes, rounded down, and as one where it is shorter.
+            lifetime: Given in whole minutes, rounded down, but at least one.
         """
         origin = f"@{self._web_origin} #{code.reveal()}" if self._web_origin else ""
-        # Both formats want the last line, and each lets the other stand beside it.
+        # Both formats require the last line, and each allows the other on it.
         last = " ".join(filter(None, (origin, self._android_hash)))
         told = self._sentences(purpose, code, lifetime, language)
         if not last:
@@ -144,13 +146,13 @@ class GettextMessages:
         return Text(text=text, template_id=wording.template_id, entity_id=wording.entity_id)
 
     def _registered(self, purpose: Purpose) -> Wording | None:
-        """What stands in for other languages: operators drop what nobody registered with them."""
+        """The text for other languages: phone operators drop texts that are not registered."""
         english = self._wordings.get((purpose, ENGLISH))
         return english if english and english.template_id else None
 
     def explain(self, word: str, language: Language) -> str:
         """
-        Keep the promise of `Messages.explain`.
+        Implement `Sentences.explain`.
 
         Raises:
             KeyError: There is no such word.

@@ -1,7 +1,8 @@
 """
-The form in which stores keep records: JSON objects that say which version of the form they are in.
+The stored form of records: JSON objects that carry the version of their form.
 
-A usage is an array of instants, which has one form. Objects that say nothing are of version 1.
+Objects without a version are of version 1. A usage is an array of instants, which has only one
+form.
 """
 
 from collections.abc import Callable
@@ -17,19 +18,19 @@ from hsp_otp.domain.signup import SignupSession, SignupStep
 T = TypeVar("T")
 
 Form = dict[str, Any]
-"""A body of an earlier version, as it stands in the store."""
+"""A body of an earlier version, as it is stored."""
 
 
 class RecordFormat(Generic[T]):
-    """How records of one type are written, and read in every form that they ever had."""
+    """Writes records of one type, and reads them in every version of their form."""
 
     def __init__(self, record: Any, *upgrades: Callable[[Form], Form]) -> None:  # noqa: ANN401
         """
-        Take what is written from now on to be of the version behind the last of *upgrades*.
+        Write the version that the last of *upgrades* leads to.
 
         Args:
             record: The type.
-            upgrades: What makes a body of each version one of the next, from version 1 on.
+            upgrades: Each converts a body from one version to the next, beginning with version 1.
         """
         self._decoder: json.Decoder[T] = json.Decoder(record)
         self._upgrades = upgrades
@@ -42,10 +43,10 @@ class RecordFormat(Generic[T]):
 
     def decode(self, body: str) -> T:
         """
-        The record of a body of any version.
+        The record in a body of any version.
 
         Raises:
-            msgspec.DecodeError: It is none of them.
+            msgspec.DecodeError: The body fits none of them.
         """
         if body.startswith((self._head, "[")):
             return self._decoder.decode(body)
@@ -56,7 +57,7 @@ class RecordFormat(Generic[T]):
 
 
 def _with_contact(slot: Form) -> Form:
-    """Version 1 knew no other contacts than numbers."""
+    """Version 1 had phone numbers only."""
     challenge = slot.get("challenge")
     if challenge is not None:
         challenge["contact"] = {"kind": "phone", "value": challenge.pop("phone")["e164"]}
@@ -70,4 +71,4 @@ SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
 
 EMPTY_SLOTS: Final = (SLOT.encode(SlotRecord()), json.encode(SlotRecord()).decode())
-"""A slot of which nothing is known, as each version writes it."""
+"""A slot without any data, as each version writes it."""

@@ -1,4 +1,4 @@
-"""The secret keys of the service, and the rings derived from them, one per use."""
+"""The secret keys of the service, and the rings derived from them, one for each use."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hsp_otp.adapters.key_format import MIN_SECRET_BYTES, decode_secret, read_keys
 from hsp_otp.domain.keys import Key, KeyRing
 
-# Changing a label makes everything worthless that was made under it.
+# Changing a label invalidates everything that was made under it.
 CODES: Final = "codes"
 NUMBER_FINGERPRINTS: Final = "number fingerprints"
 REFRESH_TOKENS: Final = "refresh tokens"
@@ -24,11 +24,11 @@ _DERIVED_BYTES = 32
 
 def parse_secret_keys(text: str) -> tuple[Key, ...]:
     """
-    Read ``id:base64,id2:base64``; the first writes, all verify.
+    Read ``id:base64,id2:base64``; the first key writes, all of them verify.
 
     Raises:
-        ValueError: An entry is malformed, its id is taken, or its secret is shorter than
-            32 bytes. The message repeats nothing of *text*.
+        ValueError: An entry is malformed, its id is not unique, or its secret is shorter than 32
+            bytes. The message contains no part of *text*.
     """
     return read_keys(text, lambda key_id, value: Key(key_id, decode_secret(value)))
 
@@ -37,7 +37,7 @@ def ring(secret_keys: tuple[Key, ...], label: str) -> KeyRing:
     """
     The keys of one use, under the ids of the keys that they are derived from.
 
-    HKDF-SHA-256 (RFC 5869) without salt, the label being its info: what leaks of one use says
+    HKDF-SHA-256 (RFC 5869) without salt, with the label as info, so a leaked key of one use reveals
     nothing about another.
 
     Args:
@@ -47,13 +47,13 @@ def ring(secret_keys: tuple[Key, ...], label: str) -> KeyRing:
 
 
 def ops_ring(secret_keys: tuple[Key, ...], password: str) -> KeyRing:
-    """The ring of operators' sessions, of one *password*: with another one all of them end."""
+    """The ring for operator sessions under *password*; a new password ends all sessions."""
     of = hashlib.sha256(password.encode()).hexdigest()
     return ring(secret_keys, f"{_OPS_SESSIONS} {of}")
 
 
 def new_secret_key() -> str:
-    """A new secret: 32 random bytes in base64."""
+    """A new secret: 32 random bytes, in base64."""
     return base64.b64encode(secrets.token_bytes(MIN_SECRET_BYTES)).decode()
 
 

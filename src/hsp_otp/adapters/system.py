@@ -10,7 +10,7 @@ class SystemClock:
     """The wall clock."""
 
     def now(self) -> Instant:
-        """Keep the promise of `Clock.now`."""
+        """Implement `Clock.now`."""
         return Instant(time.time_ns() // 1_000)
 
 
@@ -18,5 +18,5 @@ class SystemRandomness:
     """The operating system's cryptographic source."""
 
     def draw(self, count: int) -> bytes:
-        """Keep the promise of `Randomness.draw`."""
+        """Implement `Randomness.draw`."""
         return secrets.token_bytes(count)

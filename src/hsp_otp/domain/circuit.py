@@ -11,7 +11,7 @@ FAILURES_IN_A_ROW: Final = 5
 """Failures in a row after which a sender is skipped."""
 
 SAMPLE: Final = 20
-"""Attempts within `WINDOW`. If half of them failed, the sender is skipped."""
+"""Attempts within `WINDOW`, of which at least half must have failed to skip the sender."""
 
 WINDOW: Final[Duration] = 30 * SECOND
 

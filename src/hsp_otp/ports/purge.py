@@ -24,5 +24,5 @@ class Purge(Protocol):
         ...
 
     async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
-        """Delete records without any further effect, and count them by their kind's display name."""
+        """Delete records that no longer have any effect; counts are by kind, as displayed."""
         ...

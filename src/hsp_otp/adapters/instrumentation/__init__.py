@@ -1,7 +1,6 @@
 """
-Ports whose calls are told to whoever listens: the request's log line always, metrics and traces
-where they are on.
+Wrappers around ports that report each call: always to the request's log line, and to metrics and
+traces if these are on.
 
-Those who listen know nothing of each other, nor of this room: they keep the promises of
-`Listener` or `Counts`.
+The receivers know neither each other nor this package; they implement `Listener` or `Counts`.
 """

@@ -11,30 +11,30 @@ import attrs
 @attrs.define
 class PortTimes:
     """
-    What one request has waited until now.
+    The waiting time of one request so far.
 
     Attributes:
-        seconds: By the port's name, of all its calls together.
-        calls: How often each was asked.
+        seconds: Total of all calls, by port name.
+        calls: Number of calls, by port name.
     """
 
     seconds: dict[str, float] = attrs.field(factory=dict[str, float])
     calls: dict[str, int] = attrs.field(factory=dict[str, int])
 
     def add(self, port: str, seconds: float) -> None:
-        """Count a call."""
+        """Count one call."""
         self.seconds[port] = self.seconds.get(port, 0.0) + seconds
         self.calls[port] = self.calls.get(port, 0) + 1
 
 
-# What a request starts has a copy of its context, and so the same object. What goes on in the
-# background calls no port that is observed: a request is charged only for what it awaits itself.
+# Tasks that a request starts have a copy of its context, and therefore the same object. Background
+# work calls no observed port, so a request is charged only for what it awaits itself.
 _waited: Final[ContextVar[PortTimes | None]] = ContextVar("waited", default=None)
 
 
 @contextmanager
 def port_times() -> Generator[PortTimes]:
-    """What is waited within the block."""
+    """Collect the waiting times within the block."""
     times = PortTimes()
     token = _waited.set(times)
     try:
@@ -44,7 +44,7 @@ def port_times() -> Generator[PortTimes]:
 
 
 def note(port: str, seconds: float) -> None:
-    """Charge a call to the request that waited for it, where there is one."""
+    """Charge a call to the request that waited for it, if there is one."""
     times = _waited.get()
     if times is not None:
         times.add(port, seconds)

@@ -1,8 +1,8 @@
 """
-Ports that are observed: each hands every call on, and tells how long it took and what came of it.
+Observed ports: each passes every call on, and reports its duration and result.
 
-Audit rows tell what was asked and what became of it. They are counted here, and not where they
-are written, because those of a flood become one row there.
+Audit rows record requests and their outcomes. They are counted here rather than where they are
+written, because there the rows of a flood are folded into one.
 """
 
 import time
@@ -42,21 +42,21 @@ T = TypeVar("T")
 
 
 class Listener(Protocol):
-    """Is told of every call once it has ended, in the context of whoever made it."""
+    """Receives a report of every call after it has ended, in the caller's context."""
 
     def called(self, port: str, store: str, seconds: float, failure: BaseException | None) -> None:
         """
-        Take note of a call of a port.
+        Report a call of a port.
 
         Args:
-            store: What keeps the port's promise: sql, redis or memory.
-            failure: What it raised. Its text may hold secrets.
+            store: The store behind the port: sql, redis or memory.
+            failure: The exception that it raised. Its text may contain secrets.
         """
         ...
 
     def attempted(self, sender: str, result: str, seconds: float) -> None:
         """
-        Take note of a message that was offered to a sender.
+        Report a message that was offered to a sender.
 
         Args:
             result: taken, refused or failed.
@@ -65,48 +65,48 @@ class Listener(Protocol):
 
 
 class Counts(Protocol):
-    """Is told what came of calls."""
+    """Receives the results of calls."""
 
     def told(self, *rows: Row) -> None:
-        """Count what rows tell of, once they are kept."""
+        """Count rows once they are stored."""
         ...
 
     def verified(self, flow: Flow, after: Duration) -> None:
-        """Count a code's success, so long after its issue."""
+        """Count a code's success, and the time since its issue."""
         ...
 
     def moved(self, sender: str, state: DeliveryState) -> None:
-        """Count a message of *sender* that came to *state*."""
+        """Count a message of *sender* that reached *state*."""
         ...
 
     def skipped(self, sender: str) -> None:
-        """Count a message that nobody was offered, *sender* neither."""
+        """Count a message that was not offered to *sender* because all senders were skipped."""
         ...
 
 
 class NobodyCounts:
-    """Where metrics are off."""
+    """Counts nothing, for when metrics are off."""
 
     def told(self, *rows: Row) -> None:
-        """Keep the promise of `Counts.told`."""
+        """Implement `Counts.told`."""
 
     def verified(self, flow: Flow, after: Duration) -> None:
-        """Keep the promise of `Counts.verified`."""
+        """Implement `Counts.verified`."""
 
     def moved(self, sender: str, state: DeliveryState) -> None:
-        """Keep the promise of `Counts.moved`."""
+        """Implement `Counts.moved`."""
 
     def skipped(self, sender: str) -> None:
-        """Keep the promise of `Counts.skipped`."""
+        """Implement `Counts.skipped`."""
 
 
 @attrs.frozen(kw_only=True)
 class Watch:
     """
-    Those who are told, beside the request that waits.
+    The receivers of reports, besides the waiting request.
 
     Attributes:
-        timer: Seconds from some moment on.
+        timer: A monotonic clock, in seconds.
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -120,8 +120,8 @@ class Meter:
     Observes one port.
 
     Attributes:
-        port: What it is called.
-        store: What keeps its promise: sql, redis or memory.
+        port: The port's name.
+        store: The store behind the port: sql, redis or memory.
     """
 
     watch: Watch
@@ -129,7 +129,7 @@ class Meter:
     store: str
 
     async def call(self, asked: Awaitable[T]) -> T:
-        """What *asked* answers."""
+        """Await *asked* and report the call."""
         began = self.watch.timer()
         try:
             answer = await asked
@@ -144,13 +144,13 @@ class Meter:
         decide: Callable[[H], Decision[H, O]],
         transition: Callable[[Callable[[H], Decision[H, O]]], Awaitable[O]],
     ) -> O:
-        """The outcome of *transition* by *decide*, whose rows are counted once it is done."""
+        """The outcome of *transition* with *decide*. The rows are counted once it is done."""
         rows: tuple[Row, ...] = ()
 
         def noted(held: H) -> Decision[H, O]:
             nonlocal rows
             decision = decide(held)
-            rows = decision.rows  # where it is called again, the last decision is the one
+            rows = decision.rows  # of several calls, the last decision counts
             return decision
 
         outcome = await self.call(transition(noted))
@@ -166,7 +166,7 @@ class Meter:
 
 @attrs.frozen
 class ObservedSlots:
-    """Slots, and how long it took from a code to its success."""
+    """Observes slots, and the time from each code's issue to its success."""
 
     slots: SlotRepository
     meter: Meter
@@ -178,7 +178,7 @@ class ObservedSlots:
         usages: tuple[UsageKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
-        """Keep the promise of `SlotRepository.transition`."""
+        """Implement `SlotRepository.transition`."""
         outcome = await self.meter.step(
             decide, lambda noted: self.slots.transition(slot, usages, noted)
         )
@@ -190,7 +190,7 @@ class ObservedSlots:
 
 @attrs.frozen
 class ObservedUsage:
-    """Usages that limit checks and look-ups."""
+    """Observes the usages that limit checks and look-ups."""
 
     usage: UsageCounter
     meter: Meter
@@ -198,39 +198,39 @@ class ObservedUsage:
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        """Keep the promise of `UsageCounter.transition`."""
+        """Implement `UsageCounter.transition`."""
         return await self.meter.step(decide, lambda noted: self.usage.transition(keys, noted))
 
 
 @attrs.frozen
 class ObservedEndedSessions:
-    """Operators' sessions that were ended, which are kept among the usages."""
+    """Observes the ended operator sessions, which are stored among the usages."""
 
     ended: EndedSessions
     meter: Meter
 
     async def end(self, session_id: str, at: Instant) -> None:
-        """Keep the promise of `EndedSessions.end`."""
+        """Implement `EndedSessions.end`."""
         await self.meter.call(self.ended.end(session_id, at))
 
     async def is_ended(self, session_id: str) -> bool:
-        """Keep the promise of `EndedSessions.is_ended`."""
+        """Implement `EndedSessions.is_ended`."""
         return await self.meter.call(self.ended.is_ended(session_id))
 
 
 class Records(Protocol[K_contra, L]):
-    """Families, signup sessions or signup steps."""
+    """The common interface of families, signup sessions and signup steps."""
 
     async def transition(
         self, key: K_contra, /, decide: Callable[[L | None], Decision[L | None, O]]
     ) -> O:
-        """Keep the promise of `FamilyRepository.transition` and its like."""
+        """Implement `FamilyRepository.transition` and similar methods."""
         ...
 
 
 @attrs.frozen
 class ObservedRecords(Generic[K_contra, L]):
-    """Families, signup sessions or signup steps."""
+    """Observes families, signup sessions or signup steps."""
 
     records: Records[K_contra, L]
     meter: Meter
@@ -238,43 +238,43 @@ class ObservedRecords(Generic[K_contra, L]):
     async def transition(
         self, key: K_contra, /, decide: Callable[[L | None], Decision[L | None, O]]
     ) -> O:
-        """Keep the promise of `FamilyRepository.transition` and its like."""
+        """Implement `FamilyRepository.transition` and similar methods."""
         return await self.meter.step(decide, lambda noted: self.records.transition(key, noted))
 
 
 @attrs.frozen
 class ObservedAudit:
-    """Rows that flows write by themselves."""
+    """Observes the rows that flows write directly."""
 
     audit: AuditTrail
     meter: Meter
 
     async def write(self, *rows: Row) -> None:
-        """Keep the promise of `AuditTrail.write`."""
+        """Implement `AuditTrail.write`."""
         await self.meter.call(self.audit.write(*rows))
         self.meter.watch.counts.told(*rows)
 
     async def note(self, row: AuditRow) -> None:
-        """Keep the promise of `AuditTrail.note`."""
+        """Implement `AuditTrail.note`."""
         await self.meter.call(self.audit.note(row))
         self.meter.watch.counts.told(row)
 
 
 @attrs.frozen
 class ObservedPasses:
-    """Passes."""
+    """Observes passes."""
 
     passes: Passes
     meter: Meter
 
     async def find(self, code: PassCode) -> Pass | None:
-        """Keep the promise of `Passes.find`."""
+        """Implement `Passes.find`."""
         return await self.meter.call(self.passes.find(code))
 
 
 @attrs.frozen
 class ObservedDeliveries:
-    """The states of messages, and every step forward."""
+    """Observes the states of messages, and counts every step forward."""
 
     deliveries: Deliveries
     meter: Meter
@@ -285,7 +285,7 @@ class ObservedDeliveries:
         provider_message_id: str,
         decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
     ) -> O:
-        """Keep the promise of `Deliveries.transition`."""
+        """Implement `Deliveries.transition`."""
         became: DeliveryState | None = None
 
         def noted(held: DeliveryState | None) -> Decision[DeliveryState | None, O]:
@@ -302,7 +302,7 @@ class ObservedDeliveries:
         return outcome
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
-        """Keep the promise of `Deliveries.may_become_known`."""
+        """Implement `Deliveries.may_become_known`."""
         return await self.meter.call(
             self.deliveries.may_become_known(sender, provider_message_id, since)
         )
@@ -310,18 +310,18 @@ class ObservedDeliveries:
 
 @attrs.frozen
 class ObservedSender:
-    """What becomes of messages that are offered to one sender."""
+    """Observes the messages that are offered to one sender."""
 
     sender: Sender
     name: str
     watch: Watch
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return self.sender.available()
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         began = self.watch.timer()
         result = "failed"
         try:
@@ -342,10 +342,10 @@ class ObservedSender:
 @attrs.frozen
 class ObservedSenders:
     """
-    All senders, for whoever has a message.
+    Observes all senders together, for the flows.
 
     Attributes:
-        names: Of each of them.
+        names: The names of the senders.
     """
 
     senders: Sender
@@ -353,7 +353,7 @@ class ObservedSenders:
     counts: Counts
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`; where nobody would try, all are skipped."""
+        """Implement `Sender.available`. If no sender is available, all of them count as skipped."""
         found = self.senders.available()
         if not found:
             for name in self.names:
@@ -361,53 +361,56 @@ class ObservedSenders:
         return found
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         return await self.senders.send(message, within)
 
 
 @attrs.frozen
 class Observer:
-    """Puts what observes around ports."""
+    """Wraps ports for observation."""
 
     watch: Watch
     clock: Clock
 
     def slots(self, slots: SlotRepository, store: str) -> SlotRepository:
-        """*slots*, which *store* keeps."""
+        """Observe *slots*, stored in *store*."""
         return ObservedSlots(slots, self._meter("slots", store), self.clock)
 
     def usage(self, usage: UsageCounter, store: str) -> UsageCounter:
-        """*usage*, which *store* counts."""
+        """Observe *usage*, stored in *store*."""
         return ObservedUsage(usage, self._meter("usage", store))
 
     def ended_sessions(self, ended: EndedSessions) -> EndedSessions:
-        """*ended*, whose own usages are not observed."""
+        """Observe *ended*; its own usages are not observed as well."""
         return ObservedEndedSessions(ended, self._meter("usage", _SQL))
 
     def records(
         self, name: str, records: Records[K_contra, L], store: str
     ) -> ObservedRecords[K_contra, L]:
-        """*records* of that name, which *store* keeps."""
+        """Observe *records* with that name, stored in *store*."""
         return ObservedRecords(records, self._meter(name, store))
 
     def audit(self, audit: AuditTrail) -> AuditTrail:
-        """The rows that flows write by themselves; those of stores are counted with their steps."""
+        """Observe rows that flows write directly; transitions count the rows of their decisions."""
         return ObservedAudit(audit, self._meter("audit", _SQL))
 
     def passes(self, passes: Passes) -> Passes:
-        """*passes*."""
+        """Observe *passes*."""
         return ObservedPasses(passes, self._meter("passes", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
-        """*deliveries*."""
+        """Observe *deliveries*."""
         return ObservedDeliveries(deliveries, self._meter("deliveries", _SQL))
 
     def sender(self, name: str, sender: Sender) -> Sender:
-        """One sender. What skips it is to stand around this, so that only what is tried counts."""
+        """
+        Observe one sender. Wrap a breaker around it, not inside it, so that only real attempts
+        count.
+        """
         return ObservedSender(sender, name, self.watch)
 
     def senders(self, senders: Sender, names: tuple[str, ...]) -> Sender:
-        """All of them together, for whoever has a message; not for whoever looks after them."""
+        """Observe all senders together, for flows that send; not for checks of their health."""
         return ObservedSenders(senders, names, self.watch.counts)
 
     def _meter(self, port: str, store: str) -> Meter:

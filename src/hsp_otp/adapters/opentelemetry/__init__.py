@@ -1,6 +1,6 @@
 """
-Traces, for OpenTelemetry.
+Traces for OpenTelemetry.
 
-Its libraries are an extra, `hsp-otp[traces]`: whoever imports what is here needs it. So it is
-imported late, and only where traces are on.
+Its libraries are an extra, `hsp-otp[traces]`, and this package needs them. It is therefore imported
+late, and only if traces are on.
 """

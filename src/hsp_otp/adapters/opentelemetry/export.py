@@ -1,7 +1,8 @@
 """
-Where spans go: to a collector, by OTLP over HTTP, from a thread of its own.
+The export of spans to a collector, by OTLP over HTTP, from a separate thread.
 
-No request waits for it. What the collector does not take is lost, and told of now and then.
+No request waits for it. Spans that the collector does not take are lost, which is logged from time
+to time.
 """
 
 import os
@@ -23,17 +24,17 @@ from hsp_otp.ports.clock import Clock
 _NAME: Final = "hsp-otp"
 
 _MOST_WAITING: Final = 4096
-"""Spans that wait to be sent, some 10 MB; the oldest go first where there are more."""
+"""Spans that wait to be sent, about 10 MB; beyond that, the oldest are dropped."""
 
 _BATCH: Final = 512
 
 _SEND_EVERY_MILLISECONDS: Final = 1000
 
 _TAKE_WITHIN_SECONDS: Final = 3
-"""For the collector to take a batch."""
+"""Time for the collector to take a batch."""
 
 _LAST_WITHIN_SECONDS: Final = 1.0
-"""For what is left when the service stops, beside what else there is to end."""
+"""Time for the remaining spans when the service stops, while other parts stop too."""
 
 _TELL_EVERY: Final = 10 * MINUTE
 
@@ -41,7 +42,7 @@ _log = structlog.get_logger()
 
 
 class Telling(SpanExporter):
-    """Hands spans on, and tells how many were not taken, once in ten minutes at most."""
+    """Passes spans on, and logs the number of lost ones at most once every ten minutes."""
 
     def __init__(self, exporter: SpanExporter, clock: Clock) -> None:
         self._exporter = exporter
@@ -50,7 +51,7 @@ class Telling(SpanExporter):
         self._told_at: Instant | None = None
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Hand *spans* on."""
+        """Pass *spans* on."""
         result = self._exporter.export(spans)
         if result is not SpanExportResult.SUCCESS:
             self._lost += len(spans)
@@ -61,21 +62,21 @@ class Telling(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """Take no more."""
+        """Accept no more spans."""
         self._exporter.shutdown()
 
 
 class Export:
-    """Sends the spans that it makes, until it is ended."""
+    """Sends its spans until it is ended."""
 
     def __init__(self, url: str, percent: int, version: str, clock: Clock) -> None:
         """
-        Begin.
+        Start the export.
 
         Args:
-            url: Where the collector takes traces.
-            percent: How many of the traces that begin here are kept.
-            version: Of the service.
+            url: The URL where the collector takes traces.
+            percent: The share of traces begun here that are kept.
+            version: The service's version.
         """
         exporter = OTLPSpanExporter(endpoint=url, timeout=_TAKE_WITHIN_SECONDS)
         self._provider = provider(percent, version)
@@ -88,28 +89,28 @@ class Export:
             )
         )
         self.spans = Spans(self._provider.get_tracer(_NAME, version), clock)
-        # The library's own end waits for half a minute.
+        # The library's own shutdown waits for half a minute.
         self._ending = threading.Thread(
             target=self._provider.shutdown, name="traces-end", daemon=True
         )
 
     def end(self) -> None:
-        """Begin to send what is left; there are to be no more spans."""
+        """Start to send the remaining spans; no more may follow."""
         self._ending.start()
 
     def wait(self) -> None:
-        """Let what is left be sent, for a second at most."""
+        """Wait for the remaining spans to be sent, for at most a second."""
         if self._ending.ident is None:
             self.end()
         self._ending.join(_LAST_WITHIN_SECONDS)
 
 
 def provider(percent: int, version: str) -> TracerProvider:
-    """What makes spans, of so many of the traces that begin here, and of whose parent is kept."""
+    """Makes spans for that share of the traces begun here, and for kept parents."""
     own = Resource({SERVICE_NAME: _NAME, "service.version": version, "process.pid": os.getpid()})
     return TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(percent / 100)),
-        # What the environment says of the service (OTEL_SERVICE_NAME) goes before.
+        # The environment's description of the service (OTEL_SERVICE_NAME) has precedence.
         resource=own.merge(OTELResourceDetector().detect()),
         shutdown_on_exit=False,
     )

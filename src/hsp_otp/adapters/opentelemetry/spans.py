@@ -1,8 +1,9 @@
 """
-Every span there is; docs/traces.md describes them.
+All spans, as described in docs/traces.md.
 
-No attribute holds anything but words and numbers of the service's own, a route's template and the
-request's id. Of an exception a span has the type: its text may hold what it stumbled over.
+Attributes contain only the service's own words and numbers, a route's template and the request's
+id. For an exception, a span has only its type, because its text may contain the data that caused
+it.
 """
 
 import inspect
@@ -32,10 +33,10 @@ from hsp_otp.domain.instant import SECOND
 from hsp_otp.ports.clock import Clock
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-"""Of W3C Trace Context's one version."""
+"""The only version of W3C Trace Context."""
 
 _NANOSECONDS: Final = 1_000
-"""In a microsecond."""
+"""Nanoseconds in a microsecond."""
 
 F = TypeVar("F")
 P = ParamSpec("P")
@@ -50,7 +51,7 @@ class RequestSpan:
 
     @property
     def trace_id(self) -> str | None:
-        """By which the trace is found; None where nobody will find it."""
+        """The id to find the trace by; None if the trace is not kept."""
         if not self._span.is_recording():
             return None
         return format_trace_id(self._span.get_span_context().trace_id)
@@ -59,10 +60,10 @@ class RequestSpan:
         self, route: str, method: str, status: int, *, outcome: str, request_id: str
     ) -> None:
         """
-        Take note of the answer.
+        Record the answer.
 
         Args:
-            route: Its template.
+            route: The template of the route.
         """
         self._span.update_name(f"{method} {route}")
         self._span.set_attributes(
@@ -80,7 +81,7 @@ class RequestSpan:
 
 @attrs.frozen
 class Spans:
-    """Makes spans of requests, of journeys and of calls of ports, one within the other."""
+    """Makes nested spans for requests, journeys and calls of ports."""
 
     tracer: Tracer
     clock: Clock
@@ -88,11 +89,11 @@ class Spans:
     @contextmanager
     def request(self, traceparent: str | None) -> Generator[RequestSpan]:
         """
-        The span of what is done within the block.
+        The span of the work within the block.
 
         Args:
-            traceparent: That of the span which the request belongs to, by somebody who is
-                believed; where it is no such thing, a new trace begins.
+            traceparent: The parent span, from a trusted caller. If it is not valid, a new trace
+                begins.
         """
         span = self.tracer.start_span(
             "request",
@@ -138,7 +139,7 @@ class Spans:
         attributes: dict[str, str],
         failure: BaseException | None = None,
     ) -> None:
-        # Nothing is within these, so that they can be made when all is known.
+        # These spans contain no others, so they can be made afterwards.
         if not get_current_span().is_recording():
             return
         now = self._now()
@@ -153,7 +154,7 @@ class Spans:
 
     @contextmanager
     def _within(self, span: Span) -> Generator[None]:
-        # Not the library's own block: it writes down what exceptions say.
+        # Not the library's own block, which records the texts of exceptions.
         token = attach(set_span_in_context(span))
         try:
             yield
@@ -169,14 +170,14 @@ class Spans:
 
 
 class _Journeys:
-    """Stands for a flow."""
+    """Wraps a flow."""
 
     def __init__(self, name: str, flow: object, spans: Spans) -> None:
         self._name = name
         self._flow = flow
         self._spans = spans
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the flow has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the flow
         found = getattr(self._flow, name)
         if inspect.iscoroutinefunction(found):
             return self._spans.journey(f"{self._name}.{name}", found)

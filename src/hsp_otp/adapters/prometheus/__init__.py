@@ -1,6 +1,7 @@
 """
-What is measured, for Prometheus.
+Metrics for Prometheus.
 
-Whoever imports this loads its library, which decides then, by the environment, whether values
-stand in files that several processes share. So it is imported late, and only where metrics are on.
+Importing this package loads its library, which then decides by the environment whether values are
+kept in files that several processes share. It is therefore imported late, and only if metrics are
+on.
 """

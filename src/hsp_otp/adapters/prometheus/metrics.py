@@ -1,4 +1,4 @@
-"""All metrics of a worker; docs/metrics.md describes them."""
+"""All metrics of a worker, as described in docs/metrics.md."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from hsp_otp.ports.failures import Unavailable
 _LOOK_SECONDS: Final = 1.0
 
 _Mode: TypeAlias = Literal["livemax", "livesum"]
-"""What one number is made of those of the workers that live."""
+"""How the values of live workers are combined into one."""
 
 _NONE: Final = "none"
-"""The label of what there is not."""
+"""The label for a missing value."""
 
 _REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
@@ -36,18 +36,18 @@ _VERIFY_BUCKETS: Final = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450
 
 class Metrics:
     """
-    What one worker counts.
+    The metrics of one worker.
 
-    No label holds anything that callers make up: a route is its template, a region one of those
-    that libphonenumber knows, all others are words of the service's own.
+    No label contains text that callers choose: a route is its template, a region is one that
+    libphonenumber knows, and all others are the service's own words.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """
-        Make all of them.
+        Create all metrics.
 
         Args:
-            registry: Where they can be read in this process; otherwise only in the files.
+            registry: Makes them readable in this process; without it they are only in the files.
         """
         self._looks: list[Callable[[], None]] = []
 
@@ -104,7 +104,7 @@ class Metrics:
             "circuit_open", "Whether a worker is skipping the sender.", "livemax", "sender"
         )
         self._deliveries = counter(
-            "deliveries_total", "Steps of messages that receipts told of.", "sender", "state"
+            "deliveries_total", "Delivery steps that receipts reported.", "sender", "state"
         )
         self._call_seconds = histogram(
             "port_call_duration_seconds",
@@ -117,7 +117,7 @@ class Metrics:
         )
         self._degraded = gauge(
             "limiter_degraded",
-            "Whether in a worker the SQL database counts instead of Redis.",
+            "Whether a worker counts in the SQL database instead of Redis.",
             "livemax",
         )
         self._fallbacks = counter(
@@ -128,12 +128,11 @@ class Metrics:
         )
         self._kept_aside = counter(
             "audit_rows_kept_aside_total",
-            "Rows that could not be written and were kept aside, each vain try anew.",
+            "Rows that could not be written and were kept aside, each failed attempt counted.",
         )
-        self._lost = counter("audit_rows_lost_total", "Rows that are lost.")
-        gauge("workers", "Processes that serve.", "livesum").set(1)
-        # Nobody sees a count rise that is not there before: what matters from its first time on
-        # begins at 0.
+        self._lost = counter("audit_rows_lost_total", "Rows that were lost.")
+        gauge("workers", "Processes that serve requests.", "livesum").set(1)
+        # A rise is visible only in a series that already exists, so important series begin at 0.
         self._refreshes.labels(TokenReused.word)
         for flow in Flow:
             for limit in _LIMITS:
@@ -144,19 +143,19 @@ class Metrics:
         Count a request.
 
         Args:
-            route: Its template.
+            route: The template of the route.
         """
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
     def told(self, *rows: Row) -> None:
-        """Count what rows tell of, once they are kept."""
+        """Count rows once they are stored."""
         for row in rows:
             if isinstance(row, AuditRow):
                 self._count(row)
 
     def verified(self, flow: Flow, after: Duration) -> None:
-        """Count a code's success, so long after its issue."""
+        """Count a code's success, and the time since its issue."""
         self._verify_seconds.labels(flow.value).observe(max(0, after) / SECOND)
 
     def attempted(self, sender: str, result: str, seconds: float) -> None:
@@ -164,15 +163,15 @@ class Metrics:
         self._attempt_seconds.labels(sender, result).observe(seconds)
 
     def skipped(self, sender: str) -> None:
-        """Count a message that nobody was offered, *sender* neither."""
+        """Count a message that was not offered to *sender* because all senders were skipped."""
         self._skipped.labels(sender).inc()
 
     def moved(self, sender: str, state: DeliveryState) -> None:
-        """Count a message of *sender* that came to *state*."""
+        """Count a message of *sender* that reached *state*."""
         self._deliveries.labels(sender, state.value).inc()
 
     def called(self, port: str, store: str, seconds: float, failure: BaseException | None) -> None:
-        """Count a call of a port, and whether it was answered."""
+        """Count a call of a port, and whether it failed."""
         self._call_seconds.labels(port, store).observe(seconds)
         self._call_errors.labels(port, store).inc(isinstance(failure, Unavailable))
 
@@ -180,10 +179,10 @@ class Metrics:
         self, sender: str, *, is_open: Callable[[], bool], skips: Callable[[], int]
     ) -> None:
         """
-        Look at a sender's circuit from now on.
+        Include a sender's circuit from now on.
 
         Args:
-            skips: How often it was passed over until now.
+            skips: How often it has been skipped so far.
         """
         circuit = self._circuits.labels(sender)
         self._looks.append(lambda: circuit.set(is_open()))
@@ -191,10 +190,10 @@ class Metrics:
 
     def watch_limiter(self, *, is_degraded: Callable[[], bool], falls: Callable[[], int]) -> None:
         """
-        Look from now on at who counts.
+        Include the fallback of the counters from now on.
 
         Args:
-            falls: How often the database took over until now.
+            falls: How often the database has taken over so far.
         """
         self._looks.append(lambda: self._degraded.set(is_degraded()))
         self._follow(self._fallbacks, falls)
@@ -206,18 +205,18 @@ class Metrics:
         kept_aside: Callable[[], int],
         lost: Callable[[], int],
     ) -> None:
-        """Look from now on at the rows that wait, and at how many did until now or were lost."""
+        """Include waiting rows from now on, and the totals of rows set aside and lost."""
         self._looks.append(lambda: self._backlog.set(backlog()))
         self._follow(self._kept_aside, kept_aside)
         self._follow(self._lost, lost)
 
     def look(self) -> None:
-        """Note the present state of all that is watched."""
+        """Record the current state of everything that is watched."""
         for look in self._looks:
             look()
 
     async def keep_looking(self) -> None:
-        """Look once a second until cancelled, and then for the last time."""
+        """Record once a second until cancelled, and then one last time."""
         try:
             while True:
                 self.look()
@@ -255,6 +254,6 @@ class Metrics:
             case Action.REVOKE:
                 self._revocations.labels(row.outcome).inc()
             case Action.UNLOCK | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
-                pass  # by an operator, who is in the audit alone
+                pass  # an operator's action, which only the audit records
         if row.outcome in _LIMITS:
             self._refusals.labels(flow, row.outcome).inc()

@@ -1,4 +1,4 @@
-"""Recent statistics per sender, over all workers of this machine."""
+"""Recent statistics of each sender, over all workers of this machine."""
 
 import asyncio
 import json
@@ -20,30 +20,30 @@ from hsp_otp.ports.sender_stats import SenderLately
 _files: Any = mmap_dict  # the library has no types for it
 
 SPAN: Final[Duration] = 15 * MINUTE
-"""What is lately."""
+"""The length of time that counts as recent."""
 
 _LOOK_SECONDS: Final = 15.0
-"""Between two looks: of few files, each of which is read in less than a millisecond."""
+"""Interval between two readings of a few files, each of which takes less than a millisecond."""
 
 _ATTEMPTS: Final = "hsp_otp_send_attempt_duration_seconds_bucket"
 _SKIPPED: Final = "hsp_otp_sends_skipped_total"
 _CIRCUIT: Final = "hsp_otp_circuit_open"
 _READ: Final = {_ATTEMPTS: "histogram", _SKIPPED: "counter", _CIRCUIT: "gauge_livemax"}
-"""What is read of the files, and of which of them."""
+"""The metrics to read, and the type of files that contain them."""
 
 _Series: TypeAlias = tuple[str, str, str, str]
-"""A metric's name, and its labels: sender, result, upper end of the bucket."""
+"""A metric's name and its labels: sender, result, upper bound of the bucket."""
 
 
 @attrs.define
 class SenderStats:
     """
-    Keeps what the values were, as far back as `SPAN`.
+    Remembers earlier values, as far back as `SPAN`.
 
     Attributes:
-        folder: Where the files of all workers are.
-        began: When there was nothing in it. A worker that starts a little later than others
-            knows of what they did before.
+        folder: The folder with the files of all workers.
+        began: When the folder was empty. A worker that starts a little later includes what the
+            others did before.
     """
 
     folder: Path
@@ -58,20 +58,20 @@ class SenderStats:
             self._seen.append((self.began, Counter()))
 
     def look(self) -> None:
-        """Note the present values, and forget those of which newer ones are old enough."""
+        """Record the current values, and drop those for which newer ones are old enough."""
         now = self.clock.now()
         self._seen.append((now, _summed(self.folder)))
         while len(self._seen) > 1 and self._seen[1][0] <= after(now, -SPAN):
             self._seen.popleft()
 
     async def keep_looking(self) -> None:
-        """Look every some seconds until cancelled."""
+        """Record at regular intervals until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(_LOOK_SECONDS)
 
     def senders(self, names: Iterable[str]) -> list[SenderLately]:
-        """What there was of each of *names* until now."""
+        """The recent activity of each of *names*."""
         now = _summed(self.folder)
         since, before = self._seen[0] if self._seen else (self.clock.now(), now)
         return [_of(name, before, now, since) for name in names]
@@ -83,7 +83,7 @@ def _of(name: str, before: Counter[_Series], now: Counter[_Series], since: Insta
     skipped = 0
     for series, value in now.items():
         metric, sender, result, end = series
-        # Less than before is what another process is putting together just now.
+        # A smaller value means that another process is merging files right now.
         more = max(0, round(value - before[series]))
         if sender == name and metric == _ATTEMPTS:
             attempts[result] += more
@@ -102,7 +102,7 @@ def _of(name: str, before: Counter[_Series], now: Counter[_Series], since: Insta
 
 
 def _summed(folder: Path) -> Counter[_Series]:
-    """The values of all workers; of gauges those alone of workers that live."""
+    """The values of all workers; for gauges, of live workers only."""
     found: Counter[_Series] = Counter()
     for kind in set(_READ.values()):
         for file in folder.glob(f"{kind}_*.db"):
@@ -117,7 +117,7 @@ def _values(file: Path) -> Iterable[tuple[_Series, float]]:
     try:
         read = list(_files.MmapedDict.read_all_values_from_file(str(file)))
     except (OSError, ValueError, LookupError, RuntimeError, struct.error):
-        return  # gone meanwhile, or made just now with nothing in it
+        return  # deleted meanwhile, or new and still empty
     for key, value, _, _ in read:
         _, name, labels, _ = json.loads(key)
         if name in _READ:

@@ -1,7 +1,7 @@
 """
 The values of all workers, read from the files that they share.
 
-Every worker writes files of its own, named after its process, which outlive it.
+Every worker writes its own files, which are named after its process and outlive it.
 """
 
 import os
@@ -22,21 +22,21 @@ _processes: Any = multiprocess
 TEXT: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 _NOBODY: Final = 0
-"""The process that has the counts of those that have ended. None has that number."""
+"""The stand-in process for the counts of workers that have ended. No process has that number."""
 
 _COUNTED: Final = ("counter", "histogram")
-"""What stays counted when its process ends."""
+"""Types whose values remain when their process ends."""
 
 
 @attrs.frozen(eq=False, kw_only=True)
 class Workers:
     """
-    A group of processes, as one.
+    A group of worker processes.
 
     Attributes:
-        folder: Where their files are.
-        version: Of the service.
-        started_at: When the group did.
+        folder: The folder of their files.
+        version: The service's version.
+        started_at: When the group started.
     """
 
     folder: Path
@@ -44,23 +44,23 @@ class Workers:
     started_at: Instant
 
     def collect(self) -> Iterable[Metric]:
-        """Keep the promise of the library's `Collector`."""
+        """Implement `Collector.collect` of the library."""
         self.bury()
-        yield InfoMetricFamily("hsp_otp_build", "The version that runs.", {"version": self.version})
+        yield InfoMetricFamily("hsp_otp_build", "The running version.", {"version": self.version})
         yield GaugeMetricFamily(
             "hsp_otp_start_time_seconds",
             "When the service was started, in seconds since 1970.",
             self.started_at / SECOND,
         )
-        # One that was made just now may have nothing in it yet.
+        # A new file may still be empty.
         files = [str(file) for file in sorted(self.folder.glob("*.db")) if file.stat().st_size]
         yield from _processes.MultiProcessCollector.merge(files)
 
     def bury(self) -> None:
         """
-        Take the gauges of workers that have ended away, and put their counts together.
+        Remove the gauges of ended workers, and merge their counts.
 
-        However often workers are replaced, there are files of one more than live.
+        However often workers are replaced, there is only one more set of files than live workers.
         """
         dead = {pid for pid in map(pid_of, self.folder.glob("*.db")) if not lives(pid)}
         for pid in dead:
@@ -73,19 +73,19 @@ class Workers:
 
 
 def exposed(workers: Workers) -> bytes:
-    """All metrics as text, of the type `TEXT`."""
+    """All metrics as text of the type `TEXT`."""
     registry = CollectorRegistry()
     registry.register(workers)
     return generate_latest(registry)
 
 
 def pid_of(file: Path) -> int:
-    """The process whose values are in *file*."""
+    """The process that wrote *file*."""
     return int(file.stem.rsplit("_", 1)[1])
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process of that number; of those that have ended nobody is one."""
+    """Whether there is such a process; the stand-in for ended workers counts as one."""
     if pid == _NOBODY:
         return True
     try:
@@ -93,7 +93,7 @@ def lives(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # somebody else's by now
+        return True  # reused by another user's process
     return True
 
 

@@ -1,1 +1,1 @@
-"""What lives in Redis, or Valkey: a single server, a cluster, or behind sentinels."""
+"""Stores in Redis or Valkey: a single server, a cluster, or a service behind sentinels."""

@@ -21,20 +21,20 @@ from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.ports.failures import Unavailable
 
 TIMEOUT_SECONDS: Final = 0.4
-"""Of connecting, and of each answer."""
+"""Timeout for connecting, and for each answer."""
 
 DEADLINE_SECONDS: Final = 0.8
-"""Of all that a step asks, whatever the library does to find the right server: where Redis is
-away, that is told within a second."""
+"""Timeout for a whole step, including the library's search for the right server. An unavailable
+Redis is reported within a second."""
 
 _CONNECTIONS: Final = 32
 
 _HANGS_AFTER: Final = 2
-"""Calls in a row without an answer in time; a single one may be the machine's own hiccup."""
+"""Timeouts in a row after which Redis counts as hanging. A single one may be a short delay on this
+machine."""
 
 _QUIET_SECONDS: Final = 0.25
-"""For which a Redis that hangs is left alone; then one call finds out, and the rest need not
-wait for it."""
+"""How long a hanging Redis is left alone. Then one call probes it while the others fail at once."""
 
 _PROBE: Final = "{hsp-otp}:probe"
 _PROBE_MILLISECONDS: Final = 1_000
@@ -44,24 +44,27 @@ SENTINEL_PORT: Final = 26379
 
 @attrs.frozen
 class Script:
-    """A Lua script, known to the server by its digest once it has run."""
+    """A Lua script. The server knows it by its digest once it has run."""
 
     text: str
 
     @property
     def sha(self) -> str:
-        """What EVALSHA calls it."""
+        """The digest, which EVALSHA takes."""
         return sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 @attrs.define(eq=False)
 class RedisClient:
     """
+    Calls Redis, with deadlines.
+
     Attributes:
-        driver: Where the calls go.
-        lines: As many calls at once as there are connections; the library would refuse the rest.
-        unanswered: Calls in a row that got no answer in time.
-        ask_again: The event loop's time until which a Redis that hangs is not asked.
+        driver: The library's client.
+        lines: Limits concurrent calls to the number of connections, because the library would
+            refuse the rest.
+        unanswered: Timeouts in a row.
+        ask_again: The event loop's time until which a hanging Redis is left alone.
     """
 
     driver: Any  # the library's clients share no type
@@ -71,19 +74,19 @@ class RedisClient:
 
     async def get_all(self, keys: Sequence[str], by: float) -> list[bytes | None]:
         """
-        What *keys* hold.
+        The values of *keys*.
 
         Args:
-            by: The event loop's time by which it has to be told.
+            by: The event loop's time by which the answer is needed.
 
         Raises:
-            Unavailable: Redis did not answer in time, or with an error.
+            Unavailable: Redis did not answer in time, or answered with an error.
         """
         async with self._failing_as_unavailable(by), self.lines:
             try:
                 found: list[bytes | None] = await self.driver.mget(keys)
             except LostError:
-                # The server has restarted since this connection was used: reading may be repeated.
+                # The server has restarted since this connection was used. Reads may be repeated.
                 found = await self.driver.mget(keys)
             return found
 
@@ -94,28 +97,30 @@ class RedisClient:
         The answer of *script*.
 
         Args:
-            by: The event loop's time by which it has to be told.
+            by: The event loop's time by which the answer is needed.
 
         Raises:
-            Unavailable: Redis did not answer in time, or with an error; the script may have run.
+            Unavailable: Redis did not answer in time, or answered with an error. The script may
+                have run.
         """
         async with self._failing_as_unavailable(by), self.lines:
             try:
                 return await self.driver.evalsha(script.sha, len(keys), *keys, *args)
-            except NoScriptError:  # a server that has restarted, or has taken over
+            except NoScriptError:  # the server restarted or was replaced
                 return await self.driver.eval(script.text, len(keys), *keys, *args)
 
     async def takes_writes(self) -> bool:
         """
-        Whether Redis takes what requests write, right now.
+        Whether Redis accepts writes right now.
 
-        It keeps a value for a second. A replica can be read, too, and one whose memory is full.
+        Writes a value that lasts a second, because a replica and a server with full memory can
+        still be read.
         """
         try:
             async with self._failing_as_unavailable(deadline()), self.lines:
                 try:
                     await self.driver.set(_PROBE, b"1", px=_PROBE_MILLISECONDS)
-                except LostError:  # as for reading: this may be repeated
+                except LostError:  # repeatable, like a read
                     await self.driver.set(_PROBE, b"1", px=_PROBE_MILLISECONDS)
         except Unavailable:
             return False
@@ -127,7 +132,7 @@ class RedisClient:
         if self.unanswered >= _HANGS_AFTER:
             if now() < self.ask_again:
                 raise Unavailable("Redis has not answered lately")
-            # Whoever comes while this one finds out need not wait as well.
+            # Other calls fail at once while this one probes.
             self.ask_again = by + _QUIET_SECONDS
         task = asyncio.current_task()
         cancelled_before = task.cancelling() if task else 0
@@ -142,7 +147,7 @@ class RedisClient:
             self.unanswered = 0
             raise Unavailable(reason(error)) from error
         self.unanswered = 0
-        # Before Python 3.12 the library loses what comes in the moment in which a write ends.
+        # Before Python 3.12, the library loses a cancellation that arrives just as a write ends.
         if task and task.cancelling() > cancelled_before:
             raise asyncio.CancelledError
 
@@ -152,11 +157,12 @@ async def open_redis(
     urls: Sequence[str], topology: Topology, sentinel_service: str | None
 ) -> AsyncGenerator[RedisClient]:
     """
-    A client, closed at the end of the block. A Redis that is away now may come later.
+    A client, closed at the end of the block. Redis may be unavailable now and come up later.
 
     Args:
-        urls: ``redis://`` or ``rediss://``; of a cluster some of its nodes, of sentinels all.
-        sentinel_service: What the sentinels call the service.
+        urls: ``redis://`` or ``rediss://``; for a cluster some of its nodes, for sentinels all of
+            them.
+        sentinel_service: The name of the service in the sentinels' configuration.
     """
     options: dict[str, Any] = {
         "socket_timeout": TIMEOUT_SECONDS,
@@ -197,7 +203,7 @@ async def open_redis(
             closing = [driver, *sentinels.sentinels]
     try:
         client = RedisClient(driver)
-        await client.takes_writes()  # to be connected before the first request
+        await client.takes_writes()  # connect before the first request
         yield client
     finally:
         for one in closing:
@@ -205,12 +211,12 @@ async def open_redis(
 
 
 def reason(error: Exception) -> str:
-    """What a failure of the driver's comes to."""
+    """The reason to report for a failure of the driver."""
     if isinstance(error, AuthenticationError | NoPermissionError):
-        return "Redis refused the user or the password, or what was asked of it"
+        return "Redis refused the user, the password or the command"
     return "Redis did not answer"
 
 
 def deadline() -> float:
-    """The event loop's time by which a step that begins now must have ended."""
+    """The event loop's time by which a step that begins now must end."""
     return asyncio.get_running_loop().time() + DEADLINE_SECONDS

@@ -1,4 +1,4 @@
-"""Counts in the SQL database while Redis is unavailable."""
+"""Counting in the SQL database while Redis is unavailable."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -16,7 +16,7 @@ from hsp_otp.ports.usage_counter import UsageCounter
 O = TypeVar("O")  # noqa: E741
 
 _MOST_LEARNED: Final = 100_000
-"""Usages of which a process remembers that it has looked at the rows; some 20 MB."""
+"""Maximum number of usages that a process remembers to have read from the rows; about 20 MB."""
 
 _log = structlog.get_logger()
 
@@ -25,8 +25,8 @@ class FallbackUsage:
     """
     Counts in Redis, and in the SQL database while Redis does not answer.
 
-    What was admitted by either leaves an audit row, and in the database a record; whichever takes
-    over counts those as well: of each usage the rows are read once in an outage.
+    Every admission leaves an audit row, and one by the database also a record. The store that takes
+    over counts those as well: during an outage the rows of each usage are read once.
 
     Attributes:
         falls: How often the database took over.
@@ -46,25 +46,25 @@ class FallbackUsage:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the database counts, as far as this process knows."""
+        """Whether the database is counting, as far as this process knows."""
         return self._behind
 
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        """Keep the promise of `UsageCounter.transition`."""
-        if not self._returning:  # whoever comes while one finds out goes to the database
+        """Implement `UsageCounter.transition`."""
+        if not self._returning:  # while one call probes Redis, others go to the database
             try:
                 await self._return()
                 return await self._redis.transition(keys, decide)
             except Unavailable:
                 self._fall_back()
         outcome = await self._in_sql(keys, decide)
-        self._behind = True  # Redis may count again by now, and cannot know of this one
+        self._behind = True  # Redis may count again by now, but has missed this charge
         return outcome
 
     async def _return(self) -> None:
-        """Let Redis count again, once it answers; it believes no record of its own then."""
+        """Switch back to Redis once it answers; its existing records are then treated as stale."""
         if not self._behind:
             return
         self._returning = True
@@ -80,7 +80,7 @@ class FallbackUsage:
             self._behind = True
             self._learned.clear()
             self.falls += 1
-            _log.warning("usage_in_sql", hint="Redis does not answer; the database counts")
+            _log.warning("usage_in_sql", hint="Redis does not answer, so the database counts")
 
     async def _in_sql(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
@@ -100,6 +100,6 @@ class FallbackUsage:
         outcome, kept = await self._sql.transition(keys, decide_on_both)
         if len(self._learned) > _MOST_LEARNED:
             self._learned.clear()
-        # Of what was written by now the database's own records tell.
+        # From here on the database's own records include these rows.
         self._learned.update(key for key in unknown if kept or not told[key])
         return outcome

@@ -1,12 +1,12 @@
 """
-Compare-and-set of whole records, and the epoch that tells what a Redis may have forgotten.
+Compare-and-set of whole records, and the epoch, which reveals when Redis may have lost data.
 
-A Redis forgets: it restarts without its last writes, a replica takes over that never saw them,
-somebody empties it. The epoch stands in a key of its own and names the run of the server that it
-was made on. Every write compares it, and every record carries it. Where server and epoch do not
-match there is a new epoch, and a record of an older one is **stale**: what it holds was true
-once, and later writes may be missing. Under a new epoch what was forgotten is recovered once, in
-the background, from another memory; until then whatever needs some of it asks for that alone.
+Redis can lose data: it restarts without its last writes, a replica without them takes over, or it
+is emptied. The epoch is stored in its own key and names the server run that it was created on.
+Every write compares it, and every record carries it. If the server and the epoch do not match, a
+new epoch begins, and records of older epochs are **stale**: they were correct once, but later
+writes may be missing. Under a new epoch the lost data is recovered once, in the background, from
+another store. Until then, each step asks that store for exactly what it lacks.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ _log = structlog.get_logger()
 _ID_BYTES: Final = 8
 
 _MOST_STEPS: Final = 200
-"""In one write, so that none keeps the server for long."""
+"""Steps in one write, limited so that no write blocks the server for long."""
 
-# One hash tag: what is judged together has to be on one shard of a cluster, and a client's
-# address ties any two subjects together.
+# A single hash tag: data that is judged together has to be on one shard of a cluster, and a
+# client's address can link any two subjects.
 _TAG: Final = "{hsp-otp}"
 
 _RUN = "string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')"
@@ -56,9 +56,9 @@ for i = 2, #KEYS do
 end
 return 1
 """)
-"""KEYS: the epoch's, then those of the records that change. ARGV: the epoch, then of each record
-how it was read ("" where there was none), what becomes of it, and its life in ms (0: for ever).
-Answers 1 where it was done, 0 where a record has moved, -1 where the epoch has."""
+"""KEYS: the epoch's key, then the keys of the records that change. ARGV: the epoch, then for each
+record its old value ("" if there was none), its new value, and its life in ms (0: for ever).
+Returns 1 if the write was made, 0 if a record has changed, -1 if the epoch has."""
 
 _EPOCH = Script(f"""
 local epoch = redis.call('GET', KEYS[1])
@@ -68,7 +68,7 @@ epoch = run .. ':' .. ARGV[1]
 redis.call('SET', KEYS[1], epoch)
 return epoch
 """)
-"""ARGV: the id of a new epoch, and ``keep`` where the present one will do. Answers the epoch."""
+"""ARGV: the id of a new epoch, and ``keep`` if the present one may stay. Returns the epoch."""
 
 _LEASE = Script("""
 local holder = redis.call('GET', KEYS[1])
@@ -76,20 +76,20 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """)
-"""ARGV: who wants it, and for how many ms. Answers 1 where they have it."""
+"""ARGV: the name of the process, and the length of the lease in ms. Returns 1 if it was granted."""
 
 _RECOVERED = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1] .. ':recovered')
 return 1
 """)
-"""ARGV: the epoch of which everything has been recovered. Answers 0 where it is over."""
+"""ARGV: the epoch whose recovery is complete. Returns 0 if that epoch is over."""
 
 _LEASE_MS: Final = 10_000
 
 _LOOK_AGAIN_SECONDS: Final = 1.0
-"""Whether something was lost, where nobody has said so; and where another process recovers it, or
-a store is away."""
+"""Interval of checks for lost data, if no step reports any, and of retries while another process
+recovers it or a store is unavailable."""
 
 _RESTORED_AT_ONCE: Final = 200
 """Records in one write."""
@@ -98,13 +98,13 @@ _RESTORED_AT_ONCE: Final = 200
 @attrs.frozen
 class Epoch:
     """
-    A time in which Redis has forgotten nothing.
+    A period in which Redis has lost no data.
 
     Attributes:
-        text: As Redis keeps it.
-        mark: What its records carry.
-        began: When.
-        is_recovered: What had been forgotten before is there again.
+        text: The stored form.
+        mark: The part that records carry.
+        began: When the epoch began.
+        is_recovered: The data lost before the epoch has been recovered.
     """
 
     text: bytes
@@ -114,22 +114,22 @@ class Epoch:
 
     @classmethod
     def read(cls, text: bytes) -> "Epoch":
-        """The epoch that *text* tells of."""
+        """Parse the stored form."""
         _, mark, began, *recovered = text.decode().split(":")
         return cls(text, mark, Instant(int(began)), bool(recovered))
 
     def lacks(self, window: Duration, now: Instant) -> bool:
-        """Whether something of the last *window* may have been forgotten, and is not back yet."""
+        """Whether data from the last *window* may have been lost and not yet recovered."""
         return not self.is_recovered and now < after(self.began, window + CLOCK_SKEW)
 
 
 @attrs.frozen
 class Kept:
     """
-    A record as it was found.
+    A record as it was read.
 
     Attributes:
-        is_stale: It is of an older epoch.
+        is_stale: The record belongs to an older epoch.
     """
 
     body: str
@@ -139,10 +139,10 @@ class Kept:
 @attrs.frozen
 class Change:
     """
-    What becomes of a record.
+    The new value of a record.
 
     Attributes:
-        life: After which it may be tidied away; None where never.
+        life: Time after which it may be deleted; None for never.
     """
 
     body: str
@@ -152,10 +152,10 @@ class Change:
 @attrs.frozen
 class Loaded(Generic[H]):
     """
-    A state that a rule can be asked about.
+    The state that a rule is applied to.
 
     Attributes:
-        learned: Records that another memory had to be asked for; they go in with what changes.
+        learned: Records recovered from another store, to be written together with the changes.
     """
 
     held: H
@@ -165,14 +165,16 @@ class Loaded(Generic[H]):
 Load: TypeAlias = Callable[[Mapping[str, Kept | None], Epoch], Awaitable[Loaded[H]]]
 
 Restore: TypeAlias = Callable[[Kept | None], Change | None]
-"""What becomes of a record by what another memory knows; None where it is right as it is."""
+"""Computes the new value of a record from another store's data; None if the record is correct."""
 
 
 @attrs.define(eq=False)
 class _Step:
     """
+    A step that waits for its write.
+
     Attributes:
-        by: The event loop's time by which it has to be told.
+        by: The event loop's time by which the result is needed.
     """
 
     keys: tuple[str, ...]
@@ -184,10 +186,10 @@ class _Step:
 
 class RedisRecords:
     """
-    Records of one store.
+    The records of one store.
 
-    The steps that wait in one turn of the event loop are one write: alone they would only lose
-    races for a record to each other.
+    Steps that wait in the same turn of the event loop share one write. Separately they would only
+    lose races against each other.
     """
 
     def __init__(
@@ -211,21 +213,21 @@ class RedisRecords:
         decide: Callable[[H], tuple[O, dict[str, Change]]],
     ) -> O:
         """
-        Replace what *keys* hold by what *decide* makes of it, as one step.
+        Replace the values of *keys* with the result of *decide*, in one step.
 
         Args:
-            load: Makes a state of the records, and of the epoch: what was charged before may be
-                missing. Called again for every try.
-            decide: The outcome, and what changes. Called again where another step wins the race.
+            load: Makes a state from the records and the epoch, since earlier charges may be
+                missing. Called again on every attempt.
+            decide: Returns the outcome and the changes. Called again if another step wins the race.
 
         Raises:
-            Unavailable: Redis did not answer; the step may or may not have happened.
+            Unavailable: Redis did not answer. The step may or may not have happened.
         """
         loop = asyncio.get_running_loop()
         step = _Step(keys, load, decide, deadline(), loop.create_future())
         self._waiting.append(step)
         if self._running is None:
-            # A task of its own: a caller that is cancelled takes nobody else along.
+            # A separate task, so that a cancelled caller does not cancel the others' steps.
             self._running = loop.create_task(self._run())
         outcome: O = await step.done
         return outcome
@@ -233,7 +235,7 @@ class RedisRecords:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # let everybody of this turn of the loop join
+                await asyncio.sleep(0)  # let all steps of this turn of the loop join
                 count = min(len(self._waiting), _MOST_STEPS)
                 await self._settle([self._waiting.popleft() for _ in range(count)])
         finally:
@@ -242,18 +244,18 @@ class RedisRecords:
     async def _settle(self, steps: list[_Step]) -> None:
         try:
             outcomes: list[Any] = await self._commit(steps)
-        except Exception as failure:  # noqa: BLE001 - told to those who wait
+        except Exception as failure:  # noqa: BLE001 - passed on to the callers
             outcomes = [failure] * len(steps)
         for step, outcome in zip(steps, outcomes, strict=True):
             if step.done.done():
-                continue  # its caller has gone
+                continue  # its caller was cancelled
             if isinstance(outcome, Exception):
                 step.done.set_exception(outcome)
             else:
                 step.done.set_result(outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
-        """The outcomes of *steps*, an exception where one raised."""
+        """The outcomes of *steps*, an exception for each one that failed."""
         by = min(step.by for step in steps)
         keys = sorted({key for step in steps for key in step.keys})
         while True:
@@ -284,21 +286,21 @@ class RedisRecords:
             if done == -1:
                 await self.renew(keep=True)
             if asyncio.get_running_loop().time() >= by:
-                raise Unavailable("the records would not hold still")
+                raise Unavailable("the records kept changing")
 
     async def keep_recovering(
         self, recovered: Callable[[], AsyncIterator[Mapping[str, Restore]]]
     ) -> None:
         """
-        Whenever Redis has forgotten something, fill it in from another memory; for ever.
+        Recover lost data from another store whenever Redis has lost some; runs for ever.
 
-        One process does it and the others wait. Until it is done, steps ask for what they lack.
+        One process recovers while the others wait. Until it is done, steps ask for what they lack.
 
         Args:
-            recovered: All that is to be restored, by the keys of records, page by page.
+            recovered: All data to restore, keyed by record, page by page.
         """
         while True:
-            # Also where nobody asks: whoever comes next is to find everything there.
+            # Also without requests, so that the next one finds everything recovered.
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
                     await self._lost.wait()
@@ -309,7 +311,7 @@ class RedisRecords:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     async def _recover(self, recovered: Callable[[], AsyncIterator[Mapping[str, Restore]]]) -> bool:
-        """Whether everything is there again."""
+        """Recover the lost data, and return whether it is complete."""
         epoch = Epoch.read(await self.renew(keep=True))
         if epoch.is_recovered:
             return True
@@ -328,7 +330,7 @@ class RedisRecords:
         return bool(done)
 
     async def _leases(self) -> bool:
-        """Whether it is for this process to recover what was lost."""
+        """Whether this process holds the lease for the recovery."""
         has_it = await self._client.run(
             _LEASE, [f"{self._store}:recovering"], self._name, _LEASE_MS, by=deadline()
         )
@@ -351,10 +353,10 @@ class RedisRecords:
 
     async def renew(self, *, keep: bool = False) -> bytes:
         """
-        Begin a new epoch: what other processes hold of this one counts as stale.
+        Begin a new epoch, so that what other processes have read under this one becomes stale.
 
         Args:
-            keep: Only where the present one does not match the server.
+            keep: Only do so if the present epoch does not match the server.
 
         Raises:
             Unavailable: Redis did not answer.
@@ -376,7 +378,7 @@ def _kept(raw: bytes | None, mark: str) -> Kept | None:
 async def _asked(
     steps: list[_Step], found: Mapping[str, Kept | None], epoch: Epoch
 ) -> list[BaseException | None]:
-    """Let all *steps* ask elsewhere at once for what they lack, and remember it; what failed."""
+    """Let all *steps* load their missing data concurrently and cache it; returns the failures."""
     loads = (step.load(found, epoch) for step in steps)
     loaded = await asyncio.gather(*loads, return_exceptions=True)
     return [one if isinstance(one, BaseException) else None for one in loaded]
@@ -388,7 +390,7 @@ async def _decided(
     found: dict[str, Kept | None],
     epoch: Epoch,
 ) -> tuple[list[Any], dict[str, Change]]:
-    """The outcomes of *steps*, each on what those before it left, and all that changes."""
+    """The outcomes of *steps*, each applied to the result of the previous one, and all changes."""
     outcomes: list[Any] = []
     changes: dict[str, Change] = {}
     for step, failure in zip(steps, failed, strict=True):
@@ -398,10 +400,10 @@ async def _decided(
         try:
             loaded = await step.load({key: found[key] for key in step.keys}, epoch)
             outcome, changed = step.decide(loaded.held)
-        except Exception as error:  # noqa: BLE001 - its neighbours must not fail for it
+        except Exception as error:  # noqa: BLE001 - must not fail the other steps
             outcomes.append(error)
             continue
-        # What was learned is kept although nothing else may change: it is not asked for again.
+        # Recovered data is written even if nothing else changes, so that it is not asked for again.
         for key, change in (loaded.learned | changed).items():
             changes[key] = change
             found[key] = Kept(change.body, is_stale=False)

@@ -1,4 +1,4 @@
-"""Rejects a Redis server that is unsuitable for what is stored in it."""
+"""Checks whether a Redis server is suitable for its data, and how it is doing."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -15,11 +15,11 @@ _OLDEST: Final = 7
 @attrs.frozen
 class Unfit:
     """
-    What is wrong with a Redis.
+    A problem of a Redis server.
 
     Attributes:
-        what: In one line, with what to do.
-        is_fatal: It cannot be trusted with challenges.
+        what: The problem and its remedy, in one line.
+        is_fatal: The server must not be used for challenges.
     """
 
     what: str
@@ -27,18 +27,18 @@ class Unfit:
 
 
 async def unfitness(client: RedisClient) -> list[Unfit]:
-    """What is wrong; one entry where it does not answer, or does not let itself be looked at."""
+    """The problems found; a single one if the server does not answer or refuses the inspection."""
     try:
         info = _one(await client.driver.info("server"))
         policy = (await _config(client, "maxmemory-policy")) or "noeviction"
         appends = await _config(client, "appendonly")
         saves = await _config(client, "save")
     except (RedisError, OSError):
-        return [Unfit("Redis does not answer, or does not say how it is set up", is_fatal=False)]
+        return [Unfit("Redis does not answer, or does not show its configuration", is_fatal=False)]
     found: list[Unfit] = []
     version = str(info.get("redis_version", "0"))
     if int(version.split(".", maxsplit=1)[0]) < _OLDEST:
-        found.append(Unfit(f"Redis is version {version}, and has to be 7 or newer", is_fatal=True))
+        found.append(Unfit(f"Redis is version {version}, but has to be 7 or newer", is_fatal=True))
     if policy != "noeviction":
         found.append(
             Unfit(
@@ -50,7 +50,7 @@ async def unfitness(client: RedisClient) -> list[Unfit]:
     if appends == "no" and not saves:
         found.append(
             Unfit(
-                "Redis keeps nothing on disk: at a restart everybody has to ask for a new code, "
+                "Redis keeps nothing on disk: after a restart everybody has to ask for a new code, "
                 "and locks are gone; set appendonly to yes",
                 is_fatal=False,
             )
@@ -61,14 +61,14 @@ async def unfitness(client: RedisClient) -> list[Unfit]:
 @attrs.frozen(kw_only=True)
 class Health:
     """
-    How a Redis that answers is doing.
+    The state of a Redis server that answers.
 
     Attributes:
-        version: What it calls itself.
-        clock: Its own, as microseconds since 1970.
-        is_cluster: It is a node of one.
-        is_replica: It takes no writes.
-        memory_percent: Of what it may use; None where it may use all there is.
+        version: The version that it reports.
+        clock: Its own clock, in microseconds since 1970.
+        is_cluster: It is a node of a cluster.
+        is_replica: It accepts no writes.
+        memory_percent: The used share of its memory limit; None without a limit.
     """
 
     version: str
@@ -80,17 +80,17 @@ class Health:
 
 async def health(client: RedisClient) -> Health:
     """
-    How it is doing.
+    The current state of the server.
 
     Raises:
-        Unavailable: It does not answer, or does not let itself be looked at.
+        Unavailable: It does not answer, or refuses the inspection.
     """
     try:
         info = _one(await client.driver.info("everything"))
         clock: Any = await client.driver.time()
     except (RedisError, OSError) as error:
         raise Unavailable(reason(error)) from error
-    # A cluster tells it for each of its nodes.
+    # A cluster answers for each of its nodes.
     told = (
         next(iter(cast("Mapping[str, Any]", clock).values())) if isinstance(clock, dict) else clock
     )
@@ -106,7 +106,7 @@ async def health(client: RedisClient) -> Health:
 
 
 async def _config(client: RedisClient, name: str) -> str | None:
-    """A value of its configuration; None where it does not tell, as hosted ones may not."""
+    """A configuration value; None if the server does not reveal it, as hosted ones may not."""
     try:
         found = _one(await client.driver.config_get(name))
     except RedisError:
@@ -115,6 +115,6 @@ async def _config(client: RedisClient, name: str) -> str | None:
 
 
 def _one(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The answer of one node, where a cluster gives one for each."""
+    """The answer of one node, if a cluster returned one for each."""
     first = next(iter(answer.values()), None)
     return cast("Mapping[str, Any]", first) if isinstance(first, Mapping) else answer

@@ -1,4 +1,4 @@
-"""Slots, usages and signup sessions as records of JSON in Redis."""
+"""Slots, usages and signup sessions as JSON records in Redis."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
@@ -34,13 +34,13 @@ _SESSION_LIFE: Final[Duration] = HOUR
 @attrs.frozen(kw_only=True)
 class RedisSlots:
     """
-    Keeps slots, and the usages that limit sends.
+    Stores slots, and the usages that limit sends.
 
-    What was admitted stands in rows too, so that a Redis that forgot it gives nobody a fresh
-    budget. A challenge that may be older than it looks is void: its owner asks again.
+    Admitted sends are stored in rows too, so that nobody gets a fresh budget if Redis loses data. A
+    challenge whose record may be outdated is void, and its owner has to ask again.
 
     Attributes:
-        rows: Where the rows of a transition go, before it returns.
+        rows: Writes the rows of a transition before it returns.
     """
 
     records: RedisRecords
@@ -54,7 +54,7 @@ class RedisSlots:
         usages: tuple[UsageKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
-        """Keep the promise of `SlotRepository.transition`."""
+        """Implement `SlotRepository.transition`."""
         key = f"slot:{slot}"
         told: dict[UsageKey, Usage] = {}
         asked_at: list[Instant | None] = []
@@ -86,7 +86,7 @@ class RedisSlots:
         return await _told(self.rows, decision)
 
     async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
-        """All that rows know of the last day, for `RedisRecords.keep_recovering`."""
+        """All sends of the last day, from their rows, for `RedisRecords.keep_recovering`."""
         now = self.clock.now()
         async for usages in self.history.all_sends(now):
             yield _restores(usages)
@@ -97,11 +97,11 @@ class RedisSlots:
 @attrs.frozen(kw_only=True)
 class RedisUsage:
     """
-    Keeps the usages that limit what clients do.
+    Stores the usages that limit clients.
 
     Attributes:
-        rows: Where the rows of a transition go, before it returns.
-        history: What was charged by the audit rows, and what was charged elsewhere meanwhile.
+        rows: Writes the rows of a transition before it returns.
+        history: The charges in audit rows, including those made elsewhere in the meantime.
     """
 
     records: RedisRecords
@@ -112,7 +112,7 @@ class RedisUsage:
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        """Keep the promise of `UsageCounter.transition`."""
+        """Implement `UsageCounter.transition`."""
         told: dict[UsageKey, Usage] = {}
 
         async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Usages]:
@@ -131,13 +131,13 @@ class RedisUsage:
         return await _told(self.rows, decision)
 
     async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
-        """All that rows know of the last hour, for `RedisRecords.keep_recovering`."""
+        """All charges of the last hour, from their rows, for `RedisRecords.keep_recovering`."""
         async for usages in self.history.all_usages(self.clock.now()):
             yield _restores(usages)
 
     async def forget(self) -> None:
         """
-        Believe no record until it was compared with what was charged elsewhere.
+        Trust no record until it has been compared with the charges made elsewhere.
 
         Raises:
             Unavailable: Redis did not answer.
@@ -148,9 +148,9 @@ class RedisUsage:
 @attrs.frozen(kw_only=True)
 class RedisSignupSessions:
     """
-    Keeps signup sessions.
+    Stores signup sessions.
 
-    One that lost its last step is where it was before: the code that belongs to the step is void
+    A session that lost its last step returns to the step before it. The code for that step is void
     by then, so the visitor asks again.
     """
 
@@ -163,7 +163,7 @@ class RedisSignupSessions:
         /,
         decide: Callable[[SignupSession | None], Decision[SignupSession | None, O]],
     ) -> O:
-        """Keep the promise of `SignupSessions.transition`."""
+        """Implement `SignupSessions.transition`."""
         key = f"signup:{session_id.value}"
 
         async def load(found: Mapping[str, Kept | None], _: Epoch) -> Loaded[SignupSession | None]:
@@ -184,7 +184,7 @@ class RedisSignupSessions:
 
 
 def _life(record: SlotRecord) -> Duration | None:
-    """A run of failures is kept until a success or an operator ends it; nothing is not kept."""
+    """A run of failures stays until a success or an operator ends it; empty records go."""
     if record == SlotRecord():
         return _NO_LIFE
     return None if record.run else _SLOT_LIFE
@@ -195,13 +195,13 @@ def _slot_change(record: SlotRecord) -> Change:
 
 
 def _restored(kept: Kept | None, asked_at: Instant | None) -> SlotRecord:
-    """What can be believed of a record that is not of this epoch."""
+    """The reliable part of a record that is not of this epoch."""
     return after_loss(SLOT.decode(kept.body) if kept else SlotRecord(), asked_at)
 
 
 def _restore_slot(kept: Kept | None, asked_at: Instant) -> Change | None:
     if kept is not None and not kept.is_stale:
-        return None  # somebody has asked for it since
+        return None  # a step has written it in this epoch
     return _slot_change(_restored(kept, asked_at))
 
 
@@ -222,14 +222,14 @@ def _usage_change(usage: Usage) -> Change:
 def _known(
     found: Mapping[UsageKey, Kept | None], *, lacks: bool
 ) -> tuple[Usages, tuple[UsageKey, ...]]:
-    """What records tell, and of which of them another memory has to be asked."""
+    """The usages in the records, and the keys that another store has to be asked about."""
     held = {key: USAGE.decode(kept.body) if kept else () for key, kept in found.items()}
     lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
     return held, lost if lacks else ()
 
 
 def _learned(held: Usages, told: Usages) -> Loaded[Usages]:
-    """*held* with what another memory told of some of its keys."""
+    """*held* merged with another store's data for some of its keys."""
     found = {key: union(held[key], usage) for key, usage in told.items()}
     learned = {_key(key): _usage_change(usage) for key, usage in found.items()}
     return Loaded({**held, **found}, learned)

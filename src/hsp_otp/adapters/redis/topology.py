@@ -1,10 +1,10 @@
-"""Redis topology. A module of its own, so that naming it loads no library."""
+"""The Redis topologies. A separate module, so that importing it loads no library."""
 
 from enum import Enum
 
 
 class Topology(Enum):
-    """How the servers hang together."""
+    """The arrangement of the Redis servers."""
 
     STANDALONE = "standalone"
     CLUSTER = "cluster"

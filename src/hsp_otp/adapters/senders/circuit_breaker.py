@@ -13,9 +13,9 @@ _log = structlog.get_logger()
 
 class CircuitBreaker:
     """
-    Skips its sender while that keeps failing, and then lets one message try it before others.
+    Skips its sender while it keeps failing, then lets one message probe it before others.
 
-    A refusal of a message is no failure.
+    Refusals of messages do not count as failures.
     """
 
     def __init__(self, name: str, sender: Sender, clock: Clock) -> None:
@@ -25,16 +25,16 @@ class CircuitBreaker:
         self._circuit = Circuit()
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return self._circuit.admits(self._clock.now()) and self._sender.available()
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         if not self.available():
             raise SendFailed("the circuit is open")
         probes = self._circuit.is_open
         self._circuit = begun(self._circuit, self._clock.now())
-        # A cancellation and a bug say nothing of the provider.
+        # A cancellation or a bug shows nothing about the provider.
         result = Result.UNKNOWN
         try:
             receipt = await self._sender.send(message, within)

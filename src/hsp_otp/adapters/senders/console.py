@@ -1,4 +1,4 @@
-"""Prints messages to the terminal: for development, and the only place that shows a code."""
+"""Prints messages to the terminal, for development. This is the only place that shows a code."""
 
 import sys
 import textwrap
@@ -27,22 +27,22 @@ class ConsoleSms:
         Print to *stream*.
 
         Args:
-            stream: Standard output; several processes may write to it.
+            stream: Standard output, which several processes may share.
         """
         self._stream = stream
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return True
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:  # noqa: ARG002
-        """Keep the promise of `Sender.send`. Blocks while the terminal does."""
+        """Implement `Sender.send`. Blocks while the terminal does."""
         box = _box(f"SMS to {message.to.value}", message.text)
-        # An encoding error would carry the whole text, and with it the code, into a log.
+        # An encoding error would carry the whole text, and therefore the code, into a log.
         encoding = self._stream.encoding or "utf-8"
         printable = box.encode(encoding, "backslashreplace").decode(encoding)
         try:
-            # In one piece, so that another worker's box is not printed into this one.
+            # One write, so that the boxes of several workers do not mix.
             self._stream.write(printable)
             self._stream.flush()
         except OSError as error:
@@ -59,7 +59,7 @@ def _box(title: str, text: str) -> str:
 
 @attrs.frozen
 class NoSettings:
-    """There is nothing to set."""
+    """The console has no settings."""
 
 
 @asynccontextmanager

@@ -15,13 +15,13 @@ _log = structlog.get_logger()
 
 class Failover:
     """
-    Hands a message to the first sender that takes it, each of them once at most.
+    Offers a message to the senders in order, once each, until one takes it.
 
-    Where nobody can tell what became of it, the next one is given the same text: two messages
-    with one code are better than none.
+    If the result of an attempt is unknown, the next sender gets the same text: two messages with
+    one code are better than none.
 
     Attributes:
-        skips: How often each of them was passed over, in their order.
+        skips: How often each sender was skipped, in their order.
     """
 
     def __init__(self, senders: Sequence[Sender], clock: Clock) -> None:
@@ -29,29 +29,29 @@ class Failover:
         Try *senders* in their order.
 
         Args:
-            senders: One for each provider; those that are not available are passed over.
+            senders: One for each provider; unavailable ones are skipped.
         """
         self._senders = tuple(senders)
         self._clock = clock
         self.skips = [0] * len(self._senders)
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return any(sender.available() for sender in self._senders)
 
     def is_skipped(self, place: int) -> bool:
-        """Whether the sender at *place* would be passed over right now."""
+        """Whether the sender at *place* would be skipped right now."""
         return not self._senders[place].available()
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         began = self._clock.now()
         for place, sender in enumerate(self._senders):
             if not sender.available():
                 self.skips[place] += 1
                 continue
             others = sum(other.available() for other in self._senders[place + 1 :])
-            # A clock that was set back in between gives nobody more than there was.
+            # A clock that was set back in between must not extend the time.
             passed = max(0, self._clock.now() - began)
             given = share(within - passed, 1 + others)
             if not given:

@@ -1,4 +1,4 @@
-"""The HTTP client for providers: one attempt, with a deadline, and no redirects."""
+"""The HTTP client for providers: one attempt, with a deadline and without redirects."""
 
 import asyncio
 import json
@@ -17,31 +17,32 @@ if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 PROBE_SECONDS: Final = 5.0
-"""For what sends nothing: somebody sits there and waits."""
+"""Timeout for requests that send nothing, which an operator waits for."""
 
 _CONNECT_SECONDS: Final = 2.0
-"""For a name, a connection and TLS, whatever number of addresses it takes."""
+"""Timeout for name resolution, connection and TLS, across all addresses."""
 
 _KEPT_SECONDS: Final = 1.5
-"""For an idle connection: less than the two seconds after which the hastiest servers end one."""
+"""How long an idle connection is kept: less than the two seconds after which the least patient
+servers close one."""
 
 _SUCCESSES: Final = range(200, 300)
 
 _MOST_FIELDS: Final = 100
-"""Reading thousands costs more than all else that is done with a report, signed or not."""
+"""Reading thousands of fields would cost more than all other work on a report, signed or not."""
 
 _MOST_CONNECTIONS: Final = 500
-"""Hundreds of sends may hang at once for as long as they are given."""
+"""Hundreds of sends may hang at once until their deadlines."""
 
 
 @attrs.frozen
 class Answer:
     """
-    What a provider answered.
+    A provider's answer.
 
     Attributes:
-        status: As HTTP has it.
-        headers: By name, however that is written.
+        status: The HTTP status.
+        headers: By name, ignoring case.
     """
 
     status: int
@@ -50,18 +51,14 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether it is one of the 200s."""
+        """Whether the status is in the 200s."""
         return self.status in _SUCCESSES
 
 
 @asynccontextmanager
 async def open_client() -> "AsyncGenerator[ClientSession]":
-    """
-    A client for one provider.
-
-    It keeps no cookies and knows no proxy.
-    """
-    # Late: the library is large, and the console needs none.
+    """A client for one provider, without cookies or proxies."""
+    # Imported late: the library is large, and the console does not need it.
     from aiohttp import (  # noqa: PLC0415
         ClientSession,
         ClientTimeout,
@@ -84,9 +81,9 @@ async def request(
     **content: Any,  # noqa: ANN401 - as aiohttp takes it
 ) -> Answer:
     """
-    Make one request; whatever the answer's status, it is returned.
+    Make one request, and return the answer with any status.
 
-    No redirect is followed, and what is posted is not tried twice: sending is not idempotent.
+    Redirects are not followed and a POST is not repeated, because sending is not idempotent.
     """
     async with client.request(method, url, allow_redirects=False, **content) as answer:
         return Answer(answer.status, answer.headers, await answer.read())
@@ -102,27 +99,27 @@ async def post(
     **content: Any,  # noqa: ANN401 - as aiohttp takes it
 ) -> Answer:
     """
-    Make one request in time; whatever the answer's status, it is returned.
+    Make one request within the time limit, and return the answer with any status.
 
     Args:
-        provider: Its name for people.
-        method: Another for what sends nothing.
-        content: The body, headers and the like.
+        provider: The provider's name for people.
+        method: A different method for requests that send nothing.
+        content: The body, headers and so on.
 
     Raises:
-        SendFailed: There was no answer in time, and nobody can tell what became of the message.
+        SendFailed: No answer came in time, and the fate of the message is unknown.
     """
     try:
         async with asyncio.timeout(within / SECOND):
             return await request(client, method, url, **content)
-    except Exception as error:  # noqa: BLE001 - the client has many, and a bad address more
+    except Exception as error:  # noqa: BLE001 - the client's errors are many
         failure = SendFailed(f"{provider} did not answer: {type(error).__name__}")
-    # Out here, so that the error is not in its context: it may hold the number or the code.
+    # Raised here, so that the error is not in its context: it may contain the number or the code.
     raise failure
 
 
 def fields(form: str) -> dict[str, str]:
-    """The fields of *form*; none where there are more than a provider's report has."""
+    """The fields of *form*; none if it has more than any provider's report."""
     try:
         return dict(parse_qsl(form, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError:
@@ -130,7 +127,7 @@ def fields(form: str) -> dict[str, str]:
 
 
 def parsed(body: bytes) -> object:
-    """What *body* says in JSON; None where it is none."""
+    """The JSON value of *body*; None if it is not JSON."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a provider declares for the table of senders, including its settings."""
+"""The declaration of a provider for the table of senders, including its settings."""
 
 import enum
 import re
@@ -23,10 +23,10 @@ U = TypeVar("U")
 @attrs.frozen(kw_only=True)
 class Means:
     """
-    What a provider works with.
+    The resources that a provider works with.
 
     Attributes:
-        callback: Where it is to report what becomes of messages; None where nobody is to.
+        callback: The URL for delivery reports; None if none are wanted.
     """
 
     clock: Clock
@@ -34,51 +34,51 @@ class Means:
     callback: str | None
 
 
-def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - of any account
-    """A provider that reports nothing."""
+def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - any account
+    """For a provider that reports nothing."""
 
 
 @attrs.frozen
 class Probed:
     """
-    What a provider says of an account when nothing is sent.
+    The result of checking an account without sending.
 
     Attributes:
-        wrong: In one line, with what to do; None where nothing is wrong.
-        told: What could be found out, where nothing is wrong.
+        wrong: The problem and its remedy, in one line; None if there is no problem.
+        told: The findings, if there is no problem.
     """
 
     wrong: str | None = None
     told: str = ""
 
 
-async def nothing_to_probe(_: Any, __: Means) -> Probed:  # noqa: ANN401 - of any account
-    """A provider that cannot be asked anything without sending."""
-    return Probed(told="there is nothing to check without sending")
+async def nothing_to_probe(_: Any, __: Means) -> Probed:  # noqa: ANN401 - any account
+    """For a provider that can only be checked by sending."""
+    return Probed(told="it can only be checked by sending a message")
 
 
-def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - of any account
-    """Settings that need nothing but what is required of each."""
+def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - any account
+    """For settings that need no check beyond the required ones."""
 
 
 @attrs.frozen(kw_only=True)
 class Provider(Generic[A]):
     """
-    A line of the table of senders.
+    A row of the table of senders.
 
     Attributes:
-        channel: The way that its messages take.
-        name: In `HSP_OTP_SENDERS`, in the address of its callbacks, and in the audit.
-        account: Its settings, an attrs class whose fields `setting` makes. The variable of a
-            field is named after the provider and the field.
-        open: A sender, for as long as the block lasts.
-        receipts: What reads the provider's reports; None where these settings do not let them
-            be verified. Called only where there is an address for them.
-        check: Raises a `ValueError` of one line that begins with the variable, where settings
-            do not go together, or with the address of the callbacks.
-        probe: Asks the provider about the account, and sends nothing. What goes wrong is told in
-            what it returns, without anything that is secret.
-        development_only: Production refuses it.
+        channel: The channel of its messages.
+        name: Used in `HSP_OTP_SENDERS`, in the URL of its callbacks, and in the audit.
+        account: Its settings, an attrs class with fields made by `setting`. The variable of a field
+            is named after the provider and the field.
+        open: Opens a sender for the duration of the block.
+        receipts: Makes the reader of the provider's reports; None if these settings do not allow
+            their verification. Called only if there is a callback URL.
+        check: Raises a `ValueError` if settings conflict with each other or with the callback URL.
+            The message is one line and begins with the variable.
+        probe: Checks the account at the provider without sending anything. Problems are in its
+            result, which contains no secrets.
+        development_only: Refused in production.
     """
 
     channel: Channel = Channel.SMS
@@ -92,11 +92,11 @@ class Provider(Generic[A]):
 
 
 class ReasonError(ValueError):
-    """Says why a value is refused, and repeats nothing of it: it is shown of secrets too."""
+    """The reason why a value is refused. It is shown even for secrets, so it omits the value."""
 
 
 class Shape(enum.Enum):
-    """What a setting is in a TOML file."""
+    """The form of a setting in a TOML file."""
 
     ONE = "a text or a whole number"
     FLAG = "true or false"
@@ -115,16 +115,17 @@ def setting(
     shape: Shape = Shape.ONE,
 ) -> T | U:
     """
-    One setting.
+    Declare one setting.
 
     Args:
-        read: From text to the value. Of a secret the reason is shown where it is a `ReasonError`.
-        meaning: What it does, with its unit.
-        takes: What may be given.
-        shown_default: What to call the default where its own text would not do.
-        secret: What was given is never shown.
-        required: A provider does not send without it.
-        shape: What it is in a file.
+        read: Converts text to the value. For a secret, the reason for a refusal is shown only if it
+            is a `ReasonError`.
+        meaning: What the setting does, with its unit.
+        takes: The permitted values.
+        shown_default: The default as shown, if its own text is not suitable.
+        secret: The value is never shown.
+        required: The provider cannot send without it.
+        shape: Its form in a file.
     """
     shown = str(default) if shown_default is None else shown_default
     metadata = {
@@ -141,21 +142,21 @@ def setting(
 
 
 def text(given: str) -> str:
-    """A line of text."""
+    """One line of printable text."""
     if not given.isprintable():
-        raise ReasonError("it has a character that cannot be printed")
+        raise ReasonError("it has an unprintable character")
     return given
 
 
 def url(given: str) -> str:
-    """An address without a slash at its end."""
-    # Neither who signs in nor anything that a client would read in another way.
+    """A URL without a trailing slash."""
+    # No user name or password, and nothing that clients could read differently.
     if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", given):
         raise ValueError
     parts = urlsplit(given)
-    if not parts.hostname or parts.port == 0:  # the port of some texts raises, too
+    if not parts.hostname or parts.port == 0:  # reading some ports raises too
         raise ValueError
     return given.rstrip("/")
 
 
-URL_TAKES: Final = "http:// or https:// and a host, and perhaps a port and a path"
+URL_TAKES: Final = "http:// or https:// and a host, optionally with a port and a path"

@@ -1,4 +1,4 @@
-"""The Twilio provider: delivery receipts, and its line for the table of senders."""
+"""The Twilio provider: delivery receipts, and its row for the table of senders."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -33,20 +33,20 @@ class TwilioReceipts:
     Reads status callbacks, which are forms.
 
     Attributes:
-        url: The callback's address as Twilio knows it, which the signature covers.
+        url: The callback's URL as Twilio knows it, which the signature covers.
     """
 
     auth_token: str = attrs.field(repr=False)
     url: str
 
     def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Keep the promise of `Receipts.is_signed`."""
+        """Implement `Receipts.is_signed`."""
         validator: Any = RequestValidator(self.auth_token)
         signature = headers.get("x-twilio-signature", "")
         return bool(validator.validate(self.url, _form(body), signature))
 
     def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
-        """Keep the promise of `Receipts.read`."""
+        """Implement `Receipts.read`."""
         form = _form(body)
         state = _STATES.get(form.get("MessageStatus", ""))
         message_id = form.get("MessageSid", "")
@@ -59,7 +59,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 @asynccontextmanager
 async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[Sender]:
-    # Late: the package is large, and who does not send by it has no use for it.
+    # Imported late: the package is large, and other providers do not need it.
     from hsp_otp.adapters.senders.twilio_api import TwilioSms  # noqa: PLC0415
 
     async with open_client() as client:
@@ -79,7 +79,7 @@ def _receipts(account: TwilioAccount, means: Means) -> TwilioReceipts | None:
 def _check(account: TwilioAccount, _: str | None) -> None:
     if bool(account.from_) == bool(account.messaging_service_sid):
         raise ValueError(
-            "HSP_OTP_TWILIO_FROM: twilio needs either it or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
+            "HSP_OTP_TWILIO_FROM: twilio needs either this or HSP_OTP_TWILIO_MESSAGING_SERVICE_SID"
         )
 
 

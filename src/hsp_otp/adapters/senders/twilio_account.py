@@ -1,4 +1,4 @@
-"""Twilio's settings."""
+"""The settings of the Twilio provider."""
 
 from typing import Final
 
@@ -11,12 +11,12 @@ NAME: Final = "twilio"
 
 @attrs.frozen(kw_only=True)
 class TwilioAccount:
-    """Twilio's settings."""
+    """The account at Twilio, and the sender of its messages."""
 
     account_sid: str = setting(
         text,
         "",
-        "Twilio's name for the account",
+        "SID of the Twilio account",
         takes="a text",
         shown_default="none",
         required=True,
@@ -24,7 +24,7 @@ class TwilioAccount:
     auth_token: str = setting(
         text,
         "",
-        "signs in to Twilio, and checks its callbacks",
+        "authenticates to Twilio, and verifies its callbacks",
         takes="a text",
         shown_default="none",
         secret=True,
@@ -34,15 +34,19 @@ class TwilioAccount:
         text,
         "",
         "number or name that messages come from",
-        takes="a number in E.164 or a name, where there is no messaging service",
+        takes="a number in E.164 or a name, if there is no messaging service",
         shown_default="none",
     )
     messaging_service_sid: str = setting(
-        text, "", "Twilio's pool of numbers", takes="a text", shown_default="none"
+        text,
+        "",
+        "SID of a Twilio messaging service (a pool of numbers)",
+        takes="a text",
+        shown_default="none",
     )
     base_url: str = setting(
         url,
         "https://api.twilio.com",
-        "where Twilio's API is: a region, a test gateway",
+        "base URL of Twilio's API: a region's, or a test gateway's",
         takes=URL_TAKES,
     )

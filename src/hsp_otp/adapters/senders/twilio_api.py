@@ -21,34 +21,34 @@ from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
-"""Seconds that Twilio takes as a message's validity period."""
+"""Range of a message's validity period that Twilio accepts, in seconds."""
 
 _REJECTED: Final = frozenset(
     {
-        # This number: not one, not valid, a short code, our own, a landline, not mobile.
+        # The number: not a number, not valid, a short code, our own, a landline, not mobile.
         *(21211, 21214, 21217, 21265, 21266, 21614, 21635),
         21610,  # opted out
         30450,  # blocked as SMS pumping fraud
     }
 )
-"""Error codes about the number or the message, which would be the same elsewhere."""
+"""Error codes about the number or the message, which other senders would refuse too."""
 
 _UNWELL: Final = frozenset(
     {
-        # The account: not active, refused, a test's, forbidden, not found, suspended.
+        # The account: not active, refused, a test account, forbidden, not found, suspended.
         *(10001, 20003, 20005, 20006, 20008, 20403, 20404, 30002),
-        # Too much: of the number's queue, of requests, of a carrier's queue, of a day.
+        # Limits exceeded: the number's queue, requests, a carrier's queue, the daily limit.
         *(21611, 20429, 30001, 63038),
-        *(20500, 20503),  # its own trouble
+        *(20500, 20503),  # Twilio's own trouble
     }
 )
-"""Error codes that say something of Twilio or the account, whatever the message. All that are in
-neither set refuse this one message from here: 21408 (that country is not allowed to the account),
-21608 (a trial account's unverified number), 21612 (no route), and those that nobody knows."""
+"""Error codes about Twilio or the account, whatever the message. Codes in neither set mean that
+Twilio refused this one message here: 21408 (country not allowed for the account), 21608 (a trial
+account's unverified number), 21612 (no route), and unknown codes."""
 
 _CODES: Final = range(10_000, 1_000_000)
-"""What may be an error code. Where an answer has none the package puts the status there, and
-anything longer may be part of a number."""
+"""Valid error codes. If an answer has none, the package puts the status there, and a longer value
+may be part of a number."""
 
 _STATUSES: Final = range(100, 600)
 _UNWELL_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
@@ -56,10 +56,10 @@ _UNWELL_STATUSES: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MAN
 
 class _HttpClient(AsyncHttpClient):
     """
-    The package's requests over a client with a deadline.
+    Makes the package's requests with a client that has a deadline.
 
-    The package's own asynchronous client ignores timeouts. Redirects are not followed and
-    what is posted is not tried twice: sending is not idempotent.
+    The package's own asynchronous client ignores timeouts. Redirects are not followed and a POST is
+    not repeated, because sending is not idempotent.
     """
 
     def __init__(self, client: ClientSession, base_url: str) -> None:
@@ -67,7 +67,7 @@ class _HttpClient(AsyncHttpClient):
         self._client = client
         self._base_url = base_url.rstrip("/")
 
-    async def request(  # type: ignore[override]  # noqa: PLR0917 - the signature of the package
+    async def request(  # type: ignore[override]  # noqa: PLR0917 - the package's signature
         self,
         method: str,
         uri: str,
@@ -78,12 +78,12 @@ class _HttpClient(AsyncHttpClient):
         timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the package's signature
         allow_redirects: bool = False,  # noqa: ARG002, FBT001, FBT002
     ) -> Response:
-        """Make one request; whatever the answer's status, it is returned."""
+        """Make one request, and return the answer with any status."""
         signed_in = {"Authorization": encode_basic_auth(*auth)} if auth else {}
         answered = await request(
             self._client,
             method,
-            # Wherever the package thinks it is: it reads variables of its own for that.
+            # The package derives its own host from environment variables; use the configured one.
             self._base_url + urlsplit(uri).path,
             params=params,
             data=data,
@@ -102,7 +102,7 @@ class TwilioSms:
         Hand messages to *account*.
 
         Args:
-            callback: Where receipts go, where they are wanted.
+            callback: The URL for receipts, if they are wanted.
         """
         self._account = account
         self._callback = callback
@@ -113,18 +113,18 @@ class TwilioSms:
         )
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return True
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         account = self._account
         by = {"from_": account.from_}
         if account.messaging_service_sid:
             by = {"messaging_service_sid": account.messaging_service_sid}
         if self._callback:
             by["status_callback"] = self._callback
-        # Unless told otherwise, Twilio queues a message for ten hours.
+        # By default, Twilio queues a message for ten hours.
         validity = min(max(message.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
         try:
             async with asyncio.timeout(within / SECOND):
@@ -134,14 +134,15 @@ class TwilioSms:
             sid: object = taken.sid
             if isinstance(sid, str) and sid:
                 return Receipt(sender=NAME, provider_message_id=sid)
-            failure = SendFailed("Twilio did not name the message")
+            failure = SendFailed("Twilio returned no id for the message")
         except (TwilioRestException, TwilioServiceException) as error:
             failure = _failure(error.status, error.code)
         except Exception as error:  # noqa: BLE001
-            # The package stumbles in many ways over an answer that is none, and it may have gone
-            # out all the same.
+            # The package fails in many ways on an invalid answer, and the message may have gone out
+            # anyway.
             failure = SendFailed(f"Twilio did not answer: {type(error).__name__}")
-        # Out here, so that the error is not in its context: it may hold the number or the code.
+        # Raised here, so that the error is not in its context: it may contain the number or the
+        # code.
         raise failure
 
 
@@ -161,36 +162,34 @@ async def probe(account: TwilioAccount) -> Probed:
         except (TwilioRestException, TwilioServiceException) as error:
             if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 return Probed(
-                    f"{variable}: Twilio refuses it, or HSP_OTP_TWILIO_AUTH_TOKEN with it"
+                    f"{variable}: Twilio refuses it together with HSP_OTP_TWILIO_AUTH_TOKEN"
                 )
             if error.status == HTTPStatus.NOT_FOUND:
-                return Probed(f"{variable}: Twilio knows no such account")
+                return Probed(f"{variable}: Twilio has no such account")
+            return Probed(f"Twilio answered {_status(error.status)}: check HSP_OTP_TWILIO_BASE_URL")
+        except Exception as error:  # noqa: BLE001 - as in `send`
             return Probed(
-                f"Twilio answered {_status(error.status)}: look at HSP_OTP_TWILIO_BASE_URL"
-            )
-        except Exception as error:  # noqa: BLE001 - as for sending
-            return Probed(
-                f"Twilio did not answer ({type(error).__name__}): look at the network and at "
+                f"Twilio did not answer ({type(error).__name__}): check the network and "
                 "HSP_OTP_TWILIO_BASE_URL"
             )
     if status != "active":
-        return Probed(f"{variable}: Twilio has the account as {_word(status)}: ask Twilio about it")
-    return Probed(told="Twilio has the account as active")
+        return Probed(f"{variable}: Twilio reports the account as {_word(status)}: contact Twilio")
+    return Probed(told="Twilio reports the account as active")
 
 
 def _word(status: str) -> str:
-    return status if status in {"suspended", "closed"} else "anything but active"
+    return status if status in {"suspended", "closed"} else "not active"
 
 
 def _status(given: object) -> int:
-    """An HTTP status, which one of the two forms of Twilio's errors has in its body; else 0."""
+    """The HTTP status, which one of Twilio's two error forms has in its body; otherwise 0."""
     return given if isinstance(given, int) and given in _STATUSES else 0
 
 
 def _failure(given: object, code: object) -> SendFailed:
-    """What an answer means that is no success: https://www.twilio.com/docs/api/errors."""
+    """The failure that an unsuccessful answer means: https://www.twilio.com/docs/api/errors."""
     status = _status(given)
-    if not isinstance(code, int) or code not in _CODES:  # whatever the answer had in its place
+    if not isinstance(code, int) or code not in _CODES:  # the answer had some other value there
         return SendFailed(f"Twilio answered {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _UNWELL_STATUSES or code in _UNWELL:
         return SendFailed(f"Twilio answered {status}: {code}")

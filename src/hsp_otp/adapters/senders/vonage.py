@@ -1,4 +1,4 @@
-"""The Vonage provider, with its SMS API: https://developer.vonage.com/en/api/sms."""
+"""The Vonage provider, which uses the SMS API: https://developer.vonage.com/en/api/sms."""
 
 import base64
 import hashlib
@@ -34,28 +34,28 @@ NAME: Final = "vonage"
 _MILLISECOND: Final = 1_000
 _LEAST_TTL: Final = 20_000
 _MOST_TTL: Final = 604_800_000
-"""Milliseconds that Vonage takes as a message's time to live."""
+"""Range of a message's time to live that Vonage accepts, in milliseconds."""
 
 _LONGEST_CALLBACK: Final = 100
-"""Characters of a callback's address."""
+"""Maximum characters of a callback's URL."""
 
 _CODE = re.compile("[0-9]{1,3}")
 _NO_CODE: Final = "no code"
 _OK: Final = "0"
 _REJECTED: Final = frozenset({"7", "33"})
-"""Barred, and de-activated: about the number, and the same elsewhere."""
+"""Barred, and deactivated: about the number, and the same at other senders."""
 
 _UNWELL: Final = frozenset(
     {
         *("1", "10"),  # too fast, too many connections
-        *("5", "13"),  # its own trouble
-        # The account: its credentials, barred, no credit, not for this API, signatures.
+        *("5", "13"),  # Vonage's own trouble
+        # The account: its credentials, barred, no credit, not enabled for this API, signatures.
         *("4", "8", "9", "11", "14", "32"),
     }
 )
-"""Statuses that say something of Vonage or the account, whatever the message. All that are in
-neither set refuse this one message from here: 6 (no route, or no such number), 15 (that sender's
-name is not allowed there), 29 (a trial account's unlisted number), and those that nobody knows."""
+"""Statuses about Vonage or the account, whatever the message. Statuses in neither set mean that
+Vonage refused this one message here: 6 (no route, or no such number), 15 (sender name not allowed
+there), 29 (a trial account's unlisted number), and unknown ones."""
 
 _STATES: Final = {
     "accepted": DeliveryState.SENT,
@@ -69,12 +69,12 @@ _STATES: Final = {
 
 @attrs.frozen(kw_only=True)
 class VonageAccount:
-    """Vonage's settings."""
+    """The account at Vonage, and the sender of its messages."""
 
     api_key: str = setting(
         text,
         "",
-        "Vonage's name for the account",
+        "API key of the Vonage account",
         takes="a text",
         shown_default="none",
         required=True,
@@ -82,7 +82,7 @@ class VonageAccount:
     api_secret: str = setting(
         text,
         "",
-        "signs in to Vonage",
+        "authenticates to Vonage",
         takes="a text",
         shown_default="none",
         secret=True,
@@ -99,7 +99,7 @@ class VonageAccount:
     signature_secret: str = setting(
         text,
         "",
-        "checks Vonage's callbacks (SHA-256 HMAC); without it no receipts are asked for",
+        "verifies Vonage's callbacks (SHA-256 HMAC); without it no receipts are requested",
         takes="a text",
         shown_default="none",
         secret=True,
@@ -107,7 +107,7 @@ class VonageAccount:
     base_url: str = setting(
         url,
         "https://rest.nexmo.com",
-        "where Vonage's API is: a region, a test gateway",
+        "base URL of Vonage's API: a region's, or a test gateway's",
         takes=URL_TAKES,
     )
 
@@ -122,24 +122,24 @@ class VonageSms:
         Hand messages to *account*.
 
         Args:
-            callback: Where receipts go, where they are wanted.
+            callback: The URL for receipts, if they are wanted.
         """
         self._account = account
         self._client = client
         self._callback = callback
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return True
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         account = self._account
         form = {
             "from": account.from_,
             "to": message.to.value.removeprefix("+"),
             "text": message.text,
-            # Without being told, it would turn other letters into question marks.
+            # With the type "text", Vonage turns other characters into question marks.
             "type": "text" if is_gsm_7(message.text) else "unicode",
             "ttl": str(min(max(message.useful_for // _MILLISECOND, _LEAST_TTL), _MOST_TTL)),
         }
@@ -167,17 +167,17 @@ def _signed_in(account: VonageAccount) -> dict[str, str]:
 
 def _message_id(answer: Answer) -> str:
     """
-    Vonage's name for the message, or for the first part of a long one.
+    Vonage's id of the message, or of the first part of a long one.
 
     Raises:
         SendRejected: Vonage refused the number.
-        SendRefusedHere: It refused the message. That says 200 too.
-        SendFailed: It answered anything else.
+        SendRefusedHere: Vonage refused the message, which has the status 200 too.
+        SendFailed: Vonage answered anything else.
     """
     parts = _parts(parsed(answer.body)) if answer.is_success else []
     for part in parts:
         status = part.get("status")
-        # Whatever else the answer had in its place is not repeated.
+        # Any other value in its place is not repeated.
         code = status if isinstance(status, str) and _CODE.fullmatch(status) else _NO_CODE
         if code == _OK:
             continue
@@ -189,7 +189,7 @@ def _message_id(answer: Answer) -> str:
     found = parts[0].get("message-id") if parts else None
     if isinstance(found, str) and found:
         return found
-    raise SendFailed(f"Vonage answered {answer.status} and did not name the message")
+    raise SendFailed(f"Vonage answered {answer.status} without an id for the message")
 
 
 def _parts(answer: object) -> list[dict[str, object]]:
@@ -199,7 +199,7 @@ def _parts(answer: object) -> list[dict[str, object]]:
 
 
 async def _probe(account: VonageAccount, _: Means) -> Probed:
-    """Ask for the balance: https://developer.vonage.com/en/api/account."""
+    """Fetch the balance: https://developer.vonage.com/en/api/account."""
     async with open_client() as client:
         try:
             answer = await post(
@@ -211,34 +211,34 @@ async def _probe(account: VonageAccount, _: Means) -> Probed:
                 headers=_signed_in(account),
             )
         except SendFailed as error:
-            return Probed(f"{error}: look at the network and at HSP_OTP_VONAGE_BASE_URL")
+            return Probed(f"{error}: check the network and HSP_OTP_VONAGE_BASE_URL")
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return Probed(
-            "HSP_OTP_VONAGE_API_KEY: Vonage refuses it, or HSP_OTP_VONAGE_API_SECRET with it"
+            "HSP_OTP_VONAGE_API_KEY: Vonage refuses it together with HSP_OTP_VONAGE_API_SECRET"
         )
     told = parsed(answer.body)
     value = cast("dict[str, object]", told).get("value") if isinstance(told, dict) else None
     if not answer.is_success or not isinstance(value, int | float):
-        return Probed(f"Vonage answered {answer.status}: look at HSP_OTP_VONAGE_BASE_URL")
+        return Probed(f"Vonage answered {answer.status}: check HSP_OTP_VONAGE_BASE_URL")
     if value <= 0:
-        return Probed("Vonage has no balance left: top it up")
-    return Probed(told="Vonage knows the account, and it has a balance")
+        return Probed("the Vonage account has no credit left: top it up")
+    return Probed(told="Vonage knows the account, which has credit")
 
 
 @attrs.frozen
 class VonageReceipts:
     """
-    Reads delivery receipts, which are forms or JSON, as the account has it.
+    Reads delivery receipts, which are forms or JSON, depending on the account.
 
-    How they are signed: https://developer.vonage.com/en/getting-started/concepts/signing-messages.
-    The time in them is not looked at: Vonage repeats a receipt for a day, and a replayed one tells
-    nothing new.
+    The signature: https://developer.vonage.com/en/getting-started/concepts/signing-messages. The
+    time in a receipt is ignored: Vonage repeats a receipt for a day, and a replayed one changes
+    nothing.
     """
 
     signature_secret: str = attrs.field(repr=False)
 
     def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
-        """Keep the promise of `Receipts.is_signed`."""
+        """Implement `Receipts.is_signed`."""
         told = _told(body)
         given = told.pop("sig", "").lower()
         signed = "".join(
@@ -248,7 +248,7 @@ class VonageReceipts:
         return hmac.compare_digest(_bytes(given), expected.hex().encode())
 
     def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
-        """Keep the promise of `Receipts.read`."""
+        """Implement `Receipts.read`."""
         told = _told(body)
         state, message_id = _STATES.get(told.get("status", "")), told.get("messageId", "")
         return (message_id, state) if message_id and state else None

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 NAME: Final = "webhook"
 
 _KEY_BYTES: Final = range(24, 65)
-"""What Standard Webhooks 1.0.0 lets a key have."""
+"""The key lengths that Standard Webhooks 1.0.0 allows."""
 
 _ID_BYTES: Final = 16
 
 _REFUSED_HERE: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
-"""What it answers to a message that it cannot send and another sender may; 422 is for one that
-nobody can. All else that is no success is its own trouble."""
+"""Statuses for a message that the webhook cannot send but another sender may. A message that no
+sender can send gets 422. Any other unsuccessful status is trouble of the webhook's own."""
 
 _TOLERANCE: Final = 5 * MINUTE
-"""How far the time of a report may lie from ours, either way."""
+"""How far the time of a report may differ from this machine's, in either direction."""
 
 
 def _key(given: str) -> bytes:
@@ -52,12 +52,12 @@ def _key(given: str) -> bytes:
 
 @attrs.frozen(kw_only=True)
 class WebhookAccount:
-    """The webhook's settings."""
+    """The webhook's URL and secret."""
 
     url: str = setting(
         url,
         "",
-        "where messages are posted to",
+        "URL that messages are posted to",
         takes=URL_TAKES,
         shown_default="none",
         required=True,
@@ -65,8 +65,8 @@ class WebhookAccount:
     secret: bytes = setting(
         _key,
         b"",
-        "signs messages, and the reports on them",
-        takes="base64 of 24 to 64 bytes, with or without whsec_ in front",
+        "signs messages, and the reports about them",
+        takes="base64 of 24 to 64 bytes, with or without the prefix whsec_",
         shown_default="none",
         secret=True,
         required=True,
@@ -74,13 +74,13 @@ class WebhookAccount:
 
 
 def signature(key: bytes, message_id: str, seconds: str, body: bytes) -> str:
-    """What stands in ``webhook-signature`` (Standard Webhooks 1.0.0, symmetric)."""
+    """The value of ``webhook-signature`` (Standard Webhooks 1.0.0, symmetric)."""
     signed = b".".join((message_id.encode("latin-1"), seconds.encode("latin-1"), body))
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
 class WebhookSms:
-    """Posts messages to one address."""
+    """Posts messages to one URL."""
 
     def __init__(self, account: WebhookAccount, client: "ClientSession", means: Means) -> None:
         self._account = account
@@ -88,11 +88,11 @@ class WebhookSms:
         self._means = means
 
     def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
+        """Implement `Sender.available`."""
         return True
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+        """Implement `Sender.send`."""
         drawn = self._means.randomness.draw(_ID_BYTES)
         message_id = "msg_" + base64.urlsafe_b64encode(drawn).rstrip(b"=").decode()
         members = {
@@ -125,7 +125,7 @@ class WebhookSms:
 
 
 async def _probe(account: WebhookAccount, _: Means) -> Probed:
-    """Whether anybody is there. What they make of the secret shows with a message alone."""
+    """Check that the webhook answers. Only a message shows whether it knows the secret."""
     async with open_client() as client:
         try:
             await post(
@@ -133,30 +133,30 @@ async def _probe(account: WebhookAccount, _: Means) -> Probed:
             )
         except SendFailed as error:
             return Probed(f"HSP_OTP_WEBHOOK_URL: {error}")
-    return Probed(told="somebody answers there; only a message shows whether they know the secret")
+    return Probed(told="it answers; only a message shows whether it knows the secret")
 
 
 @attrs.frozen
 class WebhookReports:
-    """Reads reports, which are JSON with ``message_id`` and ``state``, signed as messages are."""
+    """Reads reports: JSON with ``message_id`` and ``state``, signed in the same way as messages."""
 
     key: bytes = attrs.field(repr=False)
     clock: Clock
 
     def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Keep the promise of `Receipts.is_signed`."""
+        """Implement `Receipts.is_signed`."""
         message_id, seconds = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= len(str(2**40))):
             return False
         if abs(int(seconds) * SECOND - self.clock.now()) > _TOLERANCE:
             return False
         expected = signature(self.key, message_id, seconds, body).encode()
-        # Several while keys rotate at the other end.
+        # There are several while the other end rotates its keys.
         given = headers.get("webhook-signature", "").encode("latin-1").split(b" ")
         return any(hmac.compare_digest(one, expected) for one in given)
 
     def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
-        """Keep the promise of `Receipts.read`."""
+        """Implement `Receipts.read`."""
         found = parsed(body)
         told = cast("dict[str, object]", found) if isinstance(found, dict) else {}
         message_id, state = told.get("message_id"), told.get("state")

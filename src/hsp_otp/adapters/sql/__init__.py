@@ -1,1 +1,1 @@
-"""Every store in one SQL database, through SQLAlchemy Core."""
+"""All stores in one SQL database, through SQLAlchemy Core."""

@@ -1,8 +1,8 @@
 """
-Questions that an investigator asks of the audit.
+Queries of the audit for investigations.
 
-Each is a function of its own, over a span of time. They run beside requests, on a connection that
-no request waits for.
+Each query is a function over a span of time. They run next to requests, on a connection that no
+request waits for.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -36,10 +36,10 @@ PAGE: Final = 1_000
 """Rows read at a time."""
 
 _MOST: Final = 100
-"""Of one kind that is suspected; more than anybody reads."""
+"""Maximum suspicions of one kind; more than anybody reads."""
 
 _GOOD_PART: Final = 4
-"""From a quarter of all rows on, going through all of them in another order is faster."""
+"""Denominator of the share of rows above which it is faster to read all of them in index order."""
 
 _EXTENT: Final = select(
     select(func.min(audit.c.at)).scalar_subquery(), select(func.max(audit.c.at)).scalar_subquery()
@@ -51,7 +51,7 @@ _COUNT: Final = audit.c["count"]
 _REFUSED: Final = (*(limit.value for limit in Limit), Locked.word)
 
 _NOT_TOLD: Final = {"network", "charged", "flood_key"}
-"""Columns that are there for limits alone."""
+"""Columns that only the limits need."""
 
 _ENTRY: Final = select(
     *(column for column in audit.columns if column.name not in _NOT_TOLD),
@@ -70,12 +70,12 @@ _ENTRY: Final = select(
 
 @attrs.frozen
 class SqlAuditQueries:
-    """Each question raises Unavailable where the database does not answer."""
+    """Queries of the audit. Each raises Unavailable if the database does not answer."""
 
     database: Database
 
     async def entries(self, wanted: Wanted) -> AsyncGenerator[Entry]:
-        """All rows that are wanted, oldest first, however many."""
+        """Implement `AuditQueries.entries`."""
         asked = entries_asked(wanted).order_by(*_IN_ORDER).limit(PAGE)
         page = await self._page(asked)
         while page:
@@ -83,19 +83,19 @@ class SqlAuditQueries:
                 yield entry
             last = page[-1]
             page = await self._page(
-                # Said twice, so that the index by time is of use.
+                # The redundant first condition lets the index by time be used.
                 asked.where(audit.c.at >= last.at, (audit.c.at > last.at) | (audit.c.id > last.id))
             )
 
     async def latest(self, wanted: Wanted, count: int) -> list[Entry]:
-        """The latest *count* of the rows that are wanted, oldest first."""
+        """Implement `AuditQueries.latest`."""
         page = await self._page(
             entries_asked(wanted).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(count)
         )
         return page[::-1]
 
     async def top_addresses(self, span: Span, count: int) -> list[Tally]:
-        """The addresses with the most requests."""
+        """Implement `AuditQueries.top_addresses`."""
         asked = addresses_asked(span, by_address=await self._is_most(span))
         return [
             Tally(
@@ -112,7 +112,7 @@ class SqlAuditQueries:
         ]
 
     async def top_prefixes(self, span: Span, count: int) -> list[Tally]:
-        """The ranges of numbers to which the most codes were sent."""
+        """Implement `AuditQueries.top_prefixes`."""
         rows = await self.rows(prefixes_asked(span).limit(count))
         verified = await self._counted(verified_asked, [row.who for row in rows], span)
         return [
@@ -128,7 +128,7 @@ class SqlAuditQueries:
         ]
 
     async def top_countries(self, span: Span, count: int) -> list[Tally]:
-        """The regions to which the most codes were sent."""
+        """Implement `AuditQueries.top_countries`."""
         return [
             Tally(
                 kind="country",
@@ -142,7 +142,7 @@ class SqlAuditQueries:
         ]
 
     async def suspicions(self, span: Span) -> list[Suspicion]:
-        """Patterns that people do not make, each with its evidence."""
+        """Implement `AuditQueries.suspicions`."""
         in_order = await self._is_most(span)
         suspected = [
             *await self.rows(numbers_suspected(span, in_order=in_order)),
@@ -167,7 +167,7 @@ class SqlAuditQueries:
         return [Entry(**row._mapping) for row in await self.rows(asked)]  # noqa: SLF001
 
     async def rows(self, asked: Select[*tuple[Any, ...]]) -> Sequence[Any]:
-        """Ask one of the questions below."""
+        """The rows of one of the queries below."""
         async with self.database.study() as connection:
             found: Sequence[Any] = (await connection.execute(asked)).all()
             return found
@@ -182,10 +182,10 @@ class SqlAuditQueries:
         return {row.who: row.times for row in rows}
 
     async def _is_most(self, span: Span) -> bool:
-        """Whether a good part of all time that there are rows of lies in *span*."""
+        """Whether *span* covers a large part of the time that the rows cover."""
         async with self.database.study() as connection:
             if is_postgres(connection):
-                return False  # it knows by itself
+                return False  # its planner decides by itself
             found = await connection.execute(_EXTENT)
             first, last = found.one()
         if first is None:
@@ -194,7 +194,7 @@ class SqlAuditQueries:
         return inside * _GOOD_PART > int(last) - int(first)
 
     async def _with_evidence(self, found: Iterable[Suspicion]) -> list[Suspicion]:
-        """With the first and the last request of each."""
+        """Add the first and the last request to each suspicion."""
         told = list(found)
         instants = {at for one in told for at in (one.traffic.first, one.traffic.last)}
         if not instants:
@@ -216,7 +216,7 @@ class SqlAuditQueries:
 
 
 def entries_asked(wanted: Wanted) -> Select[*tuple[Any, ...]]:
-    """The rows that are wanted, in no order yet."""
+    """The rows that match, not yet ordered."""
     asked = _ENTRY.where(*_within(wanted.span))
     if wanted.contacts:
         asked = asked.where(audit.c.contact_fingerprint.in_(wanted.contacts))
@@ -231,11 +231,11 @@ def entries_asked(wanted: Wanted) -> Select[*tuple[Any, ...]]:
 
 def addresses_asked(span: Span, *, by_address: bool = False) -> Select[*tuple[Any, ...]]:
     """
-    What there was of each address, the most requests first.
+    The totals of each address, the most requests first.
 
     Args:
-        by_address: Go through the rows address by address, instead of sorting those of the span:
-            SQLite finds out nothing about how many there are.
+        by_address: Read the rows address by address instead of sorting those of the span. SQLite's
+            planner does not estimate which is faster.
     """
     requests = func.sum(_COUNT).label("requests")
     return (
@@ -246,12 +246,12 @@ def addresses_asked(span: Span, *, by_address: bool = False) -> Select[*tuple[An
             _count_of("verified", Verified.word),
             _count_of("wrong", WrongCode.word),
             _count_of("missed", *sorted(MISSES)),
-            # One row of these may stand for a flood.
+            # One of these rows may stand for a flood.
             func.sum(case((audit.c.outcome.in_(_REFUSED), _COUNT), else_=0)).label("refused"),
         )
         .where(
             audit.c.client.is_not(None),
-            # As a sum it is in no index by time.
+            # An expression cannot use an index by time.
             *_within(span, audit.c.at + 0 if by_address else audit.c.at),
         )
         .group_by(audit.c.client)
@@ -260,7 +260,7 @@ def addresses_asked(span: Span, *, by_address: bool = False) -> Select[*tuple[An
 
 
 def prefixes_asked(span: Span) -> Select[*tuple[Any, ...]]:
-    """What was sent to each range of numbers, the most first."""
+    """The sends to each range of numbers, the most first."""
     sent = func.count().label("sent")
     return (
         select(
@@ -276,7 +276,7 @@ def prefixes_asked(span: Span) -> Select[*tuple[Any, ...]]:
 
 
 def countries_asked(span: Span) -> Select[*tuple[Any, ...]]:
-    """What was sent to each region and verified there, the most sends first."""
+    """The sends to each region and the verified ones, the most sends first."""
     sent = _count_of("sent", Issued.word)
     return (
         select(
@@ -295,12 +295,12 @@ def countries_asked(span: Span) -> Select[*tuple[Any, ...]]:
 
 def numbers_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[Any, ...]]:
     """
-    Numbers and ranges of them to which much was sent and little verified.
+    Numbers, and ranges of numbers, with many sends and few verified.
 
-    A range is what its numbers are together: so the rows are gone through once for both.
+    A range is the sum of its numbers, so the rows are read once for both.
 
     Args:
-        in_order: As `by_address` of `addresses_asked`, number by number.
+        in_order: Like `by_address` of `addresses_asked`, but number by number.
     """
     prefix = func.max(audit.c.range_fingerprint).label("prefix")
     numbers = (
@@ -327,7 +327,7 @@ def numbers_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[An
 
 
 def addresses_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[Any, ...]]:
-    """Addresses that had much sent and little verified; *in_order* as for numbers."""
+    """Addresses with many sends and few verified; *in_order* is as for numbers."""
     found = _sent_and_verified(audit.c.client, span, in_order=in_order).subquery()
     return (
         select(literal(ADDRESS).label("of"), found.c.who, found.c.sent, found.c.verified)
@@ -339,7 +339,7 @@ def addresses_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[
 def sends_asked(
     column: ColumnElement[Any], who: Sequence[str], span: Span
 ) -> Select[*tuple[Any, ...]]:
-    """What was sent, by those of *column*, the most first."""
+    """The sends of each of *who* in *column*, the most first."""
     sent = func.count().label("sent")
     return (
         select(
@@ -358,7 +358,7 @@ def sends_asked(
 
 
 def many_misses_asked(span: Span) -> Select[*tuple[Any, ...]]:
-    """Addresses whose look-ups missed often."""
+    """Addresses with many missed look-ups."""
     missed = func.count().label("missed")
     return (
         select(
@@ -375,7 +375,7 @@ def many_misses_asked(span: Span) -> Select[*tuple[Any, ...]]:
 
 
 def verified_asked(prefixes: Sequence[str], span: Span) -> Select[*tuple[Any, ...]]:
-    """How many codes were verified, by ranges of numbers."""
+    """The number of verified codes, by range of numbers."""
     prefix = audit.c.range_fingerprint
     return (
         select(prefix.label("who"), func.count().label("times"))
@@ -385,7 +385,7 @@ def verified_asked(prefixes: Sequence[str], span: Span) -> Select[*tuple[Any, ..
 
 
 def hits_asked(addresses: Sequence[str], span: Span) -> Select[*tuple[Any, ...]]:
-    """How many look-ups found a usable pass, by addresses: theirs are few among all hits."""
+    """The number of look-ups with a usable pass, by address; a small part of all such look-ups."""
     return (
         select(audit.c.client.label("who"), _count_of("times", UsablePass.word))
         .where(audit.c.client.in_(addresses), *_within(span))
@@ -394,7 +394,7 @@ def hits_asked(addresses: Sequence[str], span: Span) -> Select[*tuple[Any, ...]]
 
 
 def evidence_asked(instants: Iterable[Instant]) -> Select[*tuple[Any, ...]]:
-    """The rows of those instants that somebody can be suspected for."""
+    """The rows of those instants that can be evidence for a suspicion."""
     return select(
         audit.c.at,
         audit.c.outcome,
@@ -418,7 +418,7 @@ def _within(
 def _sent_and_verified(
     column: ColumnElement[Any], span: Span, *, in_order: bool
 ) -> Select[*tuple[Any, ...]]:
-    """How much was, by *column*."""
+    """The sends and the verified codes, grouped by *column*."""
     sent, verified = Issued.word, Verified.word
     return (
         select(column.label("who"), _count_of("sent", sent), _count_of("verified", verified))
@@ -437,12 +437,12 @@ def _sent_and_verified(
 def _few(
     sent: ColumnElement[int], verified: ColumnElement[int]
 ) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Whether it may be suspicious: the rule itself wants to know more."""
+    """Preselect what may be suspicious; the rule itself checks more."""
     return sent >= SUSPECT_SENDS, 100 * verified < MOST_VERIFIED_PERCENT * sent
 
 
 def _most_of(found: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    """Those with the most sends, as a part of a union, which on SQLite has no limit itself."""
+    """The part with the most sends, as a subquery: SQLite allows no limit within a union."""
     part = found.subquery()
     return select(select(part).order_by(part.c.sent.desc(), part.c.who).limit(_MOST).subquery())
 
@@ -456,12 +456,12 @@ def _numbers() -> ColumnElement[int]:
 
 
 def _traffic(row: Any, *, verified: int = 0, hits: int = 0) -> Traffic:  # noqa: ANN401
-    told = row._mapping  # noqa: SLF001 - of the columns that were asked for
+    told = row._mapping  # noqa: SLF001 - the requested columns
     return Traffic(**told, verified=verified, hits=hits)
 
 
 def _of(rows: Sequence[Any], found: Suspicion) -> Iterable[Any]:
-    """Those of *rows* that *found* is about."""
+    """The rows that *found* is about."""
     name = {
         PREFIX: "range_fingerprint",
         NUMBER: "contact_fingerprint",

@@ -8,18 +8,18 @@ N = TypeVar("N", bound=Hashable)
 T = TypeVar("T")
 
 _HELD_UP_SECONDS: Final = 0.02
-"""A question that takes longer is not waited for by those who come later."""
+"""Later reads do not wait for a query that takes longer than this."""
 
 
 class BatchedReads(Generic[N, T]):
-    """Questions about names, one at a time: those who come meanwhile share the next one."""
+    """Look-ups by name, one query at a time. Look-ups made meanwhile share the next query."""
 
     def __init__(self, ask: Callable[[Sequence[N]], Awaitable[Mapping[N, T]]]) -> None:
         """
-        Ask nothing yet.
+        Start without any query.
 
         Args:
-            ask: Answers for each of the names that it knows.
+            ask: Looks up several names, and returns a value for each one it finds.
         """
         self._ask = ask
         self._waiting: dict[N, asyncio.Future[T | None]] = {}
@@ -27,20 +27,20 @@ class BatchedReads(Generic[N, T]):
         self._asking = set[asyncio.Task[None]]()
 
     async def answer(self, name: N) -> T | None:
-        """What is known of *name*; raises what the question did."""
+        """The value for *name*, or None; raises the query's exception."""
         waiting = self._waiting.get(name)
         if waiting is None:
             loop = asyncio.get_running_loop()
             waiting = self._waiting[name] = loop.create_future()
             if self._running is None:
-                # A task of its own: a caller that is cancelled takes nobody else along.
+                # A separate task, so that a cancelled caller does not cancel the others' look-ups.
                 self._running = loop.create_task(self._run())
         return await asyncio.shield(waiting)
 
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # let everybody of this turn of the loop join
+                await asyncio.sleep(0)  # let all look-ups of this turn of the loop join
                 together, self._waiting = self._waiting, {}
                 task = asyncio.get_running_loop().create_task(self._answer(together))
                 self._asking.add(task)
@@ -52,10 +52,10 @@ class BatchedReads(Generic[N, T]):
     async def _answer(self, together: dict[N, asyncio.Future[T | None]]) -> None:
         try:
             answers = await self._ask(list(together))
-        except Exception as failure:  # noqa: BLE001 - it belongs to the callers
+        except Exception as failure:  # noqa: BLE001 - passed on to the callers
             for waiting in together.values():
                 waiting.set_exception(failure)
-                waiting.exception()  # where everybody has gone, it is no news
+                waiting.exception()  # marks it as retrieved, in case all callers are gone
             return
         for name, waiting in together.items():
             waiting.set_result(answers.get(name))

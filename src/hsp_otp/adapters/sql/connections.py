@@ -1,4 +1,4 @@
-"""What both kinds of database share: deadlines, turns and retries."""
+"""The interface of both kinds of database: deadlines, turns and retries."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -12,41 +12,42 @@ from hsp_otp.adapters.sql.write_statements import Written
 from hsp_otp.domain.instant import Instant
 
 DEADLINE_SECONDS: Final = 2.0
-"""How long a step may take: an answer is promised within 3 s where the database is away."""
+"""Time for one step. If the database is away, a request is answered within 3 s."""
 
 
 STUDY_SECONDS: Final = 30.0
-"""How long a question over many rows may take."""
+"""Time for one query over many rows."""
 
 
 class MovedError(Exception):
-    """Another writer was faster: nothing was written, and all may be tried again."""
+    """Another writer was faster. Nothing was written, and the step may be tried again."""
 
 
 class HeldError(Exception):
-    """Somebody else holds a row for longer than is worth waiting: as `MovedError`, but not soon."""
+    """Another writer holds a row for too long. Like `MovedError`, but do not retry soon."""
 
 
 class RefusedError(Exception):
-    """A statement was refused for what it was given; nothing was written."""
+    """A statement was refused because of its data. Nothing was written."""
 
 
 Found = Mapping[str, tuple[str, int]]
-"""Bodies and versions of records by key, where there are any."""
+"""Bodies and versions of existing records, by key."""
 
 
 Given: TypeAlias = tuple[str] | tuple[str, Instant]
-"""The texts for a statement's ``{any}`` in JSON, and what is for its ``{since}``, if anything."""
+"""Values for a statement: JSON texts for ``{any}``, and an instant for ``{since}`` if it has
+one."""
 
 
 @attrs.frozen
 class Changes:
     """
-    What a step writes.
+    The rows that a step writes.
 
     Attributes:
-        needed: All or nothing.
-        late: The same, and left out where only this cannot be written.
+        needed: Written all together or not at all.
+        late: Likewise, but left out if only these cannot be written.
     """
 
     needed: Written
@@ -56,11 +57,11 @@ class Changes:
 @attrs.frozen
 class Flaws:
     """
-    What is wrong with how a server is set up; None where nothing is.
+    Problems with the setup of a server; None for each that does not exist.
 
     Attributes:
-        unfit: Keeps it from being used.
-        forgetful: Lets it forget in a crash what it has acknowledged.
+        unfit: Prevents the use of the server.
+        forgetful: Makes it lose acknowledged data in a crash.
     """
 
     unfit: str | None = None
@@ -71,69 +72,69 @@ class Connections(Protocol):
     """
     The connections to one kind of database.
 
-    All raise Unavailable where the database failed or the time was up.
+    All methods raise Unavailable if the database failed or the time was up.
     """
 
     @property
     def most_transactions(self) -> int:
-        """How many may write at the same time."""
+        """The number of concurrent writing transactions."""
         ...
 
     @property
     def upgrade_seconds(self) -> float:
-        """How long an upgrade of the schema may wait, and on PostgreSQL take."""
+        """How long an upgrade of the schema may wait and, on PostgreSQL, run."""
         ...
 
     async def settle(
         self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
     ) -> bool:
         """
-        Write what *decide* makes of the records of *keys*, as one step.
+        Write the result of *decide* for the records of *keys*, in one step.
 
         Args:
             decide: May be called in another thread.
-            locking: Lock the records where rows can be. Whoever only reads one waits for nobody; a
-                write is guarded by the version anyway.
+            locking: Lock the records if the database has row locks. Without it, a step that only
+                reads a record waits for no other; writes are guarded by the version in any case.
 
         Returns:
-            Whether what is late was written.
+            Whether the late rows were written.
 
         Raises:
             MovedError: Another writer was faster.
             HeldError: Another writer holds a record.
-            RefusedError: What is needed was refused.
+            RefusedError: The needed rows were refused.
         """
         ...
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """
-        The rows that *statement* finds for what is *given*.
+        The rows that *statement* finds for the *given* values.
 
-        It was committed last, and is read on a connection that waits for no writer.
+        It reads the latest committed data, on a connection that waits for no writer.
         """
         ...
 
     def write(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
         """
-        One transaction; committed at the end of the block, rolled back where it raises.
+        One transaction, committed at the end of the block and rolled back if the block raises.
 
         Raises:
-            MovedError: It was rolled back for what another writer did.
-            HeldError: It was rolled back because another writer holds what it needs.
+            MovedError: It was rolled back because of another writer's change.
+            HeldError: It was rolled back because another writer holds a row or lock that it needs.
         """
         ...
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Whatever was committed last, statement by statement."""
+        """Reads of the latest committed data, statement by statement."""
         ...
 
     def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """The same, on a connection that no request waits for."""
+        """Like `read`, on a connection that no request waits for."""
         ...
 
     async def flaws(self) -> Flaws:
         """
-        What is wrong with how the server is set up.
+        The problems with the setup of the server.
 
         Raises:
             Unavailable: It did not answer.
@@ -141,27 +142,27 @@ class Connections(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Close all connections."""
         ...
 
 
 def deadline() -> float:
-    """The event loop's time by which a step that begins now must have ended."""
+    """The event loop's time by which a step that begins now must end."""
     return asyncio.get_running_loop().time() + DEADLINE_SECONDS
 
 
 def is_past(by: float) -> bool:
-    """Whether the event loop's time has come to *by*."""
+    """Whether the event loop's time has reached *by*."""
     return asyncio.get_running_loop().time() >= by
 
 
 @asynccontextmanager
 async def turn(turns: asyncio.Semaphore, by: float) -> AsyncGenerator[None]:
     """
-    One of the *turns*, given back at the end of the block.
+    One of the *turns*, returned at the end of the block.
 
     Raises:
-        TimeoutError: There was none until *by*.
+        TimeoutError: None became free until *by*.
     """
     async with asyncio.timeout_at(by):
         await turns.acquire()

@@ -1,4 +1,4 @@
-"""A SQL database, SQLite or PostgreSQL: reads, writes, and deadlines for both."""
+"""A SQL database, SQLite or PostgreSQL: reads and writes, with deadlines."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -34,35 +34,35 @@ T = TypeVar("T")
 _PROBE_SECONDS: Final = 1.5
 
 _PROBE_BODY: Final = "0" * 4096
-"""More than fits beside other records: on SQLite it takes a page of its own."""
+"""Too large to fit next to other records, so on SQLite it takes a page of its own."""
 
 _PAUSE_SECONDS: Final = 0.001
-"""Before a step is tried again, so that whoever was faster gets on."""
+"""Pause before a step is retried, so that the faster writer can proceed."""
 
 
 class Database:
     """
-    SQLite or PostgreSQL, by its URL.
+    SQLite or PostgreSQL, chosen by the URL.
 
     Attributes:
-        is_postgres: Which of the two.
+        is_postgres: Whether it is PostgreSQL.
     """
 
     def __init__(self, url: str, *, durable: bool) -> None:
         """
-        Open nothing yet.
+        Open no connection yet.
 
         Args:
             url: ``sqlite+aiosqlite:///`` and a path, or ``postgresql+asyncpg://``.
-            durable: SQLite syncs at every commit. Without it a power cut can lose the last
-                commits, and with them a used code; only for development. PostgreSQL does as
-                its server is set up.
+            durable: SQLite syncs at every commit. Without it, a power cut can lose the last
+                commits, and with them a used code; for development only. PostgreSQL follows its
+                server's configuration.
         """
-        # Of each process one of its own: none waits for another's.
+        # Each process has its own, so that none waits for another.
         self._probe = f"probe:{uuid4().hex}"
         self._connections: Connections
         self.is_postgres = url.startswith("postgresql")
-        # Late: a process loads one driver.
+        # Imported late, so that a process loads only one driver.
         if self.is_postgres:
             from hsp_otp.adapters.sql.postgres import PostgresConnections  # noqa: PLC0415
 
@@ -80,27 +80,27 @@ class Database:
 
     @property
     def most_transactions(self) -> int:
-        """How many may write at the same time."""
+        """The number of concurrent writing transactions."""
         return self._connections.most_transactions
 
     @property
     def upgrade_seconds(self) -> float:
-        """How long an upgrade of the schema may wait, and on PostgreSQL take."""
+        """How long an upgrade of the schema may wait and, on PostgreSQL, run."""
         return self._connections.upgrade_seconds
 
     @asynccontextmanager
     async def write(self, by: float | None = None) -> AsyncGenerator[AsyncConnection]:
         """
-        One transaction; committed at the end of the block, rolled back where it raises.
+        One transaction, committed at the end of the block and rolled back if the block raises.
 
         Args:
-            by: The event loop's time until which to wait; two seconds from now where not given.
+            by: The event loop's time until which to wait; by default two seconds from now.
 
         Raises:
-            MovedError: It was rolled back for what another writer did.
-            HeldError: It was rolled back because another writer holds what it needs.
-            Unavailable: The lock was not to be had, or the database failed; where that happened
-                during the commit, the transaction may have been committed.
+            MovedError: It was rolled back because of another writer's change.
+            HeldError: It was rolled back because another writer holds a row or lock that it needs.
+            Unavailable: The lock could not be obtained, or the database failed. If it failed during
+                the commit, the transaction may have been committed.
         """
         async with self._connections.write(deadline() if by is None else by) as connection:
             yield connection
@@ -113,16 +113,16 @@ class Database:
         patient: bool = True,
     ) -> T:
         """
-        What *work* makes of a transaction of its own, tried again where others stood in its way.
+        The result of *work* in its own transaction, retried if other writers interfere.
 
         Args:
-            work: Called again for every try, so that it must have no effects elsewhere.
+            work: Called again on every attempt, so it must not have effects elsewhere.
             by: As for `write`.
-            patient: Goes on until *by* where somebody holds what it needs.
+            patient: Keep trying until *by* while another writer holds a row or lock.
 
         Raises:
-            HeldError: Somebody holds what it needs, and it is not patient.
-            Unavailable: As for `write`, or others stood in the way until *by*.
+            HeldError: Another writer holds a row or lock, and *patient* is off.
+            Unavailable: As for `write`, or others interfered until *by*.
         """
         by = deadline() if by is None else by
 
@@ -141,24 +141,24 @@ class Database:
         patient: bool = True,
     ) -> bool:
         """
-        Write what *decide* makes of the records of *keys*, as one step, tried again where others
-        stood in its way.
+        Write the result of *decide* for the records of *keys*, in one step, retried if other
+        writers interfere.
 
         Args:
-            decide: Called again for every try, and perhaps in another thread.
+            decide: Called again on every attempt, possibly in another thread.
             by: As for `write`.
             patient: As for `step`.
 
         Returns:
-            Whether what is late was written.
+            Whether the late rows were written.
 
         Raises:
-            HeldError: Somebody holds what it needs, and it is not patient.
-            RefusedError: What is needed was refused for what it is.
+            HeldError: Another writer holds a row or lock, and *patient* is off.
+            RefusedError: The needed rows were refused because of their data.
             Unavailable: As for `step`.
         """
         tries = count()
-        # What moved once is locked the next time, so that it ends.
+        # After one lost race the records are locked, so that the retries come to an end.
         return await _tried(
             lambda: self._connections.settle(keys, decide, by, locking=next(tries) > 0),
             by,
@@ -172,7 +172,7 @@ class Database:
         The rows that *statement* finds for any of *values*.
 
         Args:
-            statement: With ``{any}`` where they belong; behind it ``{since}``, where it is given.
+            statement: Contains ``{any}`` for the values, followed by ``{since}`` if it is given.
 
         Raises:
             Unavailable: The database failed.
@@ -184,7 +184,7 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
         """
-        Whatever was committed last, statement by statement.
+        Reads of the latest committed data, statement by statement.
 
         Raises:
             Unavailable: The database failed.
@@ -195,10 +195,10 @@ class Database:
     @asynccontextmanager
     async def study(self) -> AsyncGenerator[AsyncConnection]:
         """
-        The same for questions over many rows, which take longer: requests do not wait for them.
+        Like `read`, for longer queries over many rows, which requests do not wait for.
 
         Raises:
-            Unavailable: The database failed, or had no answer after half a minute.
+            Unavailable: The database failed, or did not answer within half a minute.
         """
         by = asyncio.get_running_loop().time() + STUDY_SECONDS
         async with self._connections.study(by) as connection:
@@ -206,10 +206,10 @@ class Database:
 
     async def takes_writes(self) -> bool:
         """
-        Whether the database takes what requests write, right now.
+        Whether the database accepts the writes of requests right now.
 
-        It commits a record and nothing remains of it. A read would succeed on a standby and on a
-        full disk, too.
+        Commits a record and leaves nothing behind. A mere read would succeed on a standby and on a
+        full disk too.
         """
         key = records.c.key == self._probe
 
@@ -226,7 +226,7 @@ class Database:
 
     async def flaws(self) -> Flaws:
         """
-        What is wrong with how the server is set up.
+        The problems with the setup of the server.
 
         Raises:
             Unavailable: The database did not answer.
@@ -242,18 +242,18 @@ async def _tried(step: Callable[[], Awaitable[T]], by: float, *, patient: bool) 
             if isinstance(error, HeldError) and not patient:
                 raise
             if is_past(by):
-                raise Unavailable("the records would not hold still") from error
+                raise Unavailable("the records kept changing") from error
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def is_postgres(connection: AsyncConnection) -> bool:
-    """Whether it is PostgreSQL; else it is SQLite."""
+    """Whether it is PostgreSQL; otherwise it is SQLite."""
     return connection.dialect.name == "postgresql"
 
 
 def insert(connection: AsyncConnection, table: Table) -> "postgresql.Insert | sqlite.Insert":
-    """The dialect's INSERT, which can say ON CONFLICT."""
-    # Late, as the drivers.
+    """The dialect's INSERT, which supports ON CONFLICT."""
+    # Imported late, like the drivers.
     if is_postgres(connection):
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415
 

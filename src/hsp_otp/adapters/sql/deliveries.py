@@ -19,7 +19,7 @@ O = TypeVar("O")  # noqa: E741
 
 @attrs.frozen
 class SqlDeliveries:
-    """Keeps states in the rows of sends, with when they came."""
+    """Stores states in the rows of sends, with the time of the last change."""
 
     database: Database
     clock: Clock
@@ -30,7 +30,7 @@ class SqlDeliveries:
         provider_message_id: str,
         decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
     ) -> O:
-        """Keep the promise of `Deliveries.transition`."""
+        """Implement `Deliveries.transition`."""
         which = _of(sender, provider_message_id)
 
         async def step(connection: AsyncConnection) -> O:
@@ -46,9 +46,10 @@ class SqlDeliveries:
         return await self.database.step(step)
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
-        """Keep the promise of `Deliveries.may_become_known`."""
+        """Implement `Deliveries.may_become_known`."""
         untaken = exists().where(sends.c.at > since, sends.c.state.is_(None))
-        # Asked in one statement: whatever becomes known in between is one or the other.
+        # In one statement: a message that is recorded in between satisfies one of the two
+        # conditions.
         asked = select(untaken | exists().where(_of(sender, provider_message_id)))
         async with self.database.read() as connection:
             return bool((await connection.execute(asked)).scalar())

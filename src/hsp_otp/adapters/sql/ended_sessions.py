@@ -1,4 +1,4 @@
-"""Operator sessions that have been ended: in the database, and until then in files."""
+"""Ended operator sessions, stored in the database and, until they get there, in files."""
 
 import asyncio
 from contextlib import suppress
@@ -18,7 +18,7 @@ from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.usage_counter import UsageCounter
 
 _PREFIX: Final = "ended-"
-"""Of the files' names; the session's id follows."""
+"""Prefix of the files' names; the session's id follows."""
 
 _TRY_AGAIN_SECONDS: Final = 1.0
 
@@ -26,14 +26,14 @@ _TRY_AGAIN_SECONDS: Final = 1.0
 @attrs.frozen
 class SqlEndedSessions:
     """
-    Keeps ended sessions as usages.
+    Stores ended sessions as usages.
 
-    An empty file tells the other workers of this machine of a session that the database has not
-    taken yet, as while somebody holds SQLite's lock. Whichever worker finds it tries again.
+    If the database cannot take one yet, for example while SQLite is locked, an empty file tells the
+    other workers of this machine. Any worker that finds the file retries.
 
     Attributes:
-        usage: Of the database.
-        folder: Which the workers of this machine share, and nobody else reads.
+        usage: The usages of the database.
+        folder: Shared by the workers of this machine, and readable by nobody else.
     """
 
     usage: UsageCounter
@@ -41,16 +41,16 @@ class SqlEndedSessions:
     folder: Path
 
     async def end(self, session_id: str, at: Instant) -> None:
-        """Keep the promise of `EndedSessions.end`."""
+        """Implement `EndedSessions.end`."""
         mark = self.folder / f"{_PREFIX}{session_id}"
-        # A disk that is full takes no file; the database may still take the row.
+        # A full disk takes no file, but the database may still take the row.
         with suppress(OSError):
             mark.touch()
         await self._write(session_id, at)
         mark.unlink(missing_ok=True)
 
     async def is_ended(self, session_id: str) -> bool:
-        """Keep the promise of `EndedSessions.is_ended`."""
+        """Implement `EndedSessions.is_ended`."""
         if (self.folder / f"{_PREFIX}{session_id}").exists():
             return True
         key = record_of(operator_sessions.ended_key(session_id))
@@ -59,15 +59,15 @@ class SqlEndedSessions:
             return found.first() is not None
 
     async def keep_trying(self) -> None:
-        """Write what the database did not take before; forever, once a second."""
+        """Write the sessions that the database has not taken yet, once a second, for ever."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             await self.try_again()
 
     async def try_again(self) -> None:
-        """Write what the database did not take before, as far as it takes it now."""
+        """Write the sessions that the database has not taken yet, as far as it takes them now."""
         for mark in self.folder.glob(f"{_PREFIX}*"):
-            # Another worker may be faster.
+            # Another worker may have been faster.
             with suppress(Unavailable, FileNotFoundError):
                 at = Instant(mark.stat().st_mtime_ns // 1_000)
                 await self._write(mark.name.removeprefix(_PREFIX), at)

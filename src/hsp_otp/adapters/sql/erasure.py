@@ -1,4 +1,4 @@
-"""Deletes the data of one person, by phone number."""
+"""Deletes one person's data, by phone number."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -23,7 +23,10 @@ from hsp_otp.ports.erasure import Kept
 
 @attrs.frozen
 class SqlErasure:
-    """Each method raises Unavailable where the database does not answer."""
+    """
+    Counts and deletes personal data. Each method raises Unavailable if the database does not
+    answer.
+    """
 
     database: Database
 
@@ -35,7 +38,7 @@ class SqlErasure:
         counted_since: Instant,
         fingerprints: Sequence[str],
     ) -> Kept:
-        """Keep the promise of `Erasure.kept`."""
+        """Implement `Erasure.kept`."""
         told = _told_of(phone, slots)
         counts = (
             select(func.count()).select_from(passes).where(passes.c.user_id.in_(_holders(phone))),
@@ -60,7 +63,7 @@ class SqlErasure:
     async def erase(
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
-        """Keep the promise of `Erasure.erase`."""
+        """Implement `Erasure.erase`."""
         keys = [SLOTS.key(str(slot)) for slot in slots]
 
         async def step(connection: AsyncConnection) -> None:
@@ -78,7 +81,7 @@ class SqlErasure:
         await self.database.step(step)
 
     async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
-        """Keep the promise of `Erasure.erase_records`."""
+        """Implement `Erasure.erase_records`."""
         for kind, is_theirs in _told_in_records(phone, users):
             await SqlPurge(self.database).records(kind, is_theirs)
 
@@ -86,7 +89,7 @@ class SqlErasure:
 def _told_in_records(
     phone: PhoneNumber, users: Collection[str]
 ) -> Iterator[tuple[RecordKind[Any], Callable[[Any], bool]]]:
-    """The kinds of records that tell of people, and which of them tell of these."""
+    """The kinds of records about people, each with a test for these people."""
     for kind in RECORD_KINDS:
         is_theirs = kind.about(users, phone)
         if is_theirs is not None:
@@ -98,5 +101,5 @@ def _holders(phone: PhoneNumber) -> Any:  # noqa: ANN401 - a subquery
 
 
 def _told_of(phone: PhoneNumber, slots: Sequence[Slot]) -> ColumnElement[bool]:
-    """Sends to the number, and to what its holders had before."""
+    """Sends to the number, and sends to earlier numbers of its holders."""
     return or_(sends.c.contact == phone.e164, sends.c.slot.in_([str(slot) for slot in slots]))

@@ -20,22 +20,22 @@ from hsp_otp.ports.failures import Unavailable
 O = TypeVar("O")  # noqa: E741
 
 Bodies = Mapping[str, str | None]
-"""Bodies of records by key; None where there is no record."""
+"""Bodies of records by key; None if there is no record."""
 
 _MOST_STEPS: Final = 200
-"""In one transaction, so that none holds the lock for long."""
+"""Steps in one transaction, limited so that none holds the lock for long."""
 
 _MOST_KEPT_ASIDE: Final = 10_000
-"""Rows that wait for the database; some 10 MB."""
+"""Rows set aside for the database; about 10 MB."""
 
 _TRY_AGAIN_SECONDS: Final = 1.0
 
 _NOTED_SECONDS: Final = 0.5
-"""How long a failing request waits for its row: together with the two seconds of the step that
-failed it, and what is around both, an answer is promised within 3 s."""
+"""How long a failing request waits for its row. Together with the two seconds of the failed step
+and the rest of the request, this keeps the answer within 3 s."""
 
 _HELD_UP_SECONDS: Final = 0.1
-"""A transaction that takes longer waits for a lock, or for a database that does not answer."""
+"""A transaction that takes longer is waiting for a lock or for an unresponsive database."""
 
 _log = structlog.get_logger()
 
@@ -43,9 +43,11 @@ _log = structlog.get_logger()
 @attrs.define(eq=False)
 class _Step:
     """
+    A step that waits for its transaction.
+
     Attributes:
         by: The event loop's time until which to try.
-        aside: The rows to keep aside where the database is away, instead of failing.
+        aside: Rows to set aside if the database is away, instead of failing.
     """
 
     keys: tuple[str, ...]
@@ -57,14 +59,14 @@ class _Step:
 
 class GroupCommit:
     """
-    The one way into the database for what requests change.
+    The only way for requests to change the database.
 
-    A transaction reads the records of all its steps, runs their decisions in order over them,
-    and writes what changed, each record only if its version is still the one that was read.
+    A transaction reads the records of all its steps, runs their decisions in order, and writes the
+    changes. Each record is written only if its version is still the one that was read.
 
     Attributes:
-        ever_kept_aside: How often a row could not be written, each vain try anew.
-        ever_lost: How many rows never will be.
+        ever_kept_aside: How often rows could not be written, counting each attempt.
+        ever_lost: Rows that were lost for good.
     """
 
     def __init__(self, database: Database) -> None:
@@ -81,9 +83,9 @@ class GroupCommit:
         self, keys: tuple[str, ...], decide: Callable[[Bodies], Decision[Bodies, O]]
     ) -> O:
         """
-        Replace what *keys* hold by what *decide* makes of it, with its rows.
+        Replace the values of *keys* with the result of *decide*, and write its rows.
 
-        *decide* returns the very mapping it was given, or one of what changes.
+        *decide* returns the same mapping for no change, or a mapping of the changes.
 
         Raises:
             Unavailable: The database did not answer within two seconds.
@@ -92,7 +94,7 @@ class GroupCommit:
         return outcome
 
     async def write(self, *rows: Row) -> None:
-        """Keep the promise of `AuditTrail.write`."""
+        """Implement `AuditTrail.write`."""
         told = _late(rows)
         if len(told) == len(rows):
             await self._write_late(told)
@@ -100,25 +102,25 @@ class GroupCommit:
             await self.step((), lambda held: Decision(None, held, rows))
 
     async def note(self, row: AuditRow) -> None:
-        """Keep the promise of `AuditTrail.note`."""
+        """Implement `AuditTrail.note`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_NOTED_SECONDS):
                 await self._write_late((row,))
 
     async def write_kept_aside(self) -> None:
-        """Write the rows that could not be written before; forever, once a second."""
+        """Write the rows that were set aside, once a second, for ever."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             await self._write_aside()
 
     async def flush(self) -> None:
-        """Let what is under way end, and try once to write the rows kept aside by then."""
+        """Let running transactions end, and try once to write the rows set aside so far."""
         while self._running or self._under_way:
             await asyncio.wait([*([self._running] if self._running else []), *self._under_way])
         await self._write_aside()
 
     async def close(self) -> None:
-        """Flush for the last time: what cannot be written now is lost with the process."""
+        """Flush for the last time; rows that cannot be written now are lost with the process."""
         await self.flush()
         if self.kept_aside:
             self.ever_lost += self.kept_aside
@@ -126,7 +128,7 @@ class GroupCommit:
 
     @property
     def kept_aside(self) -> int:
-        """How many rows wait for the database."""
+        """The number of rows that wait for the database."""
         return len(self._aside) + len(self._floods_aside)
 
     async def _added(
@@ -134,12 +136,12 @@ class GroupCommit:
         keys: tuple[str, ...],
         decide: Callable[[Bodies], Decision[Bodies, Any]],
         aside: tuple[LateRow, ...] = (),
-    ) -> Any:  # noqa: ANN401 - the outcome of any decision
+    ) -> Any:  # noqa: ANN401 - any decision's outcome
         loop = asyncio.get_running_loop()
         step = _Step(keys, decide, deadline(), loop.create_future(), aside)
         self._waiting.append(step)
         if self._running is None:
-            # A task of its own: a caller that is cancelled takes nobody else along.
+            # A separate task, so that a cancelled caller does not cancel the others' steps.
             self._running = loop.create_task(self._run())
         return await step.done
 
@@ -155,8 +157,8 @@ class GroupCommit:
                     return
 
     async def _write_late(self, rows: tuple[LateRow, ...]) -> bool:
-        """Whether the database was there; where it was not, *rows* are kept aside by now."""
-        # Not by the caller, who may be cancelled and gone when it turns out.
+        """Write *rows*, or set them aside if the database is away; returns whether it was there."""
+        # The rows are set aside elsewhere, because the caller may be cancelled before then.
         answered: bool = await self._added(
             (), lambda held: Decision(outcome=True, becomes=held, rows=rows), aside=rows
         )
@@ -165,11 +167,11 @@ class GroupCommit:
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await asyncio.sleep(0)  # let everybody of this turn of the loop join
+                await asyncio.sleep(0)  # let all steps of this turn of the loop join
                 steps = self._next_steps()
                 if steps:
-                    # One by one, so that those who wait share the next; yet whoever is held up
-                    # by somebody's lock does not hold up the others.
+                    # One transaction at a time, so that waiting steps share the next one; but a
+                    # transaction that waits for somebody's lock does not hold up the others.
                     await asyncio.wait([self._start(steps)], timeout=_HELD_UP_SECONDS)
                 if not steps or len(self._under_way) >= self._database.most_transactions:
                     await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
@@ -177,7 +179,7 @@ class GroupCommit:
             self._running = None
 
     def _next_steps(self) -> list[_Step]:
-        """Steps on records that no step under way has to do with, each record's in their order."""
+        """Steps whose records no running step uses, in order for each record."""
         taken: list[_Step] = []
         left: list[_Step] = []
         kept = set[str]().union(*self._under_way.values())
@@ -198,7 +200,7 @@ class GroupCommit:
         return task
 
     async def _settle(self, steps: list[_Step]) -> None:
-        """Commit *steps* together; where that fails for a reason of one of them, one by one."""
+        """Commit *steps* together; if one of them causes a failure, commit them one by one."""
         try:
             outcomes: list[Any] = await self._commit(steps)
         except Unavailable as failure:
@@ -207,7 +209,7 @@ class GroupCommit:
             for step in steps:
                 self._start([step])
             return
-        except Exception as failure:  # noqa: BLE001 - it belongs to one of the callers
+        except Exception as failure:  # noqa: BLE001 - belongs to one of the callers
             if len(steps) > 1:
                 for step in steps:
                     await self._settle([step])
@@ -221,7 +223,7 @@ class GroupCommit:
             self._keep_aside(step.aside)
             outcome = False
         if step.done.done():
-            return  # its caller has gone
+            return  # its caller was cancelled
         if isinstance(outcome, Exception):
             step.done.set_exception(outcome)
         else:
@@ -239,7 +241,7 @@ class GroupCommit:
         keys = sorted({key for step in steps for key in step.keys})
         by = min(step.by for step in steps)
         if not await self._database.settle(keys, decide, by, patient=len(steps) == 1):
-            self._keep_aside(told)  # no request is to fail for its audit row
+            self._keep_aside(told)  # no request may fail because of its audit row
         return outcomes
 
     def _keep_aside(self, rows: Sequence[LateRow]) -> None:
@@ -248,7 +250,7 @@ class GroupCommit:
         for row in rows:
             (self._floods_aside if _is_flood(row) else self._aside).append(row)
         dropped = max(0, self.kept_aside - _MOST_KEPT_ASIDE)
-        for _ in range(dropped):  # what may be one of a flood goes first
+        for _ in range(dropped):  # rows of possible floods go first
             (self._floods_aside or self._aside).popleft()
         self.ever_kept_aside += len(rows)
         self.ever_lost += dropped
@@ -264,7 +266,7 @@ def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
 
 
 def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequence[LateRow]]:
-    """The outcomes, an exception where a decision raised; what is written; the late rows in it."""
+    """The outcomes (exceptions included), the changes, and the late rows among them."""
     held: dict[str, str | None] = {key: body for key, (body, _) in found.items()}
     outcomes: list[Any] = []
     changed: dict[str, str | None] = {}
@@ -273,7 +275,7 @@ def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequ
         seen = {key: held.get(key) for key in step.keys}
         try:
             decision = step.decide(seen)
-        except Exception as bug:  # noqa: BLE001 - its neighbours must not fail for it
+        except Exception as bug:  # noqa: BLE001 - must not fail the other steps
             outcomes.append(bug)
             continue
         if decision.becomes is not seen:
@@ -283,7 +285,7 @@ def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequ
         outcomes.append(decision.outcome)
     written = needed(rows)
     if changed:
-        # In one order, against deadlocks.
+        # In a fixed order, against deadlocks.
         versions = ((key, found[key][1] if key in found else 0) for key in sorted(changed))
         records = [(key, changed[key], version + 1) for key, version in versions]
         written = {RECORDS: records, **written}

@@ -40,39 +40,39 @@ _CHARGED_FROM: Final = (
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
 
 _Asked: TypeAlias = tuple[UsageKey, Instant]
-"""A usage, and the present instant."""
+"""A usage's key, and the current instant."""
 
 _Group: TypeAlias = tuple[tuple[str, ...], list[list[Any]]]
 
 _rows = msgspec.json.Decoder(list[list[Any]])
 
 _CLIENT_WINDOW: Final[Duration] = CLIENT_WINDOW + CLOCK_SKEW
-"""Of every limit of a client."""
+"""Reach of every client limit."""
 
 _CONTACT_WINDOW: Final[Duration] = LONGEST_WINDOW + CLOCK_SKEW
-"""Of every limit of a contact."""
+"""Reach of every contact limit."""
 
 _MOST_MISSES: Final = 1_000_000
-"""Of everybody in an hour: as many as the setting of their limit can ask for."""
+"""Everybody's misses in an hour: the maximum of the setting that limits them."""
 
 
 @attrs.frozen
 class SqlLimitRecovery:
     """
-    Reads rows of sends, and of the audit.
+    Reads send and audit rows.
 
-    A request that is still under way has no row yet. Where it was counted in this database, its
-    charge stands in a record, and counts as well.
+    A request that is still being served has no row yet. If this database counted it, its charge is
+    in a record and is included too.
 
     Attributes:
-        most_misses: Of everybody, the latest of which are read.
-        page: Usages in a page.
+        most_misses: Maximum number of everybody's misses that are read, the latest first.
+        page: Usages per page.
     """
 
     database: Database
     most_misses: int = _MOST_MISSES
     page: int = 2_000
-    # While a store has forgotten everything, every request asks: those of one turn ask together.
+    # When a store has lost everything, every request reads; reads of one turn are combined.
     _sends: BatchedReads[_Asked, Usage] = attrs.field(
         init=False,
         default=attrs.Factory(lambda self: BatchedReads(self._sends_of), takes_self=True),
@@ -87,15 +87,15 @@ class SqlLimitRecovery:
     )
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
-        """Keep the promise of `SendHistory.sends`."""
+        """Implement `SendHistory.sends`."""
         return await _each(self._sends, keys, now)
 
     async def asked_at(self, slot: Slot) -> Instant | None:
-        """Keep the promise of `SendHistory.asked_at`."""
+        """Implement `SendHistory.asked_at`."""
         return await self._asked_at.answer(str(slot))
 
     async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
-        """Keep the promise of `SendHistory.all_sends`."""
+        """Implement `SendHistory.all_sends`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
         async for page in self._groups((sends.c.contact,), (sends.c.at,), of_day):
             yield {
@@ -111,17 +111,17 @@ class SqlLimitRecovery:
                 }
 
     async def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
-        """Keep the promise of `SendHistory.all_asked_at`."""
+        """Implement `SendHistory.all_asked_at`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
         async for page in self._groups((sends.c.slot,), (sends.c.at,), of_day):
             yield {slot: max(at for (at,) in rows) for (slot,), rows in page}
 
     async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
-        """Keep the promise of `UsageHistory.usages`."""
+        """Implement `UsageHistory.usages`."""
         return await _each(self._usages, keys, now)
 
     async def all_usages(self, now: Instant) -> AsyncIterator[Usages]:
-        """Keep the promise of `UsageHistory.all_usages`."""
+        """Implement `UsageHistory.all_usages`."""
         recent = audit.c.at > after(now, -_CLIENT_WINDOW)
         for who in (audit.c.client, audit.c.network):
             async for page in self._groups(
@@ -142,7 +142,7 @@ class SqlLimitRecovery:
         yield await self._with_counted({MISSES_OF_ALL: misses})
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
-        """Keep the promise of `SignInHistory.signed_in`."""
+        """Implement `SignInHistory.signed_in`."""
         rows = select(audit.c.id).where(
             audit.c.client == client.value,
             audit.c.at > since,
@@ -191,7 +191,7 @@ class SqlLimitRecovery:
         return {(key, now): counted[key] for key, now in asked}
 
     async def _with_counted(self, told: Usages) -> Usages:
-        """With what was counted in this database, while another store was away."""
+        """Add the charges that this database counted while another store was away."""
         rows = await self.database.fetch(READ, [record_of(key) for key in told])
         counted = usages_in({key: body for key, body, _ in rows}, tuple(told))
         return {key: union(usage, counted[key]) for key, usage in told.items()}
@@ -211,7 +211,7 @@ class SqlLimitRecovery:
         columns: tuple[ColumnElement[Any], ...],
         where: ColumnElement[bool],
     ) -> AsyncIterator[list[_Group]]:
-        """The rows of one table, grouped: pages of what a group goes by, and its *columns*."""
+        """The *columns* of one table's rows, grouped by the columns *by*, in pages."""
         asked = (
             select(*by, _together(columns, is_postgres=self.database.is_postgres))
             .where(where, *(column.is_not(None) for column in by))
@@ -231,7 +231,7 @@ class SqlLimitRecovery:
 
 
 def _together(columns: tuple[ColumnElement[Any], ...], *, is_postgres: bool) -> ColumnElement[str]:
-    """The columns of all rows of a group, as text of a JSON array of arrays."""
+    """The columns of all rows of a group, as the text of a JSON array of arrays."""
     if is_postgres:
         return cast(func.json_agg(func.json_build_array(*columns)), Text)
     return func.json_group_array(func.json_array(*columns))

@@ -1,4 +1,4 @@
-"""Passes and users."""
+"""Passes and users in the SQL database."""
 
 import asyncio
 import base64
@@ -22,13 +22,13 @@ from hsp_otp.ports.randomness import Randomness
 L = TypeVar("L")
 
 _BATCH: Final = 500
-"""Rows in a transaction: it holds the lock for some 20 ms, and a request waits up to 2 s."""
+"""Rows per transaction. It holds the lock for about 20 ms, and a request waits up to 2 s."""
 
 _PAUSE_SECONDS: Final = 0.005
-"""Between transactions: who waits for the lock tries every millisecond, and gets it now."""
+"""Pause between transactions, in which requests that retry every millisecond get the lock."""
 
 _PATIENCE_SECONDS: Final = 30.0
-"""How long an import waits for the lock; nobody waits for its answer as for a request's."""
+"""How long an import waits for the lock, since no request depends on it."""
 
 _FIND: Final = (
     "SELECT passes.code, payment_status, status, plan_name, expires_at, "
@@ -40,11 +40,11 @@ _FIND: Final = (
 @attrs.frozen
 class KeptPass:
     """
-    A pass with what sign-ins left behind.
+    A pass, with the changes that sign-ins made.
 
     Attributes:
-        status: ``active``, or ``expired`` once a sign-in found it so.
-        is_verified: Whether its user has proved the present number once.
+        status: ``active``, or ``expired`` once a sign-in found it expired.
+        is_verified: Whether its user has proved the current number.
     """
 
     found: Pass
@@ -63,13 +63,13 @@ class SqlPasses:
     )
 
     async def find(self, code: PassCode) -> Pass | None:
-        """Keep the promise of `Passes.find`."""
+        """Implement `Passes.find`."""
         kept = await self.find_kept(code)
         return None if kept is None else kept.found
 
     async def find_kept(self, code: PassCode) -> KeptPass | None:
         """
-        The pass of that code, with all that is kept of it.
+        The pass of that code, with everything stored about it.
 
         Raises:
             Unavailable: The database did not answer.
@@ -77,7 +77,7 @@ class SqlPasses:
         return await self._kept.answer(code.value)
 
     async def users_of(self, phone: PhoneNumber) -> list[User]:
-        """Keep the promise of `Users.users_of`."""
+        """Implement `Users.users_of`."""
         async with self.database.read() as connection:
             found = await connection.execute(
                 select(users).where(users.c.phone_number == phone.e164)
@@ -105,10 +105,10 @@ class SqlPasses:
 @attrs.frozen(kw_only=True)
 class ListedUser:
     """
-    A user as an import lists them.
+    A user in an import.
 
     Attributes:
-        email: In lower case; what the user is known by.
+        email: In lower case; identifies the user.
     """
 
     email: str
@@ -120,10 +120,10 @@ class ListedUser:
 @attrs.frozen(kw_only=True)
 class ListedPass:
     """
-    A pass as an import lists it.
+    A pass in an import.
 
     Attributes:
-        email: Of the user who holds it, in lower case.
+        email: The holder's, in lower case.
     """
 
     code: PassCode
@@ -135,7 +135,7 @@ class ListedPass:
 
 @attrs.frozen
 class Counts:
-    """What storing came to, in rows."""
+    """The result of an import, in rows."""
 
     added: int = 0
     changed: int = 0
@@ -152,10 +152,10 @@ class Counts:
 @attrs.frozen
 class SqlPassImport:
     """
-    Stores what an import lists, beside a server that runs.
+    Stores an import while the server is running.
 
-    Only rows that differ are written, so that storing the same again changes nothing. An import
-    that was interrupted is completed by doing it again.
+    Only rows that differ are written, so storing the same data again changes nothing. An
+    interrupted import can be completed by repeating it.
     """
 
     database: Database
@@ -165,13 +165,13 @@ class SqlPassImport:
         self, listed: Iterable[ListedUser], stored: Callable[[int], None]
     ) -> Counts:
         """
-        Store users, each of whom is listed once. A new number is not a verified one.
+        Store users, each listed once. A changed number is not verified.
 
         Args:
             stored: Called with the number of rows after each transaction.
 
         Raises:
-            Unavailable: The database did not answer; what was committed before stays.
+            Unavailable: The database did not answer; rows that were committed before stay.
         """
         return await self._store(listed, self._write_users, stored)
 
@@ -179,15 +179,15 @@ class SqlPassImport:
         self, listed: Iterable[ListedPass], stored: Callable[[int], None]
     ) -> Counts:
         """
-        Store passes, each of which is listed once, and whose users are stored already.
+        Store passes, each listed once, whose users are stored already.
 
-        One that gets another end is active again.
+        A pass with a changed end is active again.
 
         Args:
             stored: Called with the number of rows after each transaction.
 
         Raises:
-            Unavailable: The database did not answer; what was committed before stays.
+            Unavailable: The database did not answer; rows that were committed before stay.
         """
         return await self._store(listed, self._write_passes, stored)
 
@@ -308,7 +308,7 @@ class SqlPassImport:
         return _counts(len(wanted), len(held), len(differing))
 
     def _new_id(self) -> str:
-        """22 characters that carry 128 random bits."""
+        """A random id: 22 characters for 128 bits."""
         return base64.urlsafe_b64encode(self.randomness.draw(16)).rstrip(b"=").decode()
 
 

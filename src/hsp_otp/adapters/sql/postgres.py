@@ -1,4 +1,4 @@
-"""PostgreSQL: bounded pools, and a watchdog that closes connections that get no answer."""
+"""PostgreSQL: bounded pools, and a watchdog that closes unresponsive connections."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
@@ -54,34 +54,34 @@ OLDEST: Final = 140_000
 """PostgreSQL 14, as its `server_version_num`."""
 
 WRITERS: Final = 3
-"""Connections of a process that write: one is enough until something holds it up."""
+"""Writing connections of a process. One suffices until a lock or a slow server holds it up."""
 
 READERS: Final = 2
-"""Connections of a process that read: no lock keeps them waiting."""
+"""Reading connections of a process; no lock keeps them waiting."""
 
 _LOCK_SECONDS: Final = 0.5
-"""The server's own patience with a row that somebody else holds; then all may be tried again."""
+"""How long the server waits for a row that another transaction holds; then the step is retried."""
 
 _CONNECT_SECONDS: Final = 1.0
 
 _GOODBYE_SECONDS: Final = 0.5
 
 _IDLE_SECONDS: Final = 30.0
-"""A connection that was not used for that long may have been cut off: a new one takes less time
-than finding out."""
+"""A connection that was idle for longer may have been cut off, and a new one takes less time than
+finding out."""
 
 _SERVER_SETTINGS: Final = {
     "application_name": "hsp-otp",
     "default_transaction_isolation": "read committed",
-    # A plan outlives the size that a table had when it was made: what has an index goes by it, also
-    # while that is small. Compiling a statement takes longer than any of them.
+    # A plan may be older than its table's growth, so always use indexes, even while a table is
+    # small. Compiling a statement takes longer than running any of them.
     "enable_seqscan": "off",
     "jit": "off",
     "lock_timeout": "500ms",
     "statement_timeout": "1800ms",
-    # What a process holds that was stopped in the middle of a step.
+    # Ends the transactions of a process that was stopped during a step.
     "idle_in_transaction_session_timeout": "3s",
-    # What a machine holds that has gone without a word.
+    # Ends the connections of a machine that has disappeared.
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -92,13 +92,13 @@ _STUDY_SETTINGS: Final = _SERVER_SETTINGS | {
     "default_transaction_read_only": "on",
     "statement_timeout": f"{STUDY_SECONDS:.0f}s",
     "enable_seqscan": "on",
-    # So that a million rows are added up in memory.
+    # Enough to aggregate a million rows in memory.
     "work_mem": "64MB",
 }
 
 _READ: Final = on_postgres(READ)
 _LOCK: Final = f"{_READ} ORDER BY key FOR UPDATE"
-"""In one order, against deadlocks."""
+"""In a fixed order, against deadlocks."""
 
 _MOVED: Final = {
     MOVED,
@@ -110,25 +110,25 @@ _HELD: Final = "55P03"
 """Lock not available."""
 
 _OUR_MISTAKES: Final = ("22", "23", "42")
-"""Classes of errors that say nothing about the server: data, integrity, statements."""
+"""Classes of errors that are not the server's fault: data, integrity, statements."""
 
 _GONE: Final = {
     "42P01",  # undefined table
     "42703",  # undefined column
     "42501",  # insufficient privilege
 }
-"""Of these classes what an older schema and lost rights come to."""
+"""Exceptions in these classes, caused by an older schema or lost privileges."""
 
 _REASONS: Final = {
     "28": "the SQL database refused the user or the password",
-    "3D000": "the SQL server has no database of that name",
-    "25006": "the SQL database takes no writes",
-    "42501": "the SQL database does not let its user do that; hsp-otp db upgrade is for the owner "
-    "of the tables",
-    "53100": "the SQL database has no room on its disk",
+    "3D000": "the SQL server has no database with that name",
+    "25006": "the SQL database accepts no writes",
+    "42501": "the SQL database does not permit that to its user; hsp-otp db upgrade is for the "
+    "owner of the tables",
+    "53100": "the SQL database has no space left on its disk",
     "53300": "the SQL server has no connection left",
 }
-"""What a failure comes to, by its SQLSTATE or class of them."""
+"""Reasons to report, by SQLSTATE or class."""
 
 _SILENCE: Final = (
     OSError,
@@ -137,33 +137,33 @@ _SILENCE: Final = (
     PendingRollbackError,
     InternalClientError,
 )
-"""What a server that does not answer, or has said goodbye, comes to."""
+"""Errors of a server that does not answer or has closed the connection."""
 
-_open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are half there
+_open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are incomplete
 
 _by: ContextVar[float] = ContextVar("by")
-"""The event loop's time until which whoever wants a connection waits for it."""
+"""The event loop's time until which a caller waits for a connection."""
 
 
 class PostgresConnections:
     """
-    PostgreSQL in READ COMMITTED: rows are locked as they are read, and writes guarded.
+    PostgreSQL in READ COMMITTED: rows are locked as they are read, and writes are guarded.
 
-    The server's own timeouts end what waits for locks. Where the server itself does not answer,
-    nothing but hanging up helps: cancelling a call of the driver would first ask the server.
+    The server's own timeouts end waits for locks. If the server itself does not answer, only
+    closing the connection helps, because the driver would first ask the server to cancel a call.
     """
 
     most_transactions = WRITERS
     upgrade_seconds = 600.0
 
     def __init__(self, url: str) -> None:
-        """Open nothing yet."""
+        """Open no connection yet."""
         self._writing = _Pool(url, WRITERS, "READ COMMITTED")
         self._reading = _Pool(url, READERS, "AUTOCOMMIT")
         self._studying = _Pool(url, 1, "AUTOCOMMIT", _STUDY_SETTINGS)
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         await self._writing.close()
         await self._reading.close()
         await self._studying.close()
@@ -171,7 +171,7 @@ class PostgresConnections:
     async def settle(
         self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
     ) -> bool:
-        """Keep the promise of `Connections.settle`."""
+        """Implement `Connections.settle`."""
         async with self._writing.driver(by) as driver:
             if not locking:
                 return await _settle(driver, _READ, keys, decide)
@@ -179,27 +179,27 @@ class PostgresConnections:
                 return await _settle(driver, _LOCK, keys, decide)
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
-        """Keep the promise of `Connections.fetch`."""
+        """Implement `Connections.fetch`."""
         async with self._reading.driver(by) as driver:
             found: list[Any] = await driver.fetch(on_postgres(statement), *given)
             return found
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
-        """Keep the promise of `Connections.write`."""
+        """Implement `Connections.write`."""
         async with self._writing.connection(by) as connection, connection.begin():
             yield connection
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.read`."""
+        """Implement `Connections.read`."""
         return self._reading.connection(by)
 
     def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.study`."""
+        """Implement `Connections.study`."""
         return self._studying.connection(by)
 
     async def flaws(self) -> Flaws:
-        """Keep the promise of `Connections.flaws`."""
+        """Implement `Connections.flaws`."""
         names = ("server_encoding", "synchronous_commit", "fsync", "full_page_writes")
         shown = ", ".join(f"current_setting('{name}')" for name in names)
         async with self.read(deadline()) as connection:
@@ -208,13 +208,13 @@ class PostgresConnections:
             )
             version, encoding, *kept = found.one()
         if version < OLDEST:
-            told = f"it is PostgreSQL {version // 10_000}, and 14 is the oldest that will do"
+            told = f"it is PostgreSQL {version // 10_000}, but 14 or newer is required"
             return Flaws(unfit=told)
         if encoding != "UTF8":
-            return Flaws(unfit=f"its encoding is {encoding}, and takes UTF8")
+            return Flaws(unfit=f"its encoding is {encoding}, but UTF8 is required")
         for name, value in zip(names[1:], kept, strict=True):
             if value == "off":
-                told = f"{name} is off there, and a crash could bring a used code back to life"
+                told = f"{name} is off there, so a crash could make a used code valid again"
                 return Flaws(forgetful=told)
         return Flaws()
 
@@ -251,13 +251,13 @@ async def _write(driver: Any, written: Written) -> None:  # noqa: ANN401
     if not written:
         return
     rows = map(as_json, written.values())
-    # Within a transaction it is a savepoint; by itself the statement is all or nothing, too.
+    # Inside a transaction this is a savepoint. A single statement is all or nothing as well.
     async with driver.transaction() if driver.is_in_transaction() else nullcontext():
         await driver.execute(postgres_statement(tuple(written)), *rows)
 
 
 class _Pool:
-    """Some connections that are used alike."""
+    """A pool of connections for one use."""
 
     def __init__(
         self,
@@ -288,7 +288,7 @@ class _Pool:
 
     @asynccontextmanager
     async def connection(self, by: float) -> AsyncGenerator[AsyncConnection]:
-        """A connection that is hung up at *by*."""
+        """A connection that is closed at *by*."""
         async with _telling(by), turn(self._turns, by):
             _by.set(by)
             connection = await self._engine.connect()
@@ -303,7 +303,7 @@ class _Pool:
 
     @asynccontextmanager
     async def driver(self, by: float) -> AsyncGenerator[Any]:
-        """The driver's own connection: what every request asks spares the library's layers."""
+        """The driver's own connection, without the library's layers, for work of every request."""
         async with _telling(by), turn(self._turns, by):
             _by.set(by)
             pooled = await self._engine.raw_connection()
@@ -319,19 +319,19 @@ class _Pool:
 
     @contextmanager
     def _watched(self, driver: Any, by: float) -> Generator[None]:  # noqa: ANN401
-        """Hang up at *by*, or where nobody can go on with the connection."""
+        """Close the connection at *by*, or if it has become unusable."""
         watchdog = asyncio.get_running_loop().call_at(by, self._hang_up, driver)
         try:
             yield
         except InternalClientError:
-            # The server has said goodbye, and the driver does not know what to make of it.
+            # The server has closed the connection, and the driver does not handle that.
             driver.terminate()
             raise
         finally:
             watchdog.cancel()
 
     async def close(self) -> None:
-        """Say goodbye, and hang up where nobody listens."""
+        """Close the connections, abruptly if the server does not answer."""
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(_GOODBYE_SECONDS, raw.terminate) for raw in self._raws]
         await self._engine.dispose()
@@ -345,14 +345,14 @@ class _Pool:
             raise TimeoutError
         raw = await _open(**arguments, timeout=patience)
         self._raws.add(raw)
-        # What the pool asks a new connection is watched over too.
+        # The watchdog also covers the pool's own queries on a new connection.
         self._in_the_making[raw] = loop.call_at(by, self._hang_up, raw)
         return raw
 
     def _hang_up(self, raw: Any) -> None:  # noqa: ANN401
         raw.terminate()
         self._in_the_making.pop(raw, None)
-        # Where one is not answered, those that lie idle are no better.
+        # If one connection gets no answer, idle ones are no better.
         self._good_since = asyncio.get_running_loop().time()
 
     def _check_out(self, adapted: Any, record: Any, _: object) -> None:  # noqa: ANN401
@@ -363,7 +363,7 @@ class _Pool:
         used = record.info.get("used", now)
         if raw.is_closed() or used < self._good_since or now - used > _IDLE_SECONDS:
             raw.terminate()
-            raise DisconnectionError  # the pool makes another one
+            raise DisconnectionError  # makes the pool open another one
 
 
 def _check_in(adapted: object, record: Any) -> None:  # noqa: ANN401
@@ -373,18 +373,18 @@ def _check_in(adapted: object, record: Any) -> None:  # noqa: ANN401
 
 @asynccontextmanager
 async def _telling(by: float) -> AsyncGenerator[None]:
-    """Tell the driver's failures in our words."""
+    """Translate the driver's errors into the interface's."""
     try:
         yield
     except DBAPIError as error:
         driver = None if error.orig is None else error.orig.__cause__
         _tell(error, driver, by, is_gone=error.connection_invalidated, refused=type(error))
-    except AsyncAdapt_asyncpg_dbapi.Error as error:  # of a connection that could not be made
+    except AsyncAdapt_asyncpg_dbapi.Error as error:  # the connection could not be made
         _tell(error, error.__cause__, by, is_gone=True)
     except PostgresError as error:
         _tell(error, error, by)
     except InterfaceError as error:
-        if isinstance(error, ValueError):  # what it was given, which it repeats
+        if isinstance(error, ValueError):  # invalid data, which its text repeats
             raise RefusedError(type(error).__name__) from None
         raise Unavailable(_reason("")) from error
     except _SILENCE as error:
@@ -400,14 +400,14 @@ def _tell(
     refused: type[DBAPIError] | None = None,
 ) -> NoReturn:
     state = _state(driver)
-    # A plan from before a change of the schema is made anew.
+    # A plan made before a change of the schema is replaced by a retry.
     if state in _MOVED or isinstance(driver, InvalidCachedStatementError):
         raise MovedError from error
     if state == _HELD and asyncio.get_running_loop().time() + _LOCK_SECONDS < by:
         raise HeldError from error
     mistaken = not state or (state.startswith(_OUR_MISTAKES) and state not in _GONE)
     if mistaken and not is_gone:
-        # The server's own text repeats the row, and the row has numbers and addresses.
+        # The server's own text repeats the row, which contains numbers and addresses.
         told = f"SQLSTATE {state}" if state else type(driver).__name__
         if refused is None:
             raise RefusedError(told) from None
@@ -416,7 +416,7 @@ def _tell(
 
 
 def _state(error: BaseException | None) -> str:
-    """The SQLSTATE of what the driver raised."""
+    """The SQLSTATE of the driver's error."""
     return getattr(error, "sqlstate", None) or ""
 
 

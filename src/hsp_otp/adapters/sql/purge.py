@@ -1,4 +1,4 @@
-"""Deletes expired data in small steps, so that requests never wait for it."""
+"""Deletes old data in small steps, so that requests never wait for it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -19,41 +19,45 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _STEP: Final = 500
-"""Rows looked at at a time."""
+"""Rows examined at a time."""
 
 _DELETED: Final = 25
-"""Rows in a transaction: on SQLite a request waits for one of them at most, some milliseconds."""
+"""Rows per transaction. On SQLite a request waits for at most one of them, for a few
+milliseconds."""
 
 _REST: Final = 4
-"""Times as long as it took to delete some, nothing is deleted then: most requests meet no purge."""
+"""Pause after a deletion, as a multiple of its duration, so that most requests meet no purge."""
 
 _LEAST_PAUSE_SECONDS: Final = 0.002
-"""Between transactions: whoever waits for the lock gets it now."""
+"""Minimum pause between transactions, in which a waiting request gets the lock."""
 
 
 @attrs.frozen
 class SqlPurge:
-    """Each method says how many rows it deleted, and may be stopped and called again."""
+    """
+    Deletes old rows and records. Each method returns the number of deleted rows, and may be
+    interrupted and called again.
+    """
 
     database: Database
 
     async def audit(self, before: Instant) -> int:
-        """Keep the promise of `Purge.audit`."""
+        """Implement `Purge.audit`."""
         return await self._older(audit, before)
 
     async def sends(self, before: Instant) -> int:
-        """Keep the promise of `Purge.sends`."""
+        """Implement `Purge.sends`."""
         return await self._older(sends, before)
 
     async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
-        """Keep the promise of `Purge.records_over`."""
+        """Implement `Purge.records_over`."""
         return {
             kind.plural: await self.records(kind, kind.over(policies, now)) for kind in RECORD_KINDS
         }
 
     async def records(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
         """
-        Delete the records of a kind that go; one that changes meanwhile stays.
+        Delete the records of a kind that satisfy *goes*; a record that changes meanwhile stays.
 
         Raises:
             Unavailable: The database did not answer.
@@ -67,7 +71,7 @@ class SqlPurge:
 
     async def count(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
         """
-        How many `records` would delete.
+        The number of records that `records` would delete.
 
         Raises:
             Unavailable: The database did not answer.
@@ -77,14 +81,14 @@ class SqlPurge:
     async def _pages(
         self, kind: RecordKind[R], goes: Callable[[R], bool]
     ) -> AsyncGenerator[list[Row[Any]]]:
-        """Those of the records of a kind that go, page by page."""
+        """The records of a kind that satisfy *goes*, page by page."""
         last = kind.key("")
         while True:
             page = (
                 select(records)
                 .where(
                     records.c.key > last, records.c.key < f"{kind.name};"
-                )  # the next after a colon
+                )  # the character after a colon
                 .order_by(records.c.key)
                 .limit(_STEP)
             )
@@ -100,7 +104,7 @@ class SqlPurge:
         page = select(key).where(table.c.at < before).order_by(table.c.at).limit(_STEP)
         deleted = 0
         while True:
-            # Looked for outside the transaction: it takes a while where there are few among many.
+            # Outside the transaction, because the search is slow if old rows are rare.
             async with self.database.read() as connection:
                 old = list((await connection.execute(page)).scalars())
             if not old:
@@ -114,7 +118,7 @@ class SqlPurge:
         these: Sequence[T],
         deletion: Callable[[Sequence[T]], Callable[[AsyncConnection], Awaitable[int]]],
     ) -> int:
-        """How many were deleted, a few at a time, with rests in between."""
+        """Delete rows in portions, with pauses in between; returns their number."""
         deleted, loop = 0, asyncio.get_running_loop()
         for first in range(0, len(these), _DELETED):
             some = these[first : first + _DELETED]
@@ -125,12 +129,12 @@ class SqlPurge:
 
 
 async def _delete_unchanged(connection: AsyncConnection, found: Sequence[Row[Any]]) -> int:
-    """Delete the records of *found* that are as they were then, and that nobody is at."""
+    """Delete the records of *found* that have not changed and that no transaction holds."""
     keys = [row.key for row in found]
     still = await connection.execute(
         select(records).where(records.c.key.in_(keys)).with_for_update(skip_locked=True)
     )
-    # Made anew since another purge, it has the same version.
+    # A record that was deleted and created again has the same version.
     as_found = {(row.key, row.version, row.body) for row in found}
     over = [row.key for row in still if (row.key, row.version, row.body) in as_found]
     return await _delete(connection, records.c.key, over) if over else 0

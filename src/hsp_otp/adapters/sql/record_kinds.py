@@ -1,4 +1,4 @@
-"""The kinds of records: how each is decoded, when it expires, and whom it is about."""
+"""The kinds of records: the format of each, when it expires, and whose data it contains."""
 
 from collections.abc import Callable, Collection
 from typing import Any, Final, Generic, TypeVar
@@ -19,17 +19,16 @@ T = TypeVar("T")
 @attrs.frozen(kw_only=True)
 class RecordKind(Generic[T]):
     """
-    A kind of records. A store keeps its records by one, so there is none that purging and erasing
-    do not know of.
+    A kind of records. Stores need one for their records, so purge and erasure know all of them.
 
     Attributes:
-        name: What stands before the colon of their keys.
-        plural: What people call them.
-        format: How its bodies are written and read.
-        is_over: Whether a record means nothing any more, on whatever machine. It is given the
-            policies of every purpose, and the instant.
-        is_about: Whether a record is about one of the users of those ids, or the number. None where
-            the keys say it (slots), and where limits count it (usages).
+        name: Prefix of its keys, before the colon.
+        plural: Its name for people.
+        format: Writes and reads its bodies.
+        is_over: Whether a record no longer has any effect on any machine, given the policies of all
+            purposes and the instant.
+        is_about: Whether a record is about one of the users with those ids, or about the number.
+            None if the keys show it (slots), or if limits count the record (usages).
     """
 
     name: str
@@ -39,15 +38,15 @@ class RecordKind(Generic[T]):
     is_about: Callable[[T, Collection[str], PhoneNumber], bool] | None = None
 
     def key(self, name: str) -> str:
-        """The key of the record that is filed under *name*."""
+        """The key of the record stored under *name*."""
         return f"{self.name}:{name}"
 
     def over(self, policies: Collection[Policy], now: Instant) -> Callable[[T], bool]:
-        """Tells of a record whether it means nothing any more."""
+        """A test for records that no longer have any effect."""
         return lambda record: self.is_over(record, policies, now)
 
     def about(self, users: Collection[str], phone: PhoneNumber) -> Callable[[T], bool] | None:
-        """Tells of a record whether it is about these people; None where no record of it is."""
+        """A test for records about these people; None if no record of this kind is."""
         is_about = self.is_about
         return None if is_about is None else lambda record: is_about(record, users, phone)
 

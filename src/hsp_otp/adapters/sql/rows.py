@@ -1,4 +1,4 @@
-"""Converts audit, send and sign-in rows to rows of tables."""
+"""Converts audit, send and sign-in rows to table rows."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from hsp_otp.domain.instant import MINUTE
 
 
 def needed(rows: Iterable[Row]) -> Written:
-    """What a request depends on: sends, and what sign-ins leave behind."""
+    """The rows that a request depends on: sends, and the changes of sign-ins."""
     written: dict[Part, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
         match row:
@@ -34,7 +34,7 @@ def needed(rows: Iterable[Row]) -> Written:
 
 
 def late(rows: Iterable[LateRow]) -> Written:
-    """What tells of what has happened."""
+    """The rows that report what has happened."""
     written: dict[Part, Sequence[tuple[Any, ...]]] = {}
     handed = [row for row in rows if isinstance(row, HandedOverRow)]
     if handed:
@@ -48,12 +48,12 @@ def late(rows: Iterable[LateRow]) -> Written:
 
 
 def audit_columns(row: AuditRow) -> dict[str, Any]:
-    """One row by the names of its columns."""
+    """One row, keyed by column name."""
     return dict(zip(AUDIT.columns, _audited(row, 1, _flood_key(row)), strict=True))
 
 
 def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
-    """What folds is one row a minute, client, action and outcome."""
+    """Fold rows that may be folded into one per minute, client, action and outcome."""
     keys = [_flood_key(row) for row in rows]
     if not any(keys):
         return [_audited(row, 1, None) for row in rows]
@@ -65,7 +65,7 @@ def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
         elif key not in seen:
             seen.add(key)
             floods[key] = _audited(row, counts[key], key)
-    # In one order, so that two writers of the same floods do not wait for each other.
+    # In a fixed order, so that two writers of the same floods do not deadlock.
     return alone + [floods[key] for key in sorted(floods)]
 
 
@@ -76,7 +76,7 @@ def _flood_key(row: AuditRow) -> str | None:
 
 
 def _audited(row: AuditRow, count: int, flood_key: str | None) -> tuple[Any, ...]:
-    """In the order of the table's columns."""
+    """The values in the order of the table's columns."""
     client = row.client
     return (
         row.at,
@@ -103,7 +103,7 @@ def _audited(row: AuditRow, count: int, flood_key: str | None) -> tuple[Any, ...
 
 
 def _send(row: SendRow) -> tuple[Any, ...]:
-    """In the order of the table's columns."""
+    """The values in the order of the table's columns."""
     return (
         row.challenge_id,
         row.at,

@@ -13,21 +13,21 @@ from hsp_otp.adapters.sql.database import Database, is_postgres
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 _LOCK: Final = 0x6873702D6F7470
-"""Of PostgreSQL's advisory locks the one that upgrades take: "hsp-otp"."""
+"""The PostgreSQL advisory lock for upgrades: "hsp-otp" in ASCII."""
 
 
 async def upgrade(database: Database) -> None:
     """
-    Bring the database to the newest schema; nothing happens where it is there already.
+    Bring the database to the newest schema; does nothing if it is there already.
 
-    Of several that begin at once one does it, and the others wait for that.
+    Of several concurrent upgrades, one runs while the others wait for it.
 
     Raises:
-        Unavailable: The database did not answer, or others kept it from beginning.
+        Unavailable: The database did not answer, or others prevented the start.
     """
 
     def run(connection: Connection) -> None:
-        # Late: no server loads the library; it only looks at the version.
+        # Imported late: no server loads the library; servers only check the version.
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415
 
@@ -41,7 +41,7 @@ async def upgrade(database: Database) -> None:
 
     async def step(connection: AsyncConnection) -> None:
         if is_postgres(connection):
-            # Building an index takes as long as it takes; requests wait for no longer than ever.
+            # Building an index may take long. The waiting time of requests is not affected.
             await connection.execute(text("SET LOCAL statement_timeout = 0"))
             await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
@@ -62,7 +62,7 @@ async def is_newest(database: Database) -> bool:
 
 async def is_known(database: Database) -> bool:
     """
-    Whether this version can bring the database to its newest schema; a later version's it cannot.
+    Whether this version can upgrade the database; it cannot if the schema is a later version's.
 
     Raises:
         Unavailable: The database did not answer.
@@ -71,7 +71,7 @@ async def is_known(database: Database) -> bool:
 
 
 def known() -> set[str]:
-    """The versions of the schema that there are; each is a file whose name begins with it."""
+    """The known versions of the schema. Each is a file whose name begins with the version."""
     files = (_MIGRATIONS / "versions").glob("[0-9]*.py")
     return {file.name.partition("_")[0] for file in files}
 

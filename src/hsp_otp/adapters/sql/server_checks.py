@@ -1,4 +1,4 @@
-"""The health of a database server, for doctor."""
+"""The state of a database server, for doctor."""
 
 import enum
 
@@ -11,7 +11,7 @@ from hsp_otp.domain.instant import Instant
 
 
 class Rights(enum.Enum):
-    """What the user of the service may do in its database."""
+    """The privileges of the service's user in its database."""
 
     ROWS = "read and write rows"
     SCHEMA = "change the schema"
@@ -21,15 +21,16 @@ class Rights(enum.Enum):
 @attrs.frozen(kw_only=True)
 class Health:
     """
-    How a database that answers is doing.
+    The state of a database that answers.
 
     Attributes:
-        version: What it calls itself.
-        clock: Its own; None where it has none of its own.
-        connections: How many it lets in; None where it does not count.
-        oldest_audit: The oldest row of the audit, where there is one.
-        oldest_send: The oldest row of a send, where there is one.
-        rights: What its user may do; of SQLite whoever may write the file may do all with it.
+        version: The version that it reports.
+        clock: Its own clock; None if it has none.
+        connections: The maximum number of connections; None without a limit.
+        oldest_audit: The instant of the oldest audit row, if there is one.
+        oldest_send: The instant of the oldest send row, if there is one.
+        rights: The privileges of its user. On SQLite, anyone who can write the file has all of
+            them.
     """
 
     version: str
@@ -42,7 +43,7 @@ class Health:
 
 async def health(database: Database) -> Health:
     """
-    How it is doing.
+    The current state of the database.
 
     Raises:
         Unavailable: It does not answer, or has no schema.

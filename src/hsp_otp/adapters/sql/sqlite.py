@@ -1,4 +1,4 @@
-"""SQLite: one connection that writes, one that reads, and the lock on the file."""
+"""SQLite: one writing connection, one reading connection, and the lock on the file."""
 
 import asyncio
 import os
@@ -39,30 +39,30 @@ _READ: Final = on_sqlite(READ)
 _REASONS: Final = {
     "SQLITE_CANTOPEN": "the SQL database cannot be opened",
     "SQLITE_READONLY": "the SQL database cannot be written to",
-    "SQLITE_FULL": "the SQL database has no room on its disk",
+    "SQLITE_FULL": "the SQL database has no space left on its disk",
 }
-"""What a failure comes to, by the beginning of SQLite's name for it."""
+"""Reasons to report, by the prefix of SQLite's error name."""
 
 _CACHE: Final = "cache_size=-65536"
-"""64 MiB of pages, and for sorting, before anything of it goes to disk."""
+"""64 MiB for pages and sorting before SQLite uses the disk."""
 
 
 class SqliteConnections:
     """
     SQLite with a write-ahead log.
 
-    One connection writes, so that writers of this process queue here and not at the file's
-    lock; those of other processes are waited for by trying again every millisecond, because the
-    library's own waiting sleeps ever longer and starves. Another connection reads, and is
-    blocked by no writer. A third is there for questions over many rows, where somebody asks them.
-    Steps and look-ups, which every request makes, have two of their own, each in its thread.
+    One connection writes, so that writers of this process queue here rather than for the file's
+    lock. Writers of other processes are waited for by retrying every millisecond, because the
+    library's own wait sleeps longer and longer and starves. Another connection reads, and no writer
+    blocks it. A third one serves queries over many rows. Steps and look-ups, which every request
+    makes, have two connections of their own, each in its own thread.
     """
 
     most_transactions = 1
     upgrade_seconds = DEADLINE_SECONDS
 
     def __init__(self, url: str, *, durable: bool) -> None:
-        """Open nothing yet; *durable* syncs at every commit."""
+        """Open no connection yet; *durable* syncs at every commit."""
         synchronous = "FULL" if durable else "NORMAL"
         self._writing = _engine(url, synchronous)
         self._reading = _engine(url, "FULL")
@@ -73,7 +73,7 @@ class SqliteConnections:
         self._fetching = _Thread(url, "FULL")
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close all connections."""
         await self._settling.close()
         await self._fetching.close()
         await self._writing.dispose()
@@ -83,7 +83,7 @@ class SqliteConnections:
     async def settle(
         self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
     ) -> bool:
-        """Keep the promise of `Connections.settle`; the lock keeps others out in any case."""
+        """Implement `Connections.settle`; the file's lock keeps others out in any case."""
         del locking
         async with _failing_as_unavailable(), turn(self._turns, by):
             return await self._settling.run(
@@ -91,15 +91,15 @@ class SqliteConnections:
             )
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
-        """Keep the promise of `Connections.fetch`."""
+        """Implement `Connections.fetch`."""
         asked = on_sqlite(statement)
         return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
-        """Keep the promise of `Connections.write`; *by* is for the lock."""
-        # Only the wait is cut short: a driver's call that is cancelled leaves its connection
-        # in the middle of something. Those calls do not wait themselves.
+        """Implement `Connections.write`; *by* limits the wait for the lock."""
+        # Only the wait is cut short: a cancelled driver call would leave its connection in an
+        # undefined state. Those calls do not wait themselves.
         async with _failing_as_unavailable(), turn(self._turns, by):
             connection = await _connected(self._writing, by)
             try:
@@ -109,20 +109,20 @@ class SqliteConnections:
                 await connection.close()
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.read`."""
+        """Implement `Connections.read`."""
         return _read(self._reading, by)
 
     def study(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Keep the promise of `Connections.study`; *by* is for getting the connection."""
+        """Implement `Connections.study`; *by* limits the wait for the connection."""
         return _read(self._studying, by)
 
     async def flaws(self) -> Flaws:
-        """None: all that it needs is set on its connections."""
+        """No problems: everything is configured per connection."""
         return Flaws()
 
 
 def is_locked(error: DBAPIError) -> bool:
-    """Whether SQLite said that somebody else holds the lock."""
+    """Whether SQLite reported that somebody else holds the lock."""
     return _says_locked(error.orig)
 
 
@@ -132,10 +132,10 @@ def _says_locked(error: BaseException | None) -> bool:
 
 class _Thread:
     """
-    One connection of the standard library's, in a thread of its own.
+    One connection of the standard library, in its own thread.
 
-    What every request asks goes there whole: the driver for the event loop would change threads at
-    every statement.
+    Work that every request needs runs there as a whole; the asynchronous driver would switch
+    threads for every statement.
     """
 
     def __init__(self, url: str, synchronous: str) -> None:
@@ -146,10 +146,10 @@ class _Thread:
 
     async def run(self, work: Callable[[sqlite3.Connection], T], by: float) -> T:
         """
-        What *work* makes of the connection, tried again until *by* where the lock is held.
+        The result of *work* on the connection, retried until *by* while the lock is held.
 
         Raises:
-            RefusedError: A statement was refused for what it was given.
+            RefusedError: A statement was refused because of its data.
             Unavailable: The database failed, or the lock was held all the time.
         """
         loop = asyncio.get_running_loop()
@@ -163,7 +163,7 @@ class _Thread:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Close the connection and the thread."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, self._close)
         self._thread.shutdown()
@@ -237,7 +237,7 @@ def _connect(url: str, synchronous: str) -> sqlite3.Connection:
 
 
 def _path(url: URL) -> Path | None:
-    """The file; None where the URL names none by its path."""
+    """The path of the file; None if the URL does not name one."""
     return Path(url.database) if url.database and "uri" not in url.query else None
 
 
@@ -263,8 +263,8 @@ async def _read(engine: AsyncEngine, by: float) -> AsyncGenerator[AsyncConnectio
 def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
     engine = create_async_engine(
         url,
-        # The driver opens no transaction of its own: a deferred one that reads and then writes
-        # fails at once under contention, so ours begin with BEGIN IMMEDIATE.
+        # The driver must not open transactions: a deferred one that reads and then writes fails at
+        # once under contention, so they begin explicitly with BEGIN IMMEDIATE.
         isolation_level="AUTOCOMMIT",
         hide_parameters=True,
         poolclass=AsyncAdaptedQueuePool,
@@ -289,9 +289,9 @@ def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
 
 def _make_private(path: Path) -> None:
     """
-    Make a file that is not there for its owner alone; those that SQLite keeps beside it are alike.
+    Create a missing file with access for its owner only; SQLite's files next to it follow suit.
 
-    One that is there is not opened here: closing it would drop the locks of other connections.
+    An existing file is not opened here, because closing it would drop other connections' locks.
     """
     try:
         os.close(os.open(path.resolve(), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -304,7 +304,7 @@ def _make_private(path: Path) -> None:
 
 
 class _CannotOpenError(sqlite3.OperationalError):
-    """SQLite would say the same, from a thread that outlives the event loop."""
+    """The error that SQLite would raise, but from a thread that outlives the event loop."""
 
     sqlite_errorname = "SQLITE_CANTOPEN"
 
@@ -314,7 +314,7 @@ def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
 
 
 async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
-    """A connection whose transaction, or whose first read, has begun."""
+    """A connection whose transaction, or first read, has begun."""
     while True:
         try:
             return await _begun(engine)
@@ -341,7 +341,7 @@ async def _failing_as_unavailable() -> AsyncGenerator[None]:
     except (OperationalError, sqlite3.OperationalError, TimeoutError, PoolTimeoutError) as error:
         raise Unavailable(_reason(error)) from error
     except (DatabaseError, sqlite3.DatabaseError) as error:
-        # The file is damaged, or no database at all; the other kinds tell of our own mistakes.
+        # The file is damaged or not a database. Subclasses report our own mistakes.
         if type(error) not in {DatabaseError, sqlite3.DatabaseError}:
             if isinstance(error, sqlite3.DatabaseError):
                 raise RefusedError(error.sqlite_errorname) from None

@@ -28,7 +28,7 @@ O = TypeVar("O")  # noqa: E741
 
 @attrs.frozen
 class SqlSlots:
-    """Keeps slots, and the usages that limit sends."""
+    """Stores slots, and the usages that limit sends."""
 
     commits: GroupCommit
 
@@ -38,7 +38,7 @@ class SqlSlots:
         usages: tuple[UsageKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
-        """Keep the promise of `SlotRepository.transition`."""
+        """Implement `SlotRepository.transition`."""
         key = SLOTS.key(str(slot))
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
@@ -56,14 +56,14 @@ class SqlSlots:
 
 @attrs.frozen
 class SqlUsage:
-    """Keeps the usages that limit checks and look-ups."""
+    """Stores the usages that limit checks and look-ups."""
 
     commits: GroupCommit
 
     async def transition(
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
-        """Keep the promise of `UsageCounter.transition`."""
+        """Implement `UsageCounter.transition`."""
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             held = usages_in(bodies, keys)
@@ -76,7 +76,7 @@ class SqlUsage:
 
 @attrs.frozen
 class SqlFamilies:
-    """Keeps families of refresh tokens."""
+    """Stores families of refresh tokens."""
 
     commits: GroupCommit
 
@@ -85,13 +85,13 @@ class SqlFamilies:
         family_id: str,
         decide: Callable[[Family | None], Decision[Family | None, O]],
     ) -> O:
-        """Keep the promise of `FamilyRepository.transition`."""
+        """Implement `FamilyRepository.transition`."""
         return await _transition(self.commits, FAMILIES, family_id, decide)
 
 
 @attrs.frozen
 class SqlSignupSessions:
-    """Keeps signup sessions."""
+    """Stores signup sessions."""
 
     commits: GroupCommit
 
@@ -100,13 +100,13 @@ class SqlSignupSessions:
         session_id: SessionId,
         decide: Callable[[SignupSession | None], Decision[SignupSession | None, O]],
     ) -> O:
-        """Keep the promise of `SignupSessions.transition`."""
+        """Implement `SignupSessions.transition`."""
         return await _transition(self.commits, SIGNUP_SESSIONS, session_id.value, decide)
 
 
 @attrs.frozen
 class SqlSignupSteps:
-    """Keeps what challenges led to."""
+    """Stores the steps that challenges led to."""
 
     commits: GroupCommit
 
@@ -115,7 +115,7 @@ class SqlSignupSteps:
         challenge_id: str,
         decide: Callable[[SignupStep | None], Decision[SignupStep | None, O]],
     ) -> O:
-        """Keep the promise of `SignupSteps.transition`."""
+        """Implement `SignupSteps.transition`."""
         return await _transition(self.commits, SIGNUP_STEPS, challenge_id, decide)
 
 
@@ -139,12 +139,12 @@ async def _transition(
 
 
 def record_of(key: UsageKey) -> str:
-    """The key of the record that a usage is in."""
+    """The key of the record that contains a usage."""
     return USAGES.key(str(key))
 
 
 def usages_in(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
-    """The usages that records hold; empty where there is none."""
+    """The usages in the records; empty for missing ones."""
     found = ((key, bodies.get(record_of(key))) for key in keys)
     return {key: USAGES.format.decode(body) if body else () for key, body in found}
 

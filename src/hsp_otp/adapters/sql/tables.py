@@ -1,4 +1,4 @@
-"""The tables. Instants are whole microseconds since 1970 in UTC."""
+"""The tables. Instants are whole microseconds since 1970, UTC."""
 
 from sqlalchemy import (
     BigInteger,
@@ -18,7 +18,7 @@ metadata = MetaData()
 
 
 def _index_of_known(name: str, *columns: str, unique: bool = False) -> Index:
-    """An index of the rows that have the last text among *columns* up to the time."""
+    """An index of the rows whose last column (before ``at``, if there is one) is not null."""
     known = columns[: columns.index("at")] if "at" in columns else columns
     where = column(known[-1]).is_not(None)
     return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
@@ -110,12 +110,12 @@ audit = Table(
     Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
-    # What tallies add up stands in the index: the table itself is not read for them.
+    # The index contains all columns that queries aggregate, so they do not read the table.
     _index_of_known(
         "audit_by_contact", "contact_fingerprint", "at", "outcome", "range_fingerprint"
     ),
     Index("audit_by_client", "client", "at", "outcome", "count"),
-    # Of what limits count, for a store of counts that has forgotten it.
+    # For a store of counts that has lost its data.
     Index("audit_by_network", "network", "at", postgresql_where=_charged, sqlite_where=_charged),
     Index(
         "audit_by_outcome",

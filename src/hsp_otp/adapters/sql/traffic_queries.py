@@ -1,8 +1,9 @@
 """
-What a service does, over time: questions that the operator's page asks of audit and sends.
+Queries of audit and sends over time, for the operators' page.
 
-They run beside requests like those of `investigation.py`, and add up in the database: what comes
-back grows with the number of periods, countries and senders, and not with that of the rows.
+They run next to requests, like those of `audit_queries.py`, and aggregate in the database. The size
+of a result grows with the number of periods, countries and senders, but not with the number of
+rows.
 """
 
 from collections.abc import Iterator
@@ -26,20 +27,20 @@ _COUNT: Final = audit.c["count"]
 
 @attrs.frozen
 class SqlTrafficQueries:
-    """Each question raises Unavailable where the database does not answer."""
+    """Queries of traffic. Each raises Unavailable if the database does not answer."""
 
     database: Database
 
     async def movements(self, span: Span, period: Duration) -> list[Movement]:
-        """What was asked for, and what it came to."""
+        """Implement `TrafficQueries.movements`."""
         return [Movement(**row) for row in await self._rows(movements_asked(span, period), period)]
 
     async def deliveries(self, span: Span, period: Duration) -> list[Delivery]:
-        """What became of the messages."""
+        """Implement `TrafficQueries.deliveries`."""
         return [Delivery(**row) for row in await self._rows(deliveries_asked(span, period), period)]
 
     async def proofs(self, span: Span, period: Duration) -> list[Proof]:
-        """How long it took from a message to the right code."""
+        """Implement `TrafficQueries.proofs`."""
         return [Proof(**row) for row in await self._rows(proofs_asked(span, period), period)]
 
     async def _rows(
@@ -52,13 +53,13 @@ class SqlTrafficQueries:
 
 
 def movements_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
-    """Look-ups, sends and checks, by period and by all that they can be told apart by."""
+    """Look-ups, sends and checks, by period and every attribute that distinguishes them."""
     by = (audit.c.flow, audit.c.region, audit.c.sender, audit.c.action, audit.c.outcome)
     return (
         select(
             _period(audit.c.at, period),
             *by,
-            # PostgreSQL adds big integers up to a decimal.
+            # PostgreSQL sums big integers to a decimal.
             cast(func.sum(_COUNT), BigInteger).label("requests"),
         )
         .where(
@@ -71,7 +72,7 @@ def movements_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
 
 
 def deliveries_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
-    """Messages with their states; the row of a send is where receipts are kept."""
+    """Messages with their states. Receipts are stored in the row of a send."""
     arrived = sends.c.state == DeliveryState.DELIVERED.value
     by = (audit.c.flow, audit.c.region, audit.c.sender, sends.c.state)
     return (
@@ -96,7 +97,7 @@ def deliveries_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
 
 
 def proofs_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
-    """Right codes, each with the latest message to the same number that it can have come by."""
+    """Right codes, each with the latest message to the same number that can have carried it."""
     sent = audit.alias("sent")
     message = (
         select(sent.c.id)
@@ -127,7 +128,7 @@ def proofs_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
         .join_from(
             right,
             sent,
-            # Since when they can be, too: else PostgreSQL may look at all rows there are.
+            # Limits the time of the messages too; otherwise PostgreSQL may read all rows.
             and_(
                 sent.c.id == right.c.message,
                 sent.c.at >= after(span.since, -MAX_CODE_SECONDS * SECOND),
@@ -138,20 +139,20 @@ def proofs_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
     )
 
 
-# What is grouped by goes by its label: of a value that is a parameter PostgreSQL does not know
-# that it is the same in both places.
+# Groups refer to labels: PostgreSQL does not know that a parameter has the same value in both
+# places.
 _PERIOD: Final = "period"
 _STEP: Final = "step"
 _ASKED: Final = (Action.LOOK_UP.value, Action.SEND.value, Action.CHECK.value)
 
 
 def _period(at: ColumnElement[int], period: Duration) -> ColumnElement[int]:
-    """Which of the periods since 1970 *at* lies in."""
+    """The number of the period since 1970 that contains *at*."""
     return (at // literal(period, BigInteger)).label(_PERIOD)
 
 
 def _step(took: ColumnElement[int]) -> ColumnElement[int | None]:
-    """Which of `STEPS` a time lies in; null where it is not known."""
+    """The index of the step in `STEPS` that contains a time; null if it is unknown."""
     return case(
         (took.is_(None), None),
         *((took < end * SECOND, place) for place, end in enumerate(STEPS)),

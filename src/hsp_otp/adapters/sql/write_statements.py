@@ -1,4 +1,4 @@
-"""SQL statements for all that a step writes, in both dialects."""
+"""SQL statements for everything that a step writes, in both dialects."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -15,13 +15,13 @@ from hsp_otp.domain.delivery import DeliveryState
 @attrs.frozen(kw_only=True, eq=False)
 class Part:
     """
-    One kind of thing that a step writes.
+    One kind of row that a step writes.
 
     Attributes:
-        columns: Of what is given, with their types on PostgreSQL.
+        columns: The columns of the given rows, with their types on PostgreSQL.
         sqlite: The statement for one row.
-        postgres: The statement for any number of rows, which it calls ``given``; ``{given}`` is
-            what they come from.
+        postgres: The statement for any number of rows, which it calls ``given``; ``{given}`` stands
+            for their source.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Part:
 
 
 Written = Mapping[Part, Sequence[tuple[Any, ...]]]
-"""Rows by the part that they belong to; none is empty."""
+"""Rows by part; no part is empty."""
 
 
 def _columns(table: Table, *without: str) -> dict[str, str]:
@@ -72,7 +72,7 @@ RECORDS: Final = _insertion(
     records,
     then=(_REPLACED, f"{_REPLACED} RETURNING 1"),
 )
-"""Records by key: body, and the version that follows the one that was read."""
+"""Records by key: the body, and the version after the one that was read."""
 
 SENDS: Final = _insertion("sent", sends, "sender", "provider_message_id", "state", "state_at")
 
@@ -96,7 +96,7 @@ EXPIRED: Final = Part(
 HANDED_OVER: Final = Part(
     name="handed_over",
     columns={"sender": "text", "provider_message_id": "text", "challenge_id": "text"},
-    # Once: written again after a receipt, it would take the state back.
+    # Only once: after a receipt, writing it again would reset the state.
     sqlite=f"UPDATE sends SET sender = ?, provider_message_id = ?, {_QUEUED} "
     "WHERE challenge_id = ? AND state IS NULL",
     postgres="UPDATE sends SET sender = given.sender, "
@@ -106,7 +106,7 @@ HANDED_OVER: Final = Part(
 
 
 def is_apart(written: Written) -> bool:
-    """Whether one statement can write it all: none sees a send that it adds itself."""
+    """Whether one statement can write everything. It cannot see a send that it adds itself."""
     added = {row[0] for row in written.get(SENDS, ())}
     return added.isdisjoint(row[2] for row in written.get(HANDED_OVER, ()))
 
@@ -114,32 +114,32 @@ def is_apart(written: Written) -> bool:
 AUDIT: Final = _insertion("audited", audit, "id", then=(_FOLDED, _FOLDED))
 
 READ: Final = "SELECT key, body, version FROM records WHERE key {any}"
-"""Records by their keys."""
+"""Selects records by key."""
 
 
 def as_json(values: Sequence[object]) -> str:
     """
-    *values* as statements take several: in one text.
+    *values* as one JSON text, the form in which statements take several values.
 
-    PostgreSQL would take arrays, too, but the driver looks at every element of an array in turn.
+    PostgreSQL would take arrays too, but the driver processes every element of an array.
     """
     return json.encode(values).decode()
 
 
 def on_sqlite(statement: str) -> str:
-    """*statement* that is given `as_json` of texts for ``{any}``, and then ``{since}``."""
+    """*statement* for SQLite: ``{any}`` takes `as_json` of texts, then ``{since}`` an instant."""
     return statement.format(any="IN (SELECT value FROM json_each(?))", since="?")
 
 
 def on_postgres(statement: str) -> str:
-    """The same for PostgreSQL."""
+    """*statement* for PostgreSQL, with the same parameters."""
     return statement.format(
         any="= ANY (ARRAY(SELECT jsonb_array_elements_text($1::jsonb)))", since="$2::bigint"
     )
 
 
 MOVED: Final = "22012"
-"""The SQLSTATE of what `postgres_statement` says where a record has moved: division by zero."""
+"""The SQLSTATE of `postgres_statement` when a record has moved: division by zero."""
 
 
 @cache
@@ -147,8 +147,8 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
     """
     One statement that writes all *parts*, or nothing.
 
-    It is given `as_json` of the rows of each part, in their order. A record that is no longer in
-    the version that was read fails it with `MOVED`.
+    Its parameters are `as_json` of the rows of each part, in order. If a record no longer has the
+    version that was read, it fails with `MOVED`.
     """
     written = list[str]()
     for number, part in enumerate(parts, 1):

@@ -8,6 +8,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,
-    transactional_ddl=False,  # the caller's transaction holds it all
+    transactional_ddl=False,  # the caller's transaction contains everything
 )
 context.run_migrations()

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Create them."""
+    """Create the tables."""
     op.create_table(
         "audit",
         sa.Column(
@@ -53,7 +53,7 @@ def upgrade() -> None:
         "records",
         sa.Column(
             "key",
-            # In the order of its bytes, as SQLite has it: other orders pass over punctuation.
+            # Ordered by bytes, as on SQLite; other collations ignore punctuation.
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
             comment="kind, colon, what it is filed under",

@@ -1,4 +1,4 @@
-"""Who took a send's message, and what became of it."""
+"""The sender and the delivery state of each send's message."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add the columns; sends from before have no state."""
+    """Add the columns; existing sends have no state."""
     op.add_column("sends", sa.Column("sender", sa.Text()))
     op.add_column("sends", sa.Column("provider_message_id", sa.Text()))
     op.add_column(

@@ -1,4 +1,4 @@
-"""Indexes by time, for the purge, and indexes that leave out what nobody looks for."""
+"""Indexes by time, for the purge, and indexes without rows that are never searched for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,7 +14,7 @@ PARTIAL = (
 
 
 def upgrade() -> None:
-    """Make them."""
+    """Create the indexes."""
     op.create_index("audit_by_time", "audit", ["at"])
     op.create_index("sends_by_time", "sends", ["at"])
     for name, table, columns, known in PARTIAL:
@@ -23,7 +23,7 @@ def upgrade() -> None:
         op.create_index(name, table, columns, postgresql_where=where, sqlite_where=where)
     if op.get_bind().dialect.name != "postgresql":
         return
-    # There every row without a key would have its entry; SQLite keeps its constraint.
+    # On PostgreSQL every row without a key would have an entry; SQLite keeps its constraint.
     op.drop_constraint("audit_flood_key_key", "audit", type_="unique")
     op.create_index(
         "audit_by_flood",
@@ -32,5 +32,5 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.column("flood_key").is_not(None),
     )
-    # Records are written over and over: with room on their page no index has to change.
+    # Records are rewritten often. With free space on their page, no index has to change.
     op.execute("ALTER TABLE records SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02)")

@@ -1,4 +1,4 @@
-"""The latest send of a slot, for a store of slots that has forgotten it."""
+"""An index for the latest send of a slot, for a store of slots that has lost its data."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""What investigating asks for: until when, since when, and tallies out of indexes alone."""
+"""Columns and indexes for investigations: ends of refusals, times of receipts, and totals."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,7 +15,7 @@ WIDER = {
 
 
 def upgrade() -> None:
-    """Add two columns; of rows from before nobody knows. Make two indexes anew."""
+    """Add two columns, which are unknown for existing rows, and widen two indexes."""
     op.add_column("audit", sa.Column("retry_at", sa.BigInteger(), comment="when a refusal ends"))
     op.add_column(
         "sends", sa.Column("state_at", sa.BigInteger(), comment="when a receipt last moved it")

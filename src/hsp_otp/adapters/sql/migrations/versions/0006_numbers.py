@@ -1,4 +1,4 @@
-"""Numbers and their ranges are added up out of the index alone."""
+"""An index from which numbers and their ranges can be counted without the table."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Make the index anew, wider."""
+    """Widen the index."""
     op.drop_index("audit_by_phone", "audit")
     known = sa.text("phone_fingerprint IS NOT NULL")
     op.create_index(

@@ -1,4 +1,4 @@
-"""Networks of clients, and what requests were charged to: limits hold for networks too."""
+"""Networks of clients and charges of requests, because limits hold for networks too."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ _PAGE = 1_000
 
 
 def upgrade() -> None:
-    """Add the columns, fill in the networks, and make two indexes of them."""
+    """Add the columns, fill in the networks, and create two indexes on them."""
     op.add_column("audit", sa.Column("network", sa.Text(), comment="of the client"))
     op.add_column(
         "audit",
@@ -36,7 +36,7 @@ def upgrade() -> None:
 
 
 def _fill_in(name: str) -> None:
-    """Client by client: the indexes by client are still there."""
+    """Fill in client by client, while the indexes by client still exist."""
     connection = op.get_bind()
     table = sa.table(name, sa.column("client", sa.Text), sa.column("network", sa.Text))
     filling = sa.update(table).where(table.c.client == sa.bindparam("one", type_=sa.Text))

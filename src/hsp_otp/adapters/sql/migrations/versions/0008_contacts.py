@@ -1,4 +1,4 @@
-"""Contacts: what codes are sent to is a phone number today, and need not be."""
+"""Contacts: codes go to phone numbers today, but may go elsewhere later."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Rename columns, which leaves their rows alone, and the indexes that were named after them."""
+    """Rename columns, which leaves their rows alone, and the indexes named after them."""
     op.alter_column("sends", "phone", new_column_name="contact")
     op.alter_column("audit", "phone", new_column_name="contact")
     op.alter_column("audit", "phone_fingerprint", new_column_name="contact_fingerprint")

@@ -1,1 +1,1 @@
-"""One file per step; never changed once released."""
+"""One file per migration; never changed once released."""
