@@ -1,4 +1,4 @@
-# The same Python that the tests run on. Pin it by its digest where builds have to be repeatable:
+# The Python version that the tests use. For repeatable builds, pin the image by its digest:
 # --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -7,18 +7,18 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE requirements.lock requirements-runtime.lock requirements-traces.lock ./
 COPY script/install script/uv.txt script/
 COPY src src
-# --build-arg EXTRA=traces adds what traces need.
+# --build-arg EXTRA=traces adds the packages for traces.
 ARG EXTRA=
 RUN sh script/install /opt/hsp-otp ${EXTRA:+"$EXTRA"}
 
 FROM ${PYTHON_IMAGE}
-# The number is what owners of mounted files and clusters' policies refer to.
+# Owners of mounted files and cluster policies refer to this number.
 RUN groupadd --gid 10001 hsp-otp \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/hsp-otp \
         --shell /usr/sbin/nologin hsp-otp \
     && install -d -m 700 -o 10001 -g 10001 /var/lib/hsp-otp
 COPY --from=build /opt/hsp-otp /opt/hsp-otp
-# Nothing is written but a database of SQLite, in the working folder, where one is used.
+# The service writes only a SQLite database, if used, in the working folder.
 ENV PATH=/opt/hsp-otp/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     HSP_OTP_HOST=0.0.0.0

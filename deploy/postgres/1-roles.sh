@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make the owner of the tables and the user of the service. PostgreSQL's image runs this once, for a
-# new volume, and 2-grants.sql after it.
+# Creates the owner of the tables and the user of the service. PostgreSQL's image runs this once for a
+# new volume, and then 2-grants.sql.
 set -eu
 psql --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'END'
 \getenv owner_password POSTGRES_OWNER_PASSWORD

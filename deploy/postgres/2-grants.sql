@@ -1,8 +1,8 @@
--- What the two users of a PostgreSQL database may do in it. A superuser runs this there, as often as
--- it likes.
+-- Rights of the two users of a PostgreSQL database. A superuser runs this in the database; it can be
+-- repeated.
 --
 -- "hsp-otp-owner" owns the tables and changes the schema: hsp-otp db upgrade.
--- "hsp-otp" reads and writes rows, and does nothing else: the server and every other command.
+-- "hsp-otp" only reads and writes rows: the server and every other command.
 
 DO $$
 BEGIN
@@ -16,7 +16,7 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC, "hsp-otp";
 GRANT USAGE, CREATE ON SCHEMA public TO "hsp-otp-owner";
 GRANT USAGE ON SCHEMA public TO "hsp-otp";
 
--- The tables that there are, and those that later versions make.
+-- The existing tables, and those of later versions.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "hsp-otp";
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "hsp-otp";
 ALTER DEFAULT PRIVILEGES FOR ROLE "hsp-otp-owner" IN SCHEMA public
