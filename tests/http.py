@@ -191,9 +191,7 @@ class Client:
             settings=self.settings,
             clock=self.world.clock,
             messages=messages,
-            pass_login=self.world.login,
-            sessions=self.world.sessions,
-            signup=self.world.signup,
+            journeys=self.world.journeys,
             senders={Channel.SMS: self.world.outbox},
             take_receipt=partial(
                 take_receipt,

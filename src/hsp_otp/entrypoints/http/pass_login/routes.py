@@ -47,7 +47,7 @@ async def validate_pass(
     except MalformedPassCodeError:
         return answer(request, Problem(400, "invalid_format"))
     services = services_of(request)
-    outcome = await services.pass_login.validate(code, caller_of(request))
+    outcome = await services.journeys.pass_login.validate(code, caller_of(request))
     if not isinstance(outcome, UsablePass):
         uniform = services.settings.uniform_pass_errors
         return answer(request, of_look_up(outcome, uniform=uniform))
@@ -82,7 +82,7 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
     except MalformedPassCodeError:
         return answer(request, Problem(400, "invalid_pass"))
     services = services_of(request)
-    outcome = await services.pass_login.send(code, caller_of(request))
+    outcome = await services.journeys.pass_login.send(code, caller_of(request))
     if not isinstance(outcome, Issued):
         return answer(request, of_send(outcome, uniform=services.settings.uniform_pass_errors))
     challenge = outcome.challenge
@@ -128,7 +128,7 @@ async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Resp
         return answer(request, Problem(400, "invalid_pass"))
     except MalformedCodeError:
         return answer(request, Problem(400, "malformed_otp"))
-    outcome = await services.pass_login.verify(
+    outcome = await services.journeys.pass_login.verify(
         code, guess, given(data.challenge_id), caller_of(request)
     )
     if not isinstance(outcome, SignedIn):

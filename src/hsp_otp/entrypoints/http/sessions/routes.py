@@ -38,7 +38,7 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     token = given(data.refresh_token)
     if token is None:
         return answer(request, Problem(400, "missing_fields"))
-    outcome = await services_of(request).sessions.refresh(token, caller_of(request))
+    outcome = await services_of(request).journeys.sessions.refresh(token, caller_of(request))
     if not isinstance(outcome, Grant):
         return answer(request, of_token(outcome))
     return Response(TokensBody.of(outcome))
@@ -54,7 +54,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     """Sign out. Says nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
         return answer(request, Problem(400, "missing_fields"))
-    sessions = services_of(request).sessions
+    sessions = services_of(request).journeys.sessions
     refusal = await sessions.revoke(data.refresh_token.strip(), caller_of(request))
     if refusal is not None:
         return answer(request, of_token(refusal))
@@ -73,7 +73,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return answer(request, of_token(InvalidToken()))
-    outcome = await services_of(request).sessions.me(token.strip())
+    outcome = await services_of(request).journeys.sessions.me(token.strip())
     if isinstance(outcome, InvalidToken):
         return answer(request, of_token(outcome))
     return Response(MeBody.of(outcome.signed_in, outcome.at))

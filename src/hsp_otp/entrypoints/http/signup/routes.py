@@ -86,7 +86,7 @@ async def signup_send_otp(
         return answer(request, Problem(400, "region_not_allowed"))
     except MalformedSessionIdError:
         return answer(request, Problem(400, "session_not_found"))
-    outcome = await services.signup.send(phone, session, caller_of(request))
+    outcome = await services.journeys.signup.send(phone, session, caller_of(request))
     if not isinstance(outcome, SignupCodeSent):
         return answer(request, of_signup_send(outcome))
     message, headers = told(request, "signup_sent")
@@ -137,7 +137,7 @@ async def signup_verify_otp(
         return answer(request, Problem(400, "session_not_found"))
     except MalformedCodeError:
         return answer(request, Problem(400, "malformed_otp"))
-    outcome = await services.signup.verify(session, guess, caller_of(request))
+    outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
     message, headers = told(request, "signup_verified")
