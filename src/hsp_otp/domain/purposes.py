@@ -67,15 +67,17 @@ class PurposeRow:
     What a purpose is.
 
     Attributes:
+        title: For operators.
         subject_kind: Whom its slots are about.
         flow: The one that it belongs to.
-        settings: What its settings begin with. Where there is none of a name, the number of this
-            row holds: ``signup`` and ``code_seconds`` are ``HSP_OTP_SIGNUP_CODE_SECONDS``.
+        settings: What the names of its own settings begin with: ``signup`` and ``code_seconds``
+            make ``HSP_OTP_SIGNUP_CODE_SECONDS``.
         service_name: The setting with the name of the service in its messages.
-        code_seconds: Lifetime of a code.
-        client_sends: Sends from one client address, by the end of the setting's name.
+        code_seconds: Default lifetime of a code.
+        client_sends: Default sends from one client address, by the end of the setting's name.
     """
 
+    title: str
     subject_kind: SubjectKind
     flow: Flow
     settings: str
@@ -86,6 +88,7 @@ class PurposeRow:
 
 PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
     Purpose.PHONE_VERIFICATION: PurposeRow(
+        title="pass login",
         subject_kind=SubjectKind.USER,
         flow=Flow.PASS_LOGIN,
         settings="login",
@@ -95,6 +98,7 @@ PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
         },
     ),
     Purpose.SIGNUP: PurposeRow(
+        title="signup",
         subject_kind=SubjectKind.PHONE,
         flow=Flow.SIGNUP,
         settings="signup",
