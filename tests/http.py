@@ -23,7 +23,7 @@ from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.app import create_routes
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.services import Dashboard, Services
-from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.entrypoints.settings.model import NUMBERS, PREFIX, Settings, purpose_variables
 from hsp_otp.entrypoints.wiring import receipts, traced
 from hsp_otp.flows.receipts import take_receipt
 from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
@@ -139,7 +139,17 @@ def _configured(given: Mapping[str, Any]) -> tuple[Settings, GettextMessages]:
 
 
 def _read(**given: Any) -> tuple[Settings, GettextMessages]:  # noqa: ANN401 - of every kind
-    settings = Settings(**given)
+    numbers = {
+        purpose: made(
+            **{
+                field.name: given.pop(name)
+                for variable, field in purpose_variables(purpose)
+                if (name := variable.removeprefix(PREFIX).lower()) in given
+            }
+        )
+        for purpose, made in NUMBERS.items()
+    }
+    settings = Settings(**given, numbers=numbers)
     return settings, settings.texts
 
 
@@ -191,9 +201,7 @@ class Client:
             settings=self.settings,
             clock=self.world.clock,
             messages=messages,
-            pass_login=self.world.login,
-            sessions=self.world.sessions,
-            signup=self.world.signup,
+            journeys=self.world.journeys,
             senders={Channel.SMS: self.world.outbox},
             take_receipt=partial(
                 take_receipt,

@@ -360,7 +360,7 @@ class World:
         rings = Rings(
             codes=self.codes, refresh_tokens=self.refresh_keys, fingerprints=ring("fingerprints")
         )
-        policies = {
+        policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,
             Purpose.SIGNUP: self.signup_policy,
         }

@@ -131,7 +131,7 @@ import asyncio
 
 async def look():
     async with wiring.open_services(with_generated_keys(load())) as services:
-        print(services.spans, type(services.pass_login).__name__)
+        print(services.spans, type(services.journeys.pass_login).__name__)
 
 asyncio.run(look())
 # Redis' client loads the API by itself where it is installed, and does nothing with it.

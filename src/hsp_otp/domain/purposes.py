@@ -67,16 +67,17 @@ class PurposeRow:
     The properties of a purpose.
 
     Attributes:
+        title: The name that operators see.
         subject_kind: The kind of subject that the slots are about.
         flow: The flow that the purpose belongs to.
         settings: Prefix of its settings' names: ``signup`` and ``code_seconds`` make
-            ``HSP_OTP_SIGNUP_CODE_SECONDS``. For a name without a setting, this row's number
-            applies.
+            ``HSP_OTP_SIGNUP_CODE_SECONDS``.
         service_name: The setting that holds the service's name for its messages.
-        code_seconds: Lifetime of a code.
-        client_sends: Sends from one client address, keyed by the last part of the setting's name.
+        code_seconds: Default lifetime of a code.
+        client_sends: Default sends from one client address, keyed by the end of the setting's name.
     """
 
+    title: str
     subject_kind: SubjectKind
     flow: Flow
     settings: str
@@ -87,6 +88,7 @@ class PurposeRow:
 
 PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
     Purpose.PHONE_VERIFICATION: PurposeRow(
+        title="pass login",
         subject_kind=SubjectKind.USER,
         flow=Flow.PASS_LOGIN,
         settings="login",
@@ -96,6 +98,7 @@ PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
         },
     ),
     Purpose.SIGNUP: PurposeRow(
+        title="signup",
         subject_kind=SubjectKind.PHONE,
         flow=Flow.SIGNUP,
         settings="signup",

@@ -8,13 +8,20 @@ from typing import Any, Final
 
 import structlog
 from litestar import Litestar, Request, Response
+from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
 from hsp_otp.entrypoints.http.pass_login.routes import send_otp, validate_pass, verify_otp
-from hsp_otp.entrypoints.http.problems import INTERNAL_ERROR, UNAVAILABLE, answer, of_status
+from hsp_otp.entrypoints.http.problems import (
+    INTERNAL_ERROR,
+    UNAVAILABLE,
+    answer,
+    members_of,
+    of_status,
+)
 from hsp_otp.entrypoints.http.receipts import delivery_status
 from hsp_otp.entrypoints.http.sessions.routes import (
     key_set,
@@ -113,6 +120,7 @@ def create_routes(
             *(trial_routes(trial) if trial else ()),
             *(_ops_routes() if ops else ()),
         ],
+        state=State({"members": members_of(ROUTES)}),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers={Exception: _answer_failure},
         openapi_config=None,

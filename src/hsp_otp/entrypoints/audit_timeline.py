@@ -60,6 +60,9 @@ _ENDS: Final[Mapping[str, str]] = {
     DeliveryState.FAILED.value: "failed at the provider",
 }
 
+_MORE: Final[Mapping[str, str]] = {"reason": "because: {}", "client": "from {}"}
+"""What columns say at the end of a sentence."""
+
 
 def in_words(entry: Entry) -> str:
     """What one row tells, as a sentence without its beginning and its end."""
@@ -78,10 +81,10 @@ def in_words(entry: Entry) -> str:
         parts.append("until an operator unlocks it")
     if entry.count > 1:
         parts.append(f"{entry.count} times within a minute")
-    if entry.reason:
-        parts.append(f"because: {entry.reason}")
-    if entry.client:
-        parts.append(f"from {entry.client}")
+    for name, words in _MORE.items():
+        value = getattr(entry, name)
+        if value:
+            parts.append(words.format(value))
     return ", ".join(parts)
 
 

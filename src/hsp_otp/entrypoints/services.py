@@ -9,11 +9,9 @@ from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.flows.assembly import Journeys
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import Look, Stretch
-from hsp_otp.flows.pass_login import PassLogin
-from hsp_otp.flows.sessions import Sessions
-from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit_queries import Entry
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
@@ -66,9 +64,7 @@ class Services:
     settings: Settings
     clock: Clock
     messages: Sentences
-    pass_login: PassLogin
-    sessions: Sessions
-    signup: Signup
+    journeys: Journeys
     senders: Mapping[Channel, Sender]
     take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
     receipts: Mapping[str, Receipts]

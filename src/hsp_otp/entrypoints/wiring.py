@@ -241,14 +241,11 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         )
         ports = _ports(settings, parts, senders, clock=clock, randomness=randomness)
         ports = _observed(observer, settings, ports)
-        journeys = build(ports, _rings(settings), _numbers(settings))
         services = Services(
             settings=settings,
             clock=clock,
             messages=parts.messages,
-            pass_login=journeys.pass_login,
-            sessions=journeys.sessions,
-            signup=journeys.signup,
+            journeys=build(ports, _rings(settings), _numbers(settings)),
             senders=senders,
             take_receipt=partial(take_receipt, deliveries, early=early, clock=clock),
             receipts=receipts(settings, clock, randomness),
@@ -340,9 +337,13 @@ def traced(services: Services, spans: "Spans") -> Services:
     return attrs.evolve(
         services,
         dashboard=dashboard,
-        pass_login=spans.journeys("pass_login", services.pass_login),
-        sessions=spans.journeys("sessions", services.sessions),
-        signup=spans.journeys("signup", services.signup),
+        journeys=attrs.evolve(
+            services.journeys,
+            **{
+                name: spans.journeys(name, journey)
+                for name, journey in services.journeys.by_name.items()
+            },
+        ),
         take_receipt=spans.journey("receipts.take_receipt", services.take_receipt),
         spans=spans,
     )

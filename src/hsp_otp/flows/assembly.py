@@ -1,6 +1,7 @@
 """Builds the journeys over their ports, for the service and for every test."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -100,6 +101,12 @@ class Journeys:
     pass_login: PassLogin
     signup: Signup
 
+    @property
+    def by_name(self) -> dict[str, Any]:
+        """The journeys without the engine."""
+        told = {field.name: getattr(self, field.name) for field in attrs.fields(Journeys)}
+        return {name: one for name, one in told.items() if not isinstance(one, Limiter | Otp)}
+
 
 def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
     """Build the journeys over *ports*."""
@@ -128,21 +135,23 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         access_lifetime=numbers.access_lifetime,
         family_lifetime=numbers.family_lifetime,
     )
-    pass_login = PassLogin(
+    return Journeys(
+        limiter=limiter,
         otp=otp,
         sessions=sessions,
-        passes=ports.passes,
-        limiter=limiter,
-        fingerprints=rings.fingerprints,
-    )
-    signup = Signup(
-        otp=otp,
-        sessions=ports.signup_sessions,
-        steps=ports.signup_steps,
-        proofs=ports.proofs,
-        limiter=limiter,
-        fingerprints=rings.fingerprints,
-    )
-    return Journeys(
-        limiter=limiter, otp=otp, sessions=sessions, pass_login=pass_login, signup=signup
+        pass_login=PassLogin(
+            otp=otp,
+            sessions=sessions,
+            passes=ports.passes,
+            limiter=limiter,
+            fingerprints=rings.fingerprints,
+        ),
+        signup=Signup(
+            otp=otp,
+            sessions=ports.signup_sessions,
+            steps=ports.signup_steps,
+            proofs=ports.proofs,
+            limiter=limiter,
+            fingerprints=rings.fingerprints,
+        ),
     )

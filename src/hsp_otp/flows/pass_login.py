@@ -21,10 +21,8 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import (
-    NoPhone,
     Pass,
     PassNotFound,
-    PassNotPaid,
     UnusablePass,
     UsablePass,
     usable,
@@ -57,20 +55,10 @@ class SignedIn:
     at: Instant
 
 
-FoundPass = UsablePass | PassNotFound | PassNotPaid | NoPhone
+FoundPass = UsablePass | UnusablePass
 LookUpOutcome = FoundPass | Refusal
-SendOutcome = Issued | PassNotFound | PassNotPaid | NoPhone | Refusal | Locked | Undelivered
-VerifyOutcome = (
-    SignedIn
-    | PassNotFound
-    | PassNotPaid
-    | NoPhone
-    | Refusal
-    | Locked
-    | WrongCode
-    | NoLiveCode
-    | Exhausted
-)
+SendOutcome = Issued | UnusablePass | Refusal | Locked | Undelivered
+VerifyOutcome = SignedIn | UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted
 
 
 @attrs.frozen(kw_only=True)

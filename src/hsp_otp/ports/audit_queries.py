@@ -26,7 +26,7 @@ class Span:
 @attrs.frozen(kw_only=True)
 class Entry:
     """
-    A stored audit row, with the delivery state of its message.
+    A stored audit row, with the delivery state of its message. The commands list its members.
 
     Attributes:
         count: Requests that the row stands for.
@@ -49,11 +49,11 @@ class Entry:
     range_fingerprint: str | None
     sender: str | None
     provider_message_id: str | None
-    reason: str | None
-    retry_at: Instant | None
-    count: int
     state: str | None
     state_at: Instant | None
+    retry_at: Instant | None
+    reason: str | None
+    count: int
 
 
 @attrs.frozen(kw_only=True)

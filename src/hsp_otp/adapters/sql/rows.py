@@ -1,8 +1,11 @@
 """Converts audit, send and sign-in rows to table rows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+import attrs
 
 from hsp_otp.adapters.sql.write_statements import (
     AUDIT,
@@ -49,22 +52,22 @@ def late(rows: Iterable[LateRow]) -> Written:
 
 def audit_columns(row: AuditRow) -> dict[str, Any]:
     """One row, keyed by column name."""
-    return dict(zip(AUDIT.columns, _audited(row, 1, _flood_key(row)), strict=True))
+    return dict(zip(AUDIT.columns, _audited(row), strict=True))
 
 
 def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
     """Fold rows that may be folded into one per minute, client, action and outcome."""
     keys = [_flood_key(row) for row in rows]
     if not any(keys):
-        return [_audited(row, 1, None) for row in rows]
+        return [_audited(row) for row in rows]
     counts, seen = Counter(keys), set[str]()
     alone, floods = list[tuple[Any, ...]](), dict[str, tuple[Any, ...]]()
     for row, key in zip(rows, keys, strict=True):
         if key is None:
-            alone.append(_audited(row, 1, None))
+            alone.append(_audited(row))
         elif key not in seen:
             seen.add(key)
-            floods[key] = _audited(row, counts[key], key)
+            floods[key] = _audited(row, counts[key])
     # In a fixed order, so that two writers of the same floods do not deadlock.
     return alone + [floods[key] for key in sorted(floods)]
 
@@ -75,31 +78,39 @@ def _flood_key(row: AuditRow) -> str | None:
     return f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
 
 
-def _audited(row: AuditRow, count: int, flood_key: str | None) -> tuple[Any, ...]:
-    """The values in the order of the table's columns."""
-    client = row.client
-    return (
-        row.at,
-        None if row.flow is None else row.flow.value,
-        None if row.purpose is None else row.purpose.value,
-        row.action.value,
-        row.outcome,
-        None if client is None else client.value,
-        None if client is None else client.network,
-        row.request_id,
-        row.pass_code,
-        row.contact,
-        row.region,
-        row.contact_fingerprint,
-        row.range_fingerprint,
-        row.sender,
-        row.provider_message_id,
-        row.reason,
-        row.retry_at,
-        count,
-        " ".join(row.charged) or None,
-        flood_key,
-    )
+_DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {
+    "flow": lambda row: None if row.flow is None else row.flow.value,
+    "purpose": lambda row: None if row.purpose is None else row.purpose.value,
+    "action": lambda row: row.action.value,
+    "client": lambda row: None if row.client is None else row.client.value,
+    "network": lambda row: None if row.client is None else row.client.network,
+    "charged": lambda row: " ".join(row.charged) or None,
+    "flood_key": _flood_key,
+}
+"""The columns that hold something other than the member of that name."""
+
+_MEMBERS: Final = frozenset(field.name for field in attrs.fields(AuditRow))
+_READ: Final = attrgetter(*(name if name in _MEMBERS else "at" for name in AUDIT.columns))
+"""Reads all columns in one call, which is faster. Values that are no members are replaced later."""
+
+_PLACES: Final = [
+    (place, _DERIVED[name]) for place, name in enumerate(AUDIT.columns) if name in _DERIVED
+]
+_COUNT: Final = tuple(AUDIT.columns).index("count")
+
+
+def _audited(row: AuditRow, count: int = 1) -> tuple[Any, ...]:
+    """
+    The values in the order of the table's columns.
+
+    Args:
+        count: Requests that the row stands for.
+    """
+    told = [*_READ(row)]
+    for place, derive in _PLACES:
+        told[place] = derive(row)
+    told[_COUNT] = count
+    return tuple(told)
 
 
 def _send(row: SendRow) -> tuple[Any, ...]:

@@ -3,8 +3,8 @@
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Final, Literal, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import attrs
 from cyclopts import App, Parameter
@@ -44,11 +44,6 @@ _OUTCOME: Final = re.compile("[a-z_]{1,64}")
 _FINGERPRINT: Final = re.compile("[^:\\s]{1,64}:[0-9a-f]{32}")
 _UNKNOWN: Final = "unknown"
 
-_ENTRY_COLUMNS: Final = (
-    *("at", "flow", "purpose", "action", "outcome", "address", "request_id", "pass_code", "phone"),
-    *("region", "phone_fingerprint", "prefix_fingerprint", "sender", "provider_message_id"),
-    *("state", "state_at", "retry_at", "reason", "count"),
-)
 _NAMES: Final = {
     "client": "address",
     "contact": "phone",
@@ -56,6 +51,15 @@ _NAMES: Final = {
     "range_fingerprint": "prefix_fingerprint",
 }
 """The columns whose names differ from those of the members."""
+
+_FIELDS: Final[tuple[Any, ...]] = attrs.fields(Entry)
+_MEMBERS: Final[Mapping[str, str]] = {
+    name: _NAMES.get(name, name) for name in (str(field.name) for field in _FIELDS) if name != "id"
+}
+"""What is listed of an entry, with the names of the columns."""
+
+_ENTRY_COLUMNS: Final = tuple(_MEMBERS.values())
+_INSTANTS: Final = {field.name for field in _FIELDS if field.type in {Instant, Instant | None}}
 
 _TALLY_COLUMNS: Final = tuple(field.name for field in attrs.fields(Tally))
 _SUSPICION_COLUMNS: Final = (
@@ -341,11 +345,9 @@ def _counted(count: int, one: str, many: str | None = None) -> str:
 
 def _shown(entry: Entry) -> Shown:
     told = attrs.asdict(entry)
-    for name, column in _NAMES.items():
-        told[column] = told.pop(name)
-    for name in ("at", "retry_at", "state_at"):
+    for name in _INSTANTS:
         told[name] = None if told[name] is None else to_iso(Instant(told[name]))
-    return {name: told[name] for name in _ENTRY_COLUMNS}
+    return {column: told[name] for name, column in _MEMBERS.items()}
 
 
 def _shown_suspicion(found: Suspicion) -> Shown:

@@ -23,6 +23,8 @@ HEADER: Final = "x-csrftoken"
 FIELD: Final = "csrftoken"
 """Of a form, where there are no scripts to set a header."""
 
+FORGED: Final = Problem(403, "csrf_failed")
+
 _NONCE_BYTES: Final = 16
 
 
@@ -50,7 +52,7 @@ def refuse_forged(request: AnyRequest) -> Response[object] | None:
     """
     if not is_foreign(request) and is_genuine(request, request.headers.get(HEADER)):
         return None
-    return answer(request, Problem(403, "csrf_failed"))
+    return answer(request, FORGED)
 
 
 def _held(request: AnyRequest) -> list[str]:

@@ -7,7 +7,7 @@ from litestar import Request, Response, get
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import Example
 
-from hsp_otp.entrypoints.http.openapi import refusals
+from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.services import Services
 
 
@@ -28,7 +28,7 @@ class ReadyBody(msgspec.Struct):
     checks: dict[str, str]
 
 
-@get("/healthz", operation_id="healthz", tags=["health"], responses=refusals({}, has_body=False))
+@get("/healthz", operation_id="healthz", tags=["health"], **described(success={"status": "ok"}))
 async def healthz() -> AliveBody:
     """The process lives. Touches nothing."""
     return AliveBody()
@@ -40,20 +40,21 @@ _AWAY: Final = {
 }
 
 
-@get(
-    "/readyz",
-    operation_id="readyz",
-    tags=["health"],
-    responses={
-        **refusals({}, has_body=False),
-        503: ResponseSpec(
-            ReadyBody,
-            generate_examples=False,
-            description="Service Unavailable: a part that is needed is away",
-            examples=[Example(summary="unavailable", value=_AWAY)],
-        ),
-    },
+_DESCRIBED: Final = described(
+    success={
+        "status": "ready",
+        "checks": {"database": "ok", "redis": "not configured", "senders": "ok"},
+    }
 )
+_DESCRIBED["responses"][503] = ResponseSpec(
+    ReadyBody,
+    generate_examples=False,
+    description="Service Unavailable: a part that is needed is away",
+    examples=[Example(summary="unavailable", value=_AWAY)],
+)
+
+
+@get("/readyz", operation_id="readyz", tags=["health"], **_DESCRIBED)
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
     """Whether requests can be served: 503 where a part that is needed is away."""
     services: Services = request.app.state.services

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import msgspec
 from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
@@ -19,7 +20,14 @@ from litestar.static_files import (
 
 from hsp_otp.domain.names import ENGLISH
 from hsp_otp.entrypoints.http import csrf
-from hsp_otp.entrypoints.http.problems import ProblemBody
+from hsp_otp.entrypoints.http.problems import (
+    INTERNAL_ERROR,
+    MEMBER,
+    UNAVAILABLE,
+    Problem,
+    ProblemBody,
+    of_status,
+)
 from hsp_otp.ports.messages import Sentences
 
 _FILES: Final = Path(__file__).with_name("swagger_ui")
@@ -31,112 +39,30 @@ _POLICY: Final = (
     "frame-ancestors 'none'"
 )
 
-_EVERYWHERE: Final = {500: ["internal_error"]}
-_WITH_BODY: Final = {
-    400: ["malformed_request"],
-    413: ["body_too_large"],
-    415: ["unsupported_media_type"],
-    503: ["unavailable"],  # each of them asks the database
-}
+_EVERYWHERE: Final = (INTERNAL_ERROR,)
+_WITH_BODY: Final = (
+    *(of_status(status) for status in (400, 413, 415)),
+    UNAVAILABLE,  # each of them asks the database
+)
 
 _REQUEST_ID: Final = "f0aaac12786b19105ce557134d02c2da"
-_TOKENS: Final[dict[str, Any]] = {
-    "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.e30.c2lnbmF0dXJl",
-    "refresh_token": "k1.aI7HpmwPr-rSBiYSYhURXQ.4Cn6WgL-0JRSspBhpfzEFA.X9QnOH0FXgQCCGoxAl_sfA",
-    "token_type": "Bearer",
-    "expires_in": 900,
-}
-_USER_AND_PASS: Final = {
-    "user": {
-        "id": "83NCwFdVFuCnoKygm8IHbw",
-        "email": "asha@example.com",
-        "first_name": "Asha",
-        "last_name": "Rao",
-        "phone_number": "+919876543210",
-    },
-    "pass": {
-        "pass_code": "HSP-1234-5678",
-        "status": "active",
-        "plan_name": "Gold",
-        "expires_at": "2099-12-31T00:00:00Z",
-        "days_until_expiry": 26702,
-        "is_expired": False,
-    },
-}
-_REQUESTS: Final[dict[str, dict[str, str]]] = {
-    "validatePass": {"pass_code": "HSP-1234-5678"},
-    "sendOtp": {"pass_code": "HSP-1234-5678"},
-    "verifyOtp": {
-        "pass_code": "HSP-1234-5678",
-        "otp": "758239",
-        "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
-    },
-    "signupSendOtp": {"phone": "+91 98765 43210"},
-    "signupVerifyOtp": {"session_id": "K8mYJ0V3qk6p7cQn2sTtWw", "otp_code": "048213"},
-    "refreshTokens": {"refresh_token": _TOKENS["refresh_token"]},
-    "revokeTokens": {"refresh_token": _TOKENS["refresh_token"]},
-}
-SUCCESSES: Final[dict[str, list[dict[str, Any]]]] = {
-    "validatePass": [
-        {"valid": True, "phone_masked": "***-***-3210"},
-        {"valid": False, "error": "pass_not_found", "message": "", "request_id": _REQUEST_ID},
-        {"valid": False, "error": "pass_not_paid", "message": "", "request_id": _REQUEST_ID},
-    ],
-    "sendOtp": [
-        {
-            "sent": True,
-            "phone_masked": "***-***-3210",
-            "expires_in": 600,
-            "resend_in": 30,
-            "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
-        }
-    ],
-    "verifyOtp": [{"success": True, **_TOKENS, **_USER_AND_PASS}],
-    "signupSendOtp": [
-        {
-            "success": True,
-            "message": "We have sent a code to your phone.",
-            "session_id": "K8mYJ0V3qk6p7cQn2sTtWw",
-            "phone_masked": "***-***-3210",
-            "expires_in": 300,
-            "resend_in": 30,
-        }
-    ],
-    "signupVerifyOtp": [
-        {
-            "success": True,
-            "message": "Your phone number is confirmed.",
-            "next_step": 2,
-            "proof": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicHJvb2Yrand0In0.e30.c2lnbmF0dXJl",
-        }
-    ],
-    "refreshTokens": [_TOKENS],
-    "revokeTokens": [{"success": True}],
-    "me": [_USER_AND_PASS],
-    "keySet": [
-        {
-            "keys": [
-                {
-                    "kty": "EC",
-                    "crv": "P-256",
-                    "x": "6WKBBpCevds1vkfQSj7cyZspjBSGS5ubLR6aEuJgZZQ",
-                    "y": "S9yn7q2euREf8ThFepP9VznjCVHnAGyDwAtVqijb_EY",
-                    "kid": "k1",
-                    "use": "sig",
-                    "alg": "ES256",
-                }
-            ]
-        }
-    ],
-    "healthz": [{"status": "ok"}],
-    "readyz": [
-        {
-            "status": "ready",
-            "checks": {"database": "ok", "redis": "not configured", "senders": "ok"},
-        }
-    ],
-}
-"""What each operation answers where it does not fail."""
+
+_EXAMPLES: Final = "examples"
+
+
+@attrs.frozen
+class _Examples:
+    """
+    What the document shows of a route.
+
+    Attributes:
+        request: A body that it takes, if it takes one.
+        successes: What it answers with 200.
+    """
+
+    request: dict[str, Any] | None
+    successes: list[dict[str, Any]]
+
 
 _WAITS: Final = {429: {"retry_after_seconds": 1800}}
 _MEMBERS: Final[dict[str, dict[str, int]]] = {
@@ -149,30 +75,39 @@ _MEMBERS: Final[dict[str, dict[str, int]]] = {
 }
 
 
-def refusals(
-    answers: dict[int, list[str]], *, member: str | None = None, has_body: bool = True
-) -> dict[int, ResponseSpec]:
+def described(
+    *refusals: Problem,
+    success: dict[str, Any],
+    request: dict[str, Any] | None = None,
+    member: str | None = None,
+) -> dict[str, Any]:
     """
-    How a route says no: for each status the error words, each with an example.
+    The arguments of a route's decorator that describe its answers, each with an example.
 
     Args:
-        answers: The route's own; those of every route come on top.
-        member: The member of the flow that says false.
-        has_body: Whether a request to it carries JSON.
+        refusals: The route's own; those of every route come on top.
+        success: What it answers otherwise.
+        request: A body that it takes, if it takes one.
+        member: The member of its answers that says false in every refusal.
     """
     told: dict[int, list[str]] = {}
-    for some in (answers, _EVERYWHERE, _WITH_BODY if has_body else {}):
-        for status, words in some.items():
-            told.setdefault(status, []).extend(words)
+    for one in (*refusals, *_EVERYWHERE, *(_WITH_BODY if request else ())):
+        words = told.setdefault(one.status, [])
+        if one.error not in words:
+            words.append(one.error)
+    refused = [_refused(word, member) for word in told.pop(HTTPStatus.OK, ())]
     return {
-        status: ResponseSpec(
-            ProblemBody,
-            generate_examples=False,
-            description=f"{HTTPStatus(status).phrase}: {', '.join(words)}",
-            media_type=_PROBLEM,
-            examples=[_example(status, word, member) for word in words],
-        )
-        for status, words in sorted(told.items())
+        "responses": {
+            status: ResponseSpec(
+                ProblemBody,
+                generate_examples=False,
+                description=f"{HTTPStatus(status).phrase}: {', '.join(words)}",
+                media_type=_PROBLEM,
+                examples=[_example(status, word, member) for word in words],
+            )
+            for status, words in sorted(told.items())
+        },
+        "opt": {MEMBER: member, _EXAMPLES: _Examples(request, [success, *refused])},
     }
 
 
@@ -185,7 +120,7 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
     """
     # An application of its own, never served: the library's routes for documents bring pages
     # along that answer in their own way.
-    described = Litestar(
+    told = Litestar(
         route_handlers=handlers,
         logging_config=None,
         openapi_config=OpenAPIConfig(
@@ -213,20 +148,26 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
             ),
         ),
     ).openapi_schema.to_schema()
-    described["paths"] = {
+    told["paths"] = {
         # As the contract spells them; the routes answer without the slash too.
         f"{path}/" if path.startswith(("/customer", "/token", "/users")) else path: operations
-        for path, operations in described["paths"].items()
+        for path, operations in told["paths"].items()
     }
-    for path in described["paths"].values():
+    examples: dict[Any, _Examples] = {
+        handler.operation_id: handler.opt[_EXAMPLES]
+        for handler in handlers
+        if _EXAMPLES in handler.opt
+    }
+    for path in told["paths"].values():
         for operation in path.values():
+            shown = examples[operation["operationId"]]
             operation["summary"] = operation["description"].splitlines()[0].rstrip(".")
             if "requestBody" in operation:
                 content = operation["requestBody"]["content"]["application/json"]
-                content["example"] = _REQUESTS[operation["operationId"]]
+                content["example"] = shown.request
             for status, response in operation["responses"].items():
-                _finish(operation, int(status), response, messages)
-    return described
+                _finish(shown, int(status), response, messages)
+    return told
 
 
 def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> list[Any]:
@@ -249,6 +190,11 @@ def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> li
     return [openapi, docs, files]
 
 
+def _refused(word: str, member: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {} if member is None else {member: False}
+    return told | {"error": word, "message": "", "request_id": _REQUEST_ID}
+
+
 def _example(status: int, word: str, member: str | None) -> Example:
     """What `problems.answer` makes of *word*; its sentences come later."""
     value: dict[str, Any] = {
@@ -257,9 +203,7 @@ def _example(status: int, word: str, member: str | None) -> Example:
         "status": status,
         "detail": "",
     }
-    if member:
-        value[member] = False
-    value |= {"error": word, "message": "", "request_id": _REQUEST_ID}
+    value |= _refused(word, member)
     members = _MEMBERS.get(word, {})
     value |= _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
@@ -267,13 +211,11 @@ def _example(status: int, word: str, member: str | None) -> Example:
     return Example(summary=word, value=value)
 
 
-def _finish(
-    operation: dict[str, Any], status: int, response: dict[str, Any], messages: Sentences
-) -> None:
+def _finish(shown: _Examples, status: int, response: dict[str, Any], messages: Sentences) -> None:
     """Put the sentences into the examples, and what a success looks like beside its schema."""
     for content in response.get("content", {}).values():
         if status == HTTPStatus.OK:
-            values = copy.deepcopy(SUCCESSES[operation["operationId"]])
+            values = copy.deepcopy(shown.successes)
             content["examples"] = {str(at): {"value": value} for at, value in enumerate(values)}
         named = {}
         for example in content["examples"].values():

@@ -1,27 +1,23 @@
 """Error answers (RFC 9457), and what the refusals of all flows have in common."""
 
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, assert_never
+from typing import Any, Final, assert_never, get_args, get_type_hints
 
 import attrs
 import msgspec
 from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
 
 from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import Instant, seconds_until
-from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.otp import Undelivered
 
-FLOW_MEMBERS = {
-    "/customer/validate-pass": "valid",
-    "/customer/send-otp": "sent",
-    "/customer/verify-otp": "success",
-    "/users/api/send-otp": "success",
-    "/users/api/verify-otp": "success",
-}
-"""The member of each flow's route that says false wherever the answer is not a success."""
+MEMBER: Final = "member"
+"""Among a route's options: the member of its answers that says false in every refusal."""
 
 UNAVAILABLE_RETRY_SECONDS = 2
 
@@ -75,6 +71,8 @@ UNAVAILABLE = Problem(503, "unavailable")
 INTERNAL_ERROR = Problem(500, "internal_error")
 MALFORMED = Problem(400, "malformed_request")
 NOT_FOUND = Problem(404, "not_found")
+MISSING_FIELDS = Problem(400, "missing_fields")
+MALFORMED_OTP = Problem(400, "malformed_otp")
 
 _BY_STATUS = {
     400: MALFORMED,
@@ -88,6 +86,34 @@ _BY_STATUS = {
 def of_status(status: int) -> Problem:
     """The problem of a refusal, below 500, that the HTTP library made."""
     return _BY_STATUS.get(status, MALFORMED)
+
+
+def answers_of(mapping: Callable[..., Problem], *limits: Limit) -> list[Problem]:
+    """
+    What *mapping* answers to each of the outcomes that its first parameter names.
+
+    The outcomes carry no facts, which change neither status nor word.
+
+    Args:
+        limits: Those that a `Refusal` may name.
+    """
+    outcome = next(iter(get_type_hints(mapping).values()))
+    shapes: dict[Any, list[dict[str, Any]]] = {Refusal: [{"limit": one} for one in limits]}
+    found: list[Problem] = []
+    for kind in get_args(outcome) or (outcome,):
+        blank: dict[str, Any] = dict.fromkeys(field.name for field in attrs.fields(kind))
+        found += [mapping(kind(**blank | facts)) for facts in shapes.get(kind, [{}])]
+    return found
+
+
+def members_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, str]:
+    """The member that says false in every refusal, by the path of its route."""
+    return {
+        path: handler.opt[MEMBER]
+        for handler in handlers
+        for path in handler.paths
+        if handler.opt.get(MEMBER)
+    }
 
 
 def of_refusal(refusal: Refusal) -> Problem:
@@ -144,7 +170,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     }
     if problem.status == HTTPStatus.OK:
         body = {}
-    member = FLOW_MEMBERS.get(request.scope["path"])
+    member = request.app.state.members.get(request.scope["path"])
     if member:
         body[member] = False
     body |= {

@@ -138,7 +138,7 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
         code = PassCode.parse(text)
     except MalformedPassCodeError:
         return _refused(request, Problem(400, "invalid_format"), "pass_code", text)
-    outcome = await services.pass_login.validate(code, caller_of(request))
+    outcome = await services.journeys.pass_login.validate(code, caller_of(request))
     if not isinstance(outcome, UsablePass):
         problem = of_look_up(outcome, uniform=services.settings.uniform_pass_errors)
         return _refused(request, problem, "pass_code", text)
@@ -149,7 +149,7 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
 async def _send(request: AnyRequest, state: State) -> Response[str]:
     services = services_of(request)
     browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
-    outcome = await services.pass_login.send(PassCode(state.pass_code), caller_of(request))
+    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller_of(request))
     if isinstance(outcome, Issued):
         challenge = outcome.challenge
         sent = State(
@@ -185,7 +185,7 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
         guess = Code.parse(text, services.settings.code_digits)
     except MalformedCodeError:
         return _refused(request, Problem(400, "malformed_otp"), "code")
-    outcome = await services.pass_login.verify(
+    outcome = await services.journeys.pass_login.verify(
         PassCode(state.pass_code),
         guess,
         given(form.get("challenge_id")),
@@ -206,7 +206,7 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
 async def _sign_out(request: AnyRequest) -> Response[str]:
     for token in cookie_values(request, _REFRESH):
         if token:
-            await services_of(request).sessions.revoke(token, caller_of(request))
+            await services_of(request).journeys.sessions.revoke(token, caller_of(request))
     return see_other(request, PATH, Notice("page.signed_out"), _signed_out(request))
 
 
@@ -216,7 +216,7 @@ async def _who(request: AnyRequest) -> tuple[Me | None, Cookies]:
     tokens = [value for value in cookie_values(request, _REFRESH) if value]
     if not accesses and not tokens:
         return None, {}
-    sessions = services_of(request).sessions
+    sessions = services_of(request).journeys.sessions
     for access in accesses:
         me = await sessions.me(access)
         if isinstance(me, Me):

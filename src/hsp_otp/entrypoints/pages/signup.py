@@ -160,7 +160,7 @@ async def _resend(request: AnyRequest, session: SessionId) -> Response[str]:
 async def _ask(
     request: AnyRequest, session: SessionId | None, phone: PhoneNumber, field: _Field
 ) -> Response[str]:
-    outcome = await services_of(request).signup.send(phone, session, caller_of(request))
+    outcome = await services_of(request).journeys.signup.send(phone, session, caller_of(request))
     if isinstance(outcome, SignupCodeSent):
         cookies = jar(session_cookie(request, outcome.session_id))
         return see_other(request, PATH, Notice("signup_sent"), cookies)
@@ -181,7 +181,7 @@ async def _verify(
         guess = Code.parse(text, services.settings.code_digits)
     except MalformedCodeError:
         return _refused(request, Problem(400, "malformed_otp"), _CODE, session)
-    outcome = await services.signup.verify(session, guess, caller_of(request))
+    outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
     if isinstance(outcome, Proved):
         cookies = jar(session_cookie(request, session))
         return see_other(request, PATH, Notice("signup_verified"), cookies)
@@ -230,7 +230,7 @@ async def _found(request: AnyRequest, held: list[str]) -> tuple[SessionId | None
 async def _progress(request: AnyRequest, session: SessionId | None) -> Progress | None:
     if session is None:
         return None
-    progress = await services_of(request).signup.progress(session, caller_of(request))
+    progress = await services_of(request).journeys.signup.progress(session, caller_of(request))
     return None if isinstance(progress, SessionNotFound) else progress
 
 

@@ -13,10 +13,12 @@ from hsp_otp.entrypoints.settings.checks import check_development, check_redis
 from hsp_otp.entrypoints.settings.file import Given, WrongTypeError, given_in_file
 from hsp_otp.entrypoints.settings.kubernetes import is_service_variable
 from hsp_otp.entrypoints.settings.model import (
+    NUMBERS,
     PREFIX,
     Field,
     Settings,
     common_variables,
+    purpose_variables,
     sender_variables,
     variables,
 )
@@ -69,7 +71,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         name: provider.account(**_values(sender_variables(provider), merged))
         for name, provider in SENDERS.items()
     }
-    settings = Settings(**_values(common_variables(), merged), accounts=accounts)
+    numbers = {
+        purpose: made(**_values(purpose_variables(purpose), merged))
+        for purpose, made in NUMBERS.items()
+    }
+    common = _values(common_variables(), merged)
+    settings = Settings(**common, numbers=numbers, accounts=accounts)
     check_development(settings)
     check_redis(settings)
     if settings.metrics_port and settings.metrics_port == settings.port:

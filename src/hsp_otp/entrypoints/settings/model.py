@@ -13,7 +13,7 @@ from hsp_otp.adapters.senders.provider import setting as _setting
 from hsp_otp.adapters.senders.provider import text as _text
 from hsp_otp.adapters.senders.provider import url as _url
 from hsp_otp.domain import policy
-from hsp_otp.domain.instant import DAY, HOUR, SECOND
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
@@ -52,6 +52,33 @@ Field: TypeAlias = "attrs.Attribute[Any]"
 _NAME_TAKES: Final = "1 to 40 letters of the GSM-7 alphabet, digits, spaces and &'()+,-.!"
 
 _NO_WORDINGS: Final[Wordings] = {}
+
+
+_WINDOWS: Final = {MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
+
+
+def _numbers_of(row: PurposeRow) -> type[Any]:
+    """The class of what a purpose's own settings hold."""
+    fields: dict[str, Any] = {
+        "code_seconds": count(
+            row.code_seconds,
+            f"lifetime of a code of {row.title}, seconds",
+            least=1,
+            most=policy.MAX_CODE_SECONDS,
+        )
+    }
+    for end, quota in row.client_sends.items():
+        window = _WINDOWS[quota.window]
+        fields[end] = count(quota.limit, f"sends of {row.title} from one address in {window}")
+    return attrs.make_class("Numbers", fields, frozen=True, kw_only=True)
+
+
+NUMBERS: Final = {purpose: _numbers_of(row) for purpose, row in PURPOSES.items()}
+"""The class of each purpose's own settings."""
+
+
+def _numbers() -> dict[Purpose, Any]:
+    return {purpose: made() for purpose, made in NUMBERS.items()}
 
 
 def _accounts() -> dict[str, Any]:
@@ -210,18 +237,6 @@ class Settings:
         shown_default="IN",
         shape=Shape.LIST,
     )
-    login_code_seconds: int = count(
-        policy.LOGIN_CODE_SECONDS,
-        "lifetime of a code of pass login, seconds",
-        least=1,
-        most=policy.MAX_CODE_SECONDS,
-    )
-    signup_code_seconds: int = count(
-        policy.SIGNUP_CODE_SECONDS,
-        "lifetime of a code of signup, seconds",
-        least=1,
-        most=policy.MAX_CODE_SECONDS,
-    )
     max_attempts: int = count(policy.MAX_ATTEMPTS, "guesses judged per code", least=1, most=100)
     code_digits: int = count(
         policy.CODE_DIGITS,
@@ -239,15 +254,6 @@ class Settings:
         most=365,
     )
     phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
-    login_sends_per_client_hour: int = count(
-        policy.LOGIN_SENDS_PER_CLIENT_HOUR, "sends of pass login from one address in an hour"
-    )
-    signup_sends_per_client_minute: int = count(
-        policy.SIGNUP_SENDS_PER_CLIENT_MINUTE, "sends of signup from one address in a minute"
-    )
-    signup_sends_per_client_hour: int = count(
-        policy.SIGNUP_SENDS_PER_CLIENT_HOUR, "sends of signup from one address in an hour"
-    )
     resend_cooldown_seconds: int = count(
         policy.RESEND_COOLDOWN_SECONDS, "seconds between sends of one subject and purpose"
     )
@@ -350,6 +356,8 @@ class Settings:
     )
     accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
     """The settings of every sender's own, by its name."""
+    numbers: Mapping[Purpose, Any] = attrs.field(factory=_numbers)
+    """The settings of every purpose's own, as `NUMBERS` makes them."""
 
     @property
     def shows_docs(self) -> bool:
@@ -385,16 +393,13 @@ class Settings:
     @property
     def policies(self) -> dict[Purpose, Policy]:
         """The numbers of every purpose."""
-        return {purpose: self._policy(row) for purpose, row in PURPOSES.items()}
+        return {purpose: self._policy(purpose) for purpose in PURPOSES}
 
-    def _policy(self, row: PurposeRow) -> Policy:
-        def number(end: str, default: int) -> int:
-            found: int = getattr(self, f"{row.settings}_{end}", default)
-            return found
-
+    def _policy(self, purpose: Purpose) -> Policy:
+        numbers = self.numbers[purpose]
         return Policy(
             digits=self.code_digits,
-            lifetime=number("code_seconds", row.code_seconds) * SECOND,
+            lifetime=numbers.code_seconds * SECOND,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
             failures=(
@@ -404,8 +409,8 @@ class Settings:
             max_run=self.failed_guesses_in_a_row,
             contact_sends=Quota(self.phone_sends_per_day, DAY),
             client_sends=tuple(
-                Quota(number(end, quota.limit), quota.window)
-                for end, quota in row.client_sends.items()
+                Quota(getattr(numbers, end), quota.window)
+                for end, quota in PURPOSES[purpose].client_sends.items()
             ),
             network_factor=self.network_factor,
         )
@@ -428,6 +433,7 @@ def variables() -> list[tuple[str, Field]]:
     """Every setting, with its variable."""
     return [
         *common_variables(),
+        *(one for purpose in PURPOSES for one in purpose_variables(purpose)),
         *(one for provider in SENDERS.values() for one in sender_variables(provider)),
     ]
 
@@ -436,6 +442,15 @@ def common_variables() -> list[tuple[str, Field]]:
     """The settings that are nobody's own, each with its variable."""
     return [
         (PREFIX + field.name.upper(), field) for field in attrs.fields(Settings) if field.metadata
+    ]
+
+
+def purpose_variables(purpose: Purpose) -> list[tuple[str, Field]]:
+    """A purpose's own settings."""
+    begins = PURPOSES[purpose].settings
+    return [
+        (f"{PREFIX}{begins}_{field.name}".upper(), field)
+        for field in attrs.fields(NUMBERS[purpose])
     ]
 
 

@@ -1,6 +1,6 @@
 """The answers of pass login that are no success."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, UnusablePass
@@ -8,21 +8,26 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check, of_refusal
 from hsp_otp.flows.otp import Undelivered
 
+PASS_CODE_REQUIRED: Final = Problem(400, "pass_code_required")
+INVALID_FORMAT: Final = Problem(400, "invalid_format")
+INVALID_PASS: Final = Problem(400, "invalid_pass")
+NO_PHONE_NUMBER: Final = Problem(400, "no_phone_number")
 
-def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool) -> Problem:
+
+def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool = False) -> Problem:
     """
     Why a pass was not found usable.
 
     Args:
         uniform: Answer alike whether it is unknown, unpaid or without a number.
     """
+    if uniform and isinstance(outcome, UnusablePass):
+        return Problem(200, PassNotFound.word)
     match outcome:
         case Refusal():
             return of_refusal(outcome)
         case PassNotFound():
             return Problem(200, outcome.word)
-        case PassNotPaid() | NoPhone() if uniform:
-            return Problem(200, PassNotFound.word)
         case PassNotPaid():
             return Problem(200, outcome.word)
         case NoPhone():
@@ -31,23 +36,17 @@ def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool) -> Problem:
             assert_never(outcome)
 
 
-def of_send(outcome: UnusablePass | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
+def of_send(
+    outcome: UnusablePass | Refusal | Locked | Undelivered, *, uniform: bool = False
+) -> Problem:
     """Why no code was sent."""
-    match outcome:
-        case NoPhone() if not uniform:
-            return Problem(400, "no_phone_number")
-        case PassNotFound() | PassNotPaid() | NoPhone():
-            return Problem(400, "invalid_pass")
-        case _:
-            return of_ask(outcome)
+    if isinstance(outcome, NoPhone) and not uniform:
+        return NO_PHONE_NUMBER
+    return INVALID_PASS if isinstance(outcome, UnusablePass) else of_ask(outcome)
 
 
 def of_verify(
-    outcome: UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
+    outcome: UnusablePass | WrongCode | NoLiveCode | Exhausted | Locked | Refusal,
 ) -> Problem:
     """Why a presented code signed nobody in."""
-    match outcome:
-        case PassNotFound() | PassNotPaid() | NoPhone():
-            return Problem(400, "invalid_pass")
-        case _:
-            return of_check(outcome)
+    return INVALID_PASS if isinstance(outcome, UnusablePass) else of_check(outcome)

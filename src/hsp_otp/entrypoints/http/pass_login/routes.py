@@ -8,7 +8,8 @@ from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
-from hsp_otp.entrypoints.http.openapi import refusals
+from hsp_otp.domain.quota import Limit
+from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.http.pass_login.bodies import (
     FoundBody,
     PassRequest,
@@ -17,9 +18,22 @@ from hsp_otp.entrypoints.http.pass_login.bodies import (
     SignedInBody,
     VerifyRequest,
 )
-from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of_verify
-from hsp_otp.entrypoints.http.problems import FLOW_MEMBERS, Problem, answer
+from hsp_otp.entrypoints.http.pass_login.problems import (
+    INVALID_FORMAT,
+    INVALID_PASS,
+    PASS_CODE_REQUIRED,
+    of_look_up,
+    of_send,
+    of_verify,
+)
+from hsp_otp.entrypoints.http.problems import (
+    MALFORMED_OTP,
+    MISSING_FIELDS,
+    answer,
+    answers_of,
+)
 from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
+from hsp_otp.entrypoints.http.sessions.bodies import TOKENS, USER_AND_PASS
 from hsp_otp.flows.pass_login import SignedIn
 
 
@@ -27,12 +41,13 @@ from hsp_otp.flows.pass_login import SignedIn
     "/customer/validate-pass",
     operation_id="validatePass",
     tags=["pass login"],
-    responses=refusals(
-        {
-            400: ["pass_code_required", "invalid_format", "no_phone"],
-            429: ["lookup_rate_limited"],
-        },
-        member=FLOW_MEMBERS["/customer/validate-pass"],
+    **described(
+        PASS_CODE_REQUIRED,
+        INVALID_FORMAT,
+        *answers_of(of_look_up, Limit.LOOKUPS),
+        request={"pass_code": "HSP-1234-5678"},
+        success={"valid": True, "phone_masked": "***-***-3210"},
+        member="valid",
     ),
 )
 async def validate_pass(
@@ -41,13 +56,13 @@ async def validate_pass(
     """Look a pass up, and show where its code would go."""
     text = given(data.pass_code)
     if text is None:
-        return answer(request, Problem(400, "pass_code_required"))
+        return answer(request, PASS_CODE_REQUIRED)
     try:
         code = PassCode.parse(text)
     except MalformedPassCodeError:
-        return answer(request, Problem(400, "invalid_format"))
+        return answer(request, INVALID_FORMAT)
     services = services_of(request)
-    outcome = await services.pass_login.validate(code, caller_of(request))
+    outcome = await services.journeys.pass_login.validate(code, caller_of(request))
     if not isinstance(outcome, UsablePass):
         uniform = services.settings.uniform_pass_errors
         return answer(request, of_look_up(outcome, uniform=uniform))
@@ -58,31 +73,32 @@ async def validate_pass(
     "/customer/send-otp",
     operation_id="sendOtp",
     tags=["pass login"],
-    responses=refusals(
-        {
-            400: ["pass_code_required", "invalid_pass", "no_phone_number", "sms_failed"],
-            429: [
-                "phone_rate_limited",
-                "rate_limited",
-                "resend_too_soon",
-                "lookup_rate_limited",
-                "locked_out",
-            ],
+    **described(
+        PASS_CODE_REQUIRED,
+        INVALID_PASS,
+        *answers_of(of_send, Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, Limit.LOOKUPS),
+        request={"pass_code": "HSP-1234-5678"},
+        success={
+            "sent": True,
+            "phone_masked": "***-***-3210",
+            "expires_in": 600,
+            "resend_in": 30,
+            "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
         },
-        member=FLOW_MEMBERS["/customer/send-otp"],
+        member="sent",
     ),
 )
 async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response[SentBody]:
     """Send a code to the holder of a pass."""
     text = given(data.pass_code)
     if text is None:
-        return answer(request, Problem(400, "pass_code_required"))
+        return answer(request, PASS_CODE_REQUIRED)
     try:
         code = PassCode.parse(text)
     except MalformedPassCodeError:
-        return answer(request, Problem(400, "invalid_pass"))
+        return answer(request, INVALID_PASS)
     services = services_of(request)
-    outcome = await services.pass_login.send(code, caller_of(request))
+    outcome = await services.journeys.pass_login.send(code, caller_of(request))
     if not isinstance(outcome, Issued):
         return answer(request, of_send(outcome, uniform=services.settings.uniform_pass_errors))
     challenge = outcome.challenge
@@ -100,35 +116,34 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
     "/customer/verify-otp",
     operation_id="verifyOtp",
     tags=["pass login"],
-    responses=refusals(
-        {
-            400: [
-                "missing_fields",
-                "invalid_pass",
-                "malformed_otp",
-                "invalid_otp",
-                "otp_expired",
-                "too_many_attempts",
-            ],
-            429: ["locked_out", "rate_limited", "lookup_rate_limited"],
+    **described(
+        MISSING_FIELDS,
+        INVALID_PASS,
+        MALFORMED_OTP,
+        *answers_of(of_verify, Limit.CLIENT, Limit.LOOKUPS),
+        request={
+            "pass_code": "HSP-1234-5678",
+            "otp": "758239",
+            "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
         },
-        member=FLOW_MEMBERS["/customer/verify-otp"],
+        success={"success": True, **TOKENS, **USER_AND_PASS},
+        member="success",
     ),
 )
 async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Response[SignedInBody]:
     """Check a code, and sign the holder of the pass in."""
     pass_text, code_text = given(data.pass_code), given(data.otp)
     if pass_text is None or code_text is None:
-        return answer(request, Problem(400, "missing_fields"))
+        return answer(request, MISSING_FIELDS)
     services = services_of(request)
     try:
         code = PassCode.parse(pass_text)
         guess = Code.parse(code_text, services.settings.code_digits)
     except MalformedPassCodeError:
-        return answer(request, Problem(400, "invalid_pass"))
+        return answer(request, INVALID_PASS)
     except MalformedCodeError:
-        return answer(request, Problem(400, "malformed_otp"))
-    outcome = await services.pass_login.verify(
+        return answer(request, MALFORMED_OTP)
+    outcome = await services.journeys.pass_login.verify(
         code, guess, given(data.challenge_id), caller_of(request)
     )
     if not isinstance(outcome, SignedIn):

@@ -1,10 +1,52 @@
 """What requests and answers of whoever is signed in carry."""
 
+from typing import Any, Final
+
 import msgspec
 
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
 from hsp_otp.domain.passes import Pass
 from hsp_otp.flows.sessions import Grant
+
+TOKENS: Final[dict[str, Any]] = {
+    "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.e30.c2lnbmF0dXJl",
+    "refresh_token": "k1.aI7HpmwPr-rSBiYSYhURXQ.4Cn6WgL-0JRSspBhpfzEFA.X9QnOH0FXgQCCGoxAl_sfA",
+    "token_type": "Bearer",
+    "expires_in": 900,
+}
+"""An example for the document, and so are those below."""
+
+USER_AND_PASS: Final = {
+    "user": {
+        "id": "83NCwFdVFuCnoKygm8IHbw",
+        "email": "asha@example.com",
+        "first_name": "Asha",
+        "last_name": "Rao",
+        "phone_number": "+919876543210",
+    },
+    "pass": {
+        "pass_code": "HSP-1234-5678",
+        "status": "active",
+        "plan_name": "Gold",
+        "expires_at": "2099-12-31T00:00:00Z",
+        "days_until_expiry": 26702,
+        "is_expired": False,
+    },
+}
+
+KEY_SET: Final = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": "6WKBBpCevds1vkfQSj7cyZspjBSGS5ubLR6aEuJgZZQ",
+            "y": "S9yn7q2euREf8ThFepP9VznjCVHnAGyDwAtVqijb_EY",
+            "kid": "k1",
+            "use": "sig",
+            "alg": "ES256",
+        }
+    ]
+}
 
 
 class TokenRequest(msgspec.Struct):

@@ -1,14 +1,26 @@
 """The routes of whoever is signed in, and the key set that other backends check tokens with."""
 
+from typing import Final
+
 import msgspec
 from litestar import Response, get
 from litestar.params import JSONBody
 
+from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.refresh_tokens import InvalidToken
-from hsp_otp.entrypoints.http.openapi import refusals
-from hsp_otp.entrypoints.http.problems import Problem, answer
+from hsp_otp.entrypoints.http.openapi import described
+from hsp_otp.entrypoints.http.problems import (
+    MISSING_FIELDS,
+    UNAVAILABLE,
+    answer,
+    answers_of,
+    of_refusal,
+)
 from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
 from hsp_otp.entrypoints.http.sessions.bodies import (
+    KEY_SET,
+    TOKENS,
+    USER_AND_PASS,
     KeySetBody,
     MeBody,
     RevokedBody,
@@ -20,25 +32,26 @@ from hsp_otp.flows.sessions import Grant
 
 _KEY_SET_SECONDS = 300
 
+_REQUEST: Final = {"refresh_token": TOKENS["refresh_token"]}
+
 
 @post_json(
     "/token/refresh",
     operation_id="refreshTokens",
     tags=["tokens"],
-    responses=refusals(
-        {
-            400: ["missing_fields"],
-            401: ["invalid_token", "token_reused"],
-            429: ["rate_limited"],
-        }
+    **described(
+        MISSING_FIELDS,
+        *answers_of(of_token, Limit.CLIENT),
+        request=_REQUEST,
+        success=TOKENS,
     ),
 )
 async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
     """Exchange a refresh token for a new pair; the old one is dead."""
     token = given(data.refresh_token)
     if token is None:
-        return answer(request, Problem(400, "missing_fields"))
-    outcome = await services_of(request).sessions.refresh(token, caller_of(request))
+        return answer(request, MISSING_FIELDS)
+    outcome = await services_of(request).journeys.sessions.refresh(token, caller_of(request))
     if not isinstance(outcome, Grant):
         return answer(request, of_token(outcome))
     return Response(TokensBody.of(outcome))
@@ -48,13 +61,18 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     "/token/revoke",
     operation_id="revokeTokens",
     tags=["tokens"],
-    responses=refusals({400: ["missing_fields"], 429: ["rate_limited"]}),
+    **described(
+        MISSING_FIELDS,
+        *answers_of(of_refusal, Limit.CLIENT),
+        request=_REQUEST,
+        success={"success": True},
+    ),
 )
 async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[RevokedBody]:
     """Sign out. Says nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
-        return answer(request, Problem(400, "missing_fields"))
-    sessions = services_of(request).sessions
+        return answer(request, MISSING_FIELDS)
+    sessions = services_of(request).journeys.sessions
     refusal = await sessions.revoke(data.refresh_token.strip(), caller_of(request))
     if refusal is not None:
         return answer(request, of_token(refusal))
@@ -66,14 +84,14 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     operation_id="me",
     tags=["tokens"],
     security=[{"bearer": []}],
-    responses=refusals({401: ["invalid_token"], 503: ["unavailable"]}, has_body=False),
+    **described(of_token(InvalidToken()), UNAVAILABLE, success=USER_AND_PASS),
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     """The user and the pass that signed in, for a bearer access token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return answer(request, of_token(InvalidToken()))
-    outcome = await services_of(request).sessions.me(token.strip())
+    outcome = await services_of(request).journeys.sessions.me(token.strip())
     if isinstance(outcome, InvalidToken):
         return answer(request, of_token(outcome))
     return Response(MeBody.of(outcome.signed_in, outcome.at))
@@ -83,7 +101,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     "/.well-known/jwks.json",
     operation_id="keySet",
     tags=["tokens"],
-    responses=refusals({}, has_body=False),
+    **described(success=KEY_SET),
 )
 async def key_set(request: AnyRequest) -> Response[KeySetBody]:
     """The public keys of access tokens (RFC 7517), the one that signs first."""

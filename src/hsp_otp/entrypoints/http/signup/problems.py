@@ -1,10 +1,17 @@
 """The answers of signup that are no success."""
 
+from typing import Final
+
 from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
 from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check
 from hsp_otp.flows.otp import Undelivered
+
+PHONE_REQUIRED: Final = Problem(400, "phone_required")
+INVALID_PHONE: Final = Problem(400, "invalid_phone")
+REGION_NOT_ALLOWED: Final = Problem(400, "region_not_allowed")
+SESSION_NOT_FOUND: Final = Problem(400, SessionNotFound.word)
 
 
 def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
@@ -17,7 +24,7 @@ def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
 
 
 def of_signup_verify(
-    outcome: Closed | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
+    outcome: Exhausted | Locked | Refusal | WrongCode | NoLiveCode | Closed,
 ) -> Problem:
     """Why a presented code proved no number."""
     match outcome:

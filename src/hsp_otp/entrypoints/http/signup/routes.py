@@ -12,11 +12,17 @@ from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.quota import Limit
 from hsp_otp.entrypoints.http.browser import cookie
-from hsp_otp.entrypoints.http.csrf import refuse_forged
+from hsp_otp.entrypoints.http.csrf import FORGED, refuse_forged
 from hsp_otp.entrypoints.http.languages import told
-from hsp_otp.entrypoints.http.openapi import refusals
-from hsp_otp.entrypoints.http.problems import FLOW_MEMBERS, Problem, answer
+from hsp_otp.entrypoints.http.openapi import described
+from hsp_otp.entrypoints.http.problems import (
+    MALFORMED_OTP,
+    MISSING_FIELDS,
+    answer,
+    answers_of,
+)
 from hsp_otp.entrypoints.http.requests import (
     AnyRequest,
     caller_of,
@@ -31,7 +37,14 @@ from hsp_otp.entrypoints.http.signup.bodies import (
     SignupSentBody,
     SignupVerifyRequest,
 )
-from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
+from hsp_otp.entrypoints.http.signup.problems import (
+    INVALID_PHONE,
+    PHONE_REQUIRED,
+    REGION_NOT_ALLOWED,
+    SESSION_NOT_FOUND,
+    of_signup_send,
+    of_signup_verify,
+)
 from hsp_otp.flows.signup import Proved, SignupCodeSent
 
 SESSION_COOKIE: Final = "signup_session"
@@ -52,20 +65,22 @@ _post = partial(post_json, before_request=_refuse, security=[{"csrfCookie": [], 
     "/users/api/send-otp",
     operation_id="signupSendOtp",
     tags=["signup"],
-    responses=refusals(
-        {
-            400: [
-                "phone_required",
-                "invalid_phone",
-                "region_not_allowed",
-                "session_not_found",
-                "already_verified",
-                "sms_failed",
-            ],
-            403: ["csrf_failed"],
-            429: ["phone_rate_limited", "rate_limited", "resend_too_soon", "locked_out"],
+    **described(
+        PHONE_REQUIRED,
+        INVALID_PHONE,
+        REGION_NOT_ALLOWED,
+        FORGED,
+        *answers_of(of_signup_send, Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN),
+        request={"phone": "+91 98765 43210"},
+        success={
+            "success": True,
+            "message": "We have sent a code to your phone.",
+            "session_id": "K8mYJ0V3qk6p7cQn2sTtWw",
+            "phone_masked": "***-***-3210",
+            "expires_in": 300,
+            "resend_in": 30,
         },
-        member=FLOW_MEMBERS["/users/api/send-otp"],
+        member="success",
     ),
 )
 async def signup_send_otp(
@@ -74,19 +89,19 @@ async def signup_send_otp(
     """Send a code to a phone number: a new one, or again, or to a corrected number."""
     text, session_text = given(data.phone), given(data.session_id)
     if text is None:
-        return answer(request, Problem(400, "phone_required"))
+        return answer(request, PHONE_REQUIRED)
     services = services_of(request)
     settings = services.settings
     try:
         phone = PhoneNumber.parse(text, settings.default_region, settings.signup_regions)
         session = None if session_text is None else SessionId.parse(session_text)
     except InvalidPhoneError:
-        return answer(request, Problem(400, "invalid_phone"))
+        return answer(request, INVALID_PHONE)
     except RegionNotAllowedError:
-        return answer(request, Problem(400, "region_not_allowed"))
+        return answer(request, REGION_NOT_ALLOWED)
     except MalformedSessionIdError:
-        return answer(request, Problem(400, "session_not_found"))
-    outcome = await services.signup.send(phone, session, caller_of(request))
+        return answer(request, SESSION_NOT_FOUND)
+    outcome = await services.journeys.signup.send(phone, session, caller_of(request))
     if not isinstance(outcome, SignupCodeSent):
         return answer(request, of_signup_send(outcome))
     message, headers = told(request, "signup_sent")
@@ -106,20 +121,20 @@ async def signup_send_otp(
     "/users/api/verify-otp",
     operation_id="signupVerifyOtp",
     tags=["signup"],
-    responses=refusals(
-        {
-            400: [
-                "missing_fields",
-                "session_not_found",
-                "malformed_otp",
-                "invalid_otp",
-                "otp_expired",
-                "already_verified",
-            ],
-            403: ["csrf_failed"],
-            429: ["too_many_attempts", "locked_out", "rate_limited"],
+    **described(
+        MISSING_FIELDS,
+        SESSION_NOT_FOUND,
+        MALFORMED_OTP,
+        FORGED,
+        *answers_of(of_signup_verify, Limit.CLIENT),
+        request={"session_id": "K8mYJ0V3qk6p7cQn2sTtWw", "otp_code": "048213"},
+        success={
+            "success": True,
+            "message": "Your phone number is confirmed.",
+            "next_step": 2,
+            "proof": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicHJvb2Yrand0In0.e30.c2lnbmF0dXJl",
         },
-        member=FLOW_MEMBERS["/users/api/verify-otp"],
+        member="success",
     ),
 )
 async def signup_verify_otp(
@@ -128,16 +143,16 @@ async def signup_verify_otp(
     """Check a code, and give a proof of the number for the next steps."""
     session_text, code_text = given(data.session_id), given(data.otp_code)
     if session_text is None or code_text is None:
-        return answer(request, Problem(400, "missing_fields"))
+        return answer(request, MISSING_FIELDS)
     services = services_of(request)
     try:
         session = SessionId.parse(session_text)
         guess = Code.parse(code_text, services.settings.code_digits)
     except MalformedSessionIdError:
-        return answer(request, Problem(400, "session_not_found"))
+        return answer(request, SESSION_NOT_FOUND)
     except MalformedCodeError:
-        return answer(request, Problem(400, "malformed_otp"))
-    outcome = await services.signup.verify(session, guess, caller_of(request))
+        return answer(request, MALFORMED_OTP)
+    outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
     message, headers = told(request, "signup_verified")
