@@ -292,7 +292,7 @@ def test_a_story_and_no_secrets(busy: Busy, open_in: Open) -> None:
     story = visit.page.inner_text(".story")
     assert "asked for a code: sent, through twilio" in story
     assert "presented a code: it was right" in story
-    assert "an operator looked at its story" in story
+    assert "an operator viewed its history" in story
     seen.append(visit.page.content())
     (session,) = (one["value"] for one in visit.page.context.cookies() if one["name"] == COOKIE)
     secrets = {code, customer.pass_code, customer.number, OPS_PASSWORD, session}

@@ -97,10 +97,10 @@ def test_a_timeline(run: Run) -> None:
     told = [line["says"] for line in run.lines("audit", "timeline", "--phone", NUMBER)]
     assert all(line in shown for line in told)
     assert [re.sub(r"until [0-9: -]+", "until then", line) for line in told] == [
-        "looked up the pass HSP-****-5678: it is good, from 127.0.0.1",
+        "looked up the pass HSP-****-5678: it is usable, from 127.0.0.1",
         "asked for a code: sent, through console, from 127.0.0.1",
         "asked for a code: refused, too soon after the last one, until then, from 127.0.0.1",
-        "presented a code: a wrong guess, from 127.0.0.1",
+        "presented a code: it was wrong, from 127.0.0.1",
         "presented a code: it was right, from 127.0.0.1",
     ]
 

@@ -158,18 +158,18 @@ MISTAKES = {
         files={"keys/k1.pem": b""},
     ),
     "keys that cannot be kept": Mistake(
-        "HSP_OTP_SECRET_KEYS and HSP_OTP_JWT_KEYS: not given, and none can be kept in "
+        "HSP_OTP_SECRET_KEYS and HSP_OTP_JWT_KEYS: not set, and new keys cannot be stored in "
         "'hsp-otp.db.keys': Not a directory",
         {},
         files={"hsp-otp.db.keys": b""},
     ),
     "kept keys that are damaged": Mistake(
-        "HSP_OTP_SECRET_KEYS: not given, and 'hsp-otp.db.keys/secret' holds none; delete it",
+        "HSP_OTP_SECRET_KEYS: not set, and 'hsp-otp.db.keys/secret' holds no valid key; delete",
         {},
         files={"hsp-otp.db.keys/secret": SHORT.encode()},
     ),
     "kept PEM file that is damaged": Mistake(
-        "HSP_OTP_JWT_KEYS: not given, and 'hsp-otp.db.keys/ES256.pem' holds none; delete it",
+        "HSP_OTP_JWT_KEYS: not set, and 'hsp-otp.db.keys/ES256.pem' holds no valid key; delete",
         {},
         files={"hsp-otp.db.keys/ES256.pem": b"\xff"},
     ),
