@@ -40,7 +40,7 @@ def made(*, listed: bool) -> cyclopts.App:
     """
     app = cyclopts.App(
         name="hsp-otp",
-        help="Proves that somebody holds a phone number right now, by a one-time code.",
+        help="Proves, with a one-time code, that somebody holds a phone number right now.",
         help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
     )
     for name, what_for in COMMANDS.items():

@@ -36,7 +36,7 @@ _WITH_BODY: Final = {
     400: ["malformed_request"],
     413: ["body_too_large"],
     415: ["unsupported_media_type"],
-    503: ["unavailable"],  # each of them asks the database
+    503: ["unavailable"],  # every route queries the database
 }
 
 _REQUEST_ID: Final = "f0aaac12786b19105ce557134d02c2da"
@@ -136,7 +136,7 @@ SUCCESSES: Final[dict[str, list[dict[str, Any]]]] = {
         }
     ],
 }
-"""What each operation answers where it does not fail."""
+"""The successful answer of each operation."""
 
 _WAITS: Final = {429: {"retry_after_seconds": 1800}}
 _MEMBERS: Final[dict[str, dict[str, int]]] = {
@@ -153,12 +153,12 @@ def refusals(
     answers: dict[int, list[str]], *, member: str | None = None, has_body: bool = True
 ) -> dict[int, ResponseSpec]:
     """
-    How a route says no: for each status the error words, each with an example.
+    Describe the error answers of a route: for each status its error words, each with an example.
 
     Args:
-        answers: The route's own; those of every route come on top.
-        member: The member of the flow that says false.
-        has_body: Whether a request to it carries JSON.
+        answers: The route's own error words by status; the common ones are added.
+        member: The flow's member that is false in an error answer.
+        has_body: Whether requests to the route carry JSON.
     """
     told: dict[int, list[str]] = {}
     for some in (answers, _EVERYWHERE, _WITH_BODY if has_body else {}):
@@ -178,20 +178,21 @@ def refusals(
 
 def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[str, Any]:
     """
-    The OpenAPI document of *handlers*.
+    Create the OpenAPI document of *handlers*.
 
     Args:
-        messages: Gives the sentences in the examples.
+        messages: The sentences for the examples.
     """
-    # An application of its own, never served: the library's routes for documents bring pages
-    # along that answer in their own way.
+    # A separate application that is never served, because the library's routes for documents
+    # include pages with answers of their own kind.
     described = Litestar(
         route_handlers=handlers,
         logging_config=None,
         openapi_config=OpenAPIConfig(
             title="hsp-otp",
             version=version("hsp-otp"),
-            description="Proves that somebody holds a phone number right now, by a one-time code.",
+            description="Proves, with a one-time code, that somebody holds a phone number right "
+            "now.",
             use_handler_docstrings=True,
             components=Components(
                 security_schemes={
@@ -200,21 +201,21 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                         type="apiKey",
                         name=csrf.COOKIE,
                         security_scheme_in="cookie",
-                        description="A token that a page of the service set. By https its name "
+                        description="A token that a page of the service set. With https, its name "
                         "begins with __Host-.",
                     ),
                     "csrfHeader": SecurityScheme(
                         type="apiKey",
                         name=csrf.HEADER,
                         security_scheme_in="header",
-                        description="The same token, as a script of that page read it.",
+                        description="The same token, read by a script of that page.",
                     ),
                 }
             ),
         ),
     ).openapi_schema.to_schema()
     described["paths"] = {
-        # As the contract spells them; the routes answer without the slash too.
+        # Spelled as in the contract; the routes also answer without the slash.
         f"{path}/" if path.startswith(("/customer", "/token", "/users")) else path: operations
         for path, operations in described["paths"].items()
     }
@@ -230,7 +231,7 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
 
 
 def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> list[Any]:
-    """The document and the page, both made once."""
+    """Create the routes of the document and its page; both are rendered once."""
     text = msgspec.json.encode(document(handlers, messages))
     page = (_FILES / "index.html").read_bytes()
 
@@ -250,7 +251,7 @@ def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> li
 
 
 def _example(status: int, word: str, member: str | None) -> Example:
-    """What `problems.answer` makes of *word*; its sentences come later."""
+    """Return the answer of `problems.answer` to *word*; its sentences are added later."""
     value: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -263,14 +264,14 @@ def _example(status: int, word: str, member: str | None) -> Example:
     members = _MEMBERS.get(word, {})
     value |= _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
-        value["retry_after_seconds"] = members["resend_in"]  # what helps is a new code
+        value["retry_after_seconds"] = members["resend_in"]  # only a new code helps
     return Example(summary=word, value=value)
 
 
 def _finish(
     operation: dict[str, Any], status: int, response: dict[str, Any], messages: Sentences
 ) -> None:
-    """Put the sentences into the examples, and what a success looks like beside its schema."""
+    """Add the sentences to the examples, and an example of success to its schema."""
     for content in response.get("content", {}).values():
         if status == HTTPStatus.OK:
             values = copy.deepcopy(SUCCESSES[operation["operationId"]])

@@ -1,4 +1,4 @@
-"""The answers of pass login that are no success."""
+"""The error answers of pass login."""
 
 from typing import assert_never
 
@@ -11,10 +11,10 @@ from hsp_otp.flows.otp import Undelivered
 
 def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool) -> Problem:
     """
-    Why a pass was not found usable.
+    Return the problem of a pass that cannot be used.
 
     Args:
-        uniform: Answer alike whether it is unknown, unpaid or without a number.
+        uniform: Give the same answer for an unknown pass, an unpaid pass and one without a number.
     """
     match outcome:
         case Refusal():
@@ -32,7 +32,7 @@ def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool) -> Problem:
 
 
 def of_send(outcome: UnusablePass | Refusal | Locked | Undelivered, *, uniform: bool) -> Problem:
-    """Why no code was sent."""
+    """Return the problem of a code that was not sent."""
     match outcome:
         case NoPhone() if not uniform:
             return Problem(400, "no_phone_number")
@@ -45,7 +45,7 @@ def of_send(outcome: UnusablePass | Refusal | Locked | Undelivered, *, uniform: 
 def of_verify(
     outcome: UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted,
 ) -> Problem:
-    """Why a presented code signed nobody in."""
+    """Return the problem of a presented code that did not sign its user in."""
     match outcome:
         case PassNotFound() | PassNotPaid() | NoPhone():
             return Problem(400, "invalid_pass")

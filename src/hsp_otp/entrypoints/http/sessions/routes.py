@@ -1,4 +1,4 @@
-"""The routes of whoever is signed in, and the key set that other backends check tokens with."""
+"""The routes for signed-in users, and the key set with which other backends check tokens."""
 
 import msgspec
 from litestar import Response, get
@@ -34,7 +34,7 @@ _KEY_SET_SECONDS = 300
     ),
 )
 async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
-    """Exchange a refresh token for a new pair; the old one is dead."""
+    """Exchange a refresh token for a new pair of tokens; the old token becomes invalid."""
     token = given(data.refresh_token)
     if token is None:
         return answer(request, Problem(400, "missing_fields"))
@@ -51,7 +51,7 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     responses=refusals({400: ["missing_fields"], 429: ["rate_limited"]}),
 )
 async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[RevokedBody]:
-    """Sign out. Says nothing about the token (RFC 7009)."""
+    """Sign out. The answer reveals nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
         return answer(request, Problem(400, "missing_fields"))
     sessions = services_of(request).sessions
@@ -69,7 +69,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     responses=refusals({401: ["invalid_token"], 503: ["unavailable"]}, has_body=False),
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
-    """The user and the pass that signed in, for a bearer access token."""
+    """Return the user and the pass of a bearer access token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return answer(request, of_token(InvalidToken()))
@@ -86,7 +86,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     responses=refusals({}, has_body=False),
 )
 async def key_set(request: AnyRequest) -> Response[KeySetBody]:
-    """The public keys of access tokens (RFC 7517), the one that signs first."""
+    """Return the public keys of access tokens (RFC 7517); the first one signs."""
     return Response(
         msgspec.convert(services_of(request).key_set, KeySetBody),
         headers={"Cache-Control": f"public, max-age={_KEY_SET_SECONDS}"},
