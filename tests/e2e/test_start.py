@@ -312,7 +312,7 @@ def test_a_later_schema(tmp_path: Path) -> None:
             refused = command(tmp_path, *name, MODE="development", PORT="0")
             assert (refused.returncode, refused.stdout) == (1, "")
             assert refused.stderr == (
-                "hsp-otp: the database has the schema of a later version: run that one\n"
+                "hsp-otp: the database has the schema of a later version: run that version\n"
             )
         assert server.verify("HSP-1234-5678", server.messages[-1].code)["success"] is True
 
