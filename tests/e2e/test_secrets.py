@@ -370,7 +370,7 @@ def test_nothing_that_is_told_holds_a_secret(run: Run, tmp_path: Path) -> None:
     assert "***-***-3210" in shown["audit list"]
     assert "***-***-3210" in run.pages[-4]
     assert "***-***-3210" in run.seen[-2]
-    assert sum("What became of requests for a code" in page for page in run.seen) == 5
+    assert sum("Outcomes of requests for a code" in page for page in run.seen) == 5
     assert "trace_id" in run.errors
 
     found: dict[str, list[str]] = {}
