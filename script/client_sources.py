@@ -1,8 +1,8 @@
 """
-Write down what the clients take over from the service: its OpenAPI document, and its texts.
+Write the files that the clients take from the service: its OpenAPI document and its texts.
 
-`script/test-clients` calls it with ``--check``, which writes nothing and fails where the files
-are not what the code says.
+`script/test-clients` calls it with ``--check``, which writes nothing and fails if the files are
+out of date.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints
@@ -24,7 +24,7 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 
 
 def texts() -> dict[str, dict[str, str]]:
-    """The catalogues, but for text messages: a text for each id in each language."""
+    """Return the texts of the catalogues by language and id, without text messages."""
     found = {}
     for tag in GettextMessages({}).languages:
         folder = tag.replace("-", "_")
@@ -39,7 +39,7 @@ def texts() -> dict[str, dict[str, str]]:
 
 
 def main() -> None:
-    """Write the files, or see that they are as they would be written."""
+    """Write the files, or check that they are up to date."""
     sources: dict[str, Any] = {
         "api/openapi.json": document(ROUTES, Settings().texts),
         "mobile/src/texts.json": {
@@ -55,10 +55,10 @@ def main() -> None:
         if not checks:
             path.write_text(text, "utf-8")
         elif not path.exists() or path.read_text("utf-8") != text:
-            print(f"clients/{name} is not what the code says", file=sys.stderr)
+            print(f"clients/{name} is out of date", file=sys.stderr)
             stale = True
     if stale:
-        sys.exit("bring them up to date: sh script/test-clients --update")
+        sys.exit("update the files: sh script/test-clients --update")
 
 
 main()

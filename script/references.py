@@ -1,8 +1,8 @@
 """
-Write down in docs/ what the code says of itself: every setting, and the life of a code.
+Generate the reference pages in docs/ from the code: the settings and the life of a code.
 
 Run it as ``.venv/bin/python script/references.py``. With ``--check`` it writes nothing, and fails
-where a page is not what the code says.
+if a page is out of date.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints
@@ -52,7 +52,7 @@ Step = Callable[[Held, Instant], tuple[str, Held]]
 
 
 def settings() -> str:
-    """docs/settings.md."""
+    """Return the content of docs/settings.md."""
     rows = [
         f"| `{name}` | {_cell(default)} | {_cell(takes)} | {_cell(meaning)} |"
         for name, default, takes, meaning in described()
@@ -61,9 +61,9 @@ def settings() -> str:
         (
             "# Settings",
             "",
-            "Every setting, as `hsp-otp settings` prints them: environment variables, or, by their",
-            "names in lower case, members of the TOML file that `HSP_OTP_CONFIG` names.",
-            "`script/references.py` makes this page.",
+            "Every setting, as `hsp-otp settings` prints it. Set it as an environment variable or,",
+            "by its lower-case name without the prefix, in the file that `HSP_OTP_CONFIG` names.",
+            "`script/references.py` generates this page.",
             "",
             "| Variable | Default | Takes | Meaning |",
             "|---|---|---|---|",
@@ -78,7 +78,7 @@ def _cell(text: str) -> str:
 
 
 def lifecycle() -> str:
-    """docs/lifecycle.md."""
+    """Return the content of docs/lifecycle.md."""
     found = list(_moves())
     states = list(STATES)
     steps = list(STEPS)
@@ -100,9 +100,9 @@ def lifecycle() -> str:
         (
             "# The life of a code",
             "",
-            "What each request comes to in each state, and the state that follows. The page is",
-            "made by `script/references.py`, which puts the questions to the rules in",
-            "`domain/challenge.py`. The cooldown and the limits on sends are left out.",
+            "The outcome of each request in each state, and the state that follows.",
+            "`script/references.py` generates this page by running the rules in",
+            "`domain/challenge.py`, without the cooldown and the limits on sends.",
             "",
             f"| | {' | '.join(steps)} |",
             "|---" * (1 + len(steps)) + "|",
@@ -144,7 +144,7 @@ def _locked() -> Held:
 def _ask(held: Held, now: Instant) -> tuple[str, Held]:
     drawn = Drawn(challenge_id="c1", nonce=bytes(16), key_id="k1")
     decision = ask(held, REQUEST, drawn, POLICY, now)
-    assert not isinstance(decision.outcome, Refusal), "no limit is in the way"  # noqa: S101
+    assert not isinstance(decision.outcome, Refusal), "no limit applies"  # noqa: S101
     word = "sent" if isinstance(decision.outcome, Issued) else decision.outcome.word
     return f"`{word}`", decision.becomes
 
@@ -182,7 +182,7 @@ STEPS: dict[str, Step] = {
     "a code is asked for": _ask,
     "a wrong code": _guess_wrong,
     "the right code": _guess_right,
-    "nobody takes the message": _withdraw,
+    "no sender accepts the message": _withdraw,
     "an operator unlocks": _unlock,
 }
 
@@ -215,7 +215,7 @@ def _state_of(record: SlotRecord, now: Instant) -> str:
 
 
 def _moves() -> Iterator[tuple[str, str, str, str]]:
-    """State, step, what it comes to, and the state that follows."""
+    """Yield each state and step with its outcome and the state that follows."""
     for state, (made, now) in STATES.items():
         held = made()
         found = _state_of(held.record, now)
@@ -237,7 +237,7 @@ def main() -> None:
     ]
     if "--check" in sys.argv[1:]:
         if old:
-            sys.exit(f"{', '.join(old)}: not what the code says; run script/references.py")
+            sys.exit(f"{', '.join(old)}: out of date; run script/references.py")
         return
     for name in old:
         (DOCS / name).write_text(PAGES[name](), "utf-8")

@@ -1,4 +1,4 @@
-"""A collector of traces, and the witness of what it was sent."""
+"""A collector of traces, which records what it receives."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +15,7 @@ class Received:
     A span as it arrived.
 
     Attributes:
-        parent: The id of the span that it is within; empty where there is none.
+        parent: The id of the parent span; empty if there is none.
         pid: The process that made it.
     """
 
@@ -29,12 +29,12 @@ class Received:
 
 class Collector:
     """
-    Takes traces by OTLP over HTTP on a port of its own.
+    Receives traces by OTLP over HTTP on its own port.
 
     Attributes:
-        bodies: What it was sent, as it came.
-        hangs: Whether it takes requests and never answers.
-        status: What it answers.
+        bodies: The received bodies.
+        hangs: Whether it reads requests but never answers.
+        status: The status of its answers.
     """
 
     def __init__(self) -> None:
@@ -58,11 +58,11 @@ class Collector:
                 self.wfile.write(told)
 
             def log_message(self, *_: Any) -> None:  # noqa: ANN401
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        # Overview every 20 ms whether to stop: the usual half a second is added to every test.
+        # Check every 20 ms whether to stop; the default of half a second would delay every test.
         self._serving = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )
@@ -81,7 +81,7 @@ class Collector:
 
     @property
     def spans(self) -> list[Received]:
-        """All that arrived, in that order."""
+        """Return all spans in order of arrival."""
         found: list[Received] = []
         for body in list(self.bodies):
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:

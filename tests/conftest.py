@@ -1,4 +1,4 @@
-"""The servers that tests start, told of and stopped."""
+"""Reports and stops the servers that tests start."""
 
 import pytest
 
@@ -7,17 +7,17 @@ from tests.integration import postgres_server, redis_server
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of which a few tests take minutes come first: nobody is to wait for one at the end."""
-    items.sort(key=lambda item: "tests/integration/" in item.nodeid)  # in their order otherwise
+    """Run files with tests that take minutes first, so that no worker waits for them at the end."""
+    items.sort(key=lambda item: "tests/integration/" in item.nodeid)  # otherwise in their order
 
 
 def pytest_report_header() -> str:
-    """Say which PostgreSQL and which Redis it is going to be."""
+    """Report which PostgreSQL and which Redis the tests use."""
     return f"PostgreSQL: {postgres_server.described()}\nRedis: {redis_server.described()}"
 
 
 def pytest_unconfigure() -> None:
-    """Stop what this process has started."""
+    """Stop the servers that this process has started."""
     postgres_server.DATABASES.close()
 
 

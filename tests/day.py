@@ -1,9 +1,9 @@
 """
-A day of traffic as the service would have written it down, with an attack in it.
+A day of traffic in the form in which the service records it, with an attack in it.
 
-People look up their pass, ask for a code, get it and type it; some mistype, some never do. In the
-night somebody has codes sent to number after number of one range abroad, from a handful of
-addresses, and verifies next to none: what is called SMS pumping. Somebody else tries pass codes.
+People look up their pass, ask for a code, receive it and type it; some mistype it, and some never
+type it. At night an attacker has codes sent to many numbers in one foreign range from a few
+addresses, and verifies almost none, which is SMS pumping. Another attacker tries pass codes.
 """
 
 import hashlib
@@ -30,18 +30,18 @@ SENDS: Final = (
 
 
 def fingerprint(of: str) -> str:
-    """As long as a real one, and of no key."""
+    """Make a fingerprint of the same length as a real one, without a key."""
     return f"k1:{hashlib.sha256(of.encode()).hexdigest()[:32]}"
 
 
 @attrs.define
 class Day:
     """
-    The rows of a day that ends at an instant.
+    The rows of a day that ends at a given instant.
 
     Attributes:
-        numbers: The full numbers that codes went to; no page may show one.
-        attack: From when to when, before the day's end; None for a day like any other.
+        numbers: The full numbers to which codes were sent; no page may show one.
+        attack: Start and end of the attack, before the day's end; None for a normal day.
     """
 
     ends: Instant
@@ -62,7 +62,7 @@ class Day:
         self.audit.sort(key=lambda row: row[0])
 
     def _visit(self, draw: random.Random, person: int) -> None:
-        """Somebody signs in or up; more at noon than at night."""
+        """Add one visit, a sign-in or a signup; there are more at noon than at night."""
         while True:
             ago = draw.randrange(DAY)
             hour = (self.ends - ago) % DAY / HOUR
@@ -158,7 +158,7 @@ class Day:
 
 @attrs.frozen(kw_only=True)
 class Who:
-    """Somebody who asks for something."""
+    """A client of the service."""
 
     client: str
     flow: str
@@ -167,12 +167,12 @@ class Who:
 
     @property
     def purpose(self) -> str:
-        """Of what they ask for."""
+        """The purpose of the requested code."""
         return "signup" if self.flow == "signup" else "phone_verification"
 
 
 def statements(day: Day) -> list[tuple[str, list[tuple[Any, ...]]]]:
-    """What puts the rows into a database, with question marks."""
+    """Return the statements that insert the rows, with question marks as placeholders."""
     return [
         (_insert("audit", AUDIT), day.audit),
         (_insert("sends", SENDS), day.sends),

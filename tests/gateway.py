@@ -1,4 +1,4 @@
-"""A gateway that plays the SMS provider, and is the witness of what was sent."""
+"""A gateway that plays the SMS provider and records the messages."""
 
 import json
 import re
@@ -18,18 +18,18 @@ from tests.plays import TWILIO, Play, code_in
 Form = dict[str, Any]
 
 Behaviour = Callable[["Handler", Form], None]
-"""What the gateway does with a request for a message."""
+"""The gateway's reaction to a request for a message."""
 
 
 @attrs.frozen
 class Taken:
     """
-    A message that the gateway took.
+    A message that the gateway accepted.
 
     Attributes:
-        sid: The provider's name for it.
-        form: What was asked, by the provider's names.
-        at: When, by the clock that only goes forward.
+        sid: The provider's id of the message.
+        form: The request's parameters, by the provider's names.
+        at: The time by the monotonic clock.
     """
 
     sid: str
@@ -45,24 +45,24 @@ class Taken:
 
 
 class _Server(ThreadingHTTPServer):
-    """Takes hundreds of connections at once, and makes no noise about those that break off."""
+    """Accepts hundreds of connections at once, and ignores broken ones silently."""
 
     daemon_threads = True
     request_queue_size = 1024
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Gateway:
     """
-    Speaks a provider's API for messages on a port of its own.
+    Serves a provider's API for messages on its own port.
 
     Attributes:
         play: The provider.
-        taken: The messages, oldest first.
-        asked: How many requests came, whatever became of them.
-        behaviour: What happens next; `accept` unless a test says otherwise.
+        taken: The accepted messages, oldest first.
+        asked: The number of all requests.
+        behaviour: The reaction to the next request; `accept` by default.
     """
 
     def __init__(self, play: Play = TWILIO) -> None:
@@ -75,12 +75,12 @@ class Gateway:
         gateway = self
 
         class OwnHandler(Handler):
-            """Knows its gateway."""
+            """A handler with a reference to its gateway."""
 
             house = gateway
 
         self._server = _Server(("127.0.0.1", 0), OwnHandler)
-        # Overview every 20 ms whether to stop: the usual half a second is added to every test.
+        # Check every 20 ms whether to stop; the default of half a second would delay every test.
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )
@@ -98,20 +98,20 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the gateway."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def to(self, number: str) -> list[Taken]:
-        """The messages taken for *number*."""
+        """Return the messages accepted for *number*."""
         return [one for one in self.taken if one.to == number]
 
     def count(self) -> None:
-        """Another request came."""
+        """Count a request."""
         with self._lock:
             self.asked += 1
 
     def take(self, form: Form) -> Taken:
-        """Keep a message."""
+        """Record a message."""
         with self._lock:
             sid = self.play.message_id(form, len(self.taken) + 1)
             taken = Taken(sid, form, self.play.number(form), self.play.text(form))
@@ -126,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
     house: Gateway
 
     def do_POST(self) -> None:
-        """Take a request for a message."""
+        """Handle a request for a message."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.house.count()
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -145,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
         body: Any,  # noqa: ANN401 - any JSON, or bytes
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Answer, and go on with the connection."""
+        """Answer, and keep the connection open."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -156,17 +156,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def accept(handler: Handler, form: Form) -> None:
-    """Take the message."""
+    """Accept the message."""
     taken = handler.house.take(form)
     handler.answer(*handler.house.play.accept(form, taken.sid))
 
 
 def refuse(code: int, status: int = 400) -> Behaviour:
-    """Refuse it with one of Twilio's error codes; the answer repeats the number, as theirs do."""
+    """Refuse with one of Twilio's error codes; like Twilio's, the answer repeats the number."""
 
     def behave(handler: Handler, form: Form) -> None:
         message = f"The 'To' number {form['To']} is not what it should be: {form['Body']}"
@@ -176,7 +176,7 @@ def refuse(code: int, status: int = 400) -> Behaviour:
 
 
 def refuse_number(place: int = 0) -> Behaviour:
-    """Refuse it by the answer that stands there among those about the number."""
+    """Refuse with the answer at *place* among the provider's answers about the number."""
 
     def behave(handler: Handler, form: Form) -> None:
         handler.answer(*handler.house.play.refuse(form, place))
@@ -185,7 +185,7 @@ def refuse_number(place: int = 0) -> Behaviour:
 
 
 def decline(place: int = 0) -> Behaviour:
-    """Refuse the message by the answer that stands there among those that others need not give."""
+    """Refuse with the answer at *place* among those that do not concern other providers."""
 
     def behave(handler: Handler, form: Form) -> None:
         handler.answer(*handler.house.play.decline(form, place))
@@ -194,7 +194,7 @@ def decline(place: int = 0) -> Behaviour:
 
 
 def disown(place: int = 0) -> Behaviour:
-    """Refuse the account by the answer that stands there."""
+    """Refuse with the answer at *place* among those about the account."""
 
     def behave(handler: Handler, form: Form) -> None:
         handler.answer(*handler.house.play.disown(form, place))
@@ -203,7 +203,7 @@ def disown(place: int = 0) -> Behaviour:
 
 
 def accept_after(report: Callable[[Taken], None]) -> Behaviour:
-    """Take the message, and report on it before saying so."""
+    """Accept the message, but send a report on it before the answer."""
 
     def behave(handler: Handler, form: Form) -> None:
         taken = handler.house.take(form)
@@ -214,23 +214,23 @@ def accept_after(report: Callable[[Taken], None]) -> Behaviour:
 
 
 def limit(handler: Handler, _: Form) -> None:
-    """Ask to try later."""
+    """Answer that the client has to try later."""
     handler.answer(*handler.house.play.limit)
 
 
 def break_down(handler: Handler, _: Form) -> None:
-    """Say that something broke."""
+    """Answer with an internal error."""
     handler.answer(*handler.house.play.breaks)
 
 
 def fail_after_accepting(handler: Handler, form: Form) -> None:
-    """Take the message, and say that something broke."""
+    """Accept the message, but answer with an internal error."""
     handler.house.take(form)
     break_down(handler, form)
 
 
 def hang_after_accepting(handler: Handler, form: Form) -> None:
-    """Take the message, and never answer."""
+    """Accept the message, but never answer."""
     handler.house.take(form)
     hang(handler, form)
 
@@ -242,7 +242,7 @@ def hang(handler: Handler, _: Form) -> None:
 
 
 def reset(handler: Handler, _: Form) -> None:
-    """Break the connection off."""
+    """Reset the connection."""
     handler.close_connection = True
     at_once = struct.pack("ii", 1, 0)
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
@@ -251,13 +251,13 @@ def reset(handler: Handler, _: Form) -> None:
 
 
 def accept_and_leave(handler: Handler, form: Form) -> None:
-    """Take the message, and close the connection without a word."""
+    """Accept the message, and close the connection without an answer."""
     accept(handler, form)
     handler.close_connection = True
 
 
 def send_elsewhere(url: str) -> Behaviour:
-    """Answer that it is to be sent to another address."""
+    """Redirect to another URL."""
 
     def behave(handler: Handler, _: Form) -> None:
         handler.send_response(307)
@@ -269,7 +269,7 @@ def send_elsewhere(url: str) -> Behaviour:
 
 
 def rubbish(body: bytes, status: int = 201) -> Behaviour:
-    """Answer with something that is no answer."""
+    """Answer with an invalid answer."""
 
     def behave(handler: Handler, _: Form) -> None:
         handler.answer(status, body)
@@ -278,7 +278,7 @@ def rubbish(body: bytes, status: int = 201) -> Behaviour:
 
 
 def drip(handler: Handler, __: Form) -> None:
-    """Answer a byte a second."""
+    """Answer at one byte per second."""
     handler.send_response(201)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()

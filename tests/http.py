@@ -1,10 +1,10 @@
 # ruff: noqa: A005 - it is never imported but as tests.http
 """
-The application over a world, called as an ASGI server calls it.
+The application over a test world, called like an ASGI server calls it.
 
-There is no socket and no event loop: a request is driven like the flows are, and one that waits
-for the world outside fails its test. The routes are made once a process; each client has an edge
-of its own, and puts its services behind the routes whenever it asks.
+There is no socket and no event loop: requests are driven like the flows, and a request that waits
+for something outside fails its test. The routes are made once per process; each client has its own
+middleware, and puts its services behind the routes for each request.
 """
 
 import json
@@ -49,13 +49,13 @@ FLOW_MEMBERS = {
     SIGNUP_SEND: "success",
     SIGNUP_VERIFY: "success",
 }
-"""What says false in every answer of the route that is no success."""
+"""The member that is false in every answer of the route except a success."""
 
 REQUEST_ID = "r-1"
-"""What the client calls its requests unless a test says otherwise."""
+"""The id of the client's requests by default."""
 
 CSRF_TOKEN = ring("csrf").seal("f00d")
-"""Genuine: what a page of ours would have given to the browser."""
+"""A genuine token, as a page of the service would give to the browser."""
 
 Body = bytes | Sequence[bytes | None]
 
@@ -66,9 +66,9 @@ class Reply:
     An answer.
 
     Attributes:
-        headers: By their names in lower case.
-        cookies: The lines that set one.
-        reads: Parts of the request's body that were read.
+        headers: The headers, by their lower-case names.
+        cookies: The values of Set-Cookie.
+        reads: The number of parts of the request's body that were read.
     """
 
     status: int
@@ -86,7 +86,7 @@ class Reply:
 def problem(
     status: int, title: str, error: str, message: str, **members: bool | int
 ) -> dict[str, Any]:
-    """The whole body of an error (docs/contract.md, section 5), *members* beside it."""
+    """Return the whole body of an error (docs/contract.md, section 5) with additional *members*."""
     return {
         "type": "about:blank",
         "title": title,
@@ -101,10 +101,10 @@ def problem(
 
 def shared(routes: Sequence[str], inputs: Iterable[T]) -> list[tuple[str, T]]:
     """
-    Parameters for what one function decides on all *routes*.
+    Make test parameters for a decision that one function makes on all *routes*.
 
-    The first route gets every input, and each other one the first input: enough to show that the
-    function stands before it.
+    The first route gets every input, and each other route the first one, which is enough to show
+    that it uses the function.
     """
     first, *others = inputs
     return [
@@ -116,7 +116,7 @@ def shared(routes: Sequence[str], inputs: Iterable[T]) -> list[tuple[str, T]]:
 def csrf(
     cookie: str | None = CSRF_TOKEN, header: str | None = CSRF_TOKEN, name: str = "csrftoken"
 ) -> dict[str, str | None]:
-    """The headers of a request from a page of ours; None leaves one out."""
+    """Return the headers of a request from a page of the service; None omits a header."""
     return {"cookie": None if cookie is None else f"{name}={cookie}", "x-csrftoken": header}
 
 
@@ -126,15 +126,15 @@ async def _answers() -> bool:
 
 @cache
 def _routes(*, ops: bool) -> Litestar:
-    """The routes, which serve every client of the process: making them takes 20 ms."""
+    """Return the routes, shared by all clients of the process because making them takes 20 ms."""
     return create_routes(ops=ops)
 
 
 def _configured(given: Mapping[str, Any]) -> tuple[Settings, GettextMessages]:
-    """Settings with their texts: reading the catalogues takes 10 ms, so each is read once."""
+    """Return settings with their texts, cached because reading the catalogues takes 10 ms."""
     try:
         return _read_once(**given)
-    except TypeError:  # a table is among them, which no cache takes
+    except TypeError:  # a value is a table, which cannot be cached
         return _read(**given)
 
 
@@ -158,13 +158,13 @@ _read_once = lru_cache(maxsize=None, typed=True)(_read)
 
 class Client:
     """
-    A client of an application whose services stand on a world.
+    A client of an application whose services use a test world.
 
-    Every answer is held to what section 5 of docs/contract.md says of all answers, and to 2.2:
-    it never shows a code that was sent.
+    Every answer is checked against the rules for all answers in section 5 of docs/contract.md, and
+    against 2.2: it never shows a code that was sent.
 
     Attributes:
-        services: What answers.
+        services: The services that answer.
     """
 
     def __init__(
@@ -181,16 +181,16 @@ class Client:
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
-        Put the services together.
+        Create the services.
 
         Args:
-            world: A new one unless given; its numbers are those of *settings*.
-            key_set: Empty unless given.
-            answered: Told of every request.
-            spans: Those of requests and journeys, where traces are on.
-            trial: The folder of the app's screens.
-            ops: Where operators look.
-            settings: By name, with the contract's defaults.
+            world: The test world, by default a new one; its limits are those of *settings*.
+            key_set: The key set, empty by default.
+            answered: Called for every request.
+            spans: Makes the spans of requests and flows.
+            trial: The folder with the app's screens.
+            ops: The services of the operators' page.
+            settings: Settings by name; the others have the contract's defaults.
         """
         self.world = world or World()
         self.settings, messages = _configured(settings)
@@ -229,7 +229,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is to be closed: the world is in memory, and the routes serve the next one."""
+        """Do nothing: the world is in memory, and the routes are shared."""
 
     def request(
         self,
@@ -245,14 +245,14 @@ class Client:
         raw_path: str | None = None,
     ) -> Reply:
         """
-        Send a request. Where a page of ours would do so, it brings a CSRF token.
+        Send a request, with a CSRF token if a page of the service would send one.
 
         Args:
-            body: Where it is in parts, its length is not announced; None is a client that leaves.
-            headers: Beside or instead of the usual ones, which None leaves out.
-            more_headers: Further lines.
-            client: The socket's peer, where it has one.
-            raw_path: As it was sent, where anything of it was decoded.
+            body: The body; parts are sent without a length, and None means that the client leaves.
+            headers: Headers that are added to or replace the usual ones; None omits a header.
+            more_headers: Further headers, whose names may repeat.
+            client: The socket's peer, if it has one.
+            raw_path: The path as sent, if it was encoded.
         """
         parts = [body] if isinstance(body, bytes) else list(body)
         lines: dict[str, str | None] = {"host": "otp.example", "x-request-id": REQUEST_ID}
@@ -359,7 +359,7 @@ class Client:
         )
 
     def validate(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> Reply:
-        """Look a pass up."""
+        """Look up a pass."""
         return self.post(VALIDATE, {"pass_code": pass_code}, client=client)
 
     def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> Reply:
@@ -392,7 +392,7 @@ class Client:
     def session(
         self, phone: str = PHONE, session_id: str | None = None, *, client: str = CLIENT
     ) -> tuple[str, str]:
-        """Ask for a code in signup: the session, and the code as the message tells it."""
+        """Ask for a code in signup, and return the session and the code in the message."""
         reply = self.sign_up(phone, session_id, client=client)
         assert reply.status == 200
         return reply.json["session_id"], self.world.outbox.codes[-1]

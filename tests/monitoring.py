@@ -1,4 +1,4 @@
-"""What deploy/prometheus and deploy/grafana ask for."""
+"""The queries of deploy/prometheus and deploy/grafana."""
 
 import json
 import re
@@ -55,25 +55,25 @@ VALUES: Final[Mapping[str, Collection[str]]] = {
     | {"none"},
     "job": {"hsp-otp"},
 }
-"""What the labels can be: what they are made of is fixed."""
+"""The possible values of each label."""
 
 _OF_GRAFANA: Final = {"$__rate_interval": "1m", "$__range": "1h"}
-"""What Grafana puts in their place."""
+"""The values that Grafana substitutes for its variables."""
 
 
 def alerts() -> list[dict[str, Any]]:
-    """The alerts as they are written."""
+    """Read the alerts."""
     groups = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
 def panels() -> list[dict[str, Any]]:
-    """What the dashboard shows, rows left out."""
+    """Read the panels of the dashboard, without rows."""
     return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
 def shown() -> list[tuple[str, str]]:
-    """What the dashboard asks for, and the legend of what it finds."""
+    """Return the queries of the dashboard, with the legends of their results."""
     return [
         (_filled_in(target["expr"]), target.get("legendFormat", ""))
         for panel in panels()

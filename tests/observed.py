@@ -1,4 +1,4 @@
-"""A world whose ports are observed, as `wiring.py` puts it together."""
+"""A test world whose ports are observed, as in `wiring.py`."""
 
 import attrs
 
@@ -12,11 +12,11 @@ from tests.world import World
 @attrs.define(kw_only=True)
 class Observed(World):
     """
-    A world whose ports are observed.
+    A test world whose ports are observed.
 
     Attributes:
-        watch: Who is told.
-        found: The pass port, where it is another.
+        watch: The recipient of the observations.
+        found: The pass port, if it is not the world's.
     """
 
     watch: Watch = attrs.field(factory=Watch)
@@ -24,12 +24,12 @@ class Observed(World):
 
     @property
     def observer(self) -> Observer:
-        """What stands around the ports."""
+        """The observer around the ports."""
         return Observer(self.watch, self.clock)
 
     @property
     def ports(self) -> Ports:
-        """Each of them observed."""
+        """The ports, each observed."""
         observer, ports = self.observer, super().ports
         sender = observer.sender("outbox", self.outbox)
         return attrs.evolve(

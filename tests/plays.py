@@ -1,4 +1,4 @@
-"""How each provider of messages behaves at the other end of the line: one entry for each."""
+"""The behaviour of each provider of messages, one entry per provider."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ TOKEN: Final = "fedcba9876543210fedcba9876543210"
 FROM: Final = "+15005550006"
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
-"""A status, what goes into the body as JSON, and perhaps headers."""
+"""A status, the JSON body, and optionally headers."""
 
 
 def _no_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, str]]:
@@ -27,31 +27,30 @@ def _no_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, 
 @attrs.frozen(kw_only=True)
 class Play:
     """
-    What a test and the gateway have to know of one provider.
+    The facts about one provider for tests and the gateway.
 
     Attributes:
-        settings: The variables that make the service send to an address, without their prefix.
-        secrets: Those of them that are to be seen nowhere.
-        path: Of the requests for a message, a regular expression.
-        admits: Whether the headers (in lower case) and the body of a request are those of the
-            account.
-        read: The body's members.
-        number: Whom a message is for, in E.164.
-        text: What it says.
-        seconds: For how long it is good.
-        names_messages: Whether it is the provider that names them.
-        message_id: What the provider calls a message, which is the so manieth.
-        accept: The answer to a message that was taken.
-        refuse: The so manieth of the answers that are about the number, and the same elsewhere.
-        refusals: How many of them there are.
-        decline: The so manieth of the answers that refuse one message, which others may take.
-        declines: How many of them there are.
-        disown: The so manieth of the answers that refuse the account.
-        disowns: How many of them there are.
-        limit: The answer of who asks to try later.
-        breaks: The answer of who has trouble.
-        report: Body and headers of a signed report that a message is in a state of ours, sent to
-            an address; where the provider reports any.
+        settings: The variables, without their prefix, that make the service send to a URL.
+        secrets: The values among them that must never appear anywhere.
+        path: A regular expression for the path of requests for messages.
+        admits: Whether the headers (in lower case) and the body of a request belong to the account.
+        read: Parses the members of the body.
+        number: Returns a message's recipient, in E.164.
+        text: Returns a message's text.
+        seconds: Returns a message's validity period.
+        names_messages: Whether the provider chooses the ids of messages.
+        message_id: Returns the provider's id of the n-th message.
+        accept: The answer to an accepted message.
+        refuse: The n-th answer that refuses a number, as every provider would.
+        refusals: The number of these answers.
+        decline: The n-th answer that refuses a message that other providers may accept.
+        declines: The number of these answers.
+        disown: The n-th answer that refuses the account.
+        disowns: The number of these answers.
+        limit: The answer that asks the client to try later.
+        breaks: The answer to report an internal error.
+        report: Makes the body and headers of a signed report of a message's state to a URL, if the
+            provider sends reports.
     """
 
     settings: Callable[[str], dict[str, str]]
@@ -102,10 +101,10 @@ def _twilio_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[s
 
 
 _TWILIO_DECLINES: Final = ((21612, 400), (21408, 403), (21608, 400), (21606, 400), (99999, 400))
-"""No route, country not allowed, a trial's unverified number, not ours, a code of tomorrow."""
+"""No route, country not allowed, unverified number in a trial, foreign sender, future code."""
 
 _TWILIO_DISOWNS: Final = ((20003, 401), (20003, 403), (20005, 403), (20404, 404), (99999, 401))
-"""Refused, refused by another status, not active, not known, refused by a code of tomorrow."""
+"""Refused, refused with another status, inactive, unknown, refused with a future code."""
 
 TWILIO: Final = Play(
     settings=lambda url: {
@@ -200,7 +199,7 @@ VONAGE: Final = Play(
     ),
     refuse=lambda form, place: _vonage_error(form, ("7", "33")[place]),
     refusals=2,
-    # No route, a trial's unlisted number, a name not allowed there, parameters, and of tomorrow.
+    # No route, unlisted number in a trial, name not allowed there, parameters, and a future code.
     decline=lambda form, place: _vonage_error(form, ("6", "29", "15", "2", "3", "99")[place]),
     declines=6,
     # Credentials, barred, no credit, another API, a signature.
@@ -211,7 +210,7 @@ VONAGE: Final = Play(
 )
 
 
-# --- An address of the operator's own
+# --- A webhook of the operator
 
 _WEBHOOK_KEY: Final = bytes(range(32))
 _WEBHOOK_SECRET: Final = "whsec_" + base64.b64encode(_WEBHOOK_KEY).decode()
@@ -271,10 +270,10 @@ PLAYS: Final[dict[str, Play]] = {
     "vonage": VONAGE,
     "webhook": WEBHOOK,
 }
-"""By the names of the senders; the contract tests want one for each but the console."""
+"""The plays by the names of senders; contract tests need one for each except the console."""
 
 
 def code_in(text: str) -> str:
-    """The code in a message."""
+    """Return the code in a message."""
     code: str = re.findall(r"\b\d{4,10}\b", text)[0]
     return code

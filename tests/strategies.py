@@ -1,4 +1,4 @@
-"""What Hypothesis draws from: numbers, codes, and instants at the edges of a policy."""
+"""Strategies for Hypothesis: numbers, codes, and instants at the edges of a policy."""
 
 import os
 from typing import Final
@@ -10,13 +10,13 @@ from hsp_otp.domain.policy import Policy
 from tests.world import START
 
 MACHINE_ROUNDS: Final = int(os.environ.get("MACHINE_ROUNDS", "1"))
-"""How much longer than usual the state machines run; the soak asks for twenty."""
+"""The factor by which state machines run longer than usual; 20 in script/soak."""
 
 _MOBILE_SERIES = ("70", "84", "85", "90", "91", "92", "93", "94", "95", "96", "97", "98", "99")
-"""Beginnings of Indian mobile numbers of which every continuation is valid."""
+"""Prefixes of Indian mobile numbers that are valid with any following digits."""
 
 _SKEW = 5 * SECOND
-"""How far two machines' clocks may lie apart, by the contract."""
+"""The difference between two machines' clocks that the contract allows."""
 
 
 def phones() -> st.SearchStrategy[str]:
@@ -32,7 +32,7 @@ def codes(digits: int = 6) -> st.SearchStrategy[str]:
 
 
 def invisibles() -> st.SearchStrategy[str]:
-    """Characters that nobody sees, as they come along from a clipboard."""
+    """Invisible characters, as pasted from a clipboard."""
     return st.one_of(
         st.sampled_from("\u200b\u200e\u202a\u202c\ufeff\u00ad\u034f\u3164\ufe0f"),
         st.characters(categories=["Cf"]),
@@ -58,7 +58,7 @@ def pasted(text: str) -> st.SearchStrategy[str]:
 def interspersed(
     text: str, additions: st.SearchStrategy[str], places: range
 ) -> st.SearchStrategy[str]:
-    """*text* with up to four *additions* in front of what stands at *places*."""
+    """*text* with up to four *additions* inserted at *places*."""
 
     def insert(added: list[tuple[int, str]]) -> str:
         found = text
@@ -75,7 +75,7 @@ def nudges() -> st.SearchStrategy[Duration]:
 
 
 def edges(policy: Policy, issued_at: Instant) -> st.SearchStrategy[Instant]:
-    """Instants around every edge that a challenge of *policy* issued at *issued_at* has."""
+    """Instants around every edge of a challenge of *policy* issued at *issued_at*."""
     windows = [q.window for q in (*policy.failures, policy.contact_sends, *policy.client_sends)]
     spans = [0, policy.cooldown, policy.lifetime, *windows]
     return st.builds(

@@ -1,4 +1,4 @@
-"""A browser without scripts: it keeps cookies, follows where it is sent, and fills in forms."""
+"""A browser without scripts, which keeps cookies, follows redirects and fills in forms."""
 
 from collections.abc import Mapping
 from html.parser import HTMLParser
@@ -19,14 +19,14 @@ _VOID = {"br", "hr", "img", "input", "link", "meta"}
 
 class Page(HTMLParser):
     """
-    What stands on a page.
+    The content of a page.
 
     Attributes:
-        texts: What is read, by the id of the element that it stands in, or by its tag.
-        fields: Names and values of its inputs, the last of a name.
-        attributes: Of every element with an id, by that id, and of others by their tags.
-        urls: Everything that it leads to or loads.
-        buttons: What can be done.
+        texts: The texts, by the id or the tag of their element.
+        fields: The values of its inputs by name; the last of several with one name.
+        attributes: The attributes of elements, by the element's id or else its tag.
+        urls: All URLs of links and of loaded files.
+        buttons: The actions of its buttons.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -45,16 +45,16 @@ class Page(HTMLParser):
 
     @property
     def step(self) -> str:
-        """How far its reader has come."""
+        """The step that the page shows."""
         return self.attributes["main"]["data-step"]
 
     @property
     def main(self) -> str:
-        """What is read."""
+        """The text of the main part."""
         return self.texts["main"]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take an element in."""
+        """Record an element."""
         found = {name: value or "" for name, value in attrs}
         assert not [name for name in found if name == "style" or name.startswith("on")]
         name = found.get("id", tag)
@@ -70,12 +70,12 @@ class Page(HTMLParser):
             self._open.append((tag, name))
 
     def handle_endtag(self, tag: str) -> None:
-        """An element ends."""
+        """Close an element."""
         opened, _ = self._open.pop()
         assert opened == tag
 
     def handle_data(self, data: str) -> None:
-        """Keep a text wherever it stands."""
+        """Record a text for all elements around it."""
         for name in {name for _, name in self._open}:
             self.texts[name] = self.texts.get(name, "") + data
 
@@ -84,8 +84,8 @@ class Page(HTMLParser):
 class Visitor:
     """
     Attributes:
-        cookies: By their names, whatever their path: each test visits one of the pages.
-        set_cookies: The latest lines that set one, by the name.
+        cookies: The cookies by name, regardless of path, since each test visits only one page.
+        set_cookies: The latest Set-Cookie value by cookie name.
     """
 
     client: Client
@@ -97,7 +97,7 @@ class Visitor:
     def request(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Ask with the cookies, and keep those that come."""
+        """Send a request with the cookies, and keep the cookies of the answer."""
         lines: dict[str, str | None] = {"accept-language": self.language, **(headers or {})}
         if self.cookies:
             lines["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -111,13 +111,13 @@ class Visitor:
         return reply
 
     def get(self, path: str) -> Page:
-        """Look at a page."""
+        """Open a page."""
         reply = self.request("GET", path)
         assert reply.status == 200
         return Page(reply)
 
     def post(self, path: str, fields: Mapping[str, str]) -> Reply:
-        """Send a form, just as it is given."""
+        """Send a form with exactly these fields."""
         return self.request(
             "POST",
             path,
@@ -126,7 +126,7 @@ class Visitor:
         )
 
     def submit(self, page: Page, do: str, **fields: str) -> Page:
-        """Press a button of *page*, and go where that leads."""
+        """Press a button of *page*, and follow the redirect."""
         assert do in page.buttons, page.main
         path = urlsplit(page.fields["page"]).path
         reply = self.post(path, {**page.fields, **fields, "do": do})

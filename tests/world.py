@@ -1,5 +1,5 @@
 """
-A world for the flows: everything a port promises, in memory and under the test's control.
+A test world for the flows: all ports, in memory and under the test's control.
 
 Nothing in it suspends, so `run` drives a flow without an event loop.
 """
@@ -67,10 +67,10 @@ OTHER_CLIENT = "203.0.113.9"
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """
-    What *coroutine* returns, with no event loop.
+    Run *coroutine* without an event loop, and return its result.
 
     Raises:
-        AssertionError: It suspended: something in it waits for the world outside.
+        AssertionError: It suspended, because something in it waits for the outside.
     """
     try:
         coroutine.send(None)
@@ -82,20 +82,20 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def ring(use: str, *ids: str) -> KeyRing:
-    """A ring for *use*; without *ids* it has one key, ``k1``."""
+    """Make a ring for *use*; without *ids* it has one key, ``k1``."""
     return KeyRing(
         tuple(Key(i, hashlib.sha256(f"{use}:{i}".encode()).digest()) for i in ids or ("k1",))
     )
 
 
 def other_than(digits: str) -> str:
-    """A code of the same length that differs in its last digit."""
+    """Return a code that differs in the last digit."""
     return digits[:-1] + str((int(digits[-1]) + 1) % 10)
 
 
 @attrs.define
 class ManualClock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock that stands still until a test advances it."""
 
     instant: Instant = START
 
@@ -104,13 +104,13 @@ class ManualClock:
         return self.instant
 
     def advance(self, duration: Duration) -> None:
-        """Move on by *duration*."""
+        """Advance by *duration*."""
         self.instant = after(self.instant, duration)
 
 
 @attrs.define
 class ScriptedRandomness:
-    """The same bytes in every run, and never the same twice in one."""
+    """Bytes that are the same in every run and never repeat in one."""
 
     draws: int = 0
 
@@ -123,13 +123,13 @@ class ScriptedRandomness:
 @attrs.define
 class Outbox:
     """
-    A sender that keeps what it was given.
+    A sender that keeps its messages.
 
     Attributes:
-        failure: Raised instead of taking the message.
-        witness: Called when a message arrives, before it is taken or refused.
-        skipped: It says that it would not try.
-        given: How long it might have taken, each time it was asked.
+        failure: Raised instead of accepting the message.
+        witness: Called when a message arrives, before it is accepted or refused.
+        skipped: Whether it reports that it would not try.
+        given: The time limit of each call.
     """
 
     sent: list[Message] = attrs.field(factory=list[Message])
@@ -154,18 +154,18 @@ class Outbox:
 
     @property
     def codes(self) -> list[str]:
-        """The digits of every message taken, oldest first."""
+        """The digits in every accepted message, oldest first."""
         return [re.findall(r"\d{4,10}", sms.text)[0] for sms in self.sent]
 
 
 @attrs.define
 class SentMessages:
     """
-    The state of every message that the rows tell of.
+    The states of the messages in the rows.
 
     Attributes:
-        states: Of those of which anything was reported, by sender and the sender's id.
-        failure: Raised instead of looking.
+        states: The reported states, by sender and the sender's id.
+        failure: Raised instead of answering.
     """
 
     audit: MemoryAudit
@@ -205,11 +205,11 @@ class SentMessages:
 @attrs.define
 class RememberedSessions:
     """
-    Operators' sessions that were ended, in a set.
+    The ended sessions of operators, in a set.
 
     Attributes:
-        is_away: Nobody can ask.
-        is_held: Somebody holds the lock: what is ended is not written down, but can be asked for.
+        is_away: Whether every call fails.
+        is_held: Whether another writer holds the lock, so that reads work but writes fail.
     """
 
     ended: set[str] = attrs.field(factory=set[str])
@@ -232,7 +232,7 @@ class RememberedSessions:
 
 @attrs.define
 class PlainMessages:
-    """Texts that a test can read a code from."""
+    """Texts from which a test can read a code."""
 
     def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
         """Keep the promise of `Messages.sms`."""
@@ -247,7 +247,7 @@ class PlainMessages:
 
 @attrs.define
 class SignedAccess:
-    """Access tokens that are names for what they say."""
+    """Access tokens that are references to their content."""
 
     signed: list[Access] = attrs.field(factory=list[Access])
 
@@ -266,7 +266,7 @@ class SignedAccess:
 
 @attrs.define
 class SignedProofs:
-    """Proofs that are names for what they say."""
+    """Proofs that are references to their content."""
 
     signed: list[Proof] = attrs.field(factory=list[Proof])
 
@@ -279,12 +279,12 @@ class SignedProofs:
 SIGNUP_POLICY = Policy(
     lifetime=300 * SECOND, client_sends=(Quota(5, MINUTE), Quota(20, 60 * MINUTE))
 )
-"""The numbers of the contract."""
+"""The policies of the contract."""
 
 
 @attrs.define(kw_only=True)
 class World:
-    """Both journeys over memory, with the numbers of the contract unless a test says otherwise."""
+    """Both flows over memory, with the contract's default numbers."""
 
     clock: ManualClock = attrs.field(factory=ManualClock)
     randomness: ScriptedRandomness = attrs.field(factory=ScriptedRandomness)
@@ -336,7 +336,7 @@ class World:
 
     @property
     def ports(self) -> Ports:
-        """What the journeys stand on."""
+        """The ports of the flows."""
         return Ports(
             slots=self.slots,
             signup_sessions=self.signup_sessions,
@@ -356,7 +356,7 @@ class World:
 
     @property
     def journeys(self) -> Journeys:
-        """All of them as the world is configured now."""
+        """Build all flows with the current configuration."""
         rings = Rings(
             codes=self.codes, refresh_tokens=self.refresh_keys, fingerprints=ring("fingerprints")
         )
@@ -374,27 +374,27 @@ class World:
 
     @property
     def otp(self) -> Otp:
-        """The engine as the world is configured now."""
+        """Build the engine with the current configuration."""
         return self.journeys.otp
 
     @property
     def limiter(self) -> Limiter:
-        """What holds clients to their limits, as the world is configured now."""
+        """Build the limiter with the current configuration."""
         return self.journeys.limiter
 
     @property
     def login(self) -> PassLogin:
-        """The journey as the world is configured now."""
+        """Build pass login with the current configuration."""
         return self.journeys.pass_login
 
     @property
     def signup(self) -> Signup:
-        """The other journey."""
+        """Build signup with the current configuration."""
         return self.journeys.signup
 
     @property
     def sessions(self) -> Sessions:
-        """What follows a sign-in, as the world is configured now."""
+        """Build the sessions with the current configuration."""
         return self.journeys.sessions
 
     def add(
@@ -406,7 +406,7 @@ class World:
         payment: PaymentStatus = PaymentStatus.PAID,
         expires_at: Instant | None = None,
     ) -> Pass:
-        """Store a pass, or replace the one of that code."""
+        """Store a pass, replacing one with the same code."""
         holder = User(
             id=user,
             email=f"{user}@example.com",
@@ -425,7 +425,7 @@ class World:
         return stored
 
     def validate(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> LookUpOutcome:
-        """Look a pass up."""
+        """Look up a pass."""
         return run(self.login.validate(PassCode(pass_code), _caller(client)))
 
     def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> SendOutcome:
@@ -467,7 +467,7 @@ class World:
         return run(self.signup.verify(session, Code(guess), _caller(client)))
 
     def progress(self, session: SessionId, *, client: str = CLIENT) -> Progress | SessionNotFound:
-        """Come back to a session."""
+        """Return to a session."""
         return run(self.signup.progress(session, _caller(client)))
 
     def refresh(self, token: str) -> Grant | RefusedToken | Refusal:
@@ -483,7 +483,7 @@ class World:
         return run(self.sessions.me(access_token))
 
     def report(self, sender: str, message: str, state: DeliveryState) -> Noted | UnknownMessage:
-        """Tell what became of a message, as its provider does."""
+        """Report a message's state, like its provider does."""
         return run(
             take_receipt(
                 self.deliveries, sender, message, state, early=self.early, clock=self.clock
@@ -491,15 +491,15 @@ class World:
         )
 
     def family(self, family_id: str) -> Family | None:
-        """What is stored of a family."""
+        """Return the stored record of a family."""
         return run(self.families.transition(family_id, lambda held: Decision(held, held)))
 
     def record(self, user: str = "u1") -> SlotRecord:
-        """What stands in the slot of *user*."""
+        """Return the record in the slot of *user*."""
         return run(self.slots.transition(slot_of(user), (), _look))
 
     def restore(self, record: SlotRecord, user: str = "u1") -> None:
-        """Make the store of slots forget everything since *record*."""
+        """Reset the slot of *user* to *record*."""
 
         def back(held: Held) -> Decision[Held, None]:
             return Decision(None, Held(record, held.usages))
@@ -507,7 +507,7 @@ class World:
         run(self.slots.transition(slot_of(user), (), back))
 
     def sends_charged(self, key: UsageKey) -> Usage:
-        """What was charged to a limit on sends."""
+        """Return the charges to a limit on sends."""
 
         def peek(held: Held) -> Decision[Held, Usage]:
             return Decision(held.usages[key], held)
@@ -515,14 +515,14 @@ class World:
         return run(self.slots.transition(slot_of("u1"), (key,), peek))
 
     def charged(self, scope: str, who: str = CLIENT) -> int:
-        """How often a limit on checks or look-ups was charged."""
+        """Return the number of charges to a limit on checks or look-ups."""
         key = UsageKey(scope, who)
         held = run(self.usage.transition((key,), lambda usages: Decision(usages, usages)))
         return len(held[key])
 
 
 def slot_of(user: str) -> Slot:
-    """Where the challenge of *user* stands in pass login."""
+    """Return the slot of *user* in pass login."""
     return Slot(Subject(SubjectKind.USER, user), Purpose.PHONE_VERIFICATION)
 
 

@@ -26,22 +26,22 @@ PEOPLE: Final = 300
 OPS_PASSWORD: Final = "correct horse battery staple"
 
 _OPS: Final = re.compile(r"/ops/((live|story|sign-out)/?)?(\?([a-z]+=[A-Za-z_]+&?)*)?")
-"""The operator's page, narrowed by words alone."""
+"""URLs of the operators' page, with only words as filters."""
 
 Open = Callable[..., Visit]
-"""Opens a window: of a new visitor, or another one of the same."""
+"""Opens a window, for a new visitor or for the same one."""
 
 
 @attrs.frozen
 class House:
-    """Where the service is, and what came of its messages."""
+    """A running service and the gateway with its messages."""
 
     server: Server
     gateway: Gateway
 
     @property
     def origin(self) -> str:
-        """What addresses begin with."""
+        """The origin of the service's URLs."""
         return f"http://127.0.0.1:{self.server.port}"
 
 
@@ -49,7 +49,7 @@ class House:
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
     chromium = shutil.which("chromium")
-    assert chromium, "there is no chromium on PATH: script/test-browser says how to get it"
+    assert chromium, "there is no chromium on PATH: script/test-browser installs it"
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield found
@@ -65,7 +65,7 @@ def gateway() -> Iterator[Gateway]:
 
 @attrs.frozen
 class Prepared:
-    """Keys, and a folder with a database that knows the people."""
+    """Keys, and a folder with a database of people with passes."""
 
     folder: Path
     keys: dict[str, str]
@@ -73,7 +73,7 @@ class Prepared:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Made by the commands."""
+    """Prepare the folder with the commands."""
     folder = tmp_path_factory.mktemp("prepared")
     return Prepared(folder, prepare(folder, PEOPLE))
 
@@ -82,7 +82,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
-    """The service with the numbers of the contract."""
+    """The service with the contract's default limits."""
     folder = tmp_path_factory.mktemp("house")
     yield from _serve(folder, prepared, gateway, SIGNUP_REGIONS="IN,ES,GB")
 
@@ -91,7 +91,7 @@ def house(
 def hasty_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
-    """One whose codes live five seconds, have ten digits, and can be asked for every three."""
+    """A service with ten-digit codes that live five seconds and may be sent every three."""
     yield from _serve(
         tmp_path_factory.mktemp("hasty"),
         prepared,
@@ -107,7 +107,7 @@ def hasty_house(
 def https_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
-    """One that is reached by https, as it thinks; for this machine's own address browsers agree."""
+    """A service configured for https; browsers accept this for the machine's own address."""
     folder = tmp_path_factory.mktemp("https")
     more = {"PUBLIC_URL": "https://otp.example.com", "OPS_PASSWORD": OPS_PASSWORD}
     yield from _serve(folder, prepared, gateway, **more)
@@ -117,7 +117,7 @@ def https_house(
 def ops_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
-    """One with an operator's page."""
+    """A service with the operators' page."""
     folder = tmp_path_factory.mktemp("ops")
     yield from _serve(folder, prepared, gateway, OPS_PASSWORD=OPS_PASSWORD)
 
@@ -130,16 +130,16 @@ def _serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) 
 
 
 _people = itertools.count(1)
-"""Nobody visits twice, so that no limit of one test is felt by another."""
+"""The people, each used once so that the limits of one test do not affect another."""
 
 
 @pytest.fixture
 def open_in(browser: Browser) -> Iterator[Open]:
     """
-    Opens windows, and holds each in the end to what is true of all.
+    Open windows, and check at the end what must hold for every visit.
 
-    Nothing stood in the console but its own lines about answers of 4xx, nothing came from
-    elsewhere, and no address held anything but the names of pages and files.
+    The console had only the browser's own lines about 4xx answers, nothing was loaded from
+    another host, and URLs contained only the names of pages and files.
     """
     contexts = []
     visits: list[Visit] = []
@@ -173,7 +173,7 @@ def open_in(browser: Browser) -> Iterator[Open]:
         for request in visit.requests:
             _, _, url = request.partition(" ")
             path = url.removeprefix(visit.origin)
-            assert path != url, "it went elsewhere"
+            assert path != url, "a request to another host"
             known = ("/", "/customer/login/", "/users/signup/", "/language/")
             api = ("/users/api/send-otp/", "/users/api/verify-otp/")
             files = path.startswith(("/static/", "/ops/static/"))

@@ -131,7 +131,7 @@ def test_the_attack_at_a_glance(busy: Busy, open_in: Open) -> None:
     text = alarm.inner_text()
     assert "This looks like an attack" in text
     assert "times as many as usual" in text
-    assert "of one range in Latvia" in text
+    assert "in one range in Latvia" in text
     assert "203.0.113.7" in text
     # And the time of it is marked in the pictures.
     assert visit.page.locator("#live svg .mark").count() == 3
@@ -147,7 +147,7 @@ def test_wrong_and_right(busy: Busy, open_in: Open) -> None:
     """A wrong password stays outside, the right one leads in, and out again."""
     visit = open_in(busy.house)
     sign_in(visit, "wrong")
-    assert visit.page.inner_text("#password-error") == "This is not the password."
+    assert visit.page.inner_text("#password-error") == "This password is wrong."
     visit.focused("#password")
     sign_in(visit)
     visit.page.wait_for_selector("#live")
@@ -166,7 +166,7 @@ def test_in_and_out_by_https(https_house: House, open_in: Open) -> None:
     visit.page.wait_for_selector("#live")
     assert f"__Host-{COOKIE}" in [one["name"] for one in visit.page.context.cookies()]
     visit.page.fill("#phone", "9812345678")
-    visit.page.get_by_role("button", name="Tell its story").click()
+    visit.page.get_by_role("button", name="Show its history").click()
     visit.page.wait_for_selector("#story-title")
     visit.page.get_by_role("button", name="Sign out").click()
     visit.page.wait_for_selector("#password")
@@ -263,7 +263,7 @@ def test_it_works_without_scripts(busy: Busy, open_in: Open) -> None:
     visit.page.click("#range-hour")
     visit.page.wait_for_selector("#range-hour[aria-current]")
     visit.page.fill("#phone", visit.number)
-    visit.page.get_by_role("button", name="Tell its story").click()
+    visit.page.get_by_role("button", name="Show its history").click()
     assert visit.page.inner_text("#story-title").startswith("***-***-")
     visit.page.click("text=Back to the overview")
     visit.page.get_by_role("button", name="Sign out").click()
@@ -284,7 +284,7 @@ def test_a_story_and_no_secrets(busy: Busy, open_in: Open) -> None:
         visit.page.wait_for_selector(f"#range-{word}[aria-current]")
         seen.append(visit.page.content())
     sender = visit.page.locator(".health li", has_text="twilio")
-    assert re.search(r"took\s+[1-9]", sender.inner_text())
+    assert re.search(r"accepted\s+[1-9]", sender.inner_text())
     visit.page.fill("#phone", customer.number)
     visit.press("Enter")
     visit.page.wait_for_selector("#story-title")
@@ -292,7 +292,7 @@ def test_a_story_and_no_secrets(busy: Busy, open_in: Open) -> None:
     story = visit.page.inner_text(".story")
     assert "asked for a code: sent, through twilio" in story
     assert "presented a code: it was right" in story
-    assert "an operator looked at its story" in story
+    assert "an operator viewed its history" in story
     seen.append(visit.page.content())
     (session,) = (one["value"] for one in visit.page.context.cookies() if one["name"] == COOKIE)
     secrets = {code, customer.pass_code, customer.number, OPS_PASSWORD, session}

@@ -1,4 +1,4 @@
-"""Somebody at a browser, and what can be seen of it."""
+"""A person at a browser, and everything that can be observed there."""
 
 import os
 import re
@@ -21,19 +21,19 @@ SCHEMES: Final = ("light", "dark")
 
 _REFUSED: Final = re.compile(r"Failed to load resource: .* status of 4\d\d ")
 _HASTE: Final = "Autofocus processing was blocked because a document already has a focused element."
-"""A browser says so of a page whose field was used before its first frame, as tests do."""
+"""The browser's line about a field that was used before the first frame, as tests do."""
 
 
 @attrs.define
 class Visit:
     """
-    A window.
+    A browser window.
 
     Attributes:
-        scripts: Whether it runs any.
-        requests: What it asked for, with the method.
-        mishaps: What stood in the console, and must not.
-        refused: Lines of the console about answers of 4xx.
+        scripts: Whether it runs scripts.
+        requests: The methods and URLs of its requests.
+        mishaps: Lines that must not appear in the console.
+        refused: Lines in the console about 4xx answers.
     """
 
     page: Page
@@ -55,9 +55,9 @@ class Visit:
         *,
         scripts: bool,
     ) -> "Visit":
-        """A new window of *context*."""
+        """Open a new window in *context*."""
         visit = cls(context.new_page(), gateway, origin, person, scripts)
-        # The library keeps something in whatever has a method that it calls; this has no place.
+        # The library stores an attribute on the object of a method, which this class cannot have.
         visit.page.on("console", lambda message: visit._heard(message))  # noqa: PLW0108
         visit.page.on("pageerror", lambda error: visit.mishaps.append(str(error)))
         visit.page.on("request", lambda request: visit._asked(request))  # noqa: PLW0108
@@ -73,38 +73,38 @@ class Visit:
 
     @property
     def pass_code(self) -> str:
-        """Of the person at the browser."""
+        """The pass code of the person."""
         return pass_of(self.person)
 
     @property
     def number(self) -> str:
-        """Of that person's phone, in national form."""
+        """The number of the person's phone, in national format."""
         return number_of(self.person).removeprefix("+91")
 
     @property
     def messages(self) -> list[Taken]:
-        """What came to that phone."""
+        """The messages to that phone."""
         return self.gateway.to(f"+91{self.number}")
 
     @property
     def code(self) -> str:
-        """The latest code that came to it."""
+        """The code in the latest message."""
         return self.messages[-1].code
 
     @property
     def wrong(self) -> str:
-        """A code that did not come."""
+        """A wrong code."""
         digits = self.code
         return digits[:-1] + str((int(digits[-1]) + 1) % 10)
 
     @property
     def step(self) -> str:
-        """How far the page is."""
+        """The step that the page shows."""
         return self.page.locator("main").get_attribute("data-step") or ""
 
     @property
     def posts(self) -> list[str]:
-        """The paths that something was posted to."""
+        """The paths of all POST requests."""
         return [
             urlsplit(url).path
             for method, _, url in (request.partition(" ") for request in self.requests)
@@ -112,12 +112,12 @@ class Visit:
         ]
 
     def go(self, path: str) -> None:
-        """Open a page, and wait for the focus that comes with it."""
+        """Open a page, and wait for its focus."""
         self.page.goto(self.origin + path)
         self._settles()
 
     def reaches(self, step: str) -> None:
-        """Wait for a step, and for the focus that comes with it."""
+        """Wait for a step and its focus."""
         self.page.wait_for_selector(f"main[data-step={step}]", timeout=15_000)
         self._settles()
 
@@ -131,21 +131,21 @@ class Visit:
             self.page.keyboard.press(key)
 
     def type(self, text: str) -> None:
-        """Type into whatever has the focus."""
+        """Type into the element with the focus."""
         self.page.keyboard.type(text)
 
     def focused(self, selector: str) -> None:
-        """Wait until the focus is where the next key is to go."""
+        """Wait until the element *selector* has the focus."""
         self.page.wait_for_selector(f"{selector}:focus", timeout=5_000)
 
     def told(self, field: str) -> str:
-        """What stands at a field, once something does."""
+        """Return the error at a field, once there is one."""
         place = self.page.locator(f"#{field}-error:not(:empty)")
         place.wait_for(timeout=10_000)
         return " ".join(place.inner_text().split())
 
     def to_code(self, path: str) -> None:
-        """Go as far as a page waits for a code."""
+        """Go to the step at which the page expects a code."""
         self.go(path)
         if path == LOGIN:
             self.page.fill("#pass_code", self.pass_code)
@@ -158,7 +158,7 @@ class Visit:
         self.reaches("code")
 
     def enter(self, code: str) -> None:
-        """Type a code, and send it where typing does not."""
+        """Type a code, and send it if the page does not send it by itself."""
         self.page.fill("#code", code)
         if not self.scripts:
             self.page.click("button[value=verify]")
@@ -167,7 +167,7 @@ class Visit:
 def at_every_width(
     visit: Visit, name: str, look: Callable[[str], None], widths: Iterable[int] = WIDTHS
 ) -> None:
-    """Look at a state of a page in both schemes and at every width; keep pictures if wanted."""
+    """Check a page in both colour schemes and at every width; save screenshots if asked."""
     folder = os.environ.get("SCREENSHOTS")
     for scheme in SCHEMES:
         visit.page.emulate_media(color_scheme=scheme)
@@ -181,13 +181,13 @@ def at_every_width(
 
 
 def sideways(visit: Visit) -> int:
-    """How many pixels a page is wider than its window."""
+    """Return by how many pixels a page is wider than its window."""
     found: int = visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
     return found
 
 
 def shut_out(visit: Visit) -> list[str]:
-    """What axe-core finds on a page."""
+    """Return the accessibility problems that axe-core finds on a page."""
     visit.page.evaluate(AXE.read_text("utf-8"))
     found: dict[str, Any] = visit.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

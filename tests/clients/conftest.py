@@ -27,7 +27,7 @@ def house(
     prepared: Prepared,
     gateway: Gateway,
 ) -> Iterator[House]:
-    """The service with the numbers of the contract, and a provider instead of the console."""
+    """The service with the contract's default limits, and a provider instead of the console."""
     folder = tmp_path_factory.mktemp("house")
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
     given = prepared.keys | by(twilio=gateway) | {"TRUSTED_PROXIES": "127.0.0.1/32"}
@@ -42,10 +42,10 @@ _people = itertools.count(1)
 @pytest.fixture
 def visit(browser: Browser, house: House) -> Iterator[Open]:
     """
-    Opens the app on a phone of somebody's own, and holds it in the end to what is true of all.
+    Open the app on a new phone, and check at the end what must hold for every visit.
 
-    Nothing stood in the console but its own lines about answers of 4xx, nothing came from
-    elsewhere, and no address held anything but the names of routes and files.
+    The console had only the browser's own lines about 4xx answers, nothing was loaded from
+    another host, and URLs contained only the names of routes and files.
     """
     opened: list[Visit] = []
 

@@ -1,4 +1,4 @@
-"""Start services and a gateway, tell clients/live where they are, and do what its tests cannot."""
+"""Start services and a gateway for the tests in clients/live, and act on them for these tests."""
 
 import json
 import os
@@ -27,11 +27,11 @@ HASTY: Final = {
     "ACCESS_TOKEN_SECONDS": "4",
     "RESEND_COOLDOWN_SECONDS": "5",
 }
-"""Of a service that lets a test see the end of a code, of a token and of a wait."""
+"""The settings of a service whose codes, tokens and waits end within a test."""
 
 
 def control(gateway: Gateway, fragile: Server) -> ThreadingHTTPServer:
-    """What a test may ask for by HTTP: the code somebody was sent, a provider's act, a death."""
+    """Serve tests' requests over HTTP: read a sent code, script the provider, kill the server."""
 
     def code(person: str) -> str | None:
         messages = gateway.to(number_of(int(person)))
@@ -64,7 +64,7 @@ def control(gateway: Gateway, fragile: Server) -> ThreadingHTTPServer:
 
 
 def drive() -> int:
-    """The exit status of the tests."""
+    """Run the tests, and return their exit status."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         prepared = folder / "prepared"

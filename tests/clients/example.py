@@ -1,4 +1,4 @@
-"""Take the example app out of clients/README.md, so that it is compiled and run as it stands."""
+"""Extract the example app from clients/README.md, so that it is compiled and run unchanged."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ MOST_LINES: Final = 60
 
 
 def main() -> None:
-    """Write each block of code of the page into a file."""
+    """Write each code block of the page to a file."""
     blocks = re.findall(
         r"^```(tsx?)\n(.*?)^```$",
         (CLIENTS / "README.md").read_text("utf-8"),

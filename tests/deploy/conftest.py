@@ -1,4 +1,4 @@
-"""A machine to try things on: a namespace whose /etc, /opt and /var nobody else sees change."""
+"""A test machine: a namespace whose changes to /etc, /opt and /var are invisible outside."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ exec sleep infinity
 
 
 class Machine:
-    """Where root runs commands; what they change under /etc, /opt and /var goes with it."""
+    """Runs commands as root; their changes under /etc, /opt and /var disappear with it."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
@@ -53,10 +53,10 @@ class Machine:
 
     def run(self, text: str, *, cwd: Path | None = None) -> str:
         """
-        What a piece of shell prints.
+        Run a shell script, and return its output.
 
         Raises:
-            AssertionError: It failed, or had something to say.
+            AssertionError: It failed, or wrote to standard error.
         """
         done = subprocess.run(  # noqa: S603
             ["nsenter", f"--mount=/proc/{self._process.pid}/ns/mnt", "sh", "-eu"],  # noqa: S607
@@ -73,7 +73,7 @@ class Machine:
 
 @contextmanager
 def public_folder() -> Iterator[Path]:
-    """A folder that other users may enter: pytest shuts its own whenever it starts."""
+    """Make a folder that other users may enter; pytest's own folders are private."""
     with tempfile.TemporaryDirectory(prefix="otp-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -82,13 +82,13 @@ def public_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """The same, for one test."""
+    """Make such a folder for one test."""
     with public_folder() as folder:
         yield folder
 
 
 @pytest.fixture
 def checkout(public: Path) -> Path:
-    """A copy of the project that everybody may read."""
+    """Copy the project so that every user may read it."""
     left_out = shutil.ignore_patterns(".*_cache", ".git", ".venv", ".hypothesis", "node_modules")
     return shutil.copytree(ROOT, public / "checkout", ignore=left_out)

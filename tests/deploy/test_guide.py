@@ -109,8 +109,8 @@ def test_the_commands_of_the_guide(checkout: Path, public: Path) -> None:
                 f"sudo -u hsp-otp HSP_OTP_CONFIG={SETTINGS} /opt/hsp-otp/bin/hsp-otp doctor || true"
             )
             assert "with the newest schema" in told
-            assert "the user of the service" not in told
-            assert "others may" not in told
+            assert "the service's user" not in told
+            assert "other users may" not in told
             for backup in ("hsp-otp.dump", "hsp-otp-keys.tar.gz", "/var/lib/hsp-otp/copy.db"):
                 assert machine.run(f"stat -c %a {backup}", cwd=checkout) == "600\n"
             patiently = f"--retry {PATIENCE_SECONDS} --retry-delay 1 --retry-connrefused"

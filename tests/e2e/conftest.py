@@ -1,4 +1,4 @@
-"""Every server has a folder of its own and whatever port is free."""
+"""Each server has its own folder and a free port."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,8 +1,8 @@
 """
-Commands in processes that have the program loaded already.
+Commands in processes that have already loaded the program.
 
-A new Python needs a second of computing to load it, which is most of what a command takes, and
-half of what a server takes to start. Where it is to be started as an operator does, a test says so.
+A new Python takes a second of CPU time to load it, which is most of the time of a command and half
+of a server's start. A test says so if it needs to start the program like an operator does.
 """
 
 import atexit
@@ -26,16 +26,16 @@ LOADED.set_forkserver_preload(
     [
         "hsp_otp.entrypoints.cli.main",
         *(f"hsp_otp.entrypoints.cli.{name}" for name in _COMMANDS),
-        # What a command loads when it is sure to need it.
+        # Modules that commands load on use.
         *("alembic.command", "hsp_otp.adapters.sql.sqlite", "hsp_otp.adapters.sql.postgres"),
         *("hsp_otp.adapters.redis.fallback", "hsp_otp.adapters.redis.server_checks"),
     ]
 )
-"""Makes processes as copies of one that has loaded the program; they know its environment."""
+"""Forks processes from one that has loaded the program; they inherit its environment."""
 
 
 class Preloaded:
-    """A process that is the command, with what tests need of `subprocess.Popen`."""
+    """A process that runs the command, with the parts of `subprocess.Popen` that tests need."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Preloaded:
         out: Path,
         err: Path,
     ) -> None:
-        """Start it in *folder*; what it says is added to two files."""
+        """Start the command in *folder*; its output is appended to two files."""
         self._process = LOADED.Process(
             target=_be_the_command, args=(list(arguments), folder, dict(environ), out, err)
         )
@@ -55,19 +55,19 @@ class Preloaded:
 
     @property
     def returncode(self) -> int | None:
-        """Its status; None while it runs."""
+        """The exit status; None while it runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """The same."""
+        """Return the exit status; None while it runs."""
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """
-        Its status, once it has ended.
+        Wait for its end, and return the exit status.
 
         Raises:
-            TimeoutExpired: It has not, after *timeout* seconds.
+            TimeoutExpired: It has not ended after *timeout* seconds.
         """
         self._process.join(timeout)
         status = self.returncode
@@ -76,21 +76,21 @@ class Preloaded:
         return status
 
     def terminate(self) -> None:
-        """Tell it to stop."""
+        """Send it SIGTERM."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it on the spot, and all that it has started."""
+        """Kill it and all processes that it has started."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.kill()  # it may have had no time yet to lead a group of its own
+        self._process.kill()  # it may not lead its own process group yet
 
 
 def run(
     arguments: Sequence[str], folder: Path, environ: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[str]:
     """
-    Run `hsp-otp` with *arguments* to its end, in *folder*.
+    Run `hsp-otp` with *arguments* in *folder* until it ends.
 
     Raises:
         TimeoutExpired: It did not end in time.
@@ -118,11 +118,11 @@ def _be_the_command(
     for file, mode, number in ((Path(os.devnull), "rb", 0), (out, "ab", 1), (err, "ab", 2)):
         with file.open(mode) as opened:
             os.dup2(opened.fileno(), number)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as every process has it
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - like in every process
     sys.argv = ["hsp-otp", *arguments]
-    from hsp_otp.entrypoints.cli.main import main  # noqa: PLC0415 - where it is loaded already
+    from hsp_otp.entrypoints.cli.main import main  # noqa: PLC0415 - already loaded here
 
     try:
         main()
     finally:
-        atexit._run_exitfuncs()  # noqa: SLF001 - as every process does that is not a copy
+        atexit._run_exitfuncs()  # noqa: SLF001 - like every process that is not forked

@@ -1,4 +1,4 @@
-"""A service in production mode: its keys, its database, its people, and its provider."""
+"""A service in production mode with keys, a database, people and a provider."""
 
 import asyncio
 import atexit
@@ -22,32 +22,32 @@ PUBLIC_URL: Final = "https://otp.example.com"
 
 
 def pass_of(person: int) -> str:
-    """Everybody has a pass."""
+    """Return the pass code of a person."""
     return f"HSP-{person // 10_000:04d}-{person % 10_000:04d}"
 
 
 def number_of(person: int) -> str:
-    """Everybody has a number; neighbours have numbers of different ranges."""
+    """Return the number of a person; consecutive people have numbers in different ranges."""
     return "+9198" + f"{person:08d}"[::-1]
 
 
 def address(number: int) -> str:
-    """An address behind the proxy; those of 65 536 neighbours are in different networks."""
+    """Return an address behind the proxy; 65 536 consecutive ones are in different networks."""
     return f"10.{number & 255}.{number >> 8 & 255}.{number >> 16 & 255}"
 
 
 def wrong(code: str) -> str:
-    """Another code."""
+    """Return a code other than *code*."""
     return f"{(int(code) + 1) % 1_000_000:06d}"
 
 
 def prepare(folder: Path, people: int = PEOPLE, **settings: str) -> dict[str, str]:
     """
-    What an operator does before the first start, by the commands.
+    Prepare the service with the commands that an operator runs before the first start.
 
     Args:
-        people: How many have passes.
-        settings: Where the database is, if it is not SQLite in the folder.
+        people: The number of people with passes.
+        settings: The database, if it is not SQLite in the folder.
 
     Returns:
         The settings that the commands printed.
@@ -61,7 +61,7 @@ def prepare(folder: Path, people: int = PEOPLE, **settings: str) -> dict[str, st
 
 @cache
 def _prepared(people: int) -> tuple[Path, dict[str, str]]:
-    """The same with SQLite, once in each process that runs tests."""
+    """Prepare a service with SQLite, once in each process that runs tests."""
     folder = Path(tempfile.mkdtemp(prefix="otp-prepared-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder, _prepare(folder, people)
@@ -89,13 +89,13 @@ def _prepare(folder: Path, people: int, **settings: str) -> dict[str, str]:
 
 
 def query(folder: Path, statement: str, *parameters: object) -> list[tuple[object, ...]]:
-    """Look into the database of *folder*."""
+    """Query the database in *folder*."""
     with closing(sqlite3.connect(folder / "hsp-otp.db", timeout=10)) as connection:
         return connection.execute(statement, parameters).fetchall()
 
 
 def by(**gateways: Gateway) -> dict[str, str]:
-    """The settings of senders that are tried in that order."""
+    """Return the settings of senders, which are tried in the given order."""
     given = {"SENDERS": ",".join(gateways)}
     for name, gateway in gateways.items():
         given |= PLAYS[name].settings(gateway.url)
@@ -109,10 +109,10 @@ def start(
     **settings: str,
 ) -> Server:
     """
-    Two workers in production mode behind a proxy.
+    Start two workers in production mode behind a proxy.
 
     Args:
-        gateway: Twilio, or senders by their names, in the order of trying.
+        gateway: Twilio's gateway, or gateways by senders' names in the order in which to try them.
     """
     given = {
         **(by(**gateway) if isinstance(gateway, dict) else by(twilio=gateway)),
@@ -125,7 +125,7 @@ def start(
 
 @asynccontextmanager
 async def open_lines(server: Server, count: int) -> AsyncGenerator[list[Line]]:
-    """Some connections, closed in the end whatever became of them."""
+    """Open some connections, and close them at the end."""
     lines: list[Line] = []
     try:
         lines += await asyncio.gather(*(Line.open(server.port) for _ in range(count)))
@@ -135,7 +135,7 @@ async def open_lines(server: Server, count: int) -> AsyncGenerator[list[Line]]:
 
 
 def unexpected(server: Server, *events: str) -> list[str]:
-    """Lines of warnings and errors but for those *events*."""
+    """Return the lines of warnings and errors, except for *events*."""
     return [
         line
         for line in server.complaints

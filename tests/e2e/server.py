@@ -1,4 +1,4 @@
-"""A server started by its real command, and what a client and an operator do with it."""
+"""A server started by its real command, with actions of clients and operators."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ _COMPLAINT = re.compile(
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """What is left of ours without settings, and *settings*, their names without the prefix."""
+    """Return this process's environment without settings, plus *settings*, named without prefix."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("HSP_OTP_")}
     return ours | {f"HSP_OTP_{name}": value for name, value in settings.items()}
 
@@ -43,7 +43,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 def command(
     folder: Path, *arguments: str | Path, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, in *folder*."""
+    """Run a command in *folder* until it ends."""
     return preloaded.run(
         [str(argument) for argument in arguments], folder, environment(settings), PATIENCE_SECONDS
     )
@@ -51,10 +51,10 @@ def command(
 
 def until(found: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
     """
-    What *found* finds, once it finds something.
+    Wait until *found* returns something, and return it.
 
     Raises:
-        AssertionError: It found nothing in time.
+        AssertionError: It returned nothing in time.
     """
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
@@ -62,7 +62,7 @@ def until(found: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T
         if value:
             return value
         time.sleep(0.01)
-    raise AssertionError("it did not come about in time")
+    raise AssertionError("it did not happen in time")
 
 
 @attrs.frozen
@@ -86,7 +86,7 @@ class Message:
 
 
 class Server:
-    """A process, or one with its workers; its output is in files in its folder."""
+    """A server process, possibly with workers; its output is in files in its folder."""
 
     def __init__(self, folder: Path, name: str = "dev", **settings: str) -> None:
         self.folder = folder
@@ -113,7 +113,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Stop, and insist that it did so without complaint."""
+        """Stop, and check that it ended without complaints."""
         try:
             if self.process.poll() is None:
                 status = self.stop()
@@ -124,31 +124,31 @@ class Server:
             self.kill()
 
     def stop(self) -> int:
-        """Tell it to stop as a supervisor does; its exit status."""
+        """Stop it like a supervisor does, and return its exit status."""
         self.process.terminate()
         return self.process.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
-        """End it and its workers on the spot, where there is anything left of them."""
+        """Kill it and its workers, if they are still running."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     @property
     def output(self) -> str:
-        """Its standard output until now."""
+        """The standard output so far."""
         return self._out.read_text("utf-8")
 
     @property
     def errors(self) -> str:
-        """Its standard error until now."""
+        """The standard error so far."""
         return self._err.read_text("utf-8")
 
     @property
     def complaints(self) -> list[str]:
         """
-        Lines of warnings, errors and tracebacks, but for those about providers that fail, and
-        about tests that ask in a proxy's own name.
+        Lines of warnings, errors and tracebacks, except for those about failing providers and
+        about tests that send requests in a proxy's own name.
         """
         return [
             line
@@ -158,7 +158,7 @@ class Server:
 
     @property
     def messages(self) -> list[Message]:
-        """The messages that the console showed, oldest first."""
+        """The messages that the console has shown, oldest first."""
         return [Message(to=to, code=code) for to, code in _BOX.findall(self.output)]
 
     def message_to(self, number: str) -> Message:
@@ -166,26 +166,26 @@ class Server:
         return [message for message in self.messages if message.to == number][-1]
 
     def workers(self) -> list[int]:
-        """The workers' pids; empty on systems that do not tell."""
+        """The workers' pids; empty on systems that do not reveal them."""
         copied = [pid for child in _children(self.process.pid) for pid in _children(child)]
         return [pid for pid in copied if _sockets(pid)]
 
     def has_read(self, port: int) -> bool:
-        """Whether it has taken all that came over the connection from *port*, on Linux."""
+        """Return whether it has read all bytes of the connection from *port*; only on Linux."""
         ours, theirs = f":{self.port:04X}", f":{port:04X}"
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             _, local, remote, _, queues, *_ = line.split()
             if local.endswith(ours) and remote.endswith(theirs):
-                # That the other end has hung up counts as a byte.
+                # The end of the connection counts as a byte.
                 return int(queues.partition(":")[2], 16) <= 1
         return True  # it is closed already
 
     def connections(self) -> list[int]:
-        """How many sockets each worker has; empty on systems that do not tell."""
+        """The number of sockets of each worker; empty on systems that do not reveal it."""
         return [_sockets(pid) for pid in self.workers()]
 
     def post(self, path: str, body: object, **headers: str) -> Answer:
-        """Ask it something."""
+        """Send a POST request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         try:
             text = body if isinstance(body, str) else json.dumps(body)
@@ -198,7 +198,7 @@ class Server:
             connection.close()
 
     def get(self, path: str) -> Answer:
-        """Look at something."""
+        """Send a GET request."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         try:
             connection.request("GET", path)
@@ -208,7 +208,7 @@ class Server:
             connection.close()
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """What its other listener shows: every sample by its name and labels."""
+        """Read the samples of the metrics listener, by their names and labels."""
         connection = http.client.HTTPConnection(
             "127.0.0.1", self.metrics_port, timeout=PATIENCE_SECONDS
         )
@@ -226,7 +226,7 @@ class Server:
         }
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of the samples of that name, without its prefix, that bear these labels."""
+        """Sum the samples of a name, given without its prefix, that have these labels."""
         return sum(
             value
             for (found, borne), value in self.metrics().items()
@@ -235,13 +235,13 @@ class Server:
 
     @property
     def metrics_port(self) -> int:
-        """Where the other listener is."""
+        """The port of the metrics listener."""
         found = _SHOWING.search(self.errors)
         assert found, self.errors
         return int(found[1])
 
     def validate(self, pass_code: str) -> Answer:
-        """Look a pass up."""
+        """Look up a pass."""
         return self.post("/customer/validate-pass/", {"pass_code": pass_code})
 
     def send(self, pass_code: str) -> Answer:
@@ -265,7 +265,7 @@ class Server:
 
 
 class NewServer(Server):
-    """A server that is started as an operator does: in a new process, by its command line."""
+    """A server started like an operator does: in a new process, by its command line."""
 
     def start(self, name: str, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """Start the command of that name."""
@@ -286,7 +286,7 @@ class NewServer(Server):
 
 
 class Line:
-    """One connection, kept open, over which requests go without a pause in between."""
+    """One connection that stays open for consecutive requests."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -294,19 +294,19 @@ class Line:
 
     @classmethod
     async def open(cls, port: int) -> "Line":
-        """Connect, and make sure that somebody is at the other end."""
+        """Connect, and check that a server accepts the connection."""
         line = cls(*await asyncio.open_connection("127.0.0.1", port))
         assert (await line.ask("GET", "/healthz")).status == 200
         return line
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
     async def post(self, path: str, body: object, client: str, request_id: str = "") -> Answer:
-        """Ask something, on behalf of *client*."""
+        """Send a POST request on behalf of *client*."""
         return await self.ask("POST", path, json.dumps(body).encode(), client, request_id)
 
     async def ask(
@@ -332,7 +332,7 @@ class Line:
 
 
 def _children(pid: int) -> list[int]:
-    """The pids of a process's children; empty where it has gone, or the system does not tell."""
+    """Return the pids of a process's children; empty if unknown or if the process has ended."""
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:

@@ -1,4 +1,4 @@
-"""What a customer does with tokens, and what an operator sees of them in the database."""
+"""Customers' actions with tokens, and the records of these tokens in the database."""
 
 import json
 import sqlite3
@@ -33,7 +33,7 @@ NO_LIMITS: Final = {
 
 
 def sign_in(server: Server, pass_code: str = DEMO, number: str = NUMBER) -> Answer:
-    """Prove *number*: a pair of tokens."""
+    """Sign in by a code sent to *number*, and return the answer with the tokens."""
     assert server.send(pass_code).status == 200
     answer = server.verify(pass_code, server.message_to(number).code)
     assert answer.status == 200
@@ -42,21 +42,21 @@ def sign_in(server: Server, pass_code: str = DEMO, number: str = NUMBER) -> Answ
 
 def csrf_token(secret_keys: str) -> str:
     """
-    What a page of the service would give to a browser.
+    Make the CSRF token that a page of the service would give to a browser.
 
     Args:
-        secret_keys: Those of the service, as its setting has them.
+        secret_keys: The value of the service's setting.
     """
     return ring(parse_secret_keys(secret_keys), CSRF_TOKENS).seal("f00d")
 
 
 def generated_keys(folder: Path) -> str:
-    """The secret keys that development mode has made in *folder*, as the setting has them."""
+    """Return the secret keys that development mode made in *folder*, as the setting has them."""
     return "dev:" + (folder / "hsp-otp.db.keys" / "secret").read_text()
 
 
 def csrf(token: str) -> dict[str, str]:
-    """The headers of a request that a page of the service makes, by http or by https."""
+    """Return the headers of a request from a page of the service, by http or https."""
     return {"Cookie": f"csrftoken={token}; __Host-csrftoken={token}", "X-CSRFToken": token}
 
 
@@ -78,7 +78,7 @@ def refresh(server: Server, token: str) -> Answer:
 
 
 def me(server: Server, token: str) -> Answer:
-    """Show an access token."""
+    """Request the user of an access token."""
     response = httpx2.get(
         f"http://127.0.0.1:{server.port}/customer/me/",
         headers={"Authorization": f"Bearer {token}"},
@@ -90,12 +90,12 @@ def me(server: Server, token: str) -> Answer:
 
 
 def said(answer: Answer) -> tuple[int, str]:
-    """The status with its word."""
+    """Return the status with its error word."""
     return answer.status, answer.body.get("error", "granted")
 
 
 def family_of(refresh_token: str) -> str:
-    """The family that a token belongs to."""
+    """Return the family of a token."""
     return refresh_token.split(".")[1]
 
 
@@ -106,7 +106,7 @@ class Families:
         self._database = folder / "hsp-otp.db"
 
     def find(self, refresh_token: str) -> Any:  # noqa: ANN401 - any JSON
-        """The record of a token's family."""
+        """Return the record of a token's family."""
         with closing(sqlite3.connect(self._database)) as connection:
             (body,) = connection.execute(
                 "SELECT body FROM records WHERE key = ?", (f"family:{family_of(refresh_token)}",)
@@ -114,11 +114,11 @@ class Families:
         return json.loads(body)
 
     def ended(self, refresh_token: str) -> Callable[[], bool]:
-        """Whether a token's family is dead."""
+        """Return a function that checks whether a token's family has ended."""
         return lambda: self.find(refresh_token)["ended_at"] is not None
 
     def put_back(self, refresh_token: str, seconds: int) -> None:
-        """Let a token's family have been used *seconds* earlier than it was."""
+        """Move the last use of a token's family *seconds* into the past."""
         family = self.find(refresh_token)
         family["parent"]["used_at"] -= seconds * 1_000_000
         for replaced in family["replaced"]:

@@ -213,8 +213,8 @@ def test_an_upgrade_by_the_wrong_user_is_one_line(database: Database, tmp_path: 
 @pytest.mark.parametrize(
     ("user", "says"),
     [
-        ("superuser", "the user of the service is a superuser there"),
-        ("owner", "the user of the service may change the schema there"),
+        ("superuser", "the service's user is a superuser"),
+        ("owner", "the service's user may change the schema"),
         ("service", None),
     ],
 )
@@ -225,7 +225,7 @@ def test_doctor_looks_at_the_rights(
     with Gateway() as gateway:
         settings = keys | by(twilio=gateway) | {"DATABASE_URL": getattr(database, user)}
         lines = command(tmp_path, "doctor", **settings).stdout.splitlines()
-    told = [line for line in lines if "the user of the service" in line]
+    told = [line for line in lines if "the service's user" in line]
     assert [line.split(": ")[1] for line in told] == ([says] if says else [])
     assert any(line.startswith("ok      database: PostgreSQL") for line in lines)
 
@@ -246,4 +246,4 @@ def test_development_needs_one_user(tmp_path: Path) -> None:
     with postgres_server.Server() as server, Server(tmp_path, DATABASE_URL=server.url) as served:
         assert served.send("HSP-1234-5678").status == 200
         told = command(tmp_path, "doctor", MODE="development", DATABASE_URL=server.url).stdout
-    assert "the user of the service" not in told
+    assert "the service's user" not in told

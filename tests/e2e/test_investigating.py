@@ -97,10 +97,10 @@ def test_a_timeline(run: Run) -> None:
     told = [line["says"] for line in run.lines("audit", "timeline", "--phone", NUMBER)]
     assert all(line in shown for line in told)
     assert [re.sub(r"until [0-9: -]+", "until then", line) for line in told] == [
-        "looked up the pass HSP-****-5678: it is good, from 127.0.0.1",
+        "looked up the pass HSP-****-5678: it is usable, from 127.0.0.1",
         "asked for a code: sent, through console, from 127.0.0.1",
         "asked for a code: refused, too soon after the last one, until then, from 127.0.0.1",
-        "presented a code: a wrong guess, from 127.0.0.1",
+        "presented a code: it was wrong, from 127.0.0.1",
         "presented a code: it was right, from 127.0.0.1",
     ]
 
@@ -187,7 +187,7 @@ def test_a_reader_that_has_seen_enough(run: Run) -> None:
             ("unlock", "--phone", NUMBER, "--reason", "call 9\u200d8765\u22124321\ufe0f0"),
             "full number",
         ),
-        (("unlock", "--phone", NUMBER, "--reason", "\u200d\u200b \u3164"), "says something"),
+        (("unlock", "--phone", NUMBER, "--reason", "\u200d\u200b \u3164"), "printable text"),
         (("unlock", "--phone", NUMBER, "--reason", "called\x07"), "printable"),
     ],
 )
@@ -241,7 +241,7 @@ def test_a_house_in_order(tmp_path: Path) -> None:
         }
         missing = command(tmp_path, "doctor", **settings)
         assert missing.returncode == 1
-        assert "wrong   database: there is no file 'hsp-otp.db': run hsp-otp db upgrade" in (
+        assert "wrong   database: the file 'hsp-otp.db' does not exist: run hsp-otp db upgrade" in (
             missing.stdout.splitlines()
         )
         assert not (tmp_path / "hsp-otp.db").exists()
@@ -265,9 +265,11 @@ def test_a_proxy_that_names_nobody(tmp_path: Path) -> None:
         before = command(tmp_path, "doctor", **settings).stdout
         server.post("/customer/validate-pass/", {"pass_code": DEMO})
     after = command(tmp_path, "doctor", **settings).stdout
-    assert "ok      callers: no requests of the last 24 hours count for a trusted proxy" in before
+    assert (
+        "ok      callers: no request of the last 24 hours was charged to a trusted proxy" in before
+    )
     (told,) = (line for line in after.splitlines() if " callers: " in line)
-    assert told.startswith("warning callers: 1 of the requests of the last 24 hours count for")
+    assert told.startswith("warning callers: trusted proxies themselves, such as 127.0.0.1, were")
     assert "HSP_OTP_FORWARDED_HEADER" in told
 
 
@@ -302,7 +304,7 @@ def test_settings_that_cannot_be_read(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout == (
         "wrong   settings: HSP_OTP_PORT: got 'high', takes a whole number from 0 to 65535: "
-        "fix it, and run hsp-otp doctor again\n"
+        "fix this and run hsp-otp doctor again\n"
     )
 
 
@@ -314,10 +316,13 @@ def test_keys_that_doctor_cannot_read(tmp_path: Path) -> None:
             {"JWT_ALGORITHM": "HS256", "JWT_KEYS": "k1:/etc/k1.pem"},
             "HSP_OTP_JWT_KEYS: entry 1: not base64",
         ),
-        ({"JWT_KEYS": "k1:none.pem"}, "a file of HSP_OTP_JWT_KEYS: No such file or directory"),
+        (
+            {"JWT_KEYS": "k1:none.pem"},
+            "cannot read a file of HSP_OTP_JWT_KEYS: No such file or directory",
+        ),
     ):
         told = command(tmp_path, "doctor", **keys, **given).stdout
-        assert f"wrong   keys: {says}: fix it, and run hsp-otp doctor again\n" in told
+        assert f"wrong   keys: {says}: fix this and run hsp-otp doctor again\n" in told
 
 
 def test_what_doctor_says_of_files_and_senders(tmp_path: Path) -> None:
@@ -330,12 +335,12 @@ def test_what_doctor_says_of_files_and_senders(tmp_path: Path) -> None:
         file.chmod(mode)
         told.append(command(tmp_path, "doctor", **given).stdout)
     opened, closed = told
-    assert "warning settings: others may open 'otp.toml': chmod 600 it\n" in opened
-    assert "others may open" not in closed
+    assert "warning settings: other users may access 'otp.toml': set its mode to 600\n" in opened
+    assert "other users may access" not in closed
     assert (
-        "wrong   sender twilio: its settings are not complete: set HSP_OTP_TWILIO_ACCOUNT_SID\n"
+        "wrong   sender twilio: its settings are incomplete: set HSP_OTP_TWILIO_ACCOUNT_SID\n"
         in closed
     )
     file.write_text("port = 8000\n")
     file.chmod(0o644)
-    assert "others may open" not in command(tmp_path, "doctor", **given).stdout
+    assert "other users may access" not in command(tmp_path, "doctor", **given).stdout

@@ -317,7 +317,7 @@ def test_no_output_holds_a_secret(run: Run) -> None:
 
 def test_no_output_holds_a_number_or_a_pass_code(run: Run) -> None:
     """Neither log nor output holds a full number or pass code, but for the demo's own banner."""
-    for told in (run.errors, re.sub(r"(?s)\nhsp-otp is at .*?FILE\.csv\n", "", run.shown)):
+    for told in (run.errors, re.sub(r"(?s)\nhsp-otp is running at .*?FILE\.csv\n", "", run.shown)):
         assert "9876543210" not in told
         assert "1234-5678" not in told
 
@@ -352,7 +352,7 @@ def test_nothing_that_is_told_holds_a_secret(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.database.parent, folder)
     shown: dict[str, str] = {
         "log": run.errors,
-        "output": re.sub(r"(?s)\nhsp-otp is at .*?FILE\.csv\n", "", run.shown),
+        "output": re.sub(r"(?s)\nhsp-otp is running at .*?FILE\.csv\n", "", run.shown),
         "metrics": run.metrics,
         "traces": run.spans,
         **{f"page {number}": page for number, page in enumerate(run.pages)},
@@ -370,7 +370,7 @@ def test_nothing_that_is_told_holds_a_secret(run: Run, tmp_path: Path) -> None:
     assert "***-***-3210" in shown["audit list"]
     assert "***-***-3210" in run.pages[-4]
     assert "***-***-3210" in run.seen[-2]
-    assert sum("What became of requests for a code" in page for page in run.seen) == 5
+    assert sum("Outcomes of requests for a code" in page for page in run.seen) == 5
     assert "trace_id" in run.errors
 
     found: dict[str, list[str]] = {}

@@ -47,8 +47,10 @@ def line_to(server: Server) -> http.client.HTTPConnection:
 
 def test_a_customer_signs_in(server: Server) -> None:
     """Validate, send, a wrong code, the right one, and the right one again."""
-    assert f"hsp-otp is at http://127.0.0.1:{server.port} in development mode" in server.output
-    assert f"A pass to try: {DEMO}" in server.output
+    assert (
+        f"hsp-otp is running at http://127.0.0.1:{server.port} in development mode" in server.output
+    )
+    assert f"Demo pass: {DEMO}" in server.output
     assert server.validate(DEMO).body == {"valid": True, "phone_masked": "***-***-3210"}
     sent = server.send(DEMO).body
     challenge_id = sent.pop("challenge_id")

@@ -65,7 +65,7 @@ MISTAKES = {
     "port that is none": Mistake(
         "HSP_OTP_PORT: got 'x', takes a whole number from 0 to 65535", {"PORT": "x"}, without="off"
     ),
-    "port in quotes": Mistake("(the quotes around it are part of it)", {"PORT": "'8000'"}),
+    "port in quotes": Mistake("(the quotes around it are part of the value)", {"PORT": "'8000'"}),
     "lifetime above ten minutes": Mistake(
         "HSP_OTP_LOGIN_CODE_SECONDS: got '601', takes a whole number from 1 to 600",
         {"LOGIN_CODE_SECONDS": "601"},
@@ -158,18 +158,18 @@ MISTAKES = {
         files={"keys/k1.pem": b""},
     ),
     "keys that cannot be kept": Mistake(
-        "HSP_OTP_SECRET_KEYS and HSP_OTP_JWT_KEYS: not given, and none can be kept in "
+        "HSP_OTP_SECRET_KEYS and HSP_OTP_JWT_KEYS: not set, and new keys cannot be stored in "
         "'hsp-otp.db.keys': Not a directory",
         {},
         files={"hsp-otp.db.keys": b""},
     ),
     "kept keys that are damaged": Mistake(
-        "HSP_OTP_SECRET_KEYS: not given, and 'hsp-otp.db.keys/secret' holds none; delete it",
+        "HSP_OTP_SECRET_KEYS: not set, and 'hsp-otp.db.keys/secret' holds no valid key; delete",
         {},
         files={"hsp-otp.db.keys/secret": SHORT.encode()},
     ),
     "kept PEM file that is damaged": Mistake(
-        "HSP_OTP_JWT_KEYS: not given, and 'hsp-otp.db.keys/ES256.pem' holds none; delete it",
+        "HSP_OTP_JWT_KEYS: not set, and 'hsp-otp.db.keys/ES256.pem' holds no valid key; delete",
         {},
         files={"hsp-otp.db.keys/ES256.pem": b"\xff"},
     ),
@@ -193,7 +193,7 @@ MISTAKES = {
     "host that is none": Mistake("cannot listen on", {"HOST": "256.256.256.256"}),
     "host that cannot be one": Mistake("cannot listen on", {"HOST": "a..b"}),
     "host of other letters": Mistake(
-        "HSP_OTP_HOST: got 'ß..x', takes an address, or a host name in ASCII", {"HOST": "ß..x"}
+        "HSP_OTP_HOST: got 'ß..x', takes an address or a host name, in ASCII", {"HOST": "ß..x"}
     ),
     "no file of settings": Mistake("HSP_OTP_CONFIG", CONFIG),
     "file that is not TOML": Mistake(
@@ -202,22 +202,22 @@ MISTAKES = {
         files=toml(f"port = 8000\nsecret_keys = k1:{SHORT}"),
     ),
     "file that is not UTF-8": Mistake(
-        "HSP_OTP_CONFIG: 'otp.toml' is not UTF-8: line 1",
+        "HSP_OTP_CONFIG: 'otp.toml' is not in UTF-8: line 1",
         CONFIG,
         files=toml(b"service_name = '\xff'"),
     ),
     "file in UTF-16": Mistake(
-        "HSP_OTP_CONFIG: 'otp.toml' is in UTF-16 or UTF-32, and takes UTF-8",
+        "HSP_OTP_CONFIG: 'otp.toml' is in UTF-16 or UTF-32; it must be in UTF-8",
         CONFIG,
         files=toml("port = 8000".encode("utf-16")),
     ),
     "variable in the file": Mistake(
-        "HSP_OTP_CONFIG: 'otp.toml' has 'HSP_OTP_PORT'; in a file that setting is called port",
+        "HSP_OTP_CONFIG: 'otp.toml' has 'HSP_OTP_PORT'; in a file, that setting is called port",
         CONFIG,
         files=toml("HSP_OTP_PORT = 8000"),
     ),
     "table for a text": Mistake(
-        "HSP_OTP_JWT_ISSUER: got a table, takes a text; it stands in 'otp.toml' as jwt_issuer",
+        "HSP_OTP_JWT_ISSUER: got a table, takes a text; it is in 'otp.toml' as jwt_issuer",
         CONFIG,
         files=toml("jwt_issuer = {name = 'otp'}"),
     ),
@@ -312,7 +312,7 @@ def test_a_later_schema(tmp_path: Path) -> None:
             refused = command(tmp_path, *name, MODE="development", PORT="0")
             assert (refused.returncode, refused.stdout) == (1, "")
             assert refused.stderr == (
-                "hsp-otp: the database has the schema of a later version: run that one\n"
+                "hsp-otp: the database has the schema of a later version: run that version\n"
             )
         assert server.verify("HSP-1234-5678", server.messages[-1].code)["success"] is True
 
@@ -354,7 +354,7 @@ def test_a_server_in_kubernetes(tmp_path: Path) -> None:
     (line,) = warnings
     assert line == (
         "hsp-otp: warning: HSP_OTP_METRICS_PORT and HSP_OTP_PORT: set by Kubernetes for a Service, "
-        "and passed over; set enableServiceLinks: false for the pod, or rename the Service"
+        "and ignored; set enableServiceLinks: false for the pod, or rename the Service"
     )
     told = command(tmp_path, "doctor", MODE="development", CONFIG="otp.toml", **services).stdout
     assert "warning settings: HSP_OTP_METRICS_PORT and HSP_OTP_PORT: set by Kubernetes" in told

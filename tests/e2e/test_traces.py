@@ -117,7 +117,7 @@ def test_the_extra_is_asked_for_where_it_is_missing(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (
         2,
-        "hsp-otp: HSP_OTP_TRACES_URL: needs hsp-otp[traces], which is not installed here\n",
+        "hsp-otp: HSP_OTP_TRACES_URL: needs hsp-otp[traces], which is not installed\n",
     )
 
 

@@ -1,15 +1,15 @@
-"""How often each fault is injected."""
+"""The number of rounds of each fault."""
 
 import os
 
 import pytest
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
-"""Of every fault; the soak asks for twenty."""
+"""The rounds of every fault; 20 in script/soak."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test is as patient as it is long."""
+    """Scale each test's timeout with its length."""
     for item in items:
         if "faults" in item.path.parts:
             item.add_marker(pytest.mark.timeout(120 + 40 * ROUNDS))
@@ -17,6 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(params=range(ROUNDS), ids=lambda number: f"round {number}")
 def number(request: pytest.FixtureRequest) -> int:
-    """Which round it is."""
+    """The number of the round."""
     found: int = request.param
     return found

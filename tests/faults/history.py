@@ -1,4 +1,4 @@
-"""What was asked and answered while parts broke, what the provider saw, and what must hold."""
+"""The requests, answers and messages of a round with a fault, and their invariants."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ FLOODED = {
     "resend_too_soon",
     "invalid_token",
 }
-"""What neither grants nor charges anything: many are one audit row."""
+"""Outcomes that neither grant nor charge anything; many of them share one audit row."""
 
 
 @attrs.frozen(kw_only=True)
@@ -23,9 +23,9 @@ class Step:
     One request.
 
     Attributes:
-        who: Whom a code is for: a person with a pass, or a visitor by number.
-        began: By the clock that only goes forward, as all the times here.
-        status: Zero where there was no answer.
+        who: The subject of the code: a person with a pass, or a visitor by number.
+        began: By the monotonic clock, like all times here.
+        status: The answer's status; 0 without an answer.
     """
 
     who: str
@@ -42,10 +42,10 @@ class Ask(Step):
     A request for a code.
 
     Attributes:
-        number: Whom the message is for.
-        client: The address that it came from.
-        challenge: The public id of what was issued; in signup, that of the session.
-        is_login: Where it is not, it is of signup.
+        number: The recipient of the message.
+        client: The client's address.
+        challenge: The public id of the challenge; in signup, of the session.
+        is_login: Whether it belongs to pass login; otherwise to signup.
     """
 
     number: str
@@ -60,8 +60,8 @@ class Check(Step):
     A presented code.
 
     Attributes:
-        challenge: What it was presented for, where that was said; in signup, the session.
-        left: The guesses that were left, where it was wrong.
+        challenge: The challenge that it named, if any; in signup, the session.
+        left: The guesses left after a wrong code.
     """
 
     digits: str
@@ -71,7 +71,7 @@ class Check(Step):
 
 @attrs.frozen(kw_only=True)
 class Refresh(Step):
-    """A presented refresh token, of the sign-in of a person."""
+    """A presented refresh token of a person's sign-in."""
 
     family: str
 
@@ -79,10 +79,10 @@ class Refresh(Step):
 @attrs.define
 class History:
     """
-    Of one round.
+    The history of one round.
 
     Attributes:
-        messages: By the provider, each with the name of its gateway.
+        messages: The messages, each with the name of its gateway.
     """
 
     asks: list[Ask] = attrs.field(factory=list[Ask])
@@ -92,15 +92,15 @@ class History:
 
     @property
     def steps(self) -> list[Step]:
-        """All of them."""
+        """Return all steps."""
         return [*self.asks, *self.checks, *self.refreshes]
 
     def codes(self) -> list["SentCode"]:
         """
-        Whatever code the provider saw, with the ask that it came of.
+        Return all codes that providers received, each with its request.
 
-        A person asks for one code after the other, so a message is of the latest ask that had
-        begun.
+        A person requests one code after the other, so a message belongs to the latest request that
+        had begun.
         """
         by_ask: dict[str, SentCode] = {}
         for gateway, message in sorted(self.messages, key=lambda pair: pair[1].at):
@@ -116,10 +116,10 @@ class History:
 @attrs.define
 class SentCode:
     """
-    A code on its way.
+    A code in a message.
 
     Attributes:
-        at: When the first provider took its message.
+        at: When the first provider accepted its message.
     """
 
     ask: Ask
@@ -129,7 +129,7 @@ class SentCode:
 
 
 def hold(history: History, *, lifetime: float, sends_a_number: int, sends_a_client: int) -> None:
-    """Whatever broke: what must be true of every history."""
+    """Check the invariants of every history, whatever the fault."""
     codes = history.codes()
     by_person: defaultdict[str, list[SentCode]] = defaultdict(list)
     for code in codes:
@@ -176,14 +176,14 @@ def _hold_code(
 
 
 def _hold_successes(history: History, codes: Iterable[SentCode]) -> None:
-    """Nothing succeeds that no provider was handed."""
+    """Check that only codes that a provider received succeed."""
     known = {(code.ask.who, code.digits) for code in codes}
     for check in history.checks:
         assert check.status != 200 or (check.who, check.digits) in known, check
 
 
 def _hold_families(refreshes: Sequence[Refresh]) -> None:
-    """A family of which a used token was presented is dead."""
+    """Check that a family ends when a used token is presented."""
     reused = {step.family: step.ended for step in refreshes if step.error == "token_reused"}
     for step in refreshes:
         if step.status == 200:
@@ -192,12 +192,12 @@ def _hold_families(refreshes: Sequence[Refresh]) -> None:
 
 def hold_rows(history: History, rows: Counter[str], *, exactly: bool) -> None:
     """
-    Every answer has its audit row.
+    Check that every answer has its audit row.
 
     Args:
-        rows: How many there are, by request id.
-        exactly: The database was up all the time; otherwise a row that was committed without an
-            answer may be there twice.
+        rows: The number of rows by request id.
+        exactly: Whether the database was always up; otherwise a row that was committed without an
+            answer may exist twice.
     """
     for step in history.steps:
         if step.status and step.error not in FLOODED:

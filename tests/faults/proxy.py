@@ -1,4 +1,4 @@
-"""A line between the service and a store that passes, delays, swallows, breaks off or drips."""
+"""A proxy between the service and a store that passes, delays, drops, cuts or drips data."""
 
 import contextlib
 import enum
@@ -16,11 +16,11 @@ _DELAY_SECONDS: Final = 0.1
 _DRIP_SECONDS: Final = 0.02
 
 Watch = Callable[[bytes], bool]
-"""Sees what the service says; where it answers True, that is never said, and the line is cut."""
+"""Inspects the service's data; True drops the data and cuts the line."""
 
 
 class Line(enum.Enum):
-    """How it is."""
+    """The behaviour of the line."""
 
     PASSES = enum.auto()
     DELAYS = enum.auto()
@@ -31,13 +31,13 @@ class Line(enum.Enum):
 
 class Proxy:
     """
-    Stands in front of a server on a port of its own.
+    Listens on its own port in front of a server.
 
     Args:
         target: The server's port, or the path of its socket.
 
     Attributes:
-        watch: Set by a test that waits for something to be said.
+        watch: Set by a test that waits for certain data.
     """
 
     def __init__(self, target: int | Path) -> None:
@@ -60,7 +60,7 @@ class Proxy:
         self._break_all()
 
     def become(self, line: Line) -> None:
-        """Behave like that from now on, also towards those who are connected."""
+        """Change the behaviour, also for open connections."""
         self._line = line
         if line is Line.BREAKS:
             self._break_all()

@@ -1,4 +1,4 @@
-"""A service in production mode over real stores, with people in it while something breaks."""
+"""A service in production mode over real stores, used by people while something breaks."""
 
 import asyncio
 import itertools
@@ -45,23 +45,23 @@ _SETTINGS: Final = {
 
 
 def _nothing() -> None:
-    """Nothing has to be done."""
+    """Do nothing."""
 
 
 @attrs.frozen(kw_only=True)
 class Fault:
     """
-    Something that breaks, and is mended.
+    A fault that is injected and repaired.
 
     Attributes:
-        lasts: Seconds in between.
-        heals_within: Seconds after which everything works again: the five that the contract gives,
-            and some for a machine that is busy.
-        patience: Seconds that an answer may take meanwhile, on a machine that is busy too: nothing
-            hangs. How fast the promises are kept is asked where nobody else is about.
-        spares_database: The SQL database is up all the time.
-        refuses: Whether somebody who asks meanwhile is told 503; None where that is not sure, and
-            nobody asks. Where it is not so, nobody else is either.
+        lasts: Seconds from break to repair.
+        heals_within: Seconds after which everything works again: the contract's five, and some more
+            for a busy machine.
+        patience: Seconds that an answer may take meanwhile, to check that nothing hangs even on a
+            busy machine. Other tests check the contract's exact times.
+        spares_database: Whether the SQL database is up all the time.
+        refuses: Whether a request meanwhile gets a 503; None if that is uncertain and not tested.
+            If False, no request may get one.
     """
 
     breaks: Callable[[], object]
@@ -76,13 +76,13 @@ class Fault:
 @attrs.define(kw_only=True)
 class Site:
     """
-    A service, its people and its providers.
+    A service with its people and its providers.
 
     Attributes:
-        folder: With the keys and, where it is SQLite, the database.
-        database: The URL of a PostgreSQL database; none where it is SQLite.
-        settings: Beside those that all sites have.
-        servers: Those that are up.
+        folder: The folder with the keys and any SQLite database.
+        database: The URL of a PostgreSQL database; None for SQLite.
+        settings: Settings in addition to those of all sites.
+        servers: The running servers.
     """
 
     folder: Path
@@ -105,12 +105,12 @@ class Site:
         return server
 
     def kill(self, server: Server) -> None:
-        """End a server on the spot."""
+        """Kill a server."""
         self.servers.remove(server)
         server.kill()
 
     def stop(self, server: Server) -> None:
-        """Tell a server to stop, as a supervisor does."""
+        """Stop a server like a supervisor does."""
         self.servers.remove(server)
         began = time.monotonic()
         assert server.stop() == 0
@@ -118,15 +118,15 @@ class Site:
         server.kill()
 
     def customer(self, http: httpx2.AsyncClient) -> Customer:
-        """Somebody new, with a pass."""
+        """Create a new person with a pass."""
         return Customer(person=next(self._people), street=self.street, http=http)
 
     def visitor(self, http: httpx2.AsyncClient) -> Visitor:
-        """Somebody new, without one."""
+        """Create a new person without a pass."""
         return Visitor(person=next(self._people), street=self.street, http=http)
 
     def round(self, fault: Fault) -> None:
-        """Something breaks while people sign in and sign up; then everything works, and holds."""
+        """Inject *fault* while people sign in and sign up, then check recovery and history."""
         began = time.monotonic()
         self.street.history = History()
         asyncio.run(self._round(fault))
@@ -169,7 +169,7 @@ class Site:
             await self._afterwards(people)
 
     async def _heal(self, http: httpx2.AsyncClient, within: float) -> None:
-        """Somebody new signs in."""
+        """Wait until a new person can sign in."""
         give_up = time.monotonic() + within
         customer = self.customer(http)
         while True:
@@ -183,7 +183,7 @@ class Site:
             await asyncio.sleep(0.1)
 
     async def _afterwards(self, people: Sequence[Customer | Visitor]) -> None:
-        """The latest codes of everybody are presented once more."""
+        """Present everybody's latest codes once more."""
         for person in people:
             if isinstance(person, Customer):
                 sent = [
@@ -194,7 +194,7 @@ class Site:
                     await person.present(taken.code)
 
     def _hold_rows(self, history: History, *, exactly: bool) -> None:
-        """Rows that were kept aside come within seconds."""
+        """Check the audit rows; rows that were set aside arrive within seconds."""
         give_up = time.monotonic() + behind.PATIENCE_SECONDS
         while True:
             found = self.query("SELECT request_id, sum(count) FROM audit GROUP BY request_id")
@@ -206,20 +206,20 @@ class Site:
             time.sleep(0.2)
 
     def query(self, statement: str) -> list[Any]:
-        """Look into the database."""
+        """Query the database."""
         if self.database is not None:
             return behind.apart(postgres_server.execute(self.database, statement))
         return behind.execute(self.folder / "hsp-otp.db", statement)
 
     def hold_secrets(self) -> None:
-        """No output of any server holds a number, a code or a token."""
+        """Check that no server's output contains a number, a code or a token."""
         for folder in self.outputs:
             for name in ("stdout.txt", "stderr.txt"):
                 _hold_output((Path(folder) / name).read_text("utf-8"), self.street.secrets)
 
 
 def open_http() -> httpx2.AsyncClient:
-    """A client that keeps connections, and knows no proxy."""
+    """Create a client that keeps connections and uses no proxy."""
     return httpx2.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False)
 
 
@@ -232,11 +232,11 @@ def open_site(
     **settings: str,
 ) -> Site:
     """
-    A service of one server with two workers.
+    Start a service of one server with two workers.
 
     Args:
-        stack: Ends it.
-        database: Of PostgreSQL, with nothing in it.
+        stack: Stops the service.
+        database: The URL of an empty PostgreSQL database.
     """
     gateways = {name: stack.enter_context(Gateway(PLAYS[name])) for name in providers}
     if database is None:
@@ -268,7 +268,7 @@ async def _come(
     people: list[Customer | Visitor],
     stop: asyncio.Event,
 ) -> None:
-    """Somebody comes again and again, and then somebody else."""
+    """Let one person visit again and again, and then other people."""
     while not stop.is_set():
         person = somebody(http)
         people.append(person)
@@ -288,7 +288,7 @@ def _hold_output(text: str, secrets: set[str]) -> None:
 
 
 def _without_noise(line: str) -> str:
-    """What a line says but for its time, its request and its port: these have any digits."""
+    """Return a line without its time, request id and port, which may contain any digits."""
     if not line.startswith("{"):
         return line
     told = json.loads(line)

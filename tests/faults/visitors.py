@@ -22,10 +22,10 @@ _request_ids: Iterator[int] = itertools.count(1)
 @attrs.frozen(kw_only=True)
 class Answered:
     """
-    What came back.
+    An answer.
 
     Attributes:
-        status: Zero where nothing did.
+        status: The status; 0 without an answer.
     """
 
     request_id: str
@@ -36,20 +36,20 @@ class Answered:
 
     @property
     def error(self) -> str:
-        """Its error word; none in a success."""
+        """The error word; empty for a success."""
         return str(self.body.get("error", ""))
 
 
 @attrs.define(kw_only=True)
 class Street:
     """
-    Where people and the service meet.
+    The connection between people and the service.
 
     Attributes:
-        ports: Of the servers that may be asked, for a caller to choose from.
-        gateways: By name; they are the witnesses of what was sent.
-        token: A CSRF token that the service takes for one of its own.
-        secrets: Tokens and codes that are to be seen nowhere.
+        ports: The ports of the servers that callers may choose.
+        gateways: The gateways by name, with the messages sent.
+        token: A CSRF token that the service accepts.
+        secrets: Tokens and codes that must never appear anywhere.
     """
 
     ports: Callable[[], Sequence[int]]
@@ -61,7 +61,7 @@ class Street:
     async def post(
         self, http: httpx2.AsyncClient, path: str, body: dict[str, Any], client: str
     ) -> Answered:
-        """Ask a server that is there, once."""
+        """Send one request to a running server."""
         number = next(_request_ids)
         request_id = f"visit-{number}"
         headers = {"X-Forwarded-For": client, "X-Request-Id": request_id, **csrf(self.token)}
@@ -80,12 +80,12 @@ class Street:
         )
 
     def newest(self, number: str) -> str | None:
-        """The code of the latest message to *number*."""
+        """Return the code in the latest message to *number*."""
         found = [one for gateway in self.gateways.values() for one in gateway.to(number)]
         return max(found, key=lambda one: one.at).code if found else None
 
     def collect(self, since: float) -> None:
-        """Take over what the providers have seen since then."""
+        """Collect the messages that providers have received since then."""
         self.history.messages = [
             (name, taken)
             for name, gateway in self.gateways.items()
@@ -97,7 +97,7 @@ class Street:
 
 @attrs.define(kw_only=True)
 class Customer:
-    """Somebody with a pass."""
+    """A person with a pass."""
 
     person: int
     street: Street
@@ -105,12 +105,12 @@ class Customer:
 
     @property
     def client(self) -> str:
-        """Two live at one address."""
+        """The client's address, shared by two people."""
         return address(self.person // 2)
 
     @property
     def number(self) -> str:
-        """Where messages go."""
+        """The recipient of messages."""
         return number_of(self.person)
 
     async def ask(self) -> Ask:
@@ -146,7 +146,7 @@ class Customer:
         return got
 
     async def refresh(self, family: str, token: str) -> str | None:
-        """Present a refresh token; the next one, where there is one."""
+        """Present a refresh token, and return the next one if there is one."""
         body = {"refresh_token": token}
         got = await self.street.post(self.http, "/token/refresh/", body, self.client)
         self.street.history.refreshes.append(
@@ -162,10 +162,10 @@ class Customer:
 
     async def visit(self, number: int) -> bool:
         """
-        One code: right at once and several times, wrong first, exhausted, or superseded.
+        Use one code: right at once and several times, wrong first, exhausted, or superseded.
 
         Returns:
-            Whether there is any use in coming again.
+            Whether another visit is useful.
         """
         ask = await self.ask()
         if ask.status == 429:
@@ -192,7 +192,7 @@ class Customer:
         return True
 
     async def _stay(self, answers: Sequence[Answered]) -> None:
-        """Whoever is signed in refreshes twice; then somebody presents the first token again."""
+        """Refresh twice after a sign-in, and then present the first token again."""
         for got in answers:
             first = self._kept(got)
             if first is None:
@@ -207,7 +207,7 @@ class Customer:
 
 @attrs.define(kw_only=True)
 class Visitor:
-    """Somebody who signs up with a number."""
+    """A person who signs up with a number."""
 
     person: int
     street: Street
@@ -215,16 +215,16 @@ class Visitor:
 
     @property
     def number(self) -> str:
-        """Of nobody with a pass."""
+        """The number, which belongs to nobody with a pass."""
         return f"+9197{self.person:08d}"
 
     @property
     def client(self) -> str:
-        """One address for each."""
+        """The client's address, different for each visitor."""
         return address(500_000 + self.person)
 
     async def visit(self, number: int) -> bool:
-        """A session of its own: a code, and perhaps wrong ones before it."""
+        """Sign up in a new session with a code, possibly after wrong ones."""
         body = {"phone": self.number}
         got = await self.street.post(self.http, "/users/api/send-otp/", body, self.client)
         session = str(got.body.get("session_id", ""))

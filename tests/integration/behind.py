@@ -1,4 +1,4 @@
-"""What tests do to a database behind the service's back."""
+"""Changes that tests make to a database behind the service's back."""
 
 import asyncio
 import re
@@ -31,16 +31,16 @@ sys.stdin.read()
 MIGRATIONS = Path(hsp_otp.__file__).parent / "adapters" / "sql" / "migrations"
 
 PATIENCE_SECONDS: Final = 30
-"""For what is sure to come about, on a machine that others keep busy too."""
+"""The time limit for something certain to happen, on a busy machine."""
 
 LATE: Final = 10
-"""Seconds: what is promised within three and takes the drivers a minute is late by then."""
+"""Seconds that tell a kept promise of three seconds from the drivers' default of a minute."""
 
 TABLES = ("users", "passes", "records", "sends", "audit")
 
 
 async def upgrade_to(database: Database, revision: str) -> None:
-    """Give an empty database the schema of an earlier version."""
+    """Upgrade an empty database to the schema of an earlier version."""
 
     def run(connection: Connection) -> None:
         config = Config()
@@ -54,12 +54,12 @@ async def upgrade_to(database: Database, revision: str) -> None:
 
 
 def postgres_url(file: Path) -> str | None:
-    """The URL that is in *file*; None where it is a database itself."""
+    """Return the URL in *file*; None if *file* is a database itself."""
     return file.read_text() if file.name == "postgres-url" else None
 
 
 def execute(file: Path, statement: str, *parameters: object) -> list[Any]:
-    """Run one statement, with question marks for its parameters; the rows that it finds."""
+    """Run one statement with question marks for parameters, and return its rows."""
     if url := postgres_url(file):
         numbers = iter(range(1, 100))
         statement = re.sub(r"\?", lambda _: f"${next(numbers)}", statement)
@@ -87,13 +87,13 @@ async def _execute_many(url: str, statement: str, rows: list[tuple[Any, ...]]) -
 
 
 def apart(work: Coroutine[Any, Any, T]) -> T:
-    """What *work* comes to in an event loop of its own, while this thread stands still."""
+    """Run *work* in a separate event loop while this thread waits, and return its result."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
 
 def refuse(file: Path, what: str, table: str) -> None:
-    """Let every INSERT or UPDATE of a table fail."""
+    """Make every INSERT or UPDATE of a table fail."""
     if postgres_url(file):
         execute(
             file,
@@ -121,7 +121,7 @@ def allow(file: Path, table: str) -> None:
 
 
 def raw(file: Path) -> bytes:
-    """All that is kept of a database that is open."""
+    """Return all content of an open database."""
     if postgres_url(file):
         rows = [execute(file, f"SELECT {table}::text FROM {table}") for table in TABLES]  # noqa: S608
         return repr(rows).encode()
@@ -130,7 +130,7 @@ def raw(file: Path) -> bytes:
 
 @asynccontextmanager
 async def lock_held(file: Path) -> AsyncGenerator[None]:
-    """Somebody else keeps everybody from writing."""
+    """Hold a lock that blocks all other writers."""
     if url := postgres_url(file):
         connection = await postgres_server.connect(url)
         try:
@@ -158,7 +158,7 @@ async def lock_held(file: Path) -> AsyncGenerator[None]:
 
 
 async def until(found: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until somebody who is asked finds something to be so."""
+    """Wait until *found* returns true."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             if await found():
@@ -167,7 +167,7 @@ async def until(found: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def within(seconds: float, found: Callable[[], bool]) -> None:
-    """Wait until something is found to be so."""
+    """Wait until *found* returns true, for *seconds* at most."""
     async with asyncio.timeout(seconds):
         while True:
             if found():

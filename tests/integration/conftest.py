@@ -1,4 +1,4 @@
-"""Every kind of store, each in a folder of its own."""
+"""Every kind of store, each in its own folder."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -30,7 +30,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(autouse=True)
 def databases() -> Iterator[None]:
-    """What a test makes on PostgreSQL is dropped after it; what its module has made stays."""
+    """Drop the databases that a test makes on PostgreSQL, but not those of its module."""
     before = list(DATABASES.made)
     yield
     if more := [url for url in DATABASES.made if url not in before]:
@@ -39,14 +39,14 @@ def databases() -> Iterator[None]:
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """Each kind of store."""
+    """Every kind of store."""
     found: Kind = request.param
     return found
 
 
 @pytest.fixture
 async def stores(kind: Kind, tmp_path: Path) -> AsyncGenerator[Stores]:
-    """Each kind of store, open."""
+    """Every kind of store, opened."""
     async with kind.open(tmp_path) as found:
         yield found
 
@@ -55,7 +55,7 @@ async def stores(kind: Kind, tmp_path: Path) -> AsyncGenerator[Stores]:
 async def writers(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncGenerator[tuple[Stores, Stores]]:
-    """Two writers over the same state, as two processes would be."""
+    """Two writers over the same state, like two processes."""
     kind: Kind = request.param
     async with kind.open(tmp_path) as one, kind.open(tmp_path) as other:
         yield one, other
@@ -63,32 +63,32 @@ async def writers(
 
 @pytest.fixture(params=(SQLITE, POSTGRES), ids=lambda kind: kind.name)
 def sql_kind(request: pytest.FixtureRequest) -> Kind:
-    """Each kind of SQL database."""
+    """Every kind of SQL database."""
     found: Kind = request.param
     return found
 
 
 @pytest.fixture
 async def file(sql_kind: Kind, tmp_path: Path) -> Path:
-    """An SQL database with the newest schema, or what names it."""
+    """An SQL database with the newest schema, or a file with its URL."""
     async with sql_kind.open(tmp_path):
         return postgres_file(tmp_path) if sql_kind is POSTGRES else sqlite_path(tmp_path)
 
 
 @pytest.fixture
 def url(file: Path) -> str:
-    """Its URL."""
+    """The URL of the database."""
     return postgres_url(file) or f"sqlite+aiosqlite:///{file}"
 
 
 @pytest.fixture
 async def database(url: str) -> AsyncGenerator[Database]:
-    """The same, open, for what only SQL promises."""
+    """The database, opened, for tests of features that only SQL has."""
     async with Database(url, durable=False) as found:
         yield found
 
 
 @pytest.fixture
 def commits(database: Database) -> GroupCommit:
-    """The way into it."""
+    """The group commit of the database."""
     return GroupCommit(database)

@@ -1,4 +1,4 @@
-"""How a database goes about a question."""
+"""Query plans of databases."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hsp_otp.adapters.sql.database import is_postgres
 
 
 async def plan(connection: AsyncConnection, asked: Select[Any]) -> list[str]:
-    """The plan, line by line."""
+    """Return the plan of a query, line by line."""
     statement = asked.compile(
         dialect=connection.dialect, compile_kwargs={"literal_binds": True}
     ).string

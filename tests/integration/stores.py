@@ -1,4 +1,4 @@
-"""The stores that keep the promises of the ports: contracts take their parameters from here."""
+"""The stores that implement the ports, as parameters of the contract tests."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -63,7 +63,7 @@ from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, SignedProofs
 
 @attrs.frozen(kw_only=True)
 class Told:
-    """What an audit row says, and for how many requests it stands."""
+    """The content of an audit row, and the number of requests that it counts."""
 
     at: Instant
     action: str
@@ -76,13 +76,13 @@ class Told:
 @attrs.frozen(kw_only=True)
 class Stores:
     """
-    One of everything that keeps something.
+    One store of each kind.
 
     Attributes:
         add: Stores a pass with its user, or replaces both.
-        told: The audit rows, in the order in which they were written.
-        sent: The challenges of the send rows, sorted.
-        handed_over: What rows told of messages that were taken, by challenge.
+        told: Returns the audit rows in the order of writing.
+        sent: Returns the challenges of the send rows, sorted.
+        handed_over: Returns the rows' data about accepted messages, by challenge.
     """
 
     slots: SlotRepository
@@ -98,7 +98,7 @@ class Stores:
     sent: Callable[[], Awaitable[list[str]]]
     handed_over: Callable[[], Awaitable[list[HandedOverRow]]]
 
-    def login(  # noqa: D102 - what it is called says it
+    def login(  # noqa: D102 - the name says it
         self,
         clock: Clock,
         randomness: Randomness,
@@ -110,7 +110,7 @@ class Stores:
         ports = self._ports(clock, randomness, sender, SignedProofs())
         return build(ports, RINGS, _numbers(policies, limits)).pass_login
 
-    def signup(  # noqa: D102 - what it is called says it
+    def signup(  # noqa: D102 - the name says it
         self,
         clock: Clock,
         randomness: Randomness,
@@ -162,7 +162,7 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
 
 @asynccontextmanager
 async def open_memory(_: Path) -> AsyncGenerator[Stores]:
-    """Everything in dictionaries, gone at the end of the block."""
+    """Open stores in memory, which are lost at the end of the block."""
     rows, kept = MemoryAudit(), MemoryPasses()
 
     async def add(found: Pass) -> None:
@@ -205,7 +205,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
 
 @asynccontextmanager
 async def open_sqlite(folder: Path) -> AsyncGenerator[Stores]:
-    """A file in *folder*; who opens the same folder again is another writer of the same file."""
+    """Open a file in *folder*; opening it again makes another writer of the same file."""
     async with Database(sqlite_url(folder), durable=False) as database:
         await upgrade(database)
         yield sql_stores(database, GroupCommit(database))
@@ -213,7 +213,7 @@ async def open_sqlite(folder: Path) -> AsyncGenerator[Stores]:
 
 @asynccontextmanager
 async def open_postgres(folder: Path) -> AsyncGenerator[Stores]:
-    """A database of its own, named by a file in *folder*, for who opens the same folder again."""
+    """Open a new database named by a file in *folder*; opening it again makes another writer."""
     named = postgres_file(folder)
     if not named.exists():
         named.write_text(await DATABASES.new())
@@ -222,22 +222,22 @@ async def open_postgres(folder: Path) -> AsyncGenerator[Stores]:
 
 
 def postgres_file(folder: Path) -> Path:
-    """What names the database of `open_postgres`."""
+    """Return the file with the URL of the database of `open_postgres`."""
     return folder / "postgres-url"
 
 
 def sqlite_path(folder: Path) -> Path:
-    """The file of `open_sqlite`."""
+    """Return the file of `open_sqlite`."""
     return folder / "otp.db"
 
 
 def sqlite_url(folder: Path) -> str:
-    """Its URL."""
+    """Return the URL of the file of `open_sqlite`."""
     return f"sqlite+aiosqlite:///{sqlite_path(folder)}"
 
 
 async def put(connection: AsyncConnection, table: Table, **values: object) -> None:
-    """Insert a row, or replace the one of that key."""
+    """Insert a row, replacing one with the same key."""
     statement = insert(connection, table).values(values)
     await connection.execute(
         statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
@@ -245,7 +245,7 @@ async def put(connection: AsyncConnection, table: Table, **values: object) -> No
 
 
 def sql_stores(database: Database, commits: GroupCommit) -> Stores:
-    """Everything in *database*."""
+    """Create all stores in *database*."""
 
     async def add(found: Pass) -> None:
         user = found.user
@@ -281,7 +281,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
                     outcome=row.outcome,
                     client=row.client,
                     request_id=row.request_id,
-                    count=row._mapping["count"],  # noqa: SLF001 - a row has a method of that name
+                    count=row._mapping["count"],  # noqa: SLF001 - `count` is also a method of rows
                 )
                 for row in found
             ]
@@ -321,7 +321,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
 
 @asynccontextmanager
 async def open_redis_stores(topology: Topology, folder: Path) -> AsyncGenerator[Stores]:
-    """Records in Redis, under a name of their own; rows, families and passes in a file."""
+    """Open records in Redis under a separate name, and rows, families and passes in a file."""
     clock, randomness = SystemClock(), SystemRandomness()
     site = redis_sites.site(topology)
     async with (
@@ -349,8 +349,8 @@ class Kind:
     A kind of store.
 
     Attributes:
-        open: Opens it in a folder of its own.
-        shared: Opening the same folder again gives another writer over the same state.
+        open: Opens it in a folder.
+        shared: Whether opening the same folder again makes another writer over the same state.
     """
 
     name: str
@@ -370,4 +370,4 @@ REDIS = tuple(
 KINDS = (MEMORY, SQLITE, POSTGRES, *REDIS)
 
 SHARED = tuple(kind for kind in KINDS if kind.shared)
-"""The kinds that several processes can have open."""
+"""The kinds that several processes can open."""

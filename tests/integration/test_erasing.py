@@ -147,19 +147,19 @@ async def test_a_person_is_forgotten(
     told = command(tmp_path, "erase", "98765 43210", **settings)
     assert (told.returncode, told.stderr) == (0, "")
     assert _rows(file) == before
-    assert "would go:" in told.stdout
+    assert "would be erased:" in told.stdout
     done = command(tmp_path, "erase", PHONE, "--yes", "--reason", "asked by letter", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert lines[:8] == [
         "***-***-3210 (IN)",
-        "gone:",
+        "erased:",
         "users: 1, u1",
         "passes: 1",
         "sign-ins: 1",
         "signup sessions: 1",
         "sends that no limit counts any more: 1",
-        "codes that are on their way",
+        "live codes",
     ]
     assert lines[9].startswith("sends that limits count: 2, ")
     assert lines[10].startswith("wrong guesses and cooldown, until ")
@@ -214,7 +214,7 @@ async def test_erasing_lifts_no_lock(
     for more in ((), ("--yes", "--reason", "asked")):
         done = command(tmp_path, "erase", PHONE, *more, **settings)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr.startswith("hsp-otp: wrong guesses lock it until 2")
+        assert done.stderr.startswith("hsp-otp: the number is locked after wrong guesses until 2")
         assert len(done.stderr.splitlines()) == 1
     assert _rows(file) == before
 

@@ -296,7 +296,7 @@ def test_bad_lines(house: House) -> None:
     assert done.stderr == (
         "line 3: pass_code is not of the form HSP-dddd-dddd\n"
         "line 7: phone_number is not a mobile number\n"
-        "line 8: the same pass code stands on line 2\n"
+        "line 8: the same pass code is on line 2\n"
     )
     assert done.stdout == summary(
         "2 good, 3 bad", "2 added, 0 changed, 0 unchanged", "2 added, 0 changed, 0 unchanged"

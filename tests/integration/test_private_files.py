@@ -68,8 +68,8 @@ async def test_a_database_that_is_there_is_left_as_it_is(tmp_path: Path) -> None
     (found,) = of_private_files("database", [file, tmp_path / "otp.db-wal"])
     assert (found.status.value, found.says, found.do) == (
         "warning",
-        f"others may open {str(file)!r}",
-        "chmod 600 it",
+        f"other users may access {str(file)!r}",
+        "set its mode to 600",
     )
 
 

@@ -204,7 +204,7 @@ async def test_a_day_with_an_attack(database: Database, file: Path) -> None:
     assert 0 < counts["Delivered"] < counts["Sent"]
     assert facts.countries[0][0] in {"IN", SWEPT_REGION}
     assert "times as many as usual" in facts.alarms[0].says
-    assert any("of one range in Latvia" in alarm.says for alarm in facts.alarms)
+    assert any("in one range in Latvia" in alarm.says for alarm in facts.alarms)
     assert {one.name for one in facts.by_sender} == {"twilio", "vonage"}
     assert [one.name for one in facts.to_verify] == ["Pass login", "Signup"]
     # Narrowed to one sender, what was verified comes of its messages.

@@ -1,1 +1,1 @@
-"""Access tokens, verified by an implementation that shares nothing with the service."""
+"""Access tokens, verified by an implementation that shares no code with the service."""

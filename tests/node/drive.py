@@ -22,7 +22,7 @@ PROOF_AUDIENCE: Final = "https://next.example"
 
 
 def example(folder: str, origin: str, algorithm: str) -> Path:
-    """A module with the page's code for Node, for one service; in *folder*, where jose is found."""
+    """Write the page's code for Node as a module for one service, in a *folder* that has jose."""
     (code,) = re.findall(r"^```js\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     for shown, used in (
         ("https://otp.example.com", origin),
@@ -39,7 +39,7 @@ def example(folder: str, origin: str, algorithm: str) -> Path:
 
 
 def verified(algorithm: str) -> bool:
-    """Whether all that verify.mjs tries at a server comes out as it is to."""
+    """Run verify.mjs on a server, and return whether all its checks pass."""
     with (
         tempfile.TemporaryDirectory() as folder,
         tempfile.TemporaryDirectory(prefix=".example-", dir=VERIFY.parent) as beside_jose,
@@ -69,7 +69,7 @@ def verified(algorithm: str) -> bool:
             "session": session_id,
             "number": NUMBER,
             "user": signed_in["user"]["id"],
-            # A forger has no key. It is here to make tokens that only one thing is wrong with.
+            # A real forger has no key; here it serves to make tokens with only one flaw.
             "key": (Path(folder) / "hsp-otp.db.keys" / KEY_FILES[algorithm]).read_text(),
         }
         found = subprocess.run(  # noqa: S603

@@ -1,4 +1,4 @@
-"""Unit tests reach nothing outside the process, and find the same examples every time."""
+"""Unit tests use nothing outside the process, and the same examples in every run."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ structlog.configure(
 
 @pytest.fixture(autouse=True)
 def _sockets_off() -> Iterator[None]:
-    """No network; an event loop may still wake itself over a socket pair."""
+    """Disable the network; an event loop may still wake itself over a socket pair."""
     pytest_socket.disable_socket(allow_unix_socket=True)
     yield
     pytest_socket.enable_socket()

@@ -48,13 +48,13 @@ ROW = Entry(
         ),
         (
             {"state": "queued", "state_at": None},
-            "asked for a code: sent, through twilio, nothing heard of it since, from 203.0.113.7",
+            "asked for a code: sent, through twilio, no report since, from 203.0.113.7",
         ),
         (
             {"state": None, "state_at": None, "flow": "signup"},
             (
                 "asked for a code in signup: sent, through twilio, "
-                "what became of it is not kept any more, from 203.0.113.7"
+                "its delivery state is no longer kept, from 203.0.113.7"
             ),
         ),
         (
@@ -63,24 +63,24 @@ ROW = Entry(
         ),
         (
             {"action": "look_up", "outcome": "valid", "client": None},
-            "looked up the pass HSP-****-5678: it is good",
+            "looked up the pass HSP-****-5678: it is usable",
         ),
         (
             {"action": "check", "outcome": "invalid_otp"},
-            "presented a code: a wrong guess, from 203.0.113.7",
+            "presented a code: it was wrong, from 203.0.113.7",
         ),
         (
             {"outcome": "phone_rate_limited", "retry_at": after(NOON, HOUR), "count": 7},
             (
-                "asked for a code: refused, too many to this number, until 2026-08-01 13:00:00, "
-                "7 times within a minute, from 203.0.113.7"
+                "asked for a code: refused, too many codes sent to this number, "
+                "until 2026-08-01 13:00:00, 7 times within a minute, from 203.0.113.7"
             ),
         ),
         (
             {"action": "check", "outcome": "locked_out"},
             (
-                "presented a code: refused, locked by wrong guesses, until an operator unlocks it, "
-                "from 203.0.113.7"
+                "presented a code: refused, locked after wrong guesses, "
+                "until an operator unlocks it, from 203.0.113.7"
             ),
         ),
         (

@@ -247,8 +247,8 @@ def test_what_can_be_shorter(
         check_to_serve(settings)
     (name,) = more
     assert str(caught.value) == (
-        f"HSP_OTP_{name}: messages with a line for autofill have {size} bytes, and may have 140: "
-        f"shorten {what}the text of signup.en in HSP_OTP_WORDINGS"
+        f"HSP_OTP_{name}: messages with the line for autofill have {size} bytes, and the limit "
+        f"is 140; shorten {what}the text of signup.en in HSP_OTP_WORDINGS"
     )
 
 
@@ -256,11 +256,11 @@ def test_what_can_be_shorter(
     ("purpose", "language", "text", "says"),
     [
         ("signup", "en", "a" * 154, None),
-        ("signup", "en", "a" * 155, "signup.en takes 2 segments, and may take 1"),
+        ("signup", "en", "a" * 155, "signup.en has 2 segments, and the limit is 1"),
         ("signup", "es", "a" * 300, None),
-        ("signup", "es", "a" * 301, "signup.es takes 3 segments, and may take 2"),
+        ("signup", "es", "a" * 301, "signup.es has 3 segments, and the limit is 2"),
         ("phone_verification", "hi", "क" * 128, None),
-        ("phone_verification", "hi", "क" * 129, "phone_verification.hi takes 3 segments, and may"),
+        ("phone_verification", "hi", "क" * 129, "phone_verification.hi has 3 segments, and the"),
     ],
 )
 def test_the_length(

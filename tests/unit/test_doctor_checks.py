@@ -49,7 +49,7 @@ def test_keys_that_are_good(tmp_path: Path) -> None:
     found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN},b:{OTHER}", JWT_KEYS=f"a:{pem}"))
     assert told(list(found)) == [("ok", "2 secret keys")]
     assert told(list(of_keys(settings()))) == [
-        ("ok", "generated beside the database, in development")
+        ("ok", "generated beside the database, in development mode")
     ]
 
 
@@ -69,11 +69,11 @@ def test_keys_that_are_not(tmp_path: Path) -> None:
         )
     )
     assert told(found) == [
-        ("wrong", "secret key 'a' was not drawn at random"),
-        ("warning", "two secret keys are the same under two ids"),
-        ("warning", "others may read the PEM file of JWT key 'a'"),
-        ("warning", "others may read the PEM file of JWT key 'b'"),
-        ("warning", "two JWT keys are the same under two ids"),
+        ("wrong", "secret key 'a' is not random"),
+        ("warning", "two secret keys with different ids are the same"),
+        ("warning", "other users may access the PEM file of JWT key 'a'"),
+        ("warning", "other users may access the PEM file of JWT key 'b'"),
+        ("warning", "two JWT keys with different ids are the same"),
     ]
     assert all(one.do for one in found)
     assert flat not in repr(found)
@@ -87,15 +87,17 @@ def test_files_that_others_may_open(tmp_path: Path, mode: int) -> None:
     assert list(of_private_files("database", [file, other])) == []
     file.chmod(mode)
     (found,) = of_private_files("database", [file, other])
-    assert found == warning("database", f"others may open {str(file)!r}", "chmod 600 it")
+    assert found == warning(
+        "database", f"other users may access {str(file)!r}", "set its mode to 600"
+    )
 
 
 @pytest.mark.parametrize(
     ("rights", "says"),
     [
         (Rights.ROWS, []),
-        (Rights.SCHEMA, [("warning", "the user of the service may change the schema there")]),
-        (Rights.SUPERUSER, [("warning", "the user of the service is a superuser there")]),
+        (Rights.SCHEMA, [("warning", "the service's user may change the schema")]),
+        (Rights.SUPERUSER, [("warning", "the service's user is a superuser")]),
     ],
 )
 def test_rights_in_the_database(rights: Rights, says: list[tuple[str, str]]) -> None:
@@ -113,8 +115,10 @@ def test_a_key_that_is_shared() -> None:
             )
         )
     )
-    assert told(found) == [("wrong", "JWT key 'c' is a secret key too, and other backends have it")]
-    assert found[0].do == "make another for HSP_OTP_JWT_KEYS: openssl rand -base64 32"
+    assert told(found) == [
+        ("wrong", "JWT key 'c' is also a secret key, so other backends know the key")
+    ]
+    assert found[0].do == "make another key for HSP_OTP_JWT_KEYS: openssl rand -base64 32"
 
 
 def test_a_key_that_a_provider_has() -> None:
@@ -122,7 +126,7 @@ def test_a_key_that_a_provider_has() -> None:
     given = {"SENDERS": "webhook", "WEBHOOK_URL": "https://a.example.com"}
     found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN}", WEBHOOK_SECRET=DRAWN, **given))
     assert told(list(found)) == [
-        ("wrong", "a secret of sender webhook is a secret key too, and somebody else has it")
+        ("wrong", "a secret of sender webhook is also a secret key, so somebody else knows the key")
     ]
     found = of_keys(settings(SECRET_KEYS=f"a:{DRAWN}", WEBHOOK_SECRET=OTHER, **given))
     assert told(list(found)) == [("ok", "1 secret key")]
@@ -131,11 +135,11 @@ def test_a_key_that_a_provider_has() -> None:
 @pytest.mark.parametrize(
     ("off", "status", "says"),
     [
-        (0, "ok", "its clock agrees with ours"),
-        (SECOND, "ok", "its clock agrees with ours"),
-        (SECOND + 1, "warning", "its clock is 1.0 s off ours"),
-        (5 * SECOND, "warning", "its clock is 5.0 s off ours"),
-        (5 * SECOND + 1, "wrong", "its clock is 5.0 s off ours"),
+        (0, "ok", "its clock agrees with this machine's"),
+        (SECOND, "ok", "its clock agrees with this machine's"),
+        (SECOND + 1, "warning", "its clock differs from this machine's by 1.0 s"),
+        (5 * SECOND, "warning", "its clock differs from this machine's by 5.0 s"),
+        (5 * SECOND + 1, "wrong", "its clock differs from this machine's by 5.0 s"),
     ],
 )
 def test_clocks(off: int, status: str, says: str) -> None:
@@ -162,16 +166,16 @@ def test_purge() -> None:
 @pytest.mark.parametrize(
     ("given", "status", "says"),
     [
-        ({}, "warning", "none, so that no delivery receipts are asked for"),
-        ({"MODE": "development"}, "ok", "none, in development"),
-        ({"PUBLIC_URL": "https://otp.example.com"}, "ok", "it is https, and no inside address"),
+        ({}, "warning", "none, so providers are not asked for delivery receipts"),
+        ({"MODE": "development"}, "ok", "none, in development mode"),
+        ({"PUBLIC_URL": "https://otp.example.com"}, "ok", "https, and not an internal address"),
         (
             {"PUBLIC_URL": "http://otp.example.com"},
             "warning",
-            "it is not https: receipts come in clear",
+            "not https: receipts arrive unencrypted",
         ),
         *(
-            ({"PUBLIC_URL": url}, "wrong", "no provider reaches that host from outside")
+            ({"PUBLIC_URL": url}, "wrong", "providers cannot reach that host from outside")
             for url in ("https://10.0.0.1", "https://localhost", "https://otp.internal")
         ),
     ],
@@ -215,8 +219,10 @@ def test_callers_of_a_silent_proxy(requests: dict[str, int], status: str) -> Non
     found = of_callers(settings(TRUSTED_PROXIES=proxies), requests)
     assert (found.check, found.status.value) == ("callers", status)
     if "10.1.0.1" in requests:
-        assert found.says.startswith("7 of the requests of the last 24 hours count for a trusted")
-        assert "as 10.1.0.1:" in found.says
+        assert found.says.startswith(
+            "trusted proxies themselves, such as 10.1.0.1, were charged for 7 of"
+        )
+        assert "as 10.1.0.1," in found.says
         assert "x-forwarded-for" in found.do
 
 

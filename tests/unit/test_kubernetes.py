@@ -101,7 +101,7 @@ def test_a_shadowed_setting_is_told() -> None:
     settings = load(given)
     assert (settings.port, settings.metrics_port) == (8000, None)
     assert passed_over(given) == (
-        "HSP_OTP_METRICS_PORT and HSP_OTP_PORT: set by Kubernetes for a Service, and passed over"
+        "HSP_OTP_METRICS_PORT and HSP_OTP_PORT: set by Kubernetes for a Service, and ignored"
     )
     assert passed_over(service("HSP_OTP_REDIS", "10.0.0.3", 6379, "TCP", "REDIS")) == ""
     assert passed_over({"HSP_OTP_PORT": "8001"}) == ""

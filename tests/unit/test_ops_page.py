@@ -226,11 +226,11 @@ def test_in_and_out(visitor: Visitor, ops: Ops) -> None:
     """The door, the page, out again; and what is open to others says so."""
     page = visitor.get(OPS)
     assert page.attributes["password"]["autocomplete"] == "current-password"
-    assert "What became of requests" not in page.main
+    assert "Outcomes of requests" not in page.main
     reply = sign_in(visitor)
     assert (reply.status, reply.headers["location"]) == (303, OPS)
     page = visitor.get(OPS)
-    assert "What became of requests for a code" in page.main
+    assert "Outcomes of requests for a code" in page.main
     reply = visitor.post("/ops/sign-out/", page.fields)
     assert (reply.status, reply.headers["location"]) == (303, OPS)
     assert "Password" in visitor.get(OPS).main
@@ -282,7 +282,7 @@ def test_a_wrong_password(visitor: Visitor) -> None:
     reply = sign_in(visitor, "wrong password, and long")
     assert reply.status == 403
     page = Page(reply)
-    assert page.texts["password-error"] == "This is not the password."
+    assert page.texts["password-error"] == "This password is wrong."
     assert "wrong password, and long" not in reply.body.decode()
     assert "hsp_otp_ops" not in visitor.cookies
     assert "Password" in visitor.get(OPS).main
@@ -316,7 +316,7 @@ def test_a_forged_token(visitor: Visitor, ops: Ops, path: str, token: str | None
     assert "set-cookie" not in {line.split("=")[0] for line in reply.cookies}
     assert ops.asked == []
     assert len(ops.world.audit.rows) == before
-    assert "What became of requests" in inside(visitor).main
+    assert "Outcomes of requests" in inside(visitor).main
 
 
 def test_a_token_is_bound_to_its_session(visitor: Visitor, ops: Ops) -> None:
@@ -354,7 +354,7 @@ def test_a_cookie_beside_another_of_its_name(visitor: Visitor, order: int) -> No
         headers = {"cookie": "; ".join(lines)}
         reply = visitor.client.request("GET", OPS, headers=headers)
         assert reply.status == 200
-        assert "What became of requests" in Page(reply).main
+        assert "Outcomes of requests" in Page(reply).main
         body = f"csrftoken={page.fields['csrftoken']}&phone=4711".encode()
         headers["content-type"] = "application/x-www-form-urlencoded"
         reply = visitor.client.request("POST", "/ops/story/", body=body, headers=headers)
@@ -406,7 +406,7 @@ def test_nobody_is_in(visitor: Visitor, ops: Ops, method: str, path: str) -> Non
 
 def is_in(visitor: Visitor) -> bool:
     """Whether the page is shown."""
-    return "What became of requests" in visitor.get(OPS).main
+    return "Outcomes of requests" in visitor.get(OPS).main
 
 
 def test_half_an_hour(visitor: Visitor) -> None:
@@ -494,10 +494,10 @@ def test_all_is_well(visitor: Visitor) -> None:
     page = inside(visitor)
     assert "Nothing looks like an attack." in page.main
     assert "Asked for 1,056" in page.main
-    assert "Sent 960 Sent: 960 of 1056 91 % of what was asked for" in page.main
+    assert "Sent 960 Sent: 960 of 1056 91 % of those asked for" in page.main
     assert "Delivered 864" in page.main
     assert "Verified 768" in page.main
-    assert "80 % of what was sent" in page.main
+    assert "80 % of those sent" in page.main
     assert "half of them" in page.main
 
 
@@ -565,14 +565,15 @@ def test_an_attack(visitor: Visitor, ops: Ops) -> None:
         "usually it is 80 %." in told
     )
     assert (
-        "900 codes went to 880 numbers of one range in Latvia, 3 of them verified; "
-        "2 addresses asked." in told
+        "900 codes were sent to 880 numbers in one range in Latvia, 3 of them verified; "
+        "2 addresses requested them." in told
     )
     assert "Address 203.0.113.7 had 800 codes sent to 880 numbers, 3 of them verified." in told
     assert (
-        "Address 203.0.113.9 tried 700 pass codes that are good for nothing, and found 2." in told
+        "Address 203.0.113.9 tried 700 pass codes that are not usable, and found 2 that are."
+        in told
     )
-    assert "9 codes went to number ***-***-1234 in Latvia, none of them verified." in told
+    assert "9 codes were sent to number ***-***-1234 in Latvia, none of them verified." in told
     assert "And 1 more" in told
     assert f"hsp-otp audit range --fingerprint k1:{32 * 'd'}" in told
     assert "range dddddddd, Latvia 900 sent, 3 verified, 880 numbers" in told
@@ -634,7 +635,7 @@ def test_senders(visitor: Visitor, ops: Ops) -> None:
     assert "A sender is being skipped vonage keeps failing and is being skipped." in page.main
     assert (
         "twilio in use twilio: half of the attempts within 0.3 s, 19 in 20 within 2.5 s "
-        "half answer within 0.3 s 19 in 20 within 2.5 s took 7 refused 0 failed 2 "
+        "half answered within 0.3 s 19 in 20 within 2.5 s accepted 7 refused 0 failed 2 "
         "skipped 4" in page.main
     )
     assert "no attempts" in page.main
@@ -653,11 +654,11 @@ def test_the_database_tells_nothing(visitor: Visitor, ops: Ops) -> None:
     """Where it is too slow, the page says so, shows what was known before, and the senders."""
     ops.look_ = Look(None, answered=False)
     page = inside(visitor)
-    assert "The database does not answer Nothing can be counted." in page.main
+    assert "The database does not answer No data is available." in page.main
     assert "This machine, the last 15 minutes" in page.main
     ops.look_ = Look(seen(), answered=False)
     page = inside(visitor)
-    assert "What follows is as of 2026-01-01 00:00:00 UTC." in page.main
+    assert "The data below is as of 2026-01-01 00:00:00 UTC." in page.main
     assert "Sent 960" in page.main
     ops.away = True
     reply = visitor.post("/ops/story/", {**page.fields, "phone": PHONE})
@@ -677,7 +678,7 @@ def test_nothing_is_shown_while_nobody_knows_who_signed_out(visitor: Visitor, op
     ]
     for reply in replies:
         assert (reply.status, reply.headers["retry-after"]) == (503, "2")
-        assert "What became of requests" not in reply.body.decode()
+        assert "Outcomes of requests" not in reply.body.decode()
         assert str(STORY.request_id) not in Page(reply).main
     assert len(ops.looked) == looked
     assert ops.asked == []
@@ -694,13 +695,15 @@ def test_signing_out_fails_closed(visitor: Visitor, ops: Ops, kind: str) -> None
     reply = visitor.post("/ops/sign-out/", page.fields)
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")
     door = Page(reply)
-    assert "Your session has ended on this machine; on others it ends as soon as" in door.main
+    assert (
+        "Your session has ended on this machine; on other machines it ends as soon as" in door.main
+    )
     assert "password" in door.fields
     assert "hsp_otp_ops" not in visitor.cookies
     for is_still in (True, False):
         setattr(ops.ended, kind, is_still)
         visitor.cookies = dict(held)
-        assert "What became of requests" not in visitor.request("GET", OPS).body.decode()
+        assert "Outcomes of requests" not in visitor.request("GET", OPS).body.decode()
         visitor.cookies = dict(held)
         assert visitor.request("GET", "/ops/live/").status in {303, 503}
         visitor.cookies = dict(held)
@@ -796,4 +799,4 @@ def test_an_attack_that_is_over(visitor: Visitor, ops: Ops) -> None:
     traffic = Traffic(who="203.0.113.9", missed=70, hits=2, first=at, last=at)
     found = Suspicion(kind=MISSING, of="address", traffic=traffic)
     ops.look_ = Look(seen(suspicions=(found,)))
-    assert "There was what looks like an attack" in inside(visitor).main
+    assert "There was a possible attack" in inside(visitor).main

@@ -18,8 +18,8 @@ from hsp_otp.entrypoints.cli.csv_records import MAX_RECORD, UnreadableError
 from hsp_otp.entrypoints.cli.passes_batch import Listing
 from hsp_otp.entrypoints.cli.passes_csv import COLUMNS, BadLine, Line, read
 
-NOTATION = "is in scientific notation, which lacks digits: keep the column as text"
-DIRECTION = "holds characters that change the direction of text"
+NOTATION = "is in scientific notation, which loses digits: format the column as text"
+DIRECTION = "contains characters that change the direction of text"
 ZIP = b"PK\x03\x04" + bytes(26)
 SAVE = "not CSV: save the sheet as CSV in UTF-8"
 HEADER = "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number\n"
@@ -166,12 +166,12 @@ def test_columns_in_any_order() -> None:
         (ZIP + b"xl/workbook.xml", f"it is an Excel workbook (.xlsx), {SAVE}"),
         (ZIP + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet",
          f"it is an OpenDocument spreadsheet (.ods), {SAVE}"),
-        (ZIP + b"passes.csv", f"it is a zip archive, as .xlsx workbooks are, {SAVE}"),
+        (ZIP + b"passes.csv", f"it is a zip archive, like .xlsx workbooks, {SAVE}"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(500),
          f"it is an Excel workbook (.xls), {SAVE}"),
         (b"x" * 100_000, "the header cannot be read: longer than 65536 bytes"),
         (b'"' + HEADER.encode(),
-         "the header cannot be read: its quotes or line breaks are out of place"),
+         "the header cannot be read: its quotes or line breaks are misplaced"),
     ],
 )  # fmt: skip
 def test_a_file_without_its_header(content: bytes, words: str) -> None:
@@ -239,7 +239,7 @@ def test_no_expiry(text: str) -> None:
     """Whatever is neither a date nor an ISO 8601 instant of the years 1 to 9999 is refused."""
     assert reason(row(expires_at=text)) == (
         "expires_at is neither a date nor an ISO 8601 instant, "
-        "as 2026-12-31 or 2026-12-31T18:30:00Z"
+        "such as 2026-12-31 or 2026-12-31T18:30:00Z"
     )
 
 
@@ -274,9 +274,9 @@ def test_phone_of_any_region() -> None:
     [
         ({"pass_code": ""}, "pass_code is not of the form HSP-dddd-dddd"),
         ({"pass_code": "HSP-1234-567"}, "pass_code is not of the form HSP-dddd-dddd"),
-        ({"payment_status": ""}, "payment_status is none of paid, pending, refunded, cancelled"),
+        ({"payment_status": ""}, "payment_status is not one of paid, pending, refunded, cancelled"),
         ({"payment_status": "+919876543210"},
-         "payment_status is none of paid, pending, refunded, cancelled"),
+         "payment_status is not one of paid, pending, refunded, cancelled"),
         ({"email": ""}, "email is empty"),
         ({"email": "asha"}, "email is not an e-mail address"),
         ({"email": "@example.com"}, "email is not an e-mail address"),
@@ -290,9 +290,9 @@ def test_phone_of_any_region() -> None:
         ({"last_name": "x" * 201}, "last_name is longer than 200 characters"),
         ({"plan_name": "x" * 201}, "plan_name is longer than 200 characters"),
         ({"plan_name": "x" * 70_000}, "longer than 65536 bytes"),
-        ({"plan_name": "Go\x00ld"}, "it holds control characters"),
-        ({"plan_name": "\x1b[31mGold"}, "it holds control characters"),
-        ({"first_name": "A\tB"}, "first_name holds control characters"),
+        ({"plan_name": "Go\x00ld"}, "it contains control characters"),
+        ({"plan_name": "\x1b[31mGold"}, "it contains control characters"),
+        ({"first_name": "A\tB"}, "first_name contains control characters"),
         ({"phone_number": "98765"}, "phone_number is not a valid phone number"),
         ({"phone_number": "hello"}, "phone_number is not a phone number"),
         ({"phone_number": "+911123456789"}, "phone_number is not a mobile number"),
@@ -300,12 +300,12 @@ def test_phone_of_any_region() -> None:
         ({"phone_number": "9.19877E+11"}, f"phone_number {NOTATION}"),
         ({"phone_number": '"9,19877e+11"'}, f"phone_number {NOTATION}"),
         ({"phone_number": "91987654E4"}, f"phone_number {NOTATION}"),
-        ({"phone_number": "+919876543210,,x"}, "10 fields where the header has 8"),
+        ({"phone_number": "+919876543210,,x"}, "10 fields, but the header has 8"),
         ({"first_name": "A\u202esha"}, f"first_name {DIRECTION}"),
         ({"last_name": "\u2067Rao\u2069"}, f"last_name {DIRECTION}"),
         ({"plan_name": "\u202dGold"}, f"plan_name {DIRECTION}"),
-        ({"plan_name": '"Gold" x'}, "its quotes or line breaks are out of place"),
-        ({"plan_name": "Go\rld"}, "its quotes or line breaks are out of place"),
+        ({"plan_name": '"Gold" x'}, "its quotes or line breaks are misplaced"),
+        ({"plan_name": "Go\rld"}, "its quotes or line breaks are misplaced"),
     ],
 )  # fmt: skip
 def test_bad_lines(changes: dict[str, str], words: str) -> None:
@@ -465,7 +465,7 @@ def test_a_quote_that_nothing_closes(count: int) -> None:
     """It spoils its own line, however many follow; those are read."""
     content = HEADER + row(plan_name='"Gold') + OTHER * count
     assert numbers_and_reasons(content) == [
-        (2, "its quotes or line breaks are out of place"),
+        (2, "its quotes or line breaks are misplaced"),
         *((number, "") for number in range(3, 3 + count)),
     ]
 
@@ -474,7 +474,7 @@ def test_a_quote_that_a_later_line_closes() -> None:
     """A stray quote does not swallow the lines up to the next one."""
     content = HEADER + row(plan_name='"Gold') + OTHER + row(plan_name='"Gold"')
     assert numbers_and_reasons(content) == [
-        (2, "its quotes or line breaks are out of place"),
+        (2, "its quotes or line breaks are misplaced"),
         (3, ""),
         (4, ""),
     ]
@@ -486,7 +486,7 @@ def test_an_endless_line() -> None:
     content = HEADER + endless + "\n" + row(plan_name=f'"\n{endless}"') + OTHER
     assert numbers_and_reasons(content) == [
         (2, "longer than 65536 bytes"),
-        (3, "its quotes or line breaks are out of place"),
+        (3, "its quotes or line breaks are misplaced"),
         (4, "longer than 65536 bytes"),
         (5, ""),
     ]
@@ -500,8 +500,8 @@ def test_the_same_pass_twice() -> None:
     assert [one.plan_name for one in found] == ["", "Gold"]
     assert [user.email for user in people] == ["asha@example.com", "ravi@example.com"]
     assert bad == [
-        BadLine(5, "the same pass code stands on line 2"),
-        BadLine(6, "the same pass code stands on line 2"),
+        BadLine(5, "the same pass code is on line 2"),
+        BadLine(6, "the same pass code is on line 2"),
     ]
 
 
@@ -509,7 +509,7 @@ def test_the_same_pass_of_changed_user_data() -> None:
     """The user's data belong to the content of a line."""
     _, people, bad = take_all(HEADER + GOOD + GOOD.replace("Rao", "Roy"))
     assert [user.last_name for user in people] == ["Rao"]
-    assert bad == [BadLine(3, "the same pass code stands on line 2")]
+    assert bad == [BadLine(3, "the same pass code is on line 2")]
 
 
 def test_user_data_of_the_last_good_line() -> None:
@@ -559,7 +559,7 @@ def test_two_numbers_for_one_address_and_pass() -> None:
     found, people, bad = take_all(HEADER + row() + row(phone_number="98123 45678") + OTHER)
     assert [one.code.value for one in found] == ["HSP-0000-0001"]
     assert [user.email for user in people] == ["ravi@example.com"]
-    assert bad == [BadLine(3, "the same pass code stands on line 2"), disagreement(2, 3)]
+    assert bad == [BadLine(3, "the same pass code is on line 2"), disagreement(2, 3)]
 
 
 def test_a_person_on_bad_lines_alone() -> None:
@@ -567,7 +567,7 @@ def test_a_person_on_bad_lines_alone() -> None:
     found, people, bad = take_all(HEADER + row() + row(email="ravi@example.com"))
     assert [one.code.value for one in found] == ["HSP-1234-5678"]
     assert [user.email for user in people] == ["asha@example.com"]
-    assert bad == [BadLine(3, "the same pass code stands on line 2")]
+    assert bad == [BadLine(3, "the same pass code is on line 2")]
 
 
 @given(st.binary(max_size=300) | st.text(alphabet='",\r\nHSP-15 @.\x00é', max_size=300))

@@ -24,8 +24,8 @@ def test_a_reason(text: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "says something"),
-        (" \u200b\u200d", "says something"),
+        ("", "printable text"),
+        (" \u200b\u200d", "printable text"),
         ("called\x07", "printable"),
         ("x" * 501, "500 characters"),
         ("of 98765\u221243210", "full number"),

@@ -75,7 +75,10 @@ def test_a_service_instead_of_a_number() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("SENDERS", "HSP_OTP_SENDERS: missing; takes a comma list, in the order of trying, of "),
+        (
+            "SENDERS",
+            "HSP_OTP_SENDERS: missing; takes a comma-separated list, in the order to try them, of ",
+        ),
         ("TWILIO_ACCOUNT_SID", "HSP_OTP_TWILIO_ACCOUNT_SID: missing; twilio needs it"),
         ("TWILIO_AUTH_TOKEN", "HSP_OTP_TWILIO_AUTH_TOKEN: missing; twilio needs it"),
         (
@@ -103,8 +106,8 @@ def test_a_number_and_a_service() -> None:
 def test_senders_that_are_none(senders: str) -> None:
     """Names of senders that there are, each of them once, and nothing else."""
     assert refused(SENDERS=senders) == (
-        f"HSP_OTP_SENDERS: got {senders!r}, takes a comma list, in the order of trying, of "
-        "console (development only), twilio, vonage, webhook"
+        f"HSP_OTP_SENDERS: got {senders!r}, takes a comma-separated list, in the order "
+        "to try them, of console (development only), twilio, vonage, webhook"
     )
 
 
@@ -118,7 +121,7 @@ def test_senders_in_their_order() -> None:
 def test_the_console_is_for_development(senders: str) -> None:
     """Production refuses the sender that shows codes, also as the last one."""
     assert refused(SENDERS=senders) == (
-        "HSP_OTP_SENDERS: got 'console', which is for development mode"
+        "HSP_OTP_SENDERS: got 'console', which is only for development mode"
     )
 
 
@@ -216,8 +219,8 @@ def test_origins(text: str, read_as: str) -> None:
 def test_origins_that_are_none(text: str) -> None:
     """A scheme, a port, a path or anything else that is no host name is refused."""
     assert refused(WEB_ORIGIN=text) == (
-        f"HSP_OTP_WEB_ORIGIN: got {text!r}, takes a host name with a dot in it, of 80 characters "
-        "at most, without scheme or port"
+        f"HSP_OTP_WEB_ORIGIN: got {text!r}, takes a host name with a dot, of 80 characters at "
+        "most, without scheme or port"
     )
 
 
@@ -239,8 +242,8 @@ def test_a_message_that_is_too_long_with_autofill() -> None:
     fits = {"SERVICE_NAME": "W" * 31, "WEB_ORIGIN": "example.com", "ANDROID_HASH": "FA+9qCX9VSu"}
     check_to_serve(read(**KEYS, **TWILIO, **fits))
     assert refused(**KEYS, **TWILIO, **(fits | {"SERVICE_NAME": "W" * 32})) == (
-        "HSP_OTP_WEB_ORIGIN: messages with a line for autofill have 141 bytes, and may have 140: "
-        "shorten it, or HSP_OTP_SERVICE_NAME"
+        "HSP_OTP_WEB_ORIGIN: messages with the line for autofill have 141 bytes, and the limit "
+        "is 140; shorten it, or HSP_OTP_SERVICE_NAME"
     )
     assert "have 141 bytes" in refused(
         **KEYS, **TWILIO, **(fits | {"SERVICE_NAME": f"{'W' * 30}é"})
@@ -400,18 +403,18 @@ def test_what_is_no_database(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["PORT", "METRICS_PORT"])
 def test_port_0_is_any_free_one(name: str) -> None:
-    """Of a port nobody is told that 0 switches it off: 0 takes any free one."""
+    """No text says that 0 disables a port: 0 chooses any free one."""
     assert read(**{name: "0"}) is not None
     assert refused(**{name: "x"}) == (
         f"HSP_OTP_{name}: got 'x', takes a whole number from 0 to 65535"
     )
     (meaning,) = (told for variable, _, _, told in described() if variable == f"HSP_OTP_{name}")
-    assert "0 takes any free one" in meaning
+    assert "0 chooses any free port" in meaning
 
 
 def test_what_0_switches_off() -> None:
-    """Where 0 is said to switch something off, a limit is governed, and never a port."""
-    off = {name for name, _, takes, _ in described() if "0 switches it off" in takes}
+    """Only the texts of limits say that 0 disables them, never those of ports."""
+    off = {name for name, _, takes, _ in described() if "0 disables it" in takes}
     assert {"HSP_OTP_PHONE_SENDS_PER_DAY", "HSP_OTP_FAILED_GUESSES_IN_A_ROW"} <= off
     units = ("_DAY", "_DAYS", "_HOUR", "_MINUTE", "_SECONDS", "_IN_A_ROW", "_FACTOR")
     assert [name for name in off if not name.endswith(units)] == []
@@ -420,7 +423,7 @@ def test_what_0_switches_off() -> None:
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_quotes_around_a_value_are_told(quote: str) -> None:
     """Who writes quotes where nobody takes them away is told, of a secret too."""
-    told = " (the quotes around it are part of it)"
+    told = " (the quotes around it are part of the value)"
     assert refused(PORT=f"{quote}8000{quote}").endswith(f"from 0 to 65535{told}")
     assert refused(SECRET_KEYS=f"{quote}k1:{KEY}{quote}").endswith(f"or more each{told}")
     assert not refused(PORT=quote).endswith(told)
@@ -442,7 +445,7 @@ def test_a_region_without_numbers() -> None:
     """A region that ISO 3166-1 has, and that has no numbers, is told what it lacks."""
     assert refused(DEFAULT_REGION="AQ") == (
         "HSP_OTP_DEFAULT_REGION: got 'AQ', takes an ISO 3166-1 alpha-2 code "
-        "(there are no numbers of 'AQ')"
+        "('AQ' has no phone numbers)"
     )
 
 
@@ -512,7 +515,7 @@ def test_what_jwt_keys_take(tmp_path: Path) -> None:
     keys = {**TWILIO, "SECRET_KEYS": f"k1:{KEY}"}
     assert refused(**keys, JWT_ALGORITHM="HS256") == (
         "HSP_OTP_JWT_KEYS: missing; takes id:base64,... of 32 bytes or more; openssl rand -base64 "
-        "32 draws them"
+        "32 generates them"
     )
     assert refused(**keys, JWT_ALGORITHM="EdDSA") == (
         "HSP_OTP_JWT_KEYS: missing; hsp-otp keys new DIR --algorithm EdDSA makes one and prints "
@@ -533,7 +536,7 @@ def test_what_jwt_keys_take(tmp_path: Path) -> None:
     [
         (
             {"REDIS_URL": "redis://a,redis://b", "REDIS_TOPOLOGY": "standalone"},
-            "HSP_OTP_REDIS_URL: got several, takes one where HSP_OTP_REDIS_TOPOLOGY is standalone",
+            "HSP_OTP_REDIS_URL: got several; takes one if HSP_OTP_REDIS_TOPOLOGY is standalone",
         ),
         (
             {"REDIS_TOPOLOGY": "cluster"},
@@ -541,7 +544,10 @@ def test_what_jwt_keys_take(tmp_path: Path) -> None:
         ),
         (
             {"CHALLENGE_STORE": "memory", "MODE": "development", "WORKERS": "2"},
-            "HSP_OTP_CHALLENGE_STORE: got 'memory', which takes one worker; HSP_OTP_WORKERS is 2",
+            (
+                "HSP_OTP_CHALLENGE_STORE: got 'memory', which works with one worker only; "
+                "HSP_OTP_WORKERS is 2"
+            ),
         ),
     ],
 )

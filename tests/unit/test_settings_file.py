@@ -84,23 +84,26 @@ def test_a_file_gives_what_kubernetes_shadows(tmp_path: Path) -> None:
         ),
         (
             'port = 8000\nsecret_keys = "k1:s3cret',
-            "is not TOML: line 2, column 25, its end: Unterminated string",
+            "is not TOML: line 2, column 25, the end of the file: Unterminated string",
         ),
         (
             "port = 8000\nport = 8001\n",
-            "is not TOML: line 2, column 12: the name stands there twice",
+            "is not TOML: line 2, column 12: the name is set twice",
         ),
         ("[a]\nb = 1\n[a]", "is not TOML: line 3, column 3"),
         ("a = {s3cret = 1, s3cret = 2}", "is not TOML: line 1, column 28"),
         ("a = 's3cret\x07'", "is not TOML: line 1, column 12"),
         (
             "s3cret",
-            "is not TOML: line 1, column 7, its end: Expected '=' after a key in a key/value pair",
+            (
+                "is not TOML: line 1, column 7, the end of the file: "
+                "Expected '=' after a key in a key/value pair"
+            ),
         ),
-        (b"port = 8000\nservice_name = 's3cret\xff'", "is not UTF-8: line 2"),
-        (b"\xef\xbb\xbf# \xff", "is not UTF-8: line 1"),
-        ("port = 8000".encode("utf-16"), "is in UTF-16 or UTF-32, and takes UTF-8"),
-        ("port = 8000".encode("utf-32"), "is in UTF-16 or UTF-32, and takes UTF-8"),
+        (b"port = 8000\nservice_name = 's3cret\xff'", "is not in UTF-8: line 2"),
+        (b"\xef\xbb\xbf# \xff", "is not in UTF-8: line 1"),
+        ("port = 8000".encode("utf-16"), "is in UTF-16 or UTF-32; it must be in UTF-8"),
+        ("port = 8000".encode("utf-32"), "is in UTF-16 or UTF-32; it must be in UTF-8"),
         (
             "port = 8000\n".encode("utf-16-le"),
             "is not text in UTF-8: there is a NUL byte in line 1",
@@ -123,7 +126,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
             load({"HSP_OTP_CONFIG": f"{tmp_path}/{name}"})
         line = str(caught.value).replace(f"{tmp_path}/", "")
         assert line == f"HSP_OTP_CONFIG: {name!r} cannot be read: {why}"
-    with pytest.raises(ValueError, match=r"^cannot be read: there is no such name for a file$"):
+    with pytest.raises(ValueError, match=r"^cannot be read: this is not a valid file name$"):
         read_toml("otp\0.toml")
 
 
@@ -131,7 +134,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
 def test_names_in_another_spelling(tmp_path: Path, name: str) -> None:
     """A setting has one name in a file, and who writes it as in the environment is told it."""
     assert refusal(tmp_path, f"port = 8001\n{name} = 8002") == (
-        f"HSP_OTP_CONFIG: 'otp.toml' has {name!r}; in a file that setting is called port"
+        f"HSP_OTP_CONFIG: 'otp.toml' has {name!r}; in a file, that setting is called port"
     )
 
 
@@ -141,21 +144,21 @@ def test_names_in_another_spelling(tmp_path: Path, name: str) -> None:
         (
             "prot = 8000",
             (
-                "HSP_OTP_PROT: there is no such setting; it stands in 'otp.toml' as prot; "
+                "HSP_OTP_PROT: there is no such setting; it is in 'otp.toml' as prot; "
                 "see hsp-otp settings"
             ),
         ),
         (
             "[server]\nport = 8000",
             (
-                "HSP_OTP_SERVER: there is no such setting; it stands in 'otp.toml' as server; "
+                "HSP_OTP_SERVER: there is no such setting; it is in 'otp.toml' as server; "
                 "see hsp-otp settings"
             ),
         ),
-        ("'a b' = 1", "HSP_OTP_CONFIG: 'otp.toml' has 'a b', which is no setting"),
+        ("'a b' = 1", "HSP_OTP_CONFIG: 'otp.toml' has 'a b', which is not a setting"),
         (
             '"\\u001b[31m" = 1',
-            "HSP_OTP_CONFIG: 'otp.toml' has '\\x1b[31m', which is no setting",
+            "HSP_OTP_CONFIG: 'otp.toml' has '\\x1b[31m', which is not a setting",
         ),
         ("config = 'b.toml'", "HSP_OTP_CONFIG: 'otp.toml' cannot name another file"),
     ],
@@ -165,8 +168,8 @@ def test_names_that_are_none(tmp_path: Path, content: str, says: str) -> None:
     assert refusal(tmp_path, content) == says
 
 
-PORT_TAKES = "takes a whole number from 0 to 65535; it stands in 'otp.toml' as port"
-KEYS_TAKE = "takes id:base64,... of 32 bytes or more each; it stands in 'otp.toml' as secret_keys"
+PORT_TAKES = "takes a whole number from 0 to 65535; it is in 'otp.toml' as port"
+KEYS_TAKE = "takes id:base64,... of 32 bytes or more each; it is in 'otp.toml' as secret_keys"
 
 
 @pytest.mark.parametrize(
@@ -174,9 +177,18 @@ KEYS_TAKE = "takes id:base64,... of 32 bytes or more each; it stands in 'otp.tom
     [
         ("port = 'eighty'", f"HSP_OTP_PORT: got 'eighty', {PORT_TAKES}"),
         ("port = true", f"HSP_OTP_PORT: got true, {PORT_TAKES}"),
-        ("port = 80.5", f"HSP_OTP_PORT: got a number with a point or an exponent, {PORT_TAKES}"),
-        ("port = 8e3", f"HSP_OTP_PORT: got a number with a point or an exponent, {PORT_TAKES}"),
-        ("port = inf", f"HSP_OTP_PORT: got a number with a point or an exponent, {PORT_TAKES}"),
+        (
+            "port = 80.5",
+            f"HSP_OTP_PORT: got a number with a decimal point or an exponent, {PORT_TAKES}",
+        ),
+        (
+            "port = 8e3",
+            f"HSP_OTP_PORT: got a number with a decimal point or an exponent, {PORT_TAKES}",
+        ),
+        (
+            "port = inf",
+            f"HSP_OTP_PORT: got a number with a decimal point or an exponent, {PORT_TAKES}",
+        ),
         ("port = 2026-01-01", f"HSP_OTP_PORT: got a date or time, {PORT_TAKES}"),
         ("port = 08:00:00", f"HSP_OTP_PORT: got a date or time, {PORT_TAKES}"),
         ("port = [8000]", f"HSP_OTP_PORT: got a list, {PORT_TAKES}"),
@@ -187,32 +199,32 @@ KEYS_TAKE = "takes id:base64,... of 32 bytes or more each; it stands in 'otp.tom
         ("secret_keys = {k1 = 's3cret'}", f"HSP_OTP_SECRET_KEYS: got a table, {KEYS_TAKE}"),
         (
             "secret_keys = [['k1:s3cret']]",
-            f"HSP_OTP_SECRET_KEYS: got a list with a list in it, {KEYS_TAKE}",
+            f"HSP_OTP_SECRET_KEYS: got a list that contains a list, {KEYS_TAKE}",
         ),
         (
             "secret_keys = ['k1:s3cret', {}]",
-            f"HSP_OTP_SECRET_KEYS: got a list with a table in it, {KEYS_TAKE}",
+            f"HSP_OTP_SECRET_KEYS: got a list that contains a table, {KEYS_TAKE}",
         ),
         (
             "jwt_issuer = true",
-            "HSP_OTP_JWT_ISSUER: got true, takes a text; it stands in 'otp.toml' as jwt_issuer",
+            "HSP_OTP_JWT_ISSUER: got true, takes a text; it is in 'otp.toml' as jwt_issuer",
         ),
         (
             "jwt_issuer = ['a', 'b']",
-            "HSP_OTP_JWT_ISSUER: got a list, takes a text; it stands in 'otp.toml' as jwt_issuer",
+            "HSP_OTP_JWT_ISSUER: got a list, takes a text; it is in 'otp.toml' as jwt_issuer",
         ),
         (
             "docs = 2026-01-01",
             (
-                "HSP_OTP_DOCS: got a date or time, takes true/false, yes/no or 1/0; it stands in "
+                "HSP_OTP_DOCS: got a date or time, takes true/false, yes/no or 1/0; it is in "
                 "'otp.toml' as docs"
             ),
         ),
         (
             "signup_regions = ['IN', false]",
             (
-                "HSP_OTP_SIGNUP_REGIONS: got a list with false in it, takes ISO 3166-1 alpha-2 "
-                "codes, comma separated; it stands in 'otp.toml' as signup_regions"
+                "HSP_OTP_SIGNUP_REGIONS: got a list that contains false, takes comma-separated "
+                "ISO 3166-1 alpha-2 codes; it is in 'otp.toml' as signup_regions"
             ),
         ),
     ],

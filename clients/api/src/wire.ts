@@ -14,8 +14,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Look a pass up, and show where its code would go
-         * @description Look a pass up, and show where its code would go.
+         * Look up a pass, and show the masked number to which a code would be sent
+         * @description Look up a pass, and show the masked number to which a code would be sent.
          */
         post: operations["validatePass"];
         delete?: never;
@@ -54,8 +54,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Check a code, and sign the holder of the pass in
-         * @description Check a code, and sign the holder of the pass in.
+         * Check a code, and sign in the holder of the pass
+         * @description Check a code, and sign in the holder of the pass.
          */
         post: operations["verifyOtp"];
         delete?: never;
@@ -74,8 +74,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Send a code to a phone number: a new one, or again, or to a corrected number
-         * @description Send a code to a phone number: a new one, or again, or to a corrected number.
+         * Send a code to a new number, again to the same number, or to a corrected number
+         * @description Send a code to a new number, again to the same number, or to a corrected number.
          */
         post: operations["signupSendOtp"];
         delete?: never;
@@ -94,8 +94,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Check a code, and give a proof of the number for the next steps
-         * @description Check a code, and give a proof of the number for the next steps.
+         * Check a code, and return a proof of the number for the next steps
+         * @description Check a code, and return a proof of the number for the next steps.
          */
         post: operations["signupVerifyOtp"];
         delete?: never;
@@ -114,8 +114,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Exchange a refresh token for a new pair; the old one is dead
-         * @description Exchange a refresh token for a new pair; the old one is dead.
+         * Exchange a refresh token for a new pair of tokens; the old token becomes invalid
+         * @description Exchange a refresh token for a new pair of tokens; the old token becomes invalid.
          */
         post: operations["refreshTokens"];
         delete?: never;
@@ -134,8 +134,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Sign out. Says nothing about the token (RFC 7009)
-         * @description Sign out. Says nothing about the token (RFC 7009).
+         * Sign out. The answer reveals nothing about the token (RFC 7009)
+         * @description Sign out. The answer reveals nothing about the token (RFC 7009).
          */
         post: operations["revokeTokens"];
         delete?: never;
@@ -152,8 +152,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The user and the pass that signed in, for a bearer access token
-         * @description The user and the pass that signed in, for a bearer access token.
+         * Return the user and the pass of a bearer access token
+         * @description Return the user and the pass of a bearer access token.
          */
         get: operations["me"];
         put?: never;
@@ -172,8 +172,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The public keys of access tokens (RFC 7517), the one that signs first
-         * @description The public keys of access tokens (RFC 7517), the one that signs first.
+         * Return the public keys of access tokens (RFC 7517); the first one signs
+         * @description Return the public keys of access tokens (RFC 7517); the first one signs.
          */
         get: operations["keySet"];
         put?: never;
@@ -192,8 +192,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The process lives. Touches nothing
-         * @description The process lives. Touches nothing.
+         * Report that the process is alive, without checking anything else
+         * @description Report that the process is alive, without checking anything else.
          */
         get: operations["healthz"];
         put?: never;
@@ -212,8 +212,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether requests can be served: 503 where a part that is needed is away
-         * @description Whether requests can be served: 503 where a part that is needed is away.
+         * Report whether the service can answer requests: 503 if a required component is away
+         * @description Report whether the service can answer requests: 503 if a required component is away.
          */
         get: operations["readyz"];
         put?: never;
@@ -1136,7 +1136,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Service Unavailable: a part that is needed is away */
+            /** @description Service Unavailable: a required component is unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

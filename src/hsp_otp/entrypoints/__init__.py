@@ -1,1 +1,1 @@
-"""Where the service is entered: HTTP, the command line, the settings and the wiring."""
+"""The entry points of the service: HTTP, the command line, the settings and the wiring."""

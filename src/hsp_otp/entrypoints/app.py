@@ -67,7 +67,7 @@ PAGES: Final = (
     signup_form,
     asset,
 )
-"""What a browser asks for; no part of the API."""
+"""The pages and files that a browser requests; not part of the API."""
 
 
 def create_app(
@@ -78,13 +78,13 @@ def create_app(
     ops: bool = False,
 ) -> RequestMiddleware:
     """
-    The application, its services open while it runs.
+    Create the application, which keeps its services open while it runs.
 
     Args:
-        opening: Opens the services when the server starts, and closes it when it stops.
-        docs: The sentences in the API's description, where it is to be served.
-        trial: The folder of the app's screens for a browser, where they are to be served.
-        ops: Whether there is an operator's page.
+        opening: Opens the services when the server starts, and closes them when it stops.
+        docs: The sentences for the API's description; None to leave the description out.
+        trial: The folder with the app's screens for a browser; None to leave them out.
+        ops: Whether to serve the operators' page.
     """
 
     @asynccontextmanager
@@ -104,13 +104,13 @@ def create_routes(
     lifespan: Lifespan | None = None,
 ) -> Litestar:
     """
-    Every route, without the edge around them. They find their services in the application's state.
+    Create every route, without the middleware. The services are in the application's state.
 
     Args:
-        docs: As `create_app` takes it, and so are the next two.
-        trial: The folder of the app's screens.
-        ops: Whether there is an operator's page.
-        lifespan: Puts the services into the state while the application runs.
+        docs: As for `create_app`.
+        trial: As for `create_app`.
+        ops: As for `create_app`.
+        lifespan: Keeps the services in the state while the application runs.
     """
     return Litestar(
         route_handlers=[
@@ -129,7 +129,7 @@ def create_routes(
 
 
 def _ops_routes() -> Sequence[Any]:
-    # Late: nothing of the page is loaded where there is none.
+    # Imported late, so that the page's code is loaded only if the page is served.
     from hsp_otp.entrypoints.dashboard.routes import ROUTES as OPS  # noqa: PLC0415
 
     return OPS

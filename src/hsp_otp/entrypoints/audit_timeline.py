@@ -1,4 +1,4 @@
-"""Describes audit rows in plain words."""
+"""Describes audit rows in plain English."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,45 +15,45 @@ _DID: Final[Mapping[str, str]] = {
     Action.SEND.value: "asked for a code",
     Action.CHECK.value: "presented a code",
     Action.WITHDRAW.value: "the code was withdrawn",
-    Action.REFRESH.value: "wanted to stay signed in",
+    Action.REFRESH.value: "asked for new tokens",
     Action.REVOKE.value: "signed out",
     Action.UNLOCK.value: "an operator unlocked it",
     Action.ERASE.value: "an operator erased it",
-    Action.OPS_SIGN_IN.value: "somebody wanted to sign in as an operator",
-    Action.OPS_SEARCH.value: "an operator looked at its story",
+    Action.OPS_SIGN_IN.value: "somebody tried to sign in as an operator",
+    Action.OPS_SEARCH.value: "an operator viewed its history",
 }
 
 _CAME_TO: Final[Mapping[str, str]] = {
-    "valid": "it is good",
+    "valid": "it is usable",
     "sent": "sent",
     "verified": "it was right",
-    "verified_again": "it had been right a moment before, in the same browser",
-    "invalid_otp": "a wrong guess",
-    "otp_expired": "no code was live",
-    "too_many_attempts": "all guesses of that code were used up",
-    "phone_rate_limited": "refused, too many to this number",
-    "rate_limited": "refused, too many from this address",
+    "verified_again": "it was accepted a moment earlier in the same browser",
+    "invalid_otp": "it was wrong",
+    "otp_expired": "there was no live code",
+    "too_many_attempts": "all guesses for that code were used up",
+    "phone_rate_limited": "refused, too many codes sent to this number",
+    "rate_limited": "refused, too many requests from this address",
     "resend_too_soon": "refused, too soon after the last one",
     "lookup_rate_limited": "refused, too many look-ups",
-    "locked_out": "refused, locked by wrong guesses",
     "withdrawn": "",
-    "sms_failed": "no sender took the message",
-    "internal_error": "it failed on our side",
-    "session_not_found": "the signup had ended",
-    "already_verified": "the number was proved already",
-    "refreshed": "new tokens",
-    "invalid_token": "the token was of no use",
-    "token_reused": "a used token came back, and the sign-in was ended",
+    "locked_out": "refused, locked after wrong guesses",
+    "sms_failed": "no sender accepted the message",
+    "internal_error": "internal error",
+    "session_not_found": "the signup session had ended",
+    "already_verified": "the number was already verified",
+    "refreshed": "granted",
+    "invalid_token": "the token was invalid",
+    "token_reused": "a used token was presented again, so the sign-in was ended",
     "revoked": "the sign-in was ended",
     "unlocked": "",
     "erased": "",
     "searched": "",
-    "signed_in": "it was right",
-    "wrong_password": "a wrong password",
+    "signed_in": "succeeded",
+    "wrong_password": "wrong password",
 }
 
 _ENDS: Final[Mapping[str, str]] = {
-    DeliveryState.QUEUED.value: "nothing heard of it since",
+    DeliveryState.QUEUED.value: "no report since",
     DeliveryState.SENT.value: "on its way",
     DeliveryState.DELIVERED.value: "delivered",
     DeliveryState.UNDELIVERED.value: "not delivered",
@@ -65,7 +65,7 @@ _MORE: Final[Mapping[str, str]] = {"reason": "because: {}", "client": "from {}"}
 
 
 def in_words(entry: Entry) -> str:
-    """What one row tells, as a sentence without its beginning and its end."""
+    """Describe one row, in lower case and without a full stop."""
     did = _DID.get(entry.action, entry.action)
     if entry.action == Action.LOOK_UP.value and entry.pass_code:
         did = f"{did} {entry.pass_code}"
@@ -93,7 +93,7 @@ def _delivery(entry: Entry) -> list[str]:
     if entry.provider_message_id is None:
         return through
     if entry.state is None:
-        return [*through, "what became of it is not kept any more"]
+        return [*through, "its delivery state is no longer kept"]
     told = _ENDS.get(entry.state, entry.state)
     when = "" if entry.state_at is None else f" {in_short(entry.state_at)}"
     return [*through, told + when]

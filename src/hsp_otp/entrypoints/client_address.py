@@ -1,4 +1,4 @@
-"""Finds the client's address: the peer, or what trusted proxies report (docs/contract.md)."""
+"""Finds the client's address from the peer or trusted proxies' headers (docs/contract.md)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -22,31 +22,31 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_HOPS: Final = 100
-"""Entries looked at, from the right: far more proxies than anybody has, and few enough to cost
-nothing."""
+"""The number of entries examined, from the right: far more than any real chain of proxies, yet
+cheap to walk."""
 
 X_FORWARDED_FOR: Final = "x-forwarded-for"
 FORWARDED: Final = "forwarded"
 HEADERS: Final = (X_FORWARDED_FOR, FORWARDED)
-"""Those in which proxies name their callers."""
+"""The headers in which proxies can name their callers."""
 
 _UNKNOWN = ClientAddress("unknown")
-_IPV6_PREFIX = 64  # what one customer gets: all its addresses are one caller
+_IPV6_PREFIX = 64  # assigned to one customer, so all its addresses count as one caller
 _IPV4_INSIDE: Final = (
     IPv6Network("::ffff:0:0/96"),  # RFC 4291, 2.5.5.2
-    IPv6Network("64:ff9b::/96"),  # RFC 6052: NAT64's own prefix
+    IPv6Network("64:ff9b::/96"),  # RFC 6052: the well-known prefix of NAT64
 )
 """
-Where the last 32 bits are an IPv4 address. In 64:ff9b:1::/48 (RFC 8215) they stand where each
-network wants them, and what is in 2002::/16 (6to4) is a host behind the address, not the address.
+Networks in which the last 32 bits are an IPv4 address. Each network chooses where those bits are
+in 64:ff9b:1::/48 (RFC 8215), and an address in 2002::/16 (6to4) is a host behind the IPv4 address.
 """
 _IPV4_BITS: Final = 0xFFFF_FFFF
 _PORT = r"(?::[0-9]{1,5})?"
 _BRACKETED = re.compile(rf"\[([^\[\]]*:[^\[\]]*)\]{_PORT}")
 _IPV4 = re.compile(rf"([0-9.]+){_PORT}")
 
-# RFC 7239, 4; beside it, addresses may stand without quotation marks, and spaces around
-# semicolons, as many proxies write them. Nothing is matched in two ways, so the time is linear.
+# RFC 7239, 4. Also accepts unquoted addresses and spaces around semicolons, since many proxies
+# write them. Each text matches in one way only, so matching takes linear time.
 _SPACE = r"[ \t]*+"
 _NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]++"
 _VALUE = r"""[A-Za-z0-9!#$%&'*+.^_`|~:\[\]/@-]++|"(?:[^"\\]|\\.)*+\""""
@@ -60,12 +60,12 @@ _OBSCURE_PORT = re.compile(r"(?<=[0-9\]]):_[A-Za-z0-9._-]+\Z")
 @attrs.frozen(kw_only=True)
 class FoundClient:
     """
-    Who is asking.
+    The client that sent a request.
 
     Attributes:
-        address: What limits, audit and logs go by; an IPv6 address counts as its /64.
-        is_peer_trusted: Whether what the peer says of other addresses is believed.
-        is_proxy: A trusted proxy stands in for its callers, because it named none of them.
+        address: The address that limits, audit and logs use; an IPv6 address counts as its /64.
+        is_peer_trusted: Whether the peer's headers about other addresses are trusted.
+        is_proxy: The address is a trusted proxy's, because the proxy did not name its caller.
     """
 
     address: ClientAddress
@@ -80,20 +80,21 @@ def find_client(
     header: str = X_FORWARDED_FOR,
 ) -> FoundClient:
     """
-    Find out who is asking.
+    Find the client that sent a request.
 
-    The entries are walked from the right, where the nearest proxy wrote, to the first one that
-    is no trusted proxy: what is further left may be the caller's invention. An entry that does
-    not parse ends the walk at the hop before it; where every hop is trusted, the left-most counts.
+    The entries are walked from the right, where the nearest proxy wrote, to the first one that is
+    not a trusted proxy: the caller may have forged anything further left. An entry that does not
+    parse ends the walk at the hop before it. If every hop is trusted, the left-most counts.
 
     Args:
-        peer: The socket's other end, where there is one. Unless it is trusted, it is the answer.
-        lines: Those of *header*, in their order.
+        peer: The socket's other end, if it has one. An untrusted peer is the client.
+        lines: The values of *header*, in order.
         trusted: The proxies' networks.
         header: One of `HEADERS`.
 
     Returns:
-        The address ``unknown``, one bucket for all, where the peer has no usable one.
+        The client, with the address ``unknown`` (shared by all such callers) if the peer has no
+            usable address.
     """
     hop = _parse(peer or "")
     if hop is None:
@@ -119,17 +120,17 @@ def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:
 
 
 def _x_forwarded_for(text: str) -> Iterator[str]:
-    """The entries from the right."""
+    """Yield the entries from right to left."""
     if text:
         yield from reversed(text.rsplit(",", MAX_HOPS))
 
 
 def _forwarded(text: str) -> Iterator[str]:
     """
-    The nodes of RFC 7239's ``for``, from the right; empty where an element names none.
+    Yield the nodes of RFC 7239's ``for`` from right to left; empty for an element without one.
 
-    Read from the right as well: a quotation mark that a caller left open would otherwise swallow
-    what a proxy appended to it.
+    Parsing also goes from the right: a quotation mark that the caller left open would otherwise
+    swallow what a proxy appended.
     """
     while text:
         found = _LAST_ELEMENT.search(text)
@@ -146,11 +147,11 @@ def _forwarded(text: str) -> Iterator[str]:
 
 def parse_trusted_proxies(text: str) -> tuple[Network, ...]:
     """
-    Read a comma list of addresses and CIDRs; nothing at all trusts nobody.
+    Parse a comma-separated list of addresses and CIDRs; an empty text trusts no proxy.
 
     Raises:
-        ValueError: An entry is neither, has bits set beyond its prefix, or covers every address:
-            then each caller could choose its own.
+        ValueError: An entry is neither, has bits set beyond its prefix, or covers every address,
+            which would let each caller choose its own address.
     """
     if not text.strip():
         return ()
@@ -175,7 +176,7 @@ def _network(text: str) -> Network:
 
 
 def _unmapped_network(network: Network) -> Network:
-    """Addresses are unmapped before they are matched, so networks have to be too."""
+    """Unmap *network*, because addresses are unmapped before they are matched with it."""
     if isinstance(network, IPv6Network):
         for outer in _IPV4_INSIDE:
             if network.subnet_of(outer):
@@ -184,9 +185,9 @@ def _unmapped_network(network: Network) -> Network:
     return network
 
 
-@lru_cache(maxsize=256)  # those of proxies, above all
+@lru_cache(maxsize=256)  # mainly for the proxies' addresses
 def _parse(entry: str) -> Address | None:
-    """The address without port, brackets and zone id, or None."""
+    """Return the address without port, brackets and zone id, or None if it does not parse."""
     text = entry.strip(" \t")
     found = _BRACKETED.fullmatch(text) or _IPV4.fullmatch(text)
     try:

@@ -1,4 +1,4 @@
-"""What development mode generates: keys beside the database, and a pass to try."""
+"""Generates keys and a demo pass in development mode."""
 
 import os
 from datetime import UTC, datetime
@@ -29,15 +29,15 @@ _KEY_ID: Final = "dev"
 
 def with_generated_keys(settings: Settings) -> Settings:
     """
-    *settings* with what it lacks of keys, sender included; made once, kept beside the database.
+    Return *settings* with generated keys in place of missing ones; kept beside the database.
 
     Raises:
-        SettingsError: They cannot be kept there, or what is kept is damaged.
+        SettingsError: The keys cannot be written there, or a key file is damaged.
     """
     if not settings.in_development:
         return settings
     url = make_url(settings.database_url)
-    # A server's own folder is no place of ours: there it is the one that we run in.
+    # A database server has no folder for our files, so the keys go into the current folder.
     kept = url.database if url.get_backend_name() == "sqlite" else "hsp-otp"
     folder = Path(f"{kept}.keys")
     try:
@@ -48,7 +48,7 @@ def with_generated_keys(settings: Settings) -> Settings:
             settings = attrs.evolve(settings, jwt_keys=_kept_key(folder, settings.jwt_algorithm))
     except OSError as error:
         raise SettingsError(
-            f"{PREFIX}SECRET_KEYS and {PREFIX}JWT_KEYS: not given, and none can be kept in "
+            f"{PREFIX}SECRET_KEYS and {PREFIX}JWT_KEYS: not set, and new keys cannot be stored in "
             f"{str(folder)!r}: {error.strerror}"
         ) from None
     return settings
@@ -77,13 +77,14 @@ def _kept_key(folder: Path, algorithm: Algorithm) -> str:
 
 def _damaged(name: str, file: Path) -> str:
     return (
-        f"{PREFIX}{name}: not given, and {str(file)!r} holds none; delete it, and another is made"
+        f"{PREFIX}{name}: not set, and {str(file)!r} holds no valid key; "
+        "delete the file to generate a new one"
     )
 
 
 async def add_demo_pass(database: Database) -> None:
     """
-    Store the pass to try, where nobody has it yet.
+    Store the demo pass, unless it is there already.
 
     Raises:
         Unavailable: The database did not answer.
@@ -110,7 +111,7 @@ async def add_demo_pass(database: Database) -> None:
 
 
 def _kept(path: Path, fresh: bytes) -> Path:
-    """*path*, made with *fresh* where it is not there; of two makers at once the first wins."""
+    """Create *path* with *fresh* in it unless it exists; of two concurrent calls the first wins."""
     if not path.exists():
         made = path.with_name(f"{path.name}.{os.getpid()}")
         made.touch(mode=0o600)

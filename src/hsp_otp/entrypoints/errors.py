@@ -1,4 +1,4 @@
-"""Errors that end a command with one line. A module of its own, so that naming it loads nothing."""
+"""Errors that end a command with one line; a separate module, so that it imports nothing else."""
 
 from typing import Final
 
@@ -8,8 +8,8 @@ MISUSED: Final = 2
 
 
 class CommandError(Exception):
-    """One line for whoever typed the command."""
+    """A failure of a command; the message is one line for its user."""
 
 
 class SettingsError(ValueError):
-    """One line that names the variable, what it got (secrets never) and what it takes."""
+    """A wrong setting; one line with the variable, its value (never a secret) and what it takes."""

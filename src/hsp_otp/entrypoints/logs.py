@@ -1,4 +1,4 @@
-"""Structured logs on stderr that hold no secret, whoever writes them."""
+"""Structured logs on stderr that never hold a secret, not even in lines from libraries."""
 
 import atexit
 import json
@@ -21,15 +21,15 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 _CAPPED: Final = {
-    # Their own debug lines hold statements and parameters: full numbers, digests.
+    # The debug lines contain statements and parameters, with full numbers and digests.
     "aiosqlite": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "alembic": logging.WARNING,
     "asyncio": logging.WARNING,
-    # Bodies and headers of what goes to providers.
+    # The debug lines contain bodies and headers of requests to providers.
     "aiohttp": logging.WARNING,
     "twilio": logging.WARNING,
-    # What a collector answers, and its address; what is lost is told of elsewhere.
+    # The lines contain a collector's answers and address; lost spans are logged elsewhere.
     "opentelemetry": logging.CRITICAL,
     "urllib3": logging.ERROR,
     "litestar": logging.WARNING,
@@ -38,20 +38,20 @@ _CAPPED: Final = {
 
 
 _MOST_LINES: Final = 10_000
-"""That wait to be written; some 4 MB."""
+"""The most lines that wait to be written; some 4 MB."""
 
 _TOGETHER_SECONDS: Final = 0.005
-"""Lines of a moment are written together: waking a thread costs more than a line."""
+"""The time for which lines are gathered, because waking a thread costs more than a line."""
 
 _FAREWELL_SECONDS: Final = 1.0
 
 
 def configure(*, for_people: bool) -> None:
     """
-    Send everything, the libraries' logs too, to stderr as one line each.
+    Write all logs, including those of libraries, to stderr as one line each.
 
     Args:
-        for_people: Readable instead of JSON.
+        for_people: Write readable text instead of JSON.
     """
     lines = _lines_to(sys.stderr)
     shared: Sequence[Processor] = (
@@ -86,18 +86,18 @@ def configure(*, for_people: bool) -> None:
 
 
 class Lines(Protocol):
-    """Takes lines of the log."""
+    """A destination for log lines."""
 
     def msg(self, message: str) -> None:
-        """Take one."""
+        """Write one line."""
         ...
 
 
 class LineWriter:
     """
-    Writes lines in a thread of its own, so that nobody waits for whoever reads them.
+    Writes lines in a separate thread, so that a slow reader delays nobody.
 
-    Where they are not read, new ones are dropped, and how many is said once they are read again.
+    While nobody reads, new lines are dropped; their number is logged once somebody reads again.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -112,7 +112,7 @@ class LineWriter:
         atexit.register(self.flush)
 
     def msg(self, message: str) -> None:
-        """Take one line; waits for nobody who writes or reads."""
+        """Queue one line without waiting for other writers or the reader."""
         if len(self._waiting) >= _MOST_LINES:
             with self._counting:
                 self._lost += 1
@@ -139,12 +139,12 @@ class LineWriter:
             if lost:
                 lines.append(json.dumps({"event": "log_lines_lost", "lines": lost}))
             left = "".join(f"{line}\n" for line in lines).encode(errors="backslashreplace")
-            with suppress(OSError):  # whoever read them has gone
+            with suppress(OSError):  # the reader has gone
                 while left:
                     left = left[os.write(self._descriptor, left) :]
 
     def flush(self) -> None:
-        """Write what has been taken, where somebody reads it within a second."""
+        """Write the queued lines, if the reader takes them within a second."""
         last = threading.Thread(target=self._write, daemon=True)
         last.start()
         last.join(_FAREWELL_SECONDS)
@@ -154,31 +154,31 @@ class LineWriter:
 def _lines_to(stream: TextIO) -> Lines:
     try:
         return LineWriter(stream.fileno())
-    except OSError:  # it is in memory
+    except OSError:  # stderr is an object in memory
         return structlog.PrintLogger(stream)
 
 
 def flush() -> None:
-    """Write what has been said, before the process ends without another word."""
+    """Write the queued lines before the process ends abruptly."""
     lines = _lines_to(sys.stderr)
     if isinstance(lines, LineWriter):
         lines.flush()
 
 
 class _Handler(logging.Handler):
-    """Takes what libraries log."""
+    """Handles the log records of libraries."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
         self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Render it and hand it on."""
+        """Render *record* and write it."""
         self._lines.msg(self.format(record))
 
 
 def as_text(_: object, __: str, event: EventDict) -> str:
-    """As the library shows it on a terminal, without its colours and what they cost."""
+    """Render *event* like the library does on a terminal, but without colours and their cost."""
     told = dict(event)
     line = f"{told.pop('timestamp')} [{told.pop('level'):<9}] {told.pop('event'):<30}"
     return " ".join((line, *(f"{name}={value}" for name, value in sorted(told.items()))))
@@ -187,7 +187,7 @@ def as_text(_: object, __: str, event: EventDict) -> str:
 def _as_json(_: object, __: str, event: EventDict) -> str:
     try:
         return _json.encode(event).decode()
-    except ValueError:  # half a character
+    except ValueError:  # a lone surrogate
         return json.dumps(event, default=repr)
 
 
@@ -196,9 +196,9 @@ _json = msgspec.json.Encoder(enc_hook=repr)
 
 def _tell_where(_: object, __: str, event: EventDict) -> EventDict:
     """
-    Put the kinds of exceptions and their places into *event*, never their texts.
+    Add the types and places of exceptions to *event*, but never their texts.
 
-    An exception's text may hold what it stumbled over: a driver names the row, a parser the
+    An exception's text may contain the data that caused it: a driver names the row, a parser the
     value.
     """
     given: Any = event.pop("exc_info", None)

@@ -11,29 +11,29 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.entrypoints.errors import CommandError
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""By which the library knows that values stand in files, and where."""
+"""The variable that tells the library to keep values in files, and where."""
 
 _BEGAN: Final = "began"
-"""A file among theirs that is as old as the group of processes."""
+"""A file that is as old as the group of processes."""
 
 
 def folder() -> Path:
-    """Where the values stand between `new_folder` and its end, for any of the processes."""
+    """Return the folder, in any of the processes, while `new_folder` is active."""
     return Path(os.environ[_FOLDER])
 
 
 def began() -> Instant:
-    """When nothing had been counted there yet."""
+    """Return when the folder was made, which is when counting began."""
     return Instant((folder() / _BEGAN).stat().st_mtime_ns // 1_000)
 
 
 @contextmanager
 def new_folder() -> Generator[None]:
     """
-    Make the folder, for this process and those that it starts meanwhile.
+    Make the folder, for this process and the processes that it starts meanwhile.
 
     Raises:
-        CommandError: There is no room for it.
+        CommandError: The folder cannot be made.
     """
     try:
         folder_made = TemporaryDirectory(prefix="hsp-otp-metrics-")

@@ -1,4 +1,4 @@
-"""Creates files and folders that only their owner may open."""
+"""Files and folders that only their owner may open."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 def make_private_folder(folder: Path) -> None:
     """
-    Make a folder, and those above it, for their owner alone; one that is there stays as it is.
+    Make a folder and its parents for their owner alone; an existing folder stays as it is.
 
     Raises:
         OSError: It cannot be made.
@@ -22,9 +22,9 @@ def make_private_folder(folder: Path) -> None:
 
 def is_open_to_others(file: Path) -> bool:
     """
-    Whether its group or everybody may do something with it.
+    Return whether the file's group or other users have any access to it.
 
     Raises:
-        OSError: It cannot be looked at.
+        OSError: The file's permissions cannot be read.
     """
     return bool(file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

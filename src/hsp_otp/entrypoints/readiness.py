@@ -1,4 +1,4 @@
-"""Store checks for /readyz, shared by all who ask at the same time."""
+"""Store checks for /readyz, shared by concurrent requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,18 +11,18 @@ EVERY_SECONDS: Final = 1.0
 
 DATABASE_SECONDS: Final = 2.0
 REDIS_SECONDS: Final = 0.9
-"""Together less than the 3 s within which an answer is promised."""
+"""Together with the database's less than the 3 s within which /readyz promises an answer."""
 
 
 @attrs.define(eq=False, kw_only=True)
 class SharedCheck:
     """
-    A check that is made at most once a second. All who ask in between share what it found.
+    A check that runs at most once a second; callers in between share its result.
 
     Attributes:
-        within: Seconds after which a check that has no answer counts as failed. It goes on all
-            the same: a call of a driver that is cancelled leaves its connection unusable.
-        now: The event loop's time unless given.
+        within: Seconds after which an unfinished check counts as failed. It is not cancelled,
+            because cancelling a driver's call leaves its connection unusable.
+        now: The clock; the event loop's by default.
     """
 
     check: Callable[[], Awaitable[bool]]
@@ -33,16 +33,16 @@ class SharedCheck:
 
     async def __call__(self) -> bool:
         """
-        Whether all is well, as of a second ago at most.
+        Return the result of a check that is at most one second old.
 
         Raises:
-            Exception: Whatever the check raised.
+            Exception: Any exception of the check.
         """
         loop = asyncio.get_running_loop()
         now = (self.now or loop.time)()
         running = self._running
         if running is None or (running.done() and now - self._began >= EVERY_SECONDS):
-            # No part of the request that happened to be the first to ask.
+            # An empty context keeps the check separate from the request that starts it.
             running = loop.create_task(self._made(), context=Context())
             self._running, self._began = running, now
         left = self._began + self.within - now
@@ -50,7 +50,7 @@ class SharedCheck:
         return running.done() and running.result()
 
     async def close(self) -> None:
-        """Wait for a check that is being made, as long as its askers would."""
+        """Wait for a running check, for *within* seconds at most."""
         if self._running is not None:
             await asyncio.wait({self._running}, timeout=self.within)
 

@@ -17,14 +17,14 @@ _TABLE: Final[tuple[Provider[Any], ...]] = (
 )
 
 SENDERS: Final[Mapping[str, Provider[Any]]] = {provider.name: provider for provider in _TABLE}
-"""By the names that `HSP_OTP_SENDERS` knows."""
+"""The providers by their names in `HSP_OTP_SENDERS`."""
 
 
 def receipts_path(name: str) -> str:
-    """Where the provider of that name reports what becomes of messages."""
+    """Return the path to which the provider *name* sends delivery receipts."""
     return f"/callbacks/{name}/status/"
 
 
 def receipts_url(public_url: str, name: str) -> str | None:
-    """The same as the provider sees it; None where it sees nothing of us."""
+    """Return the public URL for delivery receipts; None if the service has no public URL."""
     return public_url + receipts_path(name) if public_url else None

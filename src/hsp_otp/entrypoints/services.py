@@ -1,4 +1,4 @@
-"""The services that routes and pages call, and what stands beside them."""
+"""The services that routes and pages call."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @attrs.frozen(kw_only=True)
 class Dashboard:
     """
-    Where operators look.
+    The services of the operators' page.
 
     Attributes:
-        keys: The ring of their sessions.
-        look: What there is to show of a stretch of time.
-        story: The latest rows of the number of these fingerprints.
-        senders: What each sender of this machine did lately.
+        keys: The key ring for operators' sessions.
+        look: Collects the data to show for a period.
+        story: Finds the latest rows of the number with the given fingerprints.
+        senders: Returns recent statistics of each sender on this machine.
     """
 
     operators: Operators
@@ -45,20 +45,21 @@ class Dashboard:
 @attrs.frozen(kw_only=True)
 class Services:
     """
-    Everything that answers requests, put together.
+    All services that answer requests.
 
     Attributes:
-        senders: Whoever takes messages, by channel.
-        take_receipt: Notes what a sender reports of a message.
-        receipts: What reads a provider's reports, by its name, where they are asked for.
+        senders: The senders of messages, by channel.
+        take_receipt: Records a sender's report about a message.
+        receipts: The readers of delivery receipts by provider name, for providers that are asked
+            for them.
         key_set: The public keys of access tokens, as a JWK set.
-        csrf_keys: The ring of CSRF tokens.
-        page_keys: The ring of what pages remember in cookies.
-        database_answers: Whether the SQL database takes what requests write.
-        redis_answers: The same of Redis, where there is one.
-        answered: Told of every request's route, method, status and seconds, where somebody counts.
-        spans: Makes those of requests, where traces are on.
-        dashboard: Where operators look, where they may.
+        csrf_keys: The key ring for CSRF tokens.
+        page_keys: The key ring for the state that pages keep in cookies.
+        database_answers: Checks that the SQL database accepts writes.
+        redis_answers: Checks the same of Redis; None without Redis.
+        answered: Counts a request by its route, method, status and seconds; None without metrics.
+        spans: Makes the spans of requests; None without traces.
+        dashboard: The services of the operators' page; None without the page.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""Time ranges as people give them to a command, and instants as they read them."""
+"""Parses the time ranges of commands, and formats instants."""
 
 import re
 from typing import Final
@@ -9,19 +9,20 @@ from hsp_otp.ports.audit_queries import Span
 _AGO: Final = re.compile(r"([0-9]{1,5})([mhdw])")
 _UNITS: Final[dict[str, Duration]] = {"m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
-TAKES: Final = "a date, an ISO 8601 instant in UTC unless it says otherwise, or 30m, 24h, 7d, 2w"
+TAKES: Final = "a date, an ISO 8601 instant (UTC by default), or an age such as 30m, 24h, 7d, 2w"
 
 
 def read_span(since: str | None, until: str | None, now: Instant) -> Span:
     """
-    The span between two moments, as far back as there are rows where they are left out.
+    Return the span between two times; a missing end leaves the span open on that side.
 
     Args:
-        since: Inside the span; as an amount of time, so long ago.
-        until: Outside of it.
+        since: The start, included; an amount of time means that long ago.
+        until: The end, excluded; an amount of time means that long ago.
 
     Raises:
-        ValueError: One of them is none, or they are in the wrong order; begins with its option.
+        ValueError: A text is not a time, or they are in the wrong order; the message begins with
+            the option.
     """
     span = Span()
     if since is not None:
@@ -34,7 +35,7 @@ def read_span(since: str | None, until: str | None, now: Instant) -> Span:
 
 
 def in_short(instant: Instant) -> str:
-    """For a table: to the second, in UTC."""
+    """Format *instant* for a table, to the second and in UTC."""
     return to_iso(Instant(instant - instant % 1_000_000)).replace("T", " ").removesuffix("Z")
 
 

@@ -75,10 +75,10 @@ if TYPE_CHECKING:
 @attrs.frozen
 class Stores:
     """
-    What is kept where the settings say.
+    The stores that the settings choose.
 
     Attributes:
-        upkeep: What goes on in the background while they are used.
+        upkeep: Runs in the background while the stores are open.
     """
 
     slots: SlotRepository
@@ -88,10 +88,10 @@ class Stores:
 
 
 async def open_redis_of(stack: AsyncExitStack, settings: Settings) -> "RedisClient | None":
-    """The Redis of *settings*, where they name one."""
+    """Open the Redis of *settings*; None if they name none."""
     if not settings.redis_url:
         return None
-    # Late: the library is not loaded where there is no Redis.
+    # Imported late, so that the library is loaded only with Redis.
     from hsp_otp.adapters.redis.client import open_redis  # noqa: PLC0415
 
     return await stack.enter_async_context(
@@ -113,10 +113,10 @@ def open_stores(
     randomness: Randomness,
 ) -> Stores:
     """
-    The stores that *settings* choose.
+    Open the stores that *settings* choose.
 
     Args:
-        history: What Redis asks for what it has forgotten.
+        history: Recovers from SQL what Redis has forgotten.
     """
     slots: SlotRepository = SqlSlots(commits)
     sessions: SignupSessions = SqlSignupSessions(commits)
@@ -127,7 +127,7 @@ def open_stores(
     if settings.counts_in == "memory":
         usage = MemoryUsage(commits)
     if redis is not None:
-        # Late, as above.
+        # Imported late, as above.
         from hsp_otp.adapters.redis.fallback import FallbackUsage  # noqa: PLC0415
         from hsp_otp.adapters.redis.records import RedisRecords  # noqa: PLC0415
         from hsp_otp.adapters.redis.stores import (  # noqa: PLC0415
@@ -150,7 +150,7 @@ def open_stores(
 
 
 def open_database(settings: Settings) -> Database:
-    """The database of *settings*."""
+    """Open the database of *settings*."""
     return Database(settings.database_url, durable=not settings.in_development)
 
 
@@ -161,7 +161,7 @@ async def _open_senders(
     randomness: Randomness,
     observer: Observer,
 ) -> dict[Channel, Failover]:
-    """Of each channel that has senders one that tries them in turn."""
+    """Return, for each channel that has senders, one sender that tries them in turn."""
     opened: dict[Channel, Failover] = {}
     for channel, names in _sender_names(settings).items():
         circuits: list[CircuitBreaker] = []
@@ -175,7 +175,7 @@ async def _open_senders(
 
 
 def _sender_names(settings: Settings) -> dict[Channel, tuple[str, ...]]:
-    """The senders of each channel, in the order in which they are tried."""
+    """Return the names of each channel's senders, in the order in which they are tried."""
     names = settings.senders or (CONSOLE.name,)
     channels = dict.fromkeys(SENDERS[name].channel for name in names)
     return {
@@ -185,7 +185,7 @@ def _sender_names(settings: Settings) -> dict[Channel, tuple[str, ...]]:
 
 
 def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[str, Receipts]:
-    """What reads the reports of each sender, where they are asked for."""
+    """Return the readers of delivery receipts, by the name of the sender that is asked for them."""
     found: dict[str, Receipts] = {}
     for name in settings.senders if settings.public_url else ():
         means = means_of(settings, name, clock, randomness)
@@ -196,7 +196,7 @@ def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[s
 
 
 def means_of(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
-    """What the sender of that name works with."""
+    """Return the clock, the randomness and the receipts URL for the sender *name*."""
     callback = receipts_url(settings.public_url, name)
     return Means(clock=clock, randomness=randomness, callback=callback)
 
@@ -204,10 +204,10 @@ def means_of(settings: Settings, name: str, clock: Clock, randomness: Randomness
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     """
-    Put the services together, and take them apart again in the reverse order.
+    Open the services, and close them in the reverse order.
 
     Args:
-        settings: With their keys.
+        settings: The settings, including keys.
     """
     clock, randomness = SystemClock(), SystemRandomness()
     async with AsyncExitStack() as stack:
@@ -217,7 +217,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         database = await stack.enter_async_context(open_database(settings))
         deliveries = observer.deliveries(SqlDeliveries(database, clock))
         early = MemoryEarlyReceipts(deliveries)
-        # After the rows that were kept aside, which may be those of their messages.
+        # Closed after the rows that were set aside, which may belong to their messages.
         stack.push_async_callback(early.close)
         await stack.enter_async_context(_running(early.keep_trying))
         commits = GroupCommit(database)
@@ -261,14 +261,14 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         )
         if traces is not None:
             services = traced(services, traces.spans)
-            # Begun first, and waited for last: the rest ends meanwhile.
+            # Shutdown begins here first and is awaited last, so that the rest closes meanwhile.
             stack.callback(traces.end)
         yield services
 
 
 @attrs.frozen(kw_only=True)
 class _Parts:
-    """What is made once, and used by several."""
+    """The parts that several services share."""
 
     database: Database
     commits: GroupCommit
@@ -329,7 +329,7 @@ def _ports(
 
 
 def traced(services: Services, spans: "Spans") -> Services:
-    """*services*, with spans of its requests and journeys."""
+    """Return *services* with spans around requests and flows."""
     dashboard = services.dashboard
     if dashboard is not None:
         operators = spans.journeys("operators", dashboard.operators)
@@ -356,7 +356,7 @@ async def _open_dashboard(
     audit: AuditTrail,
     observer: Observer,
 ) -> Dashboard:
-    # Late: nothing of the page is loaded where there is none.
+    # Imported late, so that the page's code is loaded only if the page is served.
     from hsp_otp.adapters.prometheus.sender_stats import SenderStats  # noqa: PLC0415
     from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries  # noqa: PLC0415
     from hsp_otp.adapters.sql.ended_sessions import SqlEndedSessions  # noqa: PLC0415
@@ -370,7 +370,7 @@ async def _open_dashboard(
     await stack.enter_async_context(_running(stats.keep_looking))
     overview = Overview(SqlTrafficQueries(parts.database), SqlAuditQueries(parts.database), clock)
     stack.push_async_callback(overview.close)
-    # Kept here and not in Redis, which may forget: this is rare, and asks the database anyway.
+    # Kept in SQL because Redis may forget it; operators' sign-ins are rare and use SQL anyway.
     usage = SqlUsage(parts.commits)
     ended = SqlEndedSessions(usage, parts.database, folder())
     await stack.enter_async_context(_running(ended.keep_trying))
@@ -393,8 +393,8 @@ async def _open_dashboard(
 
 
 async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
-    # Late: the library decides when it is loaded where values stand, and nothing is to load it
-    # where nobody asks for metrics.
+    # Imported late: the library decides on import where to keep values, and it should be loaded
+    # only if metrics are on.
     from hsp_otp.adapters.prometheus.metrics import Metrics  # noqa: PLC0415
 
     metrics = Metrics()
@@ -403,7 +403,7 @@ async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
 
 
 def _open_traces(stack: AsyncExitStack, settings: Settings, clock: Clock) -> "Export":
-    # Late: the libraries are an extra.
+    # Imported late, because the libraries are an optional extra.
     from hsp_otp.adapters.opentelemetry.export import Export  # noqa: PLC0415
 
     traces = Export(settings.traces_url, settings.traces_percent, version("hsp-otp"), clock)
@@ -418,7 +418,7 @@ def _watch(
     usage: UsageCounter,
     senders: Mapping[Channel, Failover],
 ) -> None:
-    """What changes without a call that could be measured."""
+    """Register the gauges, whose values change without a call that could be measured."""
     metrics.watch_audit(
         backlog=lambda: commits.kept_aside,
         kept_aside=lambda: commits.ever_kept_aside,
@@ -475,7 +475,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
 
 @asynccontextmanager
 async def _running(work: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
-    """*work* goes on in the background until the block ends."""
+    """Run *work* in the background until the block ends."""
     task = asyncio.ensure_future(work())
     try:
         yield

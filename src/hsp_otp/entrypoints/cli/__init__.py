@@ -1,1 +1,1 @@
-"""The commands of `hsp-otp`, a file per group."""
+"""The commands of `hsp-otp`, one file per group."""

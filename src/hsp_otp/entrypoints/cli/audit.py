@@ -35,7 +35,7 @@ from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 
 T = TypeVar("T")
 
-audit = App(name="audit", help="Ask the audit: who asked what, and what it came to.")
+audit = App(name="audit", help="Query the audit: who requested what, and with which outcome.")
 
 Kind = Literal["addresses", "prefixes", "countries"]
 
@@ -50,7 +50,7 @@ _NAMES: Final = {
     "contact_fingerprint": "phone_fingerprint",
     "range_fingerprint": "prefix_fingerprint",
 }
-"""The columns whose names differ from those of the members."""
+"""The columns whose names differ from the members' names."""
 
 _FIELDS: Final[tuple[Any, ...]] = attrs.fields(Entry)
 _MEMBERS: Final[Mapping[str, str]] = {
@@ -72,14 +72,14 @@ _SUSPICION_COLUMNS: Final = (
 @attrs.frozen(kw_only=True)
 class Showing:
     """
-    Which span of time, and how to show it.
+    The period to show, and the output format.
 
     Attributes:
-        since: From then on: a date, an ISO 8601 instant (UTC unless it says otherwise), or how
-            long ago: 30m, 24h, 7d, 2w.
-        until: Before then; as --since.
-        json: One JSON object on a line.
-        csv: CSV with a header.
+        since: Start of the period: a date, an ISO 8601 instant (UTC by default), or an age such as
+            30m, 24h, 7d or 2w.
+        until: End of the period, excluded; in the same forms as --since.
+        json: Print one JSON object per line.
+        csv: Print CSV with a header.
     """
 
     since: str | None = None
@@ -88,7 +88,7 @@ class Showing:
     csv: Annotated[bool, FLAG] = False
 
     def span(self, unless_told: str | None = None) -> Span:
-        """The span that is asked about."""
+        """Return the period to show, with *unless_told* as its start by default."""
         since = self.since or (unless_told if self.until is None else None)
         try:
             return read_span(since, self.until, SystemClock().now())
@@ -108,14 +108,14 @@ def list_(
     showing: Showing = _ALL,
 ) -> None:
     """
-    List rows, oldest first: all of them with --json or --csv, else the latest 200.
+    List rows, oldest first: all of them with --json or --csv, otherwise the latest 200.
 
     Example: hsp-otp audit list --address 203.0.113.7 --since 24h
 
     Args:
-        phone: Only of this number; in national form too.
-        address: Only of this client address; of IPv6 the /64 that it lies in.
-        outcome: Only of this outcome, as invalid_otp.
+        phone: Only rows of this number; national format is accepted.
+        address: Only rows of this client address; for IPv6, of its /64.
+        outcome: Only rows with this outcome, such as invalid_otp.
     """
     wanted = Wanted(address=_address(address), outcome=_outcome(outcome), span=showing.span())
     settings = load() if phone is None else load_with_keys()
@@ -130,13 +130,13 @@ def range_(
     *, phone: str | None = None, fingerprint: str | None = None, showing: Showing = _ALL
 ) -> None:
     """
-    List the rows of a range of numbers: those that differ in the last four digits alone.
+    List the rows of a range of numbers, which differ only in the last four digits.
 
     Example: hsp-otp audit range --phone "98765 43210" --since 7d
 
     Args:
-        phone: A number of the range.
-        fingerprint: The range's own, as top and suspicious show it, instead of a number.
+        phone: A number in the range.
+        fingerprint: The range's fingerprint, as shown by top and suspicious, instead of a number.
     """
     if (phone is None) == (fingerprint is None):
         raise CommandError("audit range takes either --phone or --fingerprint")
@@ -147,7 +147,7 @@ def range_(
         wanted = attrs.evolve(wanted, ranges=_fingerprints(settings, number.prefix))
     elif fingerprint is not None:
         if not _FINGERPRINT.fullmatch(fingerprint):
-            raise CommandError("--fingerprint: takes a range's, as top and suspicious show it")
+            raise CommandError("--fingerprint: takes a range's, as shown by top and suspicious")
         wanted = attrs.evolve(wanted, ranges=(fingerprint,))
     _list(settings, wanted, showing)
 
@@ -155,12 +155,12 @@ def range_(
 @audit.command
 def timeline(*, phone: str, showing: Showing = _ALL) -> None:
     """
-    Tell what happened to one number, in plain words, oldest first.
+    Describe what happened to one number, in plain English, oldest first.
 
     Example: hsp-otp audit timeline --phone "98765 43210" --since 7d
 
     Args:
-        phone: The number; in national form too.
+        phone: The number; national format is accepted.
     """
     writer = structured(("says", *_ENTRY_COLUMNS), as_json=showing.json, as_csv=showing.csv)
     span = showing.span()
@@ -188,15 +188,15 @@ def timeline(*, phone: str, showing: Showing = _ALL) -> None:
 @audit.command
 def top(kind: Kind | None = None, /, *, count: int = 10, showing: Showing = _ALL) -> None:
     """
-    Show the addresses, ranges of numbers and countries with the most traffic; of 24 hours.
+    Show the addresses, number ranges and countries with the most traffic; last 24 hours by default.
 
-    Addresses go by their requests, ranges and countries by the codes that were sent.
+    Addresses are ordered by requests, ranges and countries by codes sent.
 
     Example: hsp-otp audit top prefixes --since 7d
 
     Args:
-        kind: One of the three alone.
-        count: How many of each.
+        kind: Show only one of the three.
+        count: How many of each to show.
     """
     if not 1 <= count <= _MOST_IN_A_TABLE:
         raise CommandError(
@@ -230,9 +230,10 @@ def top(kind: Kind | None = None, /, *, count: int = 10, showing: Showing = _ALL
 @audit.command
 def suspicious(*, showing: Showing = _ALL) -> None:
     """
-    Show patterns that people do not make, with the evidence; of 24 hours.
+    Show patterns that suggest abuse, with the evidence; last 24 hours by default.
 
-    Many numbers of one range or from one address, sends without a verify, look-ups that miss.
+    The patterns are many numbers in one range or from one address, codes sent but never verified,
+    and look-ups that miss.
 
     Example: hsp-otp audit suspicious --since 7d
     """
@@ -269,7 +270,7 @@ def _list(settings: Settings, wanted: Wanted, showing: Showing) -> None:
         writer.close()
         return
     if len(found) > _MOST_IN_A_TABLE:
-        print(f"the latest {_MOST_IN_A_TABLE} of more; --json and --csv list all", file=sys.stderr)
+        print(f"only the latest {_MOST_IN_A_TABLE}; --json and --csv list all", file=sys.stderr)
     table(
         (
             (
@@ -312,9 +313,9 @@ def _table_of_tallies(kind: Kind, tallies: Sequence[Tally]) -> None:
 
 
 _SUSPECTED: Final = {
-    NUMBERS_OF_ONE_PREFIX: "many numbers of one range",
+    NUMBERS_OF_ONE_PREFIX: "many numbers in one range",
     NUMBERS_FROM_ONE_ADDRESS: "many numbers from one address",
-    UNVERIFIED: "sends without a verify",
+    UNVERIFIED: "codes sent but not verified",
     MISSING: "look-ups that miss",
 }
 
@@ -379,7 +380,7 @@ def _fingerprints(settings: Settings, text: str) -> tuple[str, ...]:
 def _address(text: str | None) -> str | None:
     if text is None or text == _UNKNOWN:
         return text
-    # As it is written down: an IPv6 network is asked for by any address in it.
+    # An IPv6 network is stored as such, and queried by any address in it.
     one = text.removesuffix("::/64") + "::" if text.endswith("::/64") else text
     found = find_client(one, (), ()).address
     if found.value == _UNKNOWN:

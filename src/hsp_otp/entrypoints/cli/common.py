@@ -7,14 +7,14 @@ from hsp_otp.entrypoints.errors import CommandError
 
 async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:
     """
-    Refuse a server that does not do.
+    Reject an unsuitable database server.
 
     Args:
-        for_good: What it has acknowledged must not be lost in a crash.
+        for_good: Also reject a server that may lose acknowledged writes in a crash.
 
     Raises:
-        CommandError: It does not do.
-        Unavailable: It did not answer.
+        CommandError: The server is unsuitable.
+        Unavailable: The server did not answer.
     """
     flaws = await database.flaws()
     if flaws.unfit:
@@ -25,26 +25,24 @@ async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:
 
 async def insist_on_known(database: Database) -> None:
     """
-    Refuse a database of a later version's schema: no command of this one helps.
+    Reject a database with a later version's schema, which this version cannot use.
 
     Raises:
-        CommandError: Its schema is not known here.
-        Unavailable: It did not answer.
+        CommandError: The schema is unknown.
+        Unavailable: The database did not answer.
     """
     if not await is_known(database):
-        raise CommandError("the database has the schema of a later version: run that one")
+        raise CommandError("the database has the schema of a later version: run that version")
 
 
 async def insist_on_newest(database: Database) -> None:
     """
-    Refuse to work on a database of another schema.
+    Reject a database without the newest schema.
 
     Raises:
-        CommandError: Its schema is not the newest.
-        Unavailable: It did not answer.
+        CommandError: The schema is not the newest.
+        Unavailable: The database did not answer.
     """
     await insist_on_known(database)
     if not await is_newest(database):
-        raise CommandError(
-            "the database has no schema yet, or an older one; run: hsp-otp db upgrade"
-        )
+        raise CommandError("the database has no schema or an older one; run: hsp-otp db upgrade")

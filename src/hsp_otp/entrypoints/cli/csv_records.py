@@ -12,7 +12,7 @@ import attrs
 from hsp_otp.domain.typed_text import plain, visible
 
 MAX_RECORD: Final = 65_536
-"""Bytes of a line in UTF-8, or of the lines that its quotes join: no file fills the memory."""
+"""The most bytes (in UTF-8) of a line, or of lines joined by quotes, so that memory is bounded."""
 
 SEPARATORS: Final = (",", ";", "\t")
 
@@ -24,16 +24,16 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class UnreadableError(ValueError):
-    """The file is no CSV file that can be read. One line for a person."""
+    """The file is not a readable CSV file; the message is one line for a person."""
 
 
 @attrs.frozen(kw_only=True)
 class Encoding:
     """
-    How the bytes of a file are text.
+    The text encoding of a file.
 
     Attributes:
-        errors: What the codec makes of bytes that are no text: something that `wrong` finds.
+        errors: The codec's handling of invalid bytes, with a result that `wrong` finds.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Encoding:
 @attrs.frozen
 class Record:
     """
-    A record of a file.
+    A record in a file.
 
     Attributes:
-        number: Of the line on which it begins; the first line of the file is line 1.
-        fields: What it holds; where it cannot be read, the reason instead.
-        lines: Which it was read from.
+        number: The number of its first line; the file's first line is 1.
+        fields: Its fields, or the reason why it cannot be read.
+        lines: The lines from which it was read.
     """
 
     number: int
@@ -59,19 +59,19 @@ class Record:
 
 
 class Lines:
-    """The lines of a file, in bounded memory. Some may be given back to be read again."""
+    """The lines of a file, in bounded memory. Lines can be given back to be read again."""
 
     def __init__(self, file: BinaryIO) -> None:
         """
-        Find out how *file* is written.
+        Detect the encoding of *file*.
 
         Raises:
-            UnreadableError: It is a workbook.
+            UnreadableError: The file is a workbook.
         """
         self._file = file
         self._ready: deque[str] = deque()
         self.number = 0
-        """Of the line that was taken last."""
+        """The number of the line that was taken last."""
         head = file.read(_CHUNK)
         _refuse_workbooks(head)
         self.encoding = _encoding_of(head)
@@ -86,9 +86,9 @@ class Lines:
 
     def take(self) -> str:
         """
-        The next line with its end; empty at the end of the file.
+        Return the next line with its line ending; empty at the end of the file.
 
-        One above the limit is cut, but stays above it.
+        A line above the limit is truncated, but stays above the limit.
         """
         while not self._ready and not self._ended:
             chunk = self._file.read(_CHUNK)
@@ -100,7 +100,7 @@ class Lines:
         return self._ready.popleft()
 
     def give_back(self, lines: list[str]) -> None:
-        """Let *lines*, the last that were taken, be taken again."""
+        """Give back *lines*, the last ones taken, so that they are taken again."""
         self._ready.extendleft(reversed(lines))
         self.number -= len(lines)
 
@@ -114,10 +114,10 @@ class Lines:
 
 def announced_separator(lines: Lines) -> str | None:
     """
-    The separator that a first line as ``sep=;`` names, which is then taken; None without one.
+    Take a first line such as ``sep=;`` and return its separator; None without such a line.
 
     Raises:
-        UnreadableError: It names something else.
+        UnreadableError: The line names another separator.
     """
     first = lines.take()
     found = _SEPARATOR_LINE.fullmatch(visible(first))
@@ -131,9 +131,9 @@ def announced_separator(lines: Lines) -> str | None:
 
 def next_record(lines: Lines, separator: str) -> Record | None:
     """
-    The next record that is not an empty line, or None at the end.
+    Return the next record, skipping empty lines; None at the end.
 
-    A quote that nothing closes spoils its own line alone: those after it are read again.
+    An unclosed quote makes only its own line bad; the lines after it are read again.
     """
     first = lines.take()
     while first and not plain(first):
@@ -147,17 +147,17 @@ def next_record(lines: Lines, separator: str) -> Record | None:
         fields = next(csv.reader(_feed(lines, taken), delimiter=separator, strict=True))
     except csv.Error:
         lines.give_back(taken[1:])
-        return Record(number, "its quotes or line breaks are out of place", taken[:1])
+        return Record(number, "its quotes or line breaks are misplaced", taken[:1])
     text = "".join(taken)
     if lines.encoding.wrong.search(text):
         return Record(number, f"not {lines.encoding.name}", taken)
     if _CONTROL.search(text):
-        return Record(number, "it holds control characters", taken)
+        return Record(number, "it contains control characters", taken)
     return Record(number, fields, taken)
 
 
 def _feed(lines: Lines, taken: list[str]) -> Iterator[str]:
-    """The line in *taken*, then as many more as its quotes ask for, which *taken* remembers."""
+    """Yield the line in *taken*, then the lines that its quotes join, adding them to *taken*."""
     yield taken[0]
     size = _size(taken[0])
     while line := lines.take():
@@ -182,7 +182,7 @@ _UTF16_BE: Final = attrs.evolve(_UTF16_LE, codec="utf-16-be")
 
 
 def _encoding_of(head: bytes) -> Encoding:
-    """By the byte order mark; without one, by the zeros that UTF-16 has between ASCII letters."""
+    """Detect the encoding by the byte order mark or by UTF-16's zeros between ASCII letters."""
     if head.startswith(codecs.BOM_UTF16_LE) or re.match(rb"[^\0]\0[^\0]\0", head, re.DOTALL):
         return _UTF16_LE
     if head.startswith(codecs.BOM_UTF16_BE) or re.match(rb"\0[^\0]\0[^\0]", head, re.DOTALL):
@@ -200,5 +200,5 @@ def _refuse_workbooks(head: bytes) -> None:
     elif b"[Content_Types].xml" in head or b"xl/" in head:
         kind = "an Excel workbook (.xlsx)"
     else:
-        kind = "a zip archive, as .xlsx workbooks are"
+        kind = "a zip archive, like .xlsx workbooks"
     raise UnreadableError(f"it is {kind}, not CSV: save the sheet as CSV in UTF-8")

@@ -10,13 +10,13 @@ from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database
 
-db = App(name="db", help="The SQL database.")
+db = App(name="db", help="Manage the SQL database.")
 
 
 @db.command(name="upgrade")
 def upgrade_database() -> None:
     """
-    Bring the database to the newest schema.
+    Upgrade the database to the newest schema.
 
     Example: hsp-otp db upgrade
     """

@@ -1,4 +1,4 @@
-"""The `doctor` command, which compares a configuration with reality."""
+"""The `doctor` command, which checks the configuration and its environment."""
 
 import asyncio
 import json
@@ -48,28 +48,28 @@ from hsp_otp.ports.failures import Unavailable
 
 _DISK_WRONG: Final = 100 * 2**20
 _DISK_WARNING: Final = 2**30
-"""Bytes that are free beside SQLite's file."""
+"""Bytes of free space on the disk of SQLite's file."""
 
 _FULL_PERCENT: Final = 90
 
 _BUSIEST: Final = 100
-"""Client addresses that are looked at: one that many share is among them."""
+"""The number of client addresses that are checked; a shared one is among the busiest."""
 
 _URL: Final = f"{PREFIX}DATABASE_URL"
 _UPGRADE: Final = "run hsp-otp db upgrade"
-_FIX: Final = "fix it, and run hsp-otp doctor again"
+_FIX: Final = "fix this and run hsp-otp doctor again"
 
 
 def doctor(*, json: Annotated[bool, FLAG] = False) -> int:
     """
-    Compare the configuration with reality; a line for each check, and exit status 1 if one fails.
+    Check the configuration, stores and senders; exit status 1 if a check fails.
 
-    Nothing is changed, and no message is sent.
+    Prints one line per check. Changes nothing, and sends no message.
 
     Example: hsp-otp doctor
 
     Args:
-        json: One JSON object on a line.
+        json: Print one JSON object per line.
     """
     findings = asyncio.run(_look())
     for one in findings:
@@ -118,14 +118,14 @@ def _of_settings(settings: Settings) -> Finding:
         check_to_serve(settings)
     except SettingsError as error:
         return wrong("settings", str(error), _FIX)
-    return ok("settings", "they are complete")
+    return ok("settings", "complete")
 
 
 def _of_keys(settings: Settings) -> list[Finding]:
     try:
         return list(of_keys(settings))
     except OSError as error:
-        return [wrong("keys", f"a file of {PREFIX}JWT_KEYS: {error.strerror}", _FIX)]
+        return [wrong("keys", f"cannot read a file of {PREFIX}JWT_KEYS: {error.strerror}", _FIX)]
     except ValueError as error:
         return [wrong("keys", f"{PREFIX}JWT_KEYS: {error}", _FIX)]
 
@@ -136,7 +136,7 @@ async def _of_database(settings: Settings) -> AsyncGenerator[Finding]:
     if url.get_backend_name() == "sqlite":
         file = Path(url.database or "")
         if not _is_there(file):
-            yield wrong(check, f"there is no file {str(file)!r}", _UPGRADE)
+            yield wrong(check, f"the file {str(file)!r} does not exist", _UPGRADE)
             return
         yield _of_disk(file)
         beside = (file.with_name(f"{file.name}{end}") for end in ("-wal", "-shm"))
@@ -147,7 +147,7 @@ async def _of_database(settings: Settings) -> AsyncGenerator[Finding]:
             async for found in _of_open_database(settings, database):
                 yield found
     except Unavailable as error:
-        yield wrong(check, f"{error}", f"look at the server, and at {_URL}")
+        yield wrong(check, f"{error}", f"check the server and {_URL}")
 
 
 def _is_there(file: Path) -> bool:
@@ -156,11 +156,11 @@ def _is_there(file: Path) -> bool:
 
 def _of_disk(file: Path) -> Finding:
     free = shutil.disk_usage(file.resolve().parent).free
-    told = f"{free // 2**20} MiB are free beside {str(file)!r}"
+    told = f"{free // 2**20} MiB are free on the disk of {str(file)!r}"
     if free < _DISK_WRONG:
-        return wrong("disk", told, "make room: without any nothing can be written")
+        return wrong("disk", told, "free up space: nothing can be written to a full disk")
     if free < _DISK_WARNING:
-        return warning("disk", told, "make room")
+        return warning("disk", told, "free up space")
     return ok("disk", told)
 
 
@@ -171,9 +171,9 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
         yield wrong(check, flaws.unfit, f"name another server or database in {_URL}")
     if flaws.forgetful:
         bad = warning if settings.in_development else wrong
-        yield bad(check, flaws.forgetful, "switch it on there")
+        yield bad(check, flaws.forgetful, "turn it on at the server")
     if not await is_newest(database):
-        yield wrong(check, "it has no schema yet, or another one", _UPGRADE)
+        yield wrong(check, "it has no schema, or not the newest one", _UPGRADE)
         return
     before = clock.now()
     health = await sql_checks.health(database)
@@ -182,16 +182,16 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
     for found in of_rights(check, health.rights, settings):
         yield found
     if health.clock is None:
-        yield ok("database clock", "it is this machine's own")
+        yield ok("database clock", "it is this machine's clock")
     else:
         yield of_clock("database clock", health.clock, before, after)
     wanted = settings.workers * (WRITERS + READERS)
     if health.connections is not None and health.connections < wanted:
         yield warning(
             check,
-            f"it lets {health.connections} connections in, and {settings.workers} workers may "
-            f"take {wanted}",
-            f"raise max_connections there, or lower {PREFIX}WORKERS",
+            f"it allows {health.connections} connections, and {settings.workers} workers may "
+            f"use {wanted}",
+            f"raise max_connections at the server, or lower {PREFIX}WORKERS",
         )
     yield of_purge(settings, health.oldest_audit, health.oldest_send, after)
     if settings.trusted_proxies:
@@ -199,7 +199,7 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
 
 
 async def _requests(database: Database, now: Instant) -> dict[str, int]:
-    """How many the audit has of the last day, by client address; of the busiest ones."""
+    """Count the requests of the last day in the audit, for the busiest client addresses."""
     span = Span(Instant(now - DAY))
     tallies = await SqlAuditQueries(database).top_addresses(span, _BUSIEST)
     return {tally.who: tally.requests or 0 for tally in tallies}
@@ -209,7 +209,7 @@ async def _of_redis(settings: Settings) -> AsyncGenerator[Finding]:
     async with AsyncExitStack() as stack:
         redis = await open_redis_of(stack, settings)
         if redis is None:
-            yield ok("redis", "none is configured")
+            yield ok("redis", "not configured")
             return
         try:
             async for found in _of_open_redis(settings, redis):
@@ -219,9 +219,9 @@ async def _of_redis(settings: Settings) -> AsyncGenerator[Finding]:
             bad = wrong if holds else warning
             yield bad(
                 "redis",
-                f"{error} (asked as {Topology(settings.redis_topology).value})"
+                f"{error} (connected as {Topology(settings.redis_topology).value})"
                 + ("" if holds else ", and the database counts instead"),
-                f"look at the server, {PREFIX}REDIS_URL and {PREFIX}REDIS_TOPOLOGY",
+                f"check the server, {PREFIX}REDIS_URL and {PREFIX}REDIS_TOPOLOGY",
             )
 
 
@@ -238,12 +238,12 @@ async def _of_open_redis(settings: Settings, redis: RedisClient) -> AsyncGenerat
     if health.is_cluster and settings.redis_topology != Topology.CLUSTER.value:
         yield wrong(check, "it is a node of a cluster", f"set {PREFIX}REDIS_TOPOLOGY=cluster")
     if health.is_replica:
-        yield wrong(
-            check, "it is a replica and takes no writes", f"name the primary in {PREFIX}REDIS_URL"
-        )
+        yield wrong(check, "it is a read-only replica", f"name the primary in {PREFIX}REDIS_URL")
     if health.memory_percent is not None and health.memory_percent >= _FULL_PERCENT:
         yield warning(
-            check, f"{health.memory_percent} % of its memory are used", "raise maxmemory there"
+            check,
+            f"{health.memory_percent} % of its memory is used",
+            "raise maxmemory at the server",
         )
 
 
@@ -251,8 +251,8 @@ async def _of_sender(settings: Settings, name: str) -> Finding:
     provider, check = SENDERS[name], f"sender {name}"
     means = means_of(settings, name, SystemClock(), SystemRandomness())
     if missing := missing_variables(settings, name):
-        return wrong(check, "its settings are not complete", f"set {' and '.join(missing)}")
+        return wrong(check, "its settings are incomplete", f"set {' and '.join(missing)}")
     probed = await provider.probe(settings.accounts[name], means)
     if probed.wrong:
-        return wrong(check, probed.wrong, "messages do not go out through it until then")
+        return wrong(check, probed.wrong, "it cannot send messages until this is fixed")
     return ok(check, probed.told)

@@ -1,4 +1,4 @@
-"""The findings of doctor, and the checks that need no connection."""
+"""The findings of doctor, and its checks that need no connection."""
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,19 +19,19 @@ from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 
 _LEAST_DIFFERENT: Final = 16
-"""Bytes of a secret that differ: of 32 that were drawn, thirty do."""
+"""The least number of distinct bytes in a secret; 32 random bytes have about thirty."""
 
 _LATE_DAYS: Final = 2
-"""Days after which rows past their time are left over."""
+"""Days after their expiry for which rows may remain without a warning."""
 
 _SKEW_WORTH_TELLING: Final[Duration] = SECOND
 
 _WIDE_PREFIX: Final = {4: 8, 6: 32}
-"""A network of proxies that is wider is hardly one's own."""
+"""A network with a shorter prefix is too wide to contain only an operator's own proxies."""
 
 
 class Status(enum.Enum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -41,12 +41,12 @@ class Status(enum.Enum):
 @attrs.frozen
 class Finding:
     """
-    One line of the doctor's.
+    One line of doctor's output.
 
     Attributes:
-        check: What was looked at.
-        says: What was found; nothing in it is secret.
-        do: What to do about it.
+        check: The subject of the check.
+        says: The result; it never contains a secret.
+        do: The action to take.
     """
 
     check: str
@@ -56,35 +56,35 @@ class Finding:
 
 
 def ok(check: str, says: str) -> Finding:
-    """Nothing is wrong."""
+    """Make a finding without a problem."""
     return Finding(check, Status.OK, says)
 
 
 def warning(check: str, says: str, do: str) -> Finding:
-    """It works, and could be better."""
+    """Make a finding about something that works but should be improved."""
     return Finding(check, Status.WARNING, says, do)
 
 
 def wrong(check: str, says: str, do: str) -> Finding:
-    """It does not work, or not safely."""
+    """Make a finding about something that does not work, or does not work safely."""
     return Finding(check, Status.WRONG, says, do)
 
 
 def of_keys(settings: Settings) -> Iterator[Finding]:
-    """What is wrong with keys that were read."""
+    """Check the keys."""
     check = "keys"
     found: list[Finding] = []
     secrets = {key.id: key.secret for key in settings.secret_keys}
     if not secrets:
-        yield ok(check, "generated beside the database, in development")
+        yield ok(check, "generated beside the database, in development mode")
         return
     for key_id, secret in secrets.items():
         if len(set(secret)) < _LEAST_DIFFERENT:
             do = f"replace it in {PREFIX}SECRET_KEYS: hsp-otp keys new DIR makes one"
-            found.append(wrong(check, f"secret key {key_id!r} was not drawn at random", do))
+            found.append(wrong(check, f"secret key {key_id!r} is not random", do))
     if len(set(secrets.values())) < len(secrets):
         do = f"keep one of them in {PREFIX}SECRET_KEYS"
-        found.append(warning(check, "two secret keys are the same under two ids", do))
+        found.append(warning(check, "two secret keys with different ids are the same", do))
     found += _of_accounts(check, settings, set(secrets.values()))
     found += _of_signing_keys(check, settings, set(secrets.values()))
     count = len(secrets)
@@ -98,8 +98,8 @@ def _of_accounts(check: str, settings: Settings, secrets: set[bytes]) -> Iterato
         if any(getattr(account, field.name) in secrets for field in fields):
             yield wrong(
                 check,
-                f"a secret of sender {name} is a secret key too, and somebody else has it",
-                f"make another for {PREFIX}SECRET_KEYS: hsp-otp keys new DIR",
+                f"a secret of sender {name} is also a secret key, so somebody else knows the key",
+                f"make another key for {PREFIX}SECRET_KEYS: hsp-otp keys new DIR",
             )
 
 
@@ -111,77 +111,82 @@ def _of_signing_keys(check: str, settings: Settings, secrets: set[bytes]) -> Ite
             if key.secret in secrets:
                 yield wrong(
                     check,
-                    f"JWT key {key.id!r} is a secret key too, and other backends have it",
-                    f"make another for {PREFIX}JWT_KEYS: openssl rand -base64 32",
+                    f"JWT key {key.id!r} is also a secret key, so other backends know the key",
+                    f"make another key for {PREFIX}JWT_KEYS: openssl rand -base64 32",
                 )
         return
     for entry in settings.jwt_keys.split(","):
         key_id, _, path = entry.strip().partition(":")
         if is_open_to_others(Path(path)):
             yield warning(
-                check, f"others may read the PEM file of JWT key {key_id!r}", "chmod 600 it"
+                check,
+                f"other users may access the PEM file of JWT key {key_id!r}",
+                "set its mode to 600",
             )
     published = key_set(parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys))["keys"]
     told = [str({name: value for name, value in key.items() if name != "kid"}) for key in published]
     if len(set(told)) < len(told):
         yield warning(
-            check, "two JWT keys are the same under two ids", f"keep one in {PREFIX}JWT_KEYS"
+            check,
+            "two JWT keys with different ids are the same",
+            f"keep one of them in {PREFIX}JWT_KEYS",
         )
 
 
 def of_private_files(check: str, files: Sequence[Path]) -> Iterator[Finding]:
-    """Whether somebody else may open files that hold secrets or people's numbers."""
+    """Check that other users cannot open files with secrets or people's numbers."""
     for file in files:
         if file.exists() and is_open_to_others(file):
-            yield warning(check, f"others may open {str(file)!r}", "chmod 600 it")
+            yield warning(check, f"other users may access {str(file)!r}", "set its mode to 600")
 
 
 def of_rights(check: str, rights: Rights, settings: Settings) -> Iterator[Finding]:
-    """Whether the service may do more in its database than it needs."""
+    """Check that the service has no more rights in its database than it needs."""
     if settings.in_development or rights is Rights.ROWS:
         return
     told = {
-        Rights.SUPERUSER: "the user of the service is a superuser there",
-        Rights.SCHEMA: "the user of the service may change the schema there",
+        Rights.SUPERUSER: "the service's user is a superuser",
+        Rights.SCHEMA: "the service's user may change the schema",
     }
     yield warning(
         check,
         told[rights],
-        f"name a user in {PREFIX}DATABASE_URL who may read and write rows alone, and let the owner "
-        "of the tables run hsp-otp db upgrade: docs/operations.md",
+        f"name a user in {PREFIX}DATABASE_URL who may only read and write rows, and run hsp-otp db "
+        "upgrade as the owner of the tables: docs/operations.md",
     )
 
 
 def of_clock(check: str, theirs: Instant, before: Instant, after: Instant) -> Finding:
     """
-    How far a store's clock is off.
+    Check how far a store's clock is off.
 
     Args:
-        before: Our clock when the store was asked.
-        after: Our clock when it had answered.
+        theirs: The store's clock.
+        before: This machine's clock before the query.
+        after: This machine's clock after the answer.
     """
-    # Somewhere in between the store looked at its own.
+    # The store read its clock at some time in between.
     off = max(before - theirs, theirs - after, 0)
-    told = f"its clock is {off / SECOND:.1f} s off ours"
+    told = f"its clock differs from this machine's by {off / SECOND:.1f} s"
     if off > CLOCK_SKEW:
-        return wrong(check, told, "set both by NTP: more than 5 s and limits are no longer exact")
+        return wrong(check, told, "synchronize both with NTP: limits are not exact beyond 5 s")
     if off > _SKEW_WORTH_TELLING:
-        return warning(check, told, "set both by NTP, before it gets to 5 s")
-    return ok(check, "its clock agrees with ours")
+        return warning(check, told, "synchronize both with NTP before the difference reaches 5 s")
+    return ok(check, "its clock agrees with this machine's")
 
 
 def of_purge(
     settings: Settings, oldest_audit: Instant | None, oldest_send: Instant | None, now: Instant
 ) -> Finding:
-    """Whether what is past its time has gone."""
+    """Check that expired rows have been deleted."""
     late = max(
         _late(oldest_audit, settings.audit_days, now), _late(oldest_send, SEND_ROW_DAYS, now)
     )
     if late > _LATE_DAYS:
         return warning(
-            "purge", f"rows are {late} days past their time", "run hsp-otp purge every night"
+            "purge", f"some rows expired {late} days ago", "run hsp-otp purge every night"
         )
-    return ok("purge", "nothing is left that is past its time")
+    return ok("purge", "there are no expired rows to delete")
 
 
 def _late(oldest: Instant | None, days: int, now: Instant) -> int:
@@ -189,7 +194,7 @@ def _late(oldest: Instant | None, days: int, now: Instant) -> int:
 
 
 def of_outside(settings: Settings) -> Iterator[Finding]:
-    """Whether the service can be reached as the settings say."""
+    """Check the settings about the service's address and proxies."""
     yield _of_public_url(settings)
     yield _of_proxies(settings)
     if settings.ops_password:
@@ -200,18 +205,18 @@ def _of_public_url(settings: Settings) -> Finding:
     check, name = "public url", f"{PREFIX}PUBLIC_URL"
     if not settings.public_url:
         if settings.in_development:
-            return ok(check, "none, in development")
+            return ok(check, "none, in development mode")
         return warning(
             check,
-            "none, so that no delivery receipts are asked for",
-            f"set {name} to where providers reach the service",
+            "none, so providers are not asked for delivery receipts",
+            f"set {name} to the URL at which providers reach the service",
         )
     parts = urlsplit(settings.public_url)
     if _is_inside(parts.hostname or ""):
-        return wrong(check, "no provider reaches that host from outside", f"look at {name}")
+        return wrong(check, "providers cannot reach that host from outside", f"correct {name}")
     if parts.scheme != "https":
-        return warning(check, "it is not https: receipts come in clear", f"look at {name}")
-    return ok(check, "it is https, and no inside address")
+        return warning(check, "not https: receipts arrive unencrypted", f"use https in {name}")
+    return ok(check, "https, and not an internal address")
 
 
 def _of_ops(settings: Settings) -> Finding:
@@ -220,8 +225,8 @@ def _of_ops(settings: Settings) -> Finding:
         return ok(check, "their page is on")
     return warning(
         check,
-        "their page is on, and nothing says that it is reached by https",
-        f"set {PREFIX}PUBLIC_URL to the https address: the cookie of their sessions is Secure then",
+        "their page is on, but no setting says that it is reached by https",
+        f"set {PREFIX}PUBLIC_URL to the https URL, so that their session cookie is Secure",
     )
 
 
@@ -242,45 +247,45 @@ def _of_proxies(settings: Settings) -> Finding:
     if wide:
         return warning(
             check,
-            f"{wide[0]} is more than anybody's own proxies: whoever is in it can be anybody",
-            f"name the proxies alone in {name}",
+            f"{wide[0]} is too wide for proxies alone: any host in it can forge client addresses",
+            f"name only the proxies in {name}",
         )
     if settings.trusted_proxies:
         return ok(check, ", ".join(str(network) for network in settings.trusted_proxies))
     if settings.in_development or not _is_loopback(settings.host):
-        return ok(check, "none: the address of the socket counts")
+        return ok(check, "none: the socket's address is the client's")
     return warning(
         check,
-        f"none, yet at {settings.host} nobody but a proxy comes: all callers share one budget",
+        f"none, but only a proxy can reach {settings.host}: all callers share the same limits",
         f"set {name}={settings.host}",
     )
 
 
 def of_callers(settings: Settings, requests: Mapping[str, int]) -> Finding:
     """
-    Whether the trusted proxies name their callers.
+    Check that the trusted proxies name their callers.
 
     Args:
-        requests: How many there were lately, by the client address that they counted for.
+        requests: The number of recent requests, by the client address to which they were charged.
     """
     check, name = "callers", f"{PREFIX}FORWARDED_HEADER"
     shared = {who: count for who, count in requests.items() if _is_proxy(who, settings)}
     if not shared:
-        return ok(check, "no requests of the last 24 hours count for a trusted proxy itself")
+        return ok(check, "no request of the last 24 hours was charged to a trusted proxy itself")
     who = max(shared, key=lambda one: shared[one])
     return warning(
         check,
-        f"{sum(shared.values())} of the requests of the last 24 hours count for a trusted proxy "
-        f"itself, as {who}: all who come through it share one budget",
-        f"have it name its callers in {settings.forwarded_header}, or set {name} to the header "
-        "that it sends",
+        f"trusted proxies themselves, such as {who}, were charged for {sum(shared.values())} of "
+        "the requests of the last 24 hours: all their callers share the same limits",
+        f"configure them to name their callers in {settings.forwarded_header}, or set {name} to "
+        "the header that they send",
     )
 
 
 def _is_proxy(who: str, settings: Settings) -> bool:
     try:
         client = ip_network(who)
-    except ValueError:  # there was no address
+    except ValueError:  # not an address
         return False
     return any(
         client.version == network.version and client.overlaps(network)
@@ -296,6 +301,6 @@ def _is_loopback(host: str) -> bool:
 
 
 def worst(findings: Sequence[Finding]) -> Status:
-    """How bad it is altogether."""
+    """Return the worst status of all *findings*."""
     order = list(Status)
     return max((one.status for one in findings), key=order.index, default=Status.OK)

@@ -34,30 +34,31 @@ def erase(
     reason: str | None = None,
 ) -> None:
     """
-    Erase what is kept of a person by their number; without --yes only tell what that would be.
+    Erase a person's data by phone number; without --yes, only show what would be erased.
 
-    All users who have the number go, with their passes and sign-ins. What limits and locks count
-    stays for as long as they count it. Take the person out of what you import from, too.
+    Erases all users with the number, their passes and their sign-ins. Records that limits and
+    locks still count are kept until they expire. Also remove the person from the data that you
+    import.
 
     Example: hsp-otp erase "98765 43210" --yes --reason "asked by letter"
 
     Args:
-        number: In national form too.
-        yes: Erase.
-        reason: Why; it is written to the audit, which has to do without the number.
+        number: The phone number; national format is accepted.
+        yes: Erase the data.
+        reason: The reason, which is written to the audit and must not contain the number.
     """
     settings = load_with_keys()
     insist_on_stores(settings)
     phone = read_number(number, settings, "NUMBER")
     if yes and reason is None:
-        raise CommandError("--yes takes a --reason, which is written to the audit")
+        raise CommandError("--yes needs a --reason, which is written to the audit")
     why = None if reason is None else read_reason(reason, settings)
     for line in asyncio.run(_erase(settings, phone, why if yes else None)):
         print(line)
 
 
 async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> list[str]:
-    """What goes and what stays, in words; done only with a *reason*."""
+    """Describe what is erased and what is kept; erase only with a *reason*."""
     async with open_desk(settings) as desk:
         erasing = Erasing(
             users=desk.passes,
@@ -81,13 +82,13 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
     kept = found.kept
     lines = [
         f"{phone.masked}{f' ({phone.region})' if phone.region else ''}",
-        "gone:" if is_done else "would go:",
+        "erased:" if is_done else "would be erased:",
         f"  users: {len(found.users)}" + "".join(f", {user}" for user in found.users),
         f"  passes: {kept.passes}",
         *(f"  {plural}: {count}" for plural, count in kept.records.items()),
         f"  sends that no limit counts any more: {kept.old_sends}",
-        "  codes that are on their way",
-        "stays:",
+        "  live codes",
+        "kept:",
     ]
     if kept.sends:
         past = in_short(after(SystemClock().now(), SEND_ROW_DAYS * DAY))
@@ -98,13 +99,13 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
         f"  audit rows, masked: {kept.audit}, each until purge after {settings.audit_days} days"
     )
     if not is_done:
-        lines.append("nothing was changed; --yes --reason TEXT erases")
+        lines.append("nothing was changed; add --yes --reason TEXT to erase")
     return lines
 
 
 def _locked(outcome: Locked) -> str:
     when = "" if outcome.retry_at is None else f" until {in_short(outcome.retry_at)} UTC"
     return (
-        f"wrong guesses lock it{when}, and erasing would lift that: "
-        "wait, or unlock it first by hsp-otp unlock"
+        f"the number is locked after wrong guesses{when}, and erasing would lift the lock: "
+        "wait, or run hsp-otp unlock first"
     )

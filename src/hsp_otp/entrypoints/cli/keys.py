@@ -14,7 +14,7 @@ from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.settings.model import PREFIX
 
-keys = App(name="keys", help="Keys of the service.")
+keys = App(name="keys", help="Create keys for the service.")
 
 
 @keys.command(name="new")
@@ -32,9 +32,9 @@ def new_keys(
     Parameters
     ----------
     folder
-        Where the PEM file goes; made where it is not there.
+        The folder for the PEM file; created if it does not exist.
     algorithm
-        What the key is for.
+        The key's algorithm.
     """
     key_id = f"k{SystemClock().now() // SECOND}"
     path = folder / f"{key_id}.pem"

@@ -1,4 +1,4 @@
-"""The command line: its commands, and how errors are reported."""
+"""The command line: its commands and error messages."""
 
 import os
 import sys
@@ -10,37 +10,35 @@ from hsp_otp.entrypoints.errors import FAILED, MISUSED, OK, CommandError, Settin
 from hsp_otp.ports.failures import Unavailable
 
 BROKEN_PIPE: Final = 141
-"""As the shell tells of whom SIGPIPE ended."""
+"""The shell's exit status for a process that SIGPIPE ended."""
 
 COMMANDS: Final = {
-    "serve": "Serve.",
-    "dev": "Serve in development mode: SQLite, the console sender, generated keys, a pass to try.",
-    "settings": "Print every setting: its default, what it takes, and what it means.",
-    "keys": "Keys of the service.",
-    "db": "The SQL database.",
-    "passes": "Import passes, and look at them.",
-    "unlock": "Unlock whom failed guesses locked: clear the windows and the run.",
-    "purge": "Delete what is past its time: audit rows, sends, slots, usages, signups and "
-    "sign-ins.",
-    "audit": "Ask the audit: who asked what, and what it came to.",
-    "erase": "Erase what is kept of a person by their number; without --yes only tell what "
-    "that would be.",
-    "doctor": "Compare the configuration with reality; a line for each check, and exit status "
-    "1 if one fails.",
+    "serve": "Serve the API and the pages.",
+    "dev": "Serve in development mode: SQLite, console sender, generated keys and a demo pass.",
+    "settings": "Print every setting with its default, accepted values and meaning.",
+    "keys": "Create keys for the service.",
+    "db": "Manage the SQL database.",
+    "passes": "Import and show passes.",
+    "unlock": "Unlock a user or number after failed guesses, and clear the failures counted.",
+    "purge": "Delete expired data: audit rows, sends, slots, usages, signups and sign-ins.",
+    "audit": "Query the audit: who requested what, and with which outcome.",
+    "erase": "Erase a person's data by phone number; without --yes, only show what would be "
+    "erased.",
+    "doctor": "Check the configuration, stores and senders; exit status 1 if a check fails.",
 }
-"""Each is imported when it is used: what it brings along takes its time."""
+"""The commands and their help. Each is imported on use, because its dependencies load slowly."""
 
 
 def made(*, listed: bool) -> cyclopts.App:
     """
-    The command line.
+    Create the command line.
 
     Args:
-        listed: Only the list of commands is to be shown; each of them knows more of itself.
+        listed: Include only what the list of commands needs; each command has more help of its own.
     """
     app = cyclopts.App(
         name="hsp-otp",
-        help="Proves that somebody holds a phone number right now, by a one-time code.",
+        help="Proves, with a one-time code, that somebody holds a phone number right now.",
         help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
     )
     for name, what_for in COMMANDS.items():
@@ -51,7 +49,7 @@ def made(*, listed: bool) -> cyclopts.App:
 
 
 def main() -> None:
-    """Run the command that the arguments name; mistakes are one line on stderr."""
+    """Run the command that the arguments name; errors are one line on stderr."""
     app = made(listed=not {*sys.argv[1:]} - {"--help", "-h"})
     try:
         status = app(sys.argv[1:], exit_on_error=False, print_error=False) or OK
@@ -65,11 +63,11 @@ def main() -> None:
         _fail(str(error), FAILED)
     except Unavailable as error:
         told = str(error)
-        # Of SQL a driver's name says less than what it is for.
+        # For SQL, "the SQL database" says more than the name of a driver.
         is_plain = told.startswith(("Redis", "the SQL"))
         _fail(told if is_plain else "the SQL database did not answer", FAILED)
     except BrokenPipeError:
-        # Whoever read has seen enough; what is left in the buffer goes nowhere.
+        # The reader has closed the pipe; discard the rest of the buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:

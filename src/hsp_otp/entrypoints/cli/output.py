@@ -16,31 +16,31 @@ from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.errors import CommandError
 
 Shown: TypeAlias = Mapping[str, object]
-"""A row, by the names of its columns; of all rows of a listing the same."""
+"""A row by the names of its columns, which all rows of a listing share."""
 
 _LINE_BREAK: Final = re.compile(r"\r\n?")
 _FORMULA: Final = frozenset("=+-@")
 _SPACING: Final = frozenset("\t\r\n")
-"""What a formula begins with, or what some programs drop before one."""
+"""Characters that begin a formula, or that some programs drop before one."""
 
 _WIDE: Final = 200
-"""Columns where nobody looks at a terminal."""
+"""The width of output that does not go to a terminal."""
 
 
 class Writer(Protocol):
     """Writes rows to standard output."""
 
     def write(self, row: Shown) -> None:
-        """Take one more."""
+        """Write one row."""
         ...
 
     def close(self) -> None:
-        """There are no more."""
+        """Finish after the last row."""
         ...
 
 
 class JsonLines:
-    """One object on a line."""
+    """Writes one JSON object per line."""
 
     def write(self, row: Shown) -> None:
         """Keep the promise of `Writer.write`."""
@@ -52,10 +52,10 @@ class JsonLines:
 
 class Csv:
     """
-    A header, then the rows; what is not known is empty.
+    Writes a header, then the rows; unknown values are empty.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe: some of what
-    rows hold came from strangers. Numbers are written as they are.
+    A text that a spreadsheet would read as a formula gets an apostrophe in front, because rows
+    contain input from strangers. Numbers are written unchanged.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
@@ -73,19 +73,19 @@ class Csv:
 def _as_text(value: object) -> object:
     if not isinstance(value, str):
         return value
-    # Some spreadsheets take signs of full width for the ASCII ones, and pass over white space.
+    # Some spreadsheets treat full-width signs like ASCII ones, and skip white space.
     shown = visible(value)
     first = unicodedata.normalize("NFKC", shown.lstrip()[:1])
-    text = _LINE_BREAK.sub("\n", value)  # the writer puts quotes around this one alone
+    text = _LINE_BREAK.sub("\n", value)  # the only line break that the writer quotes
     return f"'{text}" if first in _FORMULA or shown[:1] in _SPACING else text
 
 
 def structured(columns: Sequence[str], *, as_json: bool, as_csv: bool) -> Writer | None:
     """
-    What writes rows for other programs; None where a person reads.
+    Return the writer of rows for other programs; None for a person.
 
     Raises:
-        CommandError: Both ways are wanted.
+        CommandError: Both formats are requested.
     """
     if as_json and as_csv:
         raise CommandError("takes either --json or --csv")
@@ -95,7 +95,7 @@ def structured(columns: Sequence[str], *, as_json: bool, as_csv: bool) -> Writer
 
 
 def table(rows: Iterable[Sequence[object]], headings: Sequence[str], title: str = "") -> None:
-    """Print a table for people, or that there is nothing."""
+    """Print a table for people, or a line that says there are no rows."""
     width = None if sys.stdout.isatty() else _WIDE
     console = Console(width=width, highlight=False, markup=False)
     if title:
@@ -112,4 +112,4 @@ def table(rows: Iterable[Sequence[object]], headings: Sequence[str], title: str 
 
 
 FLAG: Final = Parameter(negative="")
-"""An option that is there or not."""
+"""A boolean option without a negative form."""

@@ -25,7 +25,7 @@ from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database
 
-passes = App(name="passes", help="Import passes, and look at them.")
+passes = App(name="passes", help="Import and show passes.")
 
 
 @attrs.frozen
@@ -39,13 +39,13 @@ class _Result:
 @passes.command(name="import")
 def import_(file: Path, /) -> int:
     """
-    Store the passes and users of a CSV file; a server may be running.
+    Import passes and users from a CSV file; servers may be running.
 
     Columns, in any order: pass_code, payment_status (paid, pending, refunded or cancelled),
-    plan_name, expires_at (empty, a date as 2026-12-31, which is the last day, or an ISO 8601
-    instant as 2026-12-31T18:30:00Z), email, first_name, last_name and phone_number. Commas,
-    semicolons or tabs stand between them. Bad lines are reported and left out, and the exit
-    status is 1 then. Importing the same file again changes nothing.
+    plan_name, expires_at (empty, the last valid day such as 2026-12-31, or an ISO 8601 instant
+    such as 2026-12-31T18:30:00Z), email, first_name, last_name and phone_number. Commas,
+    semicolons or tabs separate them. Bad lines are reported and skipped, and the exit status is
+    then 1. Importing the same file again changes nothing.
 
     Example: hsp-otp passes import passes.csv
 
@@ -91,7 +91,7 @@ def show(code: str, /) -> None:
 async def _import(file: Path, settings: Settings) -> _Result:
     async with open_database(settings) as database:
         await insist_on_newest(database)
-        # A line is parsed in 60 microseconds, and nobody else is in this event loop.
+        # A line is parsed in 60 microseconds, and nothing else runs in this event loop.
         with Listing() as listing, _progress() as progress:
             with progress.open(file, "rb", description="Reading") as opened:
                 good, bad = _list(opened, settings.default_region, listing)
@@ -106,7 +106,7 @@ async def _import(file: Path, settings: Settings) -> _Result:
 
 
 def _list(file: BinaryIO, default_region: str, listing: Listing) -> tuple[int, int]:
-    """How many lines were good and how many bad; the bad ones are reported."""
+    """Read all lines and report the bad ones; return the numbers of good and bad lines."""
     good = bad = 0
     for line in read(file, default_region):
         refused = line if isinstance(line, BadLine) else listing.take(line)
@@ -115,7 +115,7 @@ def _list(file: BinaryIO, default_region: str, listing: Listing) -> tuple[int, i
         else:
             bad += 1
             _report(refused)
-    # What two lines say of one person is known when all have been read.
+    # Lines that contradict each other are known only after all have been read.
     for refused in listing.disagreeing():
         good -= 1
         bad += 1
@@ -164,6 +164,6 @@ def _in_words(counts: Counts) -> str:
 
 
 def _progress() -> Progress:
-    """Bars on a terminal, nothing elsewhere."""
+    """Make progress bars on a terminal, and nothing elsewhere."""
     console = Console(stderr=True)
     return Progress(console=console, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""What the valid lines of a CSV file of passes amount to, before any is stored."""
+"""Collects the valid lines of a CSV file of passes before any is stored."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ from hsp_otp.entrypoints.cli.passes_csv import BadLine, Line
 
 class Listing:
     """
-    Each pass once, and each user as last seen.
+    The passes of a file, each once, and its users in their latest state.
 
-    Whom the file gives two numbers, or one and none, is not in it. It is kept in a temporary file
-    of SQLite's, which is gone when closed, so that its size does not matter to the memory.
+    It excludes users to whom the file gives two different numbers, or a number and none. The data
+    is in a temporary SQLite file, which is deleted on closing, so memory stays bounded.
     """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
-        # A user's line is the first that names the address, with that line's number; the other
-        # line is the first with another number. The names are those of the last good line.
+        # A user's line and phone are those of the first line with the e-mail address; other_line is
+        # the first line with another phone. The names are from the last good line.
         self._database.executescript(
             """
             PRAGMA journal_mode = OFF;
@@ -56,7 +56,7 @@ class Listing:
         self._database.close()
 
     def take(self, line: Line) -> BadLine | None:
-        """Take *line* in, or say why it is a bad one beside those taken before."""
+        """Add *line*, or return why it conflicts with the lines before it."""
         user, number = line.user, line.number
         phone = None if user.phone is None else user.phone.e164
         self._database.execute(
@@ -68,7 +68,7 @@ class Listing:
             {"email": user.email, "line": number, "phone": phone},
         )
         if first := self._line_of_other_content(line, phone):
-            return BadLine(number, f"the same pass code stands on line {first}")
+            return BadLine(number, f"the same pass code is on line {first}")
         self._database.execute(
             "INSERT INTO good_lines VALUES (?, ?, ?)", (number, user.email, phone)
         )
@@ -79,7 +79,7 @@ class Listing:
         return None
 
     def disagreeing(self) -> Iterator[BadLine]:
-        """Lines that were taken and are bad all the same, in their order."""
+        """Yield the added lines that contradict other lines, in order."""
         query = """
             SELECT good_lines.line, iif(good_lines.phone IS users.phone, other_line, users.line)
             FROM good_lines JOIN users USING (email) WHERE other_line IS NOT NULL ORDER BY 1
@@ -90,7 +90,7 @@ class Listing:
                 yield BadLine(line, reason)
 
     def count(self) -> int:
-        """How many users and passes there are together."""
+        """Return the number of users and passes together."""
         query = """
             SELECT (SELECT count(*) FROM agreed)
                 + (SELECT count(*) FROM passes JOIN agreed USING (email))
@@ -99,7 +99,7 @@ class Listing:
         return counted
 
     def users(self) -> Iterator[ListedUser]:
-        """Every user once, in the order of the addresses."""
+        """Yield every user once, ordered by e-mail address."""
         query = "SELECT email, first_name, last_name, phone FROM agreed ORDER BY email"
         with closing(self._database.execute(query)) as rows:
             for email, first_name, last_name, phone in rows:
@@ -111,7 +111,7 @@ class Listing:
                 )
 
     def passes(self) -> Iterator[ListedPass]:
-        """Every pass once, in the order of the codes."""
+        """Yield every pass once, ordered by code."""
         query = """
             SELECT code, payment_status, plan_name, expires_at, email
             FROM passes JOIN agreed USING (email) ORDER BY code
@@ -127,7 +127,7 @@ class Listing:
                 )
 
     def _line_of_other_content(self, line: Line, phone: str | None) -> int | None:
-        """Which line before has the pass code of *line* and says something else of it."""
+        """Return the earlier line with the pass code of *line* and other content, or None."""
         code, listed, user = line.listed.code.value, line.listed, line.user
         content = (
             *(listed.payment_status.value, listed.plan_name, listed.expires_at),

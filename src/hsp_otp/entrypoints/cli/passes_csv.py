@@ -33,25 +33,25 @@ COLUMNS: Final = (
 )
 
 MAX_TEXT: Final = 200
-"""Characters of a name or a plan."""
+"""The most characters of a name or a plan."""
 
 MAX_EMAIL: Final = 254
-"""Characters of an address (RFC 3696, erratum 1690)."""
+"""The most characters of an e-mail address (RFC 3696, erratum 1690)."""
 
 _BETWEEN_WORDS: Final = re.compile(r"[ -]+")
 _AS_TEXT: Final = re.compile(r'\A\s*=\s*"(.*)"\s*\Z', re.DOTALL)
-"""How some programs keep a spreadsheet from taking a text for a number."""
+"""A formula that some programs write so that a spreadsheet does not read a text as a number."""
 
 _APOSTROPHE: Final = re.compile(r"^['\u2018\u2019]")
-"""At the beginning of a cell: how people do the same."""
+"""An apostrophe before a cell's text, which people type for the same purpose."""
 
 _SCIENTIFIC: Final = re.compile(r"\+?[0-9]+([.,][0-9]*)?E\+?[0-9]+", re.IGNORECASE)
 _LINE_BREAK: Final = re.compile(r"\r\n|[\r\n\u2028\u2029]")
 _DIRECTIONS: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 """Bidirectional embeddings, overrides and isolates, which make a text look like another one."""
 
-_LACKS_DIGITS: Final = "is in scientific notation, which lacks digits: keep the column as text"
-_ENDS: Final = "as 2026-12-31 or 2026-12-31T18:30:00Z"
+_LACKS_DIGITS: Final = "is in scientific notation, which loses digits: format the column as text"
+_ENDS: Final = "such as 2026-12-31 or 2026-12-31T18:30:00Z"
 
 _STATUSES: Final = {status.value: status for status in PaymentStatus}
 
@@ -62,7 +62,7 @@ class Line:
     A good line.
 
     Attributes:
-        number: Of the line in the file on which it begins, from 1.
+        number: The number of its first line in the file, from 1.
     """
 
     number: int
@@ -73,12 +73,12 @@ class Line:
 @attrs.frozen
 class BadLine:
     """
-    A line that is not stored.
+    A line that is not imported.
 
     Attributes:
-        number: Of the line in the file on which it begins, from 1.
-        reason: For a person. It repeats nothing of what the line holds: with the columns mixed
-            up, any field may hold a phone number.
+        number: The number of its first line in the file, from 1.
+        reason: The reason, for a person. It never quotes the line, because any field may contain a
+            phone number if the columns are mixed up.
     """
 
     number: int
@@ -86,18 +86,18 @@ class BadLine:
 
 
 class _BadFieldError(ValueError):
-    """Why a line is bad."""
+    """A bad field; the message says why."""
 
 
 def read(file: BinaryIO, default_region: str | None) -> Iterator[Line | BadLine]:
     """
-    Read line by line, in bounded memory.
+    Read a CSV file line by line, in bounded memory.
 
     Args:
-        default_region: ISO 3166-1 alpha-2 code of the region of numbers in national form.
+        default_region: ISO 3166-1 alpha-2 code of the region of numbers in national format.
 
     Raises:
-        UnreadableError: It is no CSV file, or the header is missing or lacks a column.
+        UnreadableError: The file is not CSV, or the header is missing or lacks a column.
     """
     lines = Lines(file)
     separator, header = _header(lines)
@@ -109,9 +109,9 @@ def read(file: BinaryIO, default_region: str | None) -> Iterator[Line | BadLine]
         elif not any(map(plain, fields)):
             continue
         elif any(map(plain, fields[len(header) :])):
-            yield BadLine(record.number, f"{len(fields)} fields where the header has {len(header)}")
+            yield BadLine(record.number, f"{len(fields)} fields, but the header has {len(header)}")
         else:
-            # Spreadsheets leave out cells at the end of a line, or add some.
+            # Spreadsheets omit cells at the end of a line, or add some.
             fields += [""] * (len(header) - len(fields))
             named = {name: _AS_TEXT.sub(_unquoted, fields[place]) for name, place in places.items()}
             try:
@@ -121,7 +121,7 @@ def read(file: BinaryIO, default_region: str | None) -> Iterator[Line | BadLine]
 
 
 def _header(lines: Lines) -> tuple[str, list[str]]:
-    """The separator that a first line names, or that finds the most columns; and the header."""
+    """Return the separator, named by a first line or yielding the most columns, and the header."""
     announced = announced_separator(lines)
     found: dict[str, Record] = {}
     for separator in SEPARATORS if announced is None else [announced]:
@@ -139,13 +139,13 @@ def _header(lines: Lines) -> tuple[str, list[str]]:
 
 
 def _names(header: Record) -> list[str]:
-    """Of the columns, whatever their letter case and what stands between their words."""
+    """Return the column names, normalized in letter case and in separators between words."""
     fields = [] if isinstance(header.fields, str) else header.fields
     return [_BETWEEN_WORDS.sub("_", plain(one)).lower() for one in fields]
 
 
 def _columns(names: list[str]) -> dict[str, int]:
-    """Where each column is."""
+    """Return the position of each column."""
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise UnreadableError(f"the header lacks {', '.join(missing)}")
@@ -160,7 +160,7 @@ def _unquoted(text: re.Match[str]) -> str:
 
 
 def _typed(text: str) -> str:
-    """What stands in a cell that holds a code, a word, a date or a number."""
+    """Clean the text of a cell with a code, a word, a date or a number."""
     return _APOSTROPHE.sub("", plain(text))
 
 
@@ -171,7 +171,7 @@ def _line(number: int, fields: dict[str, str], default_region: str | None) -> Li
         raise _BadFieldError(f"pass_code is {error}") from None
     status = _STATUSES.get(_typed(fields["payment_status"]).lower())
     if status is None:
-        raise _BadFieldError(f"payment_status is none of {', '.join(_STATUSES)}")
+        raise _BadFieldError(f"payment_status is not one of {', '.join(_STATUSES)}")
     email = _email(fields["email"])
     listed = ListedPass(
         code=code,
@@ -213,9 +213,9 @@ def _expiry(text: str) -> Instant | None:
 def _text(fields: dict[str, str], name: str) -> str:
     text = visible_in_names(_LINE_BREAK.sub(" ", fields[name])).strip()
     if "\t" in text:
-        raise _BadFieldError(f"{name} holds control characters")
+        raise _BadFieldError(f"{name} contains control characters")
     if _DIRECTIONS.search(fields[name]):
-        raise _BadFieldError(f"{name} holds characters that change the direction of text")
+        raise _BadFieldError(f"{name} contains characters that change the direction of text")
     if len(text) > MAX_TEXT:
         raise _BadFieldError(f"{name} is longer than {MAX_TEXT} characters")
     return text if plain(text) else ""

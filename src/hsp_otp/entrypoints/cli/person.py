@@ -1,4 +1,4 @@
-"""What the commands about one person share: reading a number and a reason, opening stores."""
+"""Functions that the commands about one person share: reading arguments and opening stores."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +27,7 @@ _LONGEST_REASON = 500
 
 @attrs.frozen
 class Desk:
-    """Where an operator does something about a person."""
+    """The stores that the commands about one person use."""
 
     database: Database
     passes: SqlPasses
@@ -40,7 +40,7 @@ async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
     Open the stores that *settings* choose.
 
     Raises:
-        CommandError: The database has another schema.
+        CommandError: The database does not have the newest schema.
         Unavailable: A store did not answer.
     """
     async with AsyncExitStack() as stack:
@@ -60,10 +60,10 @@ async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
 
 def load_with_keys() -> Settings:
     """
-    The settings, with the keys that number fingerprints are made with.
+    Load the settings, including the secret keys for number fingerprints.
 
     Raises:
-        SettingsError: There are none.
+        SettingsError: A setting is wrong, or there are no secret keys.
     """
     settings = with_generated_keys(load())
     check_secret_keys(settings)
@@ -72,21 +72,21 @@ def load_with_keys() -> Settings:
 
 def insist_on_stores(settings: Settings) -> None:
     """
-    Refuse where a command cannot reach the challenges.
+    Reject a challenge store that a command cannot reach.
 
     Raises:
-        CommandError: It cannot.
+        CommandError: The challenges are in a server's memory.
     """
     if settings.challenge_store == "memory":
-        raise CommandError("failed guesses live in the server's memory: restart it")
+        raise CommandError("failed guesses are in the server's memory: restart the server")
 
 
 def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNumber:
     """
-    The number that was given as *name*.
+    Parse the number that was given as the option *name*.
 
     Raises:
-        CommandError: It is none.
+        CommandError: The text is not a phone number.
     """
     try:
         return PhoneNumber.parse(text, settings.default_region)
@@ -96,14 +96,14 @@ def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNu
 
 def read_reason(text: str, settings: Settings) -> str:
     """
-    A reason that may stand in the audit.
+    Return the reason as it may be stored in the audit.
 
     Raises:
-        CommandError: It says nothing, or something that the audit never holds.
+        CommandError: The text is empty, or contains something that the audit never holds.
     """
     reason = visible_in_names(text).strip()
     if not plain(reason) or not visible(reason).isprintable():
-        raise CommandError("--reason: takes one that says something, in printable text")
+        raise CommandError("--reason: takes printable text that is not empty")
     if len(reason) > _LONGEST_REASON:
         raise CommandError(f"--reason: takes {_LONGEST_REASON} characters at most")
     if mentions_number(reason, settings.default_region) or PassCode.is_in(reason):

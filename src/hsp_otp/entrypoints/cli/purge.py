@@ -14,9 +14,9 @@ from hsp_otp.flows.purge import purge as delete_what_is_over
 
 def purge() -> None:
     """
-    Delete what is past its time: audit rows, sends, slots, usages, signups and sign-ins.
+    Delete expired data: audit rows, sends, slots, usages, signups and sign-ins.
 
-    A server may be running; once a night is enough. Example: hsp-otp purge
+    Servers may be running; once a night is enough. Example: hsp-otp purge
     """
     for what, count in asyncio.run(_purge(load())).items():
         print(f"{what}: {count} deleted")

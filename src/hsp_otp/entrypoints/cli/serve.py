@@ -20,26 +20,26 @@ from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of
 
 BANNER: Final = """
-hsp-otp is at {url} in development mode: codes are shown here, not sent.
+hsp-otp is running at {url} in development mode: codes are shown here, not sent.
 
-  {url}/                  the front page
+  {url}/                  the home page
   {url}/customer/login/   sign in with a pass
-  {url}/users/signup/     open an account
+  {url}/users/signup/     sign up
   {url}/docs              the API
 {trial}
-A pass to try: {demo}
+Demo pass: {demo}
 
   curl {url}/customer/validate-pass/ --json '{{"pass_code": "{demo}"}}'
   curl {url}/customer/send-otp/ --json '{{"pass_code": "{demo}"}}'
   curl {url}/customer/verify-otp/ --json '{{"pass_code": "{demo}", "otp": "the code shown here"}}'
 
-Passes of your own: .venv/bin/hsp-otp passes import FILE.csv
+Import your own passes: .venv/bin/hsp-otp passes import FILE.csv
 """
 
 
 def serve() -> int:
     """
-    Serve.
+    Serve the API and the pages.
 
     Example: HSP_OTP_MODE=development hsp-otp serve
     """
@@ -51,11 +51,11 @@ def serve() -> int:
 
 def dev() -> int:
     """
-    Serve in development mode: SQLite, the console sender, generated keys, a pass to try.
+    Serve in development mode: SQLite, console sender, generated keys and a demo pass.
 
     Example: hsp-otp dev
     """
-    # In the environment, because every worker reads the settings there.
+    # Set in the environment, from which every worker reads the settings.
     os.environ[f"{PREFIX}MODE"] = DEVELOPMENT
     settings = _served(load())
     _warn_of_variables()
@@ -103,10 +103,10 @@ def _warn(line: str) -> None:
 
 def _served(settings: Settings) -> Settings:
     """
-    *settings* with all that serving needs.
+    Return *settings* with everything that the server needs.
 
     Raises:
-        SettingsError: Something is missing.
+        SettingsError: A required setting is missing or unsuitable.
     """
     settings = with_generated_keys(settings)
     check_to_serve(settings)

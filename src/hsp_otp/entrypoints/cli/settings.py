@@ -10,7 +10,7 @@ from hsp_otp.entrypoints.settings.load import described
 
 def settings() -> None:
     """
-    Print every setting: its default, what it takes, and what it means.
+    Print every setting with its default, accepted values and meaning.
 
     Example: hsp-otp settings
     """

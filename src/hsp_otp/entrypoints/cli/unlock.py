@@ -28,15 +28,15 @@ def unlock(
     purpose: Purpose | None = None,
 ) -> None:
     """
-    Unlock whom failed guesses locked: clear the windows and the run.
+    Unlock a user or number after failed guesses, and clear the failures counted.
 
     Example: hsp-otp unlock --pass-code HSP-1234-5678 --reason "called back"
 
     Args:
-        reason: Why; it is written to the audit.
+        reason: The reason, which is written to the audit.
         pass_code: A pass of the user to unlock.
-        phone: The number to unlock, with all users who have it, instead of a pass.
-        purpose: Only this purpose; all of them where not given.
+        phone: The number to unlock with all its users, instead of a pass.
+        purpose: Unlock only this purpose; all purposes by default.
     """
     settings = load_with_keys()
     if (pass_code is None) == (phone is None):
@@ -44,7 +44,7 @@ def unlock(
     why = read_reason(reason, settings)
     insist_on_stores(settings)
     if pass_code and purpose and purpose.subject_kind is SubjectKind.PHONE:
-        raise CommandError(f"{purpose.value} is about a number: unlock it with --phone")
+        raise CommandError(f"{purpose.value} concerns a number: use --phone to unlock it")
     print(f"unlocked {asyncio.run(_unlock(settings, pass_code, phone, purpose, why))}")
 
 
@@ -55,7 +55,7 @@ async def _unlock(
     purpose: Purpose | None,
     reason: str,
 ) -> str:
-    """Whom it unlocked, in words."""
+    """Unlock the slots, and return a description of them."""
     purposes = Purpose if purpose is None else (purpose,)
     async with open_desk(settings) as desk:
         unlocking = Unlocking(
@@ -68,7 +68,7 @@ async def _unlock(
         if pass_code is not None:
             found = await unlocking.of_pass(_pass_code(pass_code), purposes, reason)
             if isinstance(found, PassNotFound):
-                raise CommandError("there is no pass of that code")
+                raise CommandError("there is no pass with that code")
         else:
             number = read_number(phone or "", settings)
             found = await unlocking.of_number(number, purposes, reason)
@@ -78,7 +78,7 @@ async def _unlock(
 
 
 def _in_words(slots: Sequence[Slot]) -> str:
-    """Whose slots they are."""
+    """Describe the owners of *slots*."""
     users = len({slot.subject for slot in slots if slot.subject.kind is SubjectKind.USER})
     told = [f"{users} user{'' if users == 1 else 's'}"] if users else []
     numbers = [slot for slot in slots if slot.subject.kind is SubjectKind.PHONE]

@@ -1,1 +1,1 @@
-"""The operator's page: `docs/ops.md`."""
+"""The operators' page: `docs/ops.md`."""

@@ -1,4 +1,4 @@
-"""The dashboard's alerts, in plain words."""
+"""The dashboard's alerts, in plain English."""
 
 import attrs
 
@@ -17,13 +17,13 @@ from hsp_otp.entrypoints.dashboard.formatting import country, moment
 @attrs.frozen(kw_only=True)
 class Alarm:
     """
-    What is wrong.
+    A problem to show to operators.
 
     Attributes:
-        says: In a sentence.
+        says: The problem, in a sentence.
         until: When it was last seen.
-        when: From when to when.
-        command: What tells more.
+        when: The period, in words.
+        command: The command that shows more.
     """
 
     says: str
@@ -33,7 +33,7 @@ class Alarm:
 
 
 def of_surge(one: Surge) -> Alarm:
-    """That far more is sent than usual."""
+    """Create the alert about a surge of sends."""
     times = one.sent / max(one.usual, 1)
     return Alarm(
         says=(
@@ -48,15 +48,15 @@ def of_surge(one: Surge) -> Alarm:
 
 
 def of_suspicion(one: Suspicion) -> Alarm:
-    """That something does what people do not."""
+    """Create the alert about a suspicious pattern."""
     seen = one.traffic
     verified = f"{seen.verified} of them verified" if seen.verified else "none of them verified"
     where = country(seen.region) if seen.region else "an unknown country"
     command = ""
     if one.kind == NUMBERS_OF_ONE_PREFIX:
         says = (
-            f"{seen.sent} codes went to {seen.numbers} numbers of one range in {where}, "
-            f"{verified}; {_counted(seen.addresses, 'address', 'addresses')} asked."
+            f"{seen.sent} codes were sent to {seen.numbers} numbers in one range in {where}, "
+            f"{verified}; {_counted(seen.addresses, 'address', 'addresses')} requested them."
         )
         command = f"hsp-otp audit range --fingerprint {seen.who}"
     elif one.kind == NUMBERS_FROM_ONE_ADDRESS:
@@ -66,16 +66,16 @@ def of_suspicion(one: Suspicion) -> Alarm:
         command = f"hsp-otp audit list --address {seen.who}"
     elif one.kind == MISSING:
         says = (
-            f"Address {seen.who} tried {seen.missed} pass codes that are good for nothing, and "
-            f"found {seen.hits}."
+            f"Address {seen.who} tried {seen.missed} pass codes that are not usable, and "
+            f"found {seen.hits} that are."
         )
         command = f"hsp-otp audit list --address {seen.who}"
     elif one.phone:
-        says = f"{seen.sent} codes went to number {one.phone} in {where}, {verified}."
+        says = f"{seen.sent} codes were sent to number {one.phone} in {where}, {verified}."
     else:
         to = f"one range in {where}" if one.of == PREFIX else "various numbers"
         by = f" for address {seen.who}" if one.of != PREFIX else ""
-        says = f"{seen.sent} codes went to {to}{by}, {verified}."
+        says = f"{seen.sent} codes were sent to {to}{by}, {verified}."
     last = Instant(seen.last + MINUTE - seen.last % MINUTE)
     return Alarm(
         says=says, when=f"{moment(seen.first)} to {moment(last)}", until=last, command=command

@@ -1,9 +1,9 @@
 """
-Pictures as SVG, drawn here: bars that stand on each other, a line of steps, bars that lie.
+Charts as SVG: stacked bars, a stepped line, and horizontal bars.
 
-A picture is stretched to whatever room there is, so that nothing in it is text: axes and legends
-are HTML around it, and a table beside it tells the same. Colours and patterns are classes of the
-style sheet.
+A chart stretches to the available space, so it contains no text. Axes and legends are HTML around
+it, and a table beside it has the same numbers. Colours and patterns are classes of the style
+sheet.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ import attrs
 from markupsafe import Markup
 
 _WIDE: Final = 10
-"""Of one period."""
+"""The width of one period."""
 
 _GAP: Final = 1
 _HIGH: Final = 100
@@ -22,11 +22,11 @@ _HIGH: Final = 100
 @attrs.frozen
 class Series:
     """
-    One kind of what is counted.
+    One kind of event, counted per period.
 
     Attributes:
-        look: The class that it is drawn by.
-        values: One for each period.
+        look: The CSS class of its drawing.
+        values: The count in each period.
     """
 
     name: str
@@ -35,20 +35,20 @@ class Series:
 
     @property
     def total(self) -> int:
-        """Of all periods."""
+        """The sum over all periods."""
         return sum(self.values)
 
 
 @attrs.frozen(kw_only=True)
 class Picture:
     """
-    A picture with what stands around it.
+    A chart and the texts around it.
 
     Attributes:
-        says: What it shows, for whoever does not see it.
-        most: Where the scale ends.
-        ticks: Along the time, from its beginning to its end.
-        periods: The beginning of each, in words.
+        says: A description for people who cannot see it.
+        most: The end of the scale.
+        ticks: The labels of the time axis, from start to end.
+        periods: The start of each period, in words.
         svg: The drawing.
     """
 
@@ -67,12 +67,13 @@ def stacked(
     name: str, says: str, series: Sequence[Series], most: int, marks: Iterable[tuple[int, int]] = ()
 ) -> Markup:
     """
-    Bars for the series of each period, the first at the bottom.
+    Draw stacked bars for each period, with the first series at the bottom.
 
     Args:
-        name: For ids.
-        most: The height of the picture.
-        marks: First and last of periods that are marked.
+        name: The prefix of element ids.
+        says: The description.
+        most: The end of the scale.
+        marks: The first and last period of each shaded area.
     """
     count = max((len(one.values) for one in series), default=0)
     parts = [_mark(first, last) for first, last in marks]
@@ -104,7 +105,7 @@ def steps(
     most: int,
     marks: Iterable[tuple[int, int]] = (),
 ) -> Markup:
-    """A line that keeps its height through each period, and breaks where there is no value."""
+    """Draw a stepped line, level in each period and interrupted where there is no value."""
     parts = [_mark(first, last) for first, last in marks]
     parts += [_grid(len(values))]
     path, drawing = "", False
@@ -119,7 +120,7 @@ def steps(
 
 
 def lying(name: str, says: str, parts: Sequence[tuple[str, float]], most: float) -> Markup:
-    """One bar from the left, of parts with their looks."""
+    """Draw one horizontal bar of consecutive parts, each with its CSS class."""
     drawn: list[Markup] = []
     start = 0.0
     for look, value in parts:
@@ -134,7 +135,7 @@ def lying(name: str, says: str, parts: Sequence[tuple[str, float]], most: float)
 
 
 def ceiling(value: int) -> int:
-    """The next number from *value* on that a scale may end with; half of it is whole, too."""
+    """Return the least suitable end of a scale for *value*; half of it is a whole number."""
     size = 1
     while True:
         for step in (4, 6, 10, 20):

@@ -8,7 +8,7 @@ from babel import Locale
 from hsp_otp.domain.instant import Instant, to_datetime
 
 UNKNOWN: Final = "unknown"
-"""What is not known, in an address and for people."""
+"""The word for an unknown value, in URLs and for people."""
 
 REFUSED: Final = {
     "invalid_otp": "wrong code",
@@ -19,25 +19,25 @@ REFUSED: Final = {
     "resend_too_soon": "asked again too soon",
     "lookup_rate_limited": "too many look-ups",
     "locked_out": "locked by wrong guesses",
-    "sms_failed": "no sender took it",
+    "sms_failed": "no sender accepted it",
     "pass_not_found": "unknown pass",
     "pass_not_paid": "unpaid pass",
     "no_phone": "pass without a number",
-    "internal_error": "failed on our side",
-    "unavailable": "a store was away",
+    "internal_error": "internal error",
+    "unavailable": "a store was unavailable",
 }
 
 
 def country(code: str) -> str:
-    """Its name in English."""
-    names = cast("Mapping[str, str]", Locale("en").territories)  # it has no type
+    """Return the English name of a country."""
+    names = cast("Mapping[str, str]", Locale("en").territories)  # the library has no types
     return names.get(code, code.capitalize() if code == UNKNOWN else code)
 
 
 def seconds(value: float | None) -> str:
-    """As people say it."""
+    """Format a duration for people."""
     if value is None:
-        return "nobody knows"
+        return "unknown"
     if value < 10:  # noqa: PLR2004
         return f"{value:.1f} s"
     if value < 120:  # noqa: PLR2004
@@ -46,10 +46,10 @@ def seconds(value: float | None) -> str:
 
 
 def moment(at: Instant) -> str:
-    """Day and minute, in UTC."""
+    """Format the day and minute of *at*, in UTC."""
     return f"{to_datetime(at):%d %b %H:%M}"
 
 
 def tick(at: Instant, *, days: bool) -> str:
-    """For an axis."""
+    """Format *at* for the time axis."""
     return f"{to_datetime(at):%d %b}" if days else f"{to_datetime(at):%H:%M}"

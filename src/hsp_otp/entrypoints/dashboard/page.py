@@ -29,10 +29,10 @@ def ops_page(
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
     """
-    A page, in English, with what keeps others from having it sent.
+    Render a page in English, with a CSRF token.
 
     Args:
-        session: Whose page it is; None is for the door.
+        session: The operator's session; None for the sign-in page.
     """
     token = token_for(request) if session is None else token_of(request, session)
     visitors = (csrf_cookie(request, token),) if session is None else ()

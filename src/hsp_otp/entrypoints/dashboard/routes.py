@@ -1,4 +1,4 @@
-"""The routes of the dashboard: sign in, look, search, sign out."""
+"""The routes of the dashboard: sign in, view, search, sign out."""
 
 from http import HTTPStatus
 from typing import Any, Final, assert_never
@@ -42,18 +42,18 @@ from hsp_otp.ports.failures import Unavailable
 
 _FAILURES: Final = failures(PATH, lambda _: "hsp-otp")
 _ACTIVE: Final = "x-ops-active"
-"""Set by the page where its reader has touched anything since it last asked."""
+"""The header that the page sends if its reader has been active since its last request."""
 
-_WRONG: Final = "This is not the password."
+_WRONG: Final = "This password is wrong."
 _UNWRITTEN: Final = (
-    "The database does not answer. Your session has ended on this machine; on others it ends as "
-    "soon as the database answers."
+    "The database is not answering. Your session has ended on this machine; on other machines it "
+    "ends as soon as the database answers."
 )
 
 
 @get("/ops", include_in_schema=False, exception_handlers=_FAILURES)
 async def ops_look(request: AnyRequest) -> Response[str]:
-    """The page, or the way in to it."""
+    """Show the dashboard, or the sign-in page."""
     session = await session_of(request)
     if session is None:
         return ops_page(request, "sign_in.html", dropped(request), error="")
@@ -68,7 +68,7 @@ async def ops_look(request: AnyRequest) -> Response[str]:
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def ops_sign_in(request: AnyRequest) -> Response[str]:
-    """Let an operator in."""
+    """Sign in an operator."""
     form = await form_of(request)
     outcome = await desk_of(request).operators.sign_in(form.get("password", ""), caller_of(request))
     match outcome:
@@ -94,12 +94,12 @@ async def ops_sign_in(request: AnyRequest) -> Response[str]:
 
 @get("/ops/live", include_in_schema=False, exception_handlers=_FAILURES)
 async def ops_live(request: AnyRequest) -> Response[str]:
-    """What of the page changes, for its script."""
+    """Return the parts of the page that change, for its script."""
     session = await session_of(request)
     if session is None:
         return _see_other(dropped(request))
     facts = await _facts(request)
-    # A page that is open on a screen nobody touches is no use of the session.
+    # An open page that nobody touches does not count as use of the session.
     used = (_used(request, session),) if _ACTIVE in request.headers else ()
     return ops_page(request, "live.html", *used, session=session, **facts)
 
@@ -111,7 +111,7 @@ async def ops_live(request: AnyRequest) -> Response[str]:
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def ops_story(request: AnyRequest) -> Response[str]:
-    """What happened to one number. It comes in a form, so that no address ever holds it."""
+    """Show what happened to one number, which is sent in a form so that no URL contains it."""
     form = await fields_of(request)
     session = await session_of(request)
     if session is None:
@@ -130,7 +130,7 @@ async def ops_story(request: AnyRequest) -> Response[str]:
             used,
             session=session,
             status=HTTPStatus.BAD_REQUEST,
-            error="This is not a phone number. Give it in full, with its country code.",
+            error="This is not a phone number. Enter it in full, with the country code.",
         )
     entries = await desk.story(await desk.operators.search(number, caller_of(request)))
     return ops_page(
@@ -153,9 +153,9 @@ async def ops_story(request: AnyRequest) -> Response[str]:
 )
 async def ops_sign_out(request: AnyRequest) -> Response[str]:
     """
-    End the session, for whoever else has its cookie too.
+    End the session, also for anybody else who has its cookie.
 
-    Whether it is over already is not asked: the database may not answer.
+    Does not check whether the session is over, because the database may not answer.
     """
     form = await fields_of(request)
     now, token = services_of(request).clock.now(), token_in(request, form)
@@ -186,7 +186,7 @@ def _not_written_down(request: AnyRequest) -> Response[str]:
 
 @get(SHELF.paths, include_in_schema=False, sync_to_thread=False)
 def ops_asset(request: AnyRequest) -> Response[bytes]:
-    """Style and script."""
+    """Return the style sheet or the script."""
     return SHELF.answer(request)
 
 

@@ -17,19 +17,19 @@ _NAME: Final = "hsp_otp_ops"
 
 
 def desk_of(request: AnyRequest) -> Dashboard:
-    """Where the operator of *request* looks."""
+    """Return the dashboard's services."""
     desk = services_of(request).dashboard
-    assert desk is not None, "there are routes to it"  # noqa: S101 - for the type checkers
+    assert desk is not None, "the routes need it"  # noqa: S101 - for the type checkers
     return desk
 
 
 async def session_of(request: AnyRequest) -> OperatorSession | None:
     """
-    Whose *request* it is; None where nobody is signed in, or no longer.
+    Return the operator's session of *request*; None if nobody is signed in any more.
 
     Raises:
-        Unavailable: The database did not answer: nobody knows who signed out, so nobody is shown
-            anything.
+        Unavailable: The database did not answer. Sessions that have ended are unknown then, so
+            nobody may see anything.
     """
     operators = desk_of(request).operators
     for session in sessions_in(request):
@@ -39,7 +39,7 @@ async def session_of(request: AnyRequest) -> OperatorSession | None:
 
 
 def sessions_in(request: AnyRequest) -> list[OperatorSession]:
-    """The sessions in the cookies of *request*, over or not."""
+    """Return the sessions in the cookies of *request*, including sessions that are over."""
     ring = desk_of(request).keys
     texts = map(ring.unseal, cookie_values(request, _NAME))
     parts = [text.split(".") for text in texts if text is not None]
@@ -50,25 +50,25 @@ def sessions_in(request: AnyRequest) -> list[OperatorSession]:
 
 
 def token_of(request: AnyRequest, session: OperatorSession) -> str:
-    """The CSRF token of *session*, good for no other one."""
+    """Return the CSRF token of *session*, which is valid for no other session."""
     return desk_of(request).keys.fingerprint(_bound_to(session))
 
 
 def is_token_of(request: AnyRequest, session: OperatorSession, token: str | None) -> bool:
-    """Whether *token* was made for *session*."""
+    """Return whether *token* was made for *session*."""
     given = (token or "").encode()
     made = desk_of(request).keys.fingerprints(_bound_to(session))
     return any(hmac.compare_digest(one.encode(), given) for one in made)
 
 
 def cookie_of(request: AnyRequest, session: OperatorSession) -> Cookie:
-    """What makes the browser of *request* bring *session* along, until it is closed."""
+    """Make the cookie with *session*, which the browser keeps until it is closed."""
     text = f"{session.began}.{session.used}.{session.id}"
     return _cookie(request, desk_of(request).keys.seal(text))
 
 
 def dropped(request: AnyRequest) -> Cookie:
-    """What makes the browser of *request* forget."""
+    """Make the cookie that deletes the session from the browser of *request*."""
     return _cookie(request, "", max_age=0)
 
 

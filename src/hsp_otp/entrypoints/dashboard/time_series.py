@@ -22,13 +22,13 @@ from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof
 T = TypeVar("T", Movement, Delivery, Proof)
 
 _COUNTRIES: Final = 4
-"""That have a colour of their own; the others share one."""
+"""The number of countries with a colour of their own; the others share one."""
 
 _KINDS: Final = 5
-"""Of refusals, likewise."""
+"""The number of kinds of refusals with a colour of their own."""
 
 _TICKS: Final = 4
-"""Along the time, beside its end."""
+"""The number of labels on the time axis, without the one at its end."""
 
 _SEND: Final = Action.SEND.value
 _DELIVERED: Final = DeliveryState.DELIVERED.value
@@ -38,7 +38,7 @@ _GOOD: Final = frozenset({Issued.word, Verified.word, VerifiedAgain.word, Usable
 @attrs.frozen(kw_only=True)
 class Chosen:
     """
-    What the page is narrowed to; what is None does not matter.
+    The filters of the page; None means no filter.
 
     Attributes:
         country: An ISO code, or ``unknown``.
@@ -49,7 +49,7 @@ class Chosen:
     sender: str | None = None
 
     def of(self, rows: Iterable[T]) -> list[T]:
-        """Those of *rows* that are wanted."""
+        """Return the *rows* that pass the filters."""
         return [
             row
             for row in rows
@@ -61,7 +61,7 @@ class Chosen:
 
 @attrs.frozen(kw_only=True)
 class Figure:
-    """A step of the funnel, and how many of the step before came as far."""
+    """A step of the funnel, with its share of an earlier step."""
 
     name: str
     count: int
@@ -72,7 +72,7 @@ class Figure:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """What is wanted of what was seen, for each period."""
+    """The filtered counts of the traffic for each period."""
 
     seen: Seen
     chosen: Chosen
@@ -86,7 +86,7 @@ class Counts:
 
     @classmethod
     def of(cls, seen: Seen, chosen: Chosen) -> "Counts":
-        """Of *seen* what is *chosen*."""
+        """Count the traffic in *seen* that passes the filters *chosen*."""
         movements = chosen.of(seen.movements)
         deliveries, proofs = chosen.of(seen.deliveries), chosen.of(seen.proofs)
 
@@ -100,13 +100,13 @@ class Counts:
             movements=movements,
             deliveries=deliveries,
             proofs=proofs,
-            # Nobody asks for a sender: of one, what it took is what there was.
+            # A request names no sender, so for one sender the messages sent count as requests.
             asked=sent
             if chosen.sender
             else over((row.at, row.requests) for row in movements if row.action == _SEND),
             sent=sent,
             delivered=over((row.at, row.messages) for row in deliveries if row.state == _DELIVERED),
-            # The row of a right code knows no sender; the message that it came by does.
+            # The row of a right code has no sender; the message that carried the code has.
             verified=over((row.at, row.codes) for row in proofs)
             if chosen.sender
             else over((row.at, row.requests) for row in movements if row.outcome == Verified.word),
@@ -114,7 +114,7 @@ class Counts:
 
     @property
     def beats(self) -> list[Beat]:
-        """For whoever judges them."""
+        """The counts for the detection of surges."""
         return [
             Beat(at=at, sent=sent, verified=verified)
             for at, sent, verified in zip(
@@ -123,15 +123,15 @@ class Counts:
         ]
 
     def figures(self) -> list[Figure]:
-        """The funnel."""
+        """Create the steps of the funnel."""
         asked, sent, delivered, verified = map(
             sum, (self.asked, self.sent, self.delivered, self.verified)
         )
         rows = (
             ("Asked for", asked, asked, ""),
-            ("Sent", sent, asked, "of what was asked for"),
-            ("Delivered", delivered, sent, "of what was sent"),
-            ("Verified", verified, sent, "of what was sent"),
+            ("Sent", sent, asked, "of those asked for"),
+            ("Delivered", delivered, sent, "of those sent"),
+            ("Verified", verified, sent, "of those sent"),
         )
         return [
             Figure(
@@ -150,13 +150,13 @@ class Counts:
         ]
 
     def pictures(self, found: Sequence[Surge]) -> list[Picture]:
-        """Everything over time."""
+        """Create the charts over time, with the surges *found* shaded."""
         marks = [(self._place(one.since), self._place(one.until) - 1) for one in found]
         return [self._funnel(marks), self._share(marks), self._countries(marks), self._refusals()]
 
     def _funnel(self, marks: Sequence[tuple[int, int]]) -> Picture:
         rows = zip(self.asked, self.sent, self.delivered, self.verified, strict=True)
-        # A code may be verified in the period after that in which it was sent.
+        # A code may be verified in the period after the one in which it was sent.
         stairs = [
             (
                 verified,
@@ -176,7 +176,7 @@ class Counts:
             Series(name, look, tuple(stair[place] for stair in stairs))
             for place, (name, look) in enumerate(names)
         ]
-        return self._picture("funnel", "What became of requests for a code", series, "codes", marks)
+        return self._picture("funnel", "Outcomes of requests for a code", series, "codes", marks)
 
     def _share(self, marks: Sequence[tuple[int, int]]) -> Picture:
         values = [
@@ -184,7 +184,7 @@ class Counts:
             for sent, verified in zip(self.sent, self.verified, strict=True)
         ]
         whole = share(sum(self.verified), sum(self.sent))
-        says = f"Verified share of what was sent, over time: {whole} % altogether."
+        says = f"Verified share of the codes sent, over time: {whole} % in total."
         drawn = steps("share", says, values, 100, marks)
         series = [Series("verified, % of sent", "line", tuple(value or 0 for value in values))]
         return self._frame(
@@ -288,7 +288,7 @@ class Counts:
 
 
 def sent_of(rows: Iterable[Movement]) -> list[Movement]:
-    """Those of messages that were sent."""
+    """Return the rows of messages that were sent."""
     return [row for row in rows if row.outcome == Issued.word]
 
 
@@ -299,7 +299,7 @@ def _periods(seen: Seen) -> list[Instant]:
 
 
 def _over(seen: Seen, counted: Iterable[tuple[Instant, int]]) -> tuple[int, ...]:
-    """The sum for each period."""
+    """Sum *counted* for each period."""
     sums: Counter[Instant] = Counter()
     for at, count in counted:
         sums[at] += count
@@ -307,7 +307,7 @@ def _over(seen: Seen, counted: Iterable[tuple[Instant, int]]) -> tuple[int, ...]
 
 
 def most_first(counted: Iterable[tuple[str, int]]) -> list[str]:
-    """Whatever was counted, the most first."""
+    """Return the names in *counted*, most frequent first."""
     sums: Counter[str] = Counter()
     for name, count in counted:
         sums[name] += count

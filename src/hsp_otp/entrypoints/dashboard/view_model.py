@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 _JUST_NOW: Final[Duration] = 15 * MINUTE
 
 _TOLD: Final = 4
-"""Suspicions that are told one by one."""
+"""The number of suspicions that are listed one by one."""
 
 TITLES: Final = {flow.value: row.title for flow, row in FLOWS.items()}
-"""Of flows, by their names in addresses."""
+"""The titles of flows, by their names in URLs."""
 
 
 @attrs.frozen(kw_only=True)
 class Part:
-    """A bar that lies: what there was of a country, sender, address or range."""
+    """A horizontal bar with the counts of a country, sender, address or range."""
 
     name: str
     sent: int
@@ -46,7 +46,7 @@ class Part:
 
 @attrs.frozen(kw_only=True)
 class Took:
-    """How long something took, in words, and how it is spread."""
+    """The duration of something, in words, and its distribution."""
 
     id: str
     name: str
@@ -60,10 +60,10 @@ class Took:
 @attrs.frozen(kw_only=True)
 class Facts:
     """
-    All there is to show of what was seen.
+    All data for the page.
 
     Attributes:
-        ongoing: One of the alarms is about what went on just now.
+        ongoing: Whether an alarm concerns the last 15 minutes.
     """
 
     seen: Seen
@@ -85,10 +85,10 @@ class Facts:
 
 def facts_of(seen: Seen, wanted: Chosen) -> Facts:
     """
-    What to show.
+    Create the data for the page.
 
     Args:
-        wanted: What is not in what was seen is passed over.
+        wanted: The filters; values that do not occur in *seen* are ignored.
     """
     countries = most_first((row.region or UNKNOWN, row.requests) for row in sent_of(seen.movements))
     senders = sorted({row.sender for row in seen.movements if row.sender})
@@ -123,7 +123,7 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
 
 
 def latency_of(one: "SenderLately") -> Markup:
-    """How long a sender takes, of all the time that there is for a message."""
+    """Draw a sender's latency as part of the time allowed for a message."""
     half, most = one.p50 or 0.0, one.p95 or 0.0
     return lying(
         f"latency-{one.name}",
@@ -188,7 +188,7 @@ def _tallies(kind: str, tallies: Sequence[Tally]) -> list[Part]:
 
 
 def _range(fingerprint: str) -> str:
-    """So much of a range's fingerprint that two of them are told apart."""
+    """Return the part of a range's fingerprint that distinguishes it from others."""
     return f"range {fingerprint.partition(':')[2][:8]}"
 
 

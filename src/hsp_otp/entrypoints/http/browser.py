@@ -1,4 +1,4 @@
-"""What is known of a browser's request: https or not, its origin, its cookies."""
+"""The scheme, origin and cookies of a browser's request."""
 
 from typing import Final, Literal
 
@@ -8,22 +8,22 @@ from hsp_otp.entrypoints.http.request_target import read_authority
 from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 
 _MOST_VALUES: Final = 20
-"""Of one cookie that are looked at: more than a neighbouring host can plant for one path."""
+"""The most values of one cookie that are read: more than a sibling host can plant for one path."""
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
 def is_secure(request: AnyRequest) -> bool:
-    """Whether the browser of *request* reaches the service by https, be it through a proxy."""
+    """Return whether the browser reaches the service by https, directly or through a proxy."""
     public = services_of(request).settings.public_url
     return request.scope["scheme"] == "https" or public.startswith("https:")
 
 
 def is_foreign(request: AnyRequest) -> bool:
     """
-    Whether a page of another site made the browser send *request*, as far as the browser tells.
+    Return whether the browser says that another site's page made it send *request*.
 
-    Old browsers tell nothing; a page whose origin is kept secret (``null``) is another site's.
+    Old browsers say nothing. A page with a hidden origin (``null``) counts as another site's.
     """
     sites = request.headers.getall("sec-fetch-site", [])
     origins = request.headers.getall("origin", [])
@@ -32,10 +32,10 @@ def is_foreign(request: AnyRequest) -> bool:
 
 def _is_own(request: AnyRequest, origin: str) -> bool:
     """
-    Whether *origin* is where the browser reaches the service: as it says itself in Host, or as the
-    setting says where a proxy passes another Host on.
+    Return whether *origin* is the service's own: it matches Host or, if a proxy changes Host, the
+    setting.
 
-    A proxy may have ended TLS, so that the scheme of the request says nothing.
+    The request's own scheme proves nothing, because a proxy may have terminated TLS.
     """
     scheme, _, text = origin.partition("://")
     authority, usual_port = read_authority(text), _USUAL_PORTS.get(scheme)
@@ -51,19 +51,19 @@ def _is_own(request: AnyRequest, origin: str) -> bool:
 
 def cookie_name(request: AnyRequest, name: str) -> str:
     """
-    What the cookie *name* is called in the browser of *request*.
+    Return the full name of the cookie *name* in the browser of *request*.
 
-    By https the prefix keeps neighbouring hosts from planting one (RFC 6265bis, 4.1.3.2).
+    With https, the prefix prevents sibling hosts from planting it (RFC 6265bis, 4.1.3.2).
     """
     return f"__Host-{name}" if is_secure(request) else name
 
 
 def cookie_values(request: AnyRequest, name: str) -> list[str]:
     """
-    Every value of the cookie *name*.
+    Return every value of the cookie *name*.
 
-    By http a neighbour on the parent domain may have set others of that name, and nothing tells
-    which is which: whoever reads them takes any that is genuine.
+    With http, a sibling host may have set cookies of the same name for the parent domain. They
+    cannot be told apart, so callers accept any value that is genuine.
     """
     wanted = cookie_name(request, name)
     pairs = (
@@ -86,11 +86,11 @@ def cookie(
     httponly: bool = True,
 ) -> Cookie:
     """
-    A cookie for the browser of *request*.
+    Make a cookie for the browser of *request*.
 
     Args:
-        path: Without a slash at its end. By https it is the whole host, as the prefix wants it.
-        max_age: Seconds; for as long as the browser is open where it is None.
+        path: The path without a trailing slash. With https, the prefix requires the whole host.
+        max_age: Seconds; None keeps the cookie until the browser is closed.
     """
     secure = is_secure(request)
     return Cookie(

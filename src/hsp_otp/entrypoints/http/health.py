@@ -12,14 +12,14 @@ from hsp_otp.entrypoints.services import Services
 
 
 class AliveBody(msgspec.Struct):
-    """The process lives."""
+    """The process is alive."""
 
     status: str = "ok"
 
 
 class ReadyBody(msgspec.Struct):
     """
-    Whether requests can be served.
+    Whether the service can answer requests.
 
     `status` is ready, degraded or unavailable; each check is ok, away or not configured.
     """
@@ -30,7 +30,7 @@ class ReadyBody(msgspec.Struct):
 
 @get("/healthz", operation_id="healthz", tags=["health"], **described(success={"status": "ok"}))
 async def healthz() -> AliveBody:
-    """The process lives. Touches nothing."""
+    """Report that the process is alive, without checking anything else."""
     return AliveBody()
 
 
@@ -56,14 +56,14 @@ _DESCRIBED["responses"][503] = ResponseSpec(
 
 @get("/readyz", operation_id="readyz", tags=["health"], **_DESCRIBED)
 async def readyz(request: Request[Any, Any, Any]) -> Response[ReadyBody]:
-    """Whether requests can be served: 503 where a part that is needed is away."""
+    """Report whether the service can answer requests: 503 if a required component is away."""
     services: Services = request.app.state.services
     database, senders = (
         await services.database_answers(),
         all(sender.available() for sender in services.senders.values()),
     )
     redis = None if services.redis_answers is None else await services.redis_answers()
-    # Where it only counts, the database does so instead.
+    # If Redis only counts, the database can count instead.
     needed = database and (redis is not False or services.settings.challenge_store != "redis")
     status = "ready" if senders and redis is not False else "degraded"
     if not needed:

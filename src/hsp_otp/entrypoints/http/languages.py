@@ -1,4 +1,4 @@
-"""Negotiates the language of an answer, and translates texts."""
+"""Chooses the language of an answer, and translates texts."""
 
 import re
 from collections.abc import Iterable
@@ -10,12 +10,12 @@ from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.entrypoints.services import Services
 
 COOKIE: Final = "language"
-"""What somebody chose on a page; it goes before what the browser says."""
+"""The language chosen on a page, which overrides the browser's preference."""
 
 MAX_HEADER: Final = 1000
-"""Characters of an Accept-Language; browsers send some fifty."""
+"""The most characters of an Accept-Language header; browsers send some fifty."""
 
-# RFC 9110, 12.5.4 and 12.4.2. No text is matched in two ways, so the time is linear.
+# RFC 9110, 12.5.4 and 12.4.2. Each text matches in one way only, so matching takes linear time.
 _MEMBER = re.compile(
     r"(\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)"
     r"(?:[ \t]*;[ \t]*[Qq]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
@@ -26,12 +26,12 @@ def chosen(
     accepted: Iterable[str], cookies: Iterable[str], languages: Iterable[Language]
 ) -> Language:
     """
-    The language that a request asks for.
+    Return the language that a request asks for.
 
     Args:
-        accepted: Its Accept-Language lines.
-        cookies: Its Cookie lines.
-        languages: Those there are.
+        accepted: The values of the request's Accept-Language headers.
+        cookies: The values of the request's Cookie headers.
+        languages: The available languages.
     """
     there = list(languages)
     for line in cookies:
@@ -44,14 +44,14 @@ def chosen(
 
 def negotiate(header: str, languages: Iterable[Language]) -> Language:
     """
-    The first of *languages* that *header* prefers, by RFC 4647's lookup (3.4); else English.
+    Return the language that *header* prefers, by RFC 4647's lookup (3.4); else English.
 
-    ``es-MX`` finds ``es``. What is no language range of RFC 9110 is passed over, and of a header
-    that no browser would send nothing is read.
+    ``es-MX`` finds ``es``. Entries that are not language ranges by RFC 9110 are ignored, and so is
+    a header longer than any browser would send.
 
     Args:
-        header: An Accept-Language, its lines joined.
-        languages: Those there are; ``*`` is the first of them that is not excluded.
+        header: The value of Accept-Language, with several lines joined.
+        languages: The available languages; ``*`` means the first that is not excluded.
     """
     if len(header) > MAX_HEADER:
         return ENGLISH
@@ -79,13 +79,13 @@ def _begins(tag: str, *, with_: str) -> bool:
 
 
 def language_of(request: Request[Any, Any, Any]) -> Language:
-    """The language of whoever sent *request*."""
+    """Return the language for the answer to *request*."""
     language: Language = request.scope["state"]["language"]
     return language
 
 
 def told(request: Request[Any, Any, Any], word: str) -> tuple[str, dict[str, str]]:
-    """The sentence about *word* for whoever sent *request*, and the headers that go with it."""
+    """Return the sentence for *word* in the language of *request*, and the headers to send."""
     services: Services = request.app.state.services
     language = language_of(request)
     return services.messages.explain(word, language), {"Content-Language": language}

@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 @attrs.frozen(kw_only=True)
 class _Told:
-    """What may be told of a request."""
+    """The facts about a request that may be logged."""
 
     route: str
     method: str
@@ -45,8 +45,8 @@ class _Told:
 
 class RequestMiddleware:
     """
-    Wraps the application: request ids, the client's address, the headers of every answer, and
-    one log line a request.
+    Wraps the application. It adds request ids, the client's address, the headers of every answer
+    and one log line per request.
     """
 
     def __init__(self, app: Litestar) -> None:
@@ -74,10 +74,10 @@ class RequestMiddleware:
                 lines[b"accept-language"], lines[b"cookie"], services.messages.languages
             ),
         }
-        # The HTTP library would answer OPTIONS by itself, and knows no HEAD; the server leaves
-        # the body of an answer to HEAD out.
+        # The HTTP library would answer OPTIONS itself, and does not support HEAD; the server
+        # omits the body of an answer to HEAD.
         method = {"HEAD": "GET", "OPTIONS": "NONE"}.get(outer["method"], outer["method"])
-        # The HTTP library would route other spellings of a path to the same place.
+        # The HTTP library would also accept other spellings of a path.
         canonical = canonical_path(outer)
         path = outer["path"] if canonical is None else canonical
         scope: Any = {**outer, "state": state, "method": method, "path": path}
@@ -108,7 +108,7 @@ class RequestMiddleware:
             finally:
                 took = time.perf_counter() - began
                 told = _Told(
-                    # Never the path itself: anything may stand in it.
+                    # Never the path itself, because it may contain anything.
                     route=scope.get("path_template", "none"),
                     method=outer["method"] if outer["method"] in _METHODS else "other",
                     status=status,
@@ -131,7 +131,7 @@ class RequestMiddleware:
         path: str,
         request_id: str,
     ) -> list[tuple[bytes, bytes]]:
-        """The headers of an answer, with what every answer has."""
+        """Return the headers of an answer, including those that every answer has."""
         headers = list(message["headers"])
         headers.append((b"x-request-id", request_id.encode()))
         headers.append((b"x-content-type-options", b"nosniff"))
@@ -143,7 +143,7 @@ class RequestMiddleware:
         return headers
 
     async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
-        """Answer before anything of the application has seen the request."""
+        """Answer before the application sees the request."""
         seen: Any = {**scope, "litestar_app": self._app}
         request: Request[Any, Any, Any] = Request(seen)
         refusal: Any = answer(request, problem)
@@ -152,7 +152,7 @@ class RequestMiddleware:
     def _warn_of_proxies(
         self, found: FoundClient, lines: Mapping[bytes, Sequence[str]], services: Services
     ) -> None:
-        """Say, once an hour, why callers share one address."""
+        """Log a warning, at most once an hour, about callers that share one address."""
         if found.is_peer_trusted and not found.is_proxy:
             return
         sent = [name for name in HEADERS if lines[name.encode()]]
@@ -160,8 +160,8 @@ class RequestMiddleware:
         if sent and not found.is_peer_trusted and self._is_time_to("untrusted", now):
             _log.warning(
                 "forwarded_header_from_untrusted_peer",
-                hint="behind a proxy that HSP_OTP_TRUSTED_PROXIES does not name, all callers "
-                "share one address",
+                hint="all callers behind a proxy share one address unless "
+                "HSP_OTP_TRUSTED_PROXIES names the proxy",
             )
         if found.is_proxy and self._is_time_to("silent", now):
             _log.warning(
@@ -169,8 +169,8 @@ class RequestMiddleware:
                 proxy=str(found.address),
                 sent=sent,
                 reads=services.settings.forwarded_header,
-                hint="all its callers share one address: have it name them in the header that "
-                "HSP_OTP_FORWARDED_HEADER says",
+                hint="all callers of this proxy share one address; configure it to name them in "
+                "the header that HSP_OTP_FORWARDED_HEADER names",
             )
 
     def _is_time_to(self, warn: str, now: Instant) -> bool:
@@ -211,7 +211,7 @@ def _refused(scope: Mapping[str, Any], path: str | None) -> Problem | None:
 
 
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
-"""Asked every few seconds, by machines: what is well is not worth a line or a trace."""
+"""Paths that machines request every few seconds; successes are neither logged nor traced."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -228,7 +228,7 @@ def _span(
 
 
 def _names(request_id: str, span: "RequestSpan | None") -> dict[str, str]:
-    """By which lines of the log, audit rows and traces of one request are found."""
+    """Return the ids that connect one request's log lines, audit rows and traces."""
     trace_id = None if span is None else span.trace_id
     return {"request_id": request_id, **({} if trace_id is None else {"trace_id": trace_id})}
 
@@ -256,7 +256,7 @@ _READ: Final = frozenset(
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[bytes, Sequence[str]]:
-    """The lines of each header that is read here."""
+    """Return the values of each header that the middleware reads."""
     found: dict[bytes, Sequence[str]] = dict.fromkeys(_READ, ())
     for name, value in headers:
         if name in _READ:

@@ -113,10 +113,10 @@ def described(
 
 def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[str, Any]:
     """
-    The OpenAPI document of *handlers*.
+    Create the OpenAPI document of *handlers*.
 
     Args:
-        messages: Gives the sentences in the examples.
+        messages: The sentences for the examples.
     """
     # An application of its own, never served: the library's routes for documents bring pages
     # along that answer in their own way.
@@ -126,7 +126,8 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
         openapi_config=OpenAPIConfig(
             title="hsp-otp",
             version=version("hsp-otp"),
-            description="Proves that somebody holds a phone number right now, by a one-time code.",
+            description="Proves, with a one-time code, that somebody holds a phone number right "
+            "now.",
             use_handler_docstrings=True,
             components=Components(
                 security_schemes={
@@ -135,14 +136,14 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                         type="apiKey",
                         name=csrf.COOKIE,
                         security_scheme_in="cookie",
-                        description="A token that a page of the service set. By https its name "
+                        description="A token that a page of the service set. With https, its name "
                         "begins with __Host-.",
                     ),
                     "csrfHeader": SecurityScheme(
                         type="apiKey",
                         name=csrf.HEADER,
                         security_scheme_in="header",
-                        description="The same token, as a script of that page read it.",
+                        description="The same token, read by a script of that page.",
                     ),
                 }
             ),
@@ -171,7 +172,7 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
 
 
 def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> list[Any]:
-    """The document and the page, both made once."""
+    """Create the routes of the document and its page; both are rendered once."""
     text = msgspec.json.encode(document(handlers, messages))
     page = (_FILES / "index.html").read_bytes()
 
@@ -196,7 +197,7 @@ def _refused(word: str, member: str | None) -> dict[str, Any]:
 
 
 def _example(status: int, word: str, member: str | None) -> Example:
-    """What `problems.answer` makes of *word*; its sentences come later."""
+    """Return the answer of `problems.answer` to *word*; its sentences are added later."""
     value: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -207,7 +208,7 @@ def _example(status: int, word: str, member: str | None) -> Example:
     members = _MEMBERS.get(word, {})
     value |= _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
-        value["retry_after_seconds"] = members["resend_in"]  # what helps is a new code
+        value["retry_after_seconds"] = members["resend_in"]  # only a new code helps
     return Example(summary=word, value=value)
 
 

@@ -1,4 +1,4 @@
-"""Error answers (RFC 9457), and what the refusals of all flows have in common."""
+"""Error answers (RFC 9457), and the problems that all flows share."""
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -24,10 +24,10 @@ UNAVAILABLE_RETRY_SECONDS = 2
 
 class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     """
-    RFC 9457, with the members of the flow beside it.
+    A problem by RFC 9457, with additional members of the flow.
 
-    Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
-    code may be asked for.
+    Seconds: `retry_after_seconds` until the same request may succeed, and `resend_in` until a new
+    code may be requested.
     """
 
     type_: str
@@ -49,14 +49,14 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
 @attrs.frozen
 class Problem:
     """
-    Anything but a success.
+    The facts of an error answer.
 
     Attributes:
-        error: Stable and machine-readable.
+        error: The error word, stable and machine-readable.
         retry_at: When the same request may succeed.
-        resend_at: When a new code may be asked for.
-        attempts_remaining: Guesses left of the challenge.
-        next_step: Where a signup goes on.
+        resend_at: When a new code may be requested.
+        attempts_remaining: Guesses left for the challenge.
+        next_step: The step at which a signup continues.
     """
 
     status: int
@@ -84,7 +84,7 @@ _BY_STATUS = {
 
 
 def of_status(status: int) -> Problem:
-    """The problem of a refusal, below 500, that the HTTP library made."""
+    """Return the problem of an error below 500 that the HTTP library raised."""
     return _BY_STATUS.get(status, MALFORMED)
 
 
@@ -117,12 +117,12 @@ def members_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, str]:
 
 
 def of_refusal(refusal: Refusal) -> Problem:
-    """Why a limit refuses a request."""
+    """Return the problem of a request that a limit refuses."""
     return Problem(429, refusal.word, refusal.retry_at)
 
 
 def of_ask(outcome: Refusal | Locked | Undelivered) -> Problem:
-    """Why no code was sent, whatever the flow."""
+    """Return the problem of a code that was not sent, in any flow."""
     match outcome:
         case Refusal():
             return of_refusal(outcome)
@@ -135,7 +135,7 @@ def of_ask(outcome: Refusal | Locked | Undelivered) -> Problem:
 
 
 def of_check(outcome: Refusal | Locked | WrongCode | NoLiveCode | Exhausted) -> Problem:
-    """Why a presented code proved nothing, whatever the flow."""
+    """Return the problem of a presented code that proved nothing, in any flow."""
     match outcome:
         case Refusal():
             return of_refusal(outcome)
@@ -156,9 +156,9 @@ def of_check(outcome: Refusal | Locked | WrongCode | NoLiveCode | Exhausted) -> 
 
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """
-    The answer that tells of *problem*: RFC 9457, with the members of the flow beside it.
+    Create the answer for *problem*: RFC 9457, with additional members of the flow.
 
-    Where a flow calls a refusal a 200, it is plain JSON.
+    If the flow answers a refusal with 200, the answer is plain JSON.
     """
     services: Services = request.app.state.services
     message, headers = told(request, problem.error)

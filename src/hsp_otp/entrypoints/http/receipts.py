@@ -15,7 +15,7 @@ _FORBIDDEN = Problem(HTTPStatus.FORBIDDEN, "forbidden")
 
 
 _SENDERS = {receipts_path(name).rstrip("/"): name for name in SENDERS}
-"""Of every address."""
+"""The name of the sender for each path."""
 
 
 @post(
@@ -25,7 +25,7 @@ _SENDERS = {receipts_path(name).rstrip("/"): name for name in SENDERS}
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def delivery_status(request: AnyRequest) -> Response[Any]:
-    """Take a provider's report, whatever order and number they come in."""
+    """Record a provider's report; reports may come repeatedly and in any order."""
     services = services_of(request)
     sender = _SENDERS[request.scope["path"].rstrip("/")]
     receipts = services.receipts.get(sender)
@@ -35,7 +35,7 @@ async def delivery_status(request: AnyRequest) -> Response[Any]:
     if not receipts.is_signed(body, dict(request.headers)):
         return answer(request, _FORBIDDEN)
     told = receipts.read(body)
-    # A state that nobody has heard of tells nothing; the provider is not to think that it failed.
+    # Ignore an unknown state, but answer with success so that the provider sees no failure.
     if told is not None:
         outcome = await services.take_receipt(sender, *told)
         if isinstance(outcome, UnknownMessage):

@@ -1,4 +1,4 @@
-"""Validates the host and the path of a request, each in its one accepted spelling."""
+"""Validates the host and the path of a request, and accepts only one spelling of each."""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ import attrs
 
 _PORTS: Final = 65535
 
-# A name, an IPv4 address, or an IPv6 address in brackets; and a port, which may be left empty
-# (RFC 3986, 3.2). Neither user names nor percent signs: no browser and no proxy sends them here.
+# A name, an IPv4 address or an IPv6 address in brackets, then a port, which may be empty
+# (RFC 3986, 3.2). User names and percent signs are rejected: no browser or proxy sends them here.
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)")
 
@@ -21,21 +21,21 @@ class Authority:
     A host and a port.
 
     Attributes:
-        host: In lower case; an IPv6 address with its brackets.
-        port: None where it is the usual one of the scheme.
+        host: The host in lower case; an IPv6 address has its brackets.
+        port: The port, or None for the scheme's default.
     """
 
     host: str
     port: int | None
 
     def is_same(self, other: "Authority", usual_port: int) -> bool:
-        """Whether both are the same, where *usual_port* may be left out."""
+        """Return whether both are the same, with *usual_port* as the default."""
         ports = (self.port or usual_port, other.port or usual_port)
         return self.host == other.host and ports[0] == ports[1]
 
 
 def read_authority(text: str) -> Authority | None:
-    """Read ``host``, ``host:port`` or ``[address]:port``; None where *text* is none of them."""
+    """Parse ``host``, ``host:port`` or ``[address]:port``; return None for any other text."""
     found = _AUTHORITY.fullmatch(text)
     if found is None:
         return None
@@ -52,9 +52,9 @@ def read_authority(text: str) -> Authority | None:
 
 def names_a_host(scope: Mapping[str, Any]) -> bool:
     """
-    Whether a request says for which host it is, in a way that can be read.
+    Return whether a request names its host in a valid form.
 
-    HTTP/1.0 may leave it out. A target in absolute form has to name a host that can be read, too.
+    HTTP/1.0 may omit the host. The host of a target in absolute form must be valid as well.
     """
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
     if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
@@ -67,13 +67,12 @@ def names_a_host(scope: Mapping[str, Any]) -> bool:
 
 def canonical_path(scope: Mapping[str, Any]) -> str | None:
     """
-    The path of a request, without the slash at its end.
+    Return the path of a request without the trailing slash.
 
-    A proxy that guards a path compares texts, so that each path has one spelling here.
+    A proxy that protects a path compares texts, so each path has only one accepted spelling.
 
     Returns:
-        None where the path is spelt with encoded characters, with doubled slashes, or without a
-        slash at its beginning.
+        None if the path has encoded characters or doubled slashes, or lacks the leading slash.
     """
     path: str = scope["path"]
     raw_path: bytes | None = scope.get("raw_path")

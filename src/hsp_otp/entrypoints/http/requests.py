@@ -1,4 +1,4 @@
-"""Reads requests: bodies, their limits, and the services behind them."""
+"""Reads request bodies within their limits, and finds the services and the caller."""
 
 from functools import partial
 from typing import Any, Final, TypeAlias, cast
@@ -21,17 +21,17 @@ _JSON: Final = "application/json"
 
 
 def given(member: str | None) -> str | None:
-    """*member* without outer white space; None where nothing is left that can be seen."""
+    """Return *member* without outer white space, or None if nothing visible is left."""
     text = (member or "").strip()
     return text if plain(text) else None
 
 
 async def body_of(request: AnyRequest) -> bytes:
     """
-    The whole body of *request*.
+    Return the whole body of *request*.
 
     Raises:
-        ClientException: The client went away or was too slow, which is no bug of ours.
+        ClientException: The client disconnected or was too slow.
     """
     try:
         return await request.body()
@@ -41,13 +41,13 @@ async def body_of(request: AnyRequest) -> bytes:
 
 async def refuse_malformed(request: AnyRequest) -> None:
     """
-    Let only well-formed JSON objects in UTF-8 through to a route.
+    Reject a request whose body is not a well-formed JSON object in UTF-8.
 
     Raises:
-        HTTPException: 415 where the content type is another.
-        ClientException: 400 where the body is anything else.
+        HTTPException: 415 for any other content type.
+        ClientException: 400 for any other body.
     """
-    if request.headers.get("content-type") != _JSON:  # reading it takes longer than all the rest
+    if request.headers.get("content-type") != _JSON:  # parsing it takes longer than all the rest
         media_type, parameters = request.content_type
         charset = parameters.get("charset", "utf-8").lower()
         if media_type != _JSON or charset not in {"utf-8", "utf8"}:
@@ -56,16 +56,16 @@ async def refuse_malformed(request: AnyRequest) -> None:
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body is read once, strictly, and into nothing but what its route takes."""
+    """A request whose body is parsed once and strictly, into only the members its route takes."""
 
     _members: object = None
 
     async def json(self) -> object:
         """
-        The members that the route takes.
+        Return the members that the route takes.
 
         Raises:
-            ClientException: 400 where the body is malformed.
+            ClientException: 400 if the body is malformed.
         """
         if self._members is None:
             taken = self.route_handler.parsed_data_field
@@ -87,12 +87,12 @@ post_json = partial(
 
 
 def services_of(request: AnyRequest) -> Services:
-    """The services that answers *request*."""
+    """Return the services that answer *request*."""
     services: Services = request.app.state.services
     return services
 
 
 def caller_of(request: AnyRequest) -> Caller:
-    """Who sent *request*."""
+    """Return the caller of *request*."""
     state = request.scope["state"]
     return Caller(state["client"], state["request_id"], language_of(request))

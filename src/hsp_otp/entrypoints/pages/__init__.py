@@ -1,1 +1,1 @@
-"""The pages."""
+"""The pages for people: home, login and signup."""

@@ -11,26 +11,26 @@ from hsp_otp.entrypoints.pages.page import HEADERS
 from hsp_otp.entrypoints.settings.model import Settings
 
 BUILT: Final = Path(__file__).parents[4] / "clients" / "mobile" / "dist"
-"""Where a checkout has them, once `script/test-clients --build` has built them."""
+"""The folder with the screens in a checkout, after `script/test-clients --build`."""
 
 _KINDS: Final = {f".{suffix}": kind for suffix, kind in KINDS.items()} | {".html": "text/html"}
 
 
 def trial_folder(settings: Settings) -> Path | None:
-    """Where to look for them; None in production, whatever lies there."""
+    """Return the folder with the screens in development mode; None in production."""
     return BUILT if settings.in_development else None
 
 
 def is_built() -> bool:
-    """Whether there is anything to look at."""
+    """Return whether the screens have been built."""
     return (BUILT / "index.html").exists()
 
 
 def trial_routes(folder: Path) -> list[Any]:
     """
-    The files in *folder* under ``/app/``, as they are at the start; none where it is not there.
+    Create the routes of the files in *folder* under ``/app/``; none if it does not exist.
 
-    Each has a route of its own, so that no path leads to any other file.
+    Files are read once, at the start. Each has its own route, so no path can reach another file.
     """
     found = {
         f"/app/{file.relative_to(folder).as_posix()}": (file.read_bytes(), kind)

@@ -22,33 +22,34 @@ class _Asset:
 
 
 class Shelf:
-    """The files of one package's pages."""
+    """The static files of one package's pages."""
 
     def __init__(self, package: str, folder: str, names: Sequence[str]) -> None:
         """
-        Read them.
+        Read the files.
 
         Args:
-            folder: Where they are in addresses, with slashes around.
+            folder: The path of their folder in URLs, with slashes at both ends.
         """
         self._folder = folder
         self._assets = {f"{folder}{name}": _read(package, name) for name in names}
 
     @property
     def paths(self) -> list[str]:
-        """Where they are."""
+        """The paths of the files."""
         return list(self._assets)
 
     def url_of(self, name: str) -> str:
-        """Where the file *name* is; another content has another address."""
+        """Return the URL of the file *name*, which changes with the content."""
         path = f"{self._folder}{name}"
         return f"{path}?v={self._assets[path].tag}"
 
     def answer(self, request: AnyRequest) -> Response[bytes]:
         """
-        The file that *request* asks for.
+        Answer with the file that *request* names.
 
-        Under another content's address, as while two releases serve side by side, it is not cached.
+        The answer is not cached if the URL is for other content, as it may be while two releases
+        serve side by side.
         """
         found = self._assets[request.scope["path"]]
         current = request.query_params.get("v") == found.tag
@@ -69,5 +70,5 @@ url_of: Final = _SHELF.url_of
 
 @get(_SHELF.paths, include_in_schema=False, sync_to_thread=False)
 def asset(request: AnyRequest) -> Response[bytes]:
-    """One of the files."""
+    """Answer with a static file of the pages."""
     return _SHELF.answer(request)

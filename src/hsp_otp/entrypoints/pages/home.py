@@ -12,7 +12,7 @@ from hsp_otp.entrypoints.pages.sealed_cookies import jar
 
 PATH: Final = "/"
 PATHS: Final = frozenset({PATH, "/customer/login/", "/users/signup/"})
-"""Every page that there is."""
+"""The paths of all pages."""
 
 _LANGUAGE: Final = "language"
 _YEAR_SECONDS: Final = 365 * 86_400
@@ -21,7 +21,7 @@ _FAILURES: Final = failures(PATH, lambda _: "hsp-otp")
 
 @get(PATH, include_in_schema=False, exception_handlers=_FAILURES, sync_to_thread=False)
 def front(request: AnyRequest) -> Response[str]:
-    """Where one can go from here."""
+    """Show the home page, with links to the flows."""
     settings = services_of(request).settings
     return page(
         request,
@@ -41,7 +41,7 @@ def front(request: AnyRequest) -> Response[str]:
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def choose_language(request: AnyRequest) -> Response[str]:
-    """Keep the language that was chosen, and go back to the page."""
+    """Store the chosen language, and redirect to the page."""
     form = await form_of(request)
     path = form.get("page", "")
     language = form.get("language", "")

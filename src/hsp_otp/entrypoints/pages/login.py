@@ -45,23 +45,23 @@ _ACCESS: Final = "login_access"
 _REFRESH: Final = "login_refresh"
 _FAILURES: Final = failures(PATH, lambda settings: settings.service_name)
 _OVER: Final = frozenset({"otp_expired", "too_many_attempts"})
-"""Words after which no code can be right any more."""
+"""The error words after which the code cannot be right any more."""
 
 _BROWSER_BYTES: Final = 16
 
 
 class State(msgspec.Struct, omit_defaults=True, frozen=True):
     """
-    How far somebody has come.
+    The progress of a visitor.
 
     Attributes:
-        pass_code: In full; the cookie is the customer's own, and out of reach of scripts.
-        asked: A code has been sent.
-        challenge_id: Of that code, where this browser asked for it.
-        expires_at: When the code ends, where that is known.
-        resend_at: When another may be asked for.
-        over: The code cannot be right any more.
-        browser: Tells this browser apart, at random: a form that it sends twice signs in once.
+        pass_code: The full pass code; the cookie is the customer's own and hidden from scripts.
+        asked: Whether a code has been sent.
+        challenge_id: The challenge of that code, if this browser asked for it.
+        expires_at: When the code expires, if known.
+        resend_at: When another code may be requested.
+        over: Whether the code cannot be right any more.
+        browser: A random id of this browser, so that a form sent twice signs in once.
     """
 
     pass_code: str
@@ -79,7 +79,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
 
 @get("/customer/login", include_in_schema=False, exception_handlers=_FAILURES)
 async def login_page(request: AnyRequest) -> Response[str]:
-    """The page as far as its reader has come."""
+    """Show the page at the visitor's current step."""
     me, cookies = await _who(request)
     if me is not None:
         return _show(request, "in", _welcome(request, me), cookies, **_facts_of(request, me))
@@ -111,7 +111,7 @@ async def login_page(request: AnyRequest) -> Response[str]:
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def login_form(request: AnyRequest) -> Response[str]:
-    """Do what a form of the page asks, and lead back to the page."""
+    """Process a form of the page, and redirect to the page."""
     form = await form_of(request)
     state = unsealed(request, _STATE, State)
     match form.get("do"):
@@ -125,7 +125,7 @@ async def login_form(request: AnyRequest) -> Response[str]:
             return await _sign_out(request)
         case "restart":
             return see_other(request, PATH, cookies=jar(dropped(request, _STATE, PATH)))
-        case _:  # nothing of ours, or from a page that is no longer true
+        case _:  # an unknown form, or one from an outdated page
             return see_other(request, PATH)
 
 
@@ -165,10 +165,10 @@ async def _send(request: AnyRequest, state: State) -> Response[str]:
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
     if problem.error == "resend_too_soon" and not state.asked:
-        # The code on its way is as good as one that this browser asked for.
+        # A code that is on its way works like one that this browser asked for.
         state = msgspec.structs.replace(state, asked=True, browser=browser)
     if state.asked:
-        # The button tells how long to wait. A charged send that failed has ended the older code.
+        # The button shows the wait. A failed send that was charged has ended the older code.
         wait = problem.retry_at or problem.resend_at
         over = state.over or problem.resend_at is not None
         state = msgspec.structs.replace(state, resend_at=wait or state.resend_at, over=over)
@@ -197,7 +197,7 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
         return see_other(request, PATH, Notice("page.signed_in"), cookies)
     problem = of_verify(outcome)
     over = problem.error in _OVER or problem.attempts_remaining == 0
-    # A page of an older code says nothing about the one that this browser asked for later.
+    # A page about an older code says nothing about a code that this browser asked for later.
     if over and form.get("challenge_id", "") == state.challenge_id:
         state = msgspec.structs.replace(state, over=True)
     return _refused(request, problem, "code", cookies=_at(request, state))
@@ -211,7 +211,7 @@ async def _sign_out(request: AnyRequest) -> Response[str]:
 
 
 async def _who(request: AnyRequest) -> tuple[Me | None, Cookies]:
-    """Who is signed in in this browser, and what it is to keep of that."""
+    """Return who is signed in in this browser, and the cookies to set."""
     accesses = [value for value in cookie_values(request, _ACCESS) if value]
     tokens = [value for value in cookie_values(request, _REFRESH) if value]
     if not accesses and not tokens:
@@ -245,7 +245,7 @@ def _at(request: AnyRequest, state: State) -> Cookies:
 
 
 def _tokens(request: AnyRequest, grant: Grant) -> Cookies:
-    """Where nobody else's page and no script gets at them."""
+    """Make the cookies with the tokens, hidden from scripts and from other sites."""
     return jar(
         kept(request, _ACCESS, grant.access_token, PATH, "strict"),
         kept(request, _REFRESH, grant.refresh_token, PATH, "strict"),

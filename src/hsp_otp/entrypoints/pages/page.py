@@ -1,4 +1,4 @@
-"""What all pages share: rendering, headers, forms."""
+"""Functions that all pages share: rendering, headers and forms."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -35,16 +35,16 @@ POLICY: Final = (
 )
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
-    # With no-referrer browsers would send forms with the origin null.
+    # With no-referrer, browsers would send forms with the origin null.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _MAX_FIELDS: Final = 20
 _MAX_TYPED: Final = 64
-"""Characters of what was typed that are shown again."""
+"""The most characters of the user's input that are shown again."""
 
 _NOTICE: Final = "notice"
-"""In the names of cookies with news for a page."""
+"""The prefix of the names of cookies with a notice for a page."""
 
 _PROBLEMS: Final = {
     403: Problem(403, "csrf_failed"),
@@ -57,7 +57,7 @@ _log = structlog.get_logger()
 
 
 def templates_of(package: str) -> Environment:
-    """The templates of a *package* of pages."""
+    """Load the templates of a *package* of pages."""
     return Environment(
         loader=PackageLoader(package),
         autoescape=True,
@@ -73,15 +73,15 @@ _templates: Final = templates_of("hsp_otp.entrypoints.pages")
 
 class Notice(msgspec.Struct, omit_defaults=True):
     """
-    What a form came to, told once by the page that follows.
+    The result of a form, shown once by the next page.
 
     Attributes:
         word: An error word of the API, or the id of another sentence.
-        field: Where it stands; empty where it is good news.
-        retry_at: When the same may succeed.
-        attempts: Guesses left of the code.
-        typed: What is put back into the field.
-        values: What stands in the sentence.
+        field: The field that it concerns; empty for a success.
+        retry_at: When the same request may succeed.
+        attempts: Guesses left for the code.
+        typed: The text to put back into the field.
+        values: The values for the sentence's placeholders.
     """
 
     word: str
@@ -94,12 +94,12 @@ class Notice(msgspec.Struct, omit_defaults=True):
 
     @property
     def good(self) -> bool:
-        """Whether it is good news."""
+        """Whether the notice reports a success."""
         return not self.field
 
 
 def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> Notice:
-    """That *problem* came of what stands in *field*."""
+    """Create the notice of a *problem* with the input in *field*."""
     typed = visible(typed)
     return Notice(
         problem.error,
@@ -113,11 +113,11 @@ def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> 
 
 async def form_of(request: AnyRequest) -> Mapping[str, str]:
     """
-    The fields of a form that a page of ours sent.
+    Read the fields of a form that one of the pages sent.
 
     Raises:
-        HTTPException: As `fields_of`, and 403 where the token is missing.
-        ClientException: As `fields_of`.
+        HTTPException: As for `fields_of`, and 403 if the token is missing.
+        ClientException: As for `fields_of`.
     """
     form = await fields_of(request)
     if not is_genuine(request, token_in(request, form)):
@@ -126,18 +126,18 @@ async def form_of(request: AnyRequest) -> Mapping[str, str]:
 
 
 def token_in(request: AnyRequest, form: Mapping[str, str]) -> str | None:
-    """The CSRF token that came beside the cookies."""
+    """Return the CSRF token in the header or the form."""
     return request.headers.get(HEADER) or form.get(FIELD)
 
 
 async def fields_of(request: AnyRequest) -> Mapping[str, str]:
     """
-    The fields of a form; of two of a name the last. Its token is still to be looked at.
+    Read the fields of a form; of several with one name, the last. Does not check the CSRF token.
 
     Raises:
-        HTTPException: 403 where another site's page sent it, 413 where it is too large, 415 where
-            it is no form.
-        ClientException: 400 where it is a broken one.
+        HTTPException: 403 if another site's page sent it, 413 if it is too large, 415 if it is not
+            a form.
+        ClientException: 400 if the form is malformed.
     """
     if is_foreign(request):
         raise HTTPException(status_code=403)
@@ -169,12 +169,12 @@ def page(
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
     """
-    A page in the language of its reader, with what there is to tell.
+    Render a page in the reader's language, with the notice for it if there is one.
 
     Args:
-        path: Its own, with the slash at its end.
-        service: Who speaks.
-        facts: What the template wants to know beside.
+        path: The page's path, with the trailing slash.
+        service: The name of the service.
+        facts: Further values for the template.
     """
     services = services_of(request)
     news = _news(path)
@@ -183,7 +183,7 @@ def page(
     language, token = language_of(request), token_for(request)
 
     def t(word: str, **values: Any) -> Markup:  # noqa: ANN401 - strings, numbers, markup
-        # Markup.format escapes what it is given, unless that is markup itself.
+        # Markup.format escapes its arguments, except for markup.
         return escape(explain(request, word)).format(**values)
 
     def wrong(field: str) -> bool:
@@ -193,7 +193,7 @@ def page(
     if notice is not None:
         try:
             told = t(notice.word, **{k: _STRONG.format(v) for k, v in notice.values.items()})
-        except LookupError:  # of another release, which had other sentences
+        except LookupError:  # from another release with other sentences
             notice = None
     text = _templates.get_template(template).render(
         language=language,
@@ -224,10 +224,10 @@ def see_other(
     request: AnyRequest, path: str, notice: Notice | None = None, cookies: Cookies | None = None
 ) -> Response[str]:
     """
-    Where the answer to a form is: at *path*, so that neither reloading nor going back sends again.
+    Redirect from a form to *path*, so that neither reloading nor going back sends the form again.
 
     Args:
-        notice: Told there, once.
+        notice: The notice to show there, once.
     """
     told = jar(sealed(request, _news(path), notice, path)) if notice else {}
     if notice and not notice.good:
@@ -242,7 +242,7 @@ def see_other(
 
 
 def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
-    """How the page at *path* tells of what is no answer of its own; for people too."""
+    """Return the exception handlers that render errors of the page at *path* for people."""
 
     def tell(request: AnyRequest, problem: Problem) -> Response[str]:
         request.scope["state"]["outcome"] = problem.error
@@ -271,17 +271,17 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
 
 
 def _news(path: str) -> str:
-    """The cookie with news for the page at *path* alone: by https all pages get all cookies."""
+    """Name the notice cookie of the page at *path*; with https, all pages get all cookies."""
     return f"{_NOTICE}{path.rstrip('/').replace('/', '_')}"
 
 
 def seconds_left(at: int | None, now: Instant) -> int | None:
-    """Until *at*, an instant that may come out of a cookie; None where there is none."""
+    """Return the seconds until *at*, an instant possibly from a cookie; None without one."""
     return None if at is None else seconds_until(Instant(at), now)
 
 
 def explain(request: AnyRequest, word: str) -> str:
-    """The sentence *word* for the reader of *request*."""
+    """Return the sentence *word* in the language of *request*."""
     return services_of(request).messages.explain(word, language_of(request))
 
 

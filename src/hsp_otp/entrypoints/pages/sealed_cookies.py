@@ -1,4 +1,4 @@
-"""Sealed cookies, in which pages remember state between two requests."""
+"""Sealed cookies, in which pages keep state between requests."""
 
 import base64
 import binascii
@@ -14,11 +14,11 @@ from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 S = TypeVar("S", bound=msgspec.Struct)
 
 REMEMBERED_SECONDS: Final = 3600
-"""For as long a page comes back where it was left."""
+"""The time for which a page keeps its state."""
 
 
 class _Sealed(msgspec.Struct, array_like=True):
-    """What stands in a cookie: its name and its end too, so that neither can be exchanged."""
+    """The content of a cookie, with its name and expiry so that neither can be changed."""
 
     name: str
     until: int
@@ -26,7 +26,7 @@ class _Sealed(msgspec.Struct, array_like=True):
 
 
 def sealed(request: AnyRequest, name: str, value: msgspec.Struct, page: str) -> Cookie:
-    """A cookie of *name* that brings *value* back: it can be read by its browser, not changed."""
+    """Make a cookie that holds *value*, which its browser can read but not change."""
     until = after(services_of(request).clock.now(), REMEMBERED_SECONDS * SECOND)
     text = msgspec.json.encode(_Sealed(name, until, msgspec.Raw(msgspec.json.encode(value))))
     ring = services_of(request).page_keys
@@ -35,7 +35,7 @@ def sealed(request: AnyRequest, name: str, value: msgspec.Struct, page: str) -> 
 
 
 def unsealed(request: AnyRequest, name: str, kind: type[S]) -> S | None:
-    """What `sealed` put into the cookie *name*; None where there is none, or its time is up."""
+    """Return the value that `sealed` stored in the cookie *name*; None if missing or expired."""
     found = (_opened(request, name, kind, value) for value in cookie_values(request, name))
     return next((one for one in found if one is not None), None)
 
@@ -50,7 +50,7 @@ def _opened(request: AnyRequest, name: str, kind: type[S], value: str) -> S | No
         if found.name != name or services.clock.now() >= Instant(found.until):
             return None
         return msgspec.json.decode(found.value, type=kind)
-    except (msgspec.MsgspecError, binascii.Error):  # made by another version of ours
+    except (msgspec.MsgspecError, binascii.Error):  # made by another version of the service
         return None
 
 
@@ -61,29 +61,29 @@ def kept(
     page: str,
     samesite: Literal["lax", "strict"] = "lax",
 ) -> Cookie:
-    """A cookie for *page* alone, out of reach of scripts, for as long as the browser is open."""
+    """Make a cookie for *page* only, hidden from scripts and kept until the browser is closed."""
     return cookie(request, name, value, path=_path(page), samesite=samesite)
 
 
 def dropped(request: AnyRequest, name: str, page: str) -> Cookie:
-    """What makes the browser forget a cookie of *page*."""
+    """Make the cookie that deletes the cookie *name* of *page*."""
     return cookie(request, name, "", path=_path(page), max_age=0)
 
 
 def _path(page: str) -> str:
-    """A page answers without the slash at its end, too."""
+    """Return the path without the trailing slash, since a page answers without it too."""
     return page.rstrip("/") or "/"
 
 
 Cookies = dict[str, Cookie]
-"""By their names, so that the last word about one stands."""
+"""Cookies by name; a later one replaces an earlier one."""
 
 
 def jar(*cookies: Cookie) -> Cookies:
-    """*cookies* by their names."""
+    """Return *cookies* by name."""
     return {cookie.key: cookie for cookie in cookies}
 
 
 def lines(cookies: Cookies) -> Any:  # noqa: ANN401 - the HTTP library's own type
-    """For the HTTP library."""
+    """Convert *cookies* for the HTTP library."""
     return list(cookies.values())

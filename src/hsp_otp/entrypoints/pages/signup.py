@@ -1,4 +1,4 @@
-"""The pages of signup, step 1: number, code, and what comes next."""
+"""The pages of signup's first step: number, code, and the end of the step."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -48,7 +48,7 @@ _FAILURES: Final = failures(PATH, lambda settings: settings.signup_service_name)
 
 @attrs.frozen
 class _Region:
-    """One of the countries to choose from."""
+    """A country that the visitor can choose."""
 
     region: str
     name: str
@@ -58,11 +58,11 @@ class _Region:
 @attrs.frozen
 class _Field:
     """
-    A field that something is wrong with.
+    A field with an error.
 
     Attributes:
-        typed: What stands in it.
-        region: What was chosen beside it.
+        typed: The user's input.
+        region: The region chosen beside it.
     """
 
     name: str
@@ -77,7 +77,7 @@ _RESEND: Final = _Field("send")
 
 @get("/users/signup", include_in_schema=False, exception_handlers=_FAILURES)
 async def signup_page(request: AnyRequest) -> Response[str]:
-    """The page as far as the session in the cookie has come."""
+    """Show the page at the current step of the session in the cookie."""
     held = cookie_values(request, SESSION_COOKIE)
     session, progress = await _found(request, held)
     if session is None or progress is None:
@@ -109,9 +109,9 @@ async def signup_page(request: AnyRequest) -> Response[str]:
 )
 async def signup_form(request: AnyRequest) -> Response[str]:
     """
-    Do what a form of the page asks, and lead back to the page.
+    Process a form of the page, and redirect to the page.
 
-    A form names the session that it was made for: another window may have begun one since.
+    A form names its session, because another window may have started a new one since.
     """
     form = await form_of(request)
     text = given(form.get("session_id"))
@@ -127,7 +127,7 @@ async def signup_form(request: AnyRequest) -> Response[str]:
             return await _verify(request, session, form)
         case "restart":
             return see_other(request, PATH, cookies=jar(_forgotten(request)))
-        case _:  # nothing of ours, or from a page that is no longer true
+        case _:  # an unknown form, or one from an outdated page
             return see_other(request, PATH)
 
 
@@ -165,7 +165,7 @@ async def _ask(
         cookies = jar(session_cookie(request, outcome.session_id))
         return see_other(request, PATH, Notice("signup_sent"), cookies)
     problem = of_signup_send(outcome)
-    if field is _RESEND:  # its button tells how long to wait
+    if field is _RESEND:  # the button shows the wait
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, field, session)
 
@@ -186,7 +186,7 @@ async def _verify(
         cookies = jar(session_cookie(request, session))
         return see_other(request, PATH, Notice("signup_verified"), cookies)
     problem = of_signup_verify(outcome)
-    if problem.resend_at is not None:  # the button for a new code tells how long to wait
+    if problem.resend_at is not None:  # the button for a new code shows the wait
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, _CODE, session)
 
@@ -194,7 +194,7 @@ async def _verify(
 def _refused(
     request: AnyRequest, problem: Problem, field: _Field, session: SessionId | None
 ) -> Response[str]:
-    if problem.error == "already_verified":  # the page says so itself
+    if problem.error == "already_verified":  # the page itself says so
         return see_other(request, PATH, cookies=_back_to(request, session))
     if problem.error == "session_not_found":
         notice = refusal(problem, "phone", field.typed, field.region)
@@ -219,7 +219,7 @@ def _session(text: str | None) -> SessionId | None:
 
 
 async def _found(request: AnyRequest, held: list[str]) -> tuple[SessionId | None, Progress | None]:
-    """The first of the sessions in its cookies that goes on, and where it is."""
+    """Return the first session in the cookies that can continue, and its progress."""
     for session in filter(None, map(_session, dict.fromkeys(held))):
         progress = await _progress(request, session)
         if progress is not None:
@@ -256,7 +256,7 @@ def _show(
 
 
 def _regions(request: AnyRequest) -> list[_Region]:
-    """Those that may sign up, by their names in the language of the page."""
+    """Return the regions that may sign up, by their names in the language of the page."""
     settings = services_of(request).settings
     locale = Locale.parse(language_of(request), sep="-")
     names = cast("Mapping[str, str]", locale.territories)

@@ -1,1 +1,1 @@
-"""Processes, connections and signals."""
+"""The server: processes, connections and signals."""

@@ -1,4 +1,4 @@
-"""The HTTP/1.1 protocol of a connection: where requests begin and end, and what is rejected."""
+"""The HTTP/1.1 protocol of a connection: finds where requests end, and rejects invalid ones."""
 
 import asyncio
 import re
@@ -17,10 +17,10 @@ MAX_HEAD_LINES: Final = 256
 MAX_TARGET_BYTES: Final = 8 * 1024
 
 _MAX_WAITING_BYTES: Final = 64 * 1024
-"""Of further requests while one is answered; then the client has to wait."""
+"""The most bytes of further requests that are read while one is being answered."""
 
 _MAX_FRAMING_BYTES: Final = 128 * 1024
-"""Of a chunked body beside its content: sizes, extensions and trailers."""
+"""The most bytes of a chunked body besides its content: sizes, extensions and trailers."""
 
 _MAX_JOINED_BYTES: Final = 64 * 1024
 
@@ -40,43 +40,43 @@ _log = structlog.get_logger()
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how far connections are."""
+    """An observer of the states of connections."""
 
     def opened(self, connection: "HttpProtocol") -> None:
-        """It is there."""
+        """Note that *connection* is open."""
         ...
 
     def arriving(self, connection: "HttpProtocol") -> None:
-        """A request has begun."""
+        """Note that a request has begun to arrive."""
         ...
 
     def answering(self, connection: "HttpProtocol") -> None:
-        """A request has arrived, and its answer is awaited."""
+        """Note that a request has arrived and is being answered."""
         ...
 
     def idle(self, connection: "HttpProtocol") -> None:
-        """Its next request has not begun."""
+        """Note that *connection* waits for its next request."""
         ...
 
     def closed(self, connection: "HttpProtocol") -> None:
-        """It has gone."""
+        """Note that *connection* is closed."""
         ...
 
 
 class _NotHttpError(Exception):
-    """It is not HTTP/1.1, or it is and another reader might understand something else."""
+    """The bytes are not HTTP/1.1, or another parser might read them differently."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """
-    Reads one request at a time, and strictly.
+    Reads one request at a time, strictly.
 
-    The library's parser has no limit on sizes, knows some methods only, and reads on into the
-    next request. So it is given a whole head once the head has arrived, and no byte beyond the
-    end of the body.
+    The library's parser has no size limits, knows only some methods, and reads on into the next
+    request. It is therefore given a head only once the whole head has arrived, and no byte beyond
+    the end of the body.
     """
 
-    # None before the first request and after the last, whatever the library's types say.
+    # None before the first request and after the last, despite the library's types.
     cycle: Any
     parser: Any
 
@@ -98,13 +98,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._before = b""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - of either event loop
-        """Wait for a first request."""
+        """Wait for the first request."""
         super().connection_made(transport)
         self.transport = cast("Any", _JoinedWrites(transport))
         self._watcher.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Read requests as far as they have arrived."""
+        """Process the requests that have arrived so far."""
         self._received += data
         self._read()
 
@@ -114,45 +114,45 @@ class HttpProtocol(HttpToolsProtocol):
         self._watcher.closed(self)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; a trailer is none, and anybody could add one behind the proxy's back."""
+        """Keep a header, but ignore trailers, which a client could add unseen by a proxy."""
         if self._expects == "head":
             super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Start to answer the request."""
         version = self.parser.get_http_version()
         self._expects, self._left = _body(self.headers, version)
         self._framing, self._before = 0, b""
         if version == "1.0":
             self.expect_100_continue = False
         super().on_headers_complete()
-        # As it was sent: the library drops the host of an absolute address.
+        # The target as it was sent, because the library drops the host of an absolute URL.
         path, _, query = self.url.partition(b"?")
         self.scope["method"] = self._method
         self.scope["path"] = unquote(path.decode("ascii"))
         self.scope["raw_path"], self.scope["query_string"] = path, query
 
     def on_body(self, body: bytes) -> None:
-        """Pass on a part of the body."""
+        """Pass a part of the body to the application."""
         self._framing -= len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Pass on that the request has arrived."""
+        """Tell the application that the request is complete."""
         self._expects = "head"
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request. The library's deadlines are the watcher's here."""
+        """Continue with the next request. The watcher replaces the library's timeouts."""
         self.server_state.total_requests += 1
         if not self.transport.is_closing():
             self.flow.resume_reading()
-            # In a context of its own: the request that has been answered is not over yet.
+            # In a new context, because the answered request has not finished yet.
             self.loop.call_soon(self._read, context=Context())
 
     @property
     def _is_answering(self) -> bool:
-        """Whether a request has arrived whole, and its answer is not complete."""
+        """Whether a complete request has arrived and its answer is incomplete."""
         answered = self.cycle is None or self.cycle.response_complete
         return self._expects == "head" and not answered
 
@@ -178,10 +178,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _next_part(self) -> bytes:
         """
-        What the parser is given next; nothing where more has to arrive first.
+        Return the next bytes for the parser; empty if more has to arrive first.
 
         Raises:
-            _NotHttpError: It is refused.
+            _NotHttpError: The request is rejected.
         """
         if self._expects == "head":
             return self._head()
@@ -190,7 +190,7 @@ class HttpProtocol(HttpToolsProtocol):
             count = min(count, self._left)
             self._left -= count
         else:
-            # A chunked body ends with an empty line, wherever else it may have one.
+            # A chunked body ends with an empty line, and may contain others.
             edge = (self._before + self._received[:3]).find(_HEAD_END)
             end = edge - len(self._before) if edge >= 0 else self._received.find(_HEAD_END)
             if edge >= 0 or end >= 0:
@@ -215,8 +215,8 @@ class HttpProtocol(HttpToolsProtocol):
             return b""
         method = line[1]
         self._searched, self._method = 0, method.decode("ascii")
-        # Any method will do for the parser. An upgrade that nobody makes would have it take the
-        # body for something else.
+        # The parser only needs a method that it knows. Upgrade headers are removed, because the
+        # parser would not read the body of a request with one.
         return b"POST" + _UPGRADE.sub(b"", self._take(size)[len(method) :])
 
     def _take(self, count: int) -> bytes:
@@ -239,9 +239,9 @@ class HttpProtocol(HttpToolsProtocol):
 
 class _JoinedWrites:
     """
-    A transport to which all of one turn of the event loop is written at once.
+    A transport that sends everything written in one turn of the event loop at once.
 
-    The library writes head and body of an answer apart, and each would be a packet of its own.
+    The library writes the head and body of an answer separately, which would make two packets.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -251,7 +251,7 @@ class _JoinedWrites:
         self.get_extra_info = transport.get_extra_info
 
     def write(self, data: bytes) -> None:
-        """Send *data*, soon."""
+        """Send *data* at the end of this turn of the event loop."""
         if not self._joined:
             asyncio.get_running_loop().call_soon(self._flush)
         self._joined += data
@@ -259,17 +259,17 @@ class _JoinedWrites:
             self._flush()
 
     def close(self) -> None:
-        """Send what is left, and then end the connection."""
+        """Send the remaining data, and close the connection."""
         self._flush()
         self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once, without sending the remaining data."""
         self._joined.clear()
         self._transport.abort()
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that the system has not taken yet."""
+        """Return the number of bytes that the system has not accepted yet."""
         return len(self._joined) + self._transport.get_write_buffer_size()
 
     def _flush(self) -> None:
@@ -280,10 +280,10 @@ class _JoinedWrites:
 
 def _body(headers: list[tuple[bytes, bytes]], version: str) -> tuple[_Part, int]:
     """
-    What follows a head, and how many bytes of it where that is said.
+    Return what follows a head, and the length of a sized body in bytes.
 
     Raises:
-        _NotHttpError: Others may see the end of the body elsewhere, or take the host for another.
+        _NotHttpError: Another parser might find a different end of the body or a different host.
     """
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:

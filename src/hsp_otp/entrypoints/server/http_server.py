@@ -12,7 +12,7 @@ from hsp_otp.entrypoints.server.listener import Listener
 
 
 class Server(uvicorn.Server):
-    """Serves by listeners of its own: the library's accept until no descriptor is left."""
+    """A server with its own listeners; the library's accept until no descriptor is left."""
 
     def __init__(self, config: uvicorn.Config, *, most_connections: int) -> None:
         super().__init__(config)
@@ -42,7 +42,7 @@ class Server(uvicorn.Server):
 
 
 def config(
-    app: Any,  # noqa: ANN401 - an application, or where one is made
+    app: Any,  # noqa: ANN401 - an application, or the path of a factory
     *,
     lifespan: Literal["on", "off"],
     grace: int,
@@ -50,11 +50,11 @@ def config(
     **more: Any,  # noqa: ANN401 - as uvicorn takes it
 ) -> uvicorn.Config:
     """
-    What holds for every server of ours: HTTP alone, and nothing said that we do not say.
+    Create the configuration that all servers share: HTTP only, without the library's own logging.
 
     Args:
-        grace: Seconds for requests in flight when it is told to stop.
-        keep_alive: Seconds for which a connection is kept between two requests.
+        grace: Seconds that requests in flight have to finish when the server stops.
+        keep_alive: Seconds for which a connection is kept open between two requests.
     """
     return uvicorn.Config(
         app,
@@ -67,7 +67,7 @@ def config(
         server_header=False,
         timeout_graceful_shutdown=grace,
         timeout_keep_alive=keep_alive,
-        # What one request binds for its log lines is not to be found in the next one's.
+        # Values that one request binds for its log lines must not appear in the next one's.
         reset_contextvars=True,
         **more,
     )

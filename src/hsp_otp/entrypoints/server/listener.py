@@ -17,39 +17,40 @@ import structlog
 from hsp_otp.entrypoints.server.http_protocol import HttpProtocol
 
 ARRIVAL_SECONDS: Final = 10.0
-"""From the first byte of a request, or from the connection's start, to the last byte."""
+"""The time limit from the connection's start or a request's first byte to its last byte."""
 
 STALL_SECONDS: Final = 10.0
-"""For which an answer may wait without a byte of it being taken."""
+"""The time limit for which an answer may wait without the client reading a byte of it."""
 
 RESERVED_DESCRIPTORS: Final = 80
-"""What a process has open beside connections and what they lead to: some 15 files of its own, 9
-of SQLite or 6 to PostgreSQL, 32 to Redis, and 20 that ask for metrics."""
+"""The descriptors that a process needs besides those of client connections and their requests:
+some 15 files of its own, 9 for SQLite or 6 for PostgreSQL, 32 for Redis and 20 for metrics."""
 
 _FEWEST: Final = 8
 
 _BACKLOG: Final = 2048
-"""Connections that the system keeps waiting; it may have a limit of its own."""
+"""The most connections in the system's queue; the system may have a lower limit."""
 
 _AT_ONCE: Final = 32
-"""Connections that are accepted before others have their turn, at most."""
+"""The most connections that are accepted in one turn of the event loop."""
 
 _SHARE_AT_ONCE: Final = 16
-"""One for so many that are open: whoever took all that wait would leave nothing to other workers,
-and whoever takes one between many requests keeps newcomers waiting."""
+"""The number of open connections for which one more is accepted per turn. A worker that accepted
+all would leave none to other workers; one that accepted a single one would keep newcomers
+waiting behind many requests."""
 
 _LOOK_SECONDS: Final = 0.5
-"""Between two looks at deadlines."""
+"""The time between two checks of deadlines."""
 
 _FULL_SECONDS: Final = 0.1
-"""For which new connections wait where there is no room, so that another worker may take them."""
+"""The time for which new connections wait at the limit, so that another worker may accept them."""
 
 _SPARED_SECONDS: Final = 1.0
-"""For which a connection is not ended for another one's sake."""
+"""The time for which a connection is not closed to make room for another."""
 
 _IDLE_FAVOUR_SECONDS: Final = 9.0
-"""By which an idle connection outlasts one whose request is on its way: those who ask now and then
-stay beside any number who never finish a request."""
+"""The advantage of an idle connection over one with an unfinished request, so that occasional
+clients keep their connections however many others never finish a request."""
 
 _WARN_SECONDS: Final = 60.0
 
@@ -62,9 +63,9 @@ _log = structlog.get_logger()
 
 def most_connections() -> int:
     """
-    How many connections a worker serves at once, by the limit on its open files.
+    Return how many connections a worker may serve at once, from its limit on open files.
 
-    Each may lead to another one, to a sender.
+    Each connection may need another one, to a sender.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
@@ -76,8 +77,8 @@ class Listener:
     """
     One listening socket and its connections.
 
-    Where there is no room, others wait in the system's queue, and the first to be ended for them
-    are connections that nobody is served by. It goes by the event loop's clock.
+    At the limit, new connections wait in the system's queue, and connections that are not being
+    answered are closed to make room. All times are by the event loop's clock.
     """
 
     def __init__(
@@ -89,12 +90,12 @@ class Listener:
         keep_alive: float,
     ) -> None:
         """
-        Begin to accept, inside a running event loop.
+        Start to accept, inside a running event loop.
 
         Args:
-            make: The protocol of a new connection.
-            most: Connections at once.
-            keep_alive: Seconds for which a connection is kept between two requests.
+            make: Makes the protocol of a new connection.
+            most: The most connections at once.
+            keep_alive: Seconds for which a connection is kept open between two requests.
         """
         self._loop = asyncio.get_running_loop()
         self._listening = listening
@@ -103,7 +104,7 @@ class Listener:
         self._keep_alive = keep_alive
         self._opening = set[asyncio.Task[None]]()
         self._open = set[HttpProtocol]()
-        # In the order of the instants since when they are so.
+        # In the order in which connections entered the state.
         self._arriving = OrderedDict[HttpProtocol, float]()
         self._idle = OrderedDict[HttpProtocol, float]()
         self._unsent: dict[HttpProtocol, tuple[int, float]] = {}
@@ -115,40 +116,40 @@ class Listener:
         self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def close(self) -> None:
-        """Accept nothing more; what is open stays."""
+        """Stop accepting; open connections stay open."""
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
         self._loop.remove_reader(self._listening)
 
     async def wait_closed(self) -> None:
-        """Return at once: nothing is left to be done."""
+        """Stop the checks of deadlines, and return at once."""
         self._looking.cancel()
 
-    # What a connection tells of itself
+    # Events of connections
 
     def opened(self, connection: HttpProtocol) -> None:
-        """It is there."""
+        """Note that *connection* is open."""
         self._open.add(connection)
         self._arriving[connection] = self._loop.time()
 
     def arriving(self, connection: HttpProtocol) -> None:
-        """A request has begun."""
+        """Note that a request has begun to arrive."""
         self._idle.pop(connection, None)
         self._arriving.setdefault(connection, self._loop.time())
 
     def answering(self, connection: HttpProtocol) -> None:
-        """A request has arrived, and its answer is awaited."""
+        """Note that a request has arrived and is being answered."""
         self._idle.pop(connection, None)
         self._arriving.pop(connection, None)
 
     def idle(self, connection: HttpProtocol) -> None:
-        """Its next request has not begun."""
+        """Note that *connection* waits for its next request."""
         self._arriving.pop(connection, None)
         self._idle.setdefault(connection, self._loop.time())
 
     def closed(self, connection: HttpProtocol) -> None:
-        """It has gone."""
+        """Note that *connection* is closed, and accept others again."""
         self._forget(connection)
         if self._pause is not None:
             self._resume()
@@ -164,7 +165,7 @@ class Listener:
                 return
 
     def _admit(self) -> None:
-        """Make room for those whom no other worker has accepted meanwhile."""
+        """Make room for connections that no other worker has accepted meanwhile."""
         self._resume()
         waiting = select.poll()
         waiting.register(self._listening, select.POLLIN)
@@ -180,7 +181,7 @@ class Listener:
     def _accept_one(self) -> bool:
         try:
             accepted, _ = self._listening.accept()
-        except OSError as error:  # mostly nobody waits any more
+        except OSError as error:  # usually because no connection waits any more
             if error.errno in _OUT_OF_ROOM:
                 self._make_room()
                 self._wait_for_room()
@@ -190,8 +191,8 @@ class Listener:
 
     def _start(self, accepted: socket.socket) -> None:
         accepted.settimeout(0.0)
-        with suppress(OSError):  # it may have gone already
-            # The end of an answer does not wait until its beginning is acknowledged.
+        with suppress(OSError):  # the client may have disconnected already
+            # Send the end of an answer without waiting until its beginning is acknowledged.
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._connect(accepted))
         self._opening.add(task)
@@ -215,7 +216,7 @@ class Listener:
             self._loop.add_reader(self._listening, self._accept)
 
     def _make_room(self) -> bool:
-        """Whether a connection was ended that nobody is served by."""
+        """Close a connection that is not being answered; return whether there was one."""
         now = self._loop.time()
         waiting = [
             (since + favour, connection)
@@ -244,7 +245,7 @@ class Listener:
             _log.warning(
                 "connections_full",
                 most=self._most,
-                hint="further connections wait; LimitNOFILE and HSP_OTP_WORKERS say how many",
+                hint="further connections wait; LimitNOFILE and HSP_OTP_WORKERS set the limit",
             )
 
     # Deadlines
@@ -272,7 +273,7 @@ class Listener:
         if size < before:
             since = now
         elif now - since >= STALL_SECONDS:
-            # With a reset: the system would go on offering what it has of the answer.
+            # Close with a reset; otherwise the system would keep trying to send the rest.
             sending: socket.socket = connection.transport.get_extra_info("socket")
             sending.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             connection.transport.abort()
@@ -280,7 +281,7 @@ class Listener:
 
 
 def _longest(waiting: Mapping[HttpProtocol, float]) -> list[tuple[HttpProtocol, float]]:
-    """The first in *waiting* to which nothing remains to be told, where there is one."""
+    """Return the first connection in *waiting* without unsent data, if there is one."""
     for connection, since in waiting.items():
         if not connection.transport.get_write_buffer_size():
             return [(connection, since)]

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 PATH: Final = "/metrics"
 
 _GRACE_SECONDS: Final = 1
-"""For whoever is reading when the server stops."""
+"""The time that a reader has to finish when the server stops."""
 
 _MOST_CONNECTIONS: Final = 20
 
 _TIDY_SECONDS: Final = 60.0
-"""Between two times that what ended workers leave behind is put together."""
+"""The time between two merges of the files that ended workers leave behind."""
 
 _log = structlog.get_logger()
 
@@ -33,16 +33,16 @@ _log = structlog.get_logger()
 @contextmanager
 def kept(listening: socket.socket | None, *, keep_alive: int) -> Generator[None]:
     """
-    Keep what this process and those that it starts meanwhile count.
+    Keep the metrics of this process and the processes that it starts meanwhile.
 
     Args:
-        listening: Where to show it, if anywhere.
-        keep_alive: Seconds for which a connection there is kept between two requests.
+        listening: The socket that serves the metrics, if any.
+        keep_alive: Seconds for which a connection there is kept open between two requests.
 
     Raises:
-        CommandError: There is no room for their values.
+        CommandError: The folder for their values cannot be made.
     """
-    # One of the two looks after the files: both would add up the same twice.
+    # Only one of the two merges the files; both together would add the same values twice.
     with new_folder(), _shown(listening, keep_alive) if listening else _tidied():
         yield
 
@@ -82,7 +82,7 @@ def _tidied() -> Generator[None]:
 
 
 def _workers() -> "Workers":
-    # Not before the folder is known: the library looks for it when it is loaded.
+    # Imported once the folder is known, because the library looks for it on import.
     from hsp_otp.adapters.prometheus.worker_files import Workers  # noqa: PLC0415
 
     return Workers(folder=folder(), version=version("hsp-otp"), started_at=SystemClock().now())

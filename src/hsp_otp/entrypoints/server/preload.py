@@ -1,7 +1,7 @@
 """
-Imported last by the process that workers are copies of, once it has loaded the program.
+Freezes loaded objects; imported last by the process from which workers are forked.
 
-What it has loaded is never looked through for garbage, so that workers go on sharing it.
+The garbage collector then never visits them, so that workers keep sharing their memory.
 """
 
 import gc

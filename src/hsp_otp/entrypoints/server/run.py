@@ -29,26 +29,27 @@ from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_services
 
 GRACE_SECONDS: Final = 8
-"""For requests in flight when the server is told to stop; the whole stop takes at most 10."""
+"""The time for requests in flight to finish when the server stops; a stop takes at most 10 s."""
 
 STARTS_WITHIN_SECONDS: Final = 60
-"""For a worker, on a machine that is busy; the library's five would give up there."""
+"""The time limit for a worker's start; the library's 5 s are too short on a busy machine."""
 
 _COLLECTS_AFTER: Final = (20_000, 20, 50)
-"""Objects, and collections of the younger generation."""
+"""The garbage collector's thresholds: objects, then collections of the younger generation."""
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 _PRELOADED: Final = ("cli.main", "server.run", "server.preload")
 
 _HELD_BACK: Final = (*_STOPS, signal.SIGHUP)
-"""From the process that workers are copies of: it has to outlive them, to tell how they ended."""
+"""The signals blocked in the process that workers are forked from, which has to outlive them to
+report how they ended."""
 
 _log = structlog.get_logger()
 
 
 class _OnlyServer(Server):
-    """Stops with exit status 0 when it is told to: the library raises the signal once more."""
+    """A server that exits with status 0 on a signal; the library would raise the signal again."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -62,10 +63,10 @@ class _OnlyServer(Server):
 
 class _Worker(Process):
     """
-    A process with a server of ours; the library would start one of its own.
+    A worker process with this module's server instead of the library's.
 
-    It is a copy of one that has loaded the program (`entrypoints.loaded`): it starts in a fraction
-    of the time, and shares the memory of what was loaded.
+    It is forked from a process that has loaded the program (`server.preload`), so it starts in a
+    fraction of the time and shares the memory of the loaded program.
     """
 
     def __init__(
@@ -75,12 +76,12 @@ class _Worker(Process):
         made_by: ForkServerContext | SpawnContext,
     ) -> None:
         super().__init__(config, sockets)
-        # In place of the one that the library has prepared.
+        # Replaces the process that the library has prepared.
         self.process = cast("Any", made_by.Process(target=self.target, args=(sockets,)))
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop; Ctrl-C is told to workers too."""
-        self.parent_conn.close()  # the server's end: once that has closed it too, nobody has it
+        """Serve until told to stop; Ctrl-C reaches workers too."""
+        self.parent_conn.close()  # the server's end; the pipe breaks once the server closes it too
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
         try:
             super().target(sockets)
@@ -88,7 +89,7 @@ class _Worker(Process):
             logs.flush()
 
     def always_pong(self) -> None:
-        """Answer the server, and stop where it has gone or counts on this worker no more."""
+        """Answer the server's pings, and stop if the server has ended or dropped this worker."""
         with suppress(EOFError, OSError):
             super().always_pong()
         if not self.server.should_exit:
@@ -96,7 +97,7 @@ class _Worker(Process):
 
     @property
     def server(self) -> Server:
-        """The server, made where it is asked for: in the process itself."""
+        """The server, made on first use and therefore in the worker process."""
         if self._server is None:
             self._server = _OnlyServer(self.config, most_connections=most_connections())
         return cast("Server", self._server)
@@ -104,10 +105,10 @@ class _Worker(Process):
 
 class _Workers(Multiprocess):
     """
-    Replaces workers that have ended, and stops where they cannot start.
+    Replaces workers that have ended, and stops if workers cannot start.
 
-    The library also replaces those that do not answer it within seconds. On a busy machine one
-    that is still starting does not, and was started over for ever.
+    The library also replaces workers that do not answer within seconds. On a busy machine, that
+    restarted workers for ever while they were still starting.
     """
 
     cannot_start = False
@@ -152,11 +153,11 @@ class _Workers(Multiprocess):
         try:
             super().run()
         except BaseException:
-            self.terminate_all()  # the end of this process waits for theirs
+            self.terminate_all()  # this process cannot end before its workers
             raise
 
     def _started(self) -> Process:
-        resource_tracker.ensure_running()  # here, because it lets the signals through again
+        resource_tracker.ensure_running()  # before blocking, because it unblocks the signals
         signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
         try:
             worker = _Worker(self.config, self.sockets, processes())
@@ -171,25 +172,25 @@ class _Workers(Multiprocess):
 
 
 def processes() -> ForkServerContext | SpawnContext:
-    """How workers are made: as copies, where there is a folder in which to ask for them."""
+    """Return how to make workers: by forking, if there is a temporary folder for its socket."""
     if not _has_temporary_folder():
         return get_context("spawn")
     copies = get_context("forkserver")
-    # The command too: `multiprocessing` loads it in every process.
+    # Includes the command, because `multiprocessing` loads it in every process.
     copies.set_forkserver_preload([f"hsp_otp.entrypoints.{one}" for one in _PRELOADED])
     return copies
 
 
 def _has_temporary_folder() -> bool:
     try:
-        # As a last resort it is the current folder, which is for our files alone.
+        # The library's last resort is the current folder, which must not hold such files.
         return gettempdir() != os.getcwd()  # noqa: PTH109 - as the library writes it
     except FileNotFoundError:
         return False
 
 
 def app() -> RequestMiddleware:
-    """The application by the environment's settings; every worker calls it for itself."""
+    """Create the application from the environment's settings; called in every worker."""
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
     docs = settings.texts if settings.shows_docs else None
@@ -201,8 +202,8 @@ def app() -> RequestMiddleware:
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncGenerator[Services]:
     async with open_services(settings) as services:
-        # What has been loaded stays: to look through it again and again would take a tenth of
-        # the time.
+        # Loaded objects stay in memory, and scanning them again and again would take a tenth of
+        # the CPU time.
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_COLLECTS_AFTER)
@@ -211,10 +212,10 @@ async def _open(settings: Settings) -> AsyncGenerator[Services]:
 
 def bind(host: str, port: int) -> socket.socket:
     """
-    A listening socket.
+    Bind a socket to listen on.
 
     Raises:
-        OSError: The address or port is not to be had.
+        OSError: The address or port is not available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -233,13 +234,13 @@ def run(settings: Settings, listening: socket.socket, showing: socket.socket | N
     Serve until told to stop.
 
     Args:
-        showing: Where metrics are shown, if anywhere.
+        showing: The socket that serves the metrics, if any.
 
     Returns:
-        Whether the server had started.
+        Whether the server started.
 
     Raises:
-        CommandError: Metrics cannot be kept.
+        CommandError: The folder for metrics cannot be made.
     """
     logs.configure(for_people=settings.in_development)
     measuring = metrics_listener.kept(showing, keep_alive=settings.keep_alive_seconds)

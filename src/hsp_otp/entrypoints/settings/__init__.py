@@ -1,1 +1,1 @@
-"""Every setting: where it comes from, what it takes, and what it means."""
+"""The settings: their sources, accepted values and meanings."""

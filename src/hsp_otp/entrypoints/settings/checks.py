@@ -1,4 +1,4 @@
-"""Checks that settings go together, and that nothing is missing for serving."""
+"""Checks that the settings are consistent and complete."""
 
 from importlib.util import find_spec
 from typing import Any, Final
@@ -18,15 +18,15 @@ from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings.model import PREFIX, SENDERS_TAKEN, Settings, sender_variables
 
 _MOST_SEGMENTS: Final = 2
-"""Of a text that is not in English."""
+"""The most SMS segments of a text in a language other than English."""
 
 
 def check_to_serve(settings: Settings) -> None:
     """
-    Make sure that there is all that serving needs beside what has defaults.
+    Check that the settings have everything that the server needs.
 
     Raises:
-        SettingsError: Keys or senders are missing, or keys are unfit.
+        SettingsError: A required setting is missing or unsuitable.
     """
     if not settings.in_development and not settings.senders:
         raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
@@ -37,8 +37,8 @@ def check_to_serve(settings: Settings) -> None:
     _check_traces(settings)
     if settings.proof_audience == settings.jwt_audience:
         raise SettingsError(
-            f"{PREFIX}PROOF_AUDIENCE: got that of access tokens, {settings.jwt_audience!r}; "
-            "takes another"
+            f"{PREFIX}PROOF_AUDIENCE: got {settings.jwt_audience!r}, the audience of access "
+            "tokens; takes another"
         )
     if not settings.jwt_keys:
         raise SettingsError(f"{PREFIX}JWT_KEYS: missing; {_jwt_keys_hint(settings.jwt_algorithm)}")
@@ -53,7 +53,7 @@ def check_to_serve(settings: Settings) -> None:
 
 
 def missing_variables(settings: Settings, sender: str) -> list[str]:
-    """What a sender does not send without, and what was not given."""
+    """Return the required variables of a sender that are not set."""
     return [
         variable
         for variable, field in sender_variables(SENDERS[sender])
@@ -82,13 +82,13 @@ def _check_message(settings: Settings) -> None:
             name = "WEB_ORIGIN" if settings.web_origin else "ANDROID_HASH"
             long = ", or ".join(_can_be_shorter(settings, purpose))
             raise SettingsError(
-                f"{PREFIX}{name}: messages with a line for autofill have {size} bytes, and may "
-                f"have {MAX_AUTOFILL_BYTES}: shorten {long}"
+                f"{PREFIX}{name}: messages with the line for autofill have {size} bytes, and the "
+                f"limit is {MAX_AUTOFILL_BYTES}; shorten {long}"
             )
 
 
 def _can_be_shorter(settings: Settings, purpose: Purpose) -> list[str]:
-    """The settings that an English message with a line for autofill is made of."""
+    """Return the settings that make up an English message with the line for autofill."""
     wording = settings.wordings.get((purpose, ENGLISH))
     found = ["it"] if settings.web_origin else []
     if wording is None or "{service}" in wording.text:
@@ -106,8 +106,8 @@ def _check_wordings(settings: Settings) -> None:
         found = segments(texts.sms(purpose, code, lifetime, language).text)
         if found > (most := 1 if language == ENGLISH else _MOST_SEGMENTS):
             raise SettingsError(
-                f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} takes {found} segments, "
-                f"and may take {most}"
+                f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} has {found} segments, "
+                f"and the limit is {most}"
             )
 
 
@@ -119,14 +119,12 @@ def _check_traces(settings: Settings) -> None:
     except ModuleNotFoundError:
         found = None
     if found is None:
-        raise SettingsError(
-            f"{PREFIX}TRACES_URL: needs hsp-otp[traces], which is not installed here"
-        )
+        raise SettingsError(f"{PREFIX}TRACES_URL: needs hsp-otp[traces], which is not installed")
 
 
 def check_secret_keys(settings: Settings) -> None:
     """
-    Make sure that there are secret keys.
+    Check that there are secret keys.
 
     Raises:
         SettingsError: There are none.
@@ -139,21 +137,21 @@ def check_secret_keys(settings: Settings) -> None:
 
 def _jwt_keys_hint(algorithm: Algorithm) -> str:
     if algorithm == "HS256":
-        return "takes id:base64,... of 32 bytes or more; openssl rand -base64 32 draws them"
+        return "takes id:base64,... of 32 bytes or more; openssl rand -base64 32 generates them"
     return f"hsp-otp keys new DIR --algorithm {algorithm} makes one and prints the line"
 
 
 def check_redis(settings: Settings) -> None:
     """
-    Make sure that what is said of Redis goes together.
+    Check that the settings of Redis are consistent.
 
     Raises:
-        SettingsError: It does not.
+        SettingsError: They are not.
     """
     topology = Topology(settings.redis_topology)
     if topology is Topology.STANDALONE and len(settings.redis_url) > 1:
         raise SettingsError(
-            f"{PREFIX}REDIS_URL: got several, takes one where {PREFIX}REDIS_TOPOLOGY is standalone"
+            f"{PREFIX}REDIS_URL: got several; takes one if {PREFIX}REDIS_TOPOLOGY is standalone"
         )
     if topology is not Topology.STANDALONE and not settings.redis_url:
         raise SettingsError(
@@ -161,29 +159,31 @@ def check_redis(settings: Settings) -> None:
         )
     if (topology is Topology.SENTINEL) != bool(settings.redis_sentinel_service):
         raise SettingsError(
-            f"{PREFIX}REDIS_SENTINEL_SERVICE: goes with {PREFIX}REDIS_TOPOLOGY=sentinel, "
-            "and each needs the other"
+            f"{PREFIX}REDIS_SENTINEL_SERVICE: goes with {PREFIX}REDIS_TOPOLOGY=sentinel; "
+            "set both or neither"
         )
 
 
 def check_development(settings: Settings) -> None:
     """
-    Make sure that what is for development alone is chosen there alone, with what it needs.
+    Check that choices for development are made only there, and that the stores can be used.
 
     Raises:
-        SettingsError: It is not.
+        SettingsError: A choice is not possible.
     """
     stores = (("CHALLENGE_STORE", settings.challenge_store), ("USAGE_STORE", settings.counts_in))
     for name, store in stores:
         if store == "redis" and not settings.redis_url:
             raise SettingsError(f"{PREFIX}REDIS_URL: missing; {PREFIX}{name} is redis")
         if store == "memory" and not settings.in_development:
-            raise SettingsError(f"{PREFIX}{name}: got 'memory', which is for development mode")
+            raise SettingsError(f"{PREFIX}{name}: got 'memory', which is only for development mode")
         if store == "memory" and settings.workers > 1:
             raise SettingsError(
-                f"{PREFIX}{name}: got 'memory', which takes one worker; "
+                f"{PREFIX}{name}: got 'memory', which works with one worker only; "
                 f"{PREFIX}WORKERS is {settings.workers}"
             )
     for name in settings.senders:
         if SENDERS[name].development_only and not settings.in_development:
-            raise SettingsError(f"{PREFIX}SENDERS: got {name!r}, which is for development mode")
+            raise SettingsError(
+                f"{PREFIX}SENDERS: got {name!r}, which is only for development mode"
+            )

@@ -1,4 +1,4 @@
-"""Settings in a TOML file: their names and types there."""
+"""Reads settings from a TOML file: their names and types."""
 
 import re
 from collections.abc import Collection
@@ -13,21 +13,21 @@ from hsp_otp.entrypoints.settings.toml_file import read_toml
 _NAME: Final = re.compile("[a-z0-9_]{1,64}")
 
 _MOST: Final = 10**18
-"""Larger than any setting, and still quick to write out."""
+"""A number larger than any setting, yet quick to print."""
 
 
 class WrongTypeError(ValueError):
-    """A value of a type that the setting does not have; says what it is."""
+    """A value of the wrong type for its setting; the message describes the value."""
 
 
 @attrs.frozen
 class Given:
     """
-    What was given for a setting.
+    The value given for a setting.
 
     Attributes:
-        value: The text of a variable, or what TOML makes of a value in a file.
-        place: Where it stands, as the end of a sentence; nothing for a variable.
+        value: The text of a variable, or the parsed TOML value from a file.
+        place: Where the value is set, as the end of a sentence; empty for a variable.
     """
 
     value: object = attrs.field(repr=False)
@@ -35,40 +35,38 @@ class Given:
 
     def text(self, shape: Shape) -> str:
         """
-        The value as a variable would have it.
+        Return the value as the text of a variable.
 
         Raises:
-            WrongTypeError: No setting of that shape has a value of that type.
+            WrongTypeError: The value's type is wrong for a setting of that shape.
         """
         value = self.value
         if isinstance(value, list) and shape is Shape.LIST:
             entries = cast("list[object]", value)
-            return ",".join(_text(entry, shape, "a list with {} in it") for entry in entries)
+            return ",".join(_text(entry, shape, "a list that contains {}") for entry in entries)
         return _text(self.value, shape, "{}")
 
 
 def given_in_file(path: str, prefix: str, known: Collection[str]) -> dict[str, Given]:
     """
-    What the file at *path* gives for settings, by their names there.
+    Read the settings in the file at *path*, by their names in the file.
 
     Args:
-        prefix: What the names of variables have in front.
-        known: The names of all settings in a file.
+        prefix: The prefix of the names of variables.
+        known: The names that all settings have in a file.
 
     Raises:
-        ValueError: It cannot be read, or a name in it is spelt in another way than in files; the
-            rest of a sentence about the file.
+        ValueError: The file cannot be read, or spells a name differently; the message completes a
+            sentence about the file.
     """
     found = read_toml(path)
     for name in found:
         proper = name.lower().removeprefix(prefix.lower())
         if proper in known and name != proper:
-            raise ValueError(f"has {name!r}; in a file that setting is called {proper}")
+            raise ValueError(f"has {name!r}; in a file, that setting is called {proper}")
         if not _NAME.fullmatch(name):
-            raise ValueError(f"has {name[:80]!r}, which is no setting")
-    return {
-        name: Given(value, f"; it stands in {path!r} as {name}") for name, value in found.items()
-    }
+            raise ValueError(f"has {name[:80]!r}, which is not a setting")
+    return {name: Given(value, f"; it is in {path!r} as {name}") for name, value in found.items()}
 
 
 def _text(value: object, shape: Shape, told: str) -> str:
@@ -90,7 +88,7 @@ def _type(value: object) -> str:
         case int():
             return "a number that is too large"
         case float():
-            return "a number with a point or an exponent"
+            return "a number with a decimal point or an exponent"
         case datetime() | date() | time():
             return "a date or time"
         case list():

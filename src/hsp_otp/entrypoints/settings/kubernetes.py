@@ -1,5 +1,5 @@
 """
-The variables that Kubernetes sets in every container for each Service of its namespace.
+The variables that Kubernetes sets in every container for each Service in the namespace.
 
 Those of a Service whose name begins with ``hsp-otp`` look like settings: ``HSP_OTP_SERVICE_HOST``,
 ``HSP_OTP_PORT=tcp://10.0.0.1:8000``, ``HSP_OTP_PORT_8000_TCP_ADDR``.
@@ -26,9 +26,9 @@ _LINK: Final = re.compile(
 
 def is_service_variable(name: str, value: str) -> bool:
     """
-    Whether a variable has the name and the value of one that Kubernetes sets for a Service.
+    Return whether a variable has the name and the value of one that Kubernetes sets for a Service.
 
-    The name alone does not show it: a setting is called ``HSP_OTP_PORT`` too.
+    The name is not enough, because ``HSP_OTP_PORT`` is also a setting.
     """
     if _ADDRESS_NAME.fullmatch(name):
         return _is_address(value)

@@ -26,20 +26,20 @@ from hsp_otp.entrypoints.settings.model import (
 CONFIG: Final = "HSP_OTP_CONFIG"
 
 _LONGEST_SHOWN: Final = 200
-"""Characters of a value that an error shows."""
+"""The most characters of a value that an error shows."""
 
-_QUOTED: Final = "the quotes around it are part of it"
+_QUOTED: Final = "the quotes around it are part of the value"
 
 _MAY_HOLD_SECRET: Final = re.compile(r"://\S*[@?#]")
-"""An address that somebody signs in with, or with more than a path."""
+"""A URL with credentials, a query or a fragment."""
 
 
 def described() -> list[tuple[str, str, str, str]]:
-    """Variable, default, what it takes and what it means, of every setting."""
+    """Return the variable, default, accepted values and meaning of every setting."""
     return [
         (name, field.metadata["default"], field.metadata["takes"], field.metadata["meaning"])
         for name, field in variables()
-    ] + [(CONFIG, "none", "the path of a TOML file", "settings by their name in lower case")]
+    ] + [(CONFIG, "none", "the path of a TOML file", "settings by their lower-case names")]
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -47,7 +47,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Read the settings: the environment first, then the file that it names, then the defaults.
 
     Raises:
-        SettingsError: An unknown name, an impossible value, or values that do not go together.
+        SettingsError: A name is unknown, a value is invalid, or values contradict each other.
     """
     environ = os.environ if environ is None else environ
     given = {
@@ -65,7 +65,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             raise SettingsError(
                 f"{ascii(name)[1:-1]}: there is no such setting{one.place}; see hsp-otp settings"
             )
-    # An empty variable is as good as none.
+    # An empty variable counts as unset.
     merged = in_file | {name: one for name, one in given.items() if str(one.value).strip()}
     accounts = {
         name: provider.account(**_values(sender_variables(provider), merged))
@@ -88,19 +88,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def passed_over(environ: Mapping[str, str] | None = None) -> str:
     """
-    One line about variables of settings that Kubernetes has set for a Service, and not an operator.
+    Return one line about settings' variables that Kubernetes, not an operator, has set.
 
-    Nothing where there are none.
+    The line is empty if there are none.
     """
     environ = os.environ if environ is None else environ
     names = [name for name, _ in variables() if is_service_variable(name, environ.get(name, ""))]
     if not names:
         return ""
-    return f"{' and '.join(sorted(names))}: set by Kubernetes for a Service, and passed over"
+    return f"{' and '.join(sorted(names))}: set by Kubernetes for a Service, and ignored"
 
 
 def file_with_secrets() -> Path | None:
-    """The file that the environment names, where it gives a setting that is secret."""
+    """Return the settings file, if it sets a secret."""
     path = os.environ.get(CONFIG, "").strip()
     secret = {name for name, field in variables() if field.metadata["secret"]}
     return Path(path) if path and secret & _given_in_file(path).keys() else None
@@ -124,7 +124,7 @@ def _values(fields: list[tuple[str, Field]], given: Mapping[str, Given]) -> dict
 
 
 def _read(variable: str, field: Field, given: Given) -> object:
-    """The value of a setting; None where what was given is as good as nothing."""
+    """Return the value of a setting; None if the given text is empty."""
     about = field.metadata
     takes = f"takes {about['takes']}"
     try:

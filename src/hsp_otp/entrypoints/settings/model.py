@@ -1,4 +1,4 @@
-"""All settings: default, accepted values, and meaning."""
+"""The model of all settings: defaults, accepted values and meanings."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
@@ -32,7 +32,7 @@ from hsp_otp.ports.messages import Wordings
 
 PREFIX: Final = "HSP_OTP_"
 
-SENDERS_TAKEN: Final = "a comma list, in the order of trying, of " + ", ".join(
+SENDERS_TAKEN: Final = "a comma-separated list, in the order to try them, of " + ", ".join(
     f"{name} (development only)" if provider.development_only else name
     for name, provider in SENDERS.items()
 )
@@ -45,7 +45,7 @@ PRODUCTION: Final = "production"
 _PORT_TAKES: Final = f"a whole number from 0 to {readers.PORTS}"
 
 _WHOLE: Final = 100
-"""In percent."""
+"""All traces, in percent."""
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
@@ -99,33 +99,33 @@ class Settings:
         readers.host,
         "127.0.0.1",
         "address to listen on",
-        takes="an address, or a host name in ASCII",
+        takes="an address or a host name, in ASCII",
     )
     port: int = _setting(
         readers.whole(0, readers.PORTS),
         8000,
-        "port to listen on; 0 takes any free one",
+        "port to listen on; 0 chooses any free port",
         takes=_PORT_TAKES,
     )
-    workers: int = count(1, "processes that serve", least=1, most=64)
+    workers: int = count(1, "number of worker processes", least=1, most=64)
     keep_alive_seconds: int = count(
-        75, "seconds for which a connection is kept between two requests", least=1, most=3600
+        75, "seconds to keep an idle connection open between two requests", least=1, most=3600
     )
     database_url: str = _setting(
         readers.database_url,
         "sqlite+aiosqlite:///hsp-otp.db",
-        "the SQL database",
+        "SQL database",
         takes="sqlite+aiosqlite:/// and the path of a file, or postgresql+asyncpg://"
-        "user:password@host:port/name, with ?host= for a socket's folder, and ?ssl=require or "
-        "?ssl=verify-full",
+        "user:password@host:port/name, optionally with ?host= for a socket's folder and "
+        "?ssl=require or ?ssl=verify-full",
         secret=True,
     )
     redis_url: tuple[str, ...] = _setting(
         readers.redis_urls,
         (),
         "Redis 7 or newer, or Valkey: one server, some nodes of a cluster, or the sentinels",
-        takes="redis:// or rediss://, perhaps user:password@, a host, and perhaps :port and "
-        "/number; several with commas between them",
+        takes="redis:// or rediss://, optionally user:password@, a host, and optionally :port and "
+        "/number; several separated by commas",
         shown_default="none",
         secret=True,
         shape=Shape.LIST,
@@ -136,11 +136,11 @@ class Settings:
         *(one.value for one in Topology),
     )
     redis_sentinel_service: str = _setting(
-        _text, "", "what the sentinels call the service", takes="a text", shown_default="none"
+        _text, "", "name of the service at the sentinels", takes="a text", shown_default="none"
     )
     challenge_store: str = choice(
         "sql",
-        "where challenges, failed guesses and the limits on sends live; "
+        "store of challenges, failed guesses and the limits on sends; "
         "memory only in development, with one worker",
         "sql",
         "redis",
@@ -148,16 +148,16 @@ class Settings:
     )
     usage_store: str = choice(
         "",
-        "where checks and look-ups are counted; memory only in development, with one worker",
+        "store of the counts of checks and look-ups; memory only in development, with one worker",
         "sql",
         "redis",
         "memory",
-        shown_default="redis where a Redis is set, else sql",
+        shown_default="redis if HSP_OTP_REDIS_URL is set, else sql",
     )
     senders: tuple[str, ...] = _setting(
         readers.sender_names,
         (),
-        "who sends messages: the first that takes one",
+        "senders of messages, tried in order until one accepts the message",
         takes=SENDERS_TAKEN,
         shown_default="console in development",
         shape=Shape.LIST,
@@ -165,15 +165,15 @@ class Settings:
     public_url: str = _setting(
         _url,
         "",
-        "where providers reach this service; delivery receipts are asked for only when it is set",
+        "public URL at which providers reach this service; required for delivery receipts",
         takes=URL_TAKES,
         shown_default="none",
     )
     web_origin: str = _setting(
         readers.host_name,
         "",
-        "host name in the last line of messages, for a browser's autofill",
-        takes="a host name with a dot in it, of 80 characters at most, without scheme or port",
+        "host name in the last line of messages, for autofill in browsers",
+        takes="a host name with a dot, of 80 characters at most, without scheme or port",
         shown_default="none",
     )
     android_hash: str = _setting(
@@ -186,7 +186,7 @@ class Settings:
     secret_keys: tuple[Key, ...] = _setting(
         readers.secret_keys,
         (),
-        "keys of codes, number fingerprints and refresh tokens; the first writes, all verify",
+        "keys for codes, number fingerprints and refresh tokens; the first writes, all verify",
         takes="id:base64,... of 32 bytes or more each",
         shown_default="generated in development",
         secret=True,
@@ -196,7 +196,7 @@ class Settings:
     jwt_keys: str = _setting(
         _text,
         "",
-        "keys of access tokens; the first signs",
+        "keys for access tokens; the first signs",
         takes="id:path-to-PEM,... or, for HS256, id:base64,...",
         shown_default="generated in development",
         secret=True,
@@ -209,14 +209,14 @@ class Settings:
     proof_audience: str = _setting(
         _text,
         "hsp-otp-signup",
-        "audience of proofs, for the backend of signup's next steps",
-        takes="a text, another than that of access tokens",
+        "audience of proofs, for the backend of the next signup steps",
+        takes="a text other than the audience of access tokens",
     )
     trusted_proxies: tuple[Network, ...] = _setting(
         parse_trusted_proxies,
         (),
-        "proxies that are believed when they name their callers",
-        takes="addresses and CIDRs, comma separated, and no wildcard",
+        "proxies that are trusted to name their callers",
+        takes="comma-separated addresses and CIDRs, without wildcards",
         shown_default="none",
         shape=Shape.LIST,
     )
@@ -226,133 +226,136 @@ class Settings:
     default_region: str = _setting(
         readers.region,
         "IN",
-        "region of numbers in national form",
+        "region of numbers in national format",
         takes="an ISO 3166-1 alpha-2 code",
     )
     signup_regions: frozenset[str] = _setting(
         readers.regions,
         frozenset({"IN"}),
         "regions whose numbers may sign up",
-        takes="ISO 3166-1 alpha-2 codes, comma separated",
+        takes="comma-separated ISO 3166-1 alpha-2 codes",
         shown_default="IN",
         shape=Shape.LIST,
     )
     max_attempts: int = count(policy.MAX_ATTEMPTS, "guesses judged per code", least=1, most=100)
     code_digits: int = count(
         policy.CODE_DIGITS,
-        "digits of a code",
+        "number of digits in a code",
         least=policy.CODE_DIGITS_RANGE[0],
         most=policy.CODE_DIGITS_RANGE[1],
     )
     access_token_seconds: int = count(
-        policy.ACCESS_TOKEN_SECONDS, "lifetime of an access token, seconds", least=1, most=86_400
+        policy.ACCESS_TOKEN_SECONDS, "lifetime of an access token in seconds", least=1, most=86_400
     )
     refresh_token_days: int = count(
         policy.REFRESH_TOKEN_DAYS,
-        "lifetime of a refresh token's family, days from the sign-in",
+        "lifetime of a refresh token's family in days, from the sign-in",
         least=1,
         most=365,
     )
     phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
     resend_cooldown_seconds: int = count(
-        policy.RESEND_COOLDOWN_SECONDS, "seconds between sends of one subject and purpose"
+        policy.RESEND_COOLDOWN_SECONDS, "seconds between sends for the same subject and purpose"
     )
     lookups_per_client_hour: int = count(
         policy.LOOKUPS_PER_CLIENT_HOUR,
-        "pass look-ups from one address in an hour; a miss counts double",
+        "pass look-ups per client address in an hour; a miss counts double",
     )
     lookup_misses_per_hour: int = count(
         policy.LOOKUP_MISSES_PER_HOUR,
-        "look-ups of everybody that miss in an hour, from which on a newcomer may miss only a few "
-        "times",
+        "missed look-ups of all clients in an hour after which a newcomer, an address that nobody "
+        "has signed in from, may miss only a few times",
     )
     newcomer_misses_per_hour: int = count(
         policy.NEWCOMER_MISSES_PER_HOUR,
-        "look-ups that miss in an hour, of an address that nobody has signed in from, beyond that",
+        "missed look-ups per newcomer's address in an hour, once HSP_OTP_LOOKUP_MISSES_PER_HOUR "
+        "is reached",
     )
     checks_per_client_hour: int = count(
-        policy.CHECKS_PER_CLIENT_HOUR, "presented codes from one address in an hour"
+        policy.CHECKS_PER_CLIENT_HOUR, "presented codes per client address in an hour"
     )
     unsent_asks_per_client_hour: int = count(
         policy.UNSENT_ASKS_PER_CLIENT_HOUR,
-        "asks for a code from one address in an hour while every sender is being skipped",
+        "requests for a code per client address in an hour while every sender is being skipped",
     )
     rejected_requests_per_client_hour: int = count(
         policy.REJECTED_REQUESTS_PER_CLIENT_HOUR,
-        "requests from one address in an hour that name a token of no sign-in, a signup session "
-        "which is not good, or a number whose signup is locked",
+        "requests per client address in an hour that carry a token of no sign-in, an invalid "
+        "signup session, or a number whose signup is locked",
     )
     network_factor: int = count(
         policy.NETWORK_FACTOR,
-        "how many times the limits of one address its network has (IPv4 /24, IPv6 /48)",
+        "factor by which a network's limits exceed one address's (IPv4 /24, IPv6 /48)",
         most=1000,
     )
     failed_guesses_per_day: int = count(
-        policy.FAILED_GUESSES_PER_DAY, "failed guesses of a subject in 24 hours before the lock"
+        policy.FAILED_GUESSES_PER_DAY, "failed guesses per subject in 24 hours before the lock"
     )
     failed_guesses_per_30_days: int = count(
         policy.FAILED_GUESSES_PER_30_DAYS,
-        "failed guesses of a subject in 30 days before the lock",
+        "failed guesses per subject in 30 days before the lock",
     )
     failed_guesses_in_a_row: int = count(
         policy.FAILED_GUESSES_IN_A_ROW,
-        "failed guesses with no success in between before only an operator unlocks",
+        "failed guesses without a success before only an operator can unlock",
     )
     audit_days: int = count(
-        policy.AUDIT_DAYS, "days for which purge keeps audit rows", least=1, most=3650
+        policy.AUDIT_DAYS, "days after which purge deletes audit rows", least=1, most=3650
     )
     uniform_pass_errors: bool = flag(
-        default=False, meaning="answer alike for unknown and unpaid passes and missing numbers"
+        default=False,
+        meaning="give the same answer for unknown passes, unpaid passes and missing numbers",
     )
     service_name: str = _setting(
         check_service_name,
         "House Service Pass",
-        "what messages of pass login call the service",
+        "name of the service in pass login messages",
         takes=_NAME_TAKES,
     )
     signup_service_name: str = _setting(
         check_service_name,
         "NeoBank",
-        "what messages of signup call the service",
+        "name of the service in signup messages",
         takes=_NAME_TAKES,
     )
     wordings: Wordings = _setting(
         readers.wordings_file,
         _NO_WORDINGS,
-        "texts of your own, with the ids that operators ask for (DLT)",
+        "custom message texts, with the ids that telecom operators require (DLT)",
         takes="the path of a TOML file",
         shown_default="none",
     )
     metrics_port: int | None = _setting(
         readers.whole(0, readers.PORTS),
         None,
-        "port of a listener of its own that serves /metrics; 0 takes any free one",
+        "port of the separate listener for /metrics; 0 chooses any free port",
         takes=_PORT_TAKES,
         shown_default="none",
     )
     traces_url: str = _setting(
         _url,
         "",
-        "where a collector takes traces, by OTLP over HTTP; needs hsp-otp[traces]",
-        takes="http:// or https:// and a host, perhaps a port, and the whole path, as /v1/traces",
+        "URL of the collector for traces, by OTLP over HTTP; needs hsp-otp[traces]",
+        takes="http:// or https:// and a host, optionally a port, and the whole path, such as "
+        "/v1/traces",
         shown_default="none",
     )
     traces_percent: int = _setting(
         readers.whole(0, _WHOLE),
         _WHOLE,
-        "how many of the traces that begin here are kept",
+        "percentage to keep of the traces that begin in this service",
         takes=f"a whole number from 0 to {_WHOLE}",
     )
     ops_password: str = _setting(
         readers.password,
         "",
-        "what operators sign in with at /ops/, a page that there is only where it is set",
+        "password for operators at /ops/; the page is served only if this is set",
         takes=f"{LEAST_PASSWORD} printable characters or more",
         shown_default="none",
         secret=True,
     )
     docs: bool | None = flag(
-        None, "/docs and the OpenAPI document", shown_default="on in development"
+        None, "serve /docs and the OpenAPI document", shown_default="on in development"
     )
     accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
     """The settings of every sender's own, by its name."""
@@ -366,12 +369,12 @@ class Settings:
 
     @property
     def measures(self) -> bool:
-        """Whether anybody looks at metrics."""
+        """Whether metrics are used, by the listener or the operators' page."""
         return self.metrics_port is not None or bool(self.ops_password)
 
     @property
     def counts_in(self) -> str:
-        """Where checks and look-ups are counted."""
+        """The store of the counts of checks and look-ups."""
         return self.usage_store or ("redis" if self.redis_url else "sql")
 
     @property
@@ -381,7 +384,7 @@ class Settings:
 
     @property
     def texts(self) -> GettextMessages:
-        """The words that people read."""
+        """The translated texts."""
         return GettextMessages(
             {purpose: getattr(self, row.service_name) for purpose, row in PURPOSES.items()},
             LOCALE,
@@ -417,7 +420,7 @@ class Settings:
 
     @property
     def client_limits(self) -> ClientLimits:
-        """The limits on what is cheap and frequent."""
+        """The limits on cheap and frequent requests."""
         return ClientLimits(
             checks=Quota(self.checks_per_client_hour, HOUR),
             lookups=Quota(self.lookups_per_client_hour, HOUR),
@@ -430,7 +433,7 @@ class Settings:
 
 
 def variables() -> list[tuple[str, Field]]:
-    """Every setting, with its variable."""
+    """Return every setting with its variable."""
     return [
         *common_variables(),
         *(one for purpose in PURPOSES for one in purpose_variables(purpose)),
@@ -439,7 +442,7 @@ def variables() -> list[tuple[str, Field]]:
 
 
 def common_variables() -> list[tuple[str, Field]]:
-    """The settings that are nobody's own, each with its variable."""
+    """Return the settings that belong to no sender, with their variables."""
     return [
         (PREFIX + field.name.upper(), field) for field in attrs.fields(Settings) if field.metadata
     ]
@@ -455,7 +458,7 @@ def purpose_variables(purpose: Purpose) -> list[tuple[str, Field]]:
 
 
 def sender_variables(provider: Provider[Any]) -> list[tuple[str, Field]]:
-    """A provider's own settings. An underscore at the end spares a field a word of Python's."""
+    """Return a provider's settings; a field's trailing underscore avoids a Python keyword."""
     return [
         (f"{PREFIX}{provider.name}_{field.name.rstrip('_')}".upper(), field)
         for field in attrs.fields(provider.account)

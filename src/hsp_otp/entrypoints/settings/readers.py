@@ -23,7 +23,7 @@ from hsp_otp.ports.messages import Wordings
 PORTS: Final = 65535
 
 _MOST: Final = 1_000_000
-"""More than any limit needs to be."""
+"""The highest value of a limit."""
 
 _ESCAPING: Final = "in a password, write : as %3A, / as %2F, ? as %3F, # as %23 and @ as %40"
 
@@ -32,7 +32,7 @@ S = TypeVar("S", bound=str)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """Reads a whole number from *least* to *most*."""
+    """Return a reader of whole numbers from *least* to *most*."""
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -43,14 +43,14 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def count(default: int, meaning: str, *, least: int = 0, most: int = _MOST) -> int:
-    """A setting that is a whole number."""
-    off = "; 0 switches it off" if least == 0 else ""
+    """Define a setting that is a whole number."""
+    off = "; 0 disables it" if least == 0 else ""
     takes = f"a whole number from {least} to {most}{off}"
     return _setting(whole(least, most), default, meaning, takes=takes)
 
 
 def choice(default: S, meaning: str, *choices: S, shown_default: str | None = None) -> S:
-    """A setting that is one of *choices*."""
+    """Define a setting that is one of *choices*."""
 
     def read(text: str) -> S:
         for choice in choices:
@@ -62,7 +62,7 @@ def choice(default: S, meaning: str, *choices: S, shown_default: str | None = No
 
 
 def flag(default: T, meaning: str, shown_default: str | None = None) -> T | bool:
-    """A setting that is on or off."""
+    """Define a setting that is on or off."""
     words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
     def read(text: str) -> bool:
@@ -82,25 +82,25 @@ def flag(default: T, meaning: str, shown_default: str | None = None) -> T | bool
 
 
 def region(text: str) -> str:
-    """An ISO 3166-1 alpha-2 code."""
+    """Read an ISO 3166-1 alpha-2 code."""
     if text.upper() not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError(f"there are no numbers of {text!r}")
+        raise ValueError(f"{text!r} has no phone numbers")
     return text.upper()
 
 
 def regions(text: str) -> frozenset[str]:
-    """Several of them."""
+    """Read a comma-separated list of regions."""
     return frozenset(region(part.strip()) for part in text.split(","))
 
 
 def database_url(text: str) -> str:
-    """The address of a database of either kind."""
+    """Read the URL of a database."""
     try:
         url = make_url(text)
     except ArgumentError:
         raise ValueError from None
-    except ValueError:  # it tells what stands where the port is expected: part of a password
-        raise ReasonError(f"its port is no number; {_ESCAPING}") from None
+    except ValueError:  # its message quotes the supposed port, which may be part of a password
+        raise ReasonError(f"its port is not a number; {_ESCAPING}") from None
     if url.port is not None and not 0 < url.port <= PORTS:
         raise ReasonError(f"its port is not from 1 to {PORTS}")
     if not url.database:
@@ -115,7 +115,7 @@ def database_url(text: str) -> str:
             hosts = [host for host in (url.host, query.pop("host", None)) if host]
             if query.pop("ssl", None) not in {None, "require", "verify-full"} or query:
                 raise ValueError
-            # One, and no list of servers: which of them has what was written last?
+            # One server and no list, because it would be unclear which has the latest writes.
             if len(hosts) != 1 or not isinstance(hosts[0], str) or "," in hosts[0]:
                 raise ValueError
         case _:
@@ -124,11 +124,11 @@ def database_url(text: str) -> str:
 
 
 def redis_urls(text: str) -> tuple[str, ...]:
-    """One address of Redis, or several."""
+    """Read one or several URLs of Redis."""
     urls = tuple(url.strip() for url in text.split(","))
     for place, url in enumerate(urls, start=1):
         if not _is_redis_url(url):
-            raise ReasonError(f"entry {place} is no such address; {_ESCAPING}")
+            raise ReasonError(f"entry {place} is not such a URL; {_ESCAPING}")
     return urls
 
 
@@ -136,7 +136,7 @@ def _is_redis_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError:  # it tells what stands where the port is expected: part of a password
+    except ValueError:  # an invalid port
         return False
     return (
         parts.scheme in {"redis", "rediss"}
@@ -149,7 +149,7 @@ def _is_redis_url(url: str) -> bool:
 
 
 def secret_keys(text: str) -> tuple[Key, ...]:
-    """A ring of secret keys."""
+    """Read a ring of secret keys."""
     try:
         return parse_secret_keys(text)
     except ValueError as error:
@@ -157,7 +157,7 @@ def secret_keys(text: str) -> tuple[Key, ...]:
 
 
 def sender_names(text: str) -> tuple[str, ...]:
-    """Names of the table of senders, each once."""
+    """Read the names of senders, each at most once."""
     names = tuple(name.strip() for name in text.split(","))
     if len(set(names)) < len(names) or not SENDERS.keys() >= set(names):
         raise ValueError
@@ -165,33 +165,33 @@ def sender_names(text: str) -> tuple[str, ...]:
 
 
 def wordings_file(text: str) -> Wordings:
-    """Texts of the operator's own, out of a file."""
+    """Read custom message texts from a file."""
     return parse_wordings(read_toml(text), GettextMessages({}).languages)
 
 
 def host(text: str) -> str:
-    """An address to listen on."""
+    """Read an address to listen on."""
     if not re.fullmatch(r"[!-~]+", text):
         raise ValueError
     return text
 
 
 def host_name(text: str) -> str:
-    """The name of a host, with a dot in it."""
+    """Read a host name with a dot in it."""
     if not re.fullmatch(r"(?=.{1,80}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", text.lower()):
         raise ValueError
     return text.lower()
 
 
 def android_hash(text: str) -> str:
-    """What Android's SMS Retriever knows an app by."""
+    """Read the hash by which Android's SMS Retriever identifies an app."""
     if not re.fullmatch(r"[A-Za-z0-9+/]{11}", text):
         raise ValueError
     return text
 
 
 def password(text: str) -> str:
-    """What operators sign in with."""
+    """Read the operators' password."""
     if len(text) < LEAST_PASSWORD or not text.isprintable():
         raise ValueError
     return text

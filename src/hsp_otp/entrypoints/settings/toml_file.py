@@ -1,4 +1,4 @@
-"""Reads TOML files, and reports errors without repeating any value."""
+"""Reads TOML files, and reports errors without revealing their content."""
 
 import codecs
 import re
@@ -11,25 +11,25 @@ _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLACE: Final = re.compile(r"(?P<reason>.*) \(at (?P<place>.*)\)", re.DOTALL)
 
 _FIXED: Final = re.compile(r"[A-Za-z -]+|Expected .+")
-"""Reasons of the parser's that are the same whatever the file holds."""
+"""The parser's reasons that do not quote the file."""
 
 _TWICE: Final = "Cannot overwrite a value"
 
 
 def read_toml(path: str) -> dict[str, object]:
     """
-    What the file at *path* holds.
+    Read the TOML file at *path*.
 
     Raises:
-        ValueError: It cannot be read; the rest of a sentence about the file, which names line and
-            column and repeats nothing of it, since that may be a secret.
+        ValueError: The file cannot be read. The message completes a sentence about the file; it
+            names line and column, and quotes nothing, since that may be a secret.
     """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ValueError("cannot be read: there is no such name for a file") from None
+        raise ValueError("cannot be read: this is not a valid file name") from None
     text = _decoded(content)
     try:
         return tomllib.loads(text)
@@ -37,17 +37,17 @@ def read_toml(path: str) -> dict[str, object]:
         raise ValueError(f"is not TOML: {_told(str(error), text)}") from None
     except RecursionError:
         raise ValueError("cannot be read: its values are nested too deeply") from None
-    except ValueError:  # the interpreter's limit, of which the parser does not know
+    except ValueError:  # from the interpreter's limit on digits, which the parser does not handle
         raise ValueError("cannot be read: a number in it has too many digits") from None
 
 
 def _decoded(content: bytes) -> str:
     if content.startswith(_UTF_16):
-        raise ValueError("is in UTF-16 or UTF-32, and takes UTF-8")
+        raise ValueError("is in UTF-16 or UTF-32; it must be in UTF-8")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8: line {_line(error.object, error.start)}") from None
+        raise ValueError(f"is not in UTF-8: line {_line(error.object, error.start)}") from None
     if "\0" in text:
         place = _line(content, content.index(b"\0"))
         raise ValueError(f"is not text in UTF-8: there is a NUL byte in line {place}")
@@ -59,14 +59,14 @@ def _line(content: bytes, position: int) -> int:
 
 
 def _told(error: str, text: str) -> str:
-    """Where the parser stopped, and why, as far as its words repeat nothing of the file."""
+    """Say where the parser stopped, and also why if its reason does not quote the file."""
     found = _PLACE.fullmatch(error)
     if found is None:
         return "the parser does not say where"
     place, reason = found["place"], found["reason"]
     if not place.startswith("line "):
         *before, last = text.split("\n")
-        place = f"line {len(before) + 1}, column {len(last) + 1}, its end"
+        place = f"line {len(before) + 1}, column {len(last) + 1}, the end of the file"
     if reason == _TWICE:
-        return f"{place}: the name stands there twice"
+        return f"{place}: the name is set twice"
     return f"{place}: {reason}" if _FIXED.fullmatch(reason) else place

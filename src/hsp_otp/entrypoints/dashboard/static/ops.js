@@ -1,4 +1,4 @@
-// The operator's page, kept up to date. Without it the page is as good, and reloads by hand.
+// Keeps the operators' page up to date. Without it, the page works but has to be reloaded by hand.
 "use strict";
 
 const live = document.getElementById("live");
@@ -50,7 +50,7 @@ async function refresh() {
     } else if (answer.ok) {
       touched = false;
       const text = await answer.text();
-      // What is pressed has to be there still when it is let go, or the click is lost.
+      // Keep a pressed element until it is released; otherwise the click would be lost.
       if (!pressed) replace(text);
       live.classList.remove("stale");
     } else {

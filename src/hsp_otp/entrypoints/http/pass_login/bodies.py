@@ -1,4 +1,4 @@
-"""What requests and answers of pass login carry."""
+"""The bodies of requests and answers of pass login."""
 
 import msgspec
 
@@ -14,7 +14,7 @@ class PassRequest(msgspec.Struct):
 
 
 class VerifyRequest(msgspec.Struct):
-    """A pass code with the code that was sent, and the challenge that it belongs to."""
+    """A pass code, the code that was sent, and the challenge that the code belongs to."""
 
     pass_code: str | None = None
     otp: str | None = None
@@ -22,14 +22,14 @@ class VerifyRequest(msgspec.Struct):
 
 
 class FoundBody(msgspec.Struct, kw_only=True):
-    """A usable pass; its code would go to the masked number."""
+    """A usable pass, and the masked number to which a code would be sent."""
 
     valid: bool = True
     phone_masked: str
 
 
 class RefusedBody(msgspec.Struct, kw_only=True):
-    """Not a usable pass, and not an error either."""
+    """A pass that cannot be used; the answer is a 200 and not an error."""
 
     valid: bool = False
     error: str
@@ -41,7 +41,7 @@ class SentBody(msgspec.Struct, kw_only=True):
     """
     A code is on its way.
 
-    Seconds: `expires_in` is the code's lifetime, `resend_in` the wait before another.
+    `expires_in` is the code's lifetime and `resend_in` the wait before another, both in seconds.
     """
 
     sent: bool = True
@@ -52,7 +52,7 @@ class SentBody(msgspec.Struct, kw_only=True):
 
 
 class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
-    """The code was right."""
+    """The code was right, and the holder of the pass is signed in."""
 
     success: bool = True
     access_token: str
@@ -64,7 +64,7 @@ class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
 
     @classmethod
     def of_sign_in(cls, outcome: SignedIn) -> "SignedInBody":
-        """What *outcome* grants, and to whom."""
+        """Create the body for *outcome*."""
         return cls(
             access_token=outcome.grant.access_token,
             refresh_token=outcome.grant.refresh_token,

@@ -1,4 +1,4 @@
-"""The answers of pass login that are no success."""
+"""The error answers of pass login."""
 
 from typing import Final, assert_never
 
@@ -16,10 +16,10 @@ NO_PHONE_NUMBER: Final = Problem(400, "no_phone_number")
 
 def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool = False) -> Problem:
     """
-    Why a pass was not found usable.
+    Return the problem of a pass that cannot be used.
 
     Args:
-        uniform: Answer alike whether it is unknown, unpaid or without a number.
+        uniform: Give the same answer for an unknown pass, an unpaid pass and one without a number.
     """
     if uniform and isinstance(outcome, UnusablePass):
         return Problem(200, PassNotFound.word)

@@ -53,7 +53,7 @@ from hsp_otp.flows.pass_login import SignedIn
 async def validate_pass(
     request: AnyRequest, data: JSONBody[PassRequest]
 ) -> Response[FoundBody | RefusedBody]:
-    """Look a pass up, and show where its code would go."""
+    """Look up a pass, and show the masked number to which a code would be sent."""
     text = given(data.pass_code)
     if text is None:
         return answer(request, PASS_CODE_REQUIRED)
@@ -131,7 +131,7 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
     ),
 )
 async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Response[SignedInBody]:
-    """Check a code, and sign the holder of the pass in."""
+    """Check a code, and sign in the holder of the pass."""
     pass_text, code_text = given(data.pass_code), given(data.otp)
     if pass_text is None or code_text is None:
         return answer(request, MISSING_FIELDS)

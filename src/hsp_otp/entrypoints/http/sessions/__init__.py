@@ -1,1 +1,1 @@
-"""The routes of whoever is signed in."""
+"""The routes for signed-in users."""

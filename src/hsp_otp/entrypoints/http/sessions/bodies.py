@@ -1,4 +1,4 @@
-"""What requests and answers of whoever is signed in carry."""
+"""The bodies of requests and answers for signed-in users."""
 
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ class TokenRequest(msgspec.Struct):
 
 
 class UserBody(msgspec.Struct):
-    """A user, the number in full: only its holder is shown this."""
+    """A user with the full number, which only its holder sees."""
 
     id: str
     email: str
@@ -66,7 +66,7 @@ class UserBody(msgspec.Struct):
 
     @classmethod
     def of(cls, found: Pass) -> "UserBody":
-        """The user who holds *found*."""
+        """Create the body for the holder of *found*."""
         user = found.user
         return cls(
             id=user.id,
@@ -78,7 +78,7 @@ class UserBody(msgspec.Struct):
 
 
 class PassBody(msgspec.Struct):
-    """A pass, as its holder sees it."""
+    """A pass as its holder sees it."""
 
     pass_code: str
     status: str
@@ -89,7 +89,7 @@ class PassBody(msgspec.Struct):
 
     @classmethod
     def of(cls, found: Pass, now: Instant) -> "PassBody":
-        """*found* as it is at *now*."""
+        """Create the body for *found* at the instant *now*."""
         expired = found.is_expired(now)
         return cls(
             pass_code=found.code.value,
@@ -102,7 +102,7 @@ class PassBody(msgspec.Struct):
 
 
 class TokensBody(msgspec.Struct, kw_only=True):
-    """A pair of tokens; `expires_in` is the access token's, in seconds."""
+    """A pair of tokens; `expires_in` is the access token's lifetime in seconds."""
 
     access_token: str
     refresh_token: str
@@ -111,7 +111,7 @@ class TokensBody(msgspec.Struct, kw_only=True):
 
     @classmethod
     def of(cls, grant: Grant) -> "TokensBody":
-        """What *grant* gives."""
+        """Create the body for *grant*."""
         return cls(
             access_token=grant.access_token,
             refresh_token=grant.refresh_token,
@@ -120,19 +120,19 @@ class TokensBody(msgspec.Struct, kw_only=True):
 
 
 class MeBody(msgspec.Struct, rename={"pass_": "pass"}):
-    """Who is signed in, and by which pass."""
+    """The signed-in user and the pass that was used."""
 
     user: UserBody
     pass_: PassBody
 
     @classmethod
     def of(cls, found: Pass, now: Instant) -> "MeBody":
-        """The holder of *found*."""
+        """Create the body for the holder of *found*."""
         return cls(UserBody.of(found), PassBody.of(found, now))
 
 
 class Jwk(msgspec.Struct, omit_defaults=True):
-    """A public key (RFC 7517); an Ed25519 one has no `y`."""
+    """A public key (RFC 7517); an Ed25519 key has no `y`."""
 
     kty: str
     crv: str
@@ -144,12 +144,12 @@ class Jwk(msgspec.Struct, omit_defaults=True):
 
 
 class KeySetBody(msgspec.Struct):
-    """The public keys of access tokens, the one that signs first."""
+    """The public keys of access tokens; the first one signs."""
 
     keys: list[Jwk]
 
 
 class RevokedBody(msgspec.Struct):
-    """Signed out, if anybody was signed in."""
+    """The user is signed out, if anybody was signed in."""
 
     success: bool = True

@@ -1,4 +1,4 @@
-"""The answers about tokens that are no success."""
+"""The error answers about tokens."""
 
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, TokenReused
@@ -6,5 +6,5 @@ from hsp_otp.entrypoints.http.problems import Problem, of_refusal
 
 
 def of_token(outcome: InvalidToken | PassLapsed | TokenReused | Refusal) -> Problem:
-    """Why a refresh or access token grants nothing."""
+    """Return the problem of a refresh or access token that grants nothing."""
     return of_refusal(outcome) if isinstance(outcome, Refusal) else Problem(401, outcome.word)

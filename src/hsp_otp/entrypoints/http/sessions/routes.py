@@ -1,4 +1,4 @@
-"""The routes of whoever is signed in, and the key set that other backends check tokens with."""
+"""The routes for signed-in users, and the key set with which other backends check tokens."""
 
 from typing import Final
 
@@ -47,7 +47,7 @@ _REQUEST: Final = {"refresh_token": TOKENS["refresh_token"]}
     ),
 )
 async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
-    """Exchange a refresh token for a new pair; the old one is dead."""
+    """Exchange a refresh token for a new pair of tokens; the old token becomes invalid."""
     token = given(data.refresh_token)
     if token is None:
         return answer(request, MISSING_FIELDS)
@@ -69,7 +69,7 @@ async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> R
     ),
 )
 async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[RevokedBody]:
-    """Sign out. Says nothing about the token (RFC 7009)."""
+    """Sign out. The answer reveals nothing about the token (RFC 7009)."""
     if data.refresh_token is None:
         return answer(request, MISSING_FIELDS)
     sessions = services_of(request).journeys.sessions
@@ -87,7 +87,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     **described(of_token(InvalidToken()), UNAVAILABLE, success=USER_AND_PASS),
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
-    """The user and the pass that signed in, for a bearer access token."""
+    """Return the user and the pass of a bearer access token."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return answer(request, of_token(InvalidToken()))
@@ -104,7 +104,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     **described(success=KEY_SET),
 )
 async def key_set(request: AnyRequest) -> Response[KeySetBody]:
-    """The public keys of access tokens (RFC 7517), the one that signs first."""
+    """Return the public keys of access tokens (RFC 7517); the first one signs."""
     return Response(
         msgspec.convert(services_of(request).key_set, KeySetBody),
         headers={"Cache-Control": f"public, max-age={_KEY_SET_SECONDS}"},

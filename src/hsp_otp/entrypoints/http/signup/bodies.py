@@ -1,4 +1,4 @@
-"""What requests and answers of signup carry."""
+"""The bodies of requests and answers of signup."""
 
 import msgspec
 
@@ -6,14 +6,14 @@ from hsp_otp.domain.signup import NEXT_STEP
 
 
 class SignupSendRequest(msgspec.Struct):
-    """A phone number; with its session, to send again or to correct the number."""
+    """A phone number, and the session if this sends again or corrects the number."""
 
     phone: str | None = None
     session_id: str | None = None
 
 
 class SignupVerifyRequest(msgspec.Struct):
-    """A signup session with the code that was sent."""
+    """A signup session and the code that was sent."""
 
     session_id: str | None = None
     otp_code: str | None = None
@@ -23,7 +23,7 @@ class SignupSentBody(msgspec.Struct, kw_only=True):
     """
     A code is on its way.
 
-    Seconds: `expires_in` is the code's lifetime, `resend_in` the wait before another.
+    `expires_in` is the code's lifetime and `resend_in` the wait before another, both in seconds.
     """
 
     success: bool = True
@@ -35,7 +35,7 @@ class SignupSentBody(msgspec.Struct, kw_only=True):
 
 
 class ProvedBody(msgspec.Struct, kw_only=True):
-    """The number is proved; `proof` says so to the backend of the next steps."""
+    """The number is verified; `proof` shows this to the backend of the next steps."""
 
     success: bool = True
     message: str

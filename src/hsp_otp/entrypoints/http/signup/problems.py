@@ -1,4 +1,4 @@
-"""The answers of signup that are no success."""
+"""The error answers of signup."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ SESSION_NOT_FOUND: Final = Problem(400, SessionNotFound.word)
 
 
 def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
-    """Why no code was sent for a signup."""
+    """Return the problem of a signup code that was not sent."""
     match outcome:
         case SessionNotFound() | AlreadyVerified():
             return _of_closed(outcome)
@@ -26,12 +26,12 @@ def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
 def of_signup_verify(
     outcome: Exhausted | Locked | Refusal | WrongCode | NoLiveCode | Closed,
 ) -> Problem:
-    """Why a presented code proved no number."""
+    """Return the problem of a presented code that did not verify the number."""
     match outcome:
         case SessionNotFound() | AlreadyVerified():
             return _of_closed(outcome)
         case Exhausted():
-            # A limit here: what to wait for is a new code.
+            # In signup this is a limit: the caller has to wait for a new code.
             return Problem(429, outcome.word, outcome.resend_at, outcome.resend_at)
         case _:
             return of_check(outcome)

@@ -48,7 +48,7 @@ from hsp_otp.entrypoints.http.signup.problems import (
 from hsp_otp.flows.signup import Proved, SignupCodeSent
 
 SESSION_COOKIE: Final = "signup_session"
-"""Brings a visitor back to where the session is; the page reads it, and this API never does."""
+"""Returns a visitor to the session's current step; only the page reads it, never this API."""
 
 
 async def _refuse(request: AnyRequest) -> Response[Any] | None:
@@ -86,7 +86,7 @@ _post = partial(post_json, before_request=_refuse, security=[{"csrfCookie": [], 
 async def signup_send_otp(
     request: AnyRequest, data: JSONBody[SignupSendRequest]
 ) -> Response[SignupSentBody]:
-    """Send a code to a phone number: a new one, or again, or to a corrected number."""
+    """Send a code to a new number, again to the same number, or to a corrected number."""
     text, session_text = given(data.phone), given(data.session_id)
     if text is None:
         return answer(request, PHONE_REQUIRED)
@@ -140,7 +140,7 @@ async def signup_send_otp(
 async def signup_verify_otp(
     request: AnyRequest, data: JSONBody[SignupVerifyRequest]
 ) -> Response[ProvedBody]:
-    """Check a code, and give a proof of the number for the next steps."""
+    """Check a code, and return a proof of the number for the next steps."""
     session_text, code_text = given(data.session_id), given(data.otp_code)
     if session_text is None or code_text is None:
         return answer(request, MISSING_FIELDS)
@@ -157,12 +157,12 @@ async def signup_verify_otp(
         return answer(request, of_signup_verify(outcome))
     message, headers = told(request, "signup_verified")
     body = ProvedBody(message=message, proof=outcome.proof)
-    # Of two windows with a session each, the browser comes back to the one that got on.
+    # If two windows have a session each, the browser returns to the one that advanced.
     return Response(body, headers=headers, cookies=[session_cookie(request, session)])
 
 
 def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:
-    """What brings the browser of *request* back to its session on the page."""
+    """Make the cookie that returns the browser of *request* to its session on the page."""
     return cookie(
         request,
         SESSION_COOKIE,

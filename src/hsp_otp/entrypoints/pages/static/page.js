@@ -1,7 +1,6 @@
 /*
- * What the pages do beside being read. Every form works without this file. With it, the answer to
- * a form is fetched, and <main> is replaced by what the server rendered: there is no second way to
- * render anything.
+ * The behaviour of the pages. Every form works without this file. With it, forms are sent by fetch,
+ * and <main> is replaced by the server's answer, so that only the server renders pages.
  */
 "use strict";
 
@@ -19,7 +18,7 @@
 
   /* Text */
 
-  /* Digits of any script as ASCII ones: they stand together, from zero up. */
+  /* Converts digits of any script to ASCII; each script has its digits in a row from zero. */
   function fold(text) {
     return text.replace(/\p{Nd}/gu, (digit) => {
       if (digit <= "9") return digit;
@@ -30,14 +29,14 @@
     });
   }
 
-  /* Without what nobody sees, and with every dash as one, as the server reads it. */
+  /* Removes invisible characters and unifies dashes, like the server. */
   function plain(text) {
     return text
       .replace(/[\p{Cf}\p{Default_Ignorable_Code_Point}]/gu, "")
       .replace(/[\p{Pd}\u02d7\u2043\u207b\u208b\u2212\u2500\u2501\u2796\u30fc\uff70]/gu, "-");
   }
 
-  /* The code in a text: the group of so many digits, which may be apart, else all the digits. */
+  /* Finds the code in a text: a group of that many digits, possibly separated, or else all digits. */
   function codeIn(text, digits) {
     const groups = fold(plain(text)).match(/[0-9](?:(?:\s|\s?-\s?)?[0-9])*/gu) || [];
     const bare = groups.map((group) => group.replace(/[^0-9]/g, ""));
@@ -51,9 +50,9 @@
     return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
   }
 
-  /* Telling */
+  /* Messages */
 
-  /* The latest news takes the place of what was told before. */
+  /* Shows the latest message in place of earlier ones. */
   function toast(...parts) {
     const line = document.createElement("p");
     line.append(...parts);
@@ -61,7 +60,7 @@
     setTimeout(() => line.remove(), TOAST_MS);
   }
 
-  /* A refusal of the API, as the server would have rendered it into the page. */
+  /* Shows an error answer of the API as the server would have rendered it. */
   function refuse(problem, field) {
     const place = document.querySelector(`#${field}-error`) || document.querySelector(".error");
     if (!place) return toast(problem.message);
@@ -96,7 +95,7 @@
     for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   }
 
-  /* Time: the server says how many seconds are left, and no clock but ours counts them. */
+  /* Time: the server sends the seconds that are left, and this page counts them down. */
 
   function tick() {
     clearTimeout(ticking);
@@ -122,11 +121,11 @@
       told.replaceChildren();
       hold();
     } else if (!busy) {
-      refresh(); // the server says what there is to do now
+      refresh(); // the server renders the next step
     }
   }
 
-  /* A button that has to wait can still be reached, and says why it waits. */
+  /* A button that has to wait stays focusable and says why it waits. */
   function hold() {
     for (const form of document.querySelectorAll("form.resend")) {
       const waits = form.querySelector("[data-left]") !== null;
@@ -135,7 +134,7 @@
     }
   }
 
-  /* Going on */
+  /* Navigation */
 
   function swap(html) {
     const found = new DOMParser().parseFromString(html, "text/html");
@@ -154,7 +153,7 @@
     heading.focus();
   }
 
-  /* Where the next key goes. */
+  /* Moves the focus to where the user types next. */
   function focusNext() {
     const next = main().querySelector("[aria-invalid]") || main().querySelector("[autofocus]");
     if (next) next.focus();
@@ -198,7 +197,7 @@
     swap(text);
   }
 
-  /* In the form that the API takes. */
+  /* Returns the values in the format of the API. */
   function asJson(form) {
     return { session_id: form.dataset.session, otp_code: form.querySelector("[name=otp]").value };
   }
@@ -284,7 +283,7 @@
     event.preventDefault();
     const digits = Number(event.target.dataset.digits);
     const whole = codeIn(text, digits);
-    // A part goes where the caret is; a whole code takes the place of what was there.
+    // A part is inserted at the caret; a whole code replaces the content.
     if (whole.length === digits) return fill(event.target, whole);
     const { value, selectionStart, selectionEnd } = event.target;
     fill(event.target, value.slice(0, selectionStart) + whole + value.slice(selectionEnd));
@@ -295,7 +294,7 @@
     awaited = null;
   }
 
-  /* The browser reads the message where it can, and its user agrees (WebOTP). */
+  /* Lets the browser read the message if it can and its user agrees (WebOTP). */
   async function awaitMessage(input) {
     if (!("OTPCredential" in window) || !navigator.credentials) return;
     const mine = new AbortController();
@@ -307,7 +306,7 @@
       });
       if (found && found.code && input.isConnected && !mine.signal.aborted) fill(input, found.code);
     } catch {
-      // Aborted, declined or not to be had: it can be typed.
+      // Aborted, declined or not available: the user can type the code.
     }
   }
 
@@ -327,7 +326,7 @@
   });
 
   start();
-  // After a reload, browsers leave autofocus out.
+  // Browsers ignore autofocus after a reload.
   requestAnimationFrame(() =>
     requestAnimationFrame(() => {
       if (document.activeElement === document.body) focusNext();
