@@ -29,9 +29,10 @@ hsp-otp is running at {url} in development mode: codes are shown here, not sent.
 {trial}
 Demo pass: {demo}
 
-  curl {url}/customer/validate-pass/ --json '{{"pass_code": "{demo}"}}'
-  curl {url}/customer/send-otp/ --json '{{"pass_code": "{demo}"}}'
-  curl {url}/customer/verify-otp/ --json '{{"pass_code": "{demo}", "otp": "the code shown here"}}'
+  json='content-type: application/json'
+  curl {url}/customer/validate-pass/ -H "$json" -d '{{"pass_code": "{demo}"}}'
+  curl {url}/customer/send-otp/ -H "$json" -d '{{"pass_code": "{demo}"}}'
+  curl {url}/customer/verify-otp/ -H "$json" -d '{{"pass_code": "{demo}", "otp": "CODE"}}'
 
 Import your own passes: .venv/bin/hsp-otp passes import FILE.csv
 """

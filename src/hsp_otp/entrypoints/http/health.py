@@ -49,7 +49,7 @@ _DESCRIBED: Final = described(
 _DESCRIBED["responses"][503] = ResponseSpec(
     ReadyBody,
     generate_examples=False,
-    description="Service Unavailable: a part that is needed is away",
+    description="Service Unavailable: a required component is unavailable",
     examples=[Example(summary="unavailable", value=_AWAY)],
 )
 
