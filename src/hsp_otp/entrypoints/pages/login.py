@@ -15,8 +15,14 @@ from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
-from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of_verify
-from hsp_otp.entrypoints.http.problems import Problem
+from hsp_otp.entrypoints.http.pass_login.problems import (
+    INVALID_FORMAT,
+    PASS_CODE_REQUIRED,
+    of_look_up,
+    of_send,
+    of_verify,
+)
+from hsp_otp.entrypoints.http.problems import MALFORMED_OTP, MISSING_FIELDS, Problem
 from hsp_otp.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     AnyRequest,
@@ -133,11 +139,11 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     services = services_of(request)
     text = given(typed)
     if text is None:
-        return _refused(request, Problem(400, "pass_code_required"), "pass_code")
+        return _refused(request, PASS_CODE_REQUIRED, "pass_code")
     try:
         code = PassCode.parse(text)
     except MalformedPassCodeError:
-        return _refused(request, Problem(400, "invalid_format"), "pass_code", text)
+        return _refused(request, INVALID_FORMAT, "pass_code", text)
     outcome = await services.journeys.pass_login.validate(code, caller_of(request))
     if not isinstance(outcome, UsablePass):
         problem = of_look_up(outcome, uniform=services.settings.uniform_pass_errors)
@@ -180,11 +186,11 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
     services = services_of(request)
     text = given(form.get("otp"))
     if text is None:
-        return _refused(request, Problem(400, "missing_fields"), "code")
+        return _refused(request, MISSING_FIELDS, "code")
     try:
         guess = Code.parse(text, services.settings.code_digits)
     except MalformedCodeError:
-        return _refused(request, Problem(400, "malformed_otp"), "code")
+        return _refused(request, MALFORMED_OTP, "code")
     outcome = await services.journeys.pass_login.verify(
         PassCode(state.pass_code),
         guess,

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.browser import cookie_values, is_foreign
-from hsp_otp.entrypoints.http.csrf import FIELD, HEADER, cookie_of, is_genuine, token_for
+from hsp_otp.entrypoints.http.csrf import FIELD, FORGED, HEADER, cookie_of, is_genuine, token_for
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import (
     UNAVAILABLE,
@@ -47,7 +47,7 @@ _NOTICE: Final = "notice"
 """The prefix of the names of cookies with a notice for a page."""
 
 _PROBLEMS: Final = {
-    403: Problem(403, "csrf_failed"),
+    403: FORGED,
     415: Problem(415, "malformed_request"),  # the API's own sentence asks for JSON
 }
 

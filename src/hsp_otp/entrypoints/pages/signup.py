@@ -17,7 +17,7 @@ from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.signup import SessionNotFound
 from hsp_otp.entrypoints.http.browser import cookie_values
 from hsp_otp.entrypoints.http.languages import language_of
-from hsp_otp.entrypoints.http.problems import Problem
+from hsp_otp.entrypoints.http.problems import MALFORMED_OTP, MISSING_FIELDS, Problem
 from hsp_otp.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     AnyRequest,
@@ -25,7 +25,14 @@ from hsp_otp.entrypoints.http.requests import (
     given,
     services_of,
 )
-from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
+from hsp_otp.entrypoints.http.signup.problems import (
+    INVALID_PHONE,
+    PHONE_REQUIRED,
+    REGION_NOT_ALLOWED,
+    SESSION_NOT_FOUND,
+    of_signup_send,
+    of_signup_verify,
+)
 from hsp_otp.entrypoints.http.signup.routes import SESSION_COOKIE, session_cookie
 from hsp_otp.entrypoints.pages.page import (
     Notice,
@@ -117,7 +124,7 @@ async def signup_form(request: AnyRequest) -> Response[str]:
     text = given(form.get("session_id"))
     session = _session(text)
     if text is not None and session is None:
-        return _refused(request, Problem(400, "session_not_found"), _PHONE, None)
+        return _refused(request, SESSION_NOT_FOUND, _PHONE, None)
     match form.get("do"):
         case "send":
             return await _send(request, session, form)
@@ -140,20 +147,20 @@ async def _send(
         region = settings.default_region
     field = _Field("phone", text or "", region)
     if text is None:
-        return _refused(request, Problem(400, "phone_required"), field, session)
+        return _refused(request, PHONE_REQUIRED, field, session)
     try:
         phone = PhoneNumber.parse(text, region, settings.signup_regions)
     except InvalidPhoneError:
-        return _refused(request, Problem(400, "invalid_phone"), field, session)
+        return _refused(request, INVALID_PHONE, field, session)
     except RegionNotAllowedError:
-        return _refused(request, Problem(400, "region_not_allowed"), field, session)
+        return _refused(request, REGION_NOT_ALLOWED, field, session)
     return await _ask(request, session, phone, field)
 
 
 async def _resend(request: AnyRequest, session: SessionId) -> Response[str]:
     progress = await _progress(request, session)
     if progress is None:
-        return _refused(request, Problem(400, "session_not_found"), _PHONE, None)
+        return _refused(request, SESSION_NOT_FOUND, _PHONE, None)
     return await _ask(request, session, progress.session.phone, _RESEND)
 
 
@@ -176,11 +183,11 @@ async def _verify(
     services = services_of(request)
     text = given(form.get("otp"))
     if text is None:
-        return _refused(request, Problem(400, "missing_fields"), _CODE, session)
+        return _refused(request, MISSING_FIELDS, _CODE, session)
     try:
         guess = Code.parse(text, services.settings.code_digits)
     except MalformedCodeError:
-        return _refused(request, Problem(400, "malformed_otp"), _CODE, session)
+        return _refused(request, MALFORMED_OTP, _CODE, session)
     outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
     if isinstance(outcome, Proved):
         cookies = jar(session_cookie(request, session))
