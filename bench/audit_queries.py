@@ -16,8 +16,9 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from tests.integration.plans import plan
 from tests.integration.postgres_server import DATABASES, connect
 
 from hsp_otp.adapters.sql import audit_queries as ask
-from hsp_otp.adapters.sql import overview
+from hsp_otp.adapters.sql import traffic_queries
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import upgrade
@@ -130,17 +131,19 @@ def questions(
     asked = SqlAuditQueries(database)
     found: list[tuple[str, Callable[[], Awaitable[int]], Select[Any]]] = []
 
-    def add(name: str, work: Callable[[], Awaitable[list[Any]]], statement: Select[Any]) -> None:
+    def add(
+        name: str, work: Callable[[], Awaitable[Sequence[Any]]], statement: Select[Any]
+    ) -> None:
         async def count() -> int:
             return len(await work())
 
         found.append((name, count, statement))
 
     for told, span in (("all", Span()), ("last day", Span(Instant(NOW - DAY)))):
-        one = Wanted(phones=(fingerprint(f"person {VICTIM}"), "k0:" + 32 * "0"), span=span)
+        one = Wanted(contacts=(fingerprint(f"person {VICTIM}"), "k0:" + 32 * "0"), span=span)
         address = Wanted(address="10.0.1.0", span=span)
         outcome = Wanted(outcome="invalid_otp", span=span)
-        swept = Wanted(prefixes=(SWEPT,), span=span)
+        swept = Wanted(ranges=(SWEPT,), span=span)
         for name, wanted in (
             ("one number", one),
             ("one address", address),
@@ -150,22 +153,22 @@ def questions(
         ):
             add(
                 f"list, {name}, {told}",
-                lambda wanted=wanted: asked.latest(wanted, 201),
+                partial(asked.latest, wanted, 201),
                 ask.entries_asked(wanted).order_by(audit.c.at.desc(), audit.c.id.desc()).limit(201),
             )
         add(
             f"top addresses, {told}",
-            lambda span=span: asked.top_addresses(span, 10),
+            partial(asked.top_addresses, span, 10),
             ask.addresses_asked(span, by_address=told == "all" and lite).limit(10),
         )
         add(
             f"top prefixes, {told}",
-            lambda span=span: asked.top_prefixes(span, 10),
+            partial(asked.top_prefixes, span, 10),
             ask.prefixes_asked(span).limit(10),
         )
         add(
             f"top countries, {told}",
-            lambda span=span: asked.top_countries(span, 10),
+            partial(asked.top_countries, span, 10),
             ask.countries_asked(span).limit(10),
         )
         for name, statement in (
@@ -175,12 +178,12 @@ def questions(
         ):
             add(
                 f"suspicious {name}, {told}",
-                lambda statement=statement: asked.rows(statement.limit(100)),
+                partial(asked.rows, statement.limit(100)),
                 statement.limit(100),
             )
         add(
             f"suspicious, all of it, {told}",
-            lambda span=span: asked.suspicions(span),
+            partial(asked.suspicions, span),
             ask.evidence_asked([NOW]),
         )
     page = SqlTrafficQueries(database)
@@ -189,14 +192,14 @@ def questions(
         ("24 hours", Span(Instant(NOW - DAY), NOW), DAY // 48),
     ):
         ways: tuple[tuple[str, Any, Any], ...] = (
-            ("movements", page.movements, overview.movements_asked),
-            ("deliveries", page.deliveries, overview.deliveries_asked),
-            ("proofs", page.proofs, overview.proofs_asked),
+            ("movements", page.movements, traffic_queries.movements_asked),
+            ("deliveries", page.deliveries, traffic_queries.deliveries_asked),
+            ("proofs", page.proofs, traffic_queries.proofs_asked),
         )
         for name, way, statement in ways:
             add(
                 f"page, {name}, {told}",
-                lambda way=way, span=span, period=period: way(span, period),
+                partial(way, span, period),
                 statement(span, period),
             )
     return found
@@ -213,7 +216,7 @@ async def measure(name: str, url: str, rows: int) -> None:
             async with database.study() as connection:
                 # A column without an index, so that every row is read.
                 return int(
-                    (await connection.execute(select(func.count(audit.c.phone)))).scalar_one()
+                    (await connection.execute(select(func.count(audit.c.contact)))).scalar_one()
                 )
 
         plain, _ = await best(count)

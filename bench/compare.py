@@ -553,10 +553,10 @@ def main() -> None:
                 if number:
                     results.setdefault((target.name, phase), []).append(found)
                     print(f"{number} {target.name:26} {phase:9} {told(found)}", flush=True)
-        found = summary(results)
-        show(found, targets)
+        medians = summary(results)
+        show(medians, targets)
         if asked.keep:
-            keep(found, targets, asked)
+            keep(medians, targets, asked)
 
 
 def soak(bench: Bench, targets: list[Target], most: int) -> None:

@@ -85,7 +85,7 @@ async def served() -> Any:  # noqa: ANN401 - ASGI
     asked: asyncio.Queue[Any] = asyncio.Queue()
     told: asyncio.Queue[Any] = asyncio.Queue()
     life = asyncio.create_task(
-        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, asked.get, told.put)  # type: ignore[arg-type,typeddict-item]
+        app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, asked.get, told.put)  # type: ignore[arg-type]
     )
     await asked.put({"type": "lifespan.startup"})
     assert (await told.get())["type"] == "lifespan.startup.complete"
