@@ -17,6 +17,9 @@ NUMBER_FINGERPRINTS: Final = "number fingerprints"
 REFRESH_TOKENS: Final = "refresh tokens"
 CSRF_TOKENS: Final = "csrf tokens"
 PAGES: Final = "pages"
+DEVICES: Final = "devices"
+WORK_CHALLENGES: Final = "work challenges"
+WORK_SOLUTIONS: Final = "work solutions"
 _OPS_SESSIONS: Final = "operators' sessions"
 
 _DERIVED_BYTES = 32
