@@ -11,21 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hsp_otp.domain.challenge import (
-    Drawn,
-    Ended,
-    Held,
-    Issued,
-    Presented,
-    Request,
-    SlotRecord,
-    ask,
-    check,
-    code_of,
-    lock,
-    unlock,
-    withdraw,
-)
+from hsp_otp.domain.challenge import ask, check, code_of, lock, unlock, withdraw
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import DAY, Instant, after
@@ -34,6 +21,7 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal
+from hsp_otp.domain.slot_record import Drawn, Ended, Held, Presented, Request, SlotRecord
 from hsp_otp.entrypoints.settings.load import described
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -150,7 +138,7 @@ def _ask(held: Held, now: Instant) -> tuple[str, Held]:
 
 
 def _guess(held: Held, now: Instant, *, right: bool) -> tuple[str, Held]:
-    challenge = held.record.challenge
+    challenge = held.record.others.challenge
     digits = "000000"
     if challenge is not None:
         digits = code_of(challenge, RING.first, POLICY.digits).reveal()
@@ -201,7 +189,7 @@ STATES: dict[str, tuple[Callable[[], Held], Instant]] = {
 
 
 def _state_of(record: SlotRecord, now: Instant) -> str:
-    challenge = record.challenge
+    challenge = record.others.challenge
     if lock(record, POLICY, now) is not None:
         return "locked"
     if challenge is None:

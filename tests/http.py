@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import attrs
 from litestar import Litestar
@@ -56,6 +56,15 @@ REQUEST_ID = "r-1"
 
 CSRF_TOKEN = ring("csrf").seal("f00d")
 """A genuine token, as a page of the service would give to the browser."""
+
+OPEN: Final[Mapping[str, Any]] = {
+    "known_sends_per_day": 0,
+    "others_per_network_day": 0,
+    "work_seconds": 0,
+    "fresh_code_seconds": 0,
+    "bind_guesses": False,
+}
+"""Settings without what holds strangers back from each other and from known devices."""
 
 Body = bytes | Sequence[bytes | None]
 
@@ -362,9 +371,9 @@ class Client:
         """Look up a pass."""
         return self.post(VALIDATE, {"pass_code": pass_code}, client=client)
 
-    def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> Reply:
+    def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT, **more: str) -> Reply:
         """Ask for a code."""
-        return self.post(SEND, {"pass_code": pass_code}, client=client)
+        return self.post(SEND, {"pass_code": pass_code, **more}, client=client)
 
     def verify(
         self, otp: str, pass_code: str = PASS_CODE, *, client: str = CLIENT, **more: str
@@ -378,11 +387,16 @@ class Client:
         return self.world.outbox.codes[-1]
 
     def sign_up(
-        self, phone: str = PHONE, session_id: str | None = None, *, client: str = CLIENT
+        self,
+        phone: str = PHONE,
+        session_id: str | None = None,
+        *,
+        client: str = CLIENT,
+        **more: str,
     ) -> Reply:
         """Ask for a code in signup."""
         members = {"phone": phone} | ({} if session_id is None else {"session_id": session_id})
-        return self.post(SIGNUP_SEND, members, client=client)
+        return self.post(SIGNUP_SEND, members | more, client=client)
 
     def prove(self, session_id: str, otp_code: str, *, client: str = CLIENT) -> Reply:
         """Present a code in signup."""

@@ -11,10 +11,12 @@ import phonenumbers
 import yaml
 from litestar import Litestar
 
-from hsp_otp.domain.challenge import Locked
+from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
+from hsp_otp.domain.work import LEVELS
 from hsp_otp.entrypoints.app import PAGES, ROUTES
 from hsp_otp.entrypoints.senders import SENDERS
 
@@ -34,7 +36,10 @@ _WORDS: Final = [
 VALUES: Final[Mapping[str, Collection[str]]] = {
     "outcome": {word for words in _WORDS for word in words}
     | _LIMITS
-    | {"unavailable", "internal_error"},
+    | {"unavailable", "internal_error"}
+    | {"posed", "solved", "wrong", "stale", "malformed"},
+    "lane": {lane.value for lane in Lane},
+    "level": {*map(str, LEVELS), "none"},
     "limit": _LIMITS,
     "flow": {flow.value for flow in Flow},
     "state": {state.value for state in DeliveryState},

@@ -41,5 +41,6 @@ class Observed(World):
             families=observer.records("families", ports.families, "memory"),
             passes=observer.passes(self.found or ports.passes),
             audit=observer.audit(ports.audit),
+            work=observer.work(ports.work),
             senders={Channel.SMS: observer.senders(sender, ("outbox", "other"))},
         )

@@ -19,7 +19,6 @@ from hsp_otp.adapters.memory import (
     MemorySlots,
     MemoryUsage,
 )
-from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
@@ -34,6 +33,8 @@ from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
+from hsp_otp.domain.slot_record import Held, LaneRecord, SlotRecord
+from hsp_otp.domain.work import Judgement, Malformed, Solved, Stale, Wrong
 from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.limits import Limiter
@@ -50,6 +51,8 @@ from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
+from hsp_otp.ports.proof_of_work import ProofOfWork, Work
+from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
 from hsp_otp.ports.tokens import Access, Proof
 
@@ -276,6 +279,29 @@ class SignedProofs:
         return f"proof-{len(self.signed)}"
 
 
+@attrs.define
+class PlainWork:
+    """Work whose solution can be read from it."""
+
+    def pose(self, bound_to: str, level: int, expires_at: Instant, drawn: bytes) -> Work:
+        """Keep the promise of `ProofOfWork.pose`."""
+        payload = f"{drawn.hex()}|{level}|{expires_at}|{_unreadable(bound_to)}"
+        return Work(parameters={"solution": payload}, signature="", seconds=2 ** (level - 1))
+
+    def judge(self, payload: str, bound_to: str, now: Instant) -> Judgement:
+        """Keep the promise of `ProofOfWork.judge`."""
+        nonce, *rest = payload.split("|")
+        if len(rest) != 3:
+            return Malformed()
+        level, until, told = rest
+        if told != _unreadable(bound_to):
+            return Wrong()
+        expires_at = Instant(int(until))
+        if now >= expires_at:
+            return Stale()
+        return Solved(nonce=nonce, level=int(level), expires_at=expires_at)
+
+
 SIGNUP_POLICY = Policy(
     lifetime=300 * SECOND, client_sends=(Quota(5, MINUTE), Quota(20, 60 * MINUTE))
 )
@@ -287,7 +313,7 @@ class World:
     """Both flows over memory, with the contract's default numbers."""
 
     clock: ManualClock = attrs.field(factory=ManualClock)
-    randomness: ScriptedRandomness = attrs.field(factory=ScriptedRandomness)
+    randomness: Randomness = attrs.field(factory=ScriptedRandomness)
     outbox: Outbox = attrs.field(factory=Outbox)
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
@@ -300,10 +326,12 @@ class World:
     proofs: SignedProofs = attrs.field(factory=SignedProofs)
     deliveries: SentMessages = attrs.field()
     early: MemoryEarlyReceipts = attrs.field()
+    work: ProofOfWork = attrs.field(factory=PlainWork)
     policy: Policy = attrs.field(factory=Policy)
     signup_policy: Policy = attrs.field(factory=lambda: SIGNUP_POLICY)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
+    devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
 
     @slots.default
@@ -350,6 +378,7 @@ class World:
             messages=PlainMessages(),
             access_tokens=self.access_tokens,
             proofs=self.proofs,
+            work=self.work,
             clock=self.clock,
             randomness=self.randomness,
         )
@@ -358,7 +387,10 @@ class World:
     def journeys(self) -> Journeys:
         """Build all flows with the current configuration."""
         rings = Rings(
-            codes=self.codes, refresh_tokens=self.refresh_keys, fingerprints=ring("fingerprints")
+            codes=self.codes,
+            devices=self.devices,
+            refresh_tokens=self.refresh_keys,
+            fingerprints=ring("fingerprints"),
         )
         policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,
@@ -494,8 +526,12 @@ class World:
         """Return the stored record of a family."""
         return run(self.families.transition(family_id, lambda held: Decision(held, held)))
 
-    def record(self, user: str = "u1") -> SlotRecord:
-        """Return the record in the slot of *user*."""
+    def record(self, user: str = "u1") -> LaneRecord:
+        """What strangers have left in the slot of *user*."""
+        return self.whole_record(user).others
+
+    def whole_record(self, user: str = "u1") -> SlotRecord:
+        """What stands in the slot of *user*."""
         return run(self.slots.transition(slot_of(user), (), _look))
 
     def restore(self, record: SlotRecord, user: str = "u1") -> None:
@@ -521,9 +557,41 @@ class World:
         return len(held[key])
 
 
+def of_strangers(**facts: Any) -> SlotRecord:  # noqa: ANN401 - of `LaneRecord`
+    """A slot that only strangers have used."""
+    return SlotRecord(others=LaneRecord(**facts))
+
+
+def open_policy(**changes: Any) -> Policy:  # noqa: ANN401 - of `Policy`
+    """A policy without what holds strangers back from each other and from known devices."""
+    nothing_between = Policy(
+        sends_kept_for_known=0,
+        sends_of_one_network=0,
+        asks_for_work=False,
+        fresh_for=0,
+        binds_guesses=False,
+    )
+    return attrs.evolve(nothing_between, **changes)
+
+
+def open_world(**changes: Any) -> World:  # noqa: ANN401 - of `World`
+    """A world in which nothing holds strangers back from each other."""
+    sign_ups = open_policy(lifetime=SIGNUP_POLICY.lifetime, client_sends=SIGNUP_POLICY.client_sends)
+    return World(**({"policy": open_policy(), "signup_policy": sign_ups} | changes))
+
+
+def of_run(record: SlotRecord, run: int) -> SlotRecord:
+    """*record* after that many wrong guesses of strangers."""
+    return attrs.evolve(record, others=attrs.evolve(record.others, run=run))
+
+
 def slot_of(user: str) -> Slot:
     """Return the slot of *user* in pass login."""
     return Slot(Subject(SubjectKind.USER, user), Purpose.PHONE_VERIFICATION)
+
+
+def _unreadable(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _caller(client: str) -> Caller:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 
 _COMMANDS: Final = (
-    *("audit", "db", "doctor", "erase", "keys", "passes", "purge", "serve", "settings", "unlock"),
+    *("audit", "db", "doctor", "erase", "keys", "let", "passes", "purge", "serve", "settings"),
+    "unlock",
 )
 
 LOADED: Final = multiprocessing.get_context("forkserver")

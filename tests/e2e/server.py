@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import attrs
 from prometheus_client.parser import text_string_to_metric_families
@@ -21,6 +21,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e import preloaded
 
 T = TypeVar("T")
+
+OPEN: Final = {
+    "KNOWN_SENDS_PER_DAY": "0",
+    "OTHERS_PER_NETWORK_DAY": "0",
+    "WORK_SECONDS": "0",
+    "FRESH_CODE_SECONDS": "0",
+    "BIND_GUESSES": "false",
+}
+"""Settings without what holds strangers back from each other and from known devices."""
 
 COMMAND = Path(sys.executable).with_name("hsp-otp")
 PATIENCE_SECONDS = 60
@@ -86,14 +95,19 @@ class Message:
 
 
 class Server:
-    """A server process, possibly with workers; its output is in files in its folder."""
+    """
+    A server process, possibly with workers; its output is in files in its folder.
+
+    Unless its settings say otherwise, strangers do not hold each other back, because most tests
+    ask for many codes from one address.
+    """
 
     def __init__(self, folder: Path, name: str = "dev", **settings: str) -> None:
         self.folder = folder
         self._out = folder / "stdout.txt"
         self._err = folder / "stderr.txt"
         self._err.write_bytes(b"")
-        self.process = self.start(name, environment({"PORT": "0", **settings}))
+        self.process = self.start(name, environment({"PORT": "0", **OPEN, **settings}))
         try:
             self.port = int(until(self._listening)[1])
             until(self._answers)

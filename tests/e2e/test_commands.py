@@ -100,8 +100,92 @@ def test_an_operator_unlocks_a_number_for_signup(prepared: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "unlocked the number's signup\n"
     with closing(sqlite3.connect(prepared / "hsp-otp.db")) as connection:
-        rows = connection.execute("SELECT purpose, contact FROM audit").fetchall()
+        rows = connection.execute(
+            "SELECT purpose, contact FROM audit WHERE action = 'unlock'"
+        ).fetchall()
     assert rows == [("signup", "***-***-5679")]
+
+
+def test_an_operator_forgets_known_devices(server: Server) -> None:
+    """`unlock --devices` makes strangers of them, and its audit row says so."""
+    assert server.send(DEMO).status == 200
+    assert server.verify(DEMO, server.message_to("+919876543210").code).status == 200
+    devices = "SELECT json_extract(body, '$.devices.until') FROM records WHERE key LIKE 'slot:%'"
+    with closing(sqlite3.connect(server.folder / "hsp-otp.db")) as connection:
+        assert connection.execute(devices).fetchone()[0] is not None
+        arguments = ("unlock", "--pass-code", DEMO, "--reason", "phone stolen", "--devices")
+        done = command(server.folder, *arguments, MODE="development")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "unlocked 1 user; no device is known any more\n"
+        assert connection.execute(devices).fetchone()[0] is None
+    (row,) = unlocks(server)
+    assert (row[0], row[4]) == ("devices_forgotten", "phone stolen")
+
+
+def test_an_operator_lets_an_address_in(server: Server) -> None:
+    """`let` admits asks and guesses of that address past the lock, and says what and until when."""
+    lock(server, DEMO)
+    arguments = ("--pass-code", DEMO, "--address", "127.0.0.1", "--reason", " called, ticket 4711 ")
+    done = command(server.folder, "let", *arguments, MODE="development")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, line = done.stdout.splitlines()
+    assert first == "let 127.0.0.1 in:"
+    assert re.fullmatch(
+        r"  phone_verification of user \S{22}: 3 sends and 6 guesses "
+        r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC",
+        line,
+    )
+    with closing(sqlite3.connect(server.folder / "hsp-otp.db")) as connection:
+        rows = connection.execute(
+            "SELECT outcome, purpose, client, contact, pass_code, reason FROM audit"
+            " WHERE action = 'let'"
+        ).fetchall()
+    told = ("let_in", "phone_verification", "127.0.0.1", "***-***-3210", "HSP-****-5678")
+    assert rows == [(*told, "called, ticket 4711")]
+    assert server.send(DEMO).status == 200
+    assert server.verify(DEMO, server.message_to("+919876543210").code).status == 200
+
+
+def test_an_address_is_let_in_by_a_number(prepared: Path) -> None:
+    """`let --phone` lists all its users and its signup; an IPv6 address counts as its /64."""
+    arguments = ("let", "--phone", "98123 45678", "--address", "2001:db8::7", "--reason", "called")
+    done = command(prepared, *arguments, MODE="development")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *lines = done.stdout.splitlines()
+    assert first == "let 2001:db8::/64 in:"
+    assert [re.sub(r"user \S{22}$", "user", line.partition(":")[0]) for line in lines] == [
+        "  phone_verification of user",
+        "  phone_verification of user",
+        "  signup of the number",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--address", "203.0.113.7", "--reason", "x"), "let takes either --pass-code or --phone"),
+        (("--pass-code", DEMO, "--reason", "x"), "--address"),
+        (("--pass-code", DEMO, "--address", "203.0.113.7"), "--reason"),
+        (("--pass-code", DEMO, "--address", "here", "--reason", "x"), "--address: takes an IPv4"),
+        (("--pass-code", DEMO, "--address", "unknown", "--reason", "x"), "--address: takes an"),
+        (("--pass-code", DEMO, "--address", "203.0.113.0/24", "--reason", "x"), "--address"),
+        (("--pass-code", DEMO, "--address", "203.0.113.7", "--reason", " "), "printable text"),
+        (("--pass-code", "HSP-9999-9999", "--address", "203.0.113.7", "--reason", "x"), "no pass"),
+        (("--phone", "12345", "--address", "203.0.113.7", "--reason", "x"), "--phone"),
+    ],
+    ids=[
+        *("nobody", "no address", "no reason", "no address at all", "everybody's", "a network"),
+        *("empty reason", "unknown pass", "malformed number"),
+    ],
+)
+def test_a_mistaken_let_is_one_line(prepared: Path, arguments: tuple[str, ...], says: str) -> None:
+    """A `let` that names nobody, no address or no reason is one line and changes nothing."""
+    done = command(prepared, "let", *arguments, MODE="development")
+    assert done.returncode in {1, 2}
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("hsp-otp: ")
+    assert says in line
 
 
 @pytest.mark.parametrize(

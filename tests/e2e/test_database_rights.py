@@ -113,6 +113,7 @@ def test_the_server_reads_and_writes_rows_alone(
     [
         ("passes", "show", pass_of(1)),
         ("unlock", "--phone", number_of(1), "--reason", "called"),
+        ("let", "--phone", number_of(1), "--address", "203.0.113.7", "--reason", "called"),
         ("audit", "list"),
         ("audit", "range", "--phone", number_of(1)),
         ("audit", "timeline", "--phone", number_of(1)),

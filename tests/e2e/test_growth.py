@@ -116,8 +116,8 @@ FLOW: Final = Addition(
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import AskOutcome, CheckOutcome, Presented, Request, Verified
 from hsp_otp.domain.challenge import subject_of
+from hsp_otp.domain.challenge_outcomes import CheckOutcome, Verified
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact
@@ -125,9 +125,10 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.slot_record import Presented, Request
 from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp, Undelivered
+from hsp_otp.flows.otp import AskedOutcome, Otp
 
 
 @attrs.frozen(kw_only=True)
@@ -138,7 +139,7 @@ class PhoneCheck:
     limiter: Limiter
     fingerprints: KeyRing
 
-    async def send(self, phone: PhoneNumber, caller: Caller) -> AskOutcome | Undelivered:
+    async def send(self, phone: PhoneNumber, caller: Caller) -> AskedOutcome:
         """Send a code to a number."""
         request, row = self._asked(phone, Action.SEND, caller)
         async with audited_failures(self.otp.audit, row):
@@ -210,15 +211,15 @@ class DoneBody(msgspec.Struct):
 
 from typing import Final
 
-from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check
-from hsp_otp.flows.otp import Undelivered
+from hsp_otp.flows.otp import NotSent
 
 INVALID_PHONE: Final = Problem(400, "invalid_phone")
 
 
-def of_start(outcome: Refusal | Locked | Undelivered) -> Problem:
+def of_start(outcome: NotSent) -> Problem:
     """Why no code was sent."""
     return of_ask(outcome)
 
@@ -233,7 +234,7 @@ def of_finish(outcome: WrongCode | NoLiveCode | Exhausted | Locked | Refusal) ->
 from litestar import Response
 from litestar.params import JSONBody
 
-from hsp_otp.domain.challenge import Issued, Verified
+from hsp_otp.domain.challenge_outcomes import Issued, Verified
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
 from hsp_otp.domain.quota import Limit
@@ -584,7 +585,9 @@ def test_a_purpose(grown: Path, served: Grown, tmp_path: Path) -> None:
     assert unlocked.startswith("unlocked 1 user")
     program = """
 import attrs
-from hsp_otp.domain.challenge import Issued, Presented, Request, Verified, slots_about
+from hsp_otp.domain.challenge_outcomes import Issued, Verified
+from hsp_otp.domain.slot_record import Presented, Request
+from hsp_otp.domain.challenge import slots_about
 from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact

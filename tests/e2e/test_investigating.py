@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(240)
 DEMO = "HSP-1234-5678"
 NUMBER = "+919876543210"
 MODE = {"MODE": "development"}
+STRANGE = "on a device that is not known"
 
 
 @attrs.frozen
@@ -98,10 +99,13 @@ def test_a_timeline(run: Run) -> None:
     assert all(line in shown for line in told)
     assert [re.sub(r"until [0-9: -]+", "until then", line) for line in told] == [
         "looked up the pass HSP-****-5678: it is usable, from 127.0.0.1",
-        "asked for a code: sent, through console, from 127.0.0.1",
-        "asked for a code: refused, too soon after the last one, until then, from 127.0.0.1",
-        "presented a code: it was wrong, from 127.0.0.1",
-        "presented a code: it was right, from 127.0.0.1",
+        f"asked for a code {STRANGE}: sent, through console, from 127.0.0.1",
+        (
+            f"asked for a code {STRANGE}: refused, too soon after the last one, until then, "
+            "from 127.0.0.1"
+        ),
+        f"presented a code {STRANGE}: it was wrong, from 127.0.0.1",
+        f"presented a code {STRANGE}: it was right, from 127.0.0.1",
     ]
 
 
@@ -113,9 +117,11 @@ def test_lists(run: Run) -> None:
     by = ("--phone", NUMBER, "--address", "127.0.0.1", "--outcome", "invalid_otp")
     (wrong,) = run.lines("audit", "list", *by, "--since", "1h")
     assert (wrong["phone"], wrong["pass_code"]) == ("***-***-3210", "HSP-****-5678")
+    assert wrong["lane"] == "others"
     assert run.lines("audit", "list", *by, "--until", "1h") == []
     table = run.ask("audit", "list", *by).stdout
     assert wrong["request_id"] in table
+    assert re.search(r" pass_login +others +check +invalid_otp ", table)
     rows = list(csv.DictReader(io.StringIO(run.ask("audit", "list", *by, "--csv").stdout)))
     assert [row["request_id"] for row in rows] == [wrong["request_id"]]
     assert list(rows[0]) == list(wrong)

@@ -201,7 +201,7 @@ from hsp_otp.entrypoints.wiring import open_services
 
 async def look():
     async with open_services(with_generated_keys(load())) as house:
-        print(house.answered, house.pass_login.limiter.usage.meter.watch.listeners)
+        print(house.answered, house.journeys.pass_login.limiter.usage.meter.watch.listeners)
 
 asyncio.run(look())
 print("prometheus_client" in sys.modules)

@@ -36,6 +36,7 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
             "phone_rate_limited",
             "rate_limited",
             "resend_too_soon",
+            "work_required",
         },
     },
     ("post", "/customer/verify-otp/"): {
@@ -61,7 +62,13 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
             "sms_failed",
         },
         403: {"csrf_failed"},
-        429: {"phone_rate_limited", "rate_limited", "resend_too_soon", "locked_out"},
+        429: {
+            "phone_rate_limited",
+            "rate_limited",
+            "resend_too_soon",
+            "locked_out",
+            "work_required",
+        },
     },
     ("post", "/users/api/verify-otp/"): {
         200: {"success"},
@@ -233,7 +240,9 @@ def test_an_example_of_an_error_is_what_is_answered(document: dict[str, Any]) ->
         if path in FLOWS:
             members.add(FLOWS[path])
             assert body[FLOWS[path]] is False
-        if status == 429:
+        if name == "work_required":
+            members |= {"work", "work_seconds"}
+        elif status == 429:
             members.add("retry_after_seconds")
         if name == "invalid_otp":
             members.add("attempts_remaining")

@@ -76,7 +76,7 @@ def test_away_and_back(postgres: postgres_server.Server, database: str, tmp_path
 
 @pytest.mark.timeout(180)
 def test_the_commands(database: str, tmp_path: Path) -> None:
-    """Upgrade, import, show, unlock and purge do over PostgreSQL what they do over SQLite."""
+    """Upgrade, import, show, unlock, let and purge do over PostgreSQL what they do over SQLite."""
     settings = {"DATABASE_URL": database, "MODE": "development"}
     early = command(tmp_path, "passes", "show", DEMO, **settings)
     assert (early.returncode, "hsp-otp db upgrade" in early.stderr) == (1, True)
@@ -93,6 +93,10 @@ def test_the_commands(database: str, tmp_path: Path) -> None:
     done = command(tmp_path, "unlock", "--pass-code", DEMO, "--reason", "called", **settings)
     assert (done.returncode, done.stdout) == (0, "unlocked 1 user\n")
     assert query(database, "SELECT reason FROM audit") == ["called"]
+    let = ("let", "--pass-code", DEMO, "--address", "203.0.113.7", "--reason", "called")
+    done = command(tmp_path, *let, **settings)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "let 203.0.113.7 in:")
+    assert query(database, "SELECT client FROM audit WHERE action = 'let'") == ["203.0.113.7"]
     assert command(tmp_path, "purge", **settings).returncode == 0
 
 
@@ -130,7 +134,7 @@ def test_a_server_that_would_forget(database: str, tmp_path: Path) -> None:
         query(database, f"ALTER DATABASE {name} SET synchronous_commit = {setting}")
         refused = command(tmp_path, "serve", **settings)
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith(f"hsp-otp: HSP_OTP_DATABASE_URL: {told} there, and ")
+        assert refused.stderr.startswith(f"hsp-otp: HSP_OTP_DATABASE_URL: {told} there, so ")
         assert len(refused.stderr.splitlines()) == 1
 
 

@@ -12,7 +12,7 @@ from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import SECOND
 from tests.e2e.production import prepare, start, wrong
 from tests.e2e.server import Answer, Server
-from tests.e2e.sessions import csrf, csrf_token, generated_keys, me, prove, sign_in, sign_up
+from tests.e2e.sessions import DEMO, csrf, csrf_token, generated_keys, me, prove, sign_in, sign_up
 from tests.gateway import Gateway, refuse
 
 NUMBER = "+919876543210"
@@ -97,6 +97,7 @@ def test_a_visitor_signs_up(site: Site, server: Server) -> None:
     answer = prove(server, session_id, f" {code[:3]}-{code[3:]} ", site.token)
     assert answer.status == 200
     proof = answer.body.pop("proof")
+    assert re.fullmatch(r"[^.]+\.[0-9]+\.[0-9a-f]{64}", answer.body.pop("device_token"))
     assert answer.body == {
         "success": True,
         "message": "Your phone number is confirmed.",
@@ -223,5 +224,6 @@ def test_both_flows_beside_each_other(tmp_path: Path) -> None:
             prove(server, sent["session_id"], server.message_to(NUMBER).code, token).status == 200
         )
         assert me(server, signed_in["access_token"]).status == 200
-        assert refused(sign_up(server, NUMBER, token)) == (429, "phone_rate_limited")
+        again = server.send(DEMO)
+        assert (again.status, again["error"]) == (429, "phone_rate_limited")
         assert len(server.messages) == 2

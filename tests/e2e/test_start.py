@@ -392,7 +392,7 @@ def test_new_keys_start_a_server(tmp_path: Path, algorithm: str) -> None:
 
 COMMANDS = (
     *("dev", "serve", "settings", "keys new", "db upgrade"),
-    *("passes import", "passes show", "unlock", "purge"),
+    *("passes import", "passes show", "unlock", "let", "purge"),
 )
 
 

@@ -53,9 +53,9 @@ class Site:
     gateway: Gateway
     people: "count[int]"
 
-    def send(self, person: int) -> Answer:
+    def send(self, person: int, **members: str) -> Answer:
         """Ask for a code, each from an address of its own."""
-        body = {"pass_code": pass_of(person)}
+        body = {"pass_code": pass_of(person), **members}
         return self.server.post("/customer/send-otp/", body, **_from(person))
 
     def verify(self, person: int, otp: str) -> Answer:

@@ -140,9 +140,26 @@ def hold(history: History, *, lifetime: float, sends_a_number: int, sends_a_clie
     _hold_successes(history, codes)
     numbers = Counter(code.ask.number for code in codes)
     assert max(numbers.values(), default=0) <= sends_a_number, numbers
-    clients = Counter(code.ask.client for code in codes if code.ask.is_login)
+    clients: Counter[str] = Counter()
+    for sent in by_person.values():
+        charged = [code for code in _charged(history, sent) if code.ask.is_login]
+        clients.update(code.ask.client for code in charged)
     assert max(clients.values(), default=0) <= sends_a_client, clients
     _hold_families(history.refreshes)
+
+
+def _charged(history: History, sent: Sequence[SentCode]) -> Sequence[SentCode]:
+    """The codes of one person whose sends no right code can have given back to the client."""
+    for place in reversed(range(len(sent))):
+        code = sent[place]
+        if any(
+            check.who == code.ask.who
+            and check.digits == code.digits
+            and (check.status in {0, 200} or check.status >= 500)
+            for check in history.checks
+        ):
+            return sent[place + 1 :]
+    return sent
 
 
 def _hold_code(

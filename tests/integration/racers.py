@@ -13,19 +13,34 @@ from typing import Any, Self
 import attrs
 
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.challenge import Held
+from hsp_otp.domain.challenge import code_of
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import DAY
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
 from tests.e2e.preloaded import LOADED
-from tests.integration.stores import Kind
-from tests.world import Outbox, SignedProofs, slot_of
+from tests.integration.stores import RINGS, Kind
+from tests.world import SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
 
 PATIENCE_SECONDS = 60
+
+WORK_ALONE = Policy(
+    cooldown=0,
+    contact_sends=Quota(100, DAY),
+    sends_of_one_network=0,
+    client_sends=(),
+    fresh_for=0,
+)
+"""The policy of the step ``work``: nothing but work holds strangers up."""
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +50,9 @@ class Call:
 
     Attributes:
         browser: The id of the browser; None over the API.
+        device: The token of the device, if any.
+        work: The work that comes with it, if any.
+        challenge_id: The challenge that is named, if any.
     """
 
     step: str
@@ -44,6 +62,15 @@ class Call:
     browser: str | None = None
     phone: str = ""
     session_id: str = ""
+    device: str | None = None
+    work: str | None = None
+    challenge_id: str | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """The sender of the request."""
+        devices = () if self.device is None else (self.device,)
+        return Caller(ClientAddress(self.client), "r1", devices=devices, work=self.work)
 
 
 @attrs.frozen
@@ -56,12 +83,16 @@ class Result:
         codes: The codes in the messages.
         sessions: The signup sessions for which codes were sent.
         proofs: The session and the number of each signed proof.
+        issued: The id and the code of each challenge of pass login, by the name of its lane.
+        works: The solutions of the work that was asked for.
     """
 
     words: list[str]
     codes: list[str]
     sessions: list[str]
     proofs: list[tuple[str, str]]
+    issued: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
+    works: list[str] = attrs.field(factory=list[str])
 
 
 class Racers:
@@ -114,6 +145,8 @@ class Racers:
             together.codes.extend(result.codes)
             together.sessions.extend(result.sessions)
             together.proofs.extend(result.proofs)
+            together.issued.update(result.issued)
+            together.works.extend(result.works)
         return together
 
     def alone(self, call: Call) -> Result:
@@ -141,8 +174,10 @@ async def _serve(
     outbox, proofs = Outbox(), SignedProofs()
     async with kind.open(folder) as stores:
         clock, randomness = SystemClock(), SystemRandomness()
-        login = stores.login(clock, randomness, outbox)
-        signup = stores.signup(clock, randomness, outbox, proofs)
+        login = stores.login(clock, randomness, outbox, Policy(asks_for_work=False))
+        working = stores.login(clock, randomness, outbox, WORK_ALONE)
+        sign_ups = attrs.evolve(SIGNUP_POLICY, asks_for_work=False)
+        signup = stores.signup(clock, randomness, outbox, proofs, policy=sign_ups)
         while True:
             try:
                 calls: list[Call] = line.recv()
@@ -151,17 +186,23 @@ async def _serve(
             outbox.sent.clear()
             proofs.signed.clear()
             sessions: list[str] = []
+            issued: dict[str, tuple[str, str]] = {}
+            works: list[str] = []
             start.wait(PATIENCE_SECONDS)
             words = await asyncio.gather(
                 *(
                     _told(partial(_signed_up, signup, call, sessions))
                     if call.phone
-                    else _told(partial(_made, login, call))
+                    else _told(
+                        partial(
+                            _made, working if call.step == "work" else login, call, issued, works
+                        )
+                    )
                     for call in calls
                 )
             )
             proved = [(proof.session_id, proof.phone.e164) for proof in proofs.signed]
-            line.send(Result(list(words), outbox.codes, sessions, proved))
+            line.send(Result(list(words), outbox.codes, sessions, proved, issued, works))
 
 
 async def _told(ask: Callable[[], Awaitable[str]]) -> str:
@@ -179,16 +220,26 @@ async def _told(ask: Callable[[], Awaitable[str]]) -> str:
                 return repr(error)
 
 
-async def _made(login: PassLogin, call: Call) -> str:
-    code, caller = PassCode(call.pass_code), Caller(ClientAddress(call.client), "r1")
+async def _made(
+    login: PassLogin, call: Call, issued: dict[str, tuple[str, str]], works: list[str]
+) -> str:
+    code, caller = PassCode(call.pass_code), call.caller
     match call.step:
         case "validate":
             return (await login.validate(code, caller)).word
-        case "send":
-            return (await login.send(code, caller)).word
+        case "send" | "work":
+            outcome = await login.send(code, caller)
+            if isinstance(outcome, Issued):
+                challenge = outcome.challenge
+                digits = code_of(challenge, RINGS.codes.first, 6).reveal()
+                issued[challenge.lane.value] = (challenge.id, digits)
+            if isinstance(outcome, WorkPosed):
+                works.append(str(outcome.work.parameters["solution"]))
+            return outcome.word
         case _:
             guess = Code(call.digits)
-            return (await login.verify(code, guess, None, caller, call.browser)).word
+            verified = await login.verify(code, guess, call.challenge_id, caller, call.browser)
+            return verified.word
 
 
 async def _signed_up(signup: Signup, call: Call, sessions: list[str]) -> str:
@@ -225,5 +276,5 @@ async def _count_on(kind: Kind, folder: Path, answers: Path) -> None:
 
 
 def _one_more(held: Held) -> Decision[Held, int]:
-    run = held.record.run + 1
-    return Decision(run, attrs.evolve(held, record=attrs.evolve(held.record, run=run)))
+    run = held.record.others.run + 1
+    return Decision(run, attrs.evolve(held, record=of_run(held.record, run)))

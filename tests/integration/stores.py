@@ -58,7 +58,7 @@ from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
-from tests.world import SIGNUP_POLICY, PlainMessages, SignedAccess, SignedProofs, ring
+from tests.world import SIGNUP_POLICY, PlainMessages, PlainWork, SignedAccess, SignedProofs, ring
 
 
 @attrs.frozen(kw_only=True)
@@ -140,6 +140,7 @@ class Stores:
             senders={Channel.SMS: sender},
             messages=PlainMessages(),
             access_tokens=SignedAccess(),
+            work=PlainWork(),
             proofs=proofs,
             clock=clock,
             randomness=randomness,
@@ -147,7 +148,10 @@ class Stores:
 
 
 RINGS: Final = Rings(
-    codes=ring("codes"), refresh_tokens=ring("refresh"), fingerprints=ring("fingerprints")
+    codes=ring("codes"),
+    devices=ring("devices"),
+    refresh_tokens=ring("refresh"),
+    fingerprints=ring("fingerprints"),
 )
 
 

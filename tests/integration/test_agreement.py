@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,31 @@ import attrs
 import pytest
 
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import Held
+from hsp_otp.domain.challenge import let, unlock
+from hsp_otp.domain.challenge_outcomes import Issued, WrongCode
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME, ClientLimits, Policy
-from hsp_otp.domain.quota import Quota, UsageKey
+from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.send_limits import Sent, send_keys
 from hsp_otp.domain.signup import slot_of as slot_of_number
+from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import Caller
-from hsp_otp.flows.signup import SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
+from hsp_otp.flows.otp import WorkPosed
+from hsp_otp.flows.pass_login import SignedIn
+from hsp_otp.flows.signup import (
+    Proved,
+    SignupCodeSent,
+    SignupSendOutcome,
+    SignupVerifyOutcome,
+)
 from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed
 from tests.integration.stores import KINDS, Kind, Stores
@@ -45,7 +59,9 @@ POLICY = Policy(
     max_attempts=2,
     failures=(Quota(3, DAY), Quota(6, 30 * DAY)),
     max_run=8,
-    contact_sends=Quota(4, DAY),
+    contact_sends=Quota(6, DAY),
+    sends_kept_for_known=2,
+    sends_of_one_network=2,
     client_sends=(Quota(3, HOUR),),
 )
 SIGNUP_POLICY = attrs.evolve(POLICY, lifetime=300 * SECOND, client_sends=(Quota(3, MINUTE),))
@@ -56,8 +72,12 @@ PASSES = ("HSP-0000-0001", "HSP-0000-0002", "HSP-0000-0003", "HSP-0000-0004")
 
 UNKNOWN = "HSP-9999-9999"
 
+CLIENTS = (CLIENT, "198.51.100.8", OTHER_CLIENT, "192.0.2.1")
+"""The first two are in one network."""
+
 SPANS = (
     POLICY.cooldown,
+    POLICY.fresh_for,
     SIGNUP_POLICY.lifetime,
     POLICY.lifetime,
     MINUTE,
@@ -74,7 +94,7 @@ SEEN = {
     *("valid", "pass_not_found", "pass_not_paid", "lookup_rate_limited"),
     *("sent", "sms_failed", "resend_too_soon", "rate_limited", "phone_rate_limited"),
     *("verified", "invalid_otp", "otp_expired", "too_many_attempts", "locked_out"),
-    *("session_not_found", "already_verified"),
+    *("session_not_found", "already_verified", "work_required", "malformed_request"),
 }
 """Every word that the runs come to, together."""
 
@@ -85,11 +105,13 @@ class Step:
     Something that happens.
 
     Attributes:
-        kind: Of the request, or ``fail``, a send whose message nobody takes, ``unlock`` or
-            ``wait``.
+        kind: Of the request, or ``fail``, a send whose message nobody takes, ``unlock``,
+            ``unlock devices``, ``let`` or ``wait``.
         challenge_id: The challenge that is named, where one is.
         session_id: The session of signup, where one is named.
         phone: What is asked for in signup.
+        devices: The device tokens that come with it.
+        work: The work that comes with it.
     """
 
     kind: str
@@ -101,6 +123,8 @@ class Step:
     phone: str
     user: str
     duration: Duration
+    devices: tuple[str, ...] = ()
+    work: str | None = None
 
 
 @attrs.define
@@ -131,7 +155,8 @@ class Side:
     async def take(self, step: Step) -> Any:  # noqa: ANN401 - any outcome
         """Take *step*; its outcome, or None where it has none."""
         login = self.stores.login(self.clock, self.randomness, self.outbox, POLICY, LIMITS)
-        code, caller = PassCode(step.code), Caller(ClientAddress(step.client), "r1")
+        code = PassCode(step.code)
+        caller = Caller(ClientAddress(step.client), "r1", devices=step.devices, work=step.work)
         self.outbox.failure = SendFailed("nobody took it") if "fail" in step.kind else None
         match step.kind:
             case "validate":
@@ -142,8 +167,8 @@ class Side:
                 return await login.verify(code, Code(step.digits), step.challenge_id, caller)
             case "sign up" | "fail to sign up" | "prove":
                 return await self.sign_up(step, caller)
-            case "unlock":
-                return await self.unlock(step.user)
+            case "unlock" | "unlock devices" | "let":
+                return await self.operate(step)
             case _:
                 return self.clock.advance(step.duration)
 
@@ -165,10 +190,18 @@ class Side:
             self.sessions.append(outcome.session_id)
         return outcome
 
-    async def unlock(self, user: str) -> None:
-        """Unlock as an operator does."""
+    async def operate(self, step: Step) -> None:
+        """Unlock a slot, or let an address in, as an operator does."""
+        slots, slot, now = self.stores.slots, slot_of(step.user), self.clock.now()
+        if step.kind == "let":
+            give = partial(let, client=ClientAddress(step.client), now=now)
+            await slots.transition(slot, (), give)
+            return
+        if step.kind == "unlock devices":
+            await slots.transition(slot, (), partial(unlock, devices=True))
+            return
         row = AuditRow(
-            at=self.clock.now(),
+            at=now,
             flow=None,
             purpose=None,
             action=Action.UNLOCK,
@@ -176,19 +209,23 @@ class Side:
             client=None,
             request_id=None,
         )
-        await unlock_slot(self.stores.slots, slot_of(user), row)
+        await unlock_slot(slots, slot, row)
 
     async def state(self) -> object:
         """All that is kept: slots, usages and rows."""
         usages = tuple(
-            UsageKey(scope, who)
-            for scope, who in (
-                ("phone_sends", PHONE),
-                ("phone_sends", OTHER_PHONE),
-                ("pass_login_sends", CLIENT),
-                ("pass_login_sends", OTHER_CLIENT),
-                ("signup_sends", CLIENT),
-                ("signup_sends", OTHER_CLIENT),
+            key
+            for flow in Flow
+            for phone in (PHONE, OTHER_PHONE)
+            for client in CLIENTS
+            for key in send_keys(
+                Sent(
+                    flow=flow,
+                    contact=Contact.of_phone(PhoneNumber(phone)),
+                    client=ClientAddress(client),
+                    lane=Lane.OTHERS,
+                ),
+                Lane,
             )
         )
 
@@ -221,13 +258,52 @@ def forward(chance: random.Random, edges: list[Instant], now: Instant) -> Durati
     """A while, or as long as it takes to an edge that some step made, or next to it."""
     if not edges or chance.random() < 0.3:
         return chance.randrange(40 * SECOND)
-    span = chance.choices(SPANS, (12, 4, 4, 3, 1, 0.5, 0.5, 0.1))[0]
+    span = chance.choices(SPANS, (12, 4, 4, 4, 3, 1, 0.5, 0.5, 0.1))[0]
     edge = after(chance.choice(edges[-6:]), span + chance.choice((-1, 0, 1)))
     return max(0, edge - now)
 
 
-def next_step(chance: random.Random, side: Side, edges: list[Instant]) -> Step:
+@attrs.define
+class Seen:
+    """
+    What the callers have got so far.
+
+    Attributes:
+        tokens: Device tokens.
+        ids: Ids of challenges.
+        asked: The ask that work was last asked for, with that work solved.
+        guessed: The last guess, if it was wrong.
+    """
+
+    tokens: list[str] = attrs.field(factory=list[str])
+    ids: list[str] = attrs.field(factory=lambda: ["another"])
+    asked: Step | None = None
+    guessed: Step | None = None
+
+    def take(self, step: Step, outcome: object) -> None:
+        """Remember what *outcome* gives to its caller."""
+        self.guessed = step if isinstance(outcome, WrongCode) else None
+        match outcome:
+            case SignedIn() | Proved():
+                self.tokens.append(outcome.device_token)
+            case Issued():
+                self.ids.append(outcome.challenge.id)
+            case WorkPosed():
+                solved = str(outcome.work.parameters["solution"])
+                self.asked = attrs.evolve(step, work=solved)
+            case _:
+                pass
+
+
+def next_step(chance: random.Random, side: Side, edges: list[Instant], seen: Seen) -> Step:
     """What happens next."""
+    if seen.asked is not None and chance.random() < 0.3:
+        # The work once, and now and then again.
+        step = seen.asked
+        seen.asked = None if chance.random() < 0.8 else step
+        return step
+    if seen.guessed is not None and chance.random() < 0.6:
+        return seen.guessed
     kinds = {
         "validate": 2,
         "send": 4,
@@ -237,18 +313,22 @@ def next_step(chance: random.Random, side: Side, edges: list[Instant]) -> Step:
         "fail to sign up": 0.5,
         "prove": 10,
         "unlock": 0.2,
+        "unlock devices": 0.1,
+        "let": 0.3,
         "wait": 8,
     }
     return Step(
         kind=chance.choices(tuple(kinds), tuple(kinds.values()))[0],
         code=chance.choices((*PASSES, UNKNOWN), (8, 4, 4, 1, 1))[0],
-        client=chance.choices((CLIENT, OTHER_CLIENT), (3, 1))[0],
+        client=chance.choices(CLIENTS, (6, 1, 2, 2))[0],
         digits=presented(chance, side.outbox.codes),
-        challenge_id=chance.choices((None, "another"), (9, 1))[0],
+        challenge_id=chance.choices((None, seen.ids[-1], seen.ids[0]), (6, 3, 1))[0],
         session_id=chance.choice((*side.sessions[-2:], *side.sessions[-1:], None)),
         phone=chance.choices((PHONE, OTHER_PHONE), (3, 2))[0],
         user=chance.choice("ab"),
         duration=forward(chance, edges, side.clock.now()),
+        devices=tuple(seen.tokens[-4:]) if chance.random() < 0.4 else (),
+        work=chance.choices((None, "malformed"), (19, 1))[0],
     )
 
 
@@ -261,7 +341,8 @@ def _own(folder: Path, kind: Kind) -> Path:
 async def words_of(seed: int, folder: Path) -> set[str]:
     """The words that one run comes to, the same over every kind of store."""
     chance = random.Random(seed)  # noqa: S311 - the same run every time
-    seen: set[str] = set()
+    words: set[str] = set()
+    seen = Seen()
     edges: list[Instant] = []
     async with AsyncExitStack() as stack:
         sides = [
@@ -270,20 +351,21 @@ async def words_of(seed: int, folder: Path) -> set[str]:
         for side in sides:
             await side.store_passes()
         for _ in range(STEPS):
-            step = next_step(chance, sides[0], edges)
+            step = next_step(chance, sides[0], edges, seen)
             first, *others = [await side.take(step) for side in sides]
             assert all(other == first for other in others)
             if first is not None:
-                seen.add(first.word)
+                words.add(first.word)
+                seen.take(step, first)
                 edges.append(sides[0].clock.now())
         first, *others = [await side.state() for side in sides]
         assert all(other == first for other in others)
-    return seen
+    return words
 
 
 @pytest.mark.timeout(120 + 120 * MACHINE_ROUNDS)
 @pytest.mark.anyio
 async def test_all_stores_agree(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever is asked, presented, withdrawn, unlocked and waited for, every store agrees."""
+    """Whatever is asked, presented, withdrawn, unlocked, let and waited for, every store agrees."""
     seen = [await words_of(seed, tmp_path_factory.mktemp("stores")) for seed in range(RUNS)]
     assert set().union(*seen) == SEEN

@@ -154,6 +154,7 @@ async def test_the_most_traffic(asked: SqlAuditQueries, commits: GroupCommit) ->
         *(row("pass_not_found", 7, None, client=SCANNER),) * 2,
         *(row("rate_limited", 8, client=SCANNER, folds=True) for _ in range(5)),
         row("unlocked", 9, action=Action.UNLOCK),
+        row("work_required", 9),
     )
     await commits.write(attrs.evolve(row("unlocked", 10), client=None))
     one, two = await asked.top_addresses(Span(), 9)
@@ -161,7 +162,7 @@ async def test_the_most_traffic(asked: SqlAuditQueries, commits: GroupCommit) ->
         kind="address", who=SCANNER, requests=9, sent=2, verified=0, wrong=0, missed=2, refused=5
     )
     assert two == Tally(
-        kind="address", who=HOME, requests=5, sent=2, verified=1, wrong=1, missed=0, refused=0
+        kind="address", who=HOME, requests=6, sent=2, verified=1, wrong=1, missed=0, refused=1
     )
     first, *others = await asked.top_prefixes(Span(), 9)
     assert first == Tally(

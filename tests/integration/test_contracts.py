@@ -9,7 +9,6 @@ import pytest
 from hsp_otp.adapters.redis import client
 from hsp_otp.adapters.sql import connections
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow, SignInRow
-from hsp_otp.domain.challenge import Challenge, Ended, Held, SlotRecord
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after
@@ -20,8 +19,9 @@ from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.signup import AlreadyRecorded, Recorded, SignupSession, SignupStep, record
+from hsp_otp.domain.slot_record import Challenge, Ended, Held, SlotRecord
 from tests.integration.stores import Stores, Told
-from tests.world import CLIENT, PHONE, START, ring, slot_of
+from tests.world import CLIENT, PHONE, START, of_run, of_strangers, ring, slot_of
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +34,11 @@ CHECKS = UsageKey("checks", CLIENT)
 
 def one_more(held: Held) -> Decision[Held, int]:
     """Add a charge to every usage and a guess to the run; tells how many there were."""
-    count = held.record.run
+    count = held.record.others.run
     return Decision(
         count,
         Held(
-            attrs.evolve(held.record, run=count + 1),
+            of_run(held.record, count + 1),
             {key: (*usage, after(START, count)) for key, usage in held.usages.items()},
         ),
     )
@@ -136,12 +136,12 @@ async def test_decide_sees_the_latest_committed_state(stores: Stores) -> None:
     assert [await stores.slots.transition(SLOT, BOTH, one_more) for _ in range(3)] == [0, 1, 2]
     held = await stores.slots.transition(SLOT, BOTH, look)
     three = (START, after(START, 1), after(START, 2))
-    assert held == Held(SlotRecord(run=3), {PHONE_SENDS: three, CLIENT_SENDS: three})
+    assert held == Held(of_strangers(run=3), {PHONE_SENDS: three, CLIENT_SENDS: three})
 
 
 async def test_a_whole_record_comes_back_as_it_was(stores: Stores) -> None:
     """Everything that a challenge and its slot hold survives being stored."""
-    record = SlotRecord(
+    record = of_strangers(
         challenge=Challenge(
             id="c1",
             flow=Flow.PASS_LOGIN,
@@ -363,7 +363,7 @@ async def test_a_decision_that_raises_changes_nothing(stores: Stores) -> None:
     with pytest.raises(ZeroDivisionError):
         await stores.slots.transition(SLOT, BOTH, stumble)
     held = await stores.slots.transition(SLOT, BOTH, look)
-    assert held == Held(SlotRecord(run=1), {PHONE_SENDS: (START,), CLIENT_SENDS: (START,)})
+    assert held == Held(of_strangers(run=1), {PHONE_SENDS: (START,), CLIENT_SENDS: (START,)})
 
 
 async def test_a_decision_that_raises_fails_no_neighbour(stores: Stores) -> None:
@@ -381,7 +381,7 @@ async def test_a_decision_that_raises_fails_no_neighbour(stores: Stores) -> None
     assert outcomes[0] == 0
     assert isinstance(outcomes[1], ZeroDivisionError)
     assert outcomes[2] == 1
-    assert (await stores.slots.transition(SLOT, (), look)).record.run == 2
+    assert (await stores.slots.transition(SLOT, (), look)).record.others.run == 2
 
 
 async def test_a_cancelled_caller_takes_nobody_along(stores: Stores) -> None:
@@ -394,7 +394,7 @@ async def test_a_cancelled_caller_takes_nobody_along(stores: Stores) -> None:
     done = [outcome for outcome in outcomes if isinstance(outcome, int)]
     assert len(done) >= 3
     assert len(set(done)) == len(done)
-    run = (await stores.slots.transition(SLOT, (), look)).record.run
+    run = (await stores.slots.transition(SLOT, (), look)).record.others.run
     assert len(done) <= run <= 5
 
 
@@ -410,7 +410,12 @@ async def test_nothing_is_lost_under_concurrent_steps(stores: Stores) -> None:
     many = [stores.slots.transition(SLOT, BOTH, one_more) for _ in range(200)]
     assert sorted(await asyncio.gather(*many)) == list(range(200))
     held = await stores.slots.transition(SLOT, BOTH, look)
-    assert held.record.run == len(held.usages[PHONE_SENDS]) == len(held.usages[CLIENT_SENDS]) == 200
+    assert (
+        held.record.others.run
+        == len(held.usages[PHONE_SENDS])
+        == len(held.usages[CLIENT_SENDS])
+        == 200
+    )
 
 
 async def test_writers_lose_nothing_to_each_other(writers: tuple[Stores, Stores]) -> None:
@@ -418,7 +423,12 @@ async def test_writers_lose_nothing_to_each_other(writers: tuple[Stores, Stores]
     many = [w.slots.transition(SLOT, BOTH, one_more) for _ in range(100) for w in writers]
     assert sorted(await asyncio.gather(*many)) == list(range(200))
     held = await writers[0].slots.transition(SLOT, BOTH, look)
-    assert held.record.run == len(held.usages[PHONE_SENDS]) == len(held.usages[CLIENT_SENDS]) == 200
+    assert (
+        held.record.others.run
+        == len(held.usages[PHONE_SENDS])
+        == len(held.usages[CLIENT_SENDS])
+        == 200
+    )
 
 
 async def test_a_writer_sees_what_another_has_committed(writers: tuple[Stores, Stores]) -> None:
@@ -436,7 +446,7 @@ async def test_all_keys_are_one_step(writers: tuple[Stores, Stores]) -> None:
     outcomes = await asyncio.gather(*writing, *looking)
     for held in outcomes:
         if isinstance(held, Held):
-            counts = {held.record.run, *(len(usage) for usage in held.usages.values())}
+            counts = {held.record.others.run, *(len(usage) for usage in held.usages.values())}
             assert len(counts) == 1
 
 

@@ -17,22 +17,19 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.audit import HandedOverRow
-from hsp_otp.domain.challenge import (
-    Presented,
-    Request,
-    Verified,
-    check,
-    code_of,
-    contact_sends,
-    send_keys,
-)
+from hsp_otp.domain.challenge import check, code_of, usage_keys
+from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt, Noted, UnknownMessage
 from hsp_otp.domain.instant import MINUTE, Instant, after
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.quota import UsageKey
+from hsp_otp.domain.send_limits import contact_sends
+from hsp_otp.domain.slot_record import Presented, Request
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import (
@@ -322,21 +319,39 @@ async def test_sends_of_the_schema_before_are_kept(sql_kind: Kind, tmp_path: Pat
         assert states(file) == [(None,), ("sent",)]
 
 
-async def test_a_code_of_the_schema_before_is_good(sql_kind: Kind, tmp_path: Path) -> None:
-    """A code that was sent before the upgrade succeeds after it, and its send is counted."""
+NUMBER = "+919876543210"
+
+BEFORE: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
+    "0007": ("phone", {}, {"phone": {"e164": NUMBER}}),
+    "0008": (
+        "contact",
+        {"v": 2},
+        {"contact": {"kind": "phone", "value": NUMBER}, "channel": "sms"},
+    ),
+}
+"""By schema: the column of numbers, the version of slots, and a challenge's recipient."""
+
+
+@pytest.mark.parametrize("schema", BEFORE)
+async def test_a_code_of_the_schema_before_is_good(
+    sql_kind: Kind, tmp_path: Path, schema: str
+) -> None:
+    """
+    A code that was sent before the upgrade succeeds after it, from any network, because nobody
+    noted which one had asked; its send is counted as one of others.
+    """
+    column, version, recipient = BEFORE[schema]
     file = sqlite_path(tmp_path)
     if sql_kind is POSTGRES:
         file = postgres_file(tmp_path)
         file.write_text(await DATABASES.empty())
     slot = Slot(Subject(SubjectKind.USER, "u1"), Purpose.PHONE_VERIFICATION)
-    number = "+919876543210"
-    body = {
+    body = version | {
         "challenge": {
             "id": "c0",
             "flow": "pass_login",
             "purpose": "phone_verification",
             "slot": str(slot),
-            "phone": {"e164": number},
             "session": None,
             "key_id": "k1",
             "nonce": "AAECAwQFBgcICQoLDA0ODw==",
@@ -345,32 +360,33 @@ async def test_a_code_of_the_schema_before_is_good(sql_kind: Kind, tmp_path: Pat
             "expires_at": after(START, 10 * MINUTE),
             "ended": None,
             "success": None,
+            **recipient,
         },
         "asked_at": START,
         "failures": [START],
         "run": 1,
     }
     async with Database(postgres_url(file) or sqlite_url(tmp_path), durable=False) as database:
-        await upgrade_to(database, "0007")
+        await upgrade_to(database, schema)
         execute(file, "INSERT INTO records VALUES (?, ?, 1)", f"slot:{slot}", json.dumps(body))
         execute(
             file,
-            "INSERT INTO sends (challenge_id, at, flow, purpose, slot, phone, client, network)"
+            f"INSERT INTO sends (challenge_id, at, flow, purpose, slot, {column}, client, network)"  # noqa: S608
             " VALUES ('c0', ?, 'pass_login', 'phone_verification', ?, ?, ?, ?)",
-            *(START, str(slot), number, "198.51.100.7", "198.51.100.0/24"),
+            *(START, str(slot), NUMBER, "198.51.100.7", "198.51.100.0/24"),
         )
         await upgrade(database)
-        stores, contact = sql_stores(database, GroupCommit(database)), Contact.stored(number)
+        stores, contact = sql_stores(database, GroupCommit(database)), Contact.stored(NUMBER)
         request = Request(
-            slot=slot, flow=Flow.PASS_LOGIN, contact=contact, client=ClientAddress("198.51.100.7")
+            slot=slot, flow=Flow.PASS_LOGIN, contact=contact, client=ClientAddress("203.0.113.9")
         )
         held = await stores.slots.transition(slot, (), lambda held: Decision(held, held))
-        challenge = held.record.challenge
+        challenge = held.record.others.challenge
         assert challenge is not None
         code = code_of(challenge, ring("codes").first, 6)
         outcome = await stores.slots.transition(
             slot,
-            send_keys(request),
+            usage_keys(request),
             partial(
                 check,
                 request=request,
@@ -381,7 +397,7 @@ async def test_a_code_of_the_schema_before_is_good(sql_kind: Kind, tmp_path: Pat
             ),
         )
         assert isinstance(outcome, Verified)
-        usage = contact_sends(contact)
-        assert await SqlLimitRecovery(database).sends((usage,), after(START, MINUTE)) == {
-            usage: (START,)
-        }
+        history, now = SqlLimitRecovery(database), after(START, MINUTE)
+        counted = (contact_sends(contact), UsageKey("phone_sends_of_others", NUMBER))
+        assert await history.sends(counted, now) == dict.fromkeys(counted, (START,))
+        assert await history.asked_at(slot) == {Lane.OTHERS: START}

@@ -10,16 +10,16 @@ import pytest
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.challenge import Forgotten, Held, Issued, Locked, SlotRecord
+from hsp_otp.domain.challenge_outcomes import Forgotten, Issued, Locked
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Instant, after
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.signup import SignupSession, record
+from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.pass_login import PassLogin, SignedIn
@@ -29,14 +29,14 @@ from tests.integration.redis_server import RedisServer
 from tests.integration.stores import POSTGRES, SQLITE, Kind, Stores, sql_stores
 from tests.integration.test_contracts import SLOT, a_pass, send_row
 from tests.integration.test_redis import Site, alone, open_site
-from tests.world import PHONE, Outbox, other_than
+from tests.world import PHONE, Outbox, of_strangers, open_policy, other_than
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
 KEY = base64.b64encode(bytes(range(100, 132))).decode()
 CALLER = Caller(ClientAddress("198.51.100.7"), "r1")
 OTHER = "+919812345678"
-EAGER = Policy(cooldown=0, client_sends=(Quota(0, HOUR),))
+EAGER = open_policy(cooldown=0, client_sends=(Quota(0, HOUR),), sends_of_one_network=10)
 
 
 @pytest.fixture(params=(SQLITE, POSTGRES), ids=lambda kind: kind.name)
@@ -53,14 +53,14 @@ async def test_what_counts_is_kept_and_the_rest_is_not(stores: Stores) -> None:
     def put(held: SlotRecord) -> partial[Decision[Held, None]]:
         return partial(_becomes, held)
 
-    await stores.slots.transition(SLOT, (), put(SlotRecord(failures=(now,), run=2)))
+    await stores.slots.transition(SLOT, (), put(of_strangers(failures=(now,), run=2)))
     assert isinstance(await forget_slot(stores.slots, SLOT, EAGER, now), Forgotten)
-    assert await stores.slots.transition(SLOT, (), _look) == SlotRecord(failures=(now,))
-    locked = SlotRecord(failures=(now,) * 15, run=15)
+    assert await stores.slots.transition(SLOT, (), _look) == of_strangers(failures=(now,))
+    locked = of_strangers(failures=(now,) * 15, run=15)
     await stores.slots.transition(SLOT, (), put(locked))
     assert isinstance(await forget_slot(stores.slots, SLOT, EAGER, now), Locked)
     assert await stores.slots.transition(SLOT, (), _look) == locked
-    await stores.slots.transition(SLOT, (), put(SlotRecord(failures=(Instant(1),), run=2)))
+    await stores.slots.transition(SLOT, (), put(of_strangers(failures=(Instant(1),), run=2)))
     assert await forget_slot(stores.slots, SLOT, EAGER, now) == Forgotten(None)
     assert await stores.slots.transition(SLOT, (), _look) == SlotRecord()
 
@@ -81,7 +81,7 @@ async def test_redis_keeps_no_key_of_nothing(tmp_path: Path) -> None:
 
 
 async def _run_up(site: Site) -> None:
-    await site.stores.slots.transition(SLOT, (), partial(_becomes, SlotRecord(run=2)))
+    await site.stores.slots.transition(SLOT, (), partial(_becomes, of_strangers(run=2)))
 
 
 def _becomes(record: SlotRecord, held: Held) -> Decision[Held, None]:
@@ -151,7 +151,7 @@ async def test_a_person_is_forgotten(
     done = command(tmp_path, "erase", PHONE, "--yes", "--reason", "asked by letter", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.strip() for line in done.stdout.splitlines()]
-    assert lines[:8] == [
+    assert lines[:9] == [
         "***-***-3210 (IN)",
         "erased:",
         "users: 1, u1",
@@ -160,9 +160,10 @@ async def test_a_person_is_forgotten(
         "signup sessions: 1",
         "sends that no limit counts any more: 1",
         "live codes",
+        "known devices, which become strangers",
     ]
-    assert lines[9].startswith("sends that limits count: 2, ")
-    assert lines[10].startswith("wrong guesses and cooldown, until ")
+    assert lines[10].startswith("sends that limits count: 2, ")
+    assert lines[11].startswith("wrong guesses and cooldown, until ")
     assert "9876543210" not in told.stdout + done.stdout
     assert [row[0] for row in execute(file, "SELECT id FROM users")] == ["u2"]
     assert execute(file, "SELECT code FROM passes") == [("HSP-2000-0001",)]
@@ -170,9 +171,15 @@ async def test_a_person_is_forgotten(
     assert [key for key in keys if key.startswith("signup:")] == ["signup:others"]
     assert [one["user_id"] for key, one in keys.items() if key.startswith("family:")] == ["u2"]
     # What limits count: the number's sends, and the wrong guess of whoever had it.
-    assert {key for key in keys if "9876543210" in key} == {"usage:phone_sends:+919876543210"}
+    assert {key for key in keys if "9876543210" in key} == {
+        "usage:phone_sends:+919876543210",
+        "usage:phone_sends_of_others:+919876543210",
+        "usage:phone_sends_of_others:+919876543210 198.51.100.0/24",
+    }
     slot = keys["slot:phone_verification:user:u1"]
-    assert (slot["challenge"], slot["run"], len(slot["failures"])) == (None, 0, 1)
+    assert slot["devices"] is None
+    others = slot["others"]
+    assert (others["challenge"], others["run"], len(others["failures"])) == (None, 0, 1)
     phones = execute(file, "SELECT contact, count(*) FROM sends GROUP BY contact ORDER BY contact")
     assert phones == [(OTHER, 2), (PHONE, 2)]
     told_of = execute(
@@ -209,7 +216,7 @@ async def test_erasing_lifts_no_lock(
     """Whoever is locked is not erased: one line says until when, and nothing was changed."""
     await busy(kept)
     now = SystemClock().now()
-    await kept.slots.transition(SLOT, (), partial(_becomes, SlotRecord(failures=(now,) * 15)))
+    await kept.slots.transition(SLOT, (), partial(_becomes, of_strangers(failures=(now,) * 15)))
     before = _rows(file)
     for more in ((), ("--yes", "--reason", "asked")):
         done = command(tmp_path, "erase", PHONE, *more, **settings)

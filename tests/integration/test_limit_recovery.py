@@ -8,17 +8,18 @@ from typing import Any
 
 import attrs
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
-from hsp_otp.adapters.sql.tables import audit
+from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.domain.audit import Action, AuditRow, SendRow
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Counted, admit, keys
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
@@ -197,7 +198,58 @@ async def test_sends_of_each_limit(told: SqlLimitRecovery, commits: GroupCommit)
         (after(now, -SECOND),),
     ]
     slot = Slot(Subject(SubjectKind.PHONE, "+919876543210"), Purpose.SIGNUP)
-    assert await told.asked_at(slot) == after(now, -MINUTE)
+    assert await told.asked_at(slot) == {Lane.OTHERS: after(now, -MINUTE)}
+
+
+async def test_sends_of_each_lane(told: SqlLimitRecovery, commits: GroupCommit) -> None:
+    """
+    A number's sends to known devices count for it alone; those of others for their share and their
+    network, too. A row without a lane, from before there were any, is one of others.
+    """
+    phone, other = "+919876543210", "+919812345678"
+    await commits.write(
+        send(1, START, phone),
+        attrs.evolve(send(2, after(START, SECOND), phone), lane=Lane.KNOWN),
+        attrs.evolve(send(3, after(START, 2 * SECOND), phone, FAR), flow=Flow.PASS_LOGIN),
+        send(4, after(START, 3 * SECOND), other),
+    )
+    async with told.database.write() as connection:
+        await connection.execute(update(sends).where(sends.c.contact == other).values(lane=None))
+    asked = (
+        UsageKey("phone_sends", phone),
+        UsageKey("phone_sends_of_others", phone),
+        UsageKey("phone_sends_of_others", f"{phone} signup"),
+        UsageKey("phone_sends_of_others", f"{phone} 198.51.100.0/24"),
+        UsageKey("phone_sends_of_others", f"{phone} 2001:db8:1::/48"),
+        UsageKey("signup_sends", CLIENT),
+        UsageKey("signup_known_sends", CLIENT),
+        UsageKey("phone_sends_of_others", other),
+    )
+    now = after(START, MINUTE)
+    found = await told.sends(asked, now)
+    assert list(found.values()) == [
+        at(0, 1, 2),
+        at(0, 2),
+        at(0),
+        at(0),
+        at(2),
+        at(0, 3),
+        at(1),
+        at(3),
+    ]
+    every = await all_of(told.all_sends(now))
+    assert {key: every[key] for key in asked} == found
+    slots = {slot: at async for page in told.all_asked_at(now) for slot, at in page.items()}
+    assert slots == {
+        f"signup:phone:{phone}": {
+            Lane.OTHERS: after(START, 2 * SECOND),
+            Lane.KNOWN: after(START, SECOND),
+        },
+        f"signup:phone:{other}": {Lane.OTHERS: after(START, 3 * SECOND)},
+    }
+    for number in (phone, other):
+        slot = Slot(Subject(SubjectKind.PHONE, number), Purpose.SIGNUP)
+        assert await told.asked_at(slot) == slots[str(slot)]
 
 
 async def test_who_asks_at_once_asks_together(
@@ -238,7 +290,7 @@ async def test_who_asks_at_once_asks_together(
         (at(0, 1), ()),
     ]
     assert usages == [{checks[0]: at(1)}] * 100
-    assert latest == [after(START, SECOND)] * 100
+    assert latest == [{Lane.OTHERS: after(START, SECOND)}] * 100
     assert len(questions) == 5
 
 
@@ -279,12 +331,21 @@ async def test_all_is_told_page_by_page_as_each_is(
         *(UsageKey("phone_sends", phone) for phone in phones),
         *(UsageKey("signup_sends", one.value) for one in clients),
         *{UsageKey("signup_sends", one.network) for one in clients},
+        *(
+            UsageKey("phone_sends_of_others", who)
+            for phone in phones
+            for who in (
+                phone,
+                f"{phone} signup",
+                *{f"{phone} {one.network}" for one in clients},
+            )
+        ),
     )
     every = await told.sends(wanted, now)
     assert {key: usage for key, usage in every.items() if usage} == sent
     slots = {slot: at async for page in told.all_asked_at(now) for slot, at in page.items()}
     assert slots == {
-        f"signup:phone:{phone}": max(one.at for one in sends if one.contact == phone)
+        f"signup:phone:{phone}": {Lane.OTHERS: max(one.at for one in sends if one.contact == phone)}
         for phone in {one.contact for one in sends}
     }
 

@@ -16,9 +16,9 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemRandomness
-from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.ports.failures import Unavailable
 from tests.integration import postgres_server

@@ -26,6 +26,7 @@ from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
@@ -34,19 +35,19 @@ from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import Quota, UsageKey, Usages
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.flows.caller import Caller
-from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from hsp_otp.ports.failures import Unavailable
 from tests.integration import redis_sites
 from tests.integration.behind import LATE, PATIENCE_SECONDS
 from tests.integration.redis_server import RedisServer
 from tests.integration.redis_sites import RedisSite, start
 from tests.integration.stores import Stores, sql_stores, sqlite_url
-from tests.world import PASS_CODE, PHONE, ManualClock, Outbox, other_than
+from tests.world import PASS_CODE, PHONE, ManualClock, Outbox, open_policy, other_than
 
 pytestmark = pytest.mark.anyio
 
 CODE = PassCode(PASS_CODE)
-EVERY_SECOND = attrs.evolve(Policy(), cooldown=0, client_sends=(Quota(0, HOUR),))
+EVERY_SECOND = open_policy(cooldown=0, client_sends=(Quota(0, HOUR),))
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ class Asked:
         self.questions += 1
         return await self.rows.sends(keys, now)
 
-    async def asked_at(self, slot: Slot) -> Instant | None:
+    async def asked_at(self, slot: Slot) -> Mapping[Lane, Instant]:
         """Count the question."""
         self.questions += 1
         return await self.rows.asked_at(slot)
@@ -93,7 +94,7 @@ class Asked:
             self.pages["sends"] += 1
             yield page
 
-    def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
+    def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Mapping[Lane, Instant]]]:
         """Hand the question on."""
         return self.rows.all_asked_at(now)
 
@@ -221,6 +222,44 @@ async def test_a_redis_that_forgot_ten_sends_does_not_admit_the_eleventh(
     assert await site.send() == "phone_rate_limited"
     site.clock.advance(1)
     assert await site.send() == "sent"
+
+
+async def test_a_redis_that_forgot_strangers_sends_holds_them_back_as_before(
+    site: Site, server: RedisServer
+) -> None:
+    """Their sends, and those of each network, are read from the rows, one by one or all."""
+    at_work = attrs.evolve(EVERY_SECOND, asks_for_work=True)
+    of_two = attrs.evolve(EVERY_SECOND, sends_of_one_network=2)
+    for client in ("10.0.0.1", "10.0.0.2"):
+        assert await site.send(client, at_work) == "sent"
+        site.clock.advance(SECOND)
+    empty(server)
+    assert await site.send("10.9.0.1", at_work) == "work_required"
+    assert await site.send("10.0.0.3", of_two) == "phone_rate_limited"
+    empty(server)
+    async with recovered(server, site):
+        assert await site.send("10.9.0.1", at_work) == "work_required"
+        assert await site.send("10.0.0.3", of_two) == "phone_rate_limited"
+        assert await site.send("10.9.0.1", of_two) == "sent"
+
+
+async def test_each_lane_has_the_cooldown_that_a_redis_forgot(
+    site: Site, server: RedisServer
+) -> None:
+    """A restart from an old copy on disk: an ask of a known device keeps no stranger waiting."""
+    cooling = attrs.evolve(EVERY_SECOND, cooldown=30 * SECOND)
+    login = site.login(cooling)
+    assert await site.send(policy=cooling) == "sent"
+    code = Code(site.outbox.codes[-1])
+    signed_in = await login.verify(CODE, code, None, caller("10.0.0.1"))
+    assert isinstance(signed_in, SignedIn)
+    known = attrs.evolve(caller("10.0.0.1"), devices=(signed_in.device_token,))
+    site.clock.advance(30 * SECOND)
+    assert server.ask("SAVE").startswith(b"+OK")
+    assert (await login.send(CODE, known)).word == "sent"
+    restart(server)
+    assert (await login.send(CODE, known)).word == "resend_too_soon"
+    assert await site.send(policy=cooling) == "sent"
 
 
 @pytest.mark.parametrize("forget", [empty, restart])
@@ -354,7 +393,7 @@ async def test_what_a_redis_forgot_is_read_again_once(
     site: Site, server: RedisServer, forget: Callable[[RedisServer], None]
 ) -> None:
     """In the background, all of it; then requests ask the database nothing, known or new."""
-    cooling = attrs.evolve(Policy(), cooldown=30 * SECOND, contact_sends=Quota(2, DAY))
+    cooling = open_policy(cooldown=30 * SECOND, contact_sends=Quota(2, DAY))
     assert await site.send(policy=cooling) == "sent"
     digits = site.outbox.codes[-1]
     site.clock.advance(30 * SECOND)
@@ -683,9 +722,9 @@ async def test_a_redis_that_lets_nobody_in_is_not_silent() -> None:
     try:
         url = server.url.replace("//", "//nobody:wrong@")
         async with open_redis((url,), Topology.STANDALONE, None) as client:
-            with pytest.raises(Unavailable, match=r"^Redis refused the user or the password"):
+            with pytest.raises(Unavailable, match=r"^Redis refused the user, the password"):
                 await health(client)
-            with pytest.raises(Unavailable, match=r"^Redis refused the user or the password"):
+            with pytest.raises(Unavailable, match=r"^Redis refused the user, the password"):
                 await client.get_all(["{hsp-otp}:x"], deadline())
     finally:
         server.stop()

@@ -26,12 +26,13 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.sql.tables import audit, records
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import Held, Issued, SlotRecord
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.ports.failures import Unavailable
@@ -63,7 +64,7 @@ from tests.integration.test_contracts import (
     one_more,
     send_row,
 )
-from tests.world import CLIENT, START, ManualClock, Outbox, ScriptedRandomness
+from tests.world import CLIENT, START, ManualClock, Outbox, ScriptedRandomness, of_strangers
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +133,7 @@ async def test_what_is_unchanged_is_not_written(stores: Stores, file: Path) -> N
     )
     assert versions(file) == before
     await stores.slots.transition(
-        SLOT, BOTH, lambda held: Decision(None, attrs.evolve(held, record=SlotRecord(run=7)))
+        SLOT, BOTH, lambda held: Decision(None, attrs.evolve(held, record=of_strangers(run=7)))
     )
     assert versions(file) == {**before, "slot:phone_verification:user:u1": 2}
 
@@ -201,7 +202,7 @@ async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
             connection.execute("COMMIT")
 
     def decide(held: Held) -> Decision[Held, int]:
-        seen.append(held.record.run)
+        seen.append(held.record.others.run)
         if not winner:
             winner.append(threading.Thread(target=win))
             winner[0].start()
@@ -212,7 +213,7 @@ async def test_a_conflict_runs_decide_again_on_what_the_winner_left(
     assert seen[0] == 1
     assert seen[-1] == 41
     assert set(seen) == {1, 41}
-    assert execute(file, "SELECT body ->> 'run' FROM records") == [(42,)]
+    assert execute(file, "SELECT body ->> '$.others.run' FROM records") == [(42,)]
 
 
 @pytest.mark.parametrize("sql_kind", [SQLITE], indirect=True, ids=["sqlite"])
@@ -235,8 +236,8 @@ async def test_records_that_never_hold_still_are_unavailable(stores: Stores, fil
     ("body", "record"),
     [
         ("{}", SlotRecord()),
-        ('{"run":2}', SlotRecord(run=2)),
-        ('{"run":2,"later":{"x":[1]},"failures":[5]}', SlotRecord(run=2, failures=(Instant(5),))),
+        ('{"run":2}', of_strangers(run=2)),
+        ('{"run":2,"later":{"x":[1]},"failures":[5]}', of_strangers(run=2, failures=(Instant(5),))),
     ],
     ids=["empty", "older", "newer"],
 )
@@ -250,7 +251,7 @@ async def test_records_of_other_versions_still_load(
         body,
     )
     assert (await stores.slots.transition(SLOT, (), look)).record == record
-    assert await stores.slots.transition(SLOT, (), one_more) == record.run
+    assert await stores.slots.transition(SLOT, (), one_more) == record.others.run
 
 
 # --- Faults

@@ -9,6 +9,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from hsp_otp.domain.passes import MISSES
+from hsp_otp.domain.quota import Limit
 from tests.monitoring import DASHBOARD, ROOT, RULE_TESTS, VALUES, alerts, panels, shown
 from tests.unit.test_metrics import with_everything
 
@@ -103,7 +105,10 @@ def test_the_dashboard_can_be_imported_anywhere() -> None:
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(ids) == len(set(ids))
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["Funnel", "Refusals", "Time to verify", "Senders", "Stores", "Service"]
+    assert rows == [
+        *("Funnel", "Refusals", "Lanes and work", "Time to verify", "Senders", "Stores"),
+        "Service",
+    ]
 
 
 def test_no_panel_lies_on_another() -> None:
@@ -124,3 +129,10 @@ def test_the_dashboard_shows_every_metric(labels: dict[str, set[str]]) -> None:
     assert {ends.sub("", name) for name in labels if not name.endswith("_created")} - {"up"} == {
         ends.sub("", name) for name in seen
     }
+
+
+def test_the_scan_alert_counts_every_miss() -> None:
+    """A new outcome of a look-up that misses is added to the alert, or this fails."""
+    (asked,) = (alert["expr"] for alert in alerts() if alert["alert"] == "HspOtpScan")
+    counted = [set(words.split("|")) for words in re.findall(r'outcome=~"(.*?)"', asked)]
+    assert counted == [MISSES | {Limit.LOOKUPS.value}] * 3

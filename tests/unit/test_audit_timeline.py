@@ -30,6 +30,7 @@ ROW = Entry(
     provider_message_id="SM1",
     reason=None,
     retry_at=None,
+    lane=None,
     count=1,
     state="delivered",
     state_at=after(NOON, 4 * SECOND + 7),
@@ -86,6 +87,36 @@ ROW = Entry(
         (
             {"action": "unlock", "outcome": "unlocked", "reason": "called back", "client": None},
             "an operator unlocked it, because: called back",
+        ),
+        (
+            {"action": "unlock", "outcome": "devices_forgotten", "reason": "lost", "client": None},
+            "an operator unlocked it: no device is known any more, because: lost",
+        ),
+        (
+            {"action": "let", "outcome": "let_in", "reason": "called"},
+            "an operator let 203.0.113.7 in, because: called",
+        ),
+        (
+            {"action": "check", "outcome": "invalid_otp", "lane": "known"},
+            "presented a code on a known device: it was wrong, from 203.0.113.7",
+        ),
+        (
+            {"outcome": "work_required", "lane": "others", "flow": "signup"},
+            (
+                "asked for a code in signup on a device that is not known: "
+                "refused until its work is done, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"outcome": "malformed_request", "lane": "others"},
+            (
+                "asked for a code on a device that is not known: "
+                "refused, what came as work was malformed, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"action": "withdraw", "outcome": "withdrawn", "lane": "others"},
+            "the code was withdrawn, from 203.0.113.7",
         ),
         ({"action": "dance", "outcome": "new_word", "client": None}, "dance: new word"),
     ],

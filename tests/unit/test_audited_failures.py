@@ -11,7 +11,7 @@ from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.flows.signup import SignupCodeSent
 from hsp_otp.ports.failures import Unavailable
-from tests.world import PHONE, World
+from tests.world import PHONE, World, open_world
 
 
 @attrs.define
@@ -91,7 +91,7 @@ FAILS = [
 @pytest.fixture
 def scene() -> Scene:
     """With no row so far."""
-    world = World()
+    world = open_world()
     world.add()
     world.add("HSP-2222-2222", user="u2", phone="+919812345670")
     world.send()

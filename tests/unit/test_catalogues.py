@@ -32,6 +32,7 @@ WORDS = {
     "no_phone_number",
     "phone_rate_limited",
     "rate_limited",
+    "work_required",
     "resend_too_soon",
     "locked_out",
     "sms_failed",

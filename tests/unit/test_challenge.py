@@ -1,7 +1,6 @@
 """The life of a code: `docs/contract.md`, rules of the code."""
 
-import enum
-from typing import Any, TypedDict, TypeVar, Unpack, cast
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import attrs
 import pytest
@@ -9,22 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.challenge import (
-    AskOutcome,
-    Challenge,
-    CheckOutcome,
-    Drawn,
-    Ended,
-    Exhausted,
-    Forgotten,
-    Held,
-    Issued,
-    Locked,
-    NoLiveCode,
-    Presented,
-    Request,
-    SlotRecord,
-    Verified,
-    WrongCode,
     after_loss,
     ask,
     check,
@@ -32,22 +15,45 @@ from hsp_otp.domain.challenge import (
     forget,
     is_over,
     lock,
-    send_keys,
     slots_about,
     unlock,
+    usage_keys,
     withdraw,
+)
+from hsp_otp.domain.challenge_outcomes import (
+    AskOutcome,
+    CheckOutcome,
+    Exhausted,
+    Forgotten,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Verified,
+    WrongCode,
 )
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
+from hsp_otp.domain.slot_record import (
+    Challenge,
+    Drawn,
+    Ended,
+    Held,
+    LaneRecord,
+    Presented,
+    Request,
+    SlotRecord,
+)
+from hsp_otp.domain.work import Solved
 from tests.strategies import edges
-from tests.world import START, other_than, ring
+from tests.world import PHONE, START, of_run, of_strangers, open_policy, other_than, ring
 
 O = TypeVar("O")  # noqa: E741 - the outcome of a rule
 
@@ -60,18 +66,13 @@ NETWORK_SENDS = UsageKey("pass_login_sends", "198.51.100.0/24")
 
 REQUEST = Request(slot=SLOT, flow=Flow.PASS_LOGIN, contact=CONTACT, client=CLIENT)
 
-POLICY = Policy()
-FREE = Policy(cooldown=0, contact_sends=Quota(0, DAY), client_sends=())
+POLICY = open_policy()
+FREE = open_policy(cooldown=0, contact_sends=Quota(0, DAY), client_sends=())
 """No limit on sends, so that only the lock is left."""
 
 
-class Later(enum.Enum):
-    """A journey that this one's codes are not for."""
-
-    OTHER = "other"
-
-
-OTHER_FLOW = cast("Flow", Later.OTHER)
+OTHER_FLOW = Flow.SIGNUP
+"""A journey that this one's codes are not for."""
 
 
 class Facts(TypedDict, total=False):
@@ -151,9 +152,9 @@ class Scene:
         self._take(unlock(self.held))
 
     @property
-    def record(self) -> SlotRecord:
-        """What stands in the slot."""
-        return self.held.record
+    def record(self) -> LaneRecord:
+        """What strangers have left in the slot."""
+        return self.held.record.others
 
     def _take(self, decision: Decision[Held, O]) -> O:
         self.held = decision.becomes
@@ -186,6 +187,7 @@ def test_an_ask_issues_a_challenge() -> None:
             session="s1",
             key_id="k1",
             nonce=(1).to_bytes(16, "big"),
+            network="198.51.100.0/24",
             issued_at=START,
             expires_at=Instant(START + 600_000_000),
             attempts=0,
@@ -196,16 +198,35 @@ def test_an_ask_issues_a_challenge() -> None:
     assert scene.record.challenge is not None
     assert scene.record.challenge.id == "c1"
     assert scene.record.asked_at == START
-    assert scene.held.usages == dict.fromkeys((PHONE_SENDS, CLIENT_SENDS, NETWORK_SENDS), (START,))
+    of_others = UsageKey("phone_sends_of_others", PHONE)
+    keys = (PHONE_SENDS, of_others, CLIENT_SENDS, NETWORK_SENDS)
+    assert scene.held.usages == dict.fromkeys(keys, (START,))
 
 
 def test_what_limits_a_send() -> None:
-    """Sends count per number over all flows, and in each flow per address and network."""
-    assert send_keys(REQUEST) == (PHONE_SENDS, CLIENT_SENDS, NETWORK_SENDS)
-    assert send_keys(attrs.evolve(REQUEST, flow=OTHER_FLOW)) == (
+    """
+    Sends count per number over all flows, and in each flow and lane per address and network; those
+    of others to a number per network, too, and those of signup together.
+    """
+    of_others = (
+        UsageKey("phone_sends_of_others", PHONE),
+        UsageKey("phone_sends_of_others", f"{PHONE} 198.51.100.0/24"),
+    )
+    assert usage_keys(REQUEST) == (PHONE_SENDS, *of_others, CLIENT_SENDS, NETWORK_SENDS)
+    assert usage_keys(attrs.evolve(REQUEST, flow=Flow.SIGNUP)) == (
         PHONE_SENDS,
-        UsageKey("other_sends", "198.51.100.7"),
-        UsageKey("other_sends", "198.51.100.0/24"),
+        *of_others,
+        UsageKey("phone_sends_of_others", f"{PHONE} signup"),
+        UsageKey("signup_sends", "198.51.100.7"),
+        UsageKey("signup_sends", "198.51.100.0/24"),
+    )
+    assert usage_keys(attrs.evolve(REQUEST, devices=("k1.1.00",))) == (
+        PHONE_SENDS,
+        UsageKey("pass_login_known_sends", "198.51.100.7"),
+        UsageKey("pass_login_known_sends", "198.51.100.0/24"),
+        *of_others,
+        CLIENT_SENDS,
+        NETWORK_SENDS,
     )
 
 
@@ -244,7 +265,7 @@ def test_the_cooldown_runs_after_a_withdrawal_too() -> None:
 
 def test_no_cooldown() -> None:
     """A cooldown of 0 is off, also where another machine's clock is ahead."""
-    scene = Scene(Policy(cooldown=0))
+    scene = Scene(open_policy(cooldown=0))
     scene.issue()
     scene.wait(-5 * SECOND)
     assert isinstance(scene.ask(), Issued)
@@ -260,7 +281,7 @@ def test_an_ask_made_ahead_of_this_clock() -> None:
 
 def test_sends_to_a_number() -> None:
     """Ten sends in 24 h go to one number, and the eleventh waits for the first to leave."""
-    scene = Scene(Policy(client_sends=()))
+    scene = Scene(open_policy(client_sends=()))
     for _ in range(10):
         scene.issue()
         scene.wait(MINUTE)
@@ -284,7 +305,7 @@ def test_sends_from_a_client() -> None:
 def test_the_limits_on_sends_are_judged_together() -> None:
     """Of number, client and cooldown the longest wait answers, and nothing at all is charged."""
     scene = Scene(
-        Policy(
+        open_policy(
             cooldown=30 * SECOND,
             contact_sends=Quota(1, MINUTE),
             client_sends=(Quota(1, 2 * MINUTE),),
@@ -304,7 +325,7 @@ def test_the_limits_on_sends_are_judged_together() -> None:
 
 def test_equal_waits_name_the_limit_that_costs_most() -> None:
     """Where the cooldown waits as long as another limit, the other limit answers."""
-    scene = Scene(Policy(cooldown=MINUTE, contact_sends=Quota(1, MINUTE), client_sends=()))
+    scene = Scene(open_policy(cooldown=MINUTE, contact_sends=Quota(1, MINUTE), client_sends=()))
     scene.issue()
     assert scene.ask() == Refusal(Limit.CONTACT_SENDS, later(MINUTE))
 
@@ -312,7 +333,7 @@ def test_equal_waits_name_the_limit_that_costs_most() -> None:
 @given(st.data())
 def test_the_wait_of_a_refused_ask_suffices(data: st.DataObject) -> None:
     """At `retry_at` the ask is admitted, and a microsecond earlier it is not."""
-    scene = Scene(Policy(client_sends=(Quota(2, MINUTE), Quota(3, HOUR))))
+    scene = Scene(open_policy(client_sends=(Quota(2, MINUTE), Quota(3, HOUR))))
     for _ in range(data.draw(st.integers(1, 6))):
         scene.ask()
         scene.wait(data.draw(st.sampled_from((0, SECOND, 30 * SECOND, MINUTE))))
@@ -574,7 +595,7 @@ def test_a_withdrawal_keeps_what_else_is_known() -> None:
 
 def test_checking_works_while_sends_are_used_up() -> None:
     """A code that was delivered stays verifiable while its owner is out of sends."""
-    scene = Scene(Policy(contact_sends=Quota(1, DAY)))
+    scene = Scene(open_policy(contact_sends=Quota(1, DAY)))
     scene.issue()
     outcome = scene.check(scene.right())
     assert isinstance(outcome, Verified)
@@ -623,7 +644,7 @@ def test_the_lock_answers_before_the_challenge() -> None:
 
 def test_the_lock_answers_before_the_limits_on_sends() -> None:
     """While locked an ask is answered by the lock, however long a limit on sends would wait."""
-    scene = Scene(Policy(failures=(Quota(3, HOUR),), contact_sends=Quota(1, DAY)))
+    scene = Scene(open_policy(failures=(Quota(3, HOUR),), contact_sends=Quota(1, DAY)))
     scene.issue()
     scene.fail(3)
     assert scene.ask() == Locked(later(HOUR))
@@ -648,10 +669,10 @@ def test_forty_four_failures_in_thirty_days_do_not_lock() -> None:
     assert isinstance(scene.ask(), Issued)
 
 
-def test_a_hundred_failures_in_a_row_lock_until_unlocked() -> None:
-    """After 100 failures without a success no wait helps."""
+def test_fifty_failures_in_a_row_lock_until_unlocked() -> None:
+    """After 50 failures of one lane without a success no wait helps: 100 of both."""
     scene = Scene(FREE)
-    fill(scene, 99, 17 * HOUR)
+    fill(scene, 49, 17 * HOUR)
     scene.issue()
     assert scene.check(other_than(scene.right())) == WrongCode(2, None)
     scene.wait(365 * DAY)
@@ -681,7 +702,7 @@ def test_unlock_clears_windows_and_run() -> None:
     challenge = scene.record.challenge
     assert isinstance(scene.ask(), Locked)
     scene.unlock()
-    assert scene.record == SlotRecord(challenge=challenge, asked_at=START)
+    assert scene.record == LaneRecord(challenge=challenge, asked_at=START, asked=scene.record.asked)
     assert isinstance(scene.check(scene.right()), Verified)
 
 
@@ -689,7 +710,7 @@ def test_unlock_of_what_is_not_locked_changes_nothing() -> None:
     """Without failures there is nothing to unlock, and with either of both there is."""
     held = Held()
     assert unlock(held).becomes is held
-    for record in (SlotRecord(run=1), SlotRecord(failures=(START,))):
+    for record in (of_strangers(run=1), of_strangers(failures=(START,))):
         assert unlock(Held(record)).becomes.record == SlotRecord()
 
 
@@ -702,7 +723,7 @@ def test_a_forgotten_slot_keeps_what_counts() -> None:
     decision = forget(scene.held, FREE, scene.now)
     assert decision.outcome == Forgotten(Instant(record.failures[-1] + 30 * DAY))
     scene.held = decision.becomes
-    assert scene.record == SlotRecord(asked_at=record.asked_at, failures=record.failures)
+    assert scene.record == LaneRecord(asked_at=record.asked_at, failures=record.failures)
     scene.issue()
     scene.fail()
     assert isinstance(scene.ask(), Locked)
@@ -714,7 +735,7 @@ def test_a_forgotten_slot_in_its_cooldown() -> None:
     scene.issue()
     decision = forget(scene.held, POLICY, scene.now)
     assert decision.outcome == Forgotten(later(30 * SECOND))
-    assert decision.becomes.record == SlotRecord(asked_at=START)
+    assert decision.becomes.record == of_strangers(asked_at=START)
     assert decision.becomes.usages is scene.held.usages
     again = forget(decision.becomes, POLICY, scene.now)
     assert again.becomes is decision.becomes
@@ -724,8 +745,8 @@ def test_a_forgotten_slot_in_its_cooldown() -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        SlotRecord(failures=(START,) * 15, run=15),
-        SlotRecord(failures=(START,), run=100),
+        of_strangers(failures=(START,) * 15, run=15),
+        of_strangers(failures=(START,), run=100),
     ],
     ids=["by the windows", "by the run"],
 )
@@ -739,10 +760,10 @@ def test_a_locked_slot_is_not_forgotten(record: SlotRecord) -> None:
 
 def test_nothing_is_left_of_a_slot_that_counts_nothing() -> None:
     """What no window reaches any more, on whatever machine, goes altogether, with its run."""
-    record = SlotRecord(failures=(START,), run=3, asked_at=START)
+    record = of_strangers(failures=(START,), run=3, asked_at=START)
     edge = later(30 * DAY + 5 * SECOND)
     kept = forget(Held(record), POLICY, Instant(edge - 1)).becomes.record
-    assert kept == SlotRecord(failures=(START,), asked_at=START)
+    assert kept == of_strangers(failures=(START,), asked_at=START)
     gone = forget(Held(record), POLICY, edge)
     assert (gone.outcome, gone.becomes.record) == (Forgotten(None), SlotRecord())
     off = attrs.evolve(POLICY, failures=(Quota(0, DAY),), cooldown=0)
@@ -753,9 +774,9 @@ def test_nothing_is_left_of_a_slot_that_counts_nothing() -> None:
 
 def test_the_lock_of_a_run_answers_before_the_windows() -> None:
     """Where both lock, waiting does not help."""
-    record = SlotRecord(failures=(START,) * 15, run=100)
+    record = of_strangers(failures=(START,) * 15, run=100)
     assert lock(record, POLICY, START) == Locked(None)
-    assert lock(attrs.evolve(record, run=99), POLICY, START) == Locked(later(DAY))
+    assert lock(of_run(record, 49), POLICY, START) == Locked(later(DAY))
 
 
 def test_locks_that_are_off() -> None:
@@ -813,7 +834,7 @@ def test_resend_counts_the_limits_on_sends() -> None:
 
 def test_resend_is_for_the_client_that_presents() -> None:
     """The limits are those of the client that presents the code."""
-    scene = Scene(Policy(client_sends=(Quota(1, HOUR),)))
+    scene = Scene(open_policy(client_sends=(Quota(1, HOUR),)))
     scene.issue()
     elsewhere = ClientAddress("203.0.113.9")
     assert scene.check("0000000", client=elsewhere) == WrongCode(2, later(30 * SECOND))
@@ -821,7 +842,7 @@ def test_resend_is_for_the_client_that_presents() -> None:
 
 def test_resend_counts_the_lock() -> None:
     """The failure that locks tells when the lock lets go, or that no wait helps."""
-    scene = Scene(Policy(failures=(Quota(2, HOUR),), max_run=3))
+    scene = Scene(open_policy(failures=(Quota(2, HOUR),), max_run=6))
     scene.issue()
     assert scene.check(other_than(scene.right())) == WrongCode(2, later(30 * SECOND))
     assert scene.check(other_than(scene.right())) == WrongCode(1, later(HOUR))
@@ -832,7 +853,7 @@ def test_resend_counts_the_lock() -> None:
 
 def test_resend_is_the_longest_of_all() -> None:
     """A lock that ends before a limit on sends does leaves the limit to wait for."""
-    scene = Scene(Policy(failures=(Quota(1, MINUTE),), contact_sends=Quota(1, HOUR)))
+    scene = Scene(open_policy(failures=(Quota(1, MINUTE),), contact_sends=Quota(1, HOUR)))
     scene.issue()
     assert scene.check(other_than(scene.right())) == WrongCode(2, later(HOUR))
 
@@ -841,7 +862,7 @@ def test_resend_is_the_longest_of_all() -> None:
 def test_resend_is_exact(data: st.DataObject) -> None:
     """At the told instant an ask is admitted, and a microsecond earlier it is not."""
     scene = Scene(
-        Policy(
+        open_policy(
             failures=(Quota(2, HOUR),),
             contact_sends=Quota(3, HOUR),
             client_sends=(Quota(2, 5 * MINUTE),),
@@ -906,32 +927,41 @@ def test_a_challenge_keeps_its_record_until_every_clock_is_past_its_expiry() -> 
     """A record is over 5 s after its challenge expired, a microsecond earlier it is not."""
     scene = Scene()
     scene.issue()
-    assert not is_over(scene.record, POLICY, START)
-    assert not is_over(scene.record, POLICY, Instant(START + 604_999_999))
-    assert is_over(scene.record, POLICY, Instant(START + 605_000_000))
+    assert not is_over(scene.held.record, POLICY, START)
+    assert not is_over(scene.held.record, POLICY, Instant(START + 604_999_999))
+    assert is_over(scene.held.record, POLICY, Instant(START + 605_000_000))
 
 
 def test_a_cooldown_keeps_its_record_until_every_clock_is_past_it() -> None:
     """Where the cooldown is longer than the life of a code, its end and 5 s count."""
-    policy = Policy(lifetime=SECOND, cooldown=60 * SECOND)
+    policy = open_policy(lifetime=SECOND, cooldown=60 * SECOND)
     scene = Scene(policy)
     scene.issue()
-    assert not is_over(scene.record, policy, Instant(START + 64_999_999))
-    assert is_over(scene.record, policy, Instant(START + 65_000_000))
-    assert is_over(scene.record, Policy(lifetime=SECOND, cooldown=0), Instant(START + 6_000_000))
+    assert not is_over(scene.held.record, policy, Instant(START + 64_999_999))
+    assert is_over(scene.held.record, policy, Instant(START + 65_000_000))
+    assert is_over(
+        scene.held.record, open_policy(lifetime=SECOND, cooldown=0), Instant(START + 6_000_000)
+    )
 
 
 def test_failed_guesses_keep_their_record_until_every_window_has_passed() -> None:
     """A record is over thirty days and 5 s after its last failed guess."""
-    record = SlotRecord(failures=(START, Instant(START + 1)))
+    record = of_strangers(failures=(START, Instant(START + 1)))
     assert not is_over(record, POLICY, Instant(START + 2_592_005_000_000))
     assert is_over(record, POLICY, Instant(START + 2_592_005_000_001))
-    assert is_over(record, Policy(failures=()), Instant(START + 5_000_001))
+    assert is_over(record, open_policy(failures=()), Instant(START + 5_000_001))
 
 
 def test_a_run_keeps_its_record() -> None:
     """Failures in a row are forgotten by a success or an operator, never by a purge."""
-    assert not is_over(SlotRecord(run=1), POLICY, Instant(START + 1000 * DAY))
+    assert not is_over(of_strangers(run=1), POLICY, Instant(START + 1000 * DAY))
+
+
+def test_used_work_keeps_its_record_until_every_clock_is_past_its_expiry() -> None:
+    """A record that was deleted sooner would admit the same work twice."""
+    record = SlotRecord(work=(Solved(nonce="n1", level=6, expires_at=later(5 * MINUTE)),))
+    assert not is_over(record, POLICY, later(305 * SECOND - 1))
+    assert is_over(record, POLICY, later(305 * SECOND))
 
 
 @given(
@@ -959,10 +989,10 @@ def test_what_is_over_is_missed_by_nobody(  # noqa: PLR0917 - what is drawn
     behind: Duration,
 ) -> None:
     """On no machine, 5 s behind at most, does a record that is over answer unlike an empty one."""
-    policy = Policy(cooldown=cooldown, failures=(Quota(1, DAY), Quota(2, 30 * DAY)))
+    policy = open_policy(cooldown=cooldown, failures=(Quota(1, DAY), Quota(2, 30 * DAY)))
     issued = Scene(policy)
     made = issued.issue()
-    record = SlotRecord(
+    record = of_strangers(
         challenge=made if challenge else None,
         asked_at=START if asked else None,
         failures=tuple(Instant(START + at) for at in failures),
@@ -992,12 +1022,15 @@ def test_what_is_believed_of_a_record_after_a_loss(
     scene.issue()
     scene.fail(2)
     failures = scene.record.failures
-    assert after_loss(scene.record, told) == SlotRecord(asked_at=believed, failures=failures, run=2)
+    latest = {} if told is None else {Lane.OTHERS: told}
+    assert after_loss(scene.held.record, latest) == of_strangers(
+        asked_at=believed, failures=failures, run=2, asked=scene.record.asked
+    )
 
 
 def test_nothing_is_believed_where_nothing_is_known() -> None:
     """A slot of which nobody remembers anything is empty."""
-    assert after_loss(SlotRecord(), None) == SlotRecord()
+    assert after_loss(SlotRecord(), {}) == SlotRecord()
 
 
 # Networks
@@ -1019,7 +1052,7 @@ def test_a_network_has_ten_times_the_sends_of_an_address() -> None:
 
 def test_an_ask_from_the_future_keeps_nobody_waiting_for_longer_than_its_window() -> None:
     """It is believed to be of now, and the wait that is told is enough."""
-    scene = Scene(Policy(client_sends=()))
+    scene = Scene(open_policy(client_sends=()))
     scene.wait(2 * HOUR)
     scene.issue()
     scene.now = START
@@ -1083,7 +1116,9 @@ def test_a_code_alone_from_the_future_is_void() -> None:
     scene.issue()
     digits = scene.right()
     scene.now = START
-    scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, asked_at=None))
+    scene.held = attrs.evolve(
+        scene.held, record=SlotRecord(others=attrs.evolve(scene.record, asked_at=None))
+    )
     assert isinstance(scene.check(digits), NoLiveCode)
 
 
@@ -1100,7 +1135,7 @@ def test_a_code_from_before_the_clock_went_ahead_is_good() -> None:
 
 def test_clocks_may_differ_by_five_seconds() -> None:
     """What lies no further ahead is taken as it is."""
-    scene = Scene(Policy(client_sends=()))
+    scene = Scene(open_policy(client_sends=()))
     scene.wait(5 * SECOND)
     scene.issue()
     scene.now = START

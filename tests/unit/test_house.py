@@ -9,7 +9,7 @@ import pytest
 import pytest_socket
 
 import hsp_otp
-from hsp_otp.domain.challenge import Issued
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.flows.pass_login import SignedIn
 from tests.world import ManualClock, ScriptedRandomness, World, run
 

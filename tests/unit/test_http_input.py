@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.domain.challenge import SlotRecord
+from hsp_otp.domain.slot_record import SlotRecord
 from tests.http import (
     FLOW_MEMBERS,
     SEND,
@@ -40,8 +40,8 @@ NAMES = ["pass_code", "otp", "phone", "session_id", "otp_code"]
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    """A client with the contract's numbers; a code has been sent for the one paid pass."""
-    with Client() as opened:
+    """A client of whom no work is asked; a code has been sent for the one paid pass."""
+    with Client(work_seconds=0) as opened:
         opened.world.add()
         opened.code()
         yield opened
@@ -70,7 +70,7 @@ def stored(client: Client) -> tuple[int, int, int, int, int, int, SlotRecord]:
         len(world.audit.rows),
         len(world.audit.sends),
         len(world.outbox.sent),
-        world.record(),
+        world.whole_record(),
     )
 
 

@@ -1,6 +1,6 @@
 """Every limit as a caller meets it: docs/contract.md, section 3 and rule 2.9."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -9,13 +9,14 @@ import pytest
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.ports.failures import SendFailed
-from tests.http import Client, Reply
+from tests.http import OPEN, Client, Reply
 from tests.world import OTHER_CLIENT, PASS_CODE, START, other_than
 
 UNKNOWN = "HSP-0000-0000"
 
 # Every limit off.
 OFF: dict[str, Any] = {
+    **OPEN,
     "phone_sends_per_day": 0,
     "login_sends_per_client_hour": 0,
     "resend_cooldown_seconds": 0,
@@ -45,7 +46,7 @@ class Case:
     fill: Callable[[Client], None]
     ask: Callable[[Client], Reply]
     wait: int
-    settings: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 def passes(client: Client, count: int) -> list[str]:
@@ -61,13 +62,23 @@ def addresses(count: int) -> list[str]:
     return [f"10.{number // 250}.{number % 250}.1" for number in range(count)]
 
 
-def ten_sends_to_one_number(client: Client) -> None:
-    """Of two users who share it, from ten clients, a minute apart."""
+def sends_to_one_number(client: Client, asking: Iterable[str]) -> None:
+    """For two users who share it, from these clients, a minute apart."""
     client.world.add("HSP-0000-0001", user="u1")
     client.world.add("HSP-0000-0002", user="u2")
-    for number, address in enumerate(addresses(10)):
+    for number, address in enumerate(asking):
         assert client.send(f"HSP-0000-000{number % 2 + 1}", client=address).status == 200
         client.world.clock.advance(MINUTE)
+
+
+def seven_sends_to_one_number(client: Client) -> None:
+    """All that strangers get, from seven networks."""
+    sends_to_one_number(client, addresses(7))
+
+
+def three_sends_to_one_number(client: Client) -> None:
+    """All that strangers of one network get, from three of its addresses."""
+    sends_to_one_number(client, [f"10.0.0.{number}" for number in range(3)])
 
 
 def five_sends_from_one_client(client: Client) -> None:
@@ -187,15 +198,24 @@ def forty_five_failures(client: Client) -> None:
 CASES = {
     "sends to one number": Case(
         word="phone_rate_limited",
-        fill=ten_sends_to_one_number,
-        ask=lambda client: client.send("HSP-0000-0001", client=OTHER_CLIENT),
-        wait=86_400 - 600,
+        fill=seven_sends_to_one_number,
+        ask=lambda client: client.send("HSP-0000-0002", client=OTHER_CLIENT),
+        wait=86_400 - 420,
+        settings={"work_seconds": 0},
     ),
     "sends to one number, first user": Case(
         word="phone_rate_limited",
-        fill=ten_sends_to_one_number,
-        ask=lambda client: client.send("HSP-0000-0002", client="10.0.3.1"),
-        wait=86_400 - 600,
+        fill=seven_sends_to_one_number,
+        ask=lambda client: client.send("HSP-0000-0001", client="10.0.3.1"),
+        wait=86_400 - 420,
+        settings={"work_seconds": 0},
+    ),
+    "sends to one number from one network": Case(
+        word="phone_rate_limited",
+        fill=three_sends_to_one_number,
+        ask=lambda client: client.send("HSP-0000-0002", client="10.0.0.99"),
+        wait=86_400 - 180,
+        settings={"work_seconds": 0},
     ),
     "sends from one client": Case(
         word="rate_limited",
@@ -206,8 +226,14 @@ CASES = {
     "cooldown": Case(
         word="resend_too_soon",
         fill=one_send,
-        ask=lambda client: client.send(client=OTHER_CLIENT),
+        ask=lambda client: client.send(),
         wait=30,  # 29.999999 s, rounded up
+    ),
+    "a fresh code of another network": Case(
+        word="resend_too_soon",
+        fill=one_send,
+        ask=lambda client: client.send(client=OTHER_CLIENT),
+        wait=120,  # 119.999999 s, rounded up
     ),
     "look-ups, validate": Case(
         word="lookup_rate_limited",
@@ -280,25 +306,28 @@ CASES = {
         fill=fifteen_failures,
         ask=lambda client: client.verify("123456"),
         wait=86_400 - 120,
+        settings=OPEN,
     ),
     "failed guesses of a day, send": Case(
         word="locked_out",
         fill=fifteen_failures,
         ask=lambda client: client.send(),
         wait=86_400 - 120,
+        settings=OPEN,
     ),
     "failed guesses of thirty days, verify": Case(
         word="locked_out",
         fill=forty_five_failures,
         ask=lambda client: client.verify("123456"),
         wait=27 * 86_400 + 30,
-        settings={"phone_sends_per_day": 0},
+        settings={**OPEN, "phone_sends_per_day": 0},
     ),
     "failed guesses of thirty days, send": Case(
         word="locked_out",
         fill=forty_five_failures,
         ask=lambda client: client.send(),
         wait=27 * 86_400 + 30,
+        settings=OPEN,
     ),
 }
 
@@ -343,7 +372,10 @@ def test_a_refusal_charges_and_postpones_nothing(name: str) -> None:
     [
         ("phone_sends_per_day", "sends to one number"),
         ("login_sends_per_client_hour", "sends from one client"),
+        ("known_sends_per_day", "sends to one number"),
+        ("others_per_network_day", "sends to one number from one network"),
         ("resend_cooldown_seconds", "cooldown"),
+        ("fresh_code_seconds", "a fresh code of another network"),
         ("lookups_per_client_hour", "look-ups, validate"),
         ("lookups_per_client_hour", "misses weigh double"),
         ("lookup_misses_per_hour", "misses in a scan"),
@@ -358,7 +390,7 @@ def test_a_refusal_charges_and_postpones_nothing(name: str) -> None:
 def test_zero_switches_a_limit_off(setting: str, name: str) -> None:
     """3.1: with 0 the request beyond the limit is admitted, and so are many more."""
     case = CASES[name]
-    settings: dict[str, Any] = {setting: 0, "resend_cooldown_seconds": 0}
+    settings: dict[str, Any] = {**case.settings, setting: 0, "resend_cooldown_seconds": 0}
     with Client(**settings) as client:
         case.fill(client)
         assert case.ask(client).status in {200, 400}
@@ -376,7 +408,7 @@ def test_zero_switches_all_limits_off(name: str) -> None:
 
 def test_zero_switches_the_lock_of_thirty_days_off() -> None:
     """3.1 and 2.9: without it the lock of a day is all that is left."""
-    with Client(failed_guesses_per_30_days=0) as client:
+    with Client(**OPEN, failed_guesses_per_30_days=0) as client:
         forty_five_failures(client)
         assert_refused(client.send(), "locked_out", 30)
         client.world.clock.advance(30 * SECOND)
@@ -395,7 +427,7 @@ def test_zero_switches_the_lock_of_the_run_off() -> None:
 
 # Failed guesses in a row
 
-ROW: dict[str, Any] = {**OFF, "max_attempts": 100, "failed_guesses_in_a_row": 100}
+ROW: dict[str, Any] = {**OFF, "max_attempts": 50, "failed_guesses_in_a_row": 100}
 
 
 def guess_wrong(client: Client, times: int) -> Reply:
@@ -405,16 +437,16 @@ def guess_wrong(client: Client, times: int) -> Reply:
     return reply
 
 
-def test_a_hundred_in_a_row_lock_until_an_operator_unlocks() -> None:
+def test_fifty_in_a_row_lock_strangers_until_an_operator_unlocks() -> None:
     """2.9 and section 5: no wait helps, so none is told, in a member or a header."""
     with Client(**ROW) as client:
         client.world.add()
         code = client.code()
-        assert guess_wrong(client, 99).json["resend_in"] == 0
-        hundredth = guess_wrong(client, 1)
-        assert hundredth.json["error"] == "invalid_otp"
-        assert hundredth.json["attempts_remaining"] == 0
-        assert "resend_in" not in hundredth.json
+        assert guess_wrong(client, 49).json["resend_in"] == 0
+        fiftieth = guess_wrong(client, 1)
+        assert fiftieth.json["error"] == "invalid_otp"
+        assert fiftieth.json["attempts_remaining"] == 0
+        assert "resend_in" not in fiftieth.json
         for wait in (0, DAY, 400 * DAY):
             client.world.clock.advance(wait)
             for reply in (client.verify(code), client.send()):
@@ -427,20 +459,20 @@ def test_a_hundred_in_a_row_lock_until_an_operator_unlocks() -> None:
 
 
 def test_a_success_ends_the_run() -> None:
-    """2.9: a hundred failures with a success in between lock nothing, a new code ends no run."""
+    """2.9: fifty failures with a success in between lock nothing, a new code ends no run."""
     with Client(**ROW) as client:
         client.world.add()
         client.code()
-        guess_wrong(client, 99)
+        guess_wrong(client, 49)
         code = client.code()
         assert client.verify(code).status == 200
         code = client.code()
-        guess_wrong(client, 99)
+        guess_wrong(client, 49)
         assert client.verify(code).status == 200
         client.code()
-        guess_wrong(client, 50)
+        guess_wrong(client, 25)
         client.code()
-        guess_wrong(client, 50)
+        guess_wrong(client, 25)
         assert client.send().json["error"] == "locked_out"
 
 
@@ -458,7 +490,7 @@ def test_a_success_leaves_the_windows() -> None:
 
 def test_the_longer_lock_answers() -> None:
     """2.9: where a window and the run both lock, no wait helps and none is told."""
-    with Client(**{**OFF, "failed_guesses_per_day": 2, "failed_guesses_in_a_row": 2}) as client:
+    with Client(**{**OFF, "failed_guesses_per_day": 2, "failed_guesses_in_a_row": 4}) as client:
         client.world.add()
         client.code()
         guess_wrong(client, 2)
@@ -603,12 +635,69 @@ def test_what_assert_refused_later_has_paid_for_its_look_up() -> None:
 
 def test_a_failed_delivery_counts() -> None:
     """Section 3: a failed delivery counts as a send."""
-    with Client(resend_cooldown_seconds=0) as client:
+    with Client(**OPEN, resend_cooldown_seconds=0) as client:
         client.world.add()
         client.world.outbox.failure = SendFailed()
         for _ in range(5):
             assert client.send().json["error"] == "sms_failed"
         assert_refused(client.send(), "rate_limited", 3600)
+
+
+def test_a_right_code_gives_its_sends_back_to_its_clients() -> None:
+    """3.13: neighbours behind one address do not use up each other's sends."""
+    with Client(login_sends_per_client_hour=2, resend_cooldown_seconds=0) as client:
+        first, second = passes(client, 2)
+        client.send(first)
+        code = client.code(first)
+        assert_refused(client.send(second), "rate_limited", 3600)
+        assert client.verify(code, first).status == 200
+        assert client.send(second).status == 200
+        assert client.send(second).status == 200
+        assert_refused(client.send(second), "rate_limited", 3600)
+
+
+def test_a_right_code_gives_sends_back_to_other_clients() -> None:
+    """3.13: each address that asked for the same subject gets back its own."""
+    with Client(**{**OPEN, "resend_cooldown_seconds": 0}, login_sends_per_client_hour=1) as client:
+        first, second = passes(client, 2)
+        client.send(first, client=OTHER_CLIENT)
+        code = client.code(first)
+        assert client.send(second, client=OTHER_CLIENT).json["error"] == "rate_limited"
+        assert client.verify(code, first).status == 200
+        assert client.send(second, client=OTHER_CLIENT).status == 200
+
+
+# Work
+
+
+def test_from_the_third_send_on_a_number_costs_work() -> None:
+    """3.12: one level more each time; no wait helps, and a success resets nothing."""
+    with Client(resend_cooldown_seconds=0) as client:
+        client.world.add()
+        levels = []
+        for address in addresses(7):
+            reply = client.send(client=address)
+            if reply.json.get("error") == "work_required":
+                assert reply.status == 429
+                assert "retry_after_seconds" not in reply.json
+                assert "retry-after" not in reply.headers
+                levels.append(reply.json["work_seconds"])
+                solution = reply.json["work"]["parameters"]["solution"]
+                reply = client.send(client=address, work=solution)
+            else:
+                levels.append(0)
+            assert reply.status == 200
+            code = client.world.outbox.codes[-1]
+            assert client.verify(code, client=address).status == 200
+        assert levels == [0, 0, 1, 2, 4, 8, 16]
+        assert client.send(client=OTHER_CLIENT).json["error"] == "phone_rate_limited"
+
+
+def test_no_work_is_asked_for_once_it_is_off() -> None:
+    """3.12: with 0 seconds all that is left are the limits."""
+    with Client(work_seconds=0) as client:
+        seven_sends_to_one_number(client)
+        assert client.send("HSP-0000-0001").json["error"] == "phone_rate_limited"
 
 
 def test_a_code_that_arrived_is_verified_without_sends() -> None:
@@ -676,7 +765,7 @@ def test_resend_in_of_a_failed_delivery(name: str) -> None:
 
 def test_resend_in_counts_the_lock() -> None:
     """Section 5: the guess that locks tells when the lock lets go."""
-    with Client() as client:
+    with Client(**OPEN) as client:
         fail(client, 14)
         reply = client.verify(other_than(client.world.outbox.codes[-1]))
         assert reply.json["attempts_remaining"] == 0

@@ -10,7 +10,7 @@ from hsp_otp.domain.instant import DAY, SECOND, Duration, Instant
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.ports.failures import SendFailed, SendRejected
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
-from tests.http import SEND, VALIDATE, VERIFY, Client, Reply, problem
+from tests.http import OPEN, SEND, VALIDATE, VERIFY, Client, Reply, problem
 from tests.world import (
     OTHER_CLIENT,
     OTHER_PHONE,
@@ -403,10 +403,11 @@ def test_too_many_checks() -> None:
 
 
 def signed_in(reply: Reply) -> dict[str, Any]:
-    """The members of a success, without the refresh token."""
+    """The members of a success, without the refresh token and the device token."""
     assert is_json(reply, 200)
     members: dict[str, Any] = reply.json
     assert re.fullmatch(r"[A-Za-z0-9._-]{60,}", members.pop("refresh_token"))
+    assert re.fullmatch(r"k1\.[0-9]{10}\.[0-9a-f]{64}", members.pop("device_token"))
     return members
 
 
@@ -680,7 +681,7 @@ def test_a_code_used(client: Client) -> None:
 def test_a_success_stays_single_where_the_store_forgets(client: Client) -> None:
     """2.13: a challenge leads to one sign-in, whatever its store has forgotten."""
     code = client.code()
-    before = client.world.record()
+    before = client.world.whole_record()
     client.verify(code)
     client.world.restore(before)
     assert client.verify(code).json == expired(30)
@@ -970,13 +971,15 @@ def test_no_answer_shows_a_code_or_a_number(client: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [VALIDATE, SEND, VERIFY])
-def test_routes_answer_without_their_trailing_slash(client: Client, path: str) -> None:
+def test_routes_answer_without_their_trailing_slash(path: str) -> None:
     """Section 5: with and without the trailing slash, errors too."""
-    client.code()
-    members = {"pass_code": PASS_CODE, "otp": "123456"}
-    for given in ({}, members):
-        client.world.clock.advance(60 * SECOND)
-        with_slash = client.post(path, given)
-        client.world.clock.advance(60 * SECOND)
-        without = client.post(path.rstrip("/"), given)
-        assert (with_slash.status, set(with_slash.json)) == (without.status, set(without.json))
+    with Client(**OPEN) as client:
+        client.world.add()
+        client.code()
+        members = {"pass_code": PASS_CODE, "otp": "123456"}
+        for given in ({}, members):
+            client.world.clock.advance(60 * SECOND)
+            with_slash = client.post(path, given)
+            client.world.clock.advance(60 * SECOND)
+            without = client.post(path.rstrip("/"), given)
+            assert (with_slash.status, set(with_slash.json)) == (without.status, set(without.json))

@@ -1,6 +1,6 @@
 """Every limit of signup as a caller meets it, and the order of judgement: 2.9, 2.12 and 3."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -8,13 +8,14 @@ import pytest
 
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Instant
 from hsp_otp.ports.failures import SendFailed
-from tests.http import SIGNUP_SEND, Client, Reply
+from tests.http import OPEN, SIGNUP_SEND, Client, Reply
 from tests.world import OTHER_CLIENT, OTHER_PHONE, PHONE, START, other_than
 
 UNKNOWN = "A" * 22
 
 # Every limit off.
 OFF: dict[str, Any] = {
+    **OPEN,
     "phone_sends_per_day": 0,
     "signup_sends_per_client_minute": 0,
     "signup_sends_per_client_hour": 0,
@@ -44,7 +45,7 @@ class Case:
     fill: Callable[[Client], None]
     ask: Callable[[Client], Reply]
     wait: int
-    settings: dict[str, Any] = attrs.field(factory=dict[str, Any])
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 def phone(number: int) -> str:
@@ -53,17 +54,30 @@ def phone(number: int) -> str:
 
 
 def address(number: int) -> str:
-    """Different clients."""
-    return f"10.0.{number // 250}.{number % 250}"
+    """Different clients, each of a network of its own."""
+    return f"10.{number // 250}.{number % 250}.1"
 
 
-def ten_sends_to_one_number(client: Client) -> None:
-    """Five of signup and five of pass login, from ten clients, a minute apart."""
+def seven_sends_to_one_number(client: Client) -> None:
+    """Four of signup and three of pass login, from seven networks, a minute apart."""
     client.world.add()
-    for number in range(5):
-        assert client.sign_up(client=address(2 * number)).status == 200
+    for number in range(7):
+        ask = client.send if number % 2 else client.sign_up
+        assert ask(client=address(number)).status == 200
         client.world.clock.advance(MINUTE)
-        assert client.send(client=address(2 * number + 1)).status == 200
+
+
+def four_sends_of_signup(client: Client) -> None:
+    """All that signup sends to one number, from four networks, two minutes apart."""
+    for number in range(4):
+        assert client.sign_up(client=address(number)).status == 200
+        client.world.clock.advance(2 * MINUTE)
+
+
+def three_sends_of_one_network(client: Client) -> None:
+    """To one number, from three addresses, a minute apart."""
+    for number in range(3):
+        assert client.sign_up(client=f"10.0.0.{number}").status == 200
         client.world.clock.advance(MINUTE)
 
 
@@ -124,15 +138,31 @@ def forty_five_failures(client: Client) -> None:
 CASES = {
     "sends to one number": Case(
         word="phone_rate_limited",
-        fill=ten_sends_to_one_number,
+        fill=seven_sends_to_one_number,
         ask=lambda client: client.sign_up(client=OTHER_CLIENT),
-        wait=86_400 - 600,
+        wait=86_400 - 420,
+        settings={"work_seconds": 0},
     ),
     "sends to one number, of pass login": Case(
         word="phone_rate_limited",
-        fill=ten_sends_to_one_number,
+        fill=seven_sends_to_one_number,
         ask=lambda client: client.send(client=OTHER_CLIENT),
-        wait=86_400 - 600,
+        wait=86_400 - 420,
+        settings={"work_seconds": 0},
+    ),
+    "sends of signup to one number": Case(
+        word="phone_rate_limited",
+        fill=four_sends_of_signup,
+        ask=lambda client: client.sign_up(client=OTHER_CLIENT),
+        wait=86_400 - 480,
+        settings={"work_seconds": 0},
+    ),
+    "sends to one number from one network": Case(
+        word="phone_rate_limited",
+        fill=three_sends_of_one_network,
+        ask=lambda client: client.sign_up(client="10.0.0.99"),
+        wait=86_400 - 180,
+        settings={"work_seconds": 0},
     ),
     "sends of a minute": Case(
         word="rate_limited",
@@ -149,8 +179,14 @@ CASES = {
     "cooldown": Case(
         word="resend_too_soon",
         fill=one_send,
-        ask=lambda client: client.sign_up(client=OTHER_CLIENT),
+        ask=lambda client: client.sign_up(),
         wait=30,  # 29.999999 s, rounded up
+    ),
+    "a fresh code of another network": Case(
+        word="resend_too_soon",
+        fill=one_send,
+        ask=lambda client: client.sign_up(client=OTHER_CLIENT),
+        wait=120,  # 119.999999 s, rounded up
     ),
     "checks": Case(
         word="rate_limited",
@@ -169,12 +205,14 @@ CASES = {
         fill=fifteen_failures,
         ask=lambda client: client.sign_up(),
         wait=86_400 - 120,
+        settings={**OPEN, "phone_sends_per_day": 0},
     ),
     "failed guesses of thirty days": Case(
         word="locked_out",
         fill=forty_five_failures,
         ask=lambda client: client.sign_up(),
         wait=27 * 86_400 + 30,
+        settings=OPEN,
     ),
 }
 
@@ -216,20 +254,23 @@ def test_a_refusal_charges_and_postpones_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("setting", "name"),
     [
-        ("phone_sends_per_day", "sends to one number"),
+        ("phone_sends_per_day", "sends to one number, of pass login"),
         ("signup_sends_per_client_minute", "sends of a minute"),
         ("signup_sends_per_client_hour", "sends of an hour"),
+        ("others_per_network_day", "sends to one number from one network"),
         ("resend_cooldown_seconds", "cooldown"),
+        ("fresh_code_seconds", "a fresh code of another network"),
         ("checks_per_client_hour", "checks"),
         ("failed_guesses_per_day", "failed guesses of a day"),
     ],
 )
 def test_zero_switches_a_limit_off(setting: str, name: str) -> None:
     """3.1: with 0 the request beyond the limit is admitted."""
-    settings: dict[str, Any] = {setting: 0, "resend_cooldown_seconds": 0}
+    case = CASES[name]
+    settings: dict[str, Any] = {**case.settings, setting: 0, "resend_cooldown_seconds": 0}
     with Client(**settings) as client:
-        CASES[name].fill(client)
-        assert CASES[name].ask(client).status in {200, 400}
+        case.fill(client)
+        assert case.ask(client).status in {200, 400}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -243,7 +284,7 @@ def test_zero_switches_all_limits_off(name: str) -> None:
 
 def test_a_lock_is_told_to_checks_too() -> None:
     """2.9: a locked number's codes are not checked, in whatever session; the wait is the same."""
-    with Client() as client:
+    with Client(**OPEN, phone_sends_per_day=0) as client:
         fail(client, 14)
         client.world.clock.advance(60 * SECOND)
         session_id, code = client.session()
@@ -252,15 +293,15 @@ def test_a_lock_is_told_to_checks_too() -> None:
         assert_refused(client.prove(session_id, code), "locked_out", 86_400 - 180)
 
 
-def test_a_hundred_in_a_row_lock_until_an_operator_unlocks() -> None:
+def test_fifty_in_a_row_lock_strangers_until_an_operator_unlocks() -> None:
     """2.9 and section 5: no wait helps, so none is told, in a member or a header."""
     with Client(**{**OFF, "max_attempts": 100, "failed_guesses_in_a_row": 100}) as client:
         session_id, code = client.session()
-        for _ in range(99):
+        for _ in range(49):
             assert client.prove(session_id, other_than(code)).json["resend_in"] == 0
-        hundredth = client.prove(session_id, other_than(code))
-        assert hundredth.json["error"] == "invalid_otp"
-        assert "resend_in" not in hundredth.json
+        fiftieth = client.prove(session_id, other_than(code))
+        assert fiftieth.json["error"] == "invalid_otp"
+        assert "resend_in" not in fiftieth.json
         client.world.clock.advance(29 * MINUTE)
         for reply in (client.prove(session_id, code), client.sign_up()):
             assert (reply.status, reply.json["error"]) == (429, "locked_out")
@@ -271,7 +312,7 @@ def test_a_hundred_in_a_row_lock_until_an_operator_unlocks() -> None:
 
 def test_a_success_ends_the_run() -> None:
     """2.9: a proved number begins a new run."""
-    with Client(**{**OFF, "max_attempts": 3, "failed_guesses_in_a_row": 3}) as client:
+    with Client(**{**OFF, "max_attempts": 3, "failed_guesses_in_a_row": 6}) as client:
         for _ in range(3):
             session_id, code = client.session()
             client.prove(session_id, other_than(code))
@@ -304,6 +345,24 @@ def test_the_sends_of_a_client_are_counted_for_each_flow() -> None:
         assert client.send("HSP-0000-0001").json["error"] == "rate_limited"
 
 
+def test_signup_leaves_sends_to_pass_login() -> None:
+    """3.10: of the seven that strangers get, signup uses four at most."""
+    with Client(work_seconds=0) as client:
+        client.world.add()
+        four_sends_of_signup(client)
+        assert client.sign_up(client=OTHER_CLIENT).json["error"] == "phone_rate_limited"
+        assert client.send(client=OTHER_CLIENT).status == 200
+
+
+def test_a_proof_gives_its_send_back_to_the_client() -> None:
+    """3.13: people behind one address who prove what they ask for do not use up its sends."""
+    with Client(signup_sends_per_client_hour=1) as client:
+        session_id, code = client.session()
+        assert client.sign_up(OTHER_PHONE).json["error"] == "rate_limited"
+        assert client.prove(session_id, code).status == 200
+        assert client.sign_up(OTHER_PHONE).status == 200
+
+
 def test_the_cooldown_is_of_a_number_and_purpose() -> None:
     """Section 3: neither another number nor pass login waits for a signup."""
     with Client() as client:
@@ -324,7 +383,7 @@ def test_an_ipv6_client_is_its_network() -> None:
 
 def test_a_failed_delivery_counts() -> None:
     """Section 3: a failed delivery counts as a send, of the client and of the number."""
-    with Client(resend_cooldown_seconds=0, phone_sends_per_day=4) as client:
+    with Client(**OPEN, resend_cooldown_seconds=0, phone_sends_per_day=7) as client:
         client.world.outbox.failure = SendFailed()
         for _ in range(4):
             assert client.sign_up().json["error"] == "sms_failed"
@@ -335,7 +394,7 @@ def test_a_failed_delivery_counts() -> None:
 
 def test_a_refused_correction_charges_neither_number() -> None:
     """Section 3 and 5.3: nor the client."""
-    with Client(phone_sends_per_day=2) as client:
+    with Client(**OPEN, phone_sends_per_day=4) as client:  # two of them for signup
         client.session(OTHER_PHONE, client=OTHER_CLIENT)
         session_id, _ = client.session()
         for _ in range(10):

@@ -3,7 +3,7 @@
 import pytest
 
 from hsp_otp.domain.audit import AuditRow
-from hsp_otp.domain.challenge import Issued, Locked, NoLiveCode
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, NoLiveCode
 from hsp_otp.domain.instant import HOUR, SECOND, Instant
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
@@ -15,7 +15,16 @@ from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant
 from hsp_otp.flows.signup import SignupCodeSent
-from tests.world import CLIENT, OTHER_CLIENT, OTHER_PHONE, PHONE, START, World, other_than
+from tests.world import (
+    CLIENT,
+    OTHER_CLIENT,
+    OTHER_PHONE,
+    PHONE,
+    START,
+    World,
+    open_world,
+    other_than,
+)
 
 UNKNOWN = "HSP-9999-9999"
 UNPAID = "HSP-0000-0002"
@@ -31,7 +40,7 @@ def rows_of(world: World, outcome: str) -> list[AuditRow]:
 
 def scanned() -> World:
     """A world with a usable pass and some that are not, where misses have reached the line."""
-    world = World(limits=ClientLimits(misses=Quota(3, HOUR)))
+    world = open_world(limits=ClientLimits(misses=Quota(3, HOUR)))
     world.add()
     world.add(UNPAID, user="u2", payment=PaymentStatus.PENDING)
     world.add(WITHOUT_A_NUMBER, user="u3", phone=None)
@@ -174,7 +183,7 @@ def test_signup_sessions_that_are_not_good_are_limited() -> None:
 
 def test_asks_for_a_locked_number_are_limited_and_folded() -> None:
     """Nothing is granted or charged to the number; the client is charged."""
-    world = World()
+    world = open_world()
     sent = world.sign_up()
     assert isinstance(sent, SignupCodeSent)
     for _ in range(5):

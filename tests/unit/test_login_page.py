@@ -11,13 +11,18 @@ from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.passes import PaymentStatus, end_of_pass
 from hsp_otp.domain.refresh_tokens import InvalidToken
 from hsp_otp.ports.failures import SendRejected, Unavailable
-from tests.http import Client, Reply
+from tests.http import OPEN, Client, Reply
 from tests.visitor import LOGIN, Page, Visitor
-from tests.world import PASS_CODE, World, other_than
+from tests.world import OTHER_CLIENT, PASS_CODE, World, other_than
 
 HIDDEN = "***-***-3210"
 SENT = f"We have sent a code to {HIDDEN}."
 WRONG = "This code is wrong."
+NOT_HERE = "A code was asked for a moment ago, but it cannot be entered here."
+NO_WORK = (
+    "Several codes have been asked for. To get another one now, turn JavaScript on and use a secure"
+    " connection (https). Otherwise, please try again later."
+)
 OVER = "This code is no longer valid. Please ask for a new one."
 TOO_SOON = "A code is on its way. Please wait a moment before you ask for another."
 
@@ -265,18 +270,19 @@ def test_a_code_that_another_browser_asked_for(world: World, visitor: Visitor) -
     assert visitor.get(LOGIN).step == "in"
 
 
-def test_what_tells_a_browser_apart_is_its_own(visitor: Visitor) -> None:
+def test_what_tells_a_browser_apart_is_its_own(world: World) -> None:
     """2.6: it is random, stays for as long as the browser asks, and stands in no page."""
     browsers: list[str] = []
-    for one in (visitor, Visitor(visitor.client)):
-        page = found(one)
-        for _ in range(2):
-            page = one.submit(page, "send")
-            sealed = one.cookies["login"].split(".")[1]
-            state = json.loads(base64.urlsafe_b64decode(f"{sealed}=="))[2]
-            browsers.append(state["browser"])
-            assert browsers[-1] not in page.reply.body.decode()
-            visitor.client.world.clock.advance(30 * SECOND)
+    with Client(world, **OPEN) as client:
+        for visitor in (Visitor(client), Visitor(client)):
+            page = found(visitor)
+            for _ in range(2):
+                page = visitor.submit(page, "send")
+                sealed = visitor.cookies["login"].split(".")[1]
+                state = json.loads(base64.urlsafe_b64decode(f"{sealed}=="))[2]
+                browsers.append(state["browser"])
+                assert browsers[-1] not in page.reply.body.decode()
+                world.clock.advance(30 * SECOND)
     assert len(browsers[0]) == 22
     assert (browsers[0], browsers[2]) == (browsers[1], browsers[3])
     assert browsers[0] != browsers[2]
@@ -440,7 +446,7 @@ def test_nobody_tries_to_send(world: World, visitor: Visitor) -> None:
 
 def test_limits_hold_on_the_page(world: World) -> None:
     """Section 3: the sixth message in an hour is refused, with the time to wait."""
-    with Client(world, resend_cooldown_seconds=0) as client:
+    with Client(world, **OPEN, resend_cooldown_seconds=0) as client:
         visitor = Visitor(client)
         page = found(visitor)
         for _ in range(5):
@@ -466,7 +472,177 @@ def test_look_ups_are_limited_on_the_page(world: World) -> None:
     )
 
 
+# Codes of others
+
+
+def elsewhere(client: Client) -> Visitor:
+    """Somebody in another network."""
+    return Visitor(client, address=OTHER_CLIENT)
+
+
+def test_a_code_of_another_network(world: World, visitor: Visitor) -> None:
+    """2.11 and 3.11: no guess from here would be judged, so the page waits for none."""
+    asked(elsewhere(visitor.client))
+    world.clock.advance(20 * SECOND)
+    page = visitor.submit(found(visitor), "send")
+    assert (page.step, page.buttons) == ("found", ["send", "restart"])
+    assert told(page, "send") == f"{NOT_HERE} You can try again in 1:40."
+    assert visitor.get(LOGIN).step == "found"
+    world.clock.advance(100 * SECOND - 1)
+    page = visitor.submit(page, "send")
+    assert told(page, "send") == f"{NOT_HERE} You can try again in 0:01."
+    world.clock.advance(1)
+    page = visitor.submit(page, "send")
+    assert (page.step, len(world.outbox.sent)) == ("code", 2)
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_a_code_that_another_network_replaced(world: World, visitor: Visitor) -> None:
+    """3.11: the page says that the code that was asked for here has ended, and when to ask."""
+    page = asked(visitor)
+    world.clock.advance(2 * MINUTE)
+    asked(elsewhere(visitor.client))
+    page = visitor.submit(page, "send")
+    assert (page.step, told(page, "send")) == ("ended", NOT_HERE)
+    assert page.texts["wait"] == "You can ask for a new code in 2:00."
+    assert len(world.outbox.sent) == 2
+
+
+def test_where_guesses_are_not_bound(world: World) -> None:
+    """2.11: by the old rule a code may be typed anywhere, and the page waits for it."""
+    with Client(world, bind_guesses=False) as client:
+        asked(elsewhere(client))
+        visitor = Visitor(client)
+        page = visitor.submit(found(visitor), "send")
+        assert (page.step, told(page, "send")) == ("code", TOO_SOON)
+        assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_a_message_that_was_not_taken_just_now(world: World, visitor: Visitor) -> None:
+    """2.8: the cooldown runs although there is no code, and the page claims none."""
+    page = found(visitor)
+    world.outbox.failure = SendRejected()
+    page = visitor.submit(page, "send")
+    page = visitor.submit(page, "send")
+    assert page.step == "found"
+    assert told(page, "send") == f"{NOT_HERE} You can try again in 0:30."
+
+
+def test_what_is_logged_of_a_code_of_others(
+    visitor: Visitor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """5.1: the outcome keeps its word, whatever the page says."""
+    asked(elsewhere(visitor.client))
+    page = found(visitor)
+    capsys.readouterr()
+    visitor.submit(page, "send")
+    assert "outcome=resend_too_soon" in capsys.readouterr().out
+
+
+# Work
+
+
+def asked_often(visitor: Visitor, times: int = 2) -> Page:
+    """The page after so many codes were sent, when another may be asked for."""
+    page = found(visitor)
+    for _ in range(times):
+        page = visitor.submit(page, "send")
+        assert page.step == "code"
+        visitor.client.world.clock.advance(30 * SECOND)
+    return visitor.get(LOGIN)
+
+
+def done(page: Page) -> str:
+    """The work that *page* asks for, done."""
+    solution = json.loads(page.attributes["div"]["data-work"])["parameters"]["solution"]
+    assert isinstance(solution, str)
+    return solution
+
+
+def test_the_third_code_costs_work(world: World, visitor: Visitor) -> None:
+    """3.12: the page tells what to do and how long it takes; with the work done a code is sent."""
+    page = visitor.submit(asked_often(visitor), "send")
+    assert (page.step, len(world.outbox.sent)) == ("code", 2)
+    assert told(page, "send") == NO_WORK
+    place = page.attributes["div"]
+    assert place["data-seconds"] == "1"
+    assert json.loads(place["data-work"]).keys() == {"parameters", "signature"}
+    assert place["data-script"].startswith("/static/work.js?v=")
+    assert page.attributes["work"]["role"] == "status"
+    assert page.attributes["work"]["data-checking"] == "Checking your browser, about one second"
+    assert page.attributes["progress"]["aria-labelledby"] == "work"
+    page = visitor.submit(page, "send", altcha=done(page))
+    assert (page.step, len(world.outbox.sent)) == ("code", 3)
+    assert SENT in page.main
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_each_code_more_costs_twice_the_work(world: World, visitor: Visitor) -> None:
+    """3.12: the next level is told by its time."""
+    page = visitor.submit(asked_often(visitor), "send")
+    visitor.submit(page, "send", altcha=done(page))
+    world.clock.advance(2 * MINUTE)
+    visitor.address = OTHER_CLIENT  # the third was the last for the other network
+    page = visitor.submit(visitor.get(LOGIN), "send")
+    assert page.attributes["work"]["data-checking"] == "Checking your browser, about 2 seconds"
+
+
+def test_the_first_code_on_this_browser_may_cost_work(world: World, visitor: Visitor) -> None:
+    """Others have asked: the button that sends the first code brings the work with it."""
+    asked_often(Visitor(visitor.client))
+    page = visitor.submit(found(visitor), "send")
+    assert (page.step, told(page, "send")) == ("found", NO_WORK)
+    page = visitor.submit(page, "send", altcha=done(page))
+    assert (page.step, len(world.outbox.sent)) == ("code", 3)
+
+
+def test_work_is_told_once(world: World, visitor: Visitor) -> None:
+    """Who reloads the page or comes back to it sees the button and no work."""
+    page = visitor.submit(asked_often(visitor), "send")
+    assert "progress" in page.attributes
+    page = visitor.get(LOGIN)
+    assert (page.step, told(page, "send")) == ("code", "")
+    assert "progress" not in page.attributes
+    assert "altcha" not in page.fields
+    assert len(world.outbox.sent) == 2
+
+
+def test_work_that_is_not_done(world: World, visitor: Visitor) -> None:
+    """The form without it, as a browser without scripts sends it, and work done before: more."""
+    page = visitor.submit(asked_often(visitor), "send")
+    again = visitor.submit(page, "send")
+    assert (told(again, "send"), len(world.outbox.sent)) == (NO_WORK, 2)
+    world.clock.advance(5 * MINUTE)
+    late = visitor.submit(page, "send", altcha=done(page))
+    assert (told(late, "send"), len(world.outbox.sent)) == (NO_WORK, 2)
+    assert done(late) != done(page)
+
+
+def test_a_known_browser_does_no_work(world: World, visitor: Visitor) -> None:
+    """2.14: who has signed in here before is in a lane of their own, also after signing out."""
+    visitor.submit(signed_in(visitor), "sign_out")
+    world.clock.advance(30 * SECOND)
+    asked_often(Visitor(visitor.client), times=1)
+    page = found(visitor)
+    for sent in (3, 4, 5):
+        page = visitor.submit(page, "send")
+        assert (page.step, len(world.outbox.sent)) == ("code", sent)
+        world.clock.advance(30 * SECOND)
+    assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
 # Cookies
+
+
+def test_what_makes_a_browser_known(visitor: Visitor) -> None:
+    """2.15: for a year, out of reach of scripts and other sites; signing out keeps it."""
+    page = signed_in(visitor)
+    assert visitor.set_cookies["otp_device"].endswith(
+        "; HttpOnly; Max-Age=31536000; Path=/customer; SameSite=strict"
+    )
+    kept = visitor.cookies["otp_device"]
+    visitor.submit(page, "sign_out")
+    assert visitor.cookies["otp_device"] == kept
 
 
 def test_a_state_that_was_changed(visitor: Visitor) -> None:

@@ -23,15 +23,29 @@ from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
+from hsp_otp.domain.lanes import Lane
+from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
+from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.otp import WorkPosed
+from hsp_otp.flows.pass_login import SendOutcome, SignedIn
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
 from hsp_otp.ports.sender import Message
 from hsp_otp.ports.usage_counter import UsageCounter
-from tests.http import Client
+from tests.http import OPEN, Client
 from tests.observed import Observed
-from tests.world import OTHER_PHONE, PASS_CODE, START, ManualClock, Outbox, other_than, run
+from tests.world import (
+    OTHER_PHONE,
+    PASS_CODE,
+    START,
+    ManualClock,
+    Outbox,
+    open_policy,
+    other_than,
+    run,
+)
 
 DESCRIBED = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -169,7 +183,7 @@ def test_every_refusal_of_a_flood_counts(client: Client, world: Measured) -> Non
 )
 def test_every_limit_has_its_word(world: Measured, setting: str, limit: str, refused: int) -> None:
     """Whatever limit refuses is the label."""
-    settings: dict[str, Any] = {setting: 2}
+    settings: dict[str, Any] = {**OPEN, setting: 2}
     with Client(world, resend_cooldown_seconds=0, **settings) as client:
         code = client.code()
         if limit == "locked_out":
@@ -208,10 +222,73 @@ def test_a_region_is_one_of_those_there_are(world: Measured, region: str | None)
 
 
 def test_what_an_operator_does_is_not_asked_for(world: Measured) -> None:
-    """An unlock is a row, and no request."""
+    """An unlock is a row, and no request; so is letting an address in."""
     before = list(world.registry.collect())
     world.metrics.told(attrs.evolve(ROW, action=Action.UNLOCK, outcome="unlocked"))
+    world.metrics.told(attrs.evolve(ROW, action=Action.LET, outcome="let_in"))
     assert list(world.registry.collect()) == before
+
+
+# --- Lanes and work
+
+
+def login(world: Measured, *, token: str | None = None, work: str | None = None) -> SendOutcome:
+    """Ask for a code with what a device sends."""
+    devices = () if token is None else (token,)
+    caller = Caller(ClientAddress("198.51.100.7"), "r-1", devices=devices, work=work)
+    return run(world.login.send(PassCode(PASS_CODE), caller))
+
+
+def solution(outcome: SendOutcome) -> str:
+    """What solves the work that was asked for."""
+    assert isinstance(outcome, WorkPosed)
+    return str(outcome.work.parameters["solution"])
+
+
+def test_asks_and_checks_count_by_lane(world: Measured) -> None:
+    """Those of known devices apart from all others, each by its outcome; look-ups have no lane."""
+    world.policy = open_policy(cooldown=0)
+    login(world)
+    world.verify(other_than(world.outbox.codes[-1]))
+    signed_in = world.verify(world.outbox.codes[-1])
+    assert isinstance(signed_in, SignedIn)
+    login(world, token=signed_in.device_token)
+    login(world, token=signed_in.device_token)
+    world.validate()
+    world.send("HSP-0000-0000")
+    counted = {("others", "sent"): 1, ("others", "invalid_otp"): 1, ("others", "verified"): 1}
+    counted |= {("known", "sent"): 2}
+    found = {
+        (sample.labels["lane"], sample.labels["outcome"]): sample.value
+        for family in world.registry.collect()
+        for sample in family.samples
+        if sample.name == "hsp_otp_lane_total"
+    }
+    assert found == counted
+
+
+def test_work_is_counted(world: Measured) -> None:
+    """What is posed and solved, by its level, and how long it took; the rest has no level."""
+    world.policy = open_policy(cooldown=0, asks_for_work=True)
+    login(world)
+    login(world)
+    first = login(world)
+    login(world, work="nonsense")
+    login(world, work=f"{solution(first)} for somebody else")
+    world.clock.advance(42 * SECOND)
+    login(world, work=solution(first))
+    second = login(world)
+    world.clock.advance(5 * MINUTE)
+    login(world, work=solution(second))
+    assert [world.value("work_total", level="1", outcome=one) for one in ("posed", "solved")] == [
+        2,
+        1,
+    ]
+    assert world.value("work_total", level="2", outcome="posed") == 2
+    for outcome in ("wrong", "stale", "malformed"):
+        assert world.value("work_total", level="none", outcome=outcome) == 1
+    assert world.value("work_solve_seconds_sum") == 42
+    assert world.value("work_solve_seconds_count") == 1
 
 
 # --- Ports
@@ -453,7 +530,10 @@ def with_everything(folder: Path) -> CollectorRegistry:
             for outcome in ("sent", "locked_out")
         )
     )
+    metrics.told(attrs.evolve(ROW, lane=Lane.KNOWN))
     metrics.verified(Flow.SIGNUP, SECOND)
+    metrics.posed(1)
+    metrics.solved(1, SECOND)
     metrics.attempted("console", "taken", 0.1)
     metrics.moved("console", DeliveryState.SENT)
     metrics.called("slots", "sql", 0.1, Unavailable())

@@ -5,21 +5,27 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import Locked
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, WrongCode
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, HOUR, SECOND, Instant, after
-from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.lanes import Let
+from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.passes import PassNotFound, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Purpose, Slot
-from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.purposes import Flow, Purpose, Slot
+from hsp_otp.domain.quota import Quota, Refusal
+from hsp_otp.domain.slot_record import Request
 from hsp_otp.flows.erase import Erasing, Found
+from hsp_otp.flows.let import LetIn, Letting
+from hsp_otp.flows.person import People, Person
 from hsp_otp.flows.purge import purge
 from hsp_otp.flows.unlock import Unlocking
 from hsp_otp.ports.erasure import Kept
-from tests.world import OTHER_PHONE, PASS_CODE, PHONE, START, World, other_than, ring, run
+from tests.world import OTHER_PHONE, PASS_CODE, PHONE, START, World, other_than, ring, run, slot_of
 
 REASON = "called back"
+CALLED_FROM = "203.0.113.9"
 KEPT = Kept(passes=1, old_sends=2, sends=3, audit=4, records={"sign-ins": 5})
 STRICT = Policy(failures=(Quota(2, HOUR),), cooldown=0)
 
@@ -98,15 +104,33 @@ def world_with_a_pass() -> World:
     return world
 
 
-def unlocking(world: World) -> Unlocking:
+def people(world: World) -> People:
     """What is tested."""
-    return Unlocking(
-        passes=world.passes,
-        users=Holders(world),
+    return People(passes=world.passes, users=Holders(world))
+
+
+def holder(world: World) -> Person:
+    """Who holds the world's pass."""
+    found = run(people(world).of_pass(PassCode(PASS_CODE)))
+    assert isinstance(found, Person)
+    return found
+
+
+def unlock(world: World, person: Person, *, devices: bool = False) -> None:
+    """Unlock as an operator does."""
+    unlocking = Unlocking(slots=world.slots, clock=world.clock, fingerprints=ring("fingerprints"))
+    run(unlocking.unlock(person, REASON, devices=devices))
+
+
+def let(world: World, person: Person, client: str = CALLED_FROM) -> tuple[LetIn, ...]:
+    """Let an address in as an operator does."""
+    letting = Letting(
         slots=world.slots,
         clock=world.clock,
         fingerprints=ring("fingerprints"),
+        policies=world.otp.policies,
     )
+    return run(letting.let(person, ClientAddress(client), REASON))
 
 
 def erasing(world: World, erased: Erased) -> Erasing:
@@ -129,9 +153,9 @@ def test_the_holder_of_a_pass_is_unlocked() -> None:
     world = world_with_a_pass()
     fail_twice(world)
     assert isinstance(world.send(), Locked)
-    code = PassCode(PASS_CODE)
-    (slot,) = run(unlocking(world).of_pass(code, Purpose, REASON))  # type: ignore[misc]
-    assert str(slot) == "phone_verification:user:u1"
+    person = holder(world)
+    assert [str(slot) for slot in person.slots] == ["phone_verification:user:u1"]
+    unlock(world, person)
     assert (world.record().failures, world.record().run) == ((), 0)
     row = world.audit.rows[-1]
     assert (row.action, row.outcome, row.reason) == (Action.UNLOCK, "unlocked", REASON)
@@ -140,11 +164,9 @@ def test_the_holder_of_a_pass_is_unlocked() -> None:
 
 
 def test_a_pass_that_is_not_there() -> None:
-    """Nothing is unlocked, and no row is left."""
-    world = world_with_a_pass()
-    outcome = run(unlocking(world).of_pass(PassCode("HSP-0000-0000"), Purpose, REASON))
+    """Nobody is found by it."""
+    outcome = run(people(world_with_a_pass()).of_pass(PassCode("HSP-0000-0000")))
     assert outcome == PassNotFound()
-    assert world.audit.rows == []
 
 
 def test_a_number_is_unlocked_with_all_who_have_it() -> None:
@@ -152,24 +174,139 @@ def test_a_number_is_unlocked_with_all_who_have_it() -> None:
     world = world_with_a_pass()
     world.add("HSP-0000-0002", user="u2")
     world.add("HSP-0000-0003", user="u3", phone=OTHER_PHONE)
-    slots = run(unlocking(world).of_number(PhoneNumber(PHONE), Purpose, REASON))
-    assert [str(slot) for slot in slots] == [
+    person = run(people(world).of_number(PhoneNumber(PHONE)))
+    unlock(world, person)
+    assert [str(slot) for slot in person.slots] == [
         "phone_verification:user:u1",
         "phone_verification:user:u2",
         f"signup:phone:{PHONE}",
     ]
     assert [row.contact for row in world.audit.rows] == ["***-***-3210"] * 3
-    only = run(unlocking(world).of_number(PhoneNumber(PHONE), (Purpose.SIGNUP,), REASON))
-    assert [str(slot) for slot in only] == [f"signup:phone:{PHONE}"]
-    assert run(unlocking(World()).of_number(PhoneNumber(PHONE), (), REASON)) == ()
+    assert [row.pass_code for row in world.audit.rows] == [None] * 3
+    only = run(people(world).of_number(PhoneNumber(PHONE), (Purpose.SIGNUP,)))
+    assert [str(slot) for slot in only.slots] == [f"signup:phone:{PHONE}"]
+    assert run(people(World()).of_number(PhoneNumber(PHONE), ())).slots == ()
 
 
 def test_a_holder_without_a_number_is_unlocked() -> None:
     """There is nothing to tell of a number."""
     world = World()
     world.add(phone=None)
-    run(unlocking(world).of_pass(PassCode(PASS_CODE), Purpose, REASON))
+    unlock(world, holder(world))
     assert world.audit.rows[-1].contact is None
+
+
+def test_an_unlock_keeps_known_devices_unless_told() -> None:
+    """Both are audited, and only the row of one that forgot the devices says so."""
+    world = world_with_a_pass()
+    world.send()
+    world.verify(world.outbox.codes[-1])
+    devices = world.whole_record().devices
+    assert devices is not None
+    unlock(world, holder(world))
+    assert world.whole_record().devices == devices
+    unlock(world, holder(world), devices=True)
+    assert world.whole_record().devices is None
+    assert [row.outcome for row in world.audit.rows[-2:]] == ["unlocked", "devices_forgotten"]
+    assert {row.action for row in world.audit.rows[-2:]} == {Action.UNLOCK}
+
+
+# Let in
+
+
+def test_an_address_is_let_in_past_the_lock() -> None:
+    """From that address alone a code can be asked for and guessed, three and six times."""
+    world = world_with_a_pass()
+    fail_twice(world)
+    (found,) = let(world, holder(world))
+    until = after(START, HOUR)
+    assert (str(found.slot), found.locked) == ("phone_verification:user:u1", None)
+    assert found.let == Let(client=ClientAddress(CALLED_FROM), until=until, sends=3, guesses=6)
+    assert isinstance(world.send(), Locked)
+    assert isinstance(world.send(client=CALLED_FROM), Issued)
+    wrong = other_than(world.outbox.codes[-1])
+    assert isinstance(world.verify(wrong, client=CALLED_FROM), WrongCode)
+    (left,) = world.whole_record().lets
+    assert (left.sends, left.guesses) == (2, 5)
+
+
+def test_a_page_shows_the_code_of_who_is_let_in() -> None:
+    """The lock of strangers ends their code; the code of who is let in can still be typed."""
+    world = world_with_a_pass()
+    fail_twice(world)
+    let(world, holder(world))
+    world.send(client=CALLED_FROM)
+    request = Request(
+        slot=slot_of("u1"),
+        flow=Flow.PASS_LOGIN,
+        contact=Contact.stored(PHONE),
+        client=ClientAddress(CALLED_FROM),
+    )
+    ends = after(START, 600 * SECOND)
+    assert run(world.otp.look(request)).expires_at == ends
+    neighbour = attrs.evolve(request, client=ClientAddress("203.0.113.10"))
+    assert run(world.otp.look(neighbour)).expires_at is None
+
+
+def test_who_is_let_in_is_audited() -> None:
+    """One row for each slot tells of the address, the number, the pass and the reason."""
+    world = world_with_a_pass()
+    let(world, holder(world))
+    (row,) = world.audit.rows
+    assert (row.action, row.outcome, row.reason) == (Action.LET, "let_in", REASON)
+    assert (row.client, row.request_id) == (ClientAddress(CALLED_FROM), None)
+    assert (row.pass_code, row.contact, row.flow) == ("HSP-****-5678", "***-***-3210", None)
+    assert row.contact_fingerprint == ring("fingerprints").fingerprint(PHONE)
+    assert (row.purpose, row.folds) == (Purpose.PHONE_VERIFICATION, False)
+
+
+def test_an_address_is_let_in_by_a_number() -> None:
+    """At all users with it, and at its signup."""
+    world = world_with_a_pass()
+    world.add("HSP-0000-0002", user="u2")
+    found = let(world, run(people(world).of_number(PhoneNumber(PHONE))))
+    assert [str(one.slot) for one in found] == [
+        "phone_verification:user:u1",
+        "phone_verification:user:u2",
+        f"signup:phone:{PHONE}",
+    ]
+    assert [row.purpose for row in world.audit.rows] == [one.slot.purpose for one in found]
+
+
+def test_letting_in_again_starts_again() -> None:
+    """What is left of the first time is replaced, not added; other addresses keep theirs."""
+    world = world_with_a_pass()
+    let(world, holder(world), "203.0.113.1")
+    let(world, holder(world))
+    world.send(client=CALLED_FROM)
+    world.clock.advance(SECOND)
+    (found,) = let(world, holder(world))
+    assert (found.let.sends, found.let.guesses) == (3, 6)
+    assert found.let.until == after(START, HOUR + SECOND)
+    lets = world.whole_record().lets
+    assert [one.client.value for one in lets] == ["203.0.113.1", CALLED_FROM]
+
+
+def test_a_lock_of_both_lanes_is_told() -> None:
+    """It holds for an address that is let in too, so the operator learns of it."""
+    world = world_with_a_pass()
+    fail_twice(world)
+    let(world, holder(world))
+    world.send(client=CALLED_FROM)
+    for _ in range(2):
+        world.verify(other_than(world.outbox.codes[-1]), client=CALLED_FROM)
+    (found,) = let(world, holder(world))
+    assert found.locked == Locked(after(START, HOUR))
+    assert world.send(client=CALLED_FROM) == found.locked
+
+
+def test_the_sends_of_a_number_hold_for_who_is_let_in() -> None:
+    """Letting in gives no more messages than the number may have."""
+    world = World(policy=attrs.evolve(STRICT, contact_sends=Quota(1, DAY)))
+    world.add()
+    world.send()
+    let(world, holder(world))
+    assert isinstance(world.send(client=CALLED_FROM), Refusal)
 
 
 # Erase
@@ -185,7 +322,33 @@ def test_looking_changes_nothing() -> None:
     assert isinstance(found, Found)
     assert (found.users, found.kept) == (("u1",), KEPT)
     assert found.until == after(START, HOUR)
+    assert found.devices is False
     assert (world.record(), erased.rows, erased.records) == (held, [], [])
+
+
+def test_known_devices_are_told_and_forgotten() -> None:
+    """Erasing makes strangers of them, and looking says so beforehand, until they end anyway."""
+    world = world_with_a_pass()
+    world.send()
+    world.verify(world.outbox.codes[-1])
+    journey = erasing(world, Erased(world))
+    found = run(journey.look(PhoneNumber(PHONE)))
+    assert isinstance(found, Found)
+    assert (found.devices, world.whole_record().devices is None) == (True, False)
+    run(journey.erase(PhoneNumber(PHONE), found, REASON))
+    assert world.whole_record().devices is None
+
+
+def test_devices_that_are_not_known_any_more_are_not_told() -> None:
+    """After the last token has ended there is nobody to make a stranger of."""
+    world = world_with_a_pass()
+    world.send()
+    world.verify(world.outbox.codes[-1])
+    for passed, known in ((180 * DAY - 1, True), (1, False)):
+        world.clock.advance(passed)
+        found = run(erasing(world, Erased(world)).look(PhoneNumber(PHONE)))
+        assert isinstance(found, Found)
+        assert found.devices is known
 
 
 def test_a_person_is_erased() -> None:

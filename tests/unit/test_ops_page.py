@@ -52,6 +52,7 @@ STORY = Entry(
     provider_message_id="SM1",
     reason="<script>alert(1)</script>",
     retry_at=None,
+    lane="others",
     count=1,
     state="delivered",
     state_at=after(START, 4 * SECOND),
@@ -750,8 +751,9 @@ def test_a_story(visitor: Visitor, ops: Ops) -> None:
     told = Page(reply)
     assert told.texts["story-title"] == "***-***-3210 IN"
     assert (
-        "2026-01-01 00:00:00 asked for a code in signup: sent, through twilio, delivered "
-        "2026-01-01 00:00:04, because: <script>alert(1)</script>, from 203.0.113.7" in told.main
+        "2026-01-01 00:00:00 asked for a code in signup on a device that is not known: "
+        "sent, through twilio, delivered 2026-01-01 00:00:04, because: <script>alert(1)</script>, "
+        "from 203.0.113.7" in told.main
     )
     assert b"<script>alert" not in reply.body
     assert "9876543210" not in reply.body.decode()

@@ -6,23 +6,15 @@ import attrs
 import pytest
 
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow
-from hsp_otp.domain.challenge import (
-    Ended,
-    Forgotten,
-    Issued,
-    Locked,
-    Presented,
-    Request,
-    SlotRecord,
-    Verified,
-    WrongCode,
-)
+from hsp_otp.domain.challenge_outcomes import Forgotten, Issued, Locked, Verified, WrongCode
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import HOUR, Duration, Instant
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
+from hsp_otp.domain.slot_record import Ended, Presented, Request, SlotRecord
 from hsp_otp.flows.caller import about, new_id, with_outcome
 from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.otp import Undelivered
@@ -113,7 +105,13 @@ def test_a_taken_message_is_audited_with_its_sender() -> None:
     world = World()
     run(world.otp.ask(REQUEST, ROW, ENGLISH))
     assert world.audit.rows == [
-        attrs.evolve(ROW, outcome="sent", sender="outbox", provider_message_id="message-1")
+        attrs.evolve(
+            ROW,
+            outcome="sent",
+            lane=Lane.OTHERS,
+            sender="outbox",
+            provider_message_id="message-1",
+        )
     ]
 
 
@@ -166,7 +164,7 @@ def test_no_send_is_charged_while_every_sender_is_skipped() -> None:
     world = World()
     world.outbox.skipped = True
     assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(None)
-    assert world.record() == SlotRecord()
+    assert world.whole_record() == SlotRecord()
     assert world.sends_charged(UsageKey("phone_sends", PHONE)) == ()
     assert world.sends_charged(UsageKey("pass_login_sends", CLIENT)) == ()
     assert (world.audit.sends, world.audit.handed_over, world.outbox.sent) == ([], [], [])
@@ -198,9 +196,10 @@ def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
     assert challenge.ended is Ended.WITHDRAWN
     assert len(world.audit.sends) == 1
     assert world.audit.handed_over == []
+    row = attrs.evolve(ROW, lane=Lane.OTHERS)
     assert world.audit.rows == [
-        attrs.evolve(ROW, action=Action.WITHDRAW, outcome="withdrawn", charged=()),
-        attrs.evolve(ROW, outcome="sms_failed"),
+        attrs.evolve(row, action=Action.WITHDRAW, outcome="withdrawn", charged=()),
+        attrs.evolve(row, outcome="sms_failed"),
     ]
     assert Undelivered.word == "sms_failed"
 

@@ -7,7 +7,7 @@ from typing import Any, Final, get_args
 import pytest
 
 from hsp_otp.adapters.messages import GettextMessages
-from hsp_otp.domain.challenge import Exhausted, Issued, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Limit, Refusal
@@ -19,9 +19,10 @@ from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of
 from hsp_otp.entrypoints.http.problems import Problem
 from hsp_otp.entrypoints.http.sessions.problems import of_token
 from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
-from hsp_otp.flows.otp import Undelivered
+from hsp_otp.flows.otp import Undelivered, WorkPosed
 from hsp_otp.flows.pass_login import LookUpOutcome, SendOutcome, SignedIn, VerifyOutcome
 from hsp_otp.flows.signup import Proved, SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
+from hsp_otp.ports.proof_of_work import Work
 from tests.world import PHONE, START
 
 SUCCESSES: Final = (UsablePass, Issued, SignedIn, SignupCodeSent, Proved)
@@ -33,6 +34,7 @@ SAMPLES: Final[dict[type, list[Any]]] = {
     WrongCode: [WrongCode(2, START)],
     NoLiveCode: [NoLiveCode(START)],
     Exhausted: [Exhausted(START)],
+    WorkPosed: [WorkPosed(Work(parameters={}, signature="", seconds=1))],
     AlreadyVerified: [AlreadyVerified(PhoneNumber(PHONE))],
 }
 """Of each refusal with facts, every form that it can have."""

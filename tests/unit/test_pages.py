@@ -18,7 +18,8 @@ PAGES = ("/", LOGIN, SIGNUP)
 NEWS = "notice_customer_login"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -87,7 +88,7 @@ def test_the_files_of_a_page_are_kept(visitor: Visitor) -> None:
 def test_what_files_are_called(visitor: Visitor) -> None:
     """They say what they are; another name is not found."""
     kinds = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-    kinds |= {"colours.css": "text/css"}
+    kinds |= {"colours.css": "text/css", "work.js": "text/javascript"}
     for name, kind in kinds.items():
         reply = visitor.client.request("GET", f"/static/{name}")
         assert reply.headers["content-type"].partition(";")[0] == kind
@@ -326,10 +327,15 @@ NAMES = {
 
 
 def test_no_neighbour_can_plant_a_cookie_by_https(client: Client) -> None:
-    """5.3: by https every cookie but the language has the prefix `__Host-`, and what it wants."""
+    """
+    5.3: by https every cookie has the prefix `__Host-`, and what it wants; only the language and
+    the device token, which nobody gains by planting, have none.
+    """
     with Client(client.world, public_url="https://otp.example") as found:
         login, signup, lines = journey(Visitor(found))
     assert (login, signup) == ("in", "verified")
+    device = lines.pop("otp_device").partition(";")[2]
+    assert device == " HttpOnly; Max-Age=31536000; Path=/users; SameSite=strict; Secure"
     assert set(lines) == {f"__Host-{name}" for name in NAMES}
     for line in lines.values():
         parts = [part.lower() for part in line.split("; ")]
@@ -341,7 +347,7 @@ def test_by_http_cookies_keep_their_names(client: Client) -> None:
     """5.3: where there is no https they have no prefix, and stay with their pages."""
     login, signup, lines = journey(Visitor(client))
     assert (login, signup) == ("in", "verified")
-    assert set(lines) == NAMES
+    assert set(lines) == NAMES | {"otp_device"}
 
 
 def test_what_is_planted_beside_the_prefix_is_not_read(client: Client) -> None:

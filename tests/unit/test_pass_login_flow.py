@@ -8,8 +8,9 @@ import pytest
 
 from hsp_otp.adapters.memory import MemoryAudit, MemoryRecords
 from hsp_otp.domain.audit import Action, AuditRow, SignInRow
-from hsp_otp.domain.challenge import Ended, Exhausted, Issued, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, PaymentStatus, UsablePass
 from hsp_otp.domain.phone import PhoneNumber
@@ -17,19 +18,24 @@ from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
+from hsp_otp.domain.slot_record import Ended
+from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant, Me
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.tokens import Access
 from tests.world import (
+    CLIENT,
     OTHER_CLIENT,
     OTHER_PHONE,
     PASS_CODE,
     START,
     World,
+    open_policy,
     other_than,
     ring,
+    run,
 )
 
 COOLED = Instant(START + 30_000_000)
@@ -127,8 +133,8 @@ def test_too_many_checks() -> None:
     assert last(world).folds
     assert world.record().run == 1
     world.clock.advance(30 * SECOND)
-    ask(world)
-    assert isinstance(world.verify(world.outbox.codes[-1], client=OTHER_CLIENT), SignedIn)
+    challenge_id, code = ask(world)
+    assert isinstance(world.verify(code, challenge_id=challenge_id, client=OTHER_CLIENT), SignedIn)
 
 
 # Sending
@@ -174,12 +180,12 @@ def test_a_client_out_of_sends() -> None:
 
 
 def test_a_number_out_of_sends() -> None:
-    """Ten sends a day go to one number, whichever users share it."""
-    world = World()
+    """Strangers get seven sends a day to one number, whichever users share it."""
+    world = World(policy=Policy(asks_for_work=False))
     world.add("HSP-0000-0001", user="u1")
     world.add("HSP-0000-0002", user="u2")
-    for number in range(10):
-        ask(world, pass_code=f"HSP-0000-000{number % 2 + 1}", client=f"192.0.2.{number}")
+    for number in range(7):
+        ask(world, pass_code=f"HSP-0000-000{number % 2 + 1}", client=f"192.0.{number}.1")
         world.clock.advance(MINUTE)
     assert world.send("HSP-0000-0001") == Refusal(Limit.CONTACT_SENDS, Instant(START + DAY))
     assert last(world).outcome == "phone_rate_limited"
@@ -307,6 +313,49 @@ def test_another_challenges_id() -> None:
     assert isinstance(world.verify(code, challenge_id=challenge_id), SignedIn)
 
 
+def may_guess(world: World, challenge_id: str | None = None, client: str = CLIENT) -> bool:
+    """Whether a guess from *client* would be judged."""
+    caller = Caller(ClientAddress(client), "r")
+    return run(world.login.may_guess(PassCode(PASS_CODE), challenge_id, caller))
+
+
+@pytest.mark.parametrize(
+    ("client", "own", "expected"),
+    [
+        (CLIENT, False, True),
+        (CLIENT, True, True),
+        (OTHER_CLIENT, True, True),
+        (OTHER_CLIENT, False, False),
+    ],
+)
+def test_whose_guess_would_be_judged(client: str, *, own: bool, expected: bool) -> None:
+    """With the challenge's id or from the network that asked; looking charges nothing."""
+    world = world_with_a_pass()
+    challenge_id, code = ask(world)
+    named = challenge_id if own else None
+    charged, rows = world.charged("lookups", client), len(world.audit.rows)
+    assert may_guess(world, named, client) == expected
+    assert (world.charged("lookups", client), len(world.audit.rows)) == (charged, rows)
+    outcome = world.verify(code, challenge_id=named, client=client)
+    assert isinstance(outcome, SignedIn) == expected
+
+
+def test_no_guess_would_be_judged() -> None:
+    """Without a code, with another challenge's id, after the code's end, or without the pass."""
+    world = world_with_a_pass()
+    assert not may_guess(world)
+    ask(world)
+    assert may_guess(world)
+    assert not may_guess(world, "another")
+    world.add(payment=PaymentStatus.PENDING)
+    assert not may_guess(world)
+    world.add()
+    world.clock.advance(600 * SECOND - 1)
+    assert may_guess(world)
+    world.clock.advance(1)
+    assert not may_guess(world)
+
+
 def test_any_usable_pass_of_the_same_user_signs_in() -> None:
     """A code asked for with one pass signs in with another, and the answer is that other pass."""
     world = world_with_a_pass()
@@ -388,7 +437,7 @@ def test_a_success_stays_single_where_the_store_loses_it() -> None:
     """A challenge that led to a sign-in leads to no other, though its store forgot the use."""
     world = world_with_a_pass()
     _, code = ask(world)
-    before = world.record()
+    before = world.whole_record()
     assert isinstance(world.verify(code), SignedIn)
     world.restore(before)
     assert world.verify(code) == NoLiveCode(COOLED)
@@ -521,6 +570,7 @@ def test_one_row_for_every_request() -> None:
         at=Instant(START + 1_000_000),
         action=Action.CHECK,
         charged=("lookups", "checks"),
+        lane=Lane.OTHERS,
     )
     assert world.audit.rows == [
         row,
@@ -528,6 +578,7 @@ def test_one_row_for_every_request() -> None:
             row,
             action=Action.SEND,
             outcome="sent",
+            lane=Lane.OTHERS,
             sender="outbox",
             provider_message_id="message-1",
         ),
@@ -538,7 +589,7 @@ def test_one_row_for_every_request() -> None:
 
 def test_no_row_tells_a_secret() -> None:
     """No field of any row holds a code, a full number, a pass code or a token."""
-    world = world_with_a_pass(policy=Policy(failures=(Quota(4, HOUR),)))
+    world = world_with_a_pass(policy=open_policy(failures=(Quota(4, HOUR),)))
     world.validate()
     world.validate("HSP-1111-2222")
     _, first = ask(world)

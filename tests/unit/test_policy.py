@@ -15,6 +15,13 @@ def test_defaults_of_a_purpose() -> None:
         failures=(Quota(15, 86_400_000_000), Quota(45, 2_592_000_000_000)),
         max_run=100,
         contact_sends=Quota(10, 86_400_000_000),
+        sends_kept_for_known=3,
+        sends_of_one_network=3,
+        free_sends_of_others=2,
+        asks_for_work=True,
+        fresh_for=120_000_000,
+        binds_guesses=True,
+        devices_for=180 * 86_400_000_000,
         client_sends=(Quota(5, 3_600_000_000),),
         network_factor=10,
     )
@@ -41,4 +48,7 @@ def test_bounds() -> None:
     assert (policy.ID_BYTES, policy.NONCE_BYTES) == (16, 16)
     assert policy.MISS_WEIGHT == 2
     assert (policy.ACCESS_TOKEN_SECONDS, policy.REFRESH_TOKEN_DAYS) == (900, 30)
+    assert policy.SIGNUP_SHARE_OF_OTHERS * 7 == 4
+    assert policy.WORK_LIFETIME == 300_000_000
+    assert (policy.LET_SENDS, policy.LET_GUESSES, policy.LET_LIFETIME) == (3, 6, 3_600_000_000)
     assert (policy.AUDIT_DAYS, policy.SEND_ROW_DAYS) == (90, 7)

@@ -2,7 +2,6 @@
 
 import json
 
-import attrs
 import msgspec
 import pytest
 
@@ -14,14 +13,15 @@ from hsp_otp.adapters.record_format import (
     SLOT,
     USAGE,
 )
-from hsp_otp.domain.challenge import Challenge, SlotRecord, Success
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.signup import SignupSession, SignupStep
+from hsp_otp.domain.slot_record import Challenge, SlotRecord, Success
+from tests.world import of_strangers
 
-RECORD = SlotRecord(
+RECORD = of_strangers(
     challenge=Challenge(
         id="c1",
         flow=Flow.SIGNUP,
@@ -59,8 +59,17 @@ SESSION = SignupSession(
 def test_a_slot_of_version_1_is_read() -> None:
     """Codes that were issued before an upgrade are good after it."""
     assert SLOT.decode(FIRST) == RECORD
-    without = attrs.evolve(RECORD, challenge=None)
+    without = of_strangers(asked_at=Instant(1), failures=(Instant(1), Instant(2)), run=2)
     assert SLOT.decode('{"challenge":null,"asked_at":1,"failures":[1,2],"run":2}') == without
+
+
+def test_a_slot_of_version_2_is_read() -> None:
+    """Before there were lanes everybody was a stranger, and nobody noted who had asked."""
+    body = FIRST.replace(
+        '"phone":{"e164":"+919876543210"}',
+        '"contact":{"kind":"phone","value":"+919876543210"},"channel":"sms"',
+    )
+    assert SLOT.decode('{"v":2,' + body[1:]) == RECORD
 
 
 def test_what_says_no_version_is_of_the_first() -> None:
@@ -72,7 +81,7 @@ def test_what_says_no_version_is_of_the_first() -> None:
 
 def test_what_is_written_is_read_and_says_its_version() -> None:
     """Each body is one JSON object; a usage is an array."""
-    for form, record, version in ((SLOT, RECORD, 2), (SIGNUP_SESSION, SESSION, 1)):
+    for form, record, version in ((SLOT, RECORD, 3), (SIGNUP_SESSION, SESSION, 1)):
         body = form.encode(record)  # type: ignore[arg-type]
         assert form.decode(body) == record
         assert json.loads(body)["v"] == version
@@ -82,7 +91,7 @@ def test_what_is_written_is_read_and_says_its_version() -> None:
 
 def test_an_empty_slot_of_either_version_is_known() -> None:
     """Erasing deletes slots that say nothing, whoever wrote them."""
-    assert [SLOT.decode(body) for body in EMPTY_SLOTS] == [SlotRecord()] * 2
+    assert [SLOT.decode(body) for body in EMPTY_SLOTS] == [SlotRecord()] * 3
     assert SLOT.encode(SlotRecord()) in EMPTY_SLOTS
 
 

@@ -5,33 +5,31 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.domain.challenge import (
-    Challenge,
+from hsp_otp.domain.challenge import ask, check, code_of, withdraw
+from hsp_otp.domain.challenge_outcomes import (
     CheckOutcome,
-    Drawn,
-    Held,
     Issued,
     Locked,
     NoLiveCode,
-    Presented,
-    Success,
     Verified,
     WrongCode,
-    ask,
-    check,
-    code_of,
-    withdraw,
 )
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
-from hsp_otp.domain.instant import SECOND, Duration, Instant
+from hsp_otp.domain.instant import DAY, SECOND, Duration, Instant, after
+from hsp_otp.domain.lanes import Devices
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
+from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Success
 from tests.unit.test_challenge import FREE, OTHER_FLOW, REQUEST
 from tests.world import START, other_than, ring
 
 BROWSER = "a browser"
 WINDOW = 30 * SECOND
+
+
+DEVICES = Devices(seed=(1).to_bytes(16, "big"), since=START, until=after(START, 180 * DAY))
+"""What makes the device known that verified."""
 
 
 @attrs.define
@@ -64,8 +62,8 @@ class Scene:
     @property
     def challenge(self) -> Challenge:
         """What stands in the slot."""
-        assert self.held.record.challenge is not None
-        return self.held.record.challenge
+        assert self.held.record.others.challenge is not None
+        return self.held.record.others.challenge
 
     @property
     def right(self) -> str:
@@ -111,7 +109,7 @@ def test_the_same_browser_may_present_it_again() -> None:
     scene.wait(SECOND)
     for challenge_id in (None, "c1"):
         outcome = scene.present(challenge_id=challenge_id)
-        assert outcome == VerifiedAgain(scene.challenge, scene.now)
+        assert outcome == VerifiedAgain(scene.challenge, scene.now, DEVICES)
         assert scene.held is held
     assert VerifiedAgain.word == "verified_again"
 
@@ -195,7 +193,7 @@ def test_a_wrong_code_ends_it(change: dict[str, Any]) -> None:
     if given.pop("digits", None):
         given["digits"] = other_than(scene.right)
     assert scene.present(**given) == NoLiveCode(START)
-    assert (scene.challenge.attempts, scene.held.record.failures) == (1, ())
+    assert (scene.challenge.attempts, scene.held.record.others.failures) == (1, ())
     assert scene.challenge.success is None
     held = scene.held
     assert scene.present() == NoLiveCode(START)
@@ -232,8 +230,8 @@ def test_a_newer_code() -> None:
 def test_a_lock_goes_before() -> None:
     """While wrong guesses lock the slot nobody is let in."""
     scene = succeeded()
-    record = attrs.evolve(scene.held.record, failures=(START,) * 15)
-    scene.held = attrs.evolve(scene.held, record=record)
+    locked = attrs.evolve(scene.held.record.others, failures=(START,) * 15)
+    scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.held.record, others=locked))
     assert isinstance(scene.present(), Locked)
 
 
@@ -241,7 +239,7 @@ def test_what_is_remembered() -> None:
     """A keyed digest for this code alone, which tells nothing of the browser and is never shown."""
     scene = Scene()
     outcome = scene.present()
-    assert outcome == Verified(scene.challenge, START)
+    assert outcome == Verified(scene.challenge, START, DEVICES)
     success = scene.challenge.success
     assert success is not None
     key = ring("codes").first

@@ -3,7 +3,6 @@
 import attrs
 import pytest
 
-from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
@@ -24,6 +23,7 @@ from hsp_otp.domain.signup import (
     record,
     slot_of,
 )
+from hsp_otp.domain.slot_record import Challenge
 from tests.world import OTHER_PHONE, PHONE, START
 
 SESSION = SignupSession(phone=PhoneNumber(PHONE), challenge_id="first", stepped_at=START)

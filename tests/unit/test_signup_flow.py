@@ -7,26 +7,19 @@ import attrs
 import pytest
 
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
-from hsp_otp.domain.challenge import (
-    Ended,
-    Exhausted,
-    Held,
-    Locked,
-    NoLiveCode,
-    SlotRecord,
-    Standing,
-    WrongCode,
-)
+from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, Standing, WrongCode
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, SessionId
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal
 from hsp_otp.domain.signup import AlreadyVerified, SessionNotFound, SignupSession, slot_of
+from hsp_otp.domain.slot_record import Ended, Held, LaneRecord, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
@@ -39,7 +32,9 @@ from tests.world import (
     OTHER_PHONE,
     PHONE,
     START,
+    ScriptedRandomness,
     World,
+    open_world,
     other_than,
     ring,
     run,
@@ -67,11 +62,11 @@ def again(world: World, session: SessionId, phone: str = PHONE) -> str:
     return world.outbox.codes[-1]
 
 
-def record(world: World, phone: str = PHONE) -> SlotRecord:
-    """What stands in the slot of a number."""
+def record(world: World, phone: str = PHONE) -> LaneRecord:
+    """What strangers have left in the slot of a number."""
 
-    def look(held: Held) -> Decision[Held, SlotRecord]:
-        return Decision(held.record, held)
+    def look(held: Held) -> Decision[Held, LaneRecord]:
+        return Decision(held.record.others, held)
 
     return run(world.slots.transition(slot_of(PhoneNumber(phone)), (), look))
 
@@ -129,7 +124,12 @@ def test_a_number_begins_a_session() -> None:
     )
     assert SessionId.parse(outcome.session_id.value) == outcome.session_id
     assert world.audit.rows == [
-        attrs.evolve(told("sent", Action.SEND), sender="outbox", provider_message_id="message-1")
+        attrs.evolve(
+            told("sent", Action.SEND),
+            lane=Lane.OTHERS,
+            sender="outbox",
+            provider_message_id="message-1",
+        )
     ]
     assert [row.slot for row in world.audit.sends] == ["signup:phone:+919876543210"]
     assert world.audit.handed_over == [
@@ -164,14 +164,15 @@ def test_the_session_stands_before_the_message_goes_out() -> None:
 
 def test_a_refused_ask_begins_no_session() -> None:
     """The cooldown of a number holds for every session; nothing is stored for the new one."""
-    world = World()
+    randomness = ScriptedRandomness()
+    world = World(randomness=randomness)
     begin(world)
-    draws = world.randomness.draws
-    outcome = world.sign_up(client=OTHER_CLIENT)
+    draws = randomness.draws
+    outcome = world.sign_up()
     assert outcome == Refusal(Limit.COOLDOWN, after(START, 30 * SECOND))
     assert last(world).outcome == "resend_too_soon"
     assert last(world).folds
-    assert world.randomness.draws > draws  # the ids that were drawn lead nowhere
+    assert randomness.draws > draws  # the ids that were drawn lead nowhere
     assert len(world.outbox.sent) == 1
 
 
@@ -296,8 +297,9 @@ def test_the_right_code_proves_the_number() -> None:
     world = World()
     session, code = begin(world)
     outcome = world.prove(code, session)
-    assert outcome == Proved("proof-1")
-    assert "proof-1" not in repr(outcome)
+    assert isinstance(outcome, Proved)
+    assert outcome.proof == "proof-1"
+    assert repr(outcome) == "Proved()"
     (proof,) = world.proofs.signed
     assert proof == Proof(
         session_id=session.value,
@@ -310,7 +312,8 @@ def test_the_right_code_proves_the_number() -> None:
     held = stored(world, session)
     assert held is not None
     assert held.step == 2
-    assert world.audit.rows[1:] == [told("verified", Action.CHECK, ("checks",))]
+    verified = told("verified", Action.CHECK, ("checks",))
+    assert world.audit.rows[1:] == [attrs.evolve(verified, lane=Lane.OTHERS)]
 
 
 def test_a_code_proves_once() -> None:
@@ -411,7 +414,7 @@ def test_a_store_that_lost_a_write_gives_no_second_proof() -> None:
     assert isinstance(world.prove(code, session), Proved)
 
     def back(now: Held) -> Decision[Held, None]:
-        return Decision(None, Held(before, now.usages))
+        return Decision(None, Held(SlotRecord(others=before), now.usages))
 
     run(world.slots.transition(slot_of(PhoneNumber(PHONE)), (), back))
     put(world, session, held)
@@ -499,7 +502,7 @@ def test_nobody_comes_back_to_a_session_that_is_not_there() -> None:
 
 def test_there_is_no_live_code_to_come_back_to() -> None:
     """Once exhausted, expired, locked or superseded from another session."""
-    world = World()
+    world = open_world()
     session, code = begin(world)
 
     def live() -> Instant | None:

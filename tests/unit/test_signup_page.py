@@ -349,6 +349,100 @@ def test_limits_hold_on_the_page(world: World) -> None:
     assert len(world.outbox.sent) == 5
 
 
+NOT_HERE = "A code was asked for a moment ago, but it cannot be entered here."
+NO_WORK = (
+    "Several codes have been asked for. To get another one now, turn JavaScript on and use a secure"
+    " connection (https). Otherwise, please try again later."
+)
+
+
+def test_a_code_of_another_session(world: World, visitor: Visitor) -> None:
+    """2.11: it cannot be entered here, in a new session or for a corrected number."""
+    asked(Visitor(visitor.client))
+    page = asked(visitor)
+    assert page.step == "number"
+    assert told(page, "phone") == f"{NOT_HERE} You can try again in 0:30."
+    page = visitor.submit(asked(visitor, OTHER), "send", phone=NUMBER, region="IN")
+    assert (page.step, told(page, "phone")) == (
+        "code",
+        f"{NOT_HERE} You can try again in 0:30.",
+    )
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+def test_a_code_that_another_session_replaced(world: World, visitor: Visitor) -> None:
+    """2.7: the page says that its own code has ended, and does not claim the other."""
+    page = asked(visitor)
+    world.clock.advance(30 * SECOND)
+    asked(Visitor(visitor.client))
+    page = visitor.submit(page, "resend")
+    assert (page.step, told(page, "send")) == ("ended", NOT_HERE)
+    assert page.texts["wait"] == "You can ask for a new code in 0:30."
+
+
+def done(page: Page) -> str:
+    """The work that *page* asks for, done."""
+    solution = json.loads(page.attributes["div"]["data-work"])["parameters"]["solution"]
+    assert isinstance(solution, str)
+    return solution
+
+
+def test_the_third_code_costs_work(world: World, visitor: Visitor) -> None:
+    """3.12: the form for another code to the same number brings the work with it."""
+    page = asked(visitor)
+    world.clock.advance(30 * SECOND)
+    page = visitor.submit(page, "resend")
+    world.clock.advance(30 * SECOND)
+    page = visitor.submit(page, "resend")
+    assert (page.step, told(page, "send"), len(numbers(world))) == ("code", NO_WORK, 2)
+    assert page.attributes["work"]["data-checking"] == "Checking your browser, about one second"
+    page = visitor.submit(page, "resend", altcha=done(page))
+    assert (page.step, len(numbers(world))) == ("code", 3)
+    assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
+
+
+def test_work_for_a_number(world: World, visitor: Visitor) -> None:
+    """3.12: others have asked for this number; the form keeps it, and does not call it wrong."""
+    for _ in range(2):
+        asked(Visitor(visitor.client))
+        world.clock.advance(30 * SECOND)
+    page = asked(visitor, "098765-43210", "IN")
+    assert (page.step, told(page, "phone"), len(numbers(world))) == ("number", NO_WORK, 2)
+    field = page.attributes["phone"]
+    assert field["value"] == "098765-43210"
+    assert "aria-invalid" not in field
+    typed = {"phone": field["value"], "region": "IN", "altcha": done(page)}
+    assert visitor.submit(page, "send", **typed).step == "code"
+    assert numbers(world) == ["+919876543210"] * 3
+    assert "altcha" not in visitor.get(SIGNUP).fields
+
+
+def test_work_for_another_number(world: World, visitor: Visitor) -> None:
+    """3.12: in the form that corrects the number, which stays open."""
+    for _ in range(2):
+        asked(Visitor(visitor.client), OTHER)
+        world.clock.advance(30 * SECOND)
+    page = visitor.submit(asked(visitor), "send", phone=OTHER, region="IN")
+    assert (page.step, told(page, "phone")) == ("code", NO_WORK)
+    assert "open" in page.attributes["details"]
+    page = visitor.submit(page, "send", phone=OTHER, region="IN", altcha=done(page))
+    assert "***-***-5678" in page.main
+
+
+def test_what_makes_a_browser_known(world: World, visitor: Visitor) -> None:
+    """2.15: for a year, out of reach of scripts and other sites; starting again keeps it."""
+    page = visitor.submit(asked(visitor), "verify", otp=code(world))
+    assert visitor.set_cookies["otp_device"].endswith(
+        "; HttpOnly; Max-Age=31536000; Path=/users; SameSite=strict"
+    )
+    visitor.submit(page, "restart")
+    for sent in (2, 3, 4):
+        world.clock.advance(30 * SECOND)
+        visitor.cookies.pop("signup_session", None)
+        assert asked(visitor).step == "code"
+        assert len(numbers(world)) == sent
+
+
 def test_the_api_and_the_page_share_a_session(world: World, visitor: Visitor) -> None:
     """What scripts began goes on without them, and the browser comes back to what got on."""
     token = visitor.get(SIGNUP).fields["csrftoken"]

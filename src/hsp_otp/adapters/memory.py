@@ -6,13 +6,14 @@ from typing import Generic, TypeVar
 import attrs
 
 from hsp_otp.domain.audit import AuditRow, HandedOverRow, Row, SendRow, SignInRow
-from hsp_otp.domain.challenge import Held, SlotRecord, Verified
+from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.ports.audit import AuditTrail
 
 K = TypeVar("K")

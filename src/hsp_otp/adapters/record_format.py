@@ -10,10 +10,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import json
 
-from hsp_otp.domain.challenge import SlotRecord
 from hsp_otp.domain.quota import Usage
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
+from hsp_otp.domain.slot_record import SlotRecord
 
 T = TypeVar("T")
 
@@ -64,11 +64,18 @@ def _with_contact(slot: Form) -> Form:
     return slot
 
 
-SLOT: Final = RecordFormat[SlotRecord](SlotRecord, _with_contact)
+def _with_lanes(slot: Form) -> Form:
+    """Version 2 knew no devices: everybody was a stranger."""
+    return {"others": slot}
+
+
+SLOT: Final = RecordFormat[SlotRecord](SlotRecord, _with_contact, _with_lanes)
 USAGE: Final = RecordFormat[Usage](Usage)
 SIGNUP_SESSION: Final = RecordFormat[SignupSession](SignupSession)
 SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
 
-EMPTY_SLOTS: Final = (SLOT.encode(SlotRecord()), json.encode(SlotRecord()).decode())
+_EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'
+
+EMPTY_SLOTS: Final = (SLOT.encode(SlotRecord()), '{"v":2,' + _EMPTY, "{" + _EMPTY)
 """A slot without any data, as each version writes it."""

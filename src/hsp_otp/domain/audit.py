@@ -6,6 +6,7 @@ from typing import TypeAlias
 import attrs
 
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Flow, Purpose
 
@@ -20,6 +21,7 @@ class Action(enum.Enum):
     REFRESH = "refresh"
     REVOKE = "revoke"
     UNLOCK = "unlock"
+    LET = "let"
     ERASE = "erase"
     OPS_SIGN_IN = "ops_sign_in"
     OPS_SEARCH = "ops_search"
@@ -44,6 +46,7 @@ class AuditRow:
             it.
         charged: The scopes of client limits that the request was charged to, repeated once per
             charge. A store of counts that lost its data is refilled from them.
+        lane: Of an ask or a guess.
         folds: True for rows that may arrive in a flood. Rows with the same client, action and
             outcome within a minute are stored as a single row, which keeps the first one's details
             and a count.
@@ -66,6 +69,7 @@ class AuditRow:
     reason: str | None = None
     retry_at: Instant | None = None
     charged: tuple[str, ...] = ()
+    lane: Lane | None = None
     folds: bool = False
 
 
@@ -88,6 +92,7 @@ class SendRow:
     slot: str = attrs.field(repr=False)
     contact: str = attrs.field(repr=False)
     client: ClientAddress
+    lane: Lane = Lane.OTHERS
 
 
 @attrs.frozen(kw_only=True)

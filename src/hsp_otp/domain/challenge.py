@@ -6,291 +6,68 @@ slot's record is one aggregate. Issuing a code replaces the challenge in the rec
 code stops working in the same step, while the failed guesses and the cooldown next to it remain.
 """
 
-import enum
-from collections.abc import Iterable, Sequence
-from typing import ClassVar, Final
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final
 
 import attrs
 
-from hsp_otp.domain.client_limits import client_demands
+from hsp_otp.domain.challenge_outcomes import (
+    AskOutcome,
+    CheckOutcome,
+    Exhausted,
+    Forgotten,
+    Issued,
+    Locked,
+    MalformedWork,
+    NoLiveCode,
+    NotStanding,
+    Standing,
+    Verified,
+    Withdrawn,
+    WorkRequired,
+    WrongCode,
+)
 from hsp_otp.domain.code import Code, derive
-from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
+from hsp_otp.domain.lanes import Devices, Lane, Let, lane_of, let_of
 from hsp_otp.domain.names import ClientAddress
-from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.policy import LET_GUESSES, LET_LIFETIME, LET_SENDS, Policy
+from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import (
-    Demand,
     Limit,
+    Quota,
     Refusal,
     Usage,
     UsageKey,
-    Usages,
     admitted_at,
     as_of,
     charge,
     judge,
 )
-
-
-class Ended(enum.Enum):
-    """How a challenge ended early. Expiry and exhaustion are derived and never stored."""
-
-    USED = "used"
-    WITHDRAWN = "withdrawn"
-
-
-@attrs.frozen
-class Success:
-    """
-    The record of a correct code.
-
-    Attributes:
-        at: When it was presented.
-        browser: Keyed digest of the value that identifies the browser that presented it.
-    """
-
-    at: Instant
-    browser: bytes = attrs.field(repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class Challenge:
-    """
-    One issued code and its life. The code itself is not stored; `code_of` derives it again.
-
-    Attributes:
-        id: Public; 128 random bits.
-        slot: The slot as text, which may contain a full number.
-        contact: The recipient of the message.
-        channel: The channel that carries the message.
-        session: The session that the code is bound to in addition to its slot, or None. Anyone who
-            has the session id acts for the session.
-        key_id: The key of the code ring that the code was derived with.
-        nonce: Private; never leaves the store.
-        expires_at: The first instant at which the challenge is no longer live.
-        attempts: Guesses judged so far.
-        success: Set once the code was right, so that the same browser, which may not have seen the
-            answer, can present it again.
-    """
-
-    id: str
-    flow: Flow
-    purpose: Purpose
-    slot: str = attrs.field(repr=False)
-    contact: Contact
-    channel: Channel = Channel.SMS
-    session: str | None = attrs.field(default=None, repr=False)
-    key_id: str
-    nonce: bytes = attrs.field(repr=False)
-    issued_at: Instant
-    expires_at: Instant
-    attempts: int = 0
-    ended: Ended | None = None
-    success: Success | None = None
-
-    @property
-    def lifetime(self) -> Duration:
-        """Time from issue to expiry."""
-        return self.expires_at - self.issued_at
-
-
-@attrs.frozen(kw_only=True)
-class SlotRecord:
-    """
-    Everything known about one subject and purpose.
-
-    Attributes:
-        challenge: The latest challenge, live or not.
-        asked_at: When it was issued. The cooldown runs from here, even after a failed delivery.
-        failures: Instants of wrong guesses, across codes, oldest first.
-        run: Wrong guesses since the last success.
-    """
-
-    challenge: Challenge | None = None
-    asked_at: Instant | None = None
-    failures: Usage = ()
-    run: int = 0
-
-
-@attrs.frozen
-class Held:
-    """
-    The state that one transition of a slot reads and replaces.
-
-    Attributes:
-        record: The slot's record.
-        usages: The usages that limit sends.
-    """
-
-    record: SlotRecord = SlotRecord()
-    usages: Usages = attrs.field(factory=dict[UsageKey, Usage])
-
-
-@attrs.frozen(kw_only=True)
-class Request:
-    """
-    A request for a code or a check of one: the client, the slot and the contact.
-
-    Attributes:
-        contact: The subject's current contact.
-        channel: The channel for the message.
-        session: The session that a code is bound to in addition to its slot, or None.
-    """
-
-    slot: Slot
-    flow: Flow
-    contact: Contact
-    channel: Channel = Channel.SMS
-    client: ClientAddress
-    session: str | None = attrs.field(default=None, repr=False)
-
-
-@attrs.frozen(kw_only=True)
-class Drawn:
-    """
-    The random values for a new challenge, drawn in advance, and the key to derive its code with.
-
-    Attributes:
-        key_id: The writing key of the code ring.
-    """
-
-    challenge_id: str
-    nonce: bytes = attrs.field(repr=False)
-    key_id: str
-
-
-@attrs.frozen
-class Presented:
-    """
-    A code that a caller presented.
-
-    Attributes:
-        challenge_id: The challenge that the caller names, if any.
-    """
-
-    code: Code
-    challenge_id: str | None = None
-
-
-@attrs.frozen
-class Issued:
-    """A new challenge stands; its message is still to be sent."""
-
-    word: ClassVar[str] = "sent"
-    challenge: Challenge
-    resend_at: Instant | None
-
-
-@attrs.frozen
-class Locked:
-    """
-    Too many failed guesses.
-
-    Attributes:
-        retry_at: When the windows have room again; None if only an operator can unlock.
-    """
-
-    word: ClassVar[str] = "locked_out"
-    retry_at: Instant | None
-
-
-@attrs.frozen
-class Verified:
-    """The code was right and is now used up."""
-
-    word: ClassVar[str] = "verified"
-    challenge: Challenge
-    resend_at: Instant | None
-
-
-@attrs.frozen
-class WrongCode:
-    """
-    The guess was judged, counted and found wrong.
-
-    Attributes:
-        attempts_remaining: Guesses that this challenge will still judge.
-        resend_at: When a new code may be asked for; None if only an operator can unlock.
-    """
-
-    word: ClassVar[str] = "invalid_otp"
-    attempts_remaining: int
-    resend_at: Instant | None
-
-
-@attrs.frozen
-class NoLiveCode:
-    """
-    The code expired, was replaced, used, withdrawn or never sent, or belongs to another challenge.
-    Nothing was charged.
-    """
-
-    word: ClassVar[str] = "otp_expired"
-    resend_at: Instant | None
-
-
-@attrs.frozen
-class Exhausted:
-    """All guesses of the challenge have been judged. Nothing was charged."""
-
-    word: ClassVar[str] = "too_many_attempts"
-    resend_at: Instant | None
-
-
-@attrs.frozen
-class Withdrawn:
-    """The challenge was ended before its time, and can never succeed."""
-
-    word: ClassVar[str] = "withdrawn"
-    challenge: Challenge
-
-
-@attrs.frozen
-class NotStanding:
-    """The challenge has ended already, or another has taken its place. Nothing changed."""
-
-    word: ClassVar[str] = "not_standing"
-
-
-@attrs.frozen
-class Forgotten:
-    """
-    The slot now holds only what limits count, or nothing at all.
-
-    Attributes:
-        until: When the limits stop counting the rest; None if they count nothing now.
-    """
-
-    until: Instant | None
-
-
-@attrs.frozen
-class Standing:
-    """
-    The current state for somebody who has asked for a code.
-
-    Attributes:
-        expires_at: When the live code expires; None if no code is left that would be judged.
-        resend_at: When a new code may be asked for; None if only an operator can unlock.
-    """
-
-    expires_at: Instant | None
-    resend_at: Instant | None
-
-
-AskOutcome = Issued | Refusal | Locked
-CheckOutcome = Verified | WrongCode | NoLiveCode | Exhausted | Locked
-
-
-SENDS: Final = "_sends"
-"""Suffix of the scopes that count sends: after a contact kind for sends to a contact, after a flow
-for sends from a client."""
-
-CONTACT_SENDS: Final = frozenset(f"{kind.value}{SENDS}" for kind in ContactKind)
-"""The scopes that count sends to contacts."""
+from hsp_otp.domain.send_limits import (
+    Sent,
+    client_keys,
+    given_back,
+    send_demands,
+    send_keys,
+    work_level,
+)
+from hsp_otp.domain.slot_record import (
+    Asked,
+    Challenge,
+    Drawn,
+    Ended,
+    Held,
+    LaneRecord,
+    Presented,
+    Request,
+    SlotRecord,
+)
+from hsp_otp.domain.work import Malformed, Solved
 
 
 def slots_about(
@@ -319,39 +96,89 @@ def subject_of(contact: Contact) -> Subject:
     return Subject(SubjectKind(contact.kind.value), contact.value)
 
 
-def contact_sends(contact: Contact) -> UsageKey:
-    """The key that counts sends to *contact*, across all flows."""
-    return UsageKey(f"{contact.kind.value}{SENDS}", contact.value)
+def lanes_of(request: Request) -> tuple[Lane, ...]:
+    """The lanes that *request* may be in; without a token there is only one."""
+    return (Lane.KNOWN, Lane.OTHERS) if request.devices else (Lane.OTHERS,)
 
 
-def send_keys(request: Request) -> tuple[UsageKey, ...]:
+def usage_keys(request: Request) -> tuple[UsageKey, ...]:
+    """The keys that limit sends in addition to the slot, in every lane of *request*."""
+    return send_keys(_sent(request, Lane.OTHERS), lanes_of(request))
+
+
+def lane_for(
+    record: SlotRecord, request: Request, *, ring: KeyRing, policy: Policy, now: Instant
+) -> Lane:
     """
-    The keys that limit sends in addition to the slot: the contact's, and for this flow those of the
-    client's address and network.
+    The lane of *request*.
+
+    Args:
+        ring: The keys of device tokens.
     """
-    scope, client = f"{request.flow.value}{SENDS}", request.client
-    whos = dict.fromkeys((client.value, client.network))
-    return (contact_sends(request.contact), *(UsageKey(scope, who) for who in whos))
+    return lane_of(
+        request.devices,
+        request.slot.subject,
+        record.devices,
+        ring=ring,
+        lifetime=policy.devices_for,
+        now=now,
+    )
+
+
+def lane_of_check(
+    record: SlotRecord,
+    request: Request,
+    presented: Presented,
+    *,
+    ring: KeyRing,
+    policy: Policy,
+    now: Instant,
+) -> Lane:
+    """
+    The lane of a presented code: a known device may also present the code that it asked for before
+    it was known, by the challenge's id.
+    """
+    others = record.others.challenge
+    if others is not None and presented.challenge_id == others.id:
+        return Lane.OTHERS
+    return lane_for(record, request, ring=ring, policy=policy, now=now)
 
 
 def ask(
-    held: Held, request: Request, drawn: Drawn, policy: Policy, now: Instant
+    held: Held,
+    request: Request,
+    drawn: Drawn,
+    policy: Policy,
+    now: Instant,
+    *,
+    lane: Lane = Lane.OTHERS,
 ) -> Decision[Held, AskOutcome]:
     """
-    Judge the lock, then all limits on sends together. If all admit, charge them and put a new
-    challenge into the slot, which ends the older one.
+    Judge the lock, then all limits on sends together, then the work. If they admit the request,
+    charge them and put a new challenge into the lane, which ends the older one.
     """
     held = _as_of(held, now)
-    locked = lock(held.record, policy, now)
+    record = held.record
+    let = _let(record, request, lane, now)
+    if let is not None and not let.sends:
+        let = None
+    locked = lock(record, policy, now, lane, is_let=let is not None)
     if locked is not None:
         return Decision(locked, held)
-    demands = _demands(request, policy)
-    cooled_at = _cooled_at(held.record, policy)
+    if isinstance(request.work, Malformed):
+        return Decision(MalformedWork(), held)
+    sent = _sent(request, lane)
+    demands = send_demands(sent, policy, is_let=let is not None)
     refusal = judge(held.usages, demands, now)
-    if cooled_at > now and (refusal is None or cooled_at > refusal.retry_at):
-        refusal = Refusal(Limit.COOLDOWN, cooled_at)
+    free_at = _free_at(record, request, policy, lane, now) if let is None else now
+    if free_at > now and (refusal is None or free_at > refusal.retry_at):
+        refusal = Refusal(Limit.COOLDOWN, free_at)
     if refusal is not None:
         return Decision(refusal, held)
+    level = work_level(held.usages, sent, policy, now) if let is None else 0
+    done = _work_done(record, request, level)
+    if level and done is None:
+        return Decision(WorkRequired(level), held)
     challenge = Challenge(
         id=drawn.challenge_id,
         flow=request.flow,
@@ -362,14 +189,31 @@ def ask(
         session=request.session,
         key_id=drawn.key_id,
         nonce=drawn.nonce,
+        lane=lane,
+        network=request.client.network,
         issued_at=now,
         expires_at=after(now, policy.lifetime),
     )
+    own = record.lane(lane)
     becomes = Held(
-        attrs.evolve(held.record, challenge=challenge, asked_at=now),
+        attrs.evolve(
+            with_lane(
+                record,
+                lane,
+                attrs.evolve(
+                    own,
+                    challenge=challenge,
+                    asked_at=now,
+                    asked=(*_still_counted(own.asked, policy, now), Asked(now, request.client)),
+                ),
+            ),
+            lets=_lets(record, now, used=let, sends=1),
+            work=_unspent(record, now) if done is None else (*_unspent(record, now), done),
+        ),
         charge(held.usages, demands, now),
     )
-    return Decision(Issued(challenge, _resend_at(becomes, demands, policy, now)), becomes)
+    resend_at = _resend_at(becomes, request, policy, lane, now)
+    return Decision(Issued(challenge, resend_at), becomes)
 
 
 def check(
@@ -380,69 +224,89 @@ def check(
     *,
     ring: KeyRing,
     now: Instant,
+    lane: Lane = Lane.OTHERS,
 ) -> Decision[Held, CheckOutcome]:
     """
     Judge the lock, then the challenge, then the guess.
 
-    A judged guess is part of the next state, right or wrong, so it stays counted whatever happens
+    A judged guess, right or wrong, is part of the next state, so it stays counted whatever happens
     to the request afterwards.
     """
     held = _as_of(held, now)
     record = held.record
-    locked = lock(record, policy, now)
+    let = _let(record, request, lane, now)
+    if let is not None and not let.guesses:
+        let = None
+    locked = lock(record, policy, now, lane, is_let=let is not None)
     if locked is not None:
         return Decision(locked, held)
-    demands = _demands(request, policy)
-    resend_at = _resend_at(held, demands, policy, now)
-    challenge = record.challenge
+    resend_at = partial(_resend_at, request=request, policy=policy, lane=lane, now=now)
+    own = record.lane(lane)
+    challenge = own.challenge
     if (
         challenge is None
-        or challenge.ended is not None
-        or now >= challenge.expires_at
+        or not _is_live(challenge, now)
         or presented.challenge_id not in {None, challenge.id}
         or request.session != challenge.session
+        or not _may_guess(challenge, request, presented.challenge_id, policy, lane)
     ):
-        return Decision(NoLiveCode(resend_at), held)
+        return Decision(NoLiveCode(resend_at(held)), held)
     if challenge.attempts >= policy.max_attempts:
-        return Decision(Exhausted(resend_at), held)
+        return Decision(Exhausted(resend_at(held)), held)
     key = ring.find(challenge.key_id)
     if key is None:
-        return Decision(NoLiveCode(resend_at), held)
+        return Decision(NoLiveCode(resend_at(held)), held)
     judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
     if is_right(presented.code, request, challenge, key, policy.digits):
-        used = attrs.evolve(judged, ended=Ended.USED)
-        return Decision(
-            Verified(used, resend_at),
-            attrs.evolve(held, record=attrs.evolve(record, challenge=used, run=0)),
-        )
+        return _verified(held, request, judged, policy, lane=lane, now=now)
     becomes = attrs.evolve(
         held,
         record=attrs.evolve(
-            record,
-            challenge=judged,
-            failures=_with_failure(record.failures, policy, now),
-            run=record.run + 1,
+            with_lane(
+                record,
+                lane,
+                attrs.evolve(
+                    own,
+                    challenge=judged,
+                    failures=_with_failure(own.failures, policy, now),
+                    run=own.run + 1,
+                ),
+            ),
+            lets=_lets(record, now, used=let, guesses=1),
         ),
     )
-    return Decision(
-        WrongCode(policy.max_attempts - judged.attempts, _resend_at(becomes, demands, policy, now)),
-        becomes,
-    )
+    return Decision(WrongCode(policy.max_attempts - judged.attempts, resend_at(becomes)), becomes)
 
 
-def look(held: Held, request: Request, policy: Policy, now: Instant) -> Decision[Held, Standing]:
-    """The current state for the session of *request*; changes nothing."""
+def look(
+    held: Held,
+    request: Request,
+    policy: Policy,
+    now: Instant,
+    *,
+    lane: Lane = Lane.OTHERS,
+    challenge_id: str | None = None,
+) -> Decision[Held, Standing]:
+    """
+    The current state for whoever makes *request*; changes nothing.
+
+    Args:
+        challenge_id: The challenge that they would name with a guess, if any.
+    """
     held = _as_of(held, now)
-    challenge = held.record.challenge
+    challenge = held.record.lane(lane).challenge
+    let = _let(held.record, request, lane, now)
+    is_let = let is not None and let.guesses > 0
     lives = (
         challenge is not None
-        and challenge.ended is None
-        and now < challenge.expires_at
+        and _is_live(challenge, now)
         and challenge.session == request.session
+        and challenge_id in {None, challenge.id}
+        and _may_guess(challenge, request, challenge_id, policy, lane)
         and challenge.attempts < policy.max_attempts
-        and lock(held.record, policy, now) is None
+        and lock(held.record, policy, now, lane, is_let=is_let) is None
     )
-    resend_at = _resend_at(held, _demands(request, policy), policy, now)
+    resend_at = _resend_at(held, request, policy, lane, now)
     return Decision(
         Standing(challenge.expires_at if challenge and lives else None, resend_at), held
     )
@@ -450,79 +314,130 @@ def look(held: Held, request: Request, policy: Policy, now: Instant) -> Decision
 
 def withdraw(held: Held, challenge_id: str) -> Decision[Held, Withdrawn | NotStanding]:
     """End the challenge with that id, so that it can never succeed. Other challenges stay."""
-    challenge = held.record.challenge
-    if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
-        return Decision(NotStanding(), held)
-    withdrawn = attrs.evolve(challenge, ended=Ended.WITHDRAWN)
-    return Decision(
-        Withdrawn(withdrawn),
-        attrs.evolve(held, record=attrs.evolve(held.record, challenge=withdrawn)),
-    )
+    for lane in Lane:
+        own = held.record.lane(lane)
+        challenge = own.challenge
+        if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
+            continue
+        withdrawn = attrs.evolve(challenge, ended=Ended.WITHDRAWN)
+        record = with_lane(held.record, lane, attrs.evolve(own, challenge=withdrawn))
+        return Decision(Withdrawn(withdrawn), attrs.evolve(held, record=record))
+    return Decision(NotStanding(), held)
 
 
-def unlock(held: Held) -> Decision[Held, None]:
-    """Clear the windows of failed guesses and the run. A live challenge stays as it is."""
-    if not held.record.failures and not held.record.run:
-        return Decision(None, held)
-    return Decision(None, attrs.evolve(held, record=attrs.evolve(held.record, failures=(), run=0)))
+def unlock(held: Held, *, devices: bool = False) -> Decision[Held, None]:
+    """
+    Clear the failed guesses and runs of both lanes. Live challenges stay.
+
+    Args:
+        devices: Make strangers of all known devices, too.
+    """
+    record = held.record
+    others, known = (attrs.evolve(lane, failures=(), run=0) for lane in record.lanes)
+    kept = None if devices else record.devices
+    becomes = attrs.evolve(record, others=others, known=known, devices=kept)
+    return Decision(None, held if becomes == record else attrs.evolve(held, record=becomes))
+
+
+def let(held: Held, client: ClientAddress, now: Instant) -> Decision[Held, Let]:
+    """Let *client* in for a while, past the lock and the limits of devices that are not known."""
+    given = Let(client=client, until=after(now, LET_LIFETIME), sends=LET_SENDS, guesses=LET_GUESSES)
+    others = tuple(one for one in _lets(held.record, now) if one.client != client)
+    record = attrs.evolve(held.record, lets=(*others, given))
+    return Decision(given, attrs.evolve(held, record=record))
 
 
 def forget(held: Held, policy: Policy, now: Instant) -> Decision[Held, Forgotten | Locked]:
     """
-    Erase personal data from a slot without lifting any limit: the challenge and the run go;
-    failures and the cooldown stay while they count. A locked slot stays as it is.
+    Forget the person without lifting any limit: the challenges, runs and known devices go, while
+    failures and cooldowns stay as long as they count. A slot with a locked lane stays as it is.
     """
     held = _as_of(held, now)
-    locked = lock(held.record, policy, now)
+    record = held.record
+    locks = (lock(record, policy, now, lane) for lane in Lane)
+    locked = next((one for one in locks if one is not None), None)
     if locked is not None:
         return Decision(locked, held)
-    record = held.record
     ends = [
         after(at, quota.window)
         for quota in policy.failures
         if quota.limit
-        for at in record.failures
+        for lane in record.lanes
+        for at in lane.failures
     ]
-    until = max([*ends, _cooled_at(record, policy)])
-    kept = SlotRecord(asked_at=record.asked_at, failures=record.failures)
-    # Another machine's clock may be behind.
+    until = max([*ends, *(_cooled_at(lane, policy) for lane in record.lanes)])
+    others, known = (
+        LaneRecord(asked_at=lane.asked_at, failures=lane.failures) for lane in record.lanes
+    )
+    # The clock of another machine may be behind.
     over = until <= after(now, -CLOCK_SKEW)
-    becomes = SlotRecord() if over else kept
-    outcome = Forgotten(None if over else until)
+    becomes = SlotRecord() if over else SlotRecord(others=others, known=known)
+    devices = record.devices is not None and now < record.devices.until
+    outcome = Forgotten(None if over else until, devices)
     if becomes == record:
         return Decision(outcome, held)
     return Decision(outcome, attrs.evolve(held, record=becomes))
 
 
-def after_loss(record: SlotRecord, asked_at: Instant | None) -> SlotRecord:
+def after_loss(record: SlotRecord, asked_at: Mapping[Lane, Instant]) -> SlotRecord:
     """
-    The part of a record that is still reliable after its store may have lost the latest writes.
+    The part of *record* that is still reliable if the store may have lost the latest writes to it.
 
-    The challenge may have been used, superseded or withdrawn since, so it is void.
+    Its challenges may have been used, superseded or withdrawn since, so they are void.
 
     Args:
-        asked_at: When the latest code was issued, according to another store.
+        asked_at: When another store says that the latest code of each lane was issued.
     """
-    asked = max((at for at in (record.asked_at, asked_at) if at is not None), default=None)
-    return attrs.evolve(record, challenge=None, asked_at=asked)
+
+    def reliable(lane: Lane) -> LaneRecord:
+        own = record.lane(lane)
+        known = [at for at in (own.asked_at, asked_at.get(lane)) if at is not None]
+        return attrs.evolve(own, challenge=None, asked_at=max(known, default=None))
+
+    return attrs.evolve(record, others=reliable(Lane.OTHERS), known=reliable(Lane.KNOWN))
 
 
 def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:
-    """Whether *record* no longer has any effect on any machine, and an empty one can replace it."""
+    """Whether *record* has no effect any more on any machine: an empty one can replace it."""
     slowest = after(now, -CLOCK_SKEW)
-    challenge = record.challenge
-    lives_on = challenge is not None and slowest < challenge.expires_at
-    cools = _cooled_at(record, policy) > slowest
     longest = max((quota.window for quota in policy.failures), default=0)
-    counts = any(at > slowest - longest for at in record.failures)
-    return not (lives_on or cools or counts or record.run)
+    ends = [*(one.until for one in record.lets), *(one.expires_at for one in record.work)]
+    if record.devices is not None:
+        ends.append(record.devices.until)
+    for lane in record.lanes:
+        ends.append(_cooled_at(lane, policy))
+        if lane.challenge is not None:
+            ends.append(lane.challenge.expires_at)
+    counts = any(at > slowest - longest for lane in record.lanes for at in lane.failures)
+    runs = any(lane.run for lane in record.lanes)
+    return not (counts or runs or any(end > slowest for end in ends))
 
 
-def lock(record: SlotRecord, policy: Policy, now: Instant) -> Locked | None:
-    """The lock that failed guesses put on asking and checking; None if the slot is unlocked."""
-    if policy.max_run and record.run >= policy.max_run:
+def lock(
+    record: SlotRecord,
+    policy: Policy,
+    now: Instant,
+    lane: Lane = Lane.OTHERS,
+    *,
+    is_let: bool = False,
+) -> Locked | None:
+    """
+    The lock that failed guesses put on a lane, if any. It blocks asks and checks.
+
+    Both lanes together admit twice the guesses of one, and the run of one in half; an address that
+    an operator lets in is judged by both together alone.
+    """
+    own, runs = record.lane(lane), [one.run for one in record.lanes]
+    shared = policy.max_run and sum(runs) >= policy.max_run
+    if shared or (policy.max_run and not is_let and own.run >= _share_of_run(policy, lane)):
         return Locked(None)
-    ready = admitted_at(record.failures, policy.failures, now)
+    everything = sorted(at for one in record.lanes for at in one.failures)
+    if not everything:
+        return None
+    twice = tuple(Quota(2 * quota.limit, quota.window) for quota in policy.failures)
+    ready = admitted_at(everything, twice, now)
+    if not is_let:
+        ready = max(ready, admitted_at(own.failures, policy.failures, now))
     return Locked(ready) if ready > now else None
 
 
@@ -551,67 +466,197 @@ def is_right(code: Code, request: Request, challenge: Challenge, key: Key, digit
     return right and bound
 
 
-def _demands(request: Request, policy: Policy) -> tuple[Demand, ...]:
-    return (
-        Demand(
-            limit=Limit.CONTACT_SENDS,
-            key=contact_sends(request.contact),
-            quotas=(policy.contact_sends,),
-        ),
-        *client_demands(
-            Limit.CLIENT,
-            f"{request.flow.value}{SENDS}",
-            request.client,
-            policy.client_sends,
-            factor=policy.network_factor,
-        ),
+def _sent(request: Request, lane: Lane) -> Sent:
+    return Sent(flow=request.flow, contact=request.contact, client=request.client, lane=lane)
+
+
+def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord:
+    """*record* with another *lane*."""
+    if lane is Lane.KNOWN:
+        return attrs.evolve(record, known=becomes)
+    return attrs.evolve(record, others=becomes)
+
+
+def _verified(
+    held: Held, request: Request, judged: Challenge, policy: Policy, *, lane: Lane, now: Instant
+) -> Decision[Held, CheckOutcome]:
+    """
+    A success ends the runs of both lanes, makes the device known, and gives the addresses that
+    asked in this lane their sends back.
+    """
+    record = held.record
+    used = attrs.evolve(judged, ended=Ended.USED)
+    own = attrs.evolve(record.lane(lane), challenge=used, asked=())
+    others, known = (attrs.evolve(one, run=0) for one in with_lane(record, lane, own).lanes)
+    devices = Devices(
+        seed=record.devices.seed if record.devices else judged.nonce,
+        since=now,
+        until=after(now, policy.devices_for),
     )
+    asked = [
+        (attrs.evolve(_sent(request, lane), client=one.client), one.at)
+        for one in _still_counted(record.lane(lane).asked, policy, now)
+    ]
+    usages = given_back(held.usages, ((sent, at) for sent, at in asked))
+    becomes = Held(attrs.evolve(record, others=others, known=known, devices=devices), usages)
+    elsewhere = tuple((sent, at) for sent, at in asked if sent.client != request.client)
+    resend_at = _resend_at(becomes, request, policy, lane, now)
+    return Decision(Verified(used, resend_at, devices, elsewhere), becomes)
+
+
+def give_back(held: Held, sent: Sequence[tuple[Sent, Instant]]) -> Decision[Held, None]:
+    """Give other addresses the sends back that a right code has paid for."""
+    usages = given_back(held.usages, sent)
+    return Decision(None, held if usages is held.usages else attrs.evolve(held, usages=usages))
+
+
+def give_back_keys(sent: Sequence[tuple[Sent, Instant]]) -> tuple[UsageKey, ...]:
+    """The keys that `give_back` reads and changes."""
+    return client_keys(one for one, _ in sent)
+
+
+def _is_live(challenge: Challenge, now: Instant) -> bool:
+    return challenge.ended is None and now < challenge.expires_at
+
+
+def _may_guess(
+    challenge: Challenge, request: Request, challenge_id: str | None, policy: Policy, lane: Lane
+) -> bool:
+    """
+    Whether a guess is judged at all. Otherwise anybody could use up the guesses of a code that
+    somebody else is about to type.
+    """
+    return (
+        lane is Lane.KNOWN
+        or not policy.binds_guesses
+        or challenge_id is not None
+        or request.session is not None
+        or challenge.network in {None, request.client.network}
+    )
+
+
+def _let(record: SlotRecord, request: Request, lane: Lane, now: Instant) -> Let | None:
+    return let_of(record.lets, request.client, now) if lane is Lane.OTHERS else None
+
+
+def _lets(
+    record: SlotRecord, now: Instant, *, used: Let | None = None, sends: int = 0, guesses: int = 0
+) -> tuple[Let, ...]:
+    """Those that are not over, less what was used of one."""
+    slowest = after(now, -CLOCK_SKEW)
+    return tuple(
+        attrs.evolve(one, sends=one.sends - sends, guesses=one.guesses - guesses)
+        if one is used
+        else one
+        for one in record.lets
+        if one.until > slowest
+    )
+
+
+def _work_done(record: SlotRecord, request: Request, level: int) -> Solved | None:
+    """The work that came with *request*, if it is of that level and was not used before."""
+    work = request.work
+    if not isinstance(work, Solved) or work.level != level:
+        return None
+    return None if any(work.nonce == one.nonce for one in record.work) else work
+
+
+def _unspent(record: SlotRecord, now: Instant) -> tuple[Solved, ...]:
+    """Work that was used and could still be handed in."""
+    slowest = after(now, -CLOCK_SKEW)
+    return tuple(one for one in record.work if one.expires_at > slowest)
+
+
+def _still_counted(asked: tuple[Asked, ...], policy: Policy, now: Instant) -> tuple[Asked, ...]:
+    longest = max((quota.window for quota in policy.client_sends), default=0)
+    return tuple(one for one in asked if one.at > now - longest - CLOCK_SKEW)
+
+
+def _share_of_run(policy: Policy, lane: Lane) -> int:
+    """
+    Of the failures in a row, what one lane may have.
+
+    Others may have the odd one: whatever they use up, known devices have their half.
+    """
+    half = policy.max_run // 2
+    return max(1, half if lane is Lane.KNOWN else policy.max_run - half)
 
 
 def _as_of(held: Held, now: Instant) -> Held:
     """
-    *held* with future instants corrected, which a clock that ran ahead has left behind. Returns the
-    same object if there are none.
+    *held* with instants that a fast clock left in the future corrected; *held* itself if there are
+    none.
 
-    Asks and failures are taken to have happened now. The age of such a code is unknown, so it is
-    void.
+    Asks and failures count as of now. Nobody can tell how old a code is, so it is void.
     """
-    record, challenge = held.record, held.record.challenge
     usages = as_of(held.usages, now)
+    others, known = (_lane_as_of(lane, now) for lane in held.record.lanes)
+    record = held.record
+    if others is not record.others or known is not record.known:
+        record = attrs.evolve(record, others=others, known=known)
+    if record is held.record and usages is held.usages:
+        return held
+    return Held(record, usages)
+
+
+def _lane_as_of(lane: LaneRecord, now: Instant) -> LaneRecord:
+    challenge = lane.challenge
     issued_at = None if challenge is None else challenge.issued_at
-    noted = (record.asked_at, issued_at, *record.failures)
+    noted = (lane.asked_at, issued_at, *lane.failures)
     if all(at is None or is_credible(at, now) for at in noted):
-        return held if usages is held.usages else attrs.evolve(held, usages=usages)
+        return lane
     if challenge is not None and not is_credible(challenge.issued_at, now):
         challenge = None
-    corrected = attrs.evolve(
-        record,
+    return attrs.evolve(
+        lane,
         challenge=challenge,
-        asked_at=record.asked_at and believed(record.asked_at, now),
-        failures=tuple(sorted(believed(at, now) for at in record.failures)),
+        asked_at=lane.asked_at and believed(lane.asked_at, now),
+        failures=tuple(sorted(believed(at, now) for at in lane.failures)),
     )
-    return Held(corrected, usages)
 
 
 _LONG_AGO: Final = Instant(0)
 
 
-def _cooled_at(record: SlotRecord, policy: Policy) -> Instant:
-    if record.asked_at is None or not policy.cooldown:
+def _cooled_at(lane: LaneRecord, policy: Policy) -> Instant:
+    if lane.asked_at is None or not policy.cooldown:
         return _LONG_AGO
-    return after(record.asked_at, policy.cooldown)
+    return after(lane.asked_at, policy.cooldown)
+
+
+def _free_at(
+    record: SlotRecord, request: Request, policy: Policy, lane: Lane, now: Instant
+) -> Instant:
+    """
+    When the lane takes a new code: after the cooldown, and for others, once no fresh code of
+    another network stands there.
+    """
+    own = record.lane(lane)
+    cooled_at, challenge = _cooled_at(own, policy), own.challenge
+    if (
+        lane is Lane.KNOWN
+        or challenge is None
+        or challenge.network in {None, request.client.network}
+        or not _is_live(challenge, now)
+        or challenge.attempts >= policy.max_attempts
+    ):
+        return cooled_at
+    return max(cooled_at, min(after(challenge.issued_at, policy.fresh_for), challenge.expires_at))
 
 
 def _resend_at(
-    held: Held, demands: tuple[Demand, ...], policy: Policy, now: Instant
+    held: Held, request: Request, policy: Policy, lane: Lane, now: Instant
 ) -> Instant | None:
     """When the lock and every limit on sends would admit an ask; None if waiting does not help."""
-    locked = lock(held.record, policy, now)
+    record = held.record
+    let = _let(record, request, lane, now)
+    is_let = let is not None and let.sends > 0
+    locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    refusal = judge(held.usages, demands, now)
+    refusal = judge(held.usages, send_demands(_sent(request, lane), policy, is_let=is_let), now)
     return max(
-        _cooled_at(held.record, policy),
+        now if is_let else _free_at(record, request, policy, lane, now),
         (locked and locked.retry_at) or now,
         refusal.retry_at if refusal else now,
     )

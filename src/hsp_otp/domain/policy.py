@@ -1,5 +1,6 @@
 """All numbers that govern codes and limits, with units and sources; the defaults of settings."""
 
+from fractions import Fraction
 from typing import Final
 
 import attrs
@@ -31,6 +32,42 @@ arrive."""
 
 PHONE_SENDS_PER_DAY: Final = 10
 """Sends to one number in 24 h, across all flows: limits harassment and cost."""
+
+SENDS_KEPT_FOR_KNOWN: Final = 3
+"""Sends of those in 24 h that only known devices may use: strangers cannot use up an owner's."""
+
+SENDS_OF_ONE_NETWORK: Final = 3
+"""Sends to one number in 24 h that one network may ask for on devices that are not known: it takes
+several networks to use up what the others may use."""
+
+SIGNUP_SHARE_OF_OTHERS: Final = Fraction(4, 7)
+"""How much of what devices that are not known may use signup may use. Anybody may start a signup,
+and pass login goes on needing sends."""
+
+FREE_SENDS_OF_OTHERS: Final = 2
+"""Sends to one number in 24 h that devices that are not known get without any work."""
+
+WORK_SECONDS: Final = 1
+"""Seconds that work of the first level takes a phone of 2022; each level takes twice as long."""
+
+WORK_LIFETIME: Final[Duration] = 5 * MINUTE
+"""How long work can be handed in: several times as long as that of the highest level takes."""
+
+FRESH_CODE_SECONDS: Final = 120
+"""Seconds in which another network cannot replace a code: about as long as a person takes to read
+and type it."""
+
+DEVICE_DAYS: Final = 180
+"""Days for which a device stays known after its last success."""
+
+LET_SENDS: Final = 3
+"""Sends that an operator gives to one address."""
+
+LET_GUESSES: Final = 6
+"""Guesses that an operator gives to one address: two codes' worth."""
+
+LET_LIFETIME: Final[Duration] = HOUR
+"""How long an address may use what an operator gave it: about as long as a call to support."""
 
 LOGIN_SENDS_PER_CLIENT_HOUR: Final = 5
 """Pass login sends from one client address in 1 h."""
@@ -113,6 +150,9 @@ few. They contain full numbers, so they are deleted long before the audit."""
 NONCE_BYTES: Final = 16
 """Random bytes of a challenge's private nonce."""
 
+WORK_BYTES: Final = 8
+"""Random bytes that decide how long a piece of work takes."""
+
 ID_BYTES: Final = 16
 """Random bytes of a public id: 128 bits cannot be guessed."""
 
@@ -131,6 +171,16 @@ class Policy:
         max_run: Failures in a row that lock the slot until an operator unlocks it; 0 switches it
             off.
         contact_sends: Sends to one contact.
+        sends_kept_for_known: How many of them only known devices may use.
+        sends_of_one_network: Sends to one contact that one network may ask for on other devices; 0
+            means no limit.
+        free_sends_of_others: Sends to one contact that other devices get without work.
+        asks_for_work: Whether there is work at all.
+        fresh_for: How long a code is safe from being replaced by another network; 0 switches it
+            off.
+        binds_guesses: Other devices' guesses count only with the challenge's id, or from the
+            network that asked.
+        devices_for: How long a device stays known after its last success.
         client_sends: Sends from one client address.
         network_factor: How many times the client limits its network has; 0 means no limit.
     """
@@ -145,6 +195,13 @@ class Policy:
     )
     max_run: int = FAILED_GUESSES_IN_A_ROW
     contact_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
+    sends_kept_for_known: int = SENDS_KEPT_FOR_KNOWN
+    sends_of_one_network: int = SENDS_OF_ONE_NETWORK
+    free_sends_of_others: int = FREE_SENDS_OF_OTHERS
+    asks_for_work: bool = True
+    fresh_for: Duration = FRESH_CODE_SECONDS * SECOND
+    binds_guesses: bool = True
+    devices_for: Duration = DEVICE_DAYS * DAY
     client_sends: tuple[Quota, ...] = (Quota(LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),)
     network_factor: int = NETWORK_FACTOR
 

@@ -6,6 +6,7 @@ Policies, settings, texts, slots and the choices of operators are derived from i
 
 import enum
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Final
 
 import attrs
@@ -49,15 +50,18 @@ class FlowRow:
     Attributes:
         title: The name that operators see.
         signs_in: Success signs somebody in, which makes the client known.
+        share_of_others: How much of the sends to one contact that others may use the flow may use;
+            None means all.
     """
 
     title: str
     signs_in: bool = False
+    share_of_others: Fraction | None = None
 
 
 FLOWS: Final[Mapping[Flow, FlowRow]] = {
     Flow.PASS_LOGIN: FlowRow(title="Pass login", signs_in=True),
-    Flow.SIGNUP: FlowRow(title="Signup"),
+    Flow.SIGNUP: FlowRow(title="Signup", share_of_others=policy.SIGNUP_SHARE_OF_OTHERS),
 }
 
 

@@ -10,23 +10,15 @@ from typing import ClassVar
 
 import attrs
 
-from hsp_otp.domain.challenge import (
-    Challenge,
-    CheckOutcome,
-    Held,
-    NoLiveCode,
-    Presented,
-    Request,
-    Success,
-    Verified,
-    check,
-    is_right,
-)
+from hsp_otp.domain.challenge import check, is_right, with_lane
+from hsp_otp.domain.challenge_outcomes import CheckOutcome, NoLiveCode, Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Instant, after
 from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.lanes import Devices, Lane
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.refresh_tokens import LOST_ANSWER_WINDOW
+from hsp_otp.domain.slot_record import Challenge, Held, Presented, Request, Success
 
 
 @attrs.frozen
@@ -36,6 +28,7 @@ class VerifiedAgain:
     word: ClassVar[str] = "verified_again"
     challenge: Challenge
     resend_at: Instant | None
+    devices: Devices
 
 
 def check_in_browser(
@@ -47,6 +40,7 @@ def check_in_browser(
     ring: KeyRing,
     now: Instant,
     browser: str,
+    lane: Lane = Lane.OTHERS,
 ) -> Decision[Held, CheckOutcome | VerifiedAgain]:
     """
     `check`, and remember the browser of a success, which may present the code again.
@@ -56,30 +50,32 @@ def check_in_browser(
     Args:
         browser: A random value that identifies the browser and that only the browser knows.
     """
-    decision = check(held, request, presented, policy, ring=ring, now=now)
+    decision = check(held, request, presented, policy, ring=ring, now=now, lane=lane)
     outcome, becomes = decision.outcome, decision.becomes
-    challenge = becomes.record.challenge
+    challenge, devices = becomes.record.lane(lane).challenge, becomes.record.devices
     key = None if challenge is None else ring.find(challenge.key_id)
     if challenge is None or key is None:
         return Decision(outcome, becomes)
     digest = key.digest("browser", challenge.id, browser)
     if isinstance(outcome, Verified):
         remembered = attrs.evolve(challenge, success=Success(now, digest))
-        return Decision(Verified(remembered, outcome.resend_at), _with(becomes, remembered))
+        told = attrs.evolve(outcome, challenge=remembered)
+        return Decision(told, _with(becomes, remembered, lane))
     if (
         isinstance(outcome, NoLiveCode)
         and presented.challenge_id in {None, challenge.id}
         and request.session == challenge.session
         and _is_of(challenge.success, digest, now)
     ):
-        if is_right(presented.code, request, challenge, key, policy.digits):
-            return Decision(VerifiedAgain(challenge, outcome.resend_at), held)
-        becomes = _with(held, attrs.evolve(challenge, success=None))
+        if devices is not None and is_right(presented.code, request, challenge, key, policy.digits):
+            return Decision(VerifiedAgain(challenge, outcome.resend_at, devices), held)
+        becomes = _with(held, attrs.evolve(challenge, success=None), lane)
     return Decision(outcome, becomes)
 
 
-def _with(held: Held, challenge: Challenge) -> Held:
-    return attrs.evolve(held, record=attrs.evolve(held.record, challenge=challenge))
+def _with(held: Held, challenge: Challenge, lane: Lane) -> Held:
+    own = attrs.evolve(held.record.lane(lane), challenge=challenge)
+    return attrs.evolve(held, record=with_lane(held.record, lane, own))
 
 
 def _is_of(success: Success | None, browser: bytes, now: Instant) -> bool:

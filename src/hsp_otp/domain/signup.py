@@ -8,13 +8,14 @@ from typing import ClassVar, Final
 
 import attrs
 
-from hsp_otp.domain.challenge import Challenge, subject_of
+from hsp_otp.domain.challenge import subject_of
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after, is_credible
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.slot_record import Challenge
 
 NEXT_STEP: Final = 2
 """The step after a proved number; this step and later ones belong to another backend."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from hsp_otp.domain.audit import Action
-from hsp_otp.domain.challenge import Issued, Locked
+from hsp_otp.domain.challenge_outcomes import Issued, Locked
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.ports.audit_queries import Entry
@@ -45,7 +46,11 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "invalid_token": "the token was invalid",
     "token_reused": "a used token was presented again, so the sign-in was ended",
     "revoked": "the sign-in was ended",
+    "work_required": "refused until its work is done",
+    "malformed_request": "refused, what came as work was malformed",
     "unlocked": "",
+    "devices_forgotten": "no device is known any more",
+    "let_in": "",
     "erased": "",
     "searched": "",
     "signed_in": "succeeded",
@@ -60,17 +65,18 @@ _ENDS: Final[Mapping[str, str]] = {
     DeliveryState.FAILED.value: "failed at the provider",
 }
 
+_ON: Final[Mapping[str, str]] = {
+    Lane.KNOWN.value: "on a known device",
+    Lane.OTHERS.value: "on a device that is not known",
+}
+
 _MORE: Final[Mapping[str, str]] = {"reason": "because: {}", "client": "from {}"}
 """What columns say at the end of a sentence."""
 
 
 def in_words(entry: Entry) -> str:
     """Describe one row, in lower case and without a full stop."""
-    did = _DID.get(entry.action, entry.action)
-    if entry.action == Action.LOOK_UP.value and entry.pass_code:
-        did = f"{did} {entry.pass_code}"
-    elif entry.flow == Flow.SIGNUP.value:
-        did = f"{did} in signup"
+    did = _did(entry)
     came_to = _CAME_TO.get(entry.outcome, entry.outcome.replace("_", " "))
     parts = [f"{did}: {came_to}" if came_to else did]
     if entry.outcome == Issued.word:
@@ -83,9 +89,22 @@ def in_words(entry: Entry) -> str:
         parts.append(f"{entry.count} times within a minute")
     for name, words in _MORE.items():
         value = getattr(entry, name)
-        if value:
+        is_said = name == "client" and entry.action == Action.LET.value
+        if value and not is_said:
             parts.append(words.format(value))
     return ", ".join(parts)
+
+
+def _did(entry: Entry) -> str:
+    if entry.action == Action.LET.value:
+        return f"an operator let {entry.client} in"
+    did = _DID.get(entry.action, entry.action)
+    if entry.action == Action.LOOK_UP.value and entry.pass_code:
+        return f"{did} {entry.pass_code}"
+    if entry.flow == Flow.SIGNUP.value:
+        did = f"{did} in signup"
+    where = _ON.get(entry.lane or "")
+    return f"{did} {where}" if where and entry.action != Action.WITHDRAW.value else did
 
 
 def _delivery(entry: Entry) -> list[str]:

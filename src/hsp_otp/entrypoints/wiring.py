@@ -20,13 +20,17 @@ from hsp_otp.adapters.jwt import (
 )
 from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.proof_of_work import AltchaProofOfWork
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.secret_keys import (
     CODES,
     CSRF_TOKENS,
+    DEVICES,
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
+    WORK_CHALLENGES,
+    WORK_SOLUTIONS,
     ops_ring,
     ring,
 )
@@ -323,6 +327,11 @@ def _ports(
         proofs=JwtProofs(
             keys=parts.signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
         ),
+        work=AltchaProofOfWork(
+            challenges=ring(settings.secret_keys, WORK_CHALLENGES),
+            solutions=ring(settings.secret_keys, WORK_SOLUTIONS),
+            seconds=max(1, settings.work_seconds),
+        ),
         clock=clock,
         randomness=randomness,
     )
@@ -441,6 +450,7 @@ def _watch(
 def _rings(settings: Settings) -> Rings:
     return Rings(
         codes=ring(settings.secret_keys, CODES),
+        devices=ring(settings.secret_keys, DEVICES),
         refresh_tokens=ring(settings.secret_keys, REFRESH_TOKENS),
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
     )
@@ -466,6 +476,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
         audit=observer.audit(ports.audit),
+        work=observer.work(ports.work),
         senders={
             channel: observer.senders(ports.senders[channel], names)
             for channel, names in _sender_names(settings).items()

@@ -21,6 +21,7 @@ from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.messages import Messages
 from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Sender
@@ -51,6 +52,7 @@ class Ports:
     messages: Messages
     access_tokens: AccessTokens
     proofs: Proofs
+    work: ProofOfWork
     clock: Clock
     randomness: Randomness
 
@@ -61,10 +63,12 @@ class Rings:
     The key rings that the journeys use.
 
     Attributes:
+        devices: For device tokens.
         fingerprints: For fingerprints of contacts in the audit.
     """
 
     codes: KeyRing
+    devices: KeyRing
     refresh_tokens: KeyRing
     fingerprints: KeyRing
 
@@ -119,7 +123,9 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         audit=ports.audit,
         clock=ports.clock,
         randomness=ports.randomness,
+        work=ports.work,
         codes=rings.codes,
+        devices=rings.devices,
         policies=numbers.policies,
     )
     sessions = Sessions(

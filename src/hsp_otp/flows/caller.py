@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from hsp_otp.domain.audit import AuditRow
-from hsp_otp.domain.challenge import Locked
+from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
@@ -26,12 +26,16 @@ class Caller:
 
     Attributes:
         request_id: Links the answer, the audit row and the log lines.
+        devices: The device tokens that came with the request.
+        work: The work that came with it.
         language: The language that the people at the other end read.
     """
 
     client: ClientAddress
     request_id: str
     language: Language = ENGLISH
+    devices: tuple[str, ...] = attrs.field(default=(), repr=False)
+    work: str | None = attrs.field(default=None, repr=False)
 
 
 @asynccontextmanager

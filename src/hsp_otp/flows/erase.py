@@ -6,7 +6,8 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import Forgotten, Held, Locked, forget, slots_about
+from hsp_otp.domain.challenge import forget, slots_about
+from hsp_otp.domain.challenge_outcomes import Forgotten, Locked
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Instant, after
@@ -15,6 +16,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import LONGEST_WINDOW
+from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -32,11 +34,13 @@ class Found:
     Attributes:
         slots: The slots of the holders and of the number itself.
         until: When the limits stop counting the last data of the slots.
+        devices: Whether there are known devices.
     """
 
     users: tuple[str, ...]
     slots: tuple[Slot, ...]
     until: Instant | None
+    devices: bool
     kept: Kept
 
 
@@ -69,18 +73,20 @@ class Erasing:
         users = tuple(user.id for user in await self.users.users_of(phone))
         slots = tuple(slots_about(users, Contact.of_phone(phone)))
         until: Instant | None = None
+        devices = False
         for slot in slots:
             outcome = await forget_slot(
                 self.slots, slot, self.policies[slot.purpose], now, only_look=True
             )
             if isinstance(outcome, Locked):
                 return outcome
+            devices = devices or outcome.devices
             if outcome.until is not None:
                 until = max(until or outcome.until, outcome.until)
         kept = await self.erasure.kept(
             phone, users, slots, _counted_since(now), self.fingerprints.fingerprints(phone.e164)
         )
-        return Found(users=users, slots=slots, until=until, kept=kept)
+        return Found(users=users, slots=slots, until=until, devices=devices, kept=kept)
 
     async def erase(self, phone: PhoneNumber, found: Found, reason: str) -> Locked | None:
         """

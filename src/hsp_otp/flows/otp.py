@@ -1,6 +1,7 @@
 """The engine that journeys share: issuing, delivering and checking codes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar, TypeVar
 
@@ -8,46 +9,54 @@ import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow
 from hsp_otp.domain.challenge import (
-    AskOutcome,
-    Challenge,
-    CheckOutcome,
-    Drawn,
-    Held,
-    Issued,
-    Locked,
-    NotStanding,
-    Presented,
-    Request,
-    Standing,
-    Verified,
-    Withdrawn,
     ask,
     check,
     code_of,
+    give_back,
+    give_back_keys,
+    lane_for,
+    lane_of_check,
     look,
-    send_keys,
+    usage_keys,
     withdraw,
+)
+from hsp_otp.domain.challenge_outcomes import (
+    AskOutcome,
+    CheckOutcome,
+    Issued,
+    Locked,
+    MalformedWork,
+    NotStanding,
+    Standing,
+    Verified,
+    Withdrawn,
+    WorkRequired,
 )
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.lanes import device_token
 from hsp_otp.domain.names import Language
-from hsp_otp.domain.policy import NONCE_BYTES, Policy
+from hsp_otp.domain.policy import NONCE_BYTES, WORK_BYTES, WORK_LIFETIME, Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
+from hsp_otp.domain.send_limits import Sent
+from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request
 from hsp_otp.flows.caller import new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.failures import SendFailed
+from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.messages import Messages
+from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.sender import Message, Receipt, Sender
 
+C = TypeVar("C", CheckOutcome, CheckOutcome | VerifiedAgain)
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
 
 
@@ -65,6 +74,23 @@ class Undelivered:
     resend_at: Instant | None
 
 
+@attrs.frozen
+class WorkPosed:
+    """
+    Too many strangers have asked; this ask is admitted once its work is done. Nothing was charged.
+
+    Attributes:
+        work: What to do.
+    """
+
+    word: ClassVar[str] = WorkRequired.word
+    work: Work
+
+
+NotSent = Refusal | Locked | Undelivered | MalformedWork | WorkPosed
+AskedOutcome = Issued | NotSent
+
+
 @attrs.frozen(kw_only=True)
 class Otp:
     """
@@ -72,7 +98,9 @@ class Otp:
 
     Attributes:
         senders: One for each channel.
+        work: What strangers do before they get more codes.
         codes: The ring of codes.
+        devices: The ring of device tokens.
         policies: One for each purpose.
     """
 
@@ -83,31 +111,32 @@ class Otp:
     audit: AuditTrail
     clock: Clock
     randomness: Randomness
+    work: ProofOfWork
     codes: KeyRing
+    devices: KeyRing
     policies: Mapping[Purpose, Policy]
 
     async def ask(
-        self, request: Request, row: AuditRow, language: Language
-    ) -> Issued | Refusal | Locked | Undelivered:
+        self, request: Request, row: AuditRow, language: Language, work: str | None = None
+    ) -> AskedOutcome:
         """
         Issue a new code and hand its message over.
 
         Args:
             row: The request's row, complete except for its outcome.
             language: The language of the message.
+            work: The payload of the work that was done for it, if any.
 
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
-        outcome = await self.issue(request, row)
+        outcome = await self.issue(request, row, work)
         if isinstance(outcome, Issued):
             return await self.deliver(outcome, request, row, language)
         return outcome
 
-    async def issue(
-        self, request: Request, row: AuditRow
-    ) -> Issued | Refusal | Locked | Undelivered:
+    async def issue(self, request: Request, row: AuditRow, work: str | None = None) -> AskedOutcome:
         """
         Put a new challenge into the slot; call `deliver` or `withdraw` next.
 
@@ -129,15 +158,21 @@ class Otp:
             key_id=self.codes.first.id,
         )
         now = self.clock.now()
+        if work is not None:
+            judged = self.work.judge(work, _bound_to(request), now)
+            request = attrs.evolve(request, work=judged)
 
         def decide(held: Held) -> Decision[Held, AskOutcome]:
-            decision = ask(held, request, drawn, policy, now)
+            lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
+            decision = ask(held, request, drawn, policy, now, lane=lane)
             if isinstance(decision.outcome, Issued):
                 return attrs.evolve(decision, rows=(_send_row(decision.outcome, request),))
-            return _audited(decision, held, row)
+            return _audited(decision, held, attrs.evolve(row, lane=lane))
 
-        usages = send_keys(request)
-        return await self.slots.transition(request.slot, usages, decide)
+        outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
+        if isinstance(outcome, WorkRequired):
+            return WorkPosed(self._pose(request, outcome, now))
+        return outcome
 
     async def deliver(
         self, issued: Issued, request: Request, row: AuditRow, language: Language
@@ -148,6 +183,7 @@ class Otp:
         Raises:
             Unavailable: The store did not answer.
         """
+        row = attrs.evolve(row, lane=issued.challenge.lane)
         receipt = await self._hand_over(issued.challenge, request.slot, row, language)
         if receipt is None:
             undelivered = Undelivered(issued.resend_at)
@@ -191,16 +227,23 @@ class Otp:
 
         return await self.slots.transition(slot, (), decide)
 
-    async def look(self, request: Request) -> Standing:
+    async def look(self, request: Request, challenge_id: str | None = None) -> Standing:
         """
-        The current state for the session of *request*; changes nothing.
+        The current state for the maker of *request*; changes nothing.
+
+        Args:
+            challenge_id: The challenge that they would name with a guess, if any.
 
         Raises:
             Unavailable: The store did not answer.
         """
         policy, now = self.policies[request.slot.purpose], self.clock.now()
-        decide = partial(look, request=request, policy=policy, now=now)
-        return await self.slots.transition(request.slot, send_keys(request), decide)
+
+        def decide(held: Held) -> Decision[Held, Standing]:
+            lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
+            return look(held, request, policy, now, lane=lane, challenge_id=challenge_id)
+
+        return await self.slots.transition(request.slot, usage_keys(request), decide)
 
     async def check(self, request: Request, presented: Presented, row: AuditRow) -> CheckOutcome:
         """
@@ -211,17 +254,7 @@ class Otp:
         Raises:
             Unavailable: The store did not answer; the guess may have been counted.
         """
-        policy = self.policies[request.slot.purpose]
-        now = self.clock.now()
-
-        def decide(held: Held) -> Decision[Held, CheckOutcome]:
-            decision = check(held, request, presented, policy, ring=self.codes, now=now)
-            if isinstance(decision.outcome, Verified):
-                return decision
-            return _audited(decision, held, row)
-
-        usages = send_keys(request)
-        return await self.slots.transition(request.slot, usages, decide)
+        return await self._check(request, presented, row, check)
 
     async def check_in_browser(
         self, request: Request, presented: Presented, row: AuditRow, browser: str
@@ -234,19 +267,50 @@ class Otp:
         Raises:
             Unavailable: The store did not answer; the guess may have been counted.
         """
+        judge = partial(check_in_browser, browser=browser)
+        return await self._check(request, presented, row, judge)
+
+    def device_token(self, request: Request, verified: Verified | VerifiedAgain) -> str:
+        """The token for the device on which a code was right."""
+        return device_token(self.devices.first, request.slot.subject, verified.devices)
+
+    async def _check(
+        self,
+        request: Request,
+        presented: Presented,
+        row: AuditRow,
+        judge: Callable[..., Decision[Held, C]],
+    ) -> C:
         policy = self.policies[request.slot.purpose]
         now = self.clock.now()
 
-        def decide(held: Held) -> Decision[Held, CheckOutcome | VerifiedAgain]:
-            decision = check_in_browser(
-                held, request, presented, policy, ring=self.codes, now=now, browser=browser
+        def decide(held: Held) -> Decision[Held, C]:
+            lane = lane_of_check(
+                held.record, request, presented, ring=self.devices, policy=policy, now=now
             )
+            decision = judge(held, request, presented, policy, ring=self.codes, now=now, lane=lane)
             if isinstance(decision.outcome, Verified | VerifiedAgain):
                 return decision
-            return _audited(decision, held, row)
+            return _audited(decision, held, attrs.evolve(row, lane=lane))
 
-        usages = send_keys(request)
-        return await self.slots.transition(request.slot, usages, decide)
+        outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
+        if isinstance(outcome, Verified) and outcome.given_back:
+            # If this is lost, limits are stricter than they need to be; the code stays right.
+            with suppress(Unavailable):
+                await self._give_back(request.slot, outcome.given_back)
+        return outcome
+
+    async def _give_back(self, slot: Slot, sent: Sequence[tuple[Sent, Instant]]) -> None:
+        """Give other addresses than the caller's their sends back."""
+        await self.slots.transition(slot, give_back_keys(sent), partial(give_back, sent=sent))
+
+    def _pose(self, request: Request, required: WorkRequired, now: Instant) -> Work:
+        return self.work.pose(
+            _bound_to(request),
+            required.level,
+            after(now, WORK_LIFETIME),
+            self.randomness.draw(WORK_BYTES),
+        )
 
     async def _hand_over(
         self, challenge: Challenge, slot: Slot, row: AuditRow, language: Language
@@ -289,4 +353,11 @@ def _send_row(issued: Issued, request: Request) -> SendRow:
         slot=str(request.slot),
         contact=request.contact.value,
         client=request.client,
+        lane=issued.challenge.lane,
     )
+
+
+def _bound_to(request: Request) -> str:
+    """What work for *request* is good for: nothing else, and nobody else's network."""
+    parts = (request.flow.value, str(request.slot), request.contact.value, request.client.network)
+    return " ".join(parts)

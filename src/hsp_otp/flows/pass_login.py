@@ -5,16 +5,7 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import (
-    Exhausted,
-    Issued,
-    Locked,
-    NoLiveCode,
-    Presented,
-    Request,
-    Verified,
-    WrongCode,
-)
+from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, Verified, WrongCode
 from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import Instant
@@ -31,9 +22,10 @@ from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import AlreadyBegan
 from hsp_otp.domain.repeated_success import VerifiedAgain
+from hsp_otp.domain.slot_record import Presented, Request
 from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp, Undelivered
+from hsp_otp.flows.otp import AskedOutcome, Otp
 from hsp_otp.flows.sessions import Grant, Sessions
 from hsp_otp.ports.passes import Passes
 
@@ -47,17 +39,19 @@ class SignedIn:
 
     Attributes:
         at: The instant of the sign-in.
+        device_token: Makes this device a known one.
     """
 
     word: ClassVar[str] = "verified"
     grant: Grant
     signed_in: Pass
     at: Instant
+    device_token: str = attrs.field(repr=False)
 
 
 FoundPass = UsablePass | UnusablePass
 LookUpOutcome = FoundPass | Refusal
-SendOutcome = Issued | UnusablePass | Refusal | Locked | Undelivered
+SendOutcome = AskedOutcome | UnusablePass
 VerifyOutcome = SignedIn | UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted
 
 
@@ -99,7 +93,8 @@ class PassLogin:
             return _alike(found) if looked.uniform else found
         row = about(looked.row, found.contact, self.fingerprints)
         async with audited_failures(self.otp.audit, row):
-            return await self.otp.ask(_request(found, caller), row, caller.language)
+            request = _request(found, caller)
+            return await self.otp.ask(request, row, caller.language, caller.work)
 
     async def verify(
         self,
@@ -138,7 +133,25 @@ class PassLogin:
             )
             if not isinstance(outcome, Verified | VerifiedAgain):
                 return outcome
-            return await self._sign_in(outcome, found.found, row)
+            return await self._sign_in(outcome, found.found, row, request)
+
+    async def may_guess(self, code: PassCode, challenge_id: str | None, caller: Caller) -> bool:
+        """
+        Whether a guess of *caller* would be judged at present; charges nothing.
+
+        It is meant for somebody whose look-up was charged and whose send was refused.
+
+        Args:
+            challenge_id: The challenge that the caller would name, if any.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        found = usable(await self.passes.find(code))
+        if not isinstance(found, UsablePass):
+            return False
+        standing = await self.otp.look(_request(found, caller), challenge_id)
+        return standing.expires_at is not None
 
     async def _look_up(self, code: PassCode, caller: Caller, action: Action) -> "_LookedUp":
         """
@@ -166,12 +179,14 @@ class PassLogin:
         return _LookedUp(found, charged, outcome.uniform)
 
     async def _sign_in(
-        self, verified: Verified | VerifiedAgain, found: Pass, row: AuditRow
+        self, verified: Verified | VerifiedAgain, found: Pass, row: AuditRow, request: Request
     ) -> SignedIn | NoLiveCode:
+        row = attrs.evolve(row, lane=verified.challenge.lane)
         grant = await self.sessions.begin(verified.challenge, found, row)
         if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
-        return SignedIn(grant, found, self.otp.clock.now())
+        token = self.otp.device_token(request, verified)
+        return SignedIn(grant, found, self.otp.clock.now(), token)
 
     def _row(self, code: PassCode, caller: Caller, action: Action) -> AuditRow:
         return AuditRow(
@@ -207,6 +222,7 @@ def _request(found: UsablePass, caller: Caller) -> Request:
         flow=Flow.PASS_LOGIN,
         contact=found.contact,
         client=caller.client,
+        devices=caller.devices,
     )
 
 

@@ -3,7 +3,6 @@
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow, SignInRow
-from hsp_otp.domain.challenge import Challenge
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Duration, Instant, after
@@ -27,6 +26,7 @@ from hsp_otp.domain.refresh_tokens import (
     refresh,
     revoke,
 )
+from hsp_otp.domain.slot_record import Challenge
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail

@@ -6,13 +6,11 @@ from typing import ClassVar
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow
-from hsp_otp.domain.challenge import (
+from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
     Issued,
     Locked,
     NoLiveCode,
-    Presented,
-    Request,
     Standing,
     Verified,
     WrongCode,
@@ -44,9 +42,10 @@ from hsp_otp.domain.signup import (
     record,
     slot_of,
 )
+from hsp_otp.domain.slot_record import Presented, Request
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import Otp, Undelivered
+from hsp_otp.flows.otp import NotSent, Otp, Undelivered
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proof, Proofs
 
@@ -67,10 +66,12 @@ class Proved:
 
     Attributes:
         proof: The signed proof.
+        device_token: Makes this device a known one.
     """
 
     word: ClassVar[str] = "verified"
     proof: str = attrs.field(repr=False)
+    device_token: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -86,9 +87,7 @@ class Progress:
     standing: Standing
 
 
-SignupSendOutcome = (
-    SignupCodeSent | SessionNotFound | AlreadyVerified | Refusal | Locked | Undelivered
-)
+SignupSendOutcome = SignupCodeSent | Closed | NotSent
 SignupVerifyOutcome = (
     Proved
     | SessionNotFound
@@ -144,7 +143,7 @@ class Signup:
                 return await self._rejected(found, row, caller)
         session = session_id or SessionId(new_id(self.otp.randomness))
         request = _request(session, phone, caller)
-        outcome = await self.otp.issue(request, row)
+        outcome = await self.otp.issue(request, row, caller.work)
         if isinstance(outcome, Locked):
             return await self.limiter.admit(Counted.REJECTED, caller.client, row) or outcome
         if not isinstance(outcome, Issued):
@@ -202,7 +201,7 @@ class Signup:
             outcome = await self.otp.check(request, Presented(guess), row)
             if not isinstance(outcome, Verified):
                 return outcome
-            return await self._prove(session_id, outcome, row)
+            return await self._prove(session_id, outcome, row, request)
 
     async def progress(self, session_id: SessionId, caller: Caller) -> Progress | SessionNotFound:
         """
@@ -218,11 +217,12 @@ class Signup:
         return Progress(held, await self.otp.look(_request(session_id, held.phone, caller)))
 
     async def _prove(
-        self, session_id: SessionId, verified: Verified, row: AuditRow
+        self, session_id: SessionId, verified: Verified, row: AuditRow, request: Request
     ) -> Proved | NoLiveCode | Closed:
         """Record the step once in the SQL database, then move the session."""
         now = self.otp.clock.now()
         challenge = verified.challenge
+        row = attrs.evolve(row, lane=challenge.lane)
         phone = PhoneNumber(challenge.contact.value)
 
         def decide_record(
@@ -248,7 +248,8 @@ class Signup:
             return NoLiveCode(verified.resend_at)
         outcome = await self.sessions.transition(session_id, decide)
         if isinstance(outcome, Stepped):
-            return Proved(self._sign(session_id, phone, now))
+            token = self.otp.device_token(request, verified)
+            return Proved(self._sign(session_id, phone, now), token)
         return NoLiveCode(verified.resend_at) if isinstance(outcome, Corrected) else outcome
 
     def _sign(self, session_id: SessionId, phone: PhoneNumber, now: Instant) -> str:
@@ -294,6 +295,7 @@ def _request(session: SessionId, phone: PhoneNumber, caller: Caller) -> Request:
         contact=Contact.of_phone(phone),
         client=caller.client,
         session=session.value,
+        devices=caller.devices,
     )
 
 

@@ -49,6 +49,7 @@ class Entry:
     range_fingerprint: str | None
     sender: str | None
     provider_message_id: str | None
+    lane: str | None
     state: str | None
     state_at: Instant | None
     retry_at: Instant | None

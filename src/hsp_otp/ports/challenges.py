@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from hsp_otp.domain.challenge import Held
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey
+from hsp_otp.domain.slot_record import Held
 
 O = TypeVar("O")  # noqa: E741
 

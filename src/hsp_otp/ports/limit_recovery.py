@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey, Usages
@@ -21,7 +22,7 @@ class SendHistory(Protocol):
         """
         ...
 
-    async def asked_at(self, slot: Slot) -> Instant | None:
+    async def asked_at(self, slot: Slot) -> Mapping[Lane, Instant]:
         """
         When the latest code of a slot was issued, as far back as rows are kept.
 
@@ -41,7 +42,7 @@ class SendHistory(Protocol):
         """
         ...
 
-    def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
+    def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Mapping[Lane, Instant]]]:
         """
         When the latest code of each slot (as text) was issued within the last day, page by page.
 

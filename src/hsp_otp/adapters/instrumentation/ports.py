@@ -13,14 +13,17 @@ import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.audit import AuditRow, Row
-from hsp_otp.domain.challenge import Held, Verified
+from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.policy import WORK_LIFETIME
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
+from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.work import Judgement, Solved
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -28,6 +31,7 @@ from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 from hsp_otp.ports.usage_counter import UsageCounter
 
@@ -83,6 +87,23 @@ class Counts(Protocol):
         """Count a message that was not offered to *sender* because all senders were skipped."""
         ...
 
+    def posed(self, level: int) -> None:
+        """Count work of *level* that was handed out."""
+        ...
+
+    def solved(self, level: int, after: Duration) -> None:
+        """Count work of *level* that was done, and the time since it was posed."""
+        ...
+
+    def unsolved(self, outcome: str) -> None:
+        """
+        Count what was handed in and solves nothing.
+
+        Args:
+            outcome: wrong, stale or malformed.
+        """
+        ...
+
 
 class NobodyCounts:
     """Counts nothing, for when metrics are off."""
@@ -98,6 +119,15 @@ class NobodyCounts:
 
     def skipped(self, sender: str) -> None:
         """Implement `Counts.skipped`."""
+
+    def posed(self, level: int) -> None:
+        """Implement `Counts.posed`."""
+
+    def solved(self, level: int, after: Duration) -> None:
+        """Implement `Counts.solved`."""
+
+    def unsolved(self, outcome: str) -> None:
+        """Implement `Counts.unsolved`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -366,6 +396,30 @@ class ObservedSenders:
 
 
 @attrs.frozen
+class ObservedProofOfWork:
+    """Counts work that is posed and handed in. Both only compute, so calls are not timed."""
+
+    work: ProofOfWork
+    counts: Counts
+
+    def pose(self, bound_to: str, level: int, expires_at: Instant, drawn: bytes) -> Work:
+        """Implement `ProofOfWork.pose`."""
+        posed = self.work.pose(bound_to, level, expires_at, drawn)
+        self.counts.posed(level)
+        return posed
+
+    def judge(self, payload: str, bound_to: str, now: Instant) -> Judgement:
+        """Implement `ProofOfWork.judge`."""
+        judgement = self.work.judge(payload, bound_to, now)
+        if isinstance(judgement, Solved):
+            posed_at = judgement.expires_at - WORK_LIFETIME
+            self.counts.solved(judgement.level, Duration(now - posed_at))
+        else:
+            self.counts.unsolved(type(judgement).__name__.lower())
+        return judgement
+
+
+@attrs.frozen
 class Observer:
     """Wraps ports for observation."""
 
@@ -412,6 +466,10 @@ class Observer:
     def senders(self, senders: Sender, names: tuple[str, ...]) -> Sender:
         """Observe all senders together, for flows that send; not for checks of their health."""
         return ObservedSenders(senders, names, self.watch.counts)
+
+    def work(self, work: ProofOfWork) -> ProofOfWork:
+        """Observe *work*."""
+        return ObservedProofOfWork(work, self.watch.counts)
 
     def _meter(self, port: str, store: str) -> Meter:
         return Meter(self.watch, port, store)

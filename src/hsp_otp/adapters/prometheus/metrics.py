@@ -8,7 +8,7 @@ import phonenumbers
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hsp_otp.domain.audit import Action, AuditRow, Row
-from hsp_otp.domain.challenge import Issued, Locked
+from hsp_otp.domain.challenge_outcomes import Issued, Locked
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.purposes import Flow
@@ -31,6 +31,7 @@ _LIMITS: Final = frozenset({*(limit.value for limit in Limit), Locked.word})
 _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SEND_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 5, 6, 7.5, 10)
 _CALL_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+_SOLVE_BUCKETS: Final = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60, 90, 120, 180, 240, 300)
 _VERIFY_BUCKETS: Final = (5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600)
 
 
@@ -85,6 +86,17 @@ class Metrics:
             "Time from issuing a code to its success.",
             _VERIFY_BUCKETS,
             "flow",
+        )
+        self._lanes = counter(
+            "lane_total",
+            "Requests to send a code and presented codes, by the lane that judged them.",
+            *("lane", "outcome"),
+        )
+        self._work = counter(
+            "work_total", "Work that was posed, and what was handed in.", "level", "outcome"
+        )
+        self._solve_seconds = histogram(
+            "work_solve_seconds", "Time from posing work to its solution.", _SOLVE_BUCKETS
         )
         self._sent = counter(
             "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
@@ -153,6 +165,7 @@ class Metrics:
         for row in rows:
             if isinstance(row, AuditRow):
                 self._count(row)
+                self._count_lane(row)
 
     def verified(self, flow: Flow, after: Duration) -> None:
         """Count a code's success, and the time since its issue."""
@@ -165,6 +178,19 @@ class Metrics:
     def skipped(self, sender: str) -> None:
         """Count a message that was not offered to *sender* because all senders were skipped."""
         self._skipped.labels(sender).inc()
+
+    def posed(self, level: int) -> None:
+        """Count work of *level* that was handed out."""
+        self._work.labels(str(level), "posed").inc()
+
+    def solved(self, level: int, after: Duration) -> None:
+        """Count work of *level* that was done, and the time since it was posed."""
+        self._work.labels(str(level), "solved").inc()
+        self._solve_seconds.observe(max(0, after) / SECOND)
+
+    def unsolved(self, outcome: str) -> None:
+        """Count what was handed in and solves nothing."""
+        self._work.labels(_NONE, outcome).inc()
 
     def moved(self, sender: str, state: DeliveryState) -> None:
         """Count a message of *sender* that reached *state*."""
@@ -235,6 +261,10 @@ class Metrics:
 
         self._looks.append(look)
 
+    def _count_lane(self, row: AuditRow) -> None:
+        if row.lane is not None and row.action in {Action.SEND, Action.CHECK}:
+            self._lanes.labels(row.lane.value, row.outcome).inc()
+
     def _count(self, row: AuditRow) -> None:
         flow = _NONE if row.flow is None else row.flow.value
         region = row.region if row.region in _REGIONS else _NONE
@@ -253,7 +283,7 @@ class Metrics:
                 self._refreshes.labels(row.outcome).inc()
             case Action.REVOKE:
                 self._revocations.labels(row.outcome).inc()
-            case Action.UNLOCK | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
+            case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
                 pass  # an operator's action, which only the audit records
         if row.outcome in _LIMITS:
             self._refusals.labels(flow, row.outcome).inc()

@@ -8,13 +8,15 @@ import attrs
 
 from hsp_otp.adapters.record_format import SIGNUP_SESSION, SLOT, USAGE
 from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRecords, Restore
-from hsp_otp.domain.challenge import Held, SlotRecord, after_loss
+from hsp_otp.domain.challenge import after_loss
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.signup import SignupSession
+from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SendHistory, UsageHistory
@@ -57,7 +59,7 @@ class RedisSlots:
         """Implement `SlotRepository.transition`."""
         key = f"slot:{slot}"
         told: dict[UsageKey, Usage] = {}
-        asked_at: list[Instant | None] = []
+        asked_at: list[Mapping[Lane, Instant]] = []
 
         async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Held]:
             now = self.clock.now()
@@ -70,7 +72,7 @@ class RedisSlots:
                 return Loaded(Held(SLOT.decode(kept.body), loaded.held), loaded.learned)
             if lacks and not asked_at:
                 asked_at.append(await self.history.asked_at(slot))
-            record = _restored(kept, asked_at[0] if lacks else None)
+            record = _restored(kept, asked_at[0] if lacks else {})
             if lacks or kept is not None:
                 loaded.learned[key] = _slot_change(record)
             return Loaded(Held(record, loaded.held), loaded.learned)
@@ -187,19 +189,22 @@ def _life(record: SlotRecord) -> Duration | None:
     """A run of failures stays until a success or an operator ends it; empty records go."""
     if record == SlotRecord():
         return _NO_LIFE
-    return None if record.run else _SLOT_LIFE
+    if any(lane.run for lane in record.lanes):
+        return None
+    devices = record.devices
+    return _SLOT_LIFE if devices is None else max(_SLOT_LIFE, devices.until - devices.since + DAY)
 
 
 def _slot_change(record: SlotRecord) -> Change:
     return Change(SLOT.encode(record), _life(record))
 
 
-def _restored(kept: Kept | None, asked_at: Instant | None) -> SlotRecord:
+def _restored(kept: Kept | None, asked_at: Mapping[Lane, Instant]) -> SlotRecord:
     """The reliable part of a record that is not of this epoch."""
     return after_loss(SLOT.decode(kept.body) if kept else SlotRecord(), asked_at)
 
 
-def _restore_slot(kept: Kept | None, asked_at: Instant) -> Change | None:
+def _restore_slot(kept: Kept | None, asked_at: Mapping[Lane, Instant]) -> Change | None:
     if kept is not None and not kept.is_stale:
         return None  # a step has written it in this epoch
     return _slot_change(_restored(kept, asked_at))

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select,
 
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.tables import audit, sends
-from hsp_otp.domain.challenge import Issued, Locked, Verified, WrongCode
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, Verified, WorkRequired, WrongCode
 from hsp_otp.domain.fraud_patterns import (
     ADDRESS,
     MOST_VERIFIED_PERCENT,
@@ -48,7 +48,7 @@ _EXTENT: Final = select(
 _IN_ORDER: Final = (audit.c.at, audit.c.id)
 
 _COUNT: Final = audit.c["count"]
-_REFUSED: Final = (*(limit.value for limit in Limit), Locked.word)
+_REFUSED: Final = (*(limit.value for limit in Limit), Locked.word, WorkRequired.word)
 
 _NOT_TOLD: Final = {"network", "charged", "flood_key"}
 """Columns that only the limits need."""

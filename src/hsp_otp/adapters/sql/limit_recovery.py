@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -15,27 +15,31 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.stores import record_of, usages_in
 from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.adapters.sql.write_statements import READ
-from hsp_otp.domain.challenge import CONTACT_SENDS, SENDS, Verified, contact_sends
+from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.passes import MISSES
-from hsp_otp.domain.purposes import FLOWS, Slot
+from hsp_otp.domain.purposes import FLOWS, Flow, Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
+from hsp_otp.domain.send_limits import CONTACT_SCOPES, Sent, charged_keys, contact_of
 
-_SENDS_TO: Final = "SELECT contact, at FROM sends WHERE contact {any} AND at > {since}"
+_SENT: Final = "SELECT contact, flow, client, lane, at FROM sends"
 
-_SENDS_FROM: Final = (
-    "SELECT flow, client, network, at FROM sends WHERE network {any} AND at > {since}"
-)
+_SENDS_TO: Final = f"{_SENT} WHERE contact {{any}} AND at > {{since}}"
 
-_LATEST_SENDS: Final = "SELECT slot, max(at) FROM sends WHERE slot {any} GROUP BY slot"
+_SENDS_FROM: Final = f"{_SENT} WHERE network {{any}} AND at > {{since}}"
+
+_LATEST_SENDS: Final = "SELECT slot, lane, max(at) FROM sends WHERE slot {any} GROUP BY slot, lane"
 
 _CHARGED_FROM: Final = (
     'SELECT at, client, charged, "count" FROM audit '
     "WHERE network {any} AND at > {since} AND charged IS NOT NULL"
 )
+
+_OF_SEND: Final = (sends.c.contact, sends.c.flow, sends.c.client, sends.c.lane, sends.c.at)
 
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
 
@@ -77,7 +81,7 @@ class SqlLimitRecovery:
         init=False,
         default=attrs.Factory(lambda self: BatchedReads(self._sends_of), takes_self=True),
     )
-    _asked_at: BatchedReads[str, Instant] = attrs.field(
+    _asked_at: BatchedReads[str, Mapping[Lane, Instant]] = attrs.field(
         init=False,
         default=attrs.Factory(lambda self: BatchedReads(self._latest_of), takes_self=True),
     )
@@ -90,31 +94,34 @@ class SqlLimitRecovery:
         """Implement `SendHistory.sends`."""
         return await _each(self._sends, keys, now)
 
-    async def asked_at(self, slot: Slot) -> Instant | None:
+    async def asked_at(self, slot: Slot) -> Mapping[Lane, Instant]:
         """Implement `SendHistory.asked_at`."""
-        return await self._asked_at.answer(str(slot))
+        return await self._asked_at.answer(str(slot)) or {}
 
     async def all_sends(self, now: Instant) -> AsyncIterator[Usages]:
         """Implement `SendHistory.all_sends`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
-        async for page in self._groups((sends.c.contact,), (sends.c.at,), of_day):
-            yield {
-                contact_sends(Contact.stored(contact)): tuple(sorted(at for (at,) in rows))
-                for (contact,), rows in page
-            }
+        async for page in self._groups((sends.c.contact,), _OF_SEND, of_day):
+            told = _charges(row for _, rows in page for row in rows)
+            yield {key: told[key] for key in told if key.scope in CONTACT_SCOPES}
         of_hour = sends.c.at > after(now, -_CLIENT_WINDOW)
         for who in (sends.c.client, sends.c.network):
-            async for page in self._groups((who, sends.c.flow), (sends.c.at,), of_hour):
+            async for page in self._groups((who,), _OF_SEND, of_hour):
+                ones = {one for (one,), _ in page}
+                told = _charges(row for _, rows in page for row in rows)
                 yield {
-                    UsageKey(f"{flow}{SENDS}", one): tuple(sorted(at for (at,) in rows))
-                    for (one, flow), rows in page
+                    key: told[key]
+                    for key in told
+                    if key.scope not in CONTACT_SCOPES and key.who in ones
                 }
 
-    async def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Instant]]:
+    async def all_asked_at(
+        self, now: Instant
+    ) -> AsyncIterator[Mapping[str, Mapping[Lane, Instant]]]:
         """Implement `SendHistory.all_asked_at`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
-        async for page in self._groups((sends.c.slot,), (sends.c.at,), of_day):
-            yield {slot: max(at for (at,) in rows) for (slot,), rows in page}
+        async for page in self._groups((sends.c.slot,), (sends.c.lane, sends.c.at), of_day):
+            yield {slot: _latest(rows) for (slot,), rows in page}
 
     async def usages(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """Implement `UsageHistory.usages`."""
@@ -155,26 +162,26 @@ class SqlLimitRecovery:
     async def _sends_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
         now = min(now for _, now in asked)
         keys = [key for key, _ in asked]
-        whos = [key.who for key in keys if key.scope in CONTACT_SENDS]
+        contacts = {contact_of(key) for key in keys if key.scope in CONTACT_SCOPES}
         networks = {
-            ClientAddress(key.who).network for key in keys if key.scope not in CONTACT_SENDS
+            ClientAddress(key.who).network for key in keys if key.scope not in CONTACT_SCOPES
         }
-        told = defaultdict[UsageKey, list[Instant]](list)
-        if whos:
+        told: dict[UsageKey, Usage] = {}
+        if contacts:
             since = after(now, -_CONTACT_WINDOW)
-            for contact, at in await self.database.fetch(_SENDS_TO, whos, since):
-                told[contact_sends(Contact.stored(contact))].append(Instant(at))
+            found = _charges(await self.database.fetch(_SENDS_TO, sorted(contacts), since))
+            told.update({key: found[key] for key in found if key.scope in CONTACT_SCOPES})
         if networks:
             since = after(now, -_CLIENT_WINDOW)
-            rows = await self.database.fetch(_SENDS_FROM, sorted(networks), since)
-            for flow, client, network, at in rows:
-                for who in {client, network}:
-                    told[UsageKey(f"{flow}{SENDS}", who)].append(Instant(at))
-        return {(key, now): tuple(sorted(told[key])) for key, now in asked}
+            found = _charges(await self.database.fetch(_SENDS_FROM, sorted(networks), since))
+            told.update({key: found[key] for key in found if key.scope not in CONTACT_SCOPES})
+        return {(key, now): told.get(key, ()) for key, now in asked}
 
-    async def _latest_of(self, slots: Sequence[str]) -> dict[str, Instant]:
-        found = await self.database.fetch(_LATEST_SENDS, slots)
-        return {slot: Instant(at) for slot, at in found}
+    async def _latest_of(self, slots: Sequence[str]) -> dict[str, Mapping[Lane, Instant]]:
+        found = defaultdict[str, list[tuple[str | None, int]]](list)
+        for slot, lane, at in await self.database.fetch(_LATEST_SENDS, slots):
+            found[slot].append((lane, at))
+        return {slot: _latest(rows) for slot, rows in found.items()}
 
     async def _usages_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
         since = after(min(now for _, now in asked), -_CLIENT_WINDOW)
@@ -228,6 +235,35 @@ class SqlLimitRecovery:
                 return
             last = found[-1][:-1]
             yield [(row[:-1], _rows.decode(row[-1])) for row in found]
+
+
+def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
+    """What sends were charged to, by rows of `_OF_SEND`."""
+    told = defaultdict[UsageKey, list[Instant]](list)
+    for contact, flow, client, lane, at in rows:
+        sent = Sent(
+            flow=Flow(flow),
+            contact=Contact.stored(contact),
+            client=ClientAddress(client),
+            lane=_lane(lane),
+        )
+        for key in charged_keys(sent):
+            told[key].append(Instant(at))
+    return {key: tuple(sorted(instants)) for key, instants in told.items()}
+
+
+def _latest(rows: Iterable[Sequence[Any]]) -> dict[Lane, Instant]:
+    """When the latest code of each lane was issued, by lanes and instants."""
+    latest: dict[Lane, Instant] = {}
+    for name, at in rows:
+        lane = _lane(name)
+        latest[lane] = max(Instant(at), latest.get(lane, Instant(0)))
+    return latest
+
+
+def _lane(name: str | None) -> Lane:
+    """Rows from before there were lanes are of others."""
+    return Lane.OTHERS if name is None else Lane(name)
 
 
 def _together(columns: tuple[ColumnElement[Any], ...], *, is_postgres: bool) -> ColumnElement[str]:

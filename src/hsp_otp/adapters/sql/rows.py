@@ -85,6 +85,7 @@ _DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {
     "client": lambda row: None if row.client is None else row.client.value,
     "network": lambda row: None if row.client is None else row.client.network,
     "charged": lambda row: " ".join(row.charged) or None,
+    "lane": lambda row: None if row.lane is None else row.lane.value,
     "flood_key": _flood_key,
 }
 """The columns that hold something other than the member of that name."""
@@ -124,4 +125,5 @@ def _send(row: SendRow) -> tuple[Any, ...]:
         row.contact,
         row.client.value,
         row.client.network,
+        row.lane.value,
     )

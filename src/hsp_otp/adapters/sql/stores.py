@@ -14,13 +14,13 @@ from hsp_otp.adapters.sql.record_kinds import (
     USAGES,
     RecordKind,
 )
-from hsp_otp.domain.challenge import Held, SlotRecord
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
+from hsp_otp.domain.slot_record import Held, SlotRecord
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741

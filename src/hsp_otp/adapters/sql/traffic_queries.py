@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.domain.audit import Action
-from hsp_otp.domain.challenge import Issued, Verified
+from hsp_otp.domain.challenge_outcomes import Issued, Verified
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
 from hsp_otp.domain.policy import MAX_CODE_SECONDS

@@ -24,8 +24,7 @@ from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.entrypoints.audit_timeline import in_words
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.cli.output import FLAG, Shown, structured, table
-from hsp_otp.entrypoints.cli.person import load_with_keys, read_number
-from hsp_otp.entrypoints.client_address import find_client
+from hsp_otp.entrypoints.cli.person import load_with_keys, read_address, read_number
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
@@ -277,6 +276,7 @@ def _list(settings: Settings, wanted: Wanted, showing: Showing) -> None:
                 *(
                     in_short(one.at),
                     one.flow,
+                    one.lane,
                     one.action,
                     one.outcome,
                     one.contact or one.pass_code,
@@ -286,7 +286,16 @@ def _list(settings: Settings, wanted: Wanted, showing: Showing) -> None:
             for one in found[-_MOST_IN_A_TABLE:]
         ),
         (
-            *("when (UTC)", "flow", "action", "outcome", "number or pass", "country", "address"),
+            *(
+                "when (UTC)",
+                "flow",
+                "lane",
+                "action",
+                "outcome",
+                "number or pass",
+                "country",
+                "address",
+            ),
             *("sender", "state", "times", "request"),
         ),
     )
@@ -378,14 +387,7 @@ def _fingerprints(settings: Settings, text: str) -> tuple[str, ...]:
 
 
 def _address(text: str | None) -> str | None:
-    if text is None or text == _UNKNOWN:
-        return text
-    # An IPv6 network is stored as such, and queried by any address in it.
-    one = text.removesuffix("::/64") + "::" if text.endswith("::/64") else text
-    found = find_client(one, (), ()).address
-    if found.value == _UNKNOWN:
-        raise CommandError("--address: takes an IPv4 or IPv6 address")
-    return found.value
+    return text if text is None or text == _UNKNOWN else read_address(text).value
 
 
 def _outcome(text: str | None) -> str | None:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.erasure import SqlErasure
 from hsp_otp.adapters.system import SystemClock
-from hsp_otp.domain.challenge import Locked
+from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.instant import DAY, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SEND_ROW_DAYS
@@ -88,6 +88,7 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
         *(f"  {plural}: {count}" for plural, count in kept.records.items()),
         f"  sends that no limit counts any more: {kept.old_sends}",
         "  live codes",
+        *(["  known devices, which become strangers"] if found.devices else []),
         "kept:",
     ]
     if kept.sends:

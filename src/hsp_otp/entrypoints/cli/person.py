@@ -1,6 +1,6 @@
 """Functions that the commands about one person share: reading arguments and opening stores."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import attrs
@@ -10,19 +10,24 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
+from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.typed_text import plain, visible, visible_in_names
 from hsp_otp.entrypoints.cli.common import insist_on_newest
+from hsp_otp.entrypoints.client_address import find_client
 from hsp_otp.entrypoints.development import with_generated_keys
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.checks import check_secret_keys
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
+from hsp_otp.flows.person import People, Person
 from hsp_otp.ports.challenges import SlotRepository
 
 _LONGEST_REASON = 500
+_UNKNOWN = ClientAddress("unknown")
 
 
 @attrs.frozen
@@ -78,7 +83,10 @@ def insist_on_stores(settings: Settings) -> None:
         CommandError: The challenges are in a server's memory.
     """
     if settings.challenge_store == "memory":
-        raise CommandError("failed guesses are in the server's memory: restart the server")
+        raise CommandError(
+            "the challenges are in the server's memory, which no command reaches: restart the "
+            "server to clear them"
+        )
 
 
 def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNumber:
@@ -92,6 +100,72 @@ def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNu
         return PhoneNumber.parse(text, settings.default_region)
     except InvalidPhoneError as error:
         raise CommandError(f"{name}: {error}") from None
+
+
+def read_pass_code(text: str) -> PassCode:
+    """
+    Parse the pass code that was given as `--pass-code`.
+
+    Raises:
+        CommandError: The text is not a pass code.
+    """
+    try:
+        return PassCode.parse(text)
+    except MalformedPassCodeError as error:
+        raise CommandError(f"--pass-code: {error}") from None
+
+
+def insist_on_one(command: str, pass_code: str | None, phone: str | None) -> None:
+    """
+    Reject a person who is named by neither a pass nor a number, or by both.
+
+    Raises:
+        CommandError: It is so.
+    """
+    if (pass_code is None) == (phone is None):
+        raise CommandError(f"{command} takes either --pass-code or --phone")
+
+
+async def find_person(
+    desk: Desk,
+    settings: Settings,
+    pass_code: str | None,
+    phone: str | None,
+    purposes: Iterable[Purpose] = Purpose,
+) -> Person:
+    """
+    The person with that pass or that number.
+
+    Raises:
+        CommandError: There is nobody, or what names them is malformed.
+        Unavailable: The store did not answer.
+    """
+    people = People(passes=desk.passes, users=desk.passes)
+    if pass_code is not None:
+        found = await people.of_pass(read_pass_code(pass_code), purposes)
+        if isinstance(found, PassNotFound):
+            raise CommandError("there is no pass with that code")
+    else:
+        found = await people.of_number(read_number(phone or "", settings), purposes)
+    if not found.slots:
+        raise CommandError("nobody has that number")
+    return found
+
+
+def read_address(text: str) -> ClientAddress:
+    """
+    Parse the client address that was given as `--address`, as the addresses of callers are read.
+
+    An IPv6 address counts as its /64, which may be given as such.
+
+    Raises:
+        CommandError: The text is not an address.
+    """
+    one = text.removesuffix("::/64") + "::" if text.endswith("::/64") else text
+    found = find_client(one, (), ()).address
+    if found == _UNKNOWN:
+        raise CommandError("--address: takes an IPv4 or IPv6 address")
+    return found
 
 
 def read_reason(text: str, settings: Settings) -> str:

@@ -19,6 +19,7 @@ REFUSED: Final = {
     "resend_too_soon": "asked again too soon",
     "lookup_rate_limited": "too many look-ups",
     "locked_out": "locked by wrong guesses",
+    "work_required": "work to be done first",
     "sms_failed": "no sender accepted it",
     "pass_not_found": "unknown pass",
     "pass_not_paid": "unpaid pass",

@@ -8,7 +8,7 @@ import attrs
 from markupsafe import Markup
 
 from hsp_otp.domain.audit import Action
-from hsp_otp.domain.challenge import Issued, Verified
+from hsp_otp.domain.challenge_outcomes import Issued, Verified
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import DAY, Instant, after
 from hsp_otp.domain.passes import UsablePass

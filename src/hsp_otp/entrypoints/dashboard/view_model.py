@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from markupsafe import Markup
 
-from hsp_otp.domain.challenge import Issued, Verified
+from hsp_otp.domain.challenge_outcomes import Issued, Verified
 from hsp_otp.domain.fraud_patterns import PREFIX
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.purposes import FLOWS

@@ -5,10 +5,10 @@ from typing import Final, Literal
 from litestar.datastructures import Cookie
 
 from hsp_otp.entrypoints.http.request_target import read_authority
-from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
+from hsp_otp.entrypoints.http.requests import DEVICE_COOKIE, AnyRequest, services_of, values_of
 
-_MOST_VALUES: Final = 20
-"""The most values of one cookie that are read: more than a sibling host can plant for one path."""
+_DEVICE_COOKIE_SECONDS: Final = 365 * 86_400
+"""A year; the token in it says itself how long it is good."""
 
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
@@ -65,14 +65,7 @@ def cookie_values(request: AnyRequest, name: str) -> list[str]:
     With http, a sibling host may have set cookies of the same name for the parent domain. They
     cannot be told apart, so callers accept any value that is genuine.
     """
-    wanted = cookie_name(request, name)
-    pairs = (
-        pair.strip(" \t").partition("=")
-        for line in request.headers.getall("cookie", [])
-        for pair in line.split(";")
-    )
-    values = [value.strip('" \t') for key, _, value in pairs if key.rstrip(" \t") == wanted]
-    return values[:_MOST_VALUES]
+    return values_of(request, cookie_name(request, name))
 
 
 def cookie(
@@ -101,4 +94,22 @@ def cookie(
         httponly=httponly or None,
         samesite=samesite,
         secure=secure,
+    )
+
+
+def device_cookie(request: AnyRequest, token: str, path: str) -> Cookie:
+    """
+    A cookie by which the browser of *request* is known as long as its token can be good.
+
+    Args:
+        path: Of the flow that the token is for.
+    """
+    return Cookie(
+        DEVICE_COOKIE,
+        path=path,
+        value=token,
+        max_age=_DEVICE_COOKIE_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=is_secure(request),
     )

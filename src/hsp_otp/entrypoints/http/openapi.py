@@ -65,13 +65,30 @@ class _Examples:
 
 
 _WAITS: Final = {429: {"retry_after_seconds": 1800}}
-_MEMBERS: Final[dict[str, dict[str, int]]] = {
+_MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "invalid_otp": {"resend_in": 12, "attempts_remaining": 2},
     "otp_expired": {"resend_in": 0},
     "too_many_attempts": {"resend_in": 12},
     "sms_failed": {"resend_in": 30},
     "resend_too_soon": {"retry_after_seconds": 12},
     "already_verified": {"next_step": 2},
+    "work_required": {
+        "work": {
+            "parameters": {
+                "algorithm": "PBKDF2/SHA-256",
+                "cost": 2000,
+                "data": {"level": 1},
+                "expiresAt": 1793001900,
+                "keyLength": 32,
+                "keyPrefix": "5d41402abc4b2a76b9719d911017c592",
+                "keySignature": 4 * "9f86d081884c7d65",
+                "nonce": "c3ab8ff13720e8ad9047dd39466b3c89",
+                "salt": "74e592c2fa383d4a3960714caef0c4f2",
+            },
+            "signature": 4 * "2c26b46b68ffc68f",
+        },
+        "work_seconds": 1,
+    },
 }
 
 
@@ -206,7 +223,7 @@ def _example(status: int, word: str, member: str | None) -> Example:
     }
     value |= _refused(word, member)
     members = _MEMBERS.get(word, {})
-    value |= _WAITS.get(status, {}) | members
+    value |= members if "work" in members else _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
         value["retry_after_seconds"] = members["resend_in"]  # only a new code helps
     return Example(summary=word, value=value)

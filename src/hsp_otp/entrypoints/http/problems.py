@@ -9,12 +9,19 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
-from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import (
+    Exhausted,
+    Locked,
+    MalformedWork,
+    NoLiveCode,
+    WrongCode,
+)
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
-from hsp_otp.flows.otp import Undelivered
+from hsp_otp.flows.otp import NotSent, Undelivered, WorkPosed
+from hsp_otp.ports.proof_of_work import Work
 
 MEMBER: Final = "member"
 """Among a route's options: the member of its answers that says false in every refusal."""
@@ -22,12 +29,19 @@ MEMBER: Final = "member"
 UNAVAILABLE_RETRY_SECONDS = 2
 
 
+class WorkBody(msgspec.Struct):
+    """An ALTCHA challenge, version 2: its libraries solve it as it is."""
+
+    parameters: dict[str, str | int | dict[str, int]]
+    signature: str
+
+
 class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     """
     A problem by RFC 9457, with additional members of the flow.
 
-    Seconds: `retry_after_seconds` until the same request may succeed, and `resend_in` until a new
-    code may be requested.
+    Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
+    code may be asked for, `work_seconds` that a phone needs for `work`.
     """
 
     type_: str
@@ -44,6 +58,8 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
     attempts_remaining: int | msgspec.UnsetType = msgspec.UNSET
     next_step: int | msgspec.UnsetType = msgspec.UNSET
+    work: WorkBody | msgspec.UnsetType = msgspec.UNSET
+    work_seconds: int | msgspec.UnsetType = msgspec.UNSET
 
 
 @attrs.frozen
@@ -57,6 +73,7 @@ class Problem:
         resend_at: When a new code may be requested.
         attempts_remaining: Guesses left for the challenge.
         next_step: The step at which a signup continues.
+        work: The work to do before the same request may succeed.
     """
 
     status: int
@@ -65,6 +82,7 @@ class Problem:
     resend_at: Instant | None = None
     attempts_remaining: int | None = None
     next_step: int | None = None
+    work: Work | None = None
 
 
 UNAVAILABLE = Problem(503, "unavailable")
@@ -121,7 +139,7 @@ def of_refusal(refusal: Refusal) -> Problem:
     return Problem(429, refusal.word, refusal.retry_at)
 
 
-def of_ask(outcome: Refusal | Locked | Undelivered) -> Problem:
+def of_ask(outcome: NotSent) -> Problem:
     """Return the problem of a code that was not sent, in any flow."""
     match outcome:
         case Refusal():
@@ -130,6 +148,10 @@ def of_ask(outcome: Refusal | Locked | Undelivered) -> Problem:
             return Problem(429, outcome.word, outcome.retry_at)
         case Undelivered():
             return Problem(400, outcome.word, resend_at=outcome.resend_at)
+        case MalformedWork():
+            return MALFORMED
+        case WorkPosed():
+            return Problem(429, outcome.word, work=outcome.work)
         case _:
             assert_never(outcome)
 
@@ -152,6 +174,11 @@ def of_check(outcome: Refusal | Locked | WrongCode | NoLiveCode | Exhausted) -> 
             return Problem(400, outcome.word, resend_at=outcome.resend_at)
         case _:
             assert_never(outcome)
+
+
+def work_of(work: Work) -> dict[str, Any]:
+    """What a client solves."""
+    return {"parameters": work.parameters, "signature": work.signature}
 
 
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
@@ -192,6 +219,9 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         body["attempts_remaining"] = problem.attempts_remaining
     if problem.next_step is not None:
         body["next_step"] = problem.next_step
+    if problem.work is not None:
+        body["work"] = work_of(problem.work)
+        body["work_seconds"] = problem.work.seconds
     request.scope["state"]["outcome"] = problem.error
     ok = problem.status == HTTPStatus.OK
     return Response(

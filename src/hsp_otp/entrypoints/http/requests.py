@@ -17,6 +17,12 @@ AnyRequest: TypeAlias = Request[Any, Any, Any]
 MAX_BODY_BYTES: Final = 16 * 1024
 
 
+DEVICE_COOKIE: Final = "otp_device"
+"""Holds the device token in browsers. It needs no prefix: nobody gains by planting one."""
+
+_MOST_VALUES: Final = 20
+"""Of one cookie that are looked at: more than a neighbouring host can plant for one path."""
+
 _JSON: Final = "application/json"
 
 
@@ -92,7 +98,33 @@ def services_of(request: AnyRequest) -> Services:
     return services
 
 
-def caller_of(request: AnyRequest) -> Caller:
-    """Return the caller of *request*."""
+def caller_of(
+    request: AnyRequest, device_token: str | None = None, work: str | None = None
+) -> Caller:
+    """
+    Return the caller of *request*.
+
+    Args:
+        device_token: The one in its body; one in a cookie counts as well.
+        work: What solves the work that was asked for.
+    """
     state = request.scope["state"]
-    return Caller(state["client"], state["request_id"], language_of(request))
+    tokens = () if device_token is None else (device_token,)
+    return Caller(
+        state["client"],
+        state["request_id"],
+        language_of(request),
+        devices=(*tokens, *values_of(request, DEVICE_COOKIE)),
+        work=work,
+    )
+
+
+def values_of(request: AnyRequest, name: str) -> list[str]:
+    """Every value of the cookie that is called *name*, up to some number."""
+    pairs = (
+        pair.strip(" \t").partition("=")
+        for line in request.headers.getall("cookie", [])
+        for pair in line.split(";")
+    )
+    values = [value.strip('" \t') for key, _, value in pairs if key.rstrip(" \t") == name]
+    return values[:_MOST_VALUES]

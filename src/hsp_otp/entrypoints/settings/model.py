@@ -254,6 +254,34 @@ class Settings:
         most=365,
     )
     phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
+    known_sends_per_day: int = count(
+        policy.SENDS_KEPT_FOR_KNOWN,
+        "how many of the sends to one number are kept for known devices",
+    )
+    others_per_network_day: int = count(
+        policy.SENDS_OF_ONE_NETWORK,
+        "sends to one number in 24 hours that one network gets on devices that are not known",
+    )
+    device_days: int = count(
+        policy.DEVICE_DAYS,
+        "days for which a device stays known after its last success",
+        least=1,
+        most=3650,
+    )
+    fresh_code_seconds: int = count(
+        policy.FRESH_CODE_SECONDS,
+        "seconds in which another network cannot replace a code",
+        most=policy.MAX_CODE_SECONDS,
+    )
+    bind_guesses: bool = flag(
+        default=True,
+        meaning="judge a guess only with its challenge's id, or from the network that asked",
+    )
+    work_seconds: int = count(
+        policy.WORK_SECONDS,
+        "seconds that the least work takes a phone, before strangers get more codes",
+        most=10,
+    )
     resend_cooldown_seconds: int = count(
         policy.RESEND_COOLDOWN_SECONDS, "seconds between sends for the same subject and purpose"
     )
@@ -411,6 +439,12 @@ class Settings:
             ),
             max_run=self.failed_guesses_in_a_row,
             contact_sends=Quota(self.phone_sends_per_day, DAY),
+            sends_kept_for_known=self.known_sends_per_day,
+            sends_of_one_network=self.others_per_network_day,
+            asks_for_work=self.work_seconds > 0,
+            fresh_for=self.fresh_code_seconds * SECOND,
+            binds_guesses=self.bind_guesses,
+            devices_for=self.device_days * DAY,
             client_sends=tuple(
                 Quota(getattr(numbers, end), quota.window)
                 for end, quota in PURPOSES[purpose].client_sends.items()

@@ -13,12 +13,25 @@ class PassRequest(msgspec.Struct):
     pass_code: str | None = None
 
 
+class SendRequest(PassRequest):
+    """
+    A pass code.
+
+    `device_token` is that of the latest sign-in on this device; `work` is what solves the work of
+    an answer `work_required`, as its library puts it.
+    """
+
+    device_token: str | None = None
+    work: str | None = None
+
+
 class VerifyRequest(msgspec.Struct):
     """A pass code, the code that was sent, and the challenge that the code belongs to."""
 
     pass_code: str | None = None
     otp: str | None = None
     challenge_id: str | None = None
+    device_token: str | None = None
 
 
 class FoundBody(msgspec.Struct, kw_only=True):
@@ -61,6 +74,7 @@ class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
     expires_in: int
     user: UserBody
     pass_: PassBody
+    device_token: str
 
     @classmethod
     def of_sign_in(cls, outcome: SignedIn) -> "SignedInBody":
@@ -71,4 +85,5 @@ class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
             expires_in=outcome.grant.expires_in // SECOND,
             user=UserBody.of(outcome.signed_in),
             pass_=PassBody.of(outcome.signed_in, outcome.at),
+            device_token=outcome.device_token,
         )

@@ -2,11 +2,11 @@
 
 from typing import Final, assert_never
 
-from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.passes import NoPhone, PassNotFound, PassNotPaid, UnusablePass
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check, of_refusal
-from hsp_otp.flows.otp import Undelivered
+from hsp_otp.flows.otp import NotSent
 
 PASS_CODE_REQUIRED: Final = Problem(400, "pass_code_required")
 INVALID_FORMAT: Final = Problem(400, "invalid_format")
@@ -36,9 +36,7 @@ def of_look_up(outcome: UnusablePass | Refusal, *, uniform: bool = False) -> Pro
             assert_never(outcome)
 
 
-def of_send(
-    outcome: UnusablePass | Refusal | Locked | Undelivered, *, uniform: bool = False
-) -> Problem:
+def of_send(outcome: UnusablePass | NotSent, *, uniform: bool = False) -> Problem:
     """Why no code was sent."""
     if isinstance(outcome, NoPhone) and not uniform:
         return NO_PHONE_NUMBER

@@ -3,7 +3,7 @@
 from litestar import Response
 from litestar.params import JSONBody
 
-from hsp_otp.domain.challenge import Issued
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
@@ -14,6 +14,7 @@ from hsp_otp.entrypoints.http.pass_login.bodies import (
     FoundBody,
     PassRequest,
     RefusedBody,
+    SendRequest,
     SentBody,
     SignedInBody,
     VerifyRequest,
@@ -33,7 +34,7 @@ from hsp_otp.entrypoints.http.problems import (
     answers_of,
 )
 from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
-from hsp_otp.entrypoints.http.sessions.bodies import TOKENS, USER_AND_PASS
+from hsp_otp.entrypoints.http.sessions.bodies import DEVICE_TOKEN, TOKENS, USER_AND_PASS
 from hsp_otp.flows.pass_login import SignedIn
 
 
@@ -88,7 +89,7 @@ async def validate_pass(
         member="sent",
     ),
 )
-async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response[SentBody]:
+async def send_otp(request: AnyRequest, data: JSONBody[SendRequest]) -> Response[SentBody]:
     """Send a code to the holder of a pass."""
     text = given(data.pass_code)
     if text is None:
@@ -98,7 +99,9 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
     except MalformedPassCodeError:
         return answer(request, INVALID_PASS)
     services = services_of(request)
-    outcome = await services.journeys.pass_login.send(code, caller_of(request))
+    outcome = await services.journeys.pass_login.send(
+        code, caller_of(request, given(data.device_token), given(data.work))
+    )
     if not isinstance(outcome, Issued):
         return answer(request, of_send(outcome, uniform=services.settings.uniform_pass_errors))
     challenge = outcome.challenge
@@ -126,7 +129,7 @@ async def send_otp(request: AnyRequest, data: JSONBody[PassRequest]) -> Response
             "otp": "758239",
             "challenge_id": "aI7HpmwPr-rSBiYSYhURXQ",
         },
-        success={"success": True, **TOKENS, **USER_AND_PASS},
+        success={"success": True, **TOKENS, **USER_AND_PASS, "device_token": DEVICE_TOKEN},
         member="success",
     ),
 )
@@ -144,7 +147,7 @@ async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Resp
     except MalformedCodeError:
         return answer(request, MALFORMED_OTP)
     outcome = await services.journeys.pass_login.verify(
-        code, guess, given(data.challenge_id), caller_of(request)
+        code, guess, given(data.challenge_id), caller_of(request, given(data.device_token))
     )
     if not isinstance(outcome, SignedIn):
         return answer(request, of_verify(outcome))

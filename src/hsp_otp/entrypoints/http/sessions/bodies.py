@@ -8,6 +8,8 @@ from hsp_otp.domain.instant import SECOND, Instant, to_iso
 from hsp_otp.domain.passes import Pass
 from hsp_otp.flows.sessions import Grant
 
+DEVICE_TOKEN: Final = "k1.1793001600." + 4 * "fcde2b2edba56bf4"
+
 TOKENS: Final[dict[str, Any]] = {
     "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.e30.c2lnbmF0dXJl",
     "refresh_token": "k1.aI7HpmwPr-rSBiYSYhURXQ.4Cn6WgL-0JRSspBhpfzEFA.X9QnOH0FXgQCCGoxAl_sfA",

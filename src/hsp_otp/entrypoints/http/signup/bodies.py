@@ -10,6 +10,8 @@ class SignupSendRequest(msgspec.Struct):
 
     phone: str | None = None
     session_id: str | None = None
+    device_token: str | None = None
+    work: str | None = None
 
 
 class SignupVerifyRequest(msgspec.Struct):
@@ -17,6 +19,7 @@ class SignupVerifyRequest(msgspec.Struct):
 
     session_id: str | None = None
     otp_code: str | None = None
+    device_token: str | None = None
 
 
 class SignupSentBody(msgspec.Struct, kw_only=True):
@@ -41,3 +44,4 @@ class ProvedBody(msgspec.Struct, kw_only=True):
     message: str
     next_step: int = NEXT_STEP
     proof: str
+    device_token: str

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from hsp_otp.domain.challenge import Exhausted, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.signup import NEXT_STEP, AlreadyVerified, Closed, SessionNotFound
 from hsp_otp.entrypoints.http.problems import Problem, of_ask, of_check
-from hsp_otp.flows.otp import Undelivered
+from hsp_otp.flows.otp import NotSent
 
 PHONE_REQUIRED: Final = Problem(400, "phone_required")
 INVALID_PHONE: Final = Problem(400, "invalid_phone")
@@ -14,7 +14,7 @@ REGION_NOT_ALLOWED: Final = Problem(400, "region_not_allowed")
 SESSION_NOT_FOUND: Final = Problem(400, SessionNotFound.word)
 
 
-def of_signup_send(outcome: Closed | Refusal | Locked | Undelivered) -> Problem:
+def of_signup_send(outcome: Closed | NotSent) -> Problem:
     """Return the problem of a signup code that was not sent."""
     match outcome:
         case SessionNotFound() | AlreadyVerified():

@@ -13,7 +13,7 @@ from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.quota import Limit
-from hsp_otp.entrypoints.http.browser import cookie
+from hsp_otp.entrypoints.http.browser import cookie, device_cookie
 from hsp_otp.entrypoints.http.csrf import FORGED, refuse_forged
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.http.openapi import described
@@ -31,6 +31,7 @@ from hsp_otp.entrypoints.http.requests import (
     refuse_malformed,
     services_of,
 )
+from hsp_otp.entrypoints.http.sessions.bodies import DEVICE_TOKEN
 from hsp_otp.entrypoints.http.signup.bodies import (
     ProvedBody,
     SignupSendRequest,
@@ -49,6 +50,9 @@ from hsp_otp.flows.signup import Proved, SignupCodeSent
 
 SESSION_COOKIE: Final = "signup_session"
 """Returns a visitor to the session's current step; only the page reads it, never this API."""
+
+COOKIE_PATH: Final = "/users"
+"""The path of the page and of the API."""
 
 
 async def _refuse(request: AnyRequest) -> Response[Any] | None:
@@ -101,7 +105,9 @@ async def signup_send_otp(
         return answer(request, REGION_NOT_ALLOWED)
     except MalformedSessionIdError:
         return answer(request, SESSION_NOT_FOUND)
-    outcome = await services.journeys.signup.send(phone, session, caller_of(request))
+    outcome = await services.journeys.signup.send(
+        phone, session, caller_of(request, given(data.device_token), given(data.work))
+    )
     if not isinstance(outcome, SignupCodeSent):
         return answer(request, of_signup_send(outcome))
     message, headers = told(request, "signup_sent")
@@ -133,6 +139,7 @@ async def signup_send_otp(
             "message": "Your phone number is confirmed.",
             "next_step": 2,
             "proof": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicHJvb2Yrand0In0.e30.c2lnbmF0dXJl",
+            "device_token": DEVICE_TOKEN,
         },
         member="success",
     ),
@@ -152,13 +159,19 @@ async def signup_verify_otp(
         return answer(request, SESSION_NOT_FOUND)
     except MalformedCodeError:
         return answer(request, MALFORMED_OTP)
-    outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
+    outcome = await services.journeys.signup.verify(
+        session, guess, caller_of(request, given(data.device_token))
+    )
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
     message, headers = told(request, "signup_verified")
-    body = ProvedBody(message=message, proof=outcome.proof)
+    body = ProvedBody(message=message, proof=outcome.proof, device_token=outcome.device_token)
     # If two windows have a session each, the browser returns to the one that advanced.
-    return Response(body, headers=headers, cookies=[session_cookie(request, session)])
+    cookies = [
+        session_cookie(request, session),
+        device_cookie(request, outcome.device_token, COOKIE_PATH),
+    ]
+    return Response(body, headers=headers, cookies=cookies)
 
 
 def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:
@@ -167,6 +180,6 @@ def session_cookie(request: AnyRequest, session_id: SessionId) -> Cookie:
         request,
         SESSION_COOKIE,
         session_id.value,
-        path="/users",
+        path=COOKIE_PATH,
         max_age=SESSION_LIFETIME // SECOND,
     )

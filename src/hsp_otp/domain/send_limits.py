@@ -1,0 +1,159 @@
+"""
+The limits on sends, by lane: to a contact, and from a client.
+
+Of the sends to a contact some are kept for known devices. What is left for others is shared:
+one network gets only part of it, and so does a flow that anybody may start.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.client_limits import client_demands
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.lanes import Lane
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.purposes import FLOWS, Flow
+from hsp_otp.domain.quota import Demand, Limit, Quota, Usage, UsageKey, Usages
+from hsp_otp.domain.work import level_of
+
+_SENDS: Final = "_sends"
+_TO_OTHERS: Final = "_sends_of_others"
+
+CONTACT_SCOPES: Final = frozenset(
+    f"{kind.value}{end}" for kind in ContactKind for end in (_SENDS, _TO_OTHERS)
+)
+"""The scopes that count sends to contacts; every other one counts sends from clients."""
+
+
+@attrs.frozen(kw_only=True)
+class Sent:
+    """
+    One send, as far as limits count it.
+
+    Attributes:
+        client: The address that asked.
+    """
+
+    flow: Flow
+    contact: Contact
+    client: ClientAddress
+    lane: Lane
+
+
+def contact_sends(contact: Contact) -> UsageKey:
+    """The key that counts sends to *contact*, across all flows and lanes."""
+    return UsageKey(f"{contact.kind.value}{_SENDS}", contact.value)
+
+
+def contact_of(key: UsageKey) -> str:
+    """The contact that a key of one of `CONTACT_SCOPES` counts for."""
+    return key.who.partition(" ")[0]
+
+
+def charged_keys(sent: Sent) -> tuple[UsageKey, ...]:
+    """The keys that *sent* is charged to."""
+    return (*_contact_keys(sent), *_client_keys(sent))
+
+
+def send_keys(sent: Sent, lanes: Iterable[Lane]) -> tuple[UsageKey, ...]:
+    """Every key that limits *sent*, whichever of *lanes* it is in."""
+    keys = (key for lane in lanes for key in charged_keys(attrs.evolve(sent, lane=lane)))
+    return tuple(dict.fromkeys(keys))
+
+
+def send_demands(sent: Sent, policy: Policy, *, is_let: bool) -> tuple[Demand, ...]:
+    """
+    The limits that *sent* has to pass.
+
+    Args:
+        is_let: An operator lets it in: of these limits only the contact's own holds.
+    """
+    total = policy.contact_sends
+    keys = _contact_keys(sent)
+    quotas = (total,) if sent.lane is Lane.KNOWN else (total, *_others_quotas(sent.flow, policy))
+    demands = tuple(
+        Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=(quota,))
+        for key, quota in zip(keys, quotas, strict=True)
+    )
+    if is_let:
+        return demands[:1]
+    return (
+        *demands,
+        *client_demands(
+            Limit.CLIENT,
+            _client_scope(sent),
+            sent.client,
+            policy.client_sends,
+            factor=policy.network_factor,
+        ),
+    )
+
+
+def work_level(usages: Usages, sent: Sent, policy: Policy, now: Instant) -> int:
+    """The level of work that one more send costs; 0 if it is free, as it is for known devices."""
+    if sent.lane is Lane.KNOWN or not policy.contact_sends.limit or not policy.asks_for_work:
+        return 0
+    others = usages.get(_others_key(sent.contact), ())
+    window = policy.contact_sends.window
+    return level_of(sum(at > now - window for at in others), policy.free_sends_of_others)
+
+
+def given_back(usages: Usages, sent: Iterable[tuple[Sent, Instant]]) -> Usages:
+    """
+    *usages* without what these sends were charged to their clients; the very mapping if nothing
+    is left to give back.
+    """
+    becomes: dict[UsageKey, Usage] = {}
+    for one, at in sent:
+        for key in _client_keys(one):
+            usage = becomes.get(key, usages.get(key, ()))
+            if at in usage:
+                place = usage.index(at)
+                becomes[key] = usage[:place] + usage[place + 1 :]
+    return {**usages, **becomes} if becomes else usages
+
+
+def client_keys(sent: Iterable[Sent]) -> tuple[UsageKey, ...]:
+    """The keys that these sends are charged to for their clients."""
+    return tuple(dict.fromkeys(key for one in sent for key in _client_keys(one)))
+
+
+def _others_key(contact: Contact) -> UsageKey:
+    return UsageKey(f"{contact.kind.value}{_TO_OTHERS}", contact.value)
+
+
+def _contact_keys(sent: Sent) -> tuple[UsageKey, ...]:
+    """Of others: all of theirs, those of one network, and those of one flow."""
+    total = contact_sends(sent.contact)
+    if sent.lane is Lane.KNOWN:
+        return (total,)
+    others = _others_key(sent.contact)
+    shares = [sent.client.network]
+    if FLOWS[sent.flow].share_of_others is not None:
+        shares.append(sent.flow.value)
+    return (total, others, *(UsageKey(others.scope, f"{others.who} {share}") for share in shares))
+
+
+def _others_quotas(flow: Flow, policy: Policy) -> tuple[Quota, ...]:
+    """In the order of `_contact_keys`. If sends to a contact have no limit, these have none."""
+    total = policy.contact_sends
+    left = max(1, total.limit - policy.sends_kept_for_known)
+    limits = [left, policy.sends_of_one_network]
+    share = FLOWS[flow].share_of_others
+    if share is not None:
+        limits.append(max(1, int(left * share)))
+    return tuple(Quota(limit if total.limit else 0, total.window) for limit in limits)
+
+
+def _client_scope(sent: Sent) -> str:
+    lane = "_known" if sent.lane is Lane.KNOWN else ""
+    return f"{sent.flow.value}{lane}{_SENDS}"
+
+
+def _client_keys(sent: Sent) -> tuple[UsageKey, ...]:
+    scope, client = _client_scope(sent), sent.client
+    return tuple(UsageKey(scope, who) for who in dict.fromkeys((client.value, client.network)))

@@ -1,0 +1,211 @@
+"""
+The state of a slot, and the request that a rule judges it by.
+
+A slot's record is one aggregate of two lanes, each with the latest challenge, the cooldown and the
+wrong guesses. `domain/challenge.py` has the rules.
+"""
+
+import enum
+
+import attrs
+
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Channel, Contact
+from hsp_otp.domain.instant import Duration, Instant
+from hsp_otp.domain.lanes import Devices, Lane, Let
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.purposes import Flow, Purpose, Slot
+from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.work import Judgement, Solved
+
+
+class Ended(enum.Enum):
+    """How a challenge ended early. Expiry and exhaustion are derived and never stored."""
+
+    USED = "used"
+    WITHDRAWN = "withdrawn"
+
+
+@attrs.frozen
+class Success:
+    """
+    The record of a correct code.
+
+    Attributes:
+        at: When it was presented.
+        browser: Keyed digest of the value that identifies the browser that presented it.
+    """
+
+    at: Instant
+    browser: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Challenge:
+    """
+    One issued code and its life. The code itself is not stored; `code_of` derives it again.
+
+    Attributes:
+        id: Public; 128 random bits.
+        slot: The slot as text, which may contain a full number.
+        contact: The recipient of the message.
+        channel: The channel that carries the message.
+        session: The session that the code is bound to in addition to its slot, or None. Anyone who
+            has the session id acts for the session.
+        key_id: The key of the code ring that the code was derived with.
+        nonce: Private; never leaves the store.
+        lane: The lane that it was asked for in.
+        network: The network that asked; None for a code from a time when nobody noted it.
+        expires_at: The first instant at which the challenge is no longer live.
+        attempts: Guesses judged so far.
+        success: Set once the code was right, so that the same browser, which may not have seen the
+            answer, can present it again.
+    """
+
+    id: str
+    flow: Flow
+    purpose: Purpose
+    slot: str = attrs.field(repr=False)
+    contact: Contact
+    channel: Channel = Channel.SMS
+    session: str | None = attrs.field(default=None, repr=False)
+    key_id: str
+    nonce: bytes = attrs.field(repr=False)
+    lane: Lane = Lane.OTHERS
+    network: str | None = None
+    issued_at: Instant
+    expires_at: Instant
+    attempts: int = 0
+    ended: Ended | None = None
+    success: Success | None = None
+
+    @property
+    def lifetime(self) -> Duration:
+        """Time from issue to expiry."""
+        return self.expires_at - self.issued_at
+
+
+@attrs.frozen
+class Asked:
+    """
+    A send that a right code gives back to the address that asked for it.
+
+    Attributes:
+        at: When; a usage knows it by this.
+    """
+
+    at: Instant
+    client: ClientAddress
+
+
+@attrs.frozen(kw_only=True)
+class LaneRecord:
+    """
+    Everything known about one lane of a slot.
+
+    Attributes:
+        challenge: The latest challenge, live or not.
+        asked_at: When it was issued. The cooldown runs from here, even after a failed delivery.
+        failures: Instants of wrong guesses, across codes, oldest first.
+        run: Wrong guesses since the last success.
+        asked: Sends since the last success that limits on clients may still count, oldest first.
+    """
+
+    challenge: Challenge | None = None
+    asked_at: Instant | None = None
+    failures: Usage = ()
+    run: int = 0
+    asked: tuple[Asked, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SlotRecord:
+    """
+    Everything known about one subject and purpose.
+
+    Attributes:
+        others: The lane of devices that are not known.
+        known: The lane of known devices.
+        devices: The known devices; None if there are none.
+        lets: The addresses that an operator lets in.
+        work: Solved work, which is admitted only once.
+    """
+
+    others: LaneRecord = LaneRecord()
+    known: LaneRecord = LaneRecord()
+    devices: Devices | None = None
+    lets: tuple[Let, ...] = ()
+    work: tuple[Solved, ...] = ()
+
+    def lane(self, lane: Lane) -> LaneRecord:
+        """What is known about *lane*."""
+        return self.known if lane is Lane.KNOWN else self.others
+
+    @property
+    def lanes(self) -> tuple[LaneRecord, LaneRecord]:
+        """Both lanes."""
+        return (self.others, self.known)
+
+
+@attrs.frozen
+class Held:
+    """
+    The state that one transition of a slot reads and replaces.
+
+    Attributes:
+        record: The slot's record.
+        usages: The usages that limit sends.
+    """
+
+    record: SlotRecord = SlotRecord()
+    usages: Usages = attrs.field(factory=dict[UsageKey, Usage])
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """
+    A request for a code or a check of one: the client, the slot and the contact.
+
+    Attributes:
+        contact: The subject's current contact.
+        channel: The channel for the message.
+        session: The session that a code is bound to in addition to its slot, or None.
+        devices: The device tokens that it came with.
+        work: What the work that it came with was judged to be, if any.
+    """
+
+    slot: Slot
+    flow: Flow
+    contact: Contact
+    channel: Channel = Channel.SMS
+    client: ClientAddress
+    session: str | None = attrs.field(default=None, repr=False)
+    devices: tuple[str, ...] = attrs.field(default=(), repr=False)
+    work: Judgement | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Drawn:
+    """
+    The random values for a new challenge, drawn in advance, and the key to derive its code with.
+
+    Attributes:
+        key_id: The writing key of the code ring.
+    """
+
+    challenge_id: str
+    nonce: bytes = attrs.field(repr=False)
+    key_id: str
+
+
+@attrs.frozen
+class Presented:
+    """
+    A code that a caller presented.
+
+    Attributes:
+        challenge_id: The challenge that the caller names, if any.
+    """
+
+    code: Code
+    challenge_id: str | None = None

@@ -1,0 +1,77 @@
+"""Finds the slots of a person, for operators' commands that concern all of them."""
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.challenge import slots_about
+from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.passes import PassNotFound
+from hsp_otp.domain.phone import PhoneNumber
+from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.flows.caller import about
+from hsp_otp.ports.passes import Passes, Users
+
+
+@attrs.frozen
+class Person:
+    """
+    The slots of one person.
+
+    Attributes:
+        phones: Their numbers, keyed by the id of the subject.
+        pass_code: The pass that they were found by, masked.
+    """
+
+    slots: tuple[Slot, ...]
+    phones: Mapping[str, PhoneNumber | None] = attrs.field(repr=False)
+    pass_code: str | None = None
+
+    def row_of(self, slot: Slot, row: AuditRow, fingerprints: KeyRing) -> AuditRow:
+        """
+        *row* with what may be told of *slot*.
+
+        Args:
+            fingerprints: The ring of contact fingerprints.
+        """
+        told = attrs.evolve(row, purpose=slot.purpose, pass_code=self.pass_code)
+        phone = self.phones[slot.subject.id]
+        return told if phone is None else about(told, Contact.of_phone(phone), fingerprints)
+
+
+@attrs.frozen(kw_only=True)
+class People:
+    """Finds people by a pass or by a number."""
+
+    passes: Passes
+    users: Users
+
+    async def of_pass(
+        self, code: PassCode, purposes: Iterable[Purpose] = Purpose
+    ) -> Person | PassNotFound:
+        """
+        The holder of a pass; their number's own slots are not included.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        found = await self.passes.find(code)
+        if found is None:
+            return PassNotFound()
+        user = found.user
+        slots = slots_about((user.id,), None, purposes)
+        return Person(tuple(slots), {user.id: user.phone}, code.masked)
+
+    async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = Purpose) -> Person:
+        """
+        Everybody who has a number, and the number itself. There may be no slot.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+        users = [user.id for user in await self.users.users_of(phone)]
+        slots = slots_about(users, Contact.of_phone(phone), purposes)
+        return Person(tuple(slots), dict.fromkeys([*users, phone.e164], phone))
