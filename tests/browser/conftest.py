@@ -16,7 +16,11 @@ from tests.e2e.production import address, prepare, start
 from tests.e2e.server import Server
 from tests.gateway import Gateway
 
+PLAIN_HOST: Final = "otp.example"
+"""Leads to this machine, and is no secure context as this machine's own names are."""
+
 FLAGS: Final = (
+    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1",
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
@@ -100,6 +104,21 @@ def hasty_house(
         SIGNUP_CODE_SECONDS="5",
         RESEND_COOLDOWN_SECONDS="3",
         CODE_DIGITS="10",
+    )
+
+
+@pytest.fixture(scope="session")
+def eager_house(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
+) -> Iterator[House]:
+    """A service that sends the next code at once, and makes the work take several seconds."""
+    yield from _serve(
+        tmp_path_factory.mktemp("eager"),
+        prepared,
+        gateway,
+        RESEND_COOLDOWN_SECONDS="0",
+        FRESH_CODE_SECONDS="0",
+        WORK_SECONDS="2",
     )
 
 

@@ -290,8 +290,8 @@ def test_a_story_and_no_secrets(busy: Busy, open_in: Open) -> None:
     visit.page.wait_for_selector("#story-title")
     assert visit.page.inner_text("#story-title") == f"***-***-{customer.number[-4:]} IN"
     story = visit.page.inner_text(".story")
-    assert "asked for a code: sent, through twilio" in story
-    assert "presented a code: it was right" in story
+    assert "asked for a code on a device that is not known: sent, through twilio" in story
+    assert "presented a code on a device that is not known: it was right" in story
     assert "an operator viewed its history" in story
     seen.append(visit.page.content())
     (session,) = (one["value"] for one in visit.page.context.cookies() if one["name"] == COOKIE)

@@ -62,7 +62,7 @@ def _read(package: str, name: str) -> _Asset:
     return _Asset(body, KINDS[name.rpartition(".")[2]], hashlib.sha256(body).hexdigest()[:16])
 
 
-_NAMES: Final = ("colours.css", "page.css", "page.js", "icon.svg")
+_NAMES: Final = ("colours.css", "page.css", "page.js", "work.js", "icon.svg")
 _SHELF: Final = Shelf("hsp_otp.entrypoints.pages", "/static/", _NAMES)
 
 url_of: Final = _SHELF.url_of

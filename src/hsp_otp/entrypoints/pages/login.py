@@ -9,11 +9,12 @@ import msgspec
 from babel.dates import format_date
 from litestar import Response, get, post
 
-from hsp_otp.domain.challenge import Issued
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
-from hsp_otp.entrypoints.http.browser import cookie_values
+from hsp_otp.domain.quota import Limit, Refusal
+from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.pass_login.problems import (
     INVALID_FORMAT,
@@ -47,6 +48,7 @@ from hsp_otp.flows.sessions import Grant, Me
 PATH: Final = "/customer/login/"
 
 _STATE: Final = "login"
+_DEVICE_PATH: Final = "/customer"
 _ACCESS: Final = "login_access"
 _REFRESH: Final = "login_refresh"
 _FAILURES: Final = failures(PATH, lambda settings: settings.service_name)
@@ -124,7 +126,7 @@ async def login_form(request: AnyRequest) -> Response[str]:
         case "find":
             return await _find(request, form.get("pass_code"))
         case "send" if state:
-            return await _send(request, state)
+            return await _send(request, state, given(form.get("altcha")))
         case "verify" if state:
             return await _verify(request, state, form)
         case "sign_out":
@@ -152,10 +154,11 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     return see_other(request, PATH, cookies=_at(request, state))
 
 
-async def _send(request: AnyRequest, state: State) -> Response[str]:
+async def _send(request: AnyRequest, state: State, work: str | None) -> Response[str]:
     services = services_of(request)
     browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
-    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller_of(request))
+    caller = caller_of(request, work=work)
+    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller)
     if isinstance(outcome, Issued):
         challenge = outcome.challenge
         sent = State(
@@ -170,16 +173,24 @@ async def _send(request: AnyRequest, state: State) -> Response[str]:
         notice = Notice("page.code_sent", values={"masked": sent.masked})
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
-    if problem.error == "resend_too_soon" and not state.asked:
-        # A code that is on its way works like one that this browser asked for.
-        state = msgspec.structs.replace(state, asked=True, browser=browser)
+    sentence, over = "", state.over
+    if isinstance(outcome, Refusal) and outcome.limit is Limit.COOLDOWN:
+        if await services.journeys.pass_login.may_guess(
+            PassCode(state.pass_code), state.challenge_id or None, caller
+        ):
+            # A code that is on its way works like one that this browser asked for.
+            state = msgspec.structs.replace(state, asked=True, browser=browser)
+        else:
+            # Nobody may type a code here that another network asked for.
+            sentence, over = "page.code_not_here", True
     if state.asked:
         # The button shows the wait. A failed send that was charged has ended the older code.
         wait = problem.retry_at or problem.resend_at
-        over = state.over or problem.resend_at is not None
+        over = over or problem.resend_at is not None
         state = msgspec.structs.replace(state, resend_at=wait or state.resend_at, over=over)
         problem = attrs.evolve(problem, retry_at=None)
-    return _refused(request, problem, "send", cookies=_at(request, state))
+    notice = refusal(problem, "send", sentence=sentence)
+    return see_other(request, PATH, notice, _at(request, state))
 
 
 async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) -> Response[str]:
@@ -199,7 +210,8 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
         state.browser or None,
     )
     if isinstance(outcome, SignedIn):
-        cookies = jar(dropped(request, _STATE, PATH)) | _tokens(request, outcome.grant)
+        device = device_cookie(request, outcome.device_token, _DEVICE_PATH)
+        cookies = jar(dropped(request, _STATE, PATH), device) | _tokens(request, outcome.grant)
         return see_other(request, PATH, Notice("page.signed_in"), cookies)
     problem = of_verify(outcome)
     over = problem.error in _OVER or problem.attempts_remaining == 0

@@ -22,6 +22,7 @@ from hsp_otp.entrypoints.http.problems import (
     UNAVAILABLE_RETRY_SECONDS,
     Problem,
     of_status,
+    work_of,
 )
 from hsp_otp.entrypoints.http.requests import AnyRequest, body_of, services_of
 from hsp_otp.entrypoints.pages.assets import url_of
@@ -31,7 +32,8 @@ from hsp_otp.ports.failures import Unavailable
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,
@@ -82,6 +84,9 @@ class Notice(msgspec.Struct, omit_defaults=True):
         attempts: Guesses left for the code.
         typed: The text to put back into the field.
         values: The values for the sentence's placeholders.
+        sentence: The id of the sentence, if it is not that of *word*.
+        work: The work to do before the same request may succeed, as JSON.
+        work_seconds: The time that it takes a phone.
     """
 
     word: str
@@ -91,6 +96,9 @@ class Notice(msgspec.Struct, omit_defaults=True):
     typed: str = ""
     region: str = ""
     values: dict[str, str] = {}
+    sentence: str = ""
+    work: str = ""
+    work_seconds: int = 0
 
     @property
     def good(self) -> bool:
@@ -98,9 +106,16 @@ class Notice(msgspec.Struct, omit_defaults=True):
         return not self.field
 
 
-def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> Notice:
-    """Create the notice of a *problem* with the input in *field*."""
-    typed = visible(typed)
+def refusal(
+    problem: Problem, field: str, typed: str = "", region: str = "", sentence: str = ""
+) -> Notice:
+    """
+    Create the notice of a *problem* with the input in *field*.
+
+    Args:
+        sentence: The id of another sentence than that of the problem.
+    """
+    typed, work = visible(typed), problem.work
     return Notice(
         problem.error,
         field,
@@ -108,6 +123,9 @@ def refusal(problem: Problem, field: str, typed: str = "", region: str = "") -> 
         attempts=problem.attempts_remaining,
         typed=typed if len(typed) <= _MAX_TYPED and typed.isprintable() else "",
         region=region,
+        sentence=sentence,
+        work="" if work is None else msgspec.json.encode(work_of(work)).decode(),
+        work_seconds=0 if work is None else work.seconds,
     )
 
 
@@ -192,7 +210,8 @@ def page(
     told = ""
     if notice is not None:
         try:
-            told = t(notice.word, **{k: _STRONG.format(v) for k, v in notice.values.items()})
+            values = {name: _STRONG.format(value) for name, value in notice.values.items()}
+            told = t(notice.sentence or notice.word, **values)
         except LookupError:  # from another release with other sentences
             notice = None
     text = _templates.get_template(template).render(

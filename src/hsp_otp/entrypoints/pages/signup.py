@@ -14,8 +14,9 @@ from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.domain.signup import SessionNotFound
-from hsp_otp.entrypoints.http.browser import cookie_values
+from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import MALFORMED_OTP, MISSING_FIELDS, Problem
 from hsp_otp.entrypoints.http.requests import (
@@ -33,7 +34,7 @@ from hsp_otp.entrypoints.http.signup.problems import (
     of_signup_send,
     of_signup_verify,
 )
-from hsp_otp.entrypoints.http.signup.routes import SESSION_COOKIE, session_cookie
+from hsp_otp.entrypoints.http.signup.routes import COOKIE_PATH, SESSION_COOKIE, session_cookie
 from hsp_otp.entrypoints.pages.page import (
     Notice,
     explain,
@@ -49,7 +50,6 @@ from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
 
 PATH: Final = "/users/signup/"
 
-_COOKIE_PATH: Final = "/users"
 _FAILURES: Final = failures(PATH, lambda settings: settings.signup_service_name)
 
 
@@ -129,7 +129,7 @@ async def signup_form(request: AnyRequest) -> Response[str]:
         case "send":
             return await _send(request, session, form)
         case "resend" if session:
-            return await _resend(request, session)
+            return await _resend(request, session, form)
         case "verify" if session:
             return await _verify(request, session, form)
         case "restart":
@@ -154,27 +154,50 @@ async def _send(
         return _refused(request, INVALID_PHONE, field, session)
     except RegionNotAllowedError:
         return _refused(request, REGION_NOT_ALLOWED, field, session)
-    return await _ask(request, session, phone, field)
+    return await _ask(request, session, phone, field, given(form.get("altcha")))
 
 
-async def _resend(request: AnyRequest, session: SessionId) -> Response[str]:
+async def _resend(
+    request: AnyRequest, session: SessionId, form: Mapping[str, str]
+) -> Response[str]:
     progress = await _progress(request, session)
     if progress is None:
         return _refused(request, SESSION_NOT_FOUND, _PHONE, None)
-    return await _ask(request, session, progress.session.phone, _RESEND)
+    phone, work = progress.session.phone, given(form.get("altcha"))
+    return await _ask(request, session, phone, _RESEND, work)
 
 
 async def _ask(
-    request: AnyRequest, session: SessionId | None, phone: PhoneNumber, field: _Field
+    request: AnyRequest,
+    session: SessionId | None,
+    phone: PhoneNumber,
+    field: _Field,
+    work: str | None,
 ) -> Response[str]:
-    outcome = await services_of(request).journeys.signup.send(phone, session, caller_of(request))
+    outcome = await services_of(request).journeys.signup.send(
+        phone, session, caller_of(request, work=work)
+    )
     if isinstance(outcome, SignupCodeSent):
         cookies = jar(session_cookie(request, outcome.session_id))
         return see_other(request, PATH, Notice("signup_sent"), cookies)
     problem = of_signup_send(outcome)
     if field is _RESEND:  # the button shows the wait
         problem = attrs.evolve(problem, retry_at=None)
-    return _refused(request, problem, field, session)
+    sentence = ""
+    is_fresh = isinstance(outcome, Refusal) and outcome.limit is Limit.COOLDOWN
+    if is_fresh and not await _expects_code(request, session, phone):
+        sentence = "page.code_not_here"
+    return _refused(request, problem, field, session, sentence)
+
+
+async def _expects_code(request: AnyRequest, session: SessionId | None, phone: PhoneNumber) -> bool:
+    """Return whether a code that *phone* was sent can be entered in this session."""
+    progress = await _progress(request, session)
+    return (
+        progress is not None
+        and progress.session.phone == phone
+        and progress.standing.expires_at is not None
+    )
 
 
 async def _verify(
@@ -190,7 +213,8 @@ async def _verify(
         return _refused(request, MALFORMED_OTP, _CODE, session)
     outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
     if isinstance(outcome, Proved):
-        cookies = jar(session_cookie(request, session))
+        device = device_cookie(request, outcome.device_token, COOKIE_PATH)
+        cookies = jar(session_cookie(request, session), device)
         return see_other(request, PATH, Notice("signup_verified"), cookies)
     problem = of_signup_verify(outcome)
     if problem.resend_at is not None:  # the button for a new code shows the wait
@@ -199,14 +223,18 @@ async def _verify(
 
 
 def _refused(
-    request: AnyRequest, problem: Problem, field: _Field, session: SessionId | None
+    request: AnyRequest,
+    problem: Problem,
+    field: _Field,
+    session: SessionId | None,
+    sentence: str = "",
 ) -> Response[str]:
     if problem.error == "already_verified":  # the page itself says so
         return see_other(request, PATH, cookies=_back_to(request, session))
     if problem.error == "session_not_found":
         notice = refusal(problem, "phone", field.typed, field.region)
         return see_other(request, PATH, notice, jar(_forgotten(request)))
-    notice = refusal(problem, field.name, field.typed, field.region)
+    notice = refusal(problem, field.name, field.typed, field.region, sentence)
     return see_other(request, PATH, notice, _back_to(request, session))
 
 
@@ -215,7 +243,7 @@ def _back_to(request: AnyRequest, session: SessionId | None) -> Cookies:
 
 
 def _forgotten(request: AnyRequest) -> Cookie:
-    return dropped(request, SESSION_COOKIE, _COOKIE_PATH)
+    return dropped(request, SESSION_COOKIE, COOKIE_PATH)
 
 
 def _session(text: str | None) -> SessionId | None:

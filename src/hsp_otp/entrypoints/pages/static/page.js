@@ -7,10 +7,12 @@
 (() => {
   const GREEN_MS = 700;
   const TOAST_MS = 6000;
+  const ANNOUNCED_MS = 100;
 
   let busy = false;
   let awaited = null; // aborts the wait for a message (WebOTP)
   let ticking = 0;
+  let leaveWork = null; // ends the work that is being done, and tells why
 
   const main = () => document.querySelector("main");
   const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -120,7 +122,7 @@
     } else if (told.dataset.then === "resend") {
       told.replaceChildren();
       hold();
-    } else if (!busy) {
+    } else if (!busy && !leaveWork) {
       refresh(); // the server renders the next step
     }
   }
@@ -136,17 +138,26 @@
 
   /* Navigation */
 
-  function swap(html) {
+  /* Shows the main part of a page. Where work is to be done, the focus stays where it is. */
+  function swap(html, { worked = false } = {}) {
     const found = new DOMParser().parseFromString(html, "text/html");
     const fresh = found.querySelector("main");
     if (!fresh) return;
     stopAwaiting();
+    if (leaveWork) leaveWork();
+    const focused = document.activeElement.id;
     main().replaceWith(document.adoptNode(fresh));
     document.title = found.title;
     document.documentElement.lang = found.documentElement.lang;
     const before = document.querySelectorAll("[name=csrftoken]");
     for (const field of before) field.value = found.querySelector("[name=csrftoken]").value;
     start();
+    const place = main().querySelector("[data-work]");
+    if (place) {
+      startWork(place, worked);
+      (document.getElementById(focused) || sendButton(place)).focus();
+      return;
+    }
     if (focusNext()) return;
     const heading = fresh.querySelector("h1");
     heading.tabIndex = -1;
@@ -181,10 +192,11 @@
   }
 
   async function post(form, button) {
+    const fields = asForm(form, button);
     const answer = await fetch(location.pathname, {
       method: "POST",
       headers: { "x-csrftoken": token() },
-      body: asForm(form, button),
+      body: fields,
     });
     const text = await answer.text();
     if ((answer.headers.get("content-type") || "").includes("json")) {
@@ -194,7 +206,7 @@
     const found = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     const arrived = found && /^(in|verified)$/.test(found.dataset.step);
     if (arrived && form.querySelector("#code")) await green();
-    swap(text);
+    swap(text, { worked: Boolean(fields.get("altcha")) });
   }
 
   /* Returns the values in the format of the API. */
@@ -229,6 +241,7 @@
     if (busy) return;
     busy = true;
     stopAwaiting();
+    if (leaveWork) leaveWork();
     clear(form);
     const label = button && button.textContent;
     if (button) {
@@ -256,6 +269,66 @@
     if (button.hasAttribute("data-held")) return;
     submit(form, button);
   });
+
+  /* Work: what this browser computes before it gets one more code. */
+
+  const sendButton = (place) => place.closest("form").querySelector("button[name=do]");
+
+  /*
+   * Does the work in a worker, and sends its form again.
+   *
+   * If work was just done for the form, more is done only once the user presses the button again.
+   */
+  function startWork(place, worked) {
+    const error = document.getElementById(place.dataset.error);
+    if (worked) {
+      error.textContent = place.dataset.cancelled;
+      return;
+    }
+    if (!window.isSecureContext || !window.Worker) return; // the error says so
+    const form = place.closest("form");
+    const button = sendButton(place);
+    const told = place.querySelector("[role=status]");
+    const bar = place.querySelector("progress");
+    const cannot = error.textContent;
+    const worker = new Worker(place.dataset.script);
+
+    leaveWork = (reason = "") => {
+      leaveWork = null;
+      worker.onmessage = worker.onerror = null;
+      worker.terminate();
+      button.removeAttribute("data-held");
+      button.setAttribute("aria-disabled", "false");
+      if (place.contains(document.activeElement)) button.focus();
+      place.hidden = true;
+      error.textContent = reason;
+    };
+
+    worker.onmessage = ({ data }) => {
+      if ("payload" in data) {
+        form.elements.altcha.value = data.payload;
+        submit(form, button);
+      } else if ("failed" in data) {
+        leaveWork(cannot);
+      } else {
+        bar.value = data.done / data.expected;
+      }
+    };
+    worker.onerror = () => leaveWork(cannot);
+    place.querySelector("button").onclick = () => {
+      leaveWork(place.dataset.cancelled);
+      if (main().querySelector("[data-then=refresh] .clock:not([data-left])")) refresh();
+    };
+
+    error.replaceChildren();
+    button.setAttribute("data-held", "");
+    button.setAttribute("aria-disabled", "true");
+    place.hidden = false;
+    // Screen readers announce what changes in an element that they know already.
+    setTimeout(() => told.append(told.dataset.checking), ANNOUNCED_MS);
+    const seconds = Number(place.dataset.seconds);
+    worker.postMessage({ ...JSON.parse(place.dataset.work), seconds });
+  }
 
   /* The code */
 
@@ -326,6 +399,8 @@
   });
 
   start();
+  const waiting = main().querySelector("[data-work]");
+  if (waiting) startWork(waiting, false);
   // Browsers ignore autofocus after a reload.
   requestAnimationFrame(() =>
     requestAnimationFrame(() => {
