@@ -35,11 +35,14 @@ test("the example signs in, asks a backend, stays signed in, and signs out", asy
   fireEvent.press(screen.getByText("Load my bookings"));
   expect(await screen.findByText("answered 200")).toBeOnTheScreen();
   expect(mockKept.size).toBe(1);
+  // Some versions of iOS refuse longer values.
+  expect(mockKept.get("hsp-otp")?.length).toBeLessThan(2048);
 
   unmount();
   render(<App />);
   expect(await screen.findByText("Good morning, A")).toBeOnTheScreen();
   fireEvent.press(screen.getByText("Sign out"));
   expect(await screen.findByLabelText("Pass code")).toBeOnTheScreen();
-  expect(mockKept.size).toBe(0);
+  const kept = JSON.parse(mockKept.get("hsp-otp") ?? "") as Record<string, unknown>;
+  expect(Object.keys(kept)).toEqual(["devices"]);
 });

@@ -1,6 +1,6 @@
 /** The client against the service itself, with a gateway that plays the provider. */
 
-import { type Change, memoryStorage } from "@hsp-otp/api";
+import { type Change, type Client, memoryStorage } from "@hsp-otp/api";
 
 import { gateway, kill, pause, Person, PLACES } from "./services";
 
@@ -94,6 +94,72 @@ test("another code after the wait that was told, and not before", async () => {
     await pause(told * part);
   }
   expect(await client.sendOtp(person.passCode)).toMatchObject({ error: null });
+});
+
+/** Ask for a code, and for another as soon as it may be. */
+async function twoCodes(client: Client, { passCode }: Person): Promise<void> {
+  for (let sends = 0; sends < 2; sends += 1) {
+    const sent = await client.sendOtp(passCode);
+    if (sent.error !== null) throw new Error(sent.error);
+    await pause(sent.resendIn ?? 0);
+  }
+}
+
+test("a number's third code costs work, which is done and sends it", async () => {
+  const person = new Person("hasty");
+  const client = person.client();
+  await twoCodes(client, person);
+  const asked = await client.sendOtp(person.passCode);
+  if (asked.error !== "work_required") throw new Error(String(asked.error));
+  expect(asked).toMatchObject({ kind: "work", seconds: 1 });
+  expect(asked.message).toBe(
+    "Several codes have been asked for. Before another is sent, this device has to do a short calculation.",
+  );
+  const controller = new AbortController();
+  controller.abort();
+  const cancelled = await asked.solve({ signal: controller.signal });
+  expect(cancelled).toMatchObject({ error: "work_not_done", cancelled: true });
+
+  const before = await person.code();
+  const sent = await asked.solve();
+  expect(sent).toMatchObject({ error: null, phoneMasked: person.phoneMasked });
+  const code = await person.code();
+  expect(code).not.toBe(before);
+  expect(await client.verifyOtp(person.passCode, code)).toMatchObject({ error: null });
+});
+
+test("a known device is never asked for work, and stays known when the app starts again", async () => {
+  const person = new Person("hasty");
+  const storage = memoryStorage();
+  const stranger = person.client();
+  const first = person.client({ storage });
+  await person.signIn(first);
+  await pause(5);
+  expect(await stranger.sendOtp(person.passCode)).toMatchObject({ error: null });
+  await pause(5);
+  expect(await stranger.sendOtp(person.passCode)).toMatchObject({ error: "work_required" });
+  expect(await first.revoke()).toEqual({ error: null });
+
+  const again = person.client({ storage });
+  await twoCodes(again, person);
+  await person.signIn(again);
+  expect(await again.isSignedIn()).toBe(true);
+
+  expect(await again.forget()).toEqual({ error: null });
+  expect(await storage.read()).toBeNull();
+  const forgotten = await person.client({ storage }).sendOtp(person.passCode);
+  expect(forgotten).toMatchObject({ error: "work_required" });
+});
+
+test("a guess is judged from another network if the client that asked for the code makes it", async () => {
+  const person = new Person();
+  const client = person.client();
+  expect(await client.sendOtp(person.passCode)).toMatchObject({ error: null });
+  const code = await person.code();
+  person.moveTo("10.9.0.1");
+  const stranger = await person.client().verifyOtp(person.passCode, code);
+  expect(stranger).toMatchObject({ error: "otp_expired" });
+  expect(await client.verifyOtp(person.passCode, code)).toMatchObject({ error: null });
 });
 
 test("one address asks too often: refused, with the rest of the hour as the wait", async () => {
@@ -190,12 +256,12 @@ test("a refresh token used again signs out whoever uses it, and the other at the
   thief.onChange((change) => changes.push(change));
   expect(await thief.refresh()).toMatchObject({ error: "token_reused" });
   expect(changes).toEqual([{ signedIn: false, because: "token_reused" }]);
-  expect(await stolen.read()).toBeNull();
+  expect(await thief.isSignedIn()).toBe(false);
 
   client.onChange((change) => changes.push(change));
   expect(await client.me()).toMatchObject({ error: "invalid_token" });
   expect(changes[1]).toEqual({ signedIn: false, because: "invalid_token" });
-  expect(await storage.read()).toBeNull();
+  expect(await client.isSignedIn()).toBe(false);
 });
 
 test("a service that is down signs nobody out", async () => {

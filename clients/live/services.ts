@@ -34,12 +34,14 @@ export class Person {
   readonly phoneMasked: string;
   /** What was asked for, as `POST /token/refresh/`. */
   readonly asked: string[] = [];
+  #address: string;
 
   constructor(
     readonly place: Place = "house",
     number = people++,
   ) {
     this.#number = number;
+    this.#address = `10.1.0.${number}`;
     const digits = String(this.#number).padStart(8, "0");
     this.passCode = `HSP-${digits.slice(0, 4)}-${digits.slice(4)}`;
     // Numbers are counted from the front, so that neighbours are of different ranges.
@@ -49,13 +51,18 @@ export class Person {
   readonly fetch = async (request: Request): Promise<Response> => {
     this.asked.push(`${request.method} ${new URL(request.url).pathname}`);
     const headers = new Headers(request.headers);
-    headers.set("X-Forwarded-For", `10.1.0.${this.#number}`);
+    headers.set("X-Forwarded-For", this.#address);
     return fetch(new Request(request, { headers }));
   };
 
   client(options: Partial<ClientOptions> = {}): Client {
     const storage = memoryStorage();
     return createClient({ baseUrl: PLACES[this.place], storage, fetch: this.fetch, ...options });
+  }
+
+  /** From now on they come from another address, as when a phone leaves its Wi-Fi. */
+  moveTo(address: string): void {
+    this.#address = address;
   }
 
   /** The latest code that came to their phone. */

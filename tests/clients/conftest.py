@@ -3,6 +3,8 @@
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -28,9 +30,27 @@ def house(
     gateway: Gateway,
 ) -> Iterator[House]:
     """The service with the contract's default limits, and a provider instead of the console."""
-    folder = tmp_path_factory.mktemp("house")
+    with serve(tmp_path_factory.mktemp("house"), prepared, gateway) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def hasty(
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Prepared,
+    gateway: Gateway,
+) -> Iterator[House]:
+    """A service with a wait of 3 s between codes, and more work than usual for the third."""
+    given = {"RESEND_COOLDOWN_SECONDS": "3", "WORK_SECONDS": "4"}
+    with serve(tmp_path_factory.mktemp("hasty"), prepared, gateway, **given) as found:
+        yield found
+
+
+@contextmanager
+def serve(folder: Path, prepared: Prepared, gateway: Gateway, **more: str) -> Iterator[House]:
+    """Start a service in development mode with the settings *more*."""
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
-    given = prepared.keys | by(twilio=gateway) | {"TRUSTED_PROXIES": "127.0.0.1/32"}
+    given = prepared.keys | by(twilio=gateway) | {"TRUSTED_PROXIES": "127.0.0.1/32"} | more
     with Server(folder, "dev", **given) as server:
         assert f"http://127.0.0.1:{server.port}{APP} " in server.output  # whoever starts it is told
         yield House(server, gateway)
@@ -41,6 +61,17 @@ _people = itertools.count(1)
 
 @pytest.fixture
 def visit(browser: Browser, house: House) -> Iterator[Open]:
+    """Open the app of the service with the default limits."""
+    yield from visits(browser, house)
+
+
+@pytest.fixture
+def hasty_visit(browser: Browser, hasty: House) -> Iterator[Open]:
+    """Open the app of the hasty service."""
+    yield from visits(browser, hasty)
+
+
+def visits(browser: Browser, house: House) -> Iterator[Open]:
     """
     Open the app on a new phone, and check at the end what must hold for every visit.
 

@@ -1,5 +1,6 @@
 """The app's screens in Chromium, by react-native-web."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,9 @@ LANGUAGES: Final = {"en": "en-US", "es": "es-ES", "hi": "hi-IN"}
 WIDTHS: Final = (320, 375)
 CODE: Final = "input[autocomplete=one-time-code]"
 PASS: Final = "input[autocomplete=username]"
+SEND: Final = "**/customer/send-otp/"
 VERIFY: Final = "**/customer/verify-otp/"
+KEPT: Final = "Object.keys(JSON.parse(localStorage.getItem('hsp-otp')))"
 
 
 def to_code(visit: Visit) -> None:
@@ -69,7 +72,7 @@ def test_the_whole_way_by_keys(visit: Open) -> None:
     tab_to(app, "Sign out")
     app.press("Enter")
     app.focused(PASS)
-    assert app.page.evaluate("localStorage.length") == 0
+    assert app.page.evaluate(KEPT) == ["devices"]
     app.page.reload()
     app.focused(PASS)
 
@@ -161,12 +164,90 @@ def test_what_is_not_ours_does_not_run(visit: Open) -> None:
     app.mishaps.clear()
 
 
+def resend(visit: Visit) -> None:
+    """Ask for another code by keys, as soon as that is possible."""
+    wait = visit.page.get_by_text("You can ask for a new code in")
+    wait.wait_for()
+    wait.wait_for(state="detached")
+    visit.page.get_by_role("button", name="Send a new code").focus()
+    with visit.page.expect_response(SEND):
+        visit.press("Enter")
+
+
+def to_work(visit: Visit) -> None:
+    """Ask for a third code."""
+    to_code(visit)
+    resend(visit)
+    resend(visit)
+    visit.page.wait_for_selector("[role=progressbar]")
+
+
+def test_a_third_code_costs_work(hasty_visit: Open) -> None:
+    """The browser does it, tells how far it is, and the code arrives; the focus stays."""
+    app = hasty_visit()
+    to_work(app)
+    status = app.page.locator("[role=status][aria-live=polite]").last
+    assert status.inner_text() == "Checking this device, about 4 seconds"
+    app.page.wait_for_selector("[role=progressbar]:not([aria-valuenow='0'])")
+    app.page.wait_for_selector("[role=progressbar]", state="detached", timeout=30_000)
+    assert len(app.messages) == 3
+    assert focus(app) == "Send a new code"
+    app.page.fill(CODE, app.code)
+    signed_in(app)
+
+
+def test_work_can_be_cancelled_by_keys(hasty_visit: Open) -> None:
+    """It sends nothing, says so, leaves the focus nearby, and the older code is good."""
+    app = hasty_visit()
+    to_work(app)
+    tab_to(app, "Cancel")
+    app.press("Enter")
+    assert refused(app).startswith("Several codes have been asked for.")
+    assert app.page.locator("[role=progressbar]").count() == 0
+    assert focus(app) == "Send a new code"
+    assert len(app.messages) == 2
+    app.page.fill(CODE, app.code)
+    signed_in(app)
+
+
+def test_a_known_device_does_no_work(hasty_visit: Open) -> None:
+    """Signed in once, it gets a third code at once, even after a restart."""
+    app = hasty_visit()
+    enter(app)
+    app.page.get_by_role("button", name="Sign out").click()
+    app.go(APP)
+    to_code(app)
+    resend(app)
+    resend(app)
+    app.page.get_by_text("You can ask for a new code in").wait_for()
+    assert len(app.messages) == 4
+
+
+def endless(route: Route) -> None:
+    """Ask for work that no counter solves."""
+    parameters = {
+        "algorithm": "PBKDF2/SHA-256",
+        "cost": 2000,
+        "data": {"level": 4},
+        "expiresAt": 4102444800,
+        "keyLength": 32,
+        "keyPrefix": "f" * 32,
+        "keySignature": "00",
+        "nonce": "00",
+        "salt": "00",
+    }
+    work = {"parameters": parameters, "signature": "00"}
+    body = {"error": "work_required", "message": "", "work": work, "work_seconds": 8}
+    route.fulfill(status=429, body=json.dumps(body), content_type="application/problem+json")
+
+
 def walk(app: Visit, look: Callable[[str], None]) -> None:
     """Go through every state of the app, and look at each."""
     look("pass")
     app.press("Enter")
     refused(app)
     look("pass-refused")
+    walk_through_work(app, look)
     app.gateway.behaviour = break_down
     try:
         app.page.fill(PASS, app.pass_code)
@@ -204,6 +285,19 @@ def walk(app: Visit, look: Callable[[str], None]) -> None:
     while app.page.locator(CODE).count():
         guess(app)
     look("ended")
+
+
+def walk_through_work(app: Visit, look: Callable[[str], None]) -> None:
+    """Look at work, and at the screen after it was cancelled."""
+    app.page.route(SEND, endless)
+    app.page.fill(PASS, app.pass_code)
+    app.press("Enter")
+    app.page.wait_for_selector("[role=progressbar]")
+    look("pass-works")
+    app.page.get_by_role("button").last.click()
+    refused(app)
+    look("pass-cancelled")
+    app.page.unroute_all()
 
 
 def guess(app: Visit) -> None:

@@ -2,9 +2,30 @@
 
 import createWire from "openapi-fetch";
 
-import { type Failure, type Operation, type WordOf, failure, refusal } from "./errors";
-import { type Lock, type TokenStorage, type Tokens, load, lockOf, save } from "./storage";
+import {
+  type ErrorWord,
+  type Failure,
+  type Operation,
+  type WordOf,
+  failure,
+  notDone,
+  refusal,
+} from "./errors";
+import {
+  type Lock,
+  type Kept,
+  NOTHING,
+  type TokenStorage,
+  type Tokens,
+  deviceTokenOf,
+  load,
+  lockOf,
+  plainPassCode,
+  update,
+  withDevice,
+} from "./storage";
 import type { components, paths } from "./wire";
+import { CannotSolveError, SolveAbortedError, type SolveOptions, type Subtle, solve } from "./work";
 
 type Body<Name extends keyof components["schemas"]> = components["schemas"][Name];
 
@@ -34,18 +55,37 @@ export type Outcome<Found, O extends Operation> =
 
 export type Validated = Outcome<{ readonly phoneMasked: string }, "validatePass">;
 
-export type Sent = Outcome<
-  {
-    readonly phoneMasked: string;
-    /** Of this code; given back, it keeps an older message from costing a guess. */
-    readonly challengeId: string;
-    /** Seconds that the code lives. */
-    readonly expiresIn: number;
-    /** Seconds until another may be asked for; null where no wait helps. */
-    readonly resendIn: number | null;
-  },
-  "sendOtp"
->;
+interface SentCode {
+  readonly error: null;
+  readonly phoneMasked: string;
+  /** Of this code: only who asked for a code can enter it. */
+  readonly challengeId: string;
+  /** Seconds that the code lives. */
+  readonly expiresIn: number;
+  /** Seconds until another may be asked for; null where no wait helps. */
+  readonly resendIn: number | null;
+}
+
+/**
+ * Several codes have been asked for, by strangers perhaps, and another is sent once this device has
+ * computed for a while. Waiting does not help.
+ */
+export interface WorkRequired extends WorkRefusal {
+  /**
+   * Do the work, send again, and return what came of that: it may be another refusal.
+   *
+   * It never rejects: what is aborted, or too much for this device, is `work_not_done`. Called
+   * again after a `network_error`, it sends what it has computed before.
+   */
+  solve(options?: WorkOptions): Promise<Sent>;
+}
+
+export type WorkOptions = Pick<SolveOptions, "signal" | "onProgress">;
+
+type WorkRefusal = Failure<"work_required">;
+
+export type Sent =
+  SentCode | Failure<Exclude<WordOf<"sendOtp">, "work_required"> | "work_not_done"> | WorkRequired;
 
 export type SignedIn = Outcome<{ readonly user: User; readonly pass: Pass }, "verifyOtp">;
 
@@ -73,21 +113,36 @@ export interface ClientOptions {
   readonly fetch?: (request: Request) => Promise<Response>;
   /** Whose turn it is to refresh; needed only where several processes share a storage. */
   readonly lock?: Lock;
+  /**
+   * What does the work that a code may cost, where the platform has no SubtleCrypto: `subtle` of
+   * react-native-quick-crypto. Without it, a phone does the two lightest levels alone.
+   */
+  readonly subtle?: Subtle;
 }
 
 export interface Client {
   /** Look a pass up, and learn where its code would go. */
   validatePass(passCode: string): Promise<Validated>;
-  /** Text a code to the holder of a pass. */
+  /** Text a code to the holder of a pass; where it is `work_required`, go on by its `solve`. */
   sendOtp(passCode: string): Promise<Sent>;
-  /** Present a code; the right one signs in, and its tokens are kept. */
+  /**
+   * Present a code; the right one signs in, its tokens are kept, and this device is known.
+   *
+   * @param challengeId - Of the code; without it, that of the latest code sent for this pass.
+   */
   verifyOtp(passCode: string, otp: string, challengeId?: string): Promise<SignedIn>;
   /** Who is signed in; refreshes where the access token has expired. */
   me(): Promise<Me>;
   /** Exchange the tokens now. */
   refresh(): Promise<Refreshed>;
-  /** Sign out here, whatever comes of the request, and at the service. */
+  /**
+   * Sign out here, whatever comes of the request, and at the service.
+   *
+   * This device stays known, so that its next codes do not depend on what strangers ask for.
+   */
   revoke(): Promise<Revoked>;
+  /** `revoke`, and make this device an unknown one: before somebody else gets it. */
+  forget(): Promise<Revoked>;
   /**
    * Make a request of your own with the access token: of another backend that trusts it.
    *
@@ -109,9 +164,17 @@ const TIMEOUT_MS = 15_000;
 
 const UNAUTHORIZED = 401;
 
+/** After these, the latest code is gone, or it is not known which code is the latest. */
+const LEAVES_IN_DOUBT: ReadonlySet<ErrorWord> = new Set([
+  "network_error",
+  "unavailable",
+  "internal_error",
+  "sms_failed",
+]);
+
 /** A client of the service at `baseUrl`. */
 export function createClient(options: ClientOptions): Client {
-  const { storage, timeoutMs = TIMEOUT_MS, lock = lockOf(storage) } = options;
+  const { storage, timeoutMs = TIMEOUT_MS, lock = lockOf(storage), subtle } = options;
   const wire = createWire<paths>({
     baseUrl: options.baseUrl.replace(/\/+$/, ""),
     // Tokens go by header alone. A page's cookies are not this client's.
@@ -119,6 +182,8 @@ export function createClient(options: ClientOptions): Client {
     ...(options.fetch ? { fetch: options.fetch } : {}),
   });
   const listeners = new Set<(change: Change) => void>();
+  /** The challenge of the latest code, by the plain code of its pass. */
+  const latest = new Map<string, string>();
   let renewing: { readonly of: string; readonly done: Promise<Renewed> } | null = null;
 
   function tell(change: Change): void {
@@ -146,7 +211,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function exchange(stale: Tokens): Promise<Renewed> {
-    const held = await load(storage);
+    const held = (await load(storage)).tokens;
     if (held === null) return failure("invalid_token");
     // Another window was quicker.
     if (held.accessToken !== stale.accessToken) return { error: null, tokens: held };
@@ -154,17 +219,18 @@ export function createClient(options: ClientOptions): Client {
     for (let tries = 1; tries < REFRESH_TRIES && answer.error === "network_error"; tries += 1) {
       answer = await present(held.refreshToken);
     }
-    const now = await load(storage);
+    const ended =
+      answer.error === "invalid_token" || answer.error === "token_reused" ? answer.error : null;
+    const { tokens: now } = await update(storage, (kept) => {
+      if (kept.tokens?.refreshToken !== held.refreshToken) return kept;
+      if (answer.error === null) return { ...kept, tokens: answer.tokens };
+      return ended === null ? kept : { ...kept, tokens: null };
+    });
     if (now?.refreshToken !== held.refreshToken) {
       // Signed out meanwhile, or in anew: what came of the old token is nobody's any more.
       return now === null ? failure("invalid_token") : { error: null, tokens: now };
     }
-    if (answer.error === null) {
-      await save(storage, answer.tokens);
-    } else if (answer.error === "invalid_token" || answer.error === "token_reused") {
-      await storage.remove();
-      tell({ signedIn: false, because: answer.error });
-    }
+    if (ended !== null) tell({ signedIn: false, because: ended });
     return answer;
   }
 
@@ -189,7 +255,7 @@ export function createClient(options: ClientOptions): Client {
   async function withToken<A extends { readonly status: number }>(
     request: (accessToken: string) => Promise<A>,
   ): Promise<Answered<A>> {
-    const tokens = await load(storage);
+    const { tokens } = await load(storage);
     if (tokens === null) return failure("invalid_token");
     const answer = await within(timeoutMs, () => request(tokens.accessToken));
     if (answer === null) return failure("network_error");
@@ -198,6 +264,81 @@ export function createClient(options: ClientOptions): Client {
     if (renewed.error !== null) return renewed;
     const again = await within(timeoutMs, () => request(renewed.tokens.accessToken));
     return again === null ? failure("network_error") : { error: null, answer: again };
+  }
+
+  /** What shows that this device is known to the holder of a pass; nothing where it is not. */
+  async function knownAs(passCode: string): Promise<{ device_token?: string }> {
+    const token = deviceTokenOf(await load(storage), passCode);
+    return token === null ? {} : { device_token: token };
+  }
+
+  async function send(passCode: string, work?: string): Promise<Sent> {
+    const known = await knownAs(passCode);
+    const answer = await ask((common) =>
+      wire.POST("/customer/send-otp/", {
+        body: { pass_code: passCode, ...known, ...(work === undefined ? {} : { work }) },
+        ...common,
+      }),
+    );
+    const data = answer?.data;
+    if (data?.sent === true) {
+      latest.set(plainPassCode(passCode), data.challenge_id);
+      return {
+        error: null,
+        phoneMasked: data.phone_masked,
+        challengeId: data.challenge_id,
+        expiresIn: data.expires_in,
+        resendIn: data.resend_in ?? null,
+      };
+    }
+    const refused =
+      answer === null
+        ? failure("network_error")
+        : refusal("sendOtp", answer.error, answer.response);
+    if (LEAVES_IN_DOUBT.has(refused.error)) latest.delete(plainPassCode(passCode));
+    return refused.error === "work_required" ? solvable(refused, passCode) : refused;
+  }
+
+  /** *refused*, with what does its work and sends again. */
+  function solvable(refused: WorkRefusal, passCode: string): WorkRequired {
+    let payload: string | null = null;
+    let under: Promise<Sent> | null = null;
+    async function sendSolved(how: WorkOptions): Promise<Sent> {
+      try {
+        if (refused.work === null) throw new CannotSolveError("work of an unknown form");
+        payload ??= await solve(refused.work, { ...how, ...(subtle ? { subtle } : {}) });
+      } catch (error) {
+        if (error instanceof SolveAbortedError) return notDone(refused, true);
+        if (error instanceof CannotSolveError) return notDone(refused, false);
+        throw error;
+      }
+      // Cancelled in the last moment.
+      return how.signal?.aborted === true ? notDone(refused, true) : send(passCode, payload);
+    }
+    return {
+      ...refused,
+      solve(how = {}) {
+        under ??= sendSolved(how).finally(() => {
+          under = null;
+        });
+        return under;
+      },
+    };
+  }
+
+  /** Sign out at the service with what was kept here. */
+  async function leave({ tokens }: Kept): Promise<Revoked> {
+    tell({ signedIn: false, because: "revoked" });
+    if (tokens === null) return { error: null };
+    const answer = await ask((common) =>
+      wire.POST("/token/revoke/", {
+        body: { refresh_token: tokens.refreshToken },
+        ...common,
+      }),
+    );
+    if (answer === null) return failure("network_error");
+    const { data, error, response } = answer;
+    return data?.success === true ? { error: null } : refusal("revokeTokens", error, response);
   }
 
   return {
@@ -216,39 +357,30 @@ export function createClient(options: ClientOptions): Client {
       return { error: null, phoneMasked: data.phone_masked };
     },
 
-    async sendOtp(passCode) {
-      const answer = await ask((common) =>
-        wire.POST("/customer/send-otp/", {
-          body: { pass_code: passCode },
-          ...common,
-        }),
-      );
-      if (answer === null) return failure("network_error");
-      const { data, error, response } = answer;
-      if (data?.sent !== true) return refusal("sendOtp", error, response);
-      return {
-        error: null,
-        phoneMasked: data.phone_masked,
-        challengeId: data.challenge_id,
-        expiresIn: data.expires_in,
-        resendIn: data.resend_in ?? null,
-      };
-    },
+    sendOtp: (passCode) => send(passCode),
 
     async verifyOtp(passCode, otp, challengeId) {
+      const known = await knownAs(passCode);
       const answer = await ask((common) =>
         wire.POST("/customer/verify-otp/", {
-          body: { pass_code: passCode, otp, challenge_id: challengeId ?? null },
+          body: {
+            pass_code: passCode,
+            otp,
+            challenge_id: challengeId ?? latest.get(plainPassCode(passCode)) ?? null,
+            ...known,
+          },
           ...common,
         }),
       );
       if (answer === null) return failure("network_error");
       const { data, error, response } = answer;
       if (data?.success !== true) return refusal("verifyOtp", error, response);
-      await save(storage, {
-        accessToken: data.access_token,
-        refreshToken: data.refresh_token,
-      });
+      const { access_token: accessToken, refresh_token: refreshToken } = data;
+      await update(storage, ({ devices }) => ({
+        tokens: { accessToken, refreshToken },
+        devices: withDevice(devices, data.pass.pass_code, data.device_token),
+      }));
+      latest.delete(plainPassCode(passCode));
       tell({ signedIn: true });
       return { error: null, user: userOf(data.user), pass: passOf(data.pass) };
     },
@@ -271,32 +403,25 @@ export function createClient(options: ClientOptions): Client {
     },
 
     async refresh() {
-      const tokens = await load(storage);
+      const { tokens } = await load(storage);
       if (tokens === null) return failure("invalid_token");
       const renewed = await renew(tokens);
       return renewed.error === null ? { error: null } : renewed;
     },
 
     async revoke() {
-      const tokens = await load(storage);
-      await storage.remove();
-      tell({ signedIn: false, because: "revoked" });
-      if (tokens === null) return { error: null };
-      const answer = await ask((common) =>
-        wire.POST("/token/revoke/", {
-          body: { refresh_token: tokens.refreshToken },
-          ...common,
-        }),
-      );
-      if (answer === null) return failure("network_error");
-      const { data, error, response } = answer;
-      return data?.success === true ? { error: null } : refusal("revokeTokens", error, response);
+      return leave(await update(storage, (kept) => ({ ...kept, tokens: null })));
+    },
+
+    async forget() {
+      latest.clear();
+      return leave(await update(storage, () => NOTHING));
     },
 
     withToken,
 
     async isSignedIn() {
-      return (await load(storage)) !== null;
+      return (await load(storage)).tokens !== null;
     },
 
     onChange(listener) {

@@ -4,6 +4,9 @@
  * A test holds these lists to the examples in the service's own OpenAPI document.
  */
 
+import { isRecord } from "./json";
+import { type Work, workOf } from "./work";
+
 /** Words of every route. `network_error`: nobody answered in time, or it was not the service. */
 export const EVERYWHERE = [
   "network_error",
@@ -36,6 +39,7 @@ export const WORDS = {
     "rate_limited",
     "resend_too_soon",
     "sms_failed",
+    "work_required",
   ],
   verifyOtp: [
     "missing_fields",
@@ -58,7 +62,8 @@ export type Operation = keyof typeof WORDS;
 /** A word of one route or of every route. */
 export type WordOf<O extends Operation> = (typeof WORDS)[O][number] | (typeof EVERYWHERE)[number];
 
-export type ErrorWord = WordOf<Operation>;
+/** A word of a route, or this client's own for work that it was to do and did not. */
+export type ErrorWord = WordOf<Operation> | "work_not_done";
 
 const AFTER_A_WAIT = [
   "lookup_rate_limited",
@@ -93,16 +98,27 @@ interface Counts {
   readonly attemptsRemaining: number;
 }
 
+interface Works {
+  readonly kind: "work";
+  /** How long the work takes a phone, about. */
+  readonly seconds: number;
+  /** What there is to do; null where this client does not know its form. */
+  readonly work: Work | null;
+}
+
+interface NotDone {
+  /** It was aborted; otherwise this device cannot do it. */
+  readonly cancelled: boolean;
+}
+
 /** A refusal: `error` says which, and which other members there are. */
 export type Failure<W extends ErrorWord = ErrorWord> = W extends ErrorWord
   ? Told & { readonly error: W } & (W extends (typeof AFTER_A_WAIT)[number] ? Waits : unknown) &
       (W extends (typeof NEEDS_A_CODE)[number] ? Asks : unknown) &
-      (W extends "invalid_otp" ? Counts : unknown)
+      (W extends "invalid_otp" ? Counts : unknown) &
+      (W extends "work_required" ? Works : unknown) &
+      (W extends "work_not_done" ? NotDone : unknown)
   : never;
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
 
 function text(value: unknown): string | null {
   return typeof value === "string" ? value : null;
@@ -135,7 +151,19 @@ export function failure<W extends ErrorWord>(
   }
   if (NEEDS_A_CODE.some((one) => one === word)) found["resendIn"] = count(said["resend_in"]);
   if (word === "invalid_otp") found["attemptsRemaining"] = count(said["attempts_remaining"]) ?? 0;
+  if (word === "work_required") {
+    const seconds = count(said["work_seconds"]) ?? 0;
+    Object.assign(found, { kind: "work", seconds, work: workOf(said["work"], seconds) });
+  }
   return found as unknown as Failure<W>;
+}
+
+/** What came of a *refused* request whose work was not done. */
+export function notDone(
+  { message, requestId }: Failure<"work_required">,
+  cancelled: boolean,
+): Failure<"work_not_done"> {
+  return { error: "work_not_done", message, requestId, cancelled };
 }
 
 /**

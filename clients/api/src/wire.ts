@@ -287,6 +287,8 @@ export interface components {
             resend_in?: number;
             attempts_remaining?: number;
             next_step?: number;
+            work?: components["schemas"]["WorkBody"];
+            work_seconds?: number;
         };
         /** ProvedBody */
         ProvedBody: {
@@ -296,6 +298,7 @@ export interface components {
             /** @default 2 */
             next_step: number;
             proof: string;
+            device_token: string;
         };
         /** ReadyBody */
         ReadyBody: {
@@ -317,6 +320,12 @@ export interface components {
             /** @default true */
             success: boolean;
         };
+        /** SendRequest */
+        SendRequest: {
+            pass_code?: string | null;
+            device_token?: string | null;
+            work?: string | null;
+        };
         /** SentBody */
         SentBody: {
             /** @default true */
@@ -337,11 +346,14 @@ export interface components {
             expires_in: number;
             user: components["schemas"]["UserBody"];
             pass: components["schemas"]["PassBody"];
+            device_token: string;
         };
         /** SignupSendRequest */
         SignupSendRequest: {
             phone?: string | null;
             session_id?: string | null;
+            device_token?: string | null;
+            work?: string | null;
         };
         /** SignupSentBody */
         SignupSentBody: {
@@ -357,6 +369,7 @@ export interface components {
         SignupVerifyRequest: {
             session_id?: string | null;
             otp_code?: string | null;
+            device_token?: string | null;
         };
         /** TokenRequest */
         TokenRequest: {
@@ -383,6 +396,16 @@ export interface components {
             pass_code?: string | null;
             otp?: string | null;
             challenge_id?: string | null;
+            device_token?: string | null;
+        };
+        /** WorkBody */
+        WorkBody: {
+            parameters: {
+                [key: string]: string | number | {
+                    [key: string]: number;
+                };
+            };
+            signature: string;
         };
     };
     responses: never;
@@ -490,7 +513,7 @@ export interface operations {
                  *       "pass_code": "HSP-1234-5678"
                  *     }
                  */
-                "application/json": components["schemas"]["PassRequest"];
+                "application/json": components["schemas"]["SendRequest"];
             };
         };
         responses: {
@@ -530,7 +553,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, lookup_rate_limited, locked_out */
+            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, lookup_rate_limited, locked_out, work_required */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -707,7 +730,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, locked_out */
+            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, locked_out, work_required */
             429: {
                 headers: {
                     [name: string]: unknown;

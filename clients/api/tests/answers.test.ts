@@ -63,6 +63,7 @@ test.each(ours.map((one) => [one.operation, one.value["error"], one] as const))(
       ["retry_after_seconds", "retryAfterSeconds"],
       ["resend_in", "resendIn"],
       ["attempts_remaining", "attemptsRemaining"],
+      ["work_seconds", "seconds"],
     ] as const) {
       if (theirs in value) expect(found).toHaveProperty(mine, value[theirs]);
     }

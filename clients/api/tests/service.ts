@@ -32,6 +32,7 @@ export const SIGNED_IN = {
     days_until_expiry: 26702,
     is_expired: false,
   },
+  device_token: "device-1",
 };
 
 /** An answer with a JSON body. */

@@ -86,7 +86,7 @@ test("windows of a browser take turns by its lock", async () => {
   } finally {
     Reflect.deleteProperty(globalThis, "navigator");
   }
-  expect(names).toEqual(["hsp-otp-tokens"]);
+  expect(names).toEqual(["hsp-otp-tokens", "hsp-otp-storage"]);
 });
 
 test("a 400 never refreshes, nor does anything but a 401", async () => {

@@ -56,7 +56,8 @@ export function textIn(tag: Tag, id: TextId, values: Values = {}): string {
 
 /** The sentence of a refusal. */
 export function sentenceOf(word: ErrorWord): TextId {
-  return word === "network_error" ? "page.offline" : word;
+  if (word === "network_error") return "page.offline";
+  return word === "work_not_done" ? "app.work_not_done" : word;
 }
 
 /** Seconds as people read them: 0:30, 10:00, 1:00:00. */

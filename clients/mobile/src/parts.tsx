@@ -1,7 +1,7 @@
 /** What the screens are made of. */
 
-import { type Refusal, useSecondsUntil } from "@hsp-otp/react";
-import { type ReactNode, useEffect, useRef } from "react";
+import { type Refusal, useSecondsUntil, type Working } from "@hsp-otp/react";
+import { type ReactNode, type Ref, type RefObject, useEffect, useRef } from "react";
 import {
   AccessibilityInfo,
   KeyboardAvoidingView,
@@ -182,18 +182,85 @@ export function Refused({
   );
 }
 
+/**
+ * The work that a code costs, told aloud when it begins; nothing where there is none.
+ *
+ * @param then - In a browser, gets the focus if the button that cancels had it.
+ */
+export function Checking({
+  working,
+  then,
+  onCancel,
+}: {
+  readonly working: Working | null;
+  readonly then: RefObject<Focusable | null>;
+  readonly onCancel: () => void;
+}): ReactNode {
+  const theme = useTheme();
+  const { t } = useSpeech();
+  const told =
+    working === null
+      ? null
+      : working.seconds > 1
+        ? t("app.checking", { seconds: working.seconds })
+        : t("app.checking_one");
+  useEffect(() => {
+    if (told === null) return;
+    if (Platform.OS === "ios") AccessibilityInfo.announceForAccessibility(told);
+  }, [told]);
+  useLostFocus(working === null, then);
+  if (working === null) return null;
+  const percent = Math.round(working.progress * 100);
+  return (
+    <View>
+      <Text role="status" aria-live="polite" style={[styles.small, { color: theme.ink }]}>
+        {told}
+      </Text>
+      <View
+        accessible
+        role="progressbar"
+        aria-label={told ?? ""}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={percent}
+        style={[styles.track, { backgroundColor: theme.line }]}
+      >
+        <View style={[styles.done, { backgroundColor: theme.accent, width: `${percent}%` }]} />
+      </View>
+      <Button text="app.cancel" kind="link" onPress={onCancel} />
+    </View>
+  );
+}
+
+interface Focusable {
+  focus(): void;
+}
+
+/** In a browser, focus *then* when something *ends* whose focus goes with it. */
+function useLostFocus(ends: boolean, then: RefObject<Focusable | null>): void {
+  const had = useRef(false);
+  useEffect(() => {
+    if (ends && had.current && ON_WEB && document.activeElement === document.body) {
+      then.current?.focus();
+    }
+    had.current = !ends;
+  }, [ends, then]);
+}
+
 /** A button; while it is busy or held it can still be reached, and does nothing. */
 export function Button({
   text,
   kind,
   busy = false,
   held = false,
+  button = null,
   onPress,
 }: {
   readonly text: TextId;
   readonly kind: "primary" | "quiet" | "link";
   readonly busy?: boolean;
   readonly held?: boolean;
+  readonly button?: Ref<View>;
   readonly onPress: () => void;
 }): ReactNode {
   const theme = useTheme();
@@ -209,6 +276,7 @@ export function Button({
   };
   return (
     <Pressable
+      ref={button}
       role="button"
       aria-busy={busy}
       aria-disabled={rests}
@@ -257,6 +325,8 @@ export const styles = StyleSheet.create({
     borderLeftWidth: 3,
     borderRadius: 8,
   },
+  track: { height: 8, marginTop: 8, borderRadius: 4, overflow: "hidden" },
+  done: { height: 8 },
   small: { fontSize: 15, lineHeight: 21, fontVariant: ["tabular-nums"] },
   strong: { fontSize: 16, fontWeight: "600", textAlign: "center" },
   underlined: { textDecorationLine: "underline" },

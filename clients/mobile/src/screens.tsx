@@ -23,6 +23,7 @@ import {
   Title,
   unbroken,
   web,
+  Checking,
 } from "./parts";
 import { useTheme } from "./theme";
 
@@ -133,6 +134,7 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
         {t("page.pass_code_hint")}
       </Text>
       <Button text="page.continue" kind="primary" busy={auth.busy} held={held} onPress={go} />
+      <Checking working={auth.working} then={field} onCancel={auth.cancelWork} />
     </Screen>
   );
 }
@@ -265,11 +267,13 @@ function Resend({
   const theme = useTheme();
   const { t } = useSpeech();
   const wait = useSecondsUntil(auth.resendAt);
+  const button = useRef<View>(null);
   return (
     <>
       <Button
         text="page.resend"
         kind={kind}
+        button={button}
         held={auth.busy || wait > 0}
         onPress={() => {
           void auth.resendOtp();
@@ -280,6 +284,7 @@ function Resend({
           {t("page.resend_in", { time: clockTime(wait) })}
         </Text>
       ) : null}
+      <Checking working={auth.working} then={button} onCancel={auth.cancelWork} />
     </>
   );
 }

@@ -6,7 +6,15 @@ import { act, fireEvent, render, screen } from "@testing-library/react-native";
 import { AccessibilityInfo, BackHandler, Platform, Text, useColorScheme } from "react-native";
 
 import { failure } from "../../api/src/errors";
-import { held, ManualClock, PASS, refused, Scripted, USER } from "../../react/tests/scripted";
+import {
+  held,
+  ManualClock,
+  PASS,
+  refused,
+  Scripted,
+  ScriptedWork,
+  USER,
+} from "../../react/tests/scripted";
 import { createLanguage, type Language, SignIn } from "../src";
 import { sentenceOf, TAGS, type Tag, textIn } from "../src/language";
 
@@ -361,6 +369,90 @@ test("as many boxes as the policy has digits", async () => {
   expect(client.count("verifyOtp")).toBe(0);
   await fill("12345678");
   expect(client.count("verifyOtp")).toBe(1);
+});
+
+// A code that costs work
+
+test("the first code costs work: how long, how far, and then the code", async () => {
+  const work = new ScriptedWork();
+  const { client } = await start((scripted) => {
+    scripted.sent = work.required();
+  });
+  await enterPass();
+  expect(title()).toBe("Sign in");
+  const told = screen.getByRole("status");
+  expect(told).toHaveTextContent("Checking this device, about 4 seconds");
+  expect(told.props["aria-live"] ?? told.props["accessibilityLiveRegion"]).toBe("polite");
+  expect(screen.getByLabelText("Checking this device, about 4 seconds")).toBe(
+    screen.getByRole("progressbar"),
+  );
+  expect(screen.getByRole("button", { name: "One moment…" })).toBeBusy();
+  expect(screen.queryByRole("alert")).toBeNull();
+  expect(screen.getByRole("progressbar")).toHaveAccessibilityValue({ min: 0, max: 100, now: 0 });
+  await work.reaches(300);
+  expect(screen.getByRole("progressbar")).toHaveAccessibilityValue({ now: 20 });
+  await work.ends(new Scripted().sent as never);
+  expect(title()).toBe("Enter the code");
+  expect(screen.queryByRole("progressbar")).toBeNull();
+  expect(client.count("sendOtp")).toBe(1);
+});
+
+test("work that is cancelled leaves the pass code, and can be begun again", async () => {
+  const work = new ScriptedWork();
+  await start((scripted) => {
+    scripted.sent = work.required();
+  });
+  await enterPass();
+  await press("Cancel");
+  expect(screen.queryByRole("progressbar")).toBeNull();
+  expect(screen.queryByRole("button", { name: "Cancel" })).toBeNull();
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("en", "work_required"));
+  expect(screen.getByLabelText("Pass code").props["value"]).toBe("HSP-1234-5678");
+  await press("Continue");
+  expect(screen.getByRole("progressbar")).toBeOnTheScreen();
+  expect(work.begun).toBe(2);
+});
+
+test("another code costs work: the older one can be entered once it is cancelled", async () => {
+  const work = new ScriptedWork();
+  const { client, clock } = await startWithCode();
+  await clock.advance(30);
+  client.sent = work.required(32);
+  await press("Send a new code");
+  expect(title()).toBe("Enter the code");
+  expect(screen.getByText("Checking this device, about 32 seconds")).toBeOnTheScreen();
+  await press("Cancel");
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("en", "work_required"));
+  await fill("123456");
+  expect(client.asked.at(-1)).toEqual(["verifyOtp", "HSP-1234-5678", "123456", "c1"]);
+});
+
+test("iOS, which has no live regions, is told that work has begun, once", async () => {
+  const told = jest.spyOn(AccessibilityInfo, "announceForAccessibility").mockClear();
+  const work = new ScriptedWork();
+  await start((scripted) => {
+    scripted.sent = work.required(1);
+  });
+  await enterPass();
+  await work.reaches(300);
+  await work.reaches(600);
+  expect(told.mock.calls).toEqual([["Checking this device, about one second"]]);
+  told.mockRestore();
+});
+
+test.each(TAGS)("work in %s, and a device that cannot do it", async (tag) => {
+  const work = new ScriptedWork();
+  await start((scripted) => {
+    scripted.sent = work.required(16);
+  }, tag);
+  await press(textIn(tag, "page.continue"));
+  expect(screen.getByRole("status")).toHaveTextContent(
+    textIn(tag, "app.checking", { seconds: 16 }),
+  );
+  expect(screen.getByRole("button", { name: textIn(tag, "app.cancel") })).toBeEnabled();
+  expect(screen.queryByText(/[{}]/)).toBeNull();
+  await work.ends(refused("work_not_done", { cancelled: false }));
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn(tag, "app.work_not_done"));
 });
 
 // Navigation

@@ -1,6 +1,6 @@
 /** Signing in, for the components below a provider. */
 
-import type { Client } from "@hsp-otp/api";
+import type { Client, Sent, WorkRequired } from "@hsp-otp/api";
 import {
   createContext,
   type ReactNode,
@@ -26,6 +26,8 @@ export interface AuthActions {
   readonly signOut: () => Promise<void>;
   /** Ask the service again who is signed in. */
   readonly reload: () => Promise<void>;
+  /** End the work that a code costs: none is sent, and `refusal` says that it is required. */
+  readonly cancelWork: () => void;
   /** Go back to the pass code. */
   readonly startOver: () => void;
 }
@@ -46,6 +48,9 @@ export interface AuthProviderProps {
   readonly children?: ReactNode;
 }
 
+/** What work takes at most, in units of what it takes on average. */
+const MOST_WORK = 1.5;
+
 /** Restores the tokens that *client* keeps, and tells the components below who is signed in. */
 export function AuthProvider({
   client,
@@ -53,17 +58,19 @@ export function AuthProvider({
   children,
 }: AuthProviderProps): ReactNode {
   const [state, dispatch] = useReducer(reduce, RESTORING);
-  const working = useRef<object | null>(null);
+  const pending = useRef<object | null>(null);
+
+  const worker = useRef<AbortController | null>(null);
 
   const once = useCallback(async (work: () => Promise<void>) => {
-    if (working.current !== null) return;
+    if (pending.current !== null) return;
     const mine = {};
-    working.current = mine;
+    pending.current = mine;
     try {
       dispatch({ type: "busy" });
       await work();
     } finally {
-      if (working.current === mine) working.current = null;
+      if (pending.current === mine) pending.current = null;
     }
   }, []);
 
@@ -83,7 +90,8 @@ export function AuthProvider({
   useEffect(() => {
     const leave = client.onChange((change) => {
       if (change.signedIn) return; // what submitOtp does is told by its answer
-      working.current = null; // whoever is signed out need not wait for what is on its way
+      pending.current = null; // whoever is signed out need not wait for what is on its way
+      worker.current?.abort();
       dispatch({
         type: "ended",
         because: change.because === "revoked" ? null : change.because,
@@ -93,12 +101,37 @@ export function AuthProvider({
       dispatch({ type: "restored", signedIn });
       if (signedIn) void reload();
     });
-    return leave;
+    return () => {
+      leave();
+      worker.current?.abort();
+    };
   }, [client, reload]);
 
   const auth = useMemo<Auth>(() => {
+    const work = async (refused: WorkRequired): Promise<Sent> => {
+      const { seconds } = refused;
+      const controller = new AbortController();
+      worker.current = controller;
+      const tell = (progress: number): void => {
+        if (controller.signal.aborted) return;
+        dispatch({ type: "working", working: { seconds, progress } });
+      };
+      tell(0);
+      const sent = await refused.solve({
+        signal: controller.signal,
+        onProgress: ({ done, expected }) => {
+          tell(Math.min(1, done / (MOST_WORK * expected)));
+        },
+      });
+      if (worker.current === controller) worker.current = null;
+      return sent;
+    };
     const send = async (passCode: string, phoneMasked: string): Promise<void> => {
-      const sent = await client.sendOtp(passCode);
+      const mine = pending.current;
+      let sent = await client.sendOtp(passCode);
+      // Once: if the service wants more work, the customer decides whether to go on.
+      if (sent.error === "work_required") sent = await work(sent);
+      if (pending.current !== mine) return; // signed out meanwhile
       dispatch({ type: "sent", passCode, phoneMasked, sent, now: clock.now() });
     };
     return {
@@ -126,8 +159,11 @@ export function AuthProvider({
       signOut: async () => {
         await client.revoke();
       },
+      cancelWork: () => {
+        worker.current?.abort();
+      },
       startOver: () => {
-        if (working.current === null) dispatch({ type: "startOver" });
+        if (pending.current === null) dispatch({ type: "startOver" });
       },
     };
   }, [client, clock, once, reload, state]);

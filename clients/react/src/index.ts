@@ -7,4 +7,4 @@ export {
   useSecondsUntil,
 } from "./auth";
 export { type Clock, systemClock } from "./clock";
-export type { AskingCode, AskingPass, AuthState, In, Refusal, Restoring } from "./state";
+export type { AskingCode, AskingPass, AuthState, In, Refusal, Restoring, Working } from "./state";

@@ -17,18 +17,30 @@ interface Waiting {
   readonly refusal: Refusal | null;
 }
 
+/** The work that one more code costs is being done. */
+export interface Working {
+  /** How long it takes a phone, about. */
+  readonly seconds: number;
+  /** From 0 to 1, of what it takes at most: it may end at any moment from a third on. */
+  readonly progress: number;
+}
+
+interface Sending extends Waiting {
+  readonly working: Working | null;
+}
+
 /** Nobody is known yet: the storage is being read. */
 export interface Restoring {
   readonly step: "restoring";
 }
 
 /** A pass code is asked for. */
-export interface AskingPass extends Waiting {
+export interface AskingPass extends Sending {
   readonly step: "pass";
 }
 
 /** A code is on its way, or was. */
-export interface AskingCode extends Waiting {
+export interface AskingCode extends Sending {
   readonly step: "code";
   readonly passCode: string;
   readonly phoneMasked: string;
@@ -58,6 +70,7 @@ export type AuthState = Restoring | AskingPass | AskingCode | In;
 export type Event =
   | { readonly type: "restored"; readonly signedIn: boolean }
   | { readonly type: "busy" }
+  | { readonly type: "working"; readonly working: Working }
   | { readonly type: "refused"; readonly failure: Failure; readonly now: number }
   | {
       readonly type: "sent";
@@ -73,17 +86,20 @@ export type Event =
 
 export const RESTORING: AuthState = { step: "restoring" };
 
-const START: AskingPass = { step: "pass", busy: false, refusal: null };
+const START: AskingPass = { step: "pass", busy: false, refusal: null, working: null };
 
 function after(seconds: number | null, now: number): number | null {
   return seconds === null ? null : now + seconds * 1000;
 }
 
 function refusalOf(failure: Failure, now: number): Refusal {
-  const { error, message } = failure;
+  const { message } = failure;
+  // Work that was cancelled is still required.
+  const error =
+    failure.error === "work_not_done" && failure.cancelled ? "work_required" : failure.error;
   let wait: number | null = null;
   if ("retryAfterSeconds" in failure) wait = failure.retryAfterSeconds;
-  else if (error === "sms_failed") wait = failure.resendIn;
+  else if (failure.error === "sms_failed") wait = failure.resendIn;
   return { error, message, retryAt: after(wait, now) };
 }
 
@@ -91,11 +107,12 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
   const { passCode, phoneMasked, sent: answer, now } = event;
   const before: AskingCode =
     state.step === "code"
-      ? { ...state, busy: false }
+      ? { ...state, busy: false, working: null }
       : {
           step: "code",
           busy: false,
           refusal: null,
+          working: null,
           passCode,
           phoneMasked,
           challengeId: null,
@@ -167,6 +184,10 @@ export function reduce(state: AuthState, event: Event): AuthState {
         : START;
     case "busy":
       return state.step === "restoring" ? state : { ...state, busy: true, refusal: null };
+    case "working":
+      return state.step === "pass" || state.step === "code"
+        ? { ...state, working: event.working }
+        : state;
     case "refused":
       return state.step === "restoring"
         ? state

@@ -5,7 +5,7 @@ import { act, renderHook, waitFor } from "@testing-library/react-native";
 import { type ReactNode, StrictMode } from "react";
 
 import { type Auth, AuthProvider, useAuth, useSecondsUntil } from "../src";
-import { held, ManualClock, PASS, refused, Scripted, USER } from "./scripted";
+import { held, ManualClock, PASS, refused, Scripted, ScriptedWork, USER } from "./scripted";
 
 interface Seen {
   readonly auth: Auth;
@@ -16,6 +16,7 @@ interface House {
   readonly client: Scripted;
   readonly clock: ManualClock;
   readonly seen: { readonly current: Seen };
+  readonly leave: () => void;
 }
 
 function useSeen(): Seen {
@@ -27,7 +28,7 @@ async function open(prepare: (client: Scripted) => void = () => undefined): Prom
   const client = new Scripted();
   const clock = new ManualClock();
   prepare(client);
-  const { result } = renderHook(useSeen, {
+  const { result, unmount } = renderHook(useSeen, {
     wrapper: ({ children }: { children: ReactNode }) => (
       <StrictMode>
         <AuthProvider client={client} clock={clock}>
@@ -40,7 +41,7 @@ async function open(prepare: (client: Scripted) => void = () => undefined): Prom
   await waitFor(() => {
     expect(result.current.auth.step).not.toBe("restoring");
   });
-  return { client, clock, seen: result };
+  return { client, clock, seen: result, leave: unmount };
 }
 
 async function does(house: House, act_: (auth: Auth) => Promise<void> | void): Promise<Auth> {
@@ -200,6 +201,125 @@ test("another code whose answer was lost: any code is judged by itself", async (
   house.client.sent = refused("network_error");
   const auth = await does(house, ({ resendOtp }) => resendOtp());
   expect(auth).toMatchObject({ step: "code", challengeId: null, expiresAt: null, over: false });
+});
+
+// A code that costs work
+
+const NEXT = { error: null, phoneMasked: "***-***-3210", challengeId: "c2" } as const;
+
+/** A house whose next send asks for *work*, once somebody has asked for a code. */
+async function asksForWork(
+  work: ScriptedWork,
+  { resends }: { resends: boolean },
+): Promise<{ readonly house: House; readonly sending: Promise<void> }> {
+  const house = resends ? await openWithCode() : await open();
+  house.client.sent = work.required();
+  let sending = Promise.resolve();
+  await act(async () => {
+    const { requestOtp, resendOtp } = house.seen.current.auth;
+    sending = resends ? resendOtp() : requestOtp("HSP-1234-5678");
+    await Promise.resolve();
+  });
+  await waitFor(() => {
+    expect(work.begun).toBe(1);
+  });
+  return { house, sending };
+}
+
+const PLACES = [
+  ["the first code", { resends: false }, "pass"],
+  ["another code", { resends: true }, "code"],
+] as const;
+
+describe.each(PLACES)("%s costs work", (_, how, step) => {
+  test("it is done, progress is told, and the code is sent", async () => {
+    const work = new ScriptedWork();
+    const { house, sending } = await asksForWork(work, how);
+    const working = { seconds: 4, progress: 0 };
+    expect(house.seen.current.auth).toMatchObject({ step, busy: true, refusal: null, working });
+    await work.reaches(750);
+    expect(house.seen.current.auth).toMatchObject({ working: { seconds: 4, progress: 0.5 } });
+    await work.reaches(1600);
+    expect(house.seen.current.auth).toMatchObject({ working: { seconds: 4, progress: 1 } });
+    await work.ends({ ...NEXT, expiresIn: 600, resendIn: 30 });
+    await act(() => sending);
+    expect(house.seen.current.auth).toMatchObject({
+      step: "code",
+      busy: false,
+      working: null,
+      refusal: null,
+      challengeId: "c2",
+    });
+    expect(house.client.count("sendOtp")).toBe(how.resends ? 2 : 1);
+  });
+
+  test("cancelled, it sends nothing, and says that work is required", async () => {
+    const work = new ScriptedWork();
+    const { house, sending } = await asksForWork(work, how);
+    const auth = await does(house, async ({ cancelWork }) => {
+      cancelWork();
+      await sending;
+    });
+    expect(auth).toMatchObject({ step, busy: false, working: null });
+    expect(auth).toMatchObject({ refusal: { error: "work_required", retryAt: null } });
+    if (auth.step === "code") expect(auth).toMatchObject({ over: false, challengeId: "c1" });
+    await work.reaches(900);
+    expect(house.seen.current.auth).toMatchObject({ working: null });
+  });
+
+  test("a device that cannot do it says so", async () => {
+    const work = new ScriptedWork();
+    const { house, sending } = await asksForWork(work, how);
+    await work.ends(refused("work_not_done", { cancelled: false }));
+    await act(() => sending);
+    expect(house.seen.current.auth).toMatchObject({
+      step,
+      busy: false,
+      working: null,
+      refusal: { error: "work_not_done", message: "told: work_not_done" },
+    });
+  });
+
+  test("more work is done only when the customer asks again", async () => {
+    const work = new ScriptedWork();
+    const { house, sending } = await asksForWork(work, how);
+    await work.ends(work.required());
+    await act(() => sending);
+    expect(house.seen.current.auth).toMatchObject({
+      step,
+      busy: false,
+      working: null,
+      refusal: { error: "work_required" },
+    });
+    expect(work.begun).toBe(1);
+  });
+
+  test("it ends with the provider", async () => {
+    const work = new ScriptedWork();
+    const { house } = await asksForWork(work, how);
+    expect(work.isCancelled).toBe(false);
+    house.leave();
+    expect(work.isCancelled).toBe(true);
+  });
+
+  test("it ends when the customer signs out", async () => {
+    const work = new ScriptedWork();
+    const { house, sending } = await asksForWork(work, how);
+    await does(house, ({ signOut }) => signOut());
+    expect(work.isCancelled).toBe(true);
+    await act(() => sending);
+    const expected = { step: "pass", busy: false, working: null, refusal: null };
+    expect(house.seen.current.auth).toMatchObject(expected);
+  });
+});
+
+test("without work, there is nothing to cancel", async () => {
+  const house = await openWithCode();
+  const before = house.seen.current.auth;
+  const auth = await does(house, ({ cancelWork }) => {
+    cancelWork();
+  });
+  expect(auth).toBe(before);
 });
 
 test("two taps make one request, and nobody leaves meanwhile", async () => {

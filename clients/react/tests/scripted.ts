@@ -10,6 +10,8 @@ import type {
   SignedIn,
   User,
   Validated,
+  WorkOptions,
+  WorkRequired,
 } from "@hsp-otp/api";
 import { act } from "@testing-library/react-native";
 
@@ -47,6 +49,58 @@ const WHO = { error: null, user: USER, pass: PASS } as const;
 /** A refusal, as `Failure` has it for its word. */
 export function refused(error: string, members: object = {}): Failure & { error: never } {
   return { error, message: `told: ${error}`, requestId: "r1", ...members } as never;
+}
+
+/** Work that goes on as a test says. */
+export class ScriptedWork {
+  /** How often it was begun. */
+  begun = 0;
+  #told: WorkOptions = {};
+  #ends: (sent: Sent) => void = () => undefined;
+
+  /** The answer that asks for it; cancelling ends it. */
+  required(seconds = 4): WorkRequired {
+    const told = {
+      error: "work_required",
+      message: "told: work_required",
+      requestId: "r1",
+    } as const;
+    return {
+      ...told,
+      kind: "work",
+      seconds,
+      work: null,
+      solve: (options = {}) => {
+        this.begun += 1;
+        this.#told = options;
+        const { promise, release } = held<Sent>();
+        this.#ends = release;
+        options.signal?.addEventListener("abort", () => {
+          release(refused("work_not_done", { cancelled: true }));
+        });
+        return promise;
+      },
+    };
+  }
+
+  /** Some counters have been tried, of 1000 that it takes on average. */
+  async reaches(done: number): Promise<void> {
+    await act(() => {
+      this.#told.onProgress?.({ done, expected: 1000 });
+      return Promise.resolve();
+    });
+  }
+
+  async ends(sent: Sent): Promise<void> {
+    await act(async () => {
+      this.#ends(sent);
+      await Promise.resolve();
+    });
+  }
+
+  get isCancelled(): boolean {
+    return this.#told.signal?.aborted === true;
+  }
 }
 
 export class ManualClock implements Clock {
@@ -125,6 +179,10 @@ export class Scripted implements Client {
     this.asked.push(["revoke"]);
     this.tell({ signedIn: false, because: "revoked" });
     return this.revoked;
+  }
+
+  forget(): never {
+    throw new Error("screens forget nothing");
   }
 
   refresh(): never {
