@@ -16,21 +16,13 @@ import tempfile
 from pathlib import Path
 
 from tests.e2e.production import number_of, pass_of, prepare, start
-from tests.e2e.server import Server
+from tests.e2e.server import STRICT, Server
 from tests.gateway import Gateway
 from tests.integration.postgres_server import Server as Postgres
 from tests.integration.postgres_server import execute
 from tests.integration.redis_server import RedisServer
 
-from hsp_otp.domain import policy
-
 TABLES = ("audit", "sends", "records")
-
-SHARES = {
-    "KNOWN_SENDS_PER_DAY": str(policy.SENDS_KEPT_FOR_KNOWN),
-    "OTHERS_PER_NETWORK_DAY": str(policy.SENDS_OF_ONE_NETWORK),
-}
-"""The defaults, which started services have not: each limit keeps a record of its own."""
 
 
 def ask(url: str, statement: str) -> int:
@@ -85,7 +77,7 @@ def measure(store: str, count: int) -> None:
         ):
             database = {"DATABASE_URL": postgres.url}
             keys = prepare(Path(folder), count, **database)
-            given = {"CHALLENGE_STORE": store, "REDIS_URL": redis.url, **SHARES, **database}
+            given = {"CHALLENGE_STORE": store, "REDIS_URL": redis.url, **STRICT, **database}
             with start(Path(folder), keys, gateway, **given) as server:
                 before, kept = sizes(postgres.url), in_redis(redis)
                 for person in range(count):

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.visit import Visit
 from tests.e2e.production import address, prepare, start
-from tests.e2e.server import Server
+from tests.e2e.server import STRICT, Server
 from tests.gateway import Gateway
 
 PLAIN_HOST: Final = "otp.example"
@@ -88,7 +88,7 @@ def house(
 ) -> Iterator[House]:
     """The service with the contract's default limits."""
     folder = tmp_path_factory.mktemp("house")
-    yield from _serve(folder, prepared, gateway, SIGNUP_REGIONS="IN,ES,GB")
+    yield from _serve(folder, prepared, gateway, SIGNUP_REGIONS="IN,ES,GB", **STRICT)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from typing import Any, Final, Self, TypeVar
 import attrs
 from prometheus_client.parser import text_string_to_metric_families
 
+from hsp_otp.domain import policy
 from tests.e2e import preloaded
 
 T = TypeVar("T")
@@ -30,6 +31,15 @@ OPEN: Final = {
     "BIND_GUESSES": "false",
 }
 """Settings without what holds strangers back from each other and from known devices."""
+
+STRICT: Final = {
+    "KNOWN_SENDS_PER_DAY": str(policy.SENDS_KEPT_FOR_KNOWN),
+    "OTHERS_PER_NETWORK_DAY": str(policy.SENDS_OF_ONE_NETWORK),
+    "WORK_SECONDS": str(policy.WORK_SECONDS),
+    "FRESH_CODE_SECONDS": str(policy.FRESH_CODE_SECONDS),
+    "BIND_GUESSES": "true",
+}
+"""The defaults of these settings."""
 
 COMMAND = Path(sys.executable).with_name("hsp-otp")
 PATIENCE_SECONDS = 60
