@@ -50,105 +50,126 @@ class Metrics:
         Args:
             registry: Makes them readable in this process; without it they are only in the files.
         """
+        self._registry = registry
         self._looks: list[Callable[[], None]] = []
-
-        def counter(name: str, meaning: str, *labels: str) -> Counter:
-            return Counter(f"hsp_otp_{name}", meaning, labels, registry=registry)
-
-        def gauge(name: str, meaning: str, mode: _Mode, *labels: str) -> Gauge:
-            return Gauge(
-                f"hsp_otp_{name}", meaning, labels, registry=registry, multiprocess_mode=mode
-            )
-
-        def histogram(name: str, meaning: str, buckets: Sequence[float], *labels: str) -> Histogram:
-            return Histogram(f"hsp_otp_{name}", meaning, labels, registry=registry, buckets=buckets)
-
-        self._requests = counter(
-            "http_requests_total", "HTTP requests answered.", "route", "method", "status"
-        )
-        self._request_seconds = histogram(
-            "http_request_duration_seconds",
-            "Time from a request's head to its answer.",
-            _REQUEST_BUCKETS,
-            "route",
-        )
-        self._asks = counter("asks_total", "Requests to send a code.", "flow", "outcome", "region")
-        self._checks = counter("checks_total", "Presented codes.", "flow", "outcome", "region")
-        self._lookups = counter("lookups_total", "Passes looked up to validate them.", "outcome")
-        self._refreshes = counter("refreshes_total", "Refresh tokens presented.", "outcome")
-        self._withdrawals = counter(
-            "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
-        )
-        self._revocations = counter("revocations_total", "Requests to sign out.", "outcome")
-        self._refusals = counter("refusals_total", "Requests refused by a limit.", "flow", "limit")
-        self._verify_seconds = histogram(
-            "time_to_verify_seconds",
-            "Time from issuing a code to its success.",
-            _VERIFY_BUCKETS,
-            "flow",
-        )
-        self._lanes = counter(
-            "lane_total",
-            "Requests to send a code and presented codes, by the lane that judged them.",
-            *("lane", "outcome"),
-        )
-        self._work = counter(
-            "work_total", "Work that was posed, and what was handed in.", "level", "outcome"
-        )
-        self._solve_seconds = histogram(
-            "work_solve_seconds", "Time from posing work to its solution.", _SOLVE_BUCKETS
-        )
-        self._sent = counter(
-            "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
-        )
-        self._attempt_seconds = histogram(
-            "send_attempt_duration_seconds",
-            "Time a sender needed to take, refuse or fail a message.",
-            _SEND_BUCKETS,
-            *("sender", "result"),
-        )
-        self._skipped = counter(
-            "sends_skipped_total",
-            "Messages not offered to a sender because its circuit was open.",
-            "sender",
-        )
-        self._circuits = gauge(
-            "circuit_open", "Whether a worker is skipping the sender.", "livemax", "sender"
-        )
-        self._deliveries = counter(
-            "deliveries_total", "Delivery steps that receipts reported.", "sender", "state"
-        )
-        self._call_seconds = histogram(
-            "port_call_duration_seconds",
-            "Time that a call of a port took.",
-            _CALL_BUCKETS,
-            *("port", "store"),
-        )
-        self._call_errors = counter(
-            "port_errors_total", "Calls of a port that were not answered.", "port", "store"
-        )
-        self._degraded = gauge(
-            "limiter_degraded",
-            "Whether a worker counts in the SQL database instead of Redis.",
-            "livemax",
-        )
-        self._fallbacks = counter(
-            "limiter_fallbacks_total", "Times that the SQL database began to count for Redis."
-        )
-        self._backlog = gauge(
-            "audit_backlog_rows", "Rows that wait for the SQL database.", "livesum"
-        )
-        self._kept_aside = counter(
-            "audit_rows_kept_aside_total",
-            "Rows that could not be written and were kept aside, each failed attempt counted.",
-        )
-        self._lost = counter("audit_rows_lost_total", "Rows that were lost.")
-        gauge("workers", "Processes that serve requests.", "livesum").set(1)
+        self._create_request_metrics()
+        self._create_message_metrics()
+        self._create_store_metrics()
+        self._gauge("workers", "Processes that serve requests.", "livesum").set(1)
         # A rise is visible only in a series that already exists, so important series begin at 0.
         self._refreshes.labels(TokenReused.word)
         for flow in Flow:
             for limit in _LIMITS:
                 self._refusals.labels(flow.value, limit)
+
+    def _create_request_metrics(self) -> None:
+        self._requests = self._counter(
+            "http_requests_total", "HTTP requests answered.", "route", "method", "status"
+        )
+        self._request_seconds = self._histogram(
+            "http_request_duration_seconds",
+            "Time from a request's head to its answer.",
+            _REQUEST_BUCKETS,
+            "route",
+        )
+        self._asks = self._counter(
+            "asks_total", "Requests to send a code.", "flow", "outcome", "region"
+        )
+        self._checks = self._counter(
+            "checks_total", "Presented codes.", "flow", "outcome", "region"
+        )
+        self._lookups = self._counter(
+            "lookups_total", "Passes looked up to validate them.", "outcome"
+        )
+        self._refreshes = self._counter("refreshes_total", "Refresh tokens presented.", "outcome")
+        self._withdrawals = self._counter(
+            "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
+        )
+        self._revocations = self._counter("revocations_total", "Requests to sign out.", "outcome")
+        self._refusals = self._counter(
+            "refusals_total", "Requests refused by a limit.", "flow", "limit"
+        )
+        self._verify_seconds = self._histogram(
+            "time_to_verify_seconds",
+            "Time from issuing a code to its success.",
+            _VERIFY_BUCKETS,
+            "flow",
+        )
+        self._lanes = self._counter(
+            "lane_total",
+            "Requests to send a code and presented codes, by the lane that judged them.",
+            *("lane", "outcome"),
+        )
+        self._work = self._counter(
+            "work_total", "Work that was posed, and what was handed in.", "level", "outcome"
+        )
+        self._solve_seconds = self._histogram(
+            "work_solve_seconds", "Time from posing work to its solution.", _SOLVE_BUCKETS
+        )
+
+    def _create_message_metrics(self) -> None:
+        self._sent = self._counter(
+            "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
+        )
+        self._attempt_seconds = self._histogram(
+            "send_attempt_duration_seconds",
+            "Time a sender needed to take, refuse or fail a message.",
+            _SEND_BUCKETS,
+            *("sender", "result"),
+        )
+        self._skipped = self._counter(
+            "sends_skipped_total",
+            "Messages not offered to a sender because its circuit was open.",
+            "sender",
+        )
+        self._circuits = self._gauge(
+            "circuit_open", "Whether a worker is skipping the sender.", "livemax", "sender"
+        )
+        self._deliveries = self._counter(
+            "deliveries_total", "Delivery steps that receipts reported.", "sender", "state"
+        )
+
+    def _create_store_metrics(self) -> None:
+        self._call_seconds = self._histogram(
+            "port_call_duration_seconds",
+            "Time that a call of a port took.",
+            _CALL_BUCKETS,
+            *("port", "store"),
+        )
+        self._call_errors = self._counter(
+            "port_errors_total", "Calls of a port that were not answered.", "port", "store"
+        )
+        self._degraded = self._gauge(
+            "limiter_degraded",
+            "Whether a worker counts in the SQL database instead of Redis.",
+            "livemax",
+        )
+        self._fallbacks = self._counter(
+            "limiter_fallbacks_total", "Times that the SQL database began to count for Redis."
+        )
+        self._backlog = self._gauge(
+            "audit_backlog_rows", "Rows that wait for the SQL database.", "livesum"
+        )
+        self._kept_aside = self._counter(
+            "audit_rows_kept_aside_total",
+            "Rows that could not be written and were kept aside, each failed attempt counted.",
+        )
+        self._lost = self._counter("audit_rows_lost_total", "Rows that were lost.")
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"hsp_otp_{name}", meaning, labels, registry=self._registry)
+
+    def _gauge(self, name: str, meaning: str, mode: _Mode, *labels: str) -> Gauge:
+        return Gauge(
+            f"hsp_otp_{name}", meaning, labels, registry=self._registry, multiprocess_mode=mode
+        )
+
+    def _histogram(
+        self, name: str, meaning: str, buckets: Sequence[float], *labels: str
+    ) -> Histogram:
+        return Histogram(
+            f"hsp_otp_{name}", meaning, labels, registry=self._registry, buckets=buckets
+        )
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """
