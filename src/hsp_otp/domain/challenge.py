@@ -179,41 +179,18 @@ def ask(
     done = _work_done(record, request, level)
     if level and done is None:
         return Decision(WorkRequired(level), held)
-    challenge = Challenge(
-        id=drawn.challenge_id,
-        flow=request.flow,
-        purpose=request.slot.purpose,
-        slot=str(request.slot),
-        contact=request.contact,
-        channel=request.channel,
-        session=request.session,
-        key_id=drawn.key_id,
-        nonce=drawn.nonce,
-        lane=lane,
-        network=request.client.network,
-        issued_at=now,
-        expires_at=after(now, policy.lifetime),
-    )
+    challenge = _issued(request, drawn, policy, lane, now)
     own = record.lane(lane)
+    asked = (*_still_counted(own.asked, policy, now), Asked(now, request.client))
+    own = attrs.evolve(own, challenge=challenge, asked_at=now, asked=asked)
+    spent = _unspent(record, now) if done is None else (*_unspent(record, now), done)
     becomes = Held(
         attrs.evolve(
-            with_lane(
-                record,
-                lane,
-                attrs.evolve(
-                    own,
-                    challenge=challenge,
-                    asked_at=now,
-                    asked=(*_still_counted(own.asked, policy, now), Asked(now, request.client)),
-                ),
-            ),
-            lets=_lets(record, now, used=let, sends=1),
-            work=_unspent(record, now) if done is None else (*_unspent(record, now), done),
+            with_lane(record, lane, own), lets=_lets(record, now, used=let, sends=1), work=spent
         ),
         charge(held.usages, demands, now),
     )
-    resend_at = _resend_at(becomes, request, policy, lane, now)
-    return Decision(Issued(challenge, resend_at), becomes)
+    return Decision(Issued(challenge, _resend_at(becomes, request, policy, lane, now)), becomes)
 
 
 def check(
@@ -464,6 +441,24 @@ def is_right(code: Code, request: Request, challenge: Challenge, key: Key, digit
         str(request.slot),
     )
     return right and bound
+
+
+def _issued(request: Request, drawn: Drawn, policy: Policy, lane: Lane, now: Instant) -> Challenge:
+    return Challenge(
+        id=drawn.challenge_id,
+        flow=request.flow,
+        purpose=request.slot.purpose,
+        slot=str(request.slot),
+        contact=request.contact,
+        channel=request.channel,
+        session=request.session,
+        key_id=drawn.key_id,
+        nonce=drawn.nonce,
+        lane=lane,
+        network=request.client.network,
+        issued_at=now,
+        expires_at=after(now, policy.lifetime),
+    )
 
 
 def _sent(request: Request, lane: Lane) -> Sent:
