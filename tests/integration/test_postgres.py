@@ -172,6 +172,42 @@ async def test_connections_that_were_ended(site: Site) -> None:
     await works(site)
 
 
+async def test_a_goodbye_without_an_end(server: Server, tmp_path: Path) -> None:
+    """A connection whose end has been announced, and has not come yet, costs nobody an answer."""
+    url, goodbyes = await new(server, "goodbye"), asyncio.Semaphore(0)
+    lines = list[asyncio.StreamWriter]()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+        behind = await asyncio.open_unix_connection(server.folder / ".s.PGSQL.5432")
+        there = asyncio.ensure_future(pump(reader, behind[1]))
+        await pump(behind[0], writer)
+        goodbyes.release()  # and the line stays open
+        await there
+        behind[1].close()
+
+    folder = str(tmp_path)
+    async with await asyncio.start_unix_server(serve, f"{folder}/.s.PGSQL.5432") as network:
+        behind = make_url(url).set(query={"host": folder}).render_as_string()
+        async with opened(behind) as site:
+            await works(site)
+            ended = await postgres_server.execute(
+                server.url,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'goodbye'",
+            )
+            assert len(ended) >= 2
+            for _ in ended:
+                await asyncio.wait_for(goodbyes.acquire(), PATIENCE_SECONDS)
+            await works(site)
+        for line in lines:
+            line.close()
+        network.close()
+
+
 async def test_connections_that_end_in_the_middle_of_a_question(site: Site) -> None:
     """Whatever the driver makes of a goodbye out of turn, it is a server that is away."""
     everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"

@@ -20,7 +20,7 @@ STUDY_SECONDS: Final = 30.0
 
 
 class MovedError(Exception):
-    """Another writer was faster. Nothing was written, and the step may be tried again."""
+    """Another writer was faster, or the connection was gone. Nothing was written: try again."""
 
 
 class HeldError(Exception):

@@ -1,8 +1,8 @@
 """A SQL database, SQLite or PostgreSQL: reads and writes, with deadlines."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from uuid import uuid4
@@ -177,9 +177,9 @@ class Database:
         Raises:
             Unavailable: The database failed.
         """
-        texts = as_json(values)
+        texts, by = as_json(values), deadline()
         given = (texts,) if since is None else (texts, since)
-        return await self._connections.fetch(statement, given, deadline())
+        return await _tried(lambda: self._connections.fetch(statement, given, by), by, patient=True)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
@@ -189,8 +189,9 @@ class Database:
         Raises:
             Unavailable: The database failed.
         """
-        async with self._connections.read(deadline()) as connection:
-            yield connection
+        with _unavailable():
+            async with self._connections.read(deadline()) as connection:
+                yield connection
 
     @asynccontextmanager
     async def study(self) -> AsyncGenerator[AsyncConnection]:
@@ -201,8 +202,9 @@ class Database:
             Unavailable: The database failed, or did not answer within half a minute.
         """
         by = asyncio.get_running_loop().time() + STUDY_SECONDS
-        async with self._connections.study(by) as connection:
-            yield connection
+        with _unavailable():
+            async with self._connections.study(by) as connection:
+                yield connection
 
     async def takes_writes(self) -> bool:
         """
@@ -232,6 +234,15 @@ class Database:
             Unavailable: The database did not answer.
         """
         return await self._connections.flaws()
+
+
+@contextmanager
+def _unavailable() -> Generator[None]:
+    """For work that cannot be tried again here: its caller may do that."""
+    try:
+        yield
+    except MovedError as error:
+        raise Unavailable("the connection was lost") from error
 
 
 async def _tried(step: Callable[[], Awaitable[T]], by: float, *, patient: bool) -> T:

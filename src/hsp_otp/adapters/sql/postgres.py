@@ -135,9 +135,12 @@ _SILENCE: Final = (
     TimeoutError,
     PoolTimeoutError,
     PendingRollbackError,
-    InternalClientError,
 )
 """Errors of a server that does not answer or has closed the connection."""
+
+_UNSENT: Final = "cannot switch to state"
+"""The beginning of the driver's error if it has sent nothing, because the server has announced the
+end of the connection."""
 
 _open: Callable[..., Awaitable[Any]] = cast("Any", asyncpg).connect  # its types are incomplete
 
@@ -386,6 +389,10 @@ async def _telling(by: float) -> AsyncGenerator[None]:
     except InterfaceError as error:
         if isinstance(error, ValueError):  # invalid data, which its text repeats
             raise RefusedError(type(error).__name__) from None
+        raise Unavailable(_reason("")) from error
+    except InternalClientError as error:
+        if str(error).startswith(_UNSENT):
+            raise MovedError from error
         raise Unavailable(_reason("")) from error
     except _SILENCE as error:
         raise Unavailable(_reason("")) from error
