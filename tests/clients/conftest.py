@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 from tests.browser.conftest import House, Prepared, browser, gateway, prepared
 from tests.browser.visit import Visit
 from tests.e2e.production import address, by
-from tests.e2e.server import Server
+from tests.e2e.server import STRICT, Server
 from tests.gateway import Gateway
 
 __all__ = ["browser", "gateway", "prepared"]
@@ -41,7 +41,7 @@ def hasty(
     gateway: Gateway,
 ) -> Iterator[House]:
     """A service with a wait of 3 s between codes, and more work than usual for the third."""
-    given = {"RESEND_COOLDOWN_SECONDS": "3", "WORK_SECONDS": "4"}
+    given = STRICT | {"RESEND_COOLDOWN_SECONDS": "3", "WORK_SECONDS": "4"}
     with serve(tmp_path_factory.mktemp("hasty"), prepared, gateway, **given) as found:
         yield found
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from tests.clients.example import CLIENTS
 from tests.e2e.production import number_of, prepare, start
-from tests.e2e.server import Server
+from tests.e2e.server import STRICT, Server
 from tests.gateway import Gateway, accept, break_down, hang
 
 PEOPLE: Final = 60
@@ -74,7 +74,7 @@ def drive() -> int:
 
         def serve(name: str, **settings: str) -> Server:
             copytree(prepared, folder / name)
-            given = {"PUBLIC_URL": "", "WORKERS": "1"} | settings
+            given = {"PUBLIC_URL": "", "WORKERS": "1", **STRICT} | settings
             return start(folder / name, keys, gateway, **given)
 
         house = stack.enter_context(serve("house"))
