@@ -32,8 +32,10 @@ from hsp_otp.domain.challenge_outcomes import (
     Locked,
     MalformedWork,
     NoLiveCode,
+    NotStanding,
     Standing,
     Verified,
+    Withdrawn,
     WorkRequired,
     WrongCode,
 )
@@ -58,7 +60,16 @@ from hsp_otp.domain.send_limits import (
     send_keys,
     work_level,
 )
-from hsp_otp.domain.slot_record import Asked, Challenge, Drawn, Held, Presented, Request, SlotRecord
+from hsp_otp.domain.slot_record import (
+    Asked,
+    Challenge,
+    Drawn,
+    Ended,
+    Held,
+    Presented,
+    Request,
+    SlotRecord,
+)
 from hsp_otp.domain.work import Judgement, Malformed, Solved, Stale, Wrong, level_of
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import WorkPosed
@@ -876,7 +887,10 @@ def test_either_lanes_code_is_withdrawn() -> None:
     """A challenge is withdrawn by its id, in whichever lane it stands."""
     scene, token = known_scene()
     theirs, own = scene.issue(), scene.issue(token=token)
-    scene.held = withdraw(scene.held, own.id).becomes
+    decision = withdraw(scene.held, own.id)
+    assert decision.outcome == Withdrawn(attrs.evolve(own, ended=Ended.WITHDRAWN))
+    scene.held = decision.becomes
+    assert withdraw(scene.held, own.id) == Decision(NotStanding(), scene.held)
     assert isinstance(scene.check(digits_of(own), token=token), NoLiveCode)
     assert isinstance(scene.check(digits_of(theirs)), Verified)
 
@@ -1385,8 +1399,11 @@ def test_a_let_sees_its_live_code() -> None:
         return look(scene.held, scene.request(), scene.policy, scene.now).outcome
 
     assert shown() == Standing(later(600 * SECOND), START)
-    kept = attrs.evolve(scene.record.lets[0], guesses=0)
-    scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(kept,)))
+    (given,) = scene.record.lets
+    last, none = (attrs.evolve(given, guesses=guesses) for guesses in (1, 0))
+    scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(last,)))
+    assert shown() == Standing(later(600 * SECOND), START)
+    scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(none,)))
     assert shown() == Standing(None, START)
     assert scene.check(digits_of(challenge)) == Locked(later(DAY))
 
@@ -1402,6 +1419,10 @@ def test_a_known_device_sees_its_own_code() -> None:
     assert look(scene.held, scene.request(), scene.policy, scene.now).outcome == Standing(
         None, later(DAY)
     )
+    # It may guess from any network, so it is shown the code from any.
+    elsewhere = scene.request(stranger(1), token=token)
+    shown = look(scene.held, elsewhere, scene.policy, scene.now, lane=Lane.KNOWN).outcome
+    assert shown.expires_at == later(600 * SECOND)
 
 
 # Sends that are given back

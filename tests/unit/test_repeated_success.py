@@ -16,11 +16,12 @@ from hsp_otp.domain.challenge_outcomes import (
 )
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Duration, Instant, after
-from hsp_otp.domain.lanes import Devices
+from hsp_otp.domain.lanes import Devices, Lane
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
-from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Success
+from hsp_otp.domain.slot_record import Challenge, Drawn, Held, LaneRecord, Presented, Success
 from tests.unit.test_challenge import FREE, OTHER_FLOW, REQUEST
 from tests.world import START, other_than, ring
 
@@ -250,3 +251,33 @@ def test_what_is_remembered() -> None:
     other.present()
     assert other.challenge.success is not None
     assert other.challenge.success.browser != success.browser
+
+
+def test_a_known_device_may_present_it_again() -> None:
+    """Its lane remembers the browser, and the other lane is left alone."""
+    drawn = Drawn(challenge_id="c1", nonce=bytes(16), key_id="k1")
+    held = ask(Held(), REQUEST, drawn, FREE, START, lane=Lane.KNOWN).becomes
+    assert held.record.known.challenge is not None
+    right = code_of(held.record.known.challenge, ring("codes").first, 6)
+
+    def present(held: Held, code: Code) -> Decision[Held, CheckOutcome | VerifiedAgain]:
+        return check_in_browser(
+            *(held, REQUEST, Presented(code), FREE),
+            ring=ring("codes"),
+            now=START,
+            browser=BROWSER,
+            lane=Lane.KNOWN,
+        )
+
+    first = present(held, right)
+    assert isinstance(first.outcome, Verified)
+    assert first.outcome.challenge == first.becomes.record.known.challenge
+    assert first.outcome.challenge.success is not None
+    assert first.becomes.record.others == LaneRecord()
+    again = present(first.becomes, right)
+    assert isinstance(again.outcome, VerifiedAgain)
+    assert again.outcome.challenge == first.outcome.challenge
+    wrong = present(first.becomes, Code(other_than(right.reveal())))
+    assert isinstance(wrong.outcome, NoLiveCode)
+    assert wrong.becomes.record.others == LaneRecord()
+    assert isinstance(present(wrong.becomes, right).outcome, NoLiveCode)
