@@ -66,6 +66,7 @@ from hsp_otp.domain.slot_record import (
     Drawn,
     Ended,
     Held,
+    LaneRecord,
     Presented,
     Request,
     SlotRecord,
@@ -694,6 +695,17 @@ def test_to_forget_makes_strangers() -> None:
     scene.held = forget(scene.held, scene.policy, scene.now).becomes
     assert scene.record == SlotRecord()
     assert scene.lane(token) is Lane.OTHERS
+
+
+def test_to_forget_keeps_the_wrong_guesses_of_either_lane() -> None:
+    """Neither lane's wrong guesses and cooldown are lifted."""
+    scene, token = known_scene(WITHOUT_LIMITS)
+    scene.fail(1)
+    scene.fail(2, token=token)
+    assert forget(scene.held, scene.policy, scene.now).becomes.record == SlotRecord(
+        others=LaneRecord(asked_at=START, failures=(START,)),
+        known=LaneRecord(asked_at=START, failures=(START, START)),
+    )
 
 
 def test_a_locked_lane_is_not_forgotten() -> None:
