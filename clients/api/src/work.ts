@@ -79,6 +79,8 @@ const MAX_PLAIN_LEVEL = 2;
 const MAX_PLAIN_MS = 120_000;
 /** Counters after which that is judged. */
 const PLAIN_SAMPLE = 4;
+/** How long plain code computes before others have their turn: less than a frame. */
+const TURN_MS = 12;
 /** Several are in flight at once, so that none waits for a round trip. */
 const BATCH = 8;
 const PROGRESS_MS = 100;
@@ -88,7 +90,7 @@ const TOO_MUCH = "too much work without SubtleCrypto";
  * Do *work*, and return what the next request presents.
  *
  * SubtleCrypto computes beside the caller. Without it, plain JavaScript computes a counter at a
- * time, and lets others have their turn in between.
+ * time, and lets others have their turn after each few milliseconds.
  *
  * @throws {CannotSolveError} It cannot be done here.
  * @throws {SolveAbortedError} The signal was aborted.
@@ -173,8 +175,12 @@ function bySubtle(subtle: Subtle, parameters: WorkParameters): Derive {
 function inPlainCode(parameters: WorkParameters): Derive {
   const { cost, keyLength } = parameters;
   const [nonce, salt] = [bytesOf(parameters.nonce), bytesOf(parameters.salt)];
+  let rested = 0;
   return async (counters) => {
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    if (Date.now() - rested >= TURN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      rested = Date.now();
+    }
     return counters.map((counter) =>
       hexOf(pbkdf2(passwordOf(nonce, counter), salt, cost, keyLength)),
     );
