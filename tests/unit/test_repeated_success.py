@@ -273,6 +273,7 @@ def test_a_known_device_may_present_it_again() -> None:
     assert isinstance(first.outcome, Verified)
     assert first.outcome.challenge == first.becomes.record.known.challenge
     assert first.outcome.challenge.success is not None
+    assert first.becomes.record.known.asked_at == START
     assert first.becomes.record.others == LaneRecord()
     again = present(first.becomes, right)
     assert isinstance(again.outcome, VerifiedAgain)
