@@ -1443,6 +1443,21 @@ CLIENT_SENDS: Final = UsageKey("pass_login_sends", "198.51.100.7")
 NETWORK_SENDS: Final = UsageKey("pass_login_sends", "198.51.100.0/24")
 
 
+def test_a_right_code_of_a_known_device_gives_its_own_sends_back() -> None:
+    """Its next code waits for the cooldown of its own lane, and the strangers' sends stay."""
+    scene, token = known_scene(Policy(asks_for_work=False))
+    scene.wait(MINUTE)
+    scene.issue(stranger(1))
+    challenge = scene.issue(token=token)
+    scene.wait(SECOND)
+    outcome = scene.check(digits_of(challenge), token=token)
+    assert isinstance(outcome, Verified)
+    assert outcome.resend_at == later(MINUTE + 30 * SECOND)
+    assert scene.held.usages[UsageKey("pass_login_known_sends", "198.51.100.7")] == ()
+    assert scene.record.known.asked == ()
+    assert len(scene.record.others.asked) == 1
+
+
 def test_a_right_code_gives_the_address_its_sends_back() -> None:
     """All sends of the slot since the last success; the number's own stay counted."""
     scene = Scene(Policy(asks_for_work=False))
