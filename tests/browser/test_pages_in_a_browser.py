@@ -114,6 +114,19 @@ def test_nothing_moves_where_that_is_unwanted(house: House, open_in: Open) -> No
     assert moving == 0
 
 
+def test_a_disabled_button_stays_legible(house: House, open_in: Open) -> None:
+    """A button that is disabled while the mouse is over it looks like any other disabled one."""
+    visit = open_in(house, reduced_motion="reduce")
+    visit.go(LOGIN)
+    button = visit.page.locator("button.primary")
+    button.evaluate("button => button.setAttribute('aria-disabled', 'true')")
+    colour = "button => getComputedStyle(button).backgroundColor"
+    apart = button.evaluate(colour)
+    button.hover()
+    assert button.evaluate("button => button.matches(':hover')")
+    assert button.evaluate(colour) == apart
+
+
 def test_forced_colours(house: House, open_in: Open) -> None:
     """The boxes of the code have borders in colours that their reader chose."""
     visit = open_in(house, forced_colors="active")
