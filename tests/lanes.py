@@ -14,13 +14,7 @@ from hsp_otp.domain.challenge import (
     unlock,
     usage_keys,
 )
-from hsp_otp.domain.challenge_outcomes import (
-    AskOutcome,
-    CheckOutcome,
-    Issued,
-    Verified,
-    WrongCode,
-)
+from hsp_otp.domain.challenge_outcomes import AskOutcome, CheckOutcome, Issued, Verified, WrongCode
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
@@ -30,18 +24,8 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey, Usages, charge, judge
-from hsp_otp.domain.send_limits import (
-    Sent,
-    send_demands,
-)
-from hsp_otp.domain.slot_record import (
-    Challenge,
-    Drawn,
-    Held,
-    Presented,
-    Request,
-    SlotRecord,
-)
+from hsp_otp.domain.send_limits import Sent, send_demands
+from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request, SlotRecord
 from hsp_otp.domain.work import Judgement
 from tests.world import START, other_than, ring
 

@@ -2,19 +2,10 @@
 
 import attrs
 
-from hsp_otp.domain.challenge_outcomes import (
-    Exhausted,
-    Issued,
-    NoLiveCode,
-    Verified,
-    WrongCode,
-)
+from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, NoLiveCode, Verified, WrongCode
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.slot_record import (
-    Held,
-    SlotRecord,
-)
+from hsp_otp.domain.slot_record import Held, SlotRecord
 from tests.lanes import ELSEWHERE, NEIGHBOUR, Scene, digits_of, known_scene, later
 from tests.world import other_than
 

@@ -1,18 +1,11 @@
 """A fresh code that no other network replaces."""
 
-from hsp_otp.domain.challenge import (
-    withdraw,
-)
-from hsp_otp.domain.challenge_outcomes import (
-    Issued,
-    WrongCode,
-)
+from hsp_otp.domain.challenge import withdraw
+from hsp_otp.domain.challenge_outcomes import Issued, WrongCode
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Refusal
-from hsp_otp.domain.slot_record import (
-    Challenge,
-)
+from hsp_otp.domain.slot_record import Challenge
 from tests.lanes import ELSEWHERE, NEIGHBOUR, Scene, digits_of, known_scene, later
 from tests.world import other_than
 

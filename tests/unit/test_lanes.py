@@ -3,14 +3,7 @@
 import attrs
 import pytest
 
-from hsp_otp.domain.challenge import (
-    after_loss,
-    forget,
-    is_over,
-    lock,
-    unlock,
-    withdraw,
-)
+from hsp_otp.domain.challenge import after_loss, forget, is_over, lock, unlock, withdraw
 from hsp_otp.domain.challenge_outcomes import (
     Forgotten,
     Issued,
@@ -26,12 +19,7 @@ from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.lanes import Devices, Lane, Let
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Refusal
-from hsp_otp.domain.slot_record import (
-    Ended,
-    Held,
-    LaneRecord,
-    SlotRecord,
-)
+from hsp_otp.domain.slot_record import Ended, Held, LaneRecord, SlotRecord
 from hsp_otp.domain.work import Solved
 from tests.lanes import (
     DEVICES,

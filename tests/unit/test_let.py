@@ -2,15 +2,8 @@
 
 import attrs
 
-from hsp_otp.domain.challenge import (
-    look,
-)
-from hsp_otp.domain.challenge_outcomes import (
-    Issued,
-    Locked,
-    Standing,
-    WrongCode,
-)
+from hsp_otp.domain.challenge import look
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, Standing, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.lanes import Lane, Let, let_of
 from hsp_otp.domain.policy import Policy

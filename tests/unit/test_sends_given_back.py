@@ -2,20 +2,12 @@
 
 from typing import Final
 
-from hsp_otp.domain.challenge import (
-    give_back,
-    give_back_keys,
-)
-from hsp_otp.domain.challenge_outcomes import (
-    Verified,
-)
+from hsp_otp.domain.challenge import give_back, give_back_keys
+from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey
-from hsp_otp.domain.slot_record import (
-    Asked,
-    Held,
-)
+from hsp_otp.domain.slot_record import Asked, Held
 from tests.lanes import (
     ELSEWHERE,
     HOME,

@@ -3,20 +3,13 @@
 import attrs
 import pytest
 
-from hsp_otp.domain.challenge_outcomes import (
-    Issued,
-    Locked,
-    MalformedWork,
-    WorkRequired,
-)
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, MalformedWork, WorkRequired
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Quota, Refusal
-from hsp_otp.domain.send_limits import (
-    work_level,
-)
+from hsp_otp.domain.send_limits import work_level
 from hsp_otp.domain.work import Judgement, Malformed, Solved, Stale, Wrong, level_of
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import WorkPosed
