@@ -32,6 +32,7 @@ from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
+from hsp_otp.ports.records import Records
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 from hsp_otp.ports.usage_counter import UsageCounter
 
@@ -248,16 +249,6 @@ class ObservedEndedSessions:
         return await self.meter.call(self.ended.is_ended(session_id))
 
 
-class Records(Protocol[K_contra, L]):
-    """The common interface of families, signup sessions and signup steps."""
-
-    async def transition(
-        self, key: K_contra, /, decide: Callable[[L | None], Decision[L | None, O]]
-    ) -> O:
-        """Implement `FamilyRepository.transition` and similar methods."""
-        ...
-
-
 @attrs.frozen
 class ObservedRecords(Generic[K_contra, L]):
     """Observes families, signup sessions or signup steps."""
@@ -268,7 +259,7 @@ class ObservedRecords(Generic[K_contra, L]):
     async def transition(
         self, key: K_contra, /, decide: Callable[[L | None], Decision[L | None, O]]
     ) -> O:
-        """Implement `FamilyRepository.transition` and similar methods."""
+        """Implement `Records.transition`."""
         return await self.meter.step(decide, lambda noted: self.records.transition(key, noted))
 
 
