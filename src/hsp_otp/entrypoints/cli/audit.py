@@ -273,29 +273,15 @@ def _list(settings: Settings, wanted: Wanted, showing: Showing) -> None:
     table(
         (
             (
-                *(
-                    in_short(one.at),
-                    one.flow,
-                    one.lane,
-                    one.action,
-                    one.outcome,
-                    one.contact or one.pass_code,
-                ),
-                *(one.region, one.client, one.sender, one.state, one.count, one.request_id),
+                *(in_short(one.at), one.flow, one.lane, one.action, one.outcome),
+                *(one.contact or one.pass_code, one.region, one.client),
+                *(one.sender, one.state, one.count, one.request_id),
             )
             for one in found[-_MOST_IN_A_TABLE:]
         ),
         (
-            *(
-                "when (UTC)",
-                "flow",
-                "lane",
-                "action",
-                "outcome",
-                "number or pass",
-                "country",
-                "address",
-            ),
+            *("when (UTC)", "flow", "lane", "action", "outcome"),
+            *("number or pass", "country", "address"),
             *("sender", "state", "times", "request"),
         ),
     )
