@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any, Final, assert_never
 
 import attrs
-from litestar import Response, get, post
+from litestar import Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 
@@ -51,7 +51,7 @@ _UNWRITTEN: Final = (
 )
 
 
-@get("/ops", include_in_schema=False, exception_handlers=_FAILURES)
+@get("/ops")
 async def ops_look(request: AnyRequest) -> Response[str]:
     """Show the dashboard, or the sign-in page."""
     session = await session_of(request)
@@ -61,12 +61,7 @@ async def ops_look(request: AnyRequest) -> Response[str]:
     return ops_page(request, "page.html", _used(request, session), session=session, **facts)
 
 
-@post(
-    "/ops",
-    include_in_schema=False,
-    exception_handlers=_FAILURES,
-    request_max_body_size=MAX_BODY_BYTES,
-)
+@post("/ops")
 async def ops_sign_in(request: AnyRequest) -> Response[str]:
     """Sign in an operator."""
     form = await form_of(request)
@@ -92,7 +87,7 @@ async def ops_sign_in(request: AnyRequest) -> Response[str]:
             assert_never(outcome)
 
 
-@get("/ops/live", include_in_schema=False, exception_handlers=_FAILURES)
+@get("/ops/live")
 async def ops_live(request: AnyRequest) -> Response[str]:
     """Return the parts of the page that change, for its script."""
     session = await session_of(request)
@@ -104,12 +99,7 @@ async def ops_live(request: AnyRequest) -> Response[str]:
     return ops_page(request, "live.html", *used, session=session, **facts)
 
 
-@post(
-    "/ops/story",
-    include_in_schema=False,
-    exception_handlers=_FAILURES,
-    request_max_body_size=MAX_BODY_BYTES,
-)
+@post("/ops/story")
 async def ops_story(request: AnyRequest) -> Response[str]:
     """Show what happened to one number, which is sent in a form so that no URL contains it."""
     form = await fields_of(request)
@@ -145,12 +135,7 @@ async def ops_story(request: AnyRequest) -> Response[str]:
     )
 
 
-@post(
-    "/ops/sign-out",
-    include_in_schema=False,
-    exception_handlers=_FAILURES,
-    request_max_body_size=MAX_BODY_BYTES,
-)
+@post("/ops/sign-out")
 async def ops_sign_out(request: AnyRequest) -> Response[str]:
     """
     End the session, also for anybody else who has its cookie.
@@ -190,7 +175,16 @@ def ops_asset(request: AnyRequest) -> Response[bytes]:
     return SHELF.answer(request)
 
 
-ROUTES: Final = (ops_look, ops_sign_in, ops_live, ops_story, ops_sign_out, ops_asset)
+ROUTES: Final = (
+    Router(
+        "/",
+        route_handlers=[ops_look, ops_sign_in, ops_live, ops_story, ops_sign_out],
+        include_in_schema=False,
+        exception_handlers=_FAILURES,
+        request_max_body_size=MAX_BODY_BYTES,
+    ),
+    ops_asset,
+)
 
 
 async def _facts(request: AnyRequest) -> dict[str, Any]:
