@@ -122,12 +122,13 @@ def setting(
             is a `ReasonError`.
         meaning: What the setting does, with its unit.
         takes: The permitted values.
-        shown_default: The default as shown, if its own text is not suitable.
+        shown_default: The default as shown, if neither its own text nor, for an empty one, "none"
+            is suitable.
         secret: The value is never shown.
         required: The provider cannot send without it.
         shape: Its form in a file.
     """
-    shown = str(default) if shown_default is None else shown_default
+    shown = shown_default or ("none" if default in ("", b"") else str(default))
     metadata = {
         "read": read,
         "meaning": meaning,

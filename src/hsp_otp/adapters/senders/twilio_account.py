@@ -13,20 +13,12 @@ NAME: Final = "twilio"
 class TwilioAccount:
     """The account at Twilio, and the sender of its messages."""
 
-    account_sid: str = setting(
-        text,
-        "",
-        "SID of the Twilio account",
-        takes="a text",
-        shown_default="none",
-        required=True,
-    )
+    account_sid: str = setting(text, "", "SID of the Twilio account", takes="a text", required=True)
     auth_token: str = setting(
         text,
         "",
         "authenticates to Twilio, and verifies its callbacks",
         takes="a text",
-        shown_default="none",
         secret=True,
         required=True,
     )
@@ -35,14 +27,9 @@ class TwilioAccount:
         "",
         "number or name that messages come from",
         takes="a number in E.164 or a name, if there is no messaging service",
-        shown_default="none",
     )
     messaging_service_sid: str = setting(
-        text,
-        "",
-        "SID of a Twilio messaging service (a pool of numbers)",
-        takes="a text",
-        shown_default="none",
+        text, "", "SID of a Twilio messaging service (a pool of numbers)", takes="a text"
     )
     base_url: str = setting(
         url,

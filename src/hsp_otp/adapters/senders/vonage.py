@@ -71,29 +71,15 @@ _STATES: Final = {
 class VonageAccount:
     """The account at Vonage, and the sender of its messages."""
 
-    api_key: str = setting(
-        text,
-        "",
-        "API key of the Vonage account",
-        takes="a text",
-        shown_default="none",
-        required=True,
-    )
+    api_key: str = setting(text, "", "API key of the Vonage account", takes="a text", required=True)
     api_secret: str = setting(
-        text,
-        "",
-        "authenticates to Vonage",
-        takes="a text",
-        shown_default="none",
-        secret=True,
-        required=True,
+        text, "", "authenticates to Vonage", takes="a text", secret=True, required=True
     )
     from_: str = setting(
         text,
         "",
         "number or name that messages come from; in India the registered header",
         takes="a number or a name",
-        shown_default="none",
         required=True,
     )
     signature_secret: str = setting(
@@ -101,7 +87,6 @@ class VonageAccount:
         "",
         "verifies Vonage's callbacks (SHA-256 HMAC); without it no receipts are requested",
         takes="a text",
-        shown_default="none",
         secret=True,
     )
     base_url: str = setting(

@@ -54,20 +54,12 @@ def _key(given: str) -> bytes:
 class WebhookAccount:
     """The webhook's URL and secret."""
 
-    url: str = setting(
-        url,
-        "",
-        "URL that messages are posted to",
-        takes=URL_TAKES,
-        shown_default="none",
-        required=True,
-    )
+    url: str = setting(url, "", "URL that messages are posted to", takes=URL_TAKES, required=True)
     secret: bytes = setting(
         _key,
         b"",
         "signs messages, and the reports about them",
         takes="base64 of 24 to 64 bytes, with or without the prefix whsec_",
-        shown_default="none",
         secret=True,
         required=True,
     )
