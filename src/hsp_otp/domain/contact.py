@@ -46,27 +46,23 @@ class Contact:
     @property
     def masked(self) -> str:
         """The masked form, which anyone may see."""
-        match self.kind:
-            case ContactKind.PHONE:
-                return PhoneNumber(self.value).masked
-            case _:
-                assert_never(self.kind)
+        return self._typed.masked
 
     @property
     def region(self) -> str | None:
         """ISO 3166-1 alpha-2 code of the contact's region, if it has one."""
-        match self.kind:
-            case ContactKind.PHONE:
-                return PhoneNumber(self.value).region
-            case _:
-                assert_never(self.kind)
+        return self._typed.region
 
     @property
     def range(self) -> str:
         """The part that neighbouring contacts share: for a number, all but its last four digits."""
+        return self._typed.prefix
+
+    @property
+    def _typed(self) -> PhoneNumber:
         match self.kind:
             case ContactKind.PHONE:
-                return PhoneNumber(self.value).prefix
+                return PhoneNumber(self.value)
             case _:
                 assert_never(self.kind)
 
