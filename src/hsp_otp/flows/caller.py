@@ -7,9 +7,10 @@ from typing import Any
 
 import attrs
 
-from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.policy import ID_BYTES
@@ -86,6 +87,22 @@ def with_outcome(
         outcome=outcome.word,
         folds=refused or not (changed or row.charged),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
+    )
+
+
+def operator_row(
+    at: Instant, action: Action, outcome: str, reason: str, client: ClientAddress | None = None
+) -> AuditRow:
+    """The row of an operator's command, with the *reason* that the operator gave."""
+    return AuditRow(
+        at=at,
+        flow=None,
+        purpose=None,
+        action=action,
+        outcome=outcome,
+        client=client,
+        request_id=None,
+        reason=reason,
     )
 
 

@@ -1,11 +1,10 @@
 """Erases personal data, as described in docs/erasing.md."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge import forget, slots_about
 from hsp_otp.domain.challenge_outcomes import Forgotten, Locked
 from hsp_otp.domain.contact import Contact
@@ -17,13 +16,11 @@ from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import LONGEST_WINDOW
 from hsp_otp.domain.slot_record import Held
-from hsp_otp.flows.caller import about
+from hsp_otp.flows.caller import about, operator_row
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.erasure import Erasure, Kept
 from hsp_otp.ports.passes import Users
-
-_WORD: Final = "erased"
 
 
 @attrs.frozen(kw_only=True)
@@ -103,16 +100,7 @@ class Erasing:
             Unavailable: A store did not answer. The call may be repeated.
         """
         now = self.clock.now()
-        row = AuditRow(
-            at=now,
-            flow=None,
-            purpose=None,
-            action=Action.ERASE,
-            outcome=_WORD,
-            client=None,
-            request_id=None,
-            reason=reason,
-        )
+        row = operator_row(now, Action.ERASE, "erased", reason)
         locked = await self._forget(phone, found, now)
         if locked is not None:
             return locked

@@ -1,7 +1,6 @@
 """Lets operators let one address in, for a person who calls support from a new device."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import attrs
 
@@ -16,11 +15,10 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.flows.caller import operator_row
 from hsp_otp.flows.person import Person
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
-
-_WORD: Final = "let_in"
 
 
 @attrs.frozen
@@ -63,16 +61,7 @@ class Letting:
             Unavailable: A store did not answer. Slots before that one let the address in.
         """
         now = self.clock.now()
-        row = AuditRow(
-            at=now,
-            flow=None,
-            purpose=None,
-            action=Action.LET,
-            outcome=_WORD,
-            client=client,
-            request_id=None,
-            reason=reason,
-        )
+        row = operator_row(now, Action.LET, "let_in", reason, client)
         return tuple(
             [
                 await self._let(slot, client, now, person.row_of(slot, row, self.fingerprints))

@@ -10,6 +10,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.flows.caller import operator_row
 from hsp_otp.flows.person import Person
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -43,16 +44,8 @@ class Unlocking:
         Raises:
             Unavailable: A store did not answer. Slots that were unlocked before stay unlocked.
         """
-        row = AuditRow(
-            at=self.clock.now(),
-            flow=None,
-            purpose=None,
-            action=Action.UNLOCK,
-            outcome=DEVICES_FORGOTTEN if devices else UNLOCKED,
-            client=None,
-            request_id=None,
-            reason=reason,
-        )
+        outcome = DEVICES_FORGOTTEN if devices else UNLOCKED
+        row = operator_row(self.clock.now(), Action.UNLOCK, outcome, reason)
         for slot in person.slots:
             told = person.row_of(slot, row, self.fingerprints)
             await unlock_slot(self.slots, slot, told, devices=devices)
