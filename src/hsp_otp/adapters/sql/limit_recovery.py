@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-import attrs
 import msgspec
 from sqlalchemy import Column, ColumnElement, Text, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,35 +59,31 @@ _MOST_MISSES: Final = 1_000_000
 """Everybody's misses in an hour: the maximum of the setting that limits them."""
 
 
-@attrs.frozen
 class SqlLimitRecovery:
     """
     Reads send and audit rows.
 
     A request that is still being served has no row yet. If this database counted it, its charge is
     in a record and is included too.
-
-    Attributes:
-        most_misses: Maximum number of everybody's misses that are read, the latest first.
-        page: Usages per page.
     """
 
-    database: Database
-    most_misses: int = _MOST_MISSES
-    page: int = 2_000
-    # When a store has lost everything, every request reads; reads of one turn are combined.
-    _sends: BatchedReads[_Asked, Usage] = attrs.field(
-        init=False,
-        default=attrs.Factory(lambda self: BatchedReads(self._sends_of), takes_self=True),
-    )
-    _asked_at: BatchedReads[str, Mapping[Lane, Instant]] = attrs.field(
-        init=False,
-        default=attrs.Factory(lambda self: BatchedReads(self._latest_of), takes_self=True),
-    )
-    _usages: BatchedReads[_Asked, Usage] = attrs.field(
-        init=False,
-        default=attrs.Factory(lambda self: BatchedReads(self._usages_of), takes_self=True),
-    )
+    def __init__(
+        self, database: Database, most_misses: int = _MOST_MISSES, *, page: int = 2_000
+    ) -> None:
+        """
+        Read from *database*.
+
+        Args:
+            most_misses: Maximum number of everybody's misses that are read, the latest first.
+            page: Usages per page.
+        """
+        self.database = database
+        self._most_misses = most_misses
+        self._page = page
+        # When a store has lost everything, every request reads; reads of one turn are combined.
+        self._sends = BatchedReads(self._sends_of)
+        self._asked_at = BatchedReads(self._latest_of)
+        self._usages = BatchedReads(self._usages_of)
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """Implement `SendHistory.sends`."""
@@ -102,18 +97,13 @@ class SqlLimitRecovery:
         """Implement `SendHistory.all_sends`."""
         of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
         async for page in self._groups((sends.c.contact,), _OF_SEND, of_day):
-            told = _charges(row for _, rows in page for row in rows)
-            yield {key: told[key] for key in told if key.scope in CONTACT_SCOPES}
+            yield _of_contacts(row for _, rows in page for row in rows)
         of_hour = sends.c.at > after(now, -_CLIENT_WINDOW)
         for who in (sends.c.client, sends.c.network):
             async for page in self._groups((who,), _OF_SEND, of_hour):
                 ones = {one for (one,), _ in page}
-                told = _charges(row for _, rows in page for row in rows)
-                yield {
-                    key: told[key]
-                    for key in told
-                    if key.scope not in CONTACT_SCOPES and key.who in ones
-                }
+                told = _of_clients(row for _, rows in page for row in rows)
+                yield {key: told[key] for key in told if key.who in ones}
 
     async def all_asked_at(
         self, now: Instant
@@ -169,12 +159,10 @@ class SqlLimitRecovery:
         told: dict[UsageKey, Usage] = {}
         if contacts:
             since = after(now, -_CONTACT_WINDOW)
-            found = _charges(await self.database.fetch(_SENDS_TO, sorted(contacts), since))
-            told.update({key: found[key] for key in found if key.scope in CONTACT_SCOPES})
+            told |= _of_contacts(await self.database.fetch(_SENDS_TO, sorted(contacts), since))
         if networks:
             since = after(now, -_CLIENT_WINDOW)
-            found = _charges(await self.database.fetch(_SENDS_FROM, sorted(networks), since))
-            told.update({key: found[key] for key in found if key.scope not in CONTACT_SCOPES})
+            told |= _of_clients(await self.database.fetch(_SENDS_FROM, sorted(networks), since))
         return {(key, now): told.get(key, ()) for key, now in asked}
 
     async def _latest_of(self, slots: Sequence[str]) -> dict[str, Mapping[Lane, Instant]]:
@@ -208,7 +196,7 @@ class SqlLimitRecovery:
             select(audit.c.at)
             .where(audit.c.outcome.in_(MISSES), recent, audit.c.charged.is_not(None))
             .order_by(audit.c.at.desc())
-            .limit(self.most_misses)
+            .limit(self._most_misses)
         )
         return tuple(sorted(Instant(at) for at in await connection.scalars(rows)))
 
@@ -224,7 +212,7 @@ class SqlLimitRecovery:
             .where(where, *(column.is_not(None) for column in by))
             .group_by(*by)
             .order_by(*by)
-            .limit(self.page)
+            .limit(self._page)
         )
         last: tuple[str, ...] | None = None
         while True:
@@ -250,6 +238,16 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
         for key in charged_keys(sent):
             told[key].append(Instant(at))
     return {key: tuple(sorted(instants)) for key, instants in told.items()}
+
+
+def _of_contacts(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
+    """What sends were charged to for their contacts."""
+    return {key: usage for key, usage in _charges(rows).items() if key.scope in CONTACT_SCOPES}
+
+
+def _of_clients(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
+    """What sends were charged to for their clients and networks."""
+    return {key: usage for key, usage in _charges(rows).items() if key.scope not in CONTACT_SCOPES}
 
 
 def _latest(rows: Iterable[Sequence[Any]]) -> dict[Lane, Instant]:
