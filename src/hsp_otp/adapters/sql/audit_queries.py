@@ -116,30 +116,14 @@ class SqlAuditQueries:
         rows = await self.rows(prefixes_asked(span).limit(count))
         verified = await self._counted(verified_asked, [row.who for row in rows], span)
         return [
-            Tally(
-                kind="prefix",
-                who=row.who,
-                region=row.region,
-                sent=row.sent,
-                verified=verified.get(row.who, 0),
-                numbers=row.numbers,
-            )
+            Tally(kind="prefix", verified=verified.get(row.who, 0), **row._mapping)  # noqa: SLF001
             for row in rows
         ]
 
     async def top_countries(self, span: Span, count: int) -> list[Tally]:
         """Implement `AuditQueries.top_countries`."""
-        return [
-            Tally(
-                kind="country",
-                who=row.who,
-                region=row.who,
-                sent=row.sent,
-                verified=row.verified,
-                numbers=row.numbers,
-            )
-            for row in await self.rows(countries_asked(span).limit(count))
-        ]
+        rows = await self.rows(countries_asked(span).limit(count))
+        return [Tally(kind="country", region=row.who, **row._mapping) for row in rows]  # noqa: SLF001
 
     async def suspicions(self, span: Span) -> list[Suspicion]:
         """Implement `AuditQueries.suspicions`."""
