@@ -111,9 +111,7 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
         more_alarms=max(0, len(suspicions) - _TOLD),
         figures=counts.figures(),
         pictures=counts.pictures(found),
-        by_country=_parts(
-            "country", counts.movements, lambda row: row.region or UNKNOWN, name=country
-        ),
+        by_country=_by_country(counts.movements),
         by_sender=_by_sender(counts),
         addresses=_tallies("address", seen.addresses),
         prefixes=_tallies("prefix", seen.prefixes),
@@ -133,37 +131,31 @@ def latency_of(one: "SenderLately") -> Markup:
     )
 
 
-def _parts(
-    kind: str,
-    rows: Sequence[Movement],
-    who: Callable[[Movement], str],
-    *,
-    name: Callable[[str], str],
-) -> list[Part]:
-    sent: Counter[str] = Counter()
-    verified: Counter[str] = Counter()
-    for row in rows:
+def _by_country(movements: Sequence[Movement]) -> list[Part]:
+    sent, verified = Counter[str](), Counter[str]()
+    for row in movements:
         if row.outcome == Issued.word:
-            sent[who(row)] += row.requests
+            sent[row.region or UNKNOWN] += row.requests
         elif row.outcome == Verified.word:
-            verified[who(row)] += row.requests
-    most = max(sent.values(), default=0)
-    return [
-        _part(f"{kind}-{place}", name(one), sent=count, verified=verified[one], most=most)
-        for place, (one, count) in enumerate(sent.most_common(8))
-    ]
+            verified[row.region or UNKNOWN] += row.requests
+    return _largest("country", sent, verified, country)
 
 
 def _by_sender(counts: Counts) -> list[Part]:
-    sent: Counter[str] = Counter()
-    verified: Counter[str] = Counter()
+    sent, verified = Counter[str](), Counter[str]()
     for row in sent_of(counts.movements):
         sent[row.sender or UNKNOWN] += row.requests
     for proof in counts.proofs:
         verified[proof.sender or UNKNOWN] += proof.codes
+    return _largest("sender", sent, verified, str)
+
+
+def _largest(
+    kind: str, sent: Counter[str], verified: Counter[str], name: Callable[[str], str]
+) -> list[Part]:
     most = max(sent.values(), default=0)
     return [
-        _part(f"sender-{place}", one, sent=count, verified=verified[one], most=most)
+        _part(f"{kind}-{place}", name(one), sent=count, verified=verified[one], most=most)
         for place, (one, count) in enumerate(sent.most_common(8))
     ]
 
@@ -175,15 +167,8 @@ def _tallies(kind: str, tallies: Sequence[Tally]) -> list[Part]:
     for place, one in enumerate(wanted):
         more = f"{one.numbers} numbers" if one.numbers is not None else f"{one.requests} requests"
         name = one.who if kind != PREFIX else f"{_range(one.who)}, {country(one.region or UNKNOWN)}"
-        bar = _part(
-            f"{kind}-{place}",
-            name,
-            sent=one.sent,
-            verified=one.verified,
-            most=most,
-            more=more,
-        )
-        found.append(bar)
+        bar = f"{kind}-{place}"
+        found.append(_part(bar, name, sent=one.sent, verified=one.verified, most=most, more=more))
     return found
 
 
