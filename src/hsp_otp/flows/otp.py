@@ -1,6 +1,6 @@
 """The engine that journeys share: issuing, delivering and checking codes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -43,7 +43,6 @@ from hsp_otp.domain.policy import NONCE_BYTES, WORK_BYTES, WORK_LIFETIME, Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
-from hsp_otp.domain.send_limits import Sent
 from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request
 from hsp_otp.flows.caller import new_id, with_outcome
 from hsp_otp.flows.limits import Limiter
@@ -297,12 +296,11 @@ class Otp:
         if isinstance(outcome, Verified) and outcome.given_back:
             # If this is lost, limits are stricter than they need to be; the code stays right.
             with suppress(Unavailable):
-                await self._give_back(request.slot, outcome.given_back)
+                sent = outcome.given_back
+                await self.slots.transition(
+                    request.slot, give_back_keys(sent), partial(give_back, sent=sent)
+                )
         return outcome
-
-    async def _give_back(self, slot: Slot, sent: Sequence[tuple[Sent, Instant]]) -> None:
-        """Give other addresses than the caller's their sends back."""
-        await self.slots.transition(slot, give_back_keys(sent), partial(give_back, sent=sent))
 
     def _pose(self, request: Request, required: WorkRequired, now: Instant) -> Work:
         return self.work.pose(
@@ -338,10 +336,7 @@ class Otp:
 
 def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision[Held, O]:
     changed = decision.becomes is not held
-    return attrs.evolve(
-        decision,
-        rows=(with_outcome(row, decision.outcome, changed=changed),),
-    )
+    return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome, changed=changed),))
 
 
 def _send_row(issued: Issued, request: Request) -> SendRow:
