@@ -106,11 +106,7 @@ class TwilioSms:
         """
         self._account = account
         self._callback = callback
-        self._client = Client(
-            account.account_sid,
-            account.auth_token,
-            http_client=_HttpClient(client, account.base_url),
-        )
+        self._client = _client(account, client)
 
     def available(self) -> bool:
         """Implement `Sender.available`."""
@@ -150,14 +146,11 @@ async def probe(account: TwilioAccount) -> Probed:
     """Fetch the account: https://www.twilio.com/docs/iam/api/account."""
     variable = "HSP_OTP_TWILIO_ACCOUNT_SID"
     async with open_client() as client:
-        twilio = Client(
-            account.account_sid,
-            account.auth_token,
-            http_client=_HttpClient(client, account.base_url),
-        )
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                found = await twilio.api.accounts(account.account_sid).fetch_async()
+                found = (
+                    await _client(account, client).api.accounts(account.account_sid).fetch_async()
+                )
             status = str(found.status)
         except (TwilioRestException, TwilioServiceException) as error:
             if error.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -175,6 +168,11 @@ async def probe(account: TwilioAccount) -> Probed:
     if status != "active":
         return Probed(f"{variable}: Twilio reports the account as {_word(status)}: contact Twilio")
     return Probed(told="Twilio reports the account as active")
+
+
+def _client(account: TwilioAccount, client: ClientSession) -> Client:
+    http_client = _HttpClient(client, account.base_url)
+    return Client(account.account_sid, account.auth_token, http_client=http_client)
 
 
 def _word(status: str) -> str:
