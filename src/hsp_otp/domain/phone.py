@@ -25,10 +25,7 @@ _CALLING_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _MAX_LENGTH = 64
 _SHOWN_DIGITS = 4
 _TOO_SHORT_TO_SHOW = 7
-_TEXTED = {
-    phonenumbers.PhoneNumberType.MOBILE,
-    phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
-}
+_TEXTED = {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
 class InvalidPhoneError(ValueError):

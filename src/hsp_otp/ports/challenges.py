@@ -15,10 +15,7 @@ class SlotRepository(Protocol):
     """Stores one record per slot, and the usages that limit sends."""
 
     async def transition(
-        self,
-        slot: Slot,
-        usages: tuple[UsageKey, ...],
-        decide: Callable[[Held], Decision[Held, O]],
+        self, slot: Slot, usages: tuple[UsageKey, ...], decide: Callable[[Held], Decision[Held, O]]
     ) -> O:
         """
         Replace the state of *slot* and *usages* with the result of *decide*, in one step.

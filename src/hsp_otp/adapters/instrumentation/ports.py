@@ -204,10 +204,7 @@ class ObservedSlots:
     clock: Clock
 
     async def transition(
-        self,
-        slot: Slot,
-        usages: tuple[UsageKey, ...],
-        decide: Callable[[Held], Decision[Held, O]],
+        self, slot: Slot, usages: tuple[UsageKey, ...], decide: Callable[[Held], Decision[Held, O]]
     ) -> O:
         """Implement `SlotRepository.transition`."""
         outcome = await self.meter.step(

@@ -96,10 +96,7 @@ class Spans:
                 begins.
         """
         span = self.tracer.start_span(
-            "request",
-            context=_remote(traceparent),
-            kind=SpanKind.SERVER,
-            start_time=self._now(),
+            "request", context=_remote(traceparent), kind=SpanKind.SERVER, start_time=self._now()
         )
         with self._within(span):
             yield RequestSpan(span)
@@ -144,9 +141,7 @@ class Spans:
             return
         now = self._now()
         span = self.tracer.start_span(
-            name,
-            attributes=attributes,
-            start_time=now - round(seconds * SECOND) * _NANOSECONDS,
+            name, attributes=attributes, start_time=now - round(seconds * SECOND) * _NANOSECONDS
         )
         if failure is not None:
             _fail(span, failure)

@@ -246,11 +246,7 @@ class Metrics:
         self._follow(self._fallbacks, falls)
 
     def watch_audit(
-        self,
-        *,
-        backlog: Callable[[], int],
-        kept_aside: Callable[[], int],
-        lost: Callable[[], int],
+        self, *, backlog: Callable[[], int], kept_aside: Callable[[], int], lost: Callable[[], int]
     ) -> None:
         """Include waiting rows from now on, and the totals of rows set aside and lost."""
         self._looks.append(lambda: self._backlog.set(backlog()))

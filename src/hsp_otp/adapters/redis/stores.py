@@ -51,10 +51,7 @@ class RedisSlots:
     clock: Clock
 
     async def transition(
-        self,
-        slot: Slot,
-        usages: tuple[UsageKey, ...],
-        decide: Callable[[Held], Decision[Held, O]],
+        self, slot: Slot, usages: tuple[UsageKey, ...], decide: Callable[[Held], Decision[Held, O]]
     ) -> O:
         """Implement `SlotRepository.transition`."""
         key = f"slot:{slot}"

@@ -61,8 +61,7 @@ _ENTRY: Final = select(
     audit,
     sends,
     and_(
-        sends.c.sender == audit.c.sender,
-        sends.c.provider_message_id == audit.c.provider_message_id,
+        sends.c.sender == audit.c.sender, sends.c.provider_message_id == audit.c.provider_message_id
     ),
     isouter=True,
 )
@@ -387,10 +386,7 @@ def evidence_asked(instants: Iterable[Instant]) -> Select[*tuple[Any, ...]]:
         audit.c.contact_fingerprint,
         audit.c.range_fingerprint,
         audit.c.request_id,
-    ).where(
-        audit.c.outcome.in_((Issued.word, *sorted(MISSES))),
-        audit.c.at.in_(sorted(instants)),
-    )
+    ).where(audit.c.outcome.in_((Issued.word, *sorted(MISSES))), audit.c.at.in_(sorted(instants)))
 
 
 def _within(
@@ -446,11 +442,7 @@ def _traffic(row: Any, *, verified: int = 0, hits: int = 0) -> Traffic:  # noqa:
 
 def _of(rows: Sequence[Any], found: Suspicion) -> Iterable[Any]:
     """The rows that *found* is about."""
-    name = {
-        PREFIX: "range_fingerprint",
-        NUMBER: "contact_fingerprint",
-        ADDRESS: "client",
-    }[found.of]
+    name = {PREFIX: "range_fingerprint", NUMBER: "contact_fingerprint", ADDRESS: "client"}[found.of]
     sent = not found.traffic.missed
     return (
         row

@@ -280,8 +280,5 @@ async def _each(
 
 def _charged(at: int, client: str, scopes: str, requests: int) -> Charged:
     return Charged(
-        at=Instant(at),
-        client=ClientAddress(client),
-        scopes=tuple(scopes.split()),
-        count=requests,
+        at=Instant(at), client=ClientAddress(client), scopes=tuple(scopes.split()), count=requests
     )

@@ -2,12 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    asynccontextmanager,
-    contextmanager,
-    nullcontext,
-)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Final, NoReturn, cast
 from weakref import WeakSet
@@ -130,12 +125,7 @@ _REASONS: Final = {
 }
 """Reasons to report, by SQLSTATE or class."""
 
-_SILENCE: Final = (
-    OSError,
-    TimeoutError,
-    PoolTimeoutError,
-    PendingRollbackError,
-)
+_SILENCE: Final = (OSError, TimeoutError, PoolTimeoutError, PendingRollbackError)
 """Errors of a server that does not answer or has closed the connection."""
 
 _UNSENT: Final = "cannot switch to state"

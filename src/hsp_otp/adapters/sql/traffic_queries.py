@@ -62,11 +62,7 @@ def movements_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
             # PostgreSQL sums big integers to a decimal.
             cast(func.sum(_COUNT), BigInteger).label("requests"),
         )
-        .where(
-            audit.c.at >= span.since,
-            audit.c.at < span.until,
-            audit.c.action.in_(_ASKED),
-        )
+        .where(audit.c.at >= span.since, audit.c.at < span.until, audit.c.action.in_(_ASKED))
         .group_by(_PERIOD, *by)
     )
 

@@ -67,11 +67,7 @@ _FOLDED: Final = (
 
 _QUEUED: Final = f"state = '{DeliveryState.QUEUED.value}'"
 
-RECORDS: Final = _insertion(
-    "written",
-    records,
-    then=(_REPLACED, f"{_REPLACED} RETURNING 1"),
-)
+RECORDS: Final = _insertion("written", records, then=(_REPLACED, f"{_REPLACED} RETURNING 1"))
 """Records by key: the body, and the version after the one that was read."""
 
 SENDS: Final = _insertion("sent", sends, "sender", "provider_message_id", "state", "state_at")

@@ -19,10 +19,7 @@ keys = App(name="keys", help="Create keys for the service.")
 
 @keys.command(name="new")
 def new_keys(
-    folder: Annotated[Path, Parameter(name="DIR")],
-    /,
-    *,
-    algorithm: PemAlgorithm = "ES256",
+    folder: Annotated[Path, Parameter(name="DIR")], /, *, algorithm: PemAlgorithm = "ES256"
 ) -> None:
     """
     Write a new signing key to DIR, and print the lines for the settings.

@@ -20,11 +20,7 @@ from hsp_otp.flows.let import LetIn, Letting
 
 
 def let(
-    *,
-    address: str,
-    reason: str,
-    pass_code: str | None = None,
-    phone: str | None = None,
+    *, address: str, reason: str, pass_code: str | None = None, phone: str | None = None
 ) -> None:
     """
     Let one address past the limits and the lock of unknown devices, for an hour.

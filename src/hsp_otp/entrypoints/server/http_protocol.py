@@ -81,11 +81,7 @@ class HttpProtocol(HttpToolsProtocol):
     parser: Any
 
     def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        watcher: Watcher,
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], watcher: Watcher
     ) -> None:
         super().__init__(config=config, server_state=server_state, app_state=app_state)
         self._watcher = watcher
