@@ -73,13 +73,7 @@ from hsp_otp.domain.work import Malformed, Solved
 def slots_about(
     users: Sequence[str], contact: Contact | None, purposes: Iterable[Purpose] = Purpose
 ) -> list[Slot]:
-    """
-    Every slot of *purposes* that belongs to these users or this contact.
-
-    Args:
-        users: Ids of users.
-        contact: Their contact, if known.
-    """
+    """Every slot of *purposes* for users with these ids, or for their contact, if known."""
     subjects = [Subject(SubjectKind.USER, user) for user in users]
     if contact is not None:
         subjects.append(subject_of(contact))
@@ -109,12 +103,7 @@ def usage_keys(request: Request) -> tuple[UsageKey, ...]:
 def lane_for(
     record: SlotRecord, request: Request, *, ring: KeyRing, policy: Policy, now: Instant
 ) -> Lane:
-    """
-    The lane of *request*.
-
-    Args:
-        ring: The keys of device tokens.
-    """
+    """The lane of *request*, by the *ring* of device tokens."""
     return lane_of(
         request.devices,
         request.slot.subject,
@@ -267,8 +256,7 @@ def look(
     """
     The current state for whoever makes *request*; changes nothing.
 
-    Args:
-        challenge_id: The challenge that they would name with a guess, if any.
+    *challenge_id* is the challenge that they would name with a guess, if any.
     """
     held = _as_of(held, now)
     challenge = held.record.lane(lane).challenge
@@ -360,10 +348,8 @@ def after_loss(record: SlotRecord, asked_at: Mapping[Lane, Instant]) -> SlotReco
     """
     The part of *record* that is still reliable if the store may have lost the latest writes to it.
 
-    Its challenges may have been used, superseded or withdrawn since, so they are void.
-
-    Args:
-        asked_at: When another store says that the latest code of each lane was issued.
+    Its challenges may have been used, superseded or withdrawn since, so they are void. *asked_at*
+    is when another store says that the latest code of each lane was issued.
     """
 
     def reliable(lane: Lane) -> LaneRecord:

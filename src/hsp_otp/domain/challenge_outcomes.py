@@ -35,12 +35,7 @@ class Locked:
 
 @attrs.frozen
 class WorkRequired:
-    """
-    Too many strangers have asked; this ask is admitted once its work is done. Nothing was charged.
-
-    Attributes:
-        level: Of the work.
-    """
+    """Too many strangers have asked: work of *level* has to be done first. Nothing was charged."""
 
     word: ClassVar[str] = "work_required"
     level: int

@@ -23,11 +23,9 @@ class Channel(enum.Enum):
 @attrs.frozen
 class Contact:
     """
-    The recipient of a code, in canonical form. Only this form is compared, limited, stored and
-    used.
+    The recipient of a code, in canonical form (for a phone number, E.164).
 
-    Attributes:
-        value: For a phone number, E.164. Masked in `repr` and `str`.
+    Only this form is compared, limited, stored and used; `repr` and `str` mask it.
     """
 
     kind: ContactKind

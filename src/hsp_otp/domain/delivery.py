@@ -45,14 +45,7 @@ class UnknownMessage:
 
 @attrs.frozen
 class EarlyReceipt:
-    """
-    A receipt for a message that is not yet recorded.
-
-    Providers report on a message while they are still taking it.
-
-    Attributes:
-        message_id: The provider's id of the message.
-    """
+    """A receipt for a message not yet recorded: providers report while they are still taking it."""
 
     sender: str
     message_id: str

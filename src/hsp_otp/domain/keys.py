@@ -8,13 +8,7 @@ import attrs
 
 @attrs.frozen
 class Key:
-    """
-    A secret key and its id.
-
-    Attributes:
-        id: Stored with everything that the key made.
-        secret: 32 bytes.
-    """
+    """A secret key of 32 bytes, and its id, which is stored with everything that the key made."""
 
     id: str
     secret: bytes = attrs.field(repr=False)
@@ -32,12 +26,7 @@ class Key:
 
 @attrs.frozen
 class KeyRing:
-    """
-    The keys of one use: the first one writes, all of them verify.
-
-    Attributes:
-        keys: At least one key; the ids are unique.
-    """
+    """The keys of one use, at least one, with unique ids: the first writes, all of them verify."""
 
     keys: tuple[Key, ...]
 

@@ -31,12 +31,7 @@ class MalformedSessionIdError(ValueError):
 
 @attrs.frozen
 class PassCode:
-    """
-    A pass code of the form ``HSP-dddd-dddd``, in upper case.
-
-    Attributes:
-        value: The full code. It is as sensitive as a user name, so `repr` and logs mask it.
-    """
+    """A pass code ``HSP-dddd-dddd``, as sensitive as a user name: `repr` and logs mask it."""
 
     value: str = attrs.field(repr=False)
 
@@ -73,23 +68,16 @@ class PassCode:
 @attrs.frozen
 class SessionId:
     """
-    The id of a signup session.
+    The id of a signup session: 22 characters of URL-safe base64, 128 random bits without a meaning.
 
-    Attributes:
-        value: 22 characters of URL-safe base64: 128 random bits without a meaning. Anyone who has
-            the id acts for the session, so `repr` and logs leave it out.
+    Anyone who has the id acts for the session, so `repr` and logs leave it out.
     """
 
     value: str = attrs.field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "SessionId":
-        """
-        Read *text*.
-
-        Raises:
-            MalformedSessionIdError: The text does not have the form of a session id.
-        """
+        """Read *text*; raises MalformedSessionIdError if it does not have the form of an id."""
         if not _SESSION_ID.fullmatch(text):
             raise MalformedSessionIdError("not the id of a session")
         return cls(text)
@@ -100,9 +88,8 @@ class ClientAddress:
     """
     The origin of a request, as limits, audit and logs see it.
 
-    Attributes:
-        value: An IPv4 address, an IPv6 network of 64 bits, or ``unknown``, the one bucket for all
-            callers without a usable address.
+    An IPv4 address, an IPv6 network of 64 bits, or ``unknown``, the one bucket for all callers
+    without a usable address.
     """
 
     value: str

@@ -77,11 +77,8 @@ def sign_in(
     Judge and charge an attempt whose password has been compared already.
 
     A refusal is the same for a right and a wrong password, so a refused guess reveals nothing.
-
-    Args:
-        usages: The usages of `sign_in_keys`.
-        network_factor: How many times the failures of one address its network may have; 0 means no
-            limit.
+    *network_factor* is how many times the failures of one address its network may have; 0 means no
+    limit.
     """
     usages = as_of(usages, now)
     demands = _demands(client, network_factor)

@@ -39,10 +39,9 @@ class RegionNotAllowedError(ValueError):
 @attrs.frozen
 class PhoneNumber:
     """
-    A number in canonical form. Only this form is compared, limited, stored and sent to.
+    A number in canonical form, E.164, which `repr` and `str` mask.
 
-    Attributes:
-        e164: For example ``+919876543210``. Masked in `repr` and `str`.
+    Only this form is compared, limited, stored and sent to.
     """
 
     e164: str = attrs.field(repr=False)

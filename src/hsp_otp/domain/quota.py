@@ -42,13 +42,7 @@ class Limit(enum.Enum):
 
 @attrs.frozen
 class Quota:
-    """
-    A limit on the charges within a sliding window.
-
-    Attributes:
-        limit: Charges admitted in any half-open interval of length *window*; 0 switches it off.
-        window: In microseconds.
-    """
+    """At most *limit* charges in any half-open interval of *window* microseconds; 0 is no limit."""
 
     limit: int
     window: Duration

@@ -45,10 +45,8 @@ def check_in_browser(
     """
     `check`, and remember the browser of a success, which may present the code again.
 
-    A different code from that browser ends this, so that a used code cannot be guessed.
-
-    Args:
-        browser: A random value that identifies the browser and that only the browser knows.
+    A different code from that browser ends this, so that a used code cannot be guessed. *browser*
+    is a random value that identifies the browser and that only the browser knows.
     """
     decision = check(held, request, presented, policy, ring=ring, now=now, lane=lane)
     outcome, becomes = decision.outcome, decision.becomes

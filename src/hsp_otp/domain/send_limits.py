@@ -31,12 +31,7 @@ CONTACT_SCOPES: Final = frozenset(
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """
-    One send, as far as limits count it.
-
-    Attributes:
-        client: The address that asked.
-    """
+    """One send, as far as limits count it; *client* is the address that asked."""
 
     flow: Flow
     contact: Contact
@@ -66,12 +61,7 @@ def send_keys(sent: Sent, lanes: Iterable[Lane]) -> tuple[UsageKey, ...]:
 
 
 def send_demands(sent: Sent, policy: Policy, *, is_let: bool) -> tuple[Demand, ...]:
-    """
-    The limits that *sent* has to pass.
-
-    Args:
-        is_let: An operator lets it in: of these limits only the contact's own holds.
-    """
+    """The limits that *sent* has to pass; if an operator lets it in, only the contact's own."""
     total = policy.contact_sends
     keys = _contact_keys(sent)
     quotas = (total,) if sent.lane is Lane.KNOWN else (total, *_others_quotas(sent.flow, policy))

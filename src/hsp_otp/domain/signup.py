@@ -53,13 +53,7 @@ class SignupSession:
 
 @attrs.frozen
 class SignupStep:
-    """
-    The record of the step that a challenge led to, kept under the challenge's id so that there is
-    only one.
-
-    Attributes:
-        at: When the session took the step.
-    """
+    """The step that a challenge led to, kept under the challenge's id so that there is only one."""
 
     at: Instant
 
@@ -81,12 +75,7 @@ class AlreadyVerified:
 
 @attrs.frozen
 class Stepped:
-    """
-    The session moved.
-
-    Attributes:
-        left: The session's state with its previous number, if the number changed.
-    """
+    """The session moved; *left* is its state with the previous number, if that changed."""
 
     word: ClassVar[str] = "verified"
     left: SignupSession | None = None
@@ -129,12 +118,7 @@ def find(held: SignupSession | None, now: Instant) -> SignupSession | Closed:
 def issued(
     held: SignupSession | None, *, challenge: Challenge, begins: bool, now: Instant
 ) -> Decision[SignupSession | None, Stepped | Closed]:
-    """
-    Record the code issued in a session, and the number it was sent to.
-
-    Args:
-        begins: The session is new.
-    """
+    """Record the code issued in a session, new if it *begins*, and the number it was sent to."""
     phone = PhoneNumber(challenge.contact.value)
     becomes = SignupSession(phone=phone, challenge_id=challenge.id, stepped_at=now)
     if begins:

@@ -28,13 +28,7 @@ class Ended(enum.Enum):
 
 @attrs.frozen
 class Success:
-    """
-    The record of a correct code.
-
-    Attributes:
-        at: When it was presented.
-        browser: Keyed digest of the value that identifies the browser that presented it.
-    """
+    """When a code was right, and a keyed digest of what identifies the browser it came from."""
 
     at: Instant
     browser: bytes = attrs.field(repr=False)
@@ -87,12 +81,7 @@ class Challenge:
 
 @attrs.frozen
 class Asked:
-    """
-    A send that a right code gives back to the address that asked for it.
-
-    Attributes:
-        at: When; a usage knows it by this.
-    """
+    """A send, known by its instant, that a right code gives back to the address that asked."""
 
     at: Instant
     client: ClientAddress
@@ -149,13 +138,7 @@ class SlotRecord:
 
 @attrs.frozen
 class Held:
-    """
-    The state that one transition of a slot reads and replaces.
-
-    Attributes:
-        record: The slot's record.
-        usages: The usages that limit sends.
-    """
+    """A slot's record and the usages that limit sends, which one transition reads and replaces."""
 
     record: SlotRecord = SlotRecord()
     usages: Usages = attrs.field(factory=dict[UsageKey, Usage])
@@ -186,12 +169,7 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class Drawn:
-    """
-    The random values for a new challenge, drawn in advance, and the key to derive its code with.
-
-    Attributes:
-        key_id: The writing key of the code ring.
-    """
+    """Random values for a new challenge, drawn in advance, and the writing key of the code ring."""
 
     challenge_id: str
     nonce: bytes = attrs.field(repr=False)
@@ -200,12 +178,7 @@ class Drawn:
 
 @attrs.frozen
 class Presented:
-    """
-    A code that a caller presented.
-
-    Attributes:
-        challenge_id: The challenge that the caller names, if any.
-    """
+    """A code that a caller presented, for the challenge that the caller names, if any."""
 
     code: Code
     challenge_id: str | None = None

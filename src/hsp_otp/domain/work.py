@@ -46,10 +46,8 @@ Judgement: TypeAlias = Solved | Stale | Wrong | Malformed
 
 def level_of(earlier: int, free: int) -> int:
     """
-    The level of work that one more ask costs; 0 if it is free.
+    The level of work of one more ask after *earlier* sends that count; 0 if it is free.
 
-    Args:
-        earlier: Sends before it that count.
-        free: How many sends are free. Each one after them costs one level more, up to the highest.
+    Each send after the *free* ones costs one level more, up to the highest.
     """
     return min(max(0, earlier + 1 - free), LEVELS[-1])
