@@ -41,12 +41,7 @@ class Caller:
 
 @asynccontextmanager
 async def audited_failures(audit: AuditTrail, row: AuditRow) -> AsyncGenerator[None]:
-    """
-    Write *row* for a request that fails within the block, and let the failure continue.
-
-    Args:
-        row: Complete except for its outcome.
-    """
+    """Complete *row* and write it for a request that fails within the block; it still fails."""
     try:
         yield
     except Exception as failure:
@@ -75,11 +70,8 @@ def with_outcome(
     """
     *row* with the outcome of the request, and the end of the wait if it was refused.
 
-    A refusal may be part of a flood, and so may a request that neither granted nor charged
-    anything.
-
-    Args:
-        changed: The request granted something, or changed the state that was judged.
+    A refusal may be part of a flood, and so may a request that charged nothing and neither granted
+    something nor *changed* the state that was judged.
     """
     refused = isinstance(outcome, Refusal)
     return attrs.evolve(

@@ -43,13 +43,7 @@ class Found:
 
 @attrs.frozen(kw_only=True)
 class Erasing:
-    """
-    Erases the data about a number.
-
-    Attributes:
-        fingerprints: The ring of contact fingerprints.
-        policies: One for each purpose.
-    """
+    """Erases the data about a number; raises Unavailable if a store does not answer."""
 
     users: Users
     slots: SlotRepository
@@ -62,9 +56,6 @@ class Erasing:
         """
         What erasing *phone* would delete. A locked slot is not erased, because that would lift the
         lock.
-
-        Raises:
-            Unavailable: A store did not answer.
         """
         now = self.clock.now()
         users = tuple(user.id for user in await self.users.users_of(phone))
@@ -87,17 +78,11 @@ class Erasing:
 
     async def erase(self, phone: PhoneNumber, found: Found, reason: str) -> Locked | None:
         """
-        Erase what was *found*.
-
-        Args:
-            reason: The reason, which is written to the audit.
+        Erase what was *found*, with the *reason* in the audit. The call may be repeated.
 
         Returns:
             The lock of a slot that has been locked in the meantime; only the slots before it are
                 erased then.
-
-        Raises:
-            Unavailable: A store did not answer. The call may be repeated.
         """
         now = self.clock.now()
         row = operator_row(now, Action.ERASE, "erased", reason)
@@ -131,11 +116,7 @@ async def forget_slot(
     """
     Erase the personal data of *slot*; a locked slot stays as it is.
 
-    Args:
-        only_look: Change nothing, and return what the outcome would be.
-
-    Raises:
-        Unavailable: The store did not answer.
+    *only_look* changes nothing, and returns what the outcome would be.
     """
 
     def decide(held: Held) -> Decision[Held, Forgotten | Locked]:

@@ -37,13 +37,7 @@ class LetIn:
 
 @attrs.frozen(kw_only=True)
 class Letting:
-    """
-    Lets an address in, past the limits and the lock of devices that are not known.
-
-    Attributes:
-        fingerprints: The ring of contact fingerprints.
-        policies: One for each purpose.
-    """
+    """Lets an address in, past the limits and the lock of devices that are not known."""
 
     slots: SlotRepository
     clock: Clock
@@ -52,10 +46,9 @@ class Letting:
 
     async def let(self, person: Person, client: ClientAddress, reason: str) -> tuple[LetIn, ...]:
         """
-        Let *client* in at every slot of *person*, auditing each one. Repeating it starts again.
+        Let *client* in at every slot of *person*, with the *reason* in the audit.
 
-        Args:
-            reason: The reason, which is written to the audit.
+        Repeating it starts again.
 
         Raises:
             Unavailable: A store did not answer. Slots before that one let the address in.

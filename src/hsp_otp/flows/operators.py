@@ -26,6 +26,9 @@ class Operators:
     """
     Controls access to the operators' page, and audits sign-ins and searches.
 
+    If the database does not answer, all raise Unavailable: nobody is signed in, and a search
+    returns nothing.
+
     Attributes:
         usage: The store that counts failures.
         ended: Sessions that were ended.
@@ -46,12 +49,7 @@ class Operators:
     async def sign_in(
         self, password: str, caller: Caller
     ) -> OperatorSession | WrongPassword | Refusal:
-        """
-        Start a session if *password* is right and this client may still try.
-
-        Raises:
-            Unavailable: The database did not answer; nobody is signed in.
-        """
+        """Start a session if *password* is right and this client may still try."""
         # Hashes have the same length, so the time taken reveals nothing about either password.
         right = hmac.compare_digest(_hash(password), _hash(self.password))
         now = self.clock.now()
@@ -74,12 +72,7 @@ class Operators:
         return OperatorSession(new_id(self.randomness), now, now)
 
     async def sign_out(self, session: OperatorSession) -> None:
-        """
-        End *session* for everybody who has its cookie.
-
-        Raises:
-            Unavailable: As for `EndedSessions.end`.
-        """
+        """End *session* for everybody who has its cookie; raises like `EndedSessions.end`."""
         await self.ended.end(session.id, self.clock.now())
 
     async def is_over(self, session: OperatorSession) -> bool:
@@ -93,12 +86,7 @@ class Operators:
         return not session.lives(self.clock.now()) or await self.ended.is_ended(session.id)
 
     async def search(self, number: PhoneNumber, caller: Caller) -> tuple[str, ...]:
-        """
-        The fingerprints to find rows of *number* by. The search itself is audited as well.
-
-        Raises:
-            Unavailable: The database did not answer; nothing is returned.
-        """
+        """The fingerprints to find rows of *number* by. The search itself is audited as well."""
         row = about(
             self._row(Action.OPS_SEARCH, caller), Contact.of_phone(number), self.fingerprints
         )

@@ -75,12 +75,7 @@ class Undelivered:
 
 @attrs.frozen
 class WorkPosed:
-    """
-    Too many strangers have asked; this ask is admitted once its work is done. Nothing was charged.
-
-    Attributes:
-        work: What to do.
-    """
+    """Too many strangers have asked: there is work to do first. Nothing was charged."""
 
     word: ClassVar[str] = WorkRequired.word
     work: Work
@@ -94,6 +89,8 @@ AskedOutcome = Issued | NotSent
 class Otp:
     """
     Issues, delivers and checks codes.
+
+    Every step raises Unavailable if a store does not answer; a guess may have been counted then.
 
     Attributes:
         senders: One for each channel.
@@ -140,9 +137,6 @@ class Otp:
         Put a new challenge into the slot; call `deliver` or `withdraw` next.
 
         The challenge and its send row are stored when this returns.
-
-        Raises:
-            Unavailable: The store did not answer.
         """
         if not self.senders[request.channel].available():
             unsent = Undelivered(None)
@@ -176,12 +170,7 @@ class Otp:
     async def deliver(
         self, issued: Issued, request: Request, row: AuditRow, language: Language
     ) -> Issued | Undelivered:
-        """
-        Hand the message of an issued code over; on any failure, withdraw the challenge.
-
-        Raises:
-            Unavailable: The store did not answer.
-        """
+        """Hand the message of an issued code over; on any failure, withdraw the challenge."""
         row = attrs.evolve(row, lane=issued.challenge.lane)
         receipt = await self._hand_over(issued.challenge, request.slot, row, language)
         if receipt is None:
@@ -208,12 +197,8 @@ class Otp:
         """
         End a challenge, so that it can never succeed; a superseded one has ended already.
 
-        Args:
-            row: Of the request that this is part of, with what may be told of the contact. A
-                withdrawal leaves a row of its own.
-
-        Raises:
-            Unavailable: The store did not answer.
+        *row* is of the request that this is part of, with what may be told of the contact. A
+        withdrawal leaves a row of its own.
         """
 
         def decide(held: Held) -> Decision[Held, Withdrawn | NotStanding]:
@@ -230,11 +215,7 @@ class Otp:
         """
         The current state for the maker of *request*; changes nothing.
 
-        Args:
-            challenge_id: The challenge that they would name with a guess, if any.
-
-        Raises:
-            Unavailable: The store did not answer.
+        *challenge_id* is the challenge that they would name with a guess, if any.
         """
         policy, now = self.policies[request.slot.purpose], self.clock.now()
 
@@ -249,9 +230,6 @@ class Otp:
         Judge a presented code, once.
 
         A success is not audited here; the journey audits it together with the step that follows.
-
-        Raises:
-            Unavailable: The store did not answer; the guess may have been counted.
         """
         return await self._check(request, presented, row, check)
 
@@ -262,9 +240,6 @@ class Otp:
         `check`, but accept a code again that was right in the same *browser* moments ago.
 
         That success is not audited here either.
-
-        Raises:
-            Unavailable: The store did not answer; the guess may have been counted.
         """
         judge = partial(check_in_browser, browser=browser)
         return await self._check(request, presented, row, judge)

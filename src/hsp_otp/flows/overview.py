@@ -99,12 +99,7 @@ class Look:
 
 @attrs.define
 class Overview:
-    """
-    Makes the queries, and keeps the answers for a while.
-
-    Attributes:
-        patience_seconds: How long a viewer waits.
-    """
+    """Makes the queries, and keeps the answers for a while."""
 
     traffic: TrafficQueries
     audit: AuditQueries
@@ -137,12 +132,7 @@ class Overview:
         return Look(kept[0] if kept else None, answered=False)
 
     async def story(self, fingerprints: tuple[str, ...]) -> list[Entry]:
-        """
-        The latest rows of one number, oldest first.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """The latest rows of one number, oldest first; raises Unavailable without an answer."""
         return await self.audit.latest(Wanted(contacts=fingerprints), _STORY)
 
     async def close(self) -> None:

@@ -18,25 +18,14 @@ from hsp_otp.ports.passes import Passes, Users
 
 @attrs.frozen
 class Person:
-    """
-    The slots of one person.
-
-    Attributes:
-        phones: Their numbers, keyed by the id of the subject.
-        pass_code: The pass that they were found by, masked.
-    """
+    """The slots of a person, their numbers by the subjects' ids, and the masked pass, if any."""
 
     slots: tuple[Slot, ...]
     phones: Mapping[str, PhoneNumber | None] = attrs.field(repr=False)
     pass_code: str | None = None
 
     def row_of(self, slot: Slot, row: AuditRow, fingerprints: KeyRing) -> AuditRow:
-        """
-        *row* with what may be told of *slot*.
-
-        Args:
-            fingerprints: The ring of contact fingerprints.
-        """
+        """*row* with what may be told of *slot*."""
         told = attrs.evolve(row, purpose=slot.purpose, pass_code=self.pass_code)
         phone = self.phones[slot.subject.id]
         return told if phone is None else about(told, Contact.of_phone(phone), fingerprints)
@@ -44,7 +33,7 @@ class Person:
 
 @attrs.frozen(kw_only=True)
 class People:
-    """Finds people by a pass or by a number."""
+    """Finds people by a pass or by a number; raises Unavailable if the store does not answer."""
 
     passes: Passes
     users: Users
@@ -52,12 +41,7 @@ class People:
     async def of_pass(
         self, code: PassCode, purposes: Iterable[Purpose] = Purpose
     ) -> Person | PassNotFound:
-        """
-        The holder of a pass; their number's own slots are not included.
-
-        Raises:
-            Unavailable: The store did not answer.
-        """
+        """The holder of a pass; their number's own slots are not included."""
         found = await self.passes.find(code)
         if found is None:
             return PassNotFound()
@@ -66,12 +50,7 @@ class People:
         return Person(tuple(slots), {user.id: user.phone}, code.masked)
 
     async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = Purpose) -> Person:
-        """
-        Everybody who has a number, and the number itself. There may be no slot.
-
-        Raises:
-            Unavailable: The store did not answer.
-        """
+        """Everybody who has a number, and the number itself. There may be no slot."""
         users = [user.id for user in await self.users.users_of(phone)]
         slots = slots_about(users, Contact.of_phone(phone), purposes)
         return Person(tuple(slots), dict.fromkeys([*users, phone.e164], phone))

@@ -22,12 +22,7 @@ DEVICES_FORGOTTEN: Final = "devices_forgotten"
 
 @attrs.frozen(kw_only=True)
 class Unlocking:
-    """
-    Unlocks the slots of a person.
-
-    Attributes:
-        fingerprints: The ring of contact fingerprints.
-    """
+    """Unlocks the slots of a person."""
 
     slots: SlotRepository
     clock: Clock

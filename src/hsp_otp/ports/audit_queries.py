@@ -11,13 +11,7 @@ from hsp_otp.domain.instant import Instant
 
 @attrs.frozen
 class Span:
-    """
-    A span of time, by default everything that is recorded.
-
-    Attributes:
-        since: Inclusive.
-        until: Exclusive.
-    """
+    """A span of time from *since* until before *until*, by default all that is recorded."""
 
     since: Instant = Instant(0)
     until: Instant = Instant(2**62)
@@ -59,13 +53,7 @@ class Entry:
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """
-    The filter for rows; fields that are not given match everything.
-
-    Attributes:
-        contacts: Fingerprints of one contact, under every key.
-        ranges: Fingerprints of one range of numbers, under every key.
-    """
+    """A filter for rows; what is not given matches everything. Fingerprints are of every key."""
 
     contacts: tuple[str, ...] = ()
     ranges: tuple[str, ...] = ()

@@ -11,7 +11,11 @@ O = TypeVar("O")  # noqa: E741
 
 
 class Deliveries(Protocol):
-    """Stores the delivery state of every message that was handed over, with its send."""
+    """
+    Stores the delivery state of every message that was handed over, with its send.
+
+    Each method raises Unavailable if the database does not answer.
+    """
 
     async def transition(
         self,
@@ -23,9 +27,6 @@ class Deliveries(Protocol):
         Replace the state of that message with the result of *decide*, in one step.
 
         *decide* receives None if no such message was handed over, and cannot create one.
-
-        Raises:
-            Unavailable: The database did not answer.
         """
         ...
 
@@ -35,9 +36,6 @@ class Deliveries(Protocol):
 
         It may be while there is a send that was admitted after *since* and that no sender is known
         to have taken.
-
-        Raises:
-            Unavailable: The database did not answer.
         """
         ...
 
@@ -57,8 +55,7 @@ class Receipts(Protocol):
         """
         Whether the provider made this report. Never raises, whatever the input.
 
-        Args:
-            headers: Keyed by name in lower case.
+        *headers* are keyed by name in lower case.
         """
         ...
 

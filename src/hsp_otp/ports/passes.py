@@ -8,26 +8,16 @@ from hsp_otp.domain.phone import PhoneNumber
 
 
 class Passes(Protocol):
-    """Finds passes, with their holders."""
+    """Finds passes, with their holders; raises Unavailable if the database does not answer."""
 
     async def find(self, code: PassCode) -> Pass | None:
-        """
-        The pass of that code in its current state, or None.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """The pass of that code in its current state, or None."""
         ...
 
 
 class Users(Protocol):
-    """Finds users by their number."""
+    """Finds users by their number; raises Unavailable if the database does not answer."""
 
     async def users_of(self, phone: PhoneNumber) -> list[User]:
-        """
-        The users whose number is *phone*.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """The users whose number is *phone*."""
         ...

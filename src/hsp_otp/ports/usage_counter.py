@@ -19,8 +19,5 @@ class UsageCounter(Protocol):
         Replace the usages of *keys* with the result of *decide*, in one step.
 
         Makes the same promises as `SlotRepository.transition`.
-
-        Raises:
-            Unavailable: The store did not answer.
         """
         ...
