@@ -32,13 +32,7 @@ _log = structlog.get_logger()
 
 @attrs.define(eq=False)
 class _Wait:
-    """
-    The schedule of one receipt, in the timer's seconds.
-
-    Attributes:
-        ends_at: Time of the last attempt.
-        pause: Time before the next attempt.
-    """
+    """A receipt's last and next attempt, and the pause before the next, in the timer's seconds."""
 
     ends_at: float
     next_at: float
@@ -56,13 +50,7 @@ class MemoryEarlyReceipts:
     def __init__(
         self, deliveries: Deliveries, timer: Callable[[], float] = time.monotonic, most: int = _MOST
     ) -> None:
-        """
-        Start with no receipts.
-
-        Args:
-            timer: A monotonic clock, in seconds.
-            most: Maximum number of waiting receipts.
-        """
+        """Keep at most *most* receipts; *timer* is a monotonic clock, in seconds."""
         self._deliveries = deliveries
         self._timer = timer
         self._most = most

@@ -66,9 +66,7 @@ class GettextMessages:
     Texts in every language that has a catalogue, with English for missing texts.
 
     A message id in a catalogue is an error word, the name of another sentence, or ``sms``.
-
-    Attributes:
-        languages: The available languages, English first.
+    *languages* are the available ones, English first.
     """
 
     def __init__(
@@ -119,9 +117,7 @@ class GettextMessages:
         Implement `Messages.sms`: in English, one GSM-7 segment without a link.
 
         If an autofill line would make the text longer than Android reads, the text is in English.
-
-        Args:
-            lifetime: Given in whole minutes, rounded down, but at least one.
+        It gives *lifetime* in whole minutes, rounded down, but at least one.
         """
         origin = f"@{self._web_origin} #{code.reveal()}" if self._web_origin else ""
         # Both formats require the last line, and each allows the other on it.
@@ -151,12 +147,7 @@ class GettextMessages:
         return english if english and english.template_id else None
 
     def explain(self, word: str, language: Language) -> str:
-        """
-        Implement `Sentences.explain`.
-
-        Raises:
-            KeyError: There is no such word.
-        """
+        """Implement `Sentences.explain`; raises KeyError if there is no such word."""
         if word not in self._words:
             raise KeyError(word)
         return self._in(language).gettext(word)

@@ -42,12 +42,7 @@ class RecordFormat(Generic[T]):
         return self._head + text[1:] if text.startswith("{") else text
 
     def decode(self, body: str) -> T:
-        """
-        The record in a body of any version.
-
-        Raises:
-            msgspec.DecodeError: The body fits none of them.
-        """
+        """The record in a body of any version; raises msgspec.DecodeError if it fits none."""
         if body.startswith((self._head, "[")):
             return self._decoder.decode(body)
         form = json.decode(body, type=Form)

@@ -40,11 +40,8 @@ def ring(secret_keys: tuple[Key, ...], label: str) -> KeyRing:
     """
     The keys of one use, under the ids of the keys that they are derived from.
 
-    HKDF-SHA-256 (RFC 5869) without salt, with the label as info, so a leaked key of one use reveals
-    nothing about another.
-
-    Args:
-        label: One of the constants above.
+    HKDF-SHA-256 (RFC 5869) without salt, with the *label*, one of the constants above, as info, so
+    a leaked key of one use reveals nothing about another.
     """
     return KeyRing(tuple(Key(key.id, _derive(key.secret, label)) for key in secret_keys))
 

@@ -10,13 +10,7 @@ import attrs
 
 @attrs.define
 class PortTimes:
-    """
-    The waiting time of one request so far.
-
-    Attributes:
-        seconds: Total of all calls, by port name.
-        calls: Number of calls, by port name.
-    """
+    """The waiting time of one request so far, in seconds, and its calls, both by port name."""
 
     seconds: dict[str, float] = attrs.field(factory=dict[str, float])
     calls: dict[str, int] = attrs.field(factory=dict[str, int])

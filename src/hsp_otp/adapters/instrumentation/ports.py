@@ -53,19 +53,12 @@ class Listener(Protocol):
         """
         Report a call of a port.
 
-        Args:
-            store: The store behind the port: sql, redis or memory.
-            failure: The exception that it raised. Its text may contain secrets.
+        *store* is sql, redis or memory. The text of *failure* may contain secrets.
         """
         ...
 
     def attempted(self, sender: str, result: str, seconds: float) -> None:
-        """
-        Report a message that was offered to a sender.
-
-        Args:
-            result: taken, refused or failed.
-        """
+        """Report a message that was offered to a sender; *result* is taken, refused or failed."""
         ...
 
 
@@ -97,12 +90,7 @@ class Counts(Protocol):
         ...
 
     def unsolved(self, outcome: str) -> None:
-        """
-        Count what was handed in and solves nothing.
-
-        Args:
-            outcome: wrong, stale or malformed.
-        """
+        """Count what was handed in and solves nothing: it is wrong, stale or malformed."""
         ...
 
 
@@ -133,12 +121,7 @@ class NobodyCounts:
 
 @attrs.frozen(kw_only=True)
 class Watch:
-    """
-    The receivers of reports, besides the waiting request.
-
-    Attributes:
-        timer: A monotonic clock, in seconds.
-    """
+    """The receivers of reports, besides the waiting request; *timer* is monotonic, in seconds."""
 
     listeners: tuple[Listener, ...] = ()
     counts: Counts = attrs.field(factory=NobodyCounts)
@@ -147,13 +130,7 @@ class Watch:
 
 @attrs.frozen
 class Meter:
-    """
-    Observes one port.
-
-    Attributes:
-        port: The port's name.
-        store: The store behind the port: sql, redis or memory.
-    """
+    """Observes one port, by its name, in front of a store: sql, redis or memory."""
 
     watch: Watch
     port: str
@@ -359,12 +336,7 @@ class ObservedSender:
 
 @attrs.frozen
 class ObservedSenders:
-    """
-    Observes all senders together, for the flows.
-
-    Attributes:
-        names: The names of the senders.
-    """
+    """Observes all senders together, for the flows."""
 
     senders: Sender
     names: tuple[str, ...]

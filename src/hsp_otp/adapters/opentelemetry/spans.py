@@ -59,12 +59,7 @@ class RequestSpan:
     def answered(
         self, route: str, method: str, status: int, *, outcome: str, request_id: str
     ) -> None:
-        """
-        Record the answer.
-
-        Args:
-            route: The template of the route.
-        """
+        """Record the answer; *route* is the template of the route."""
         self._span.update_name(f"{method} {route}")
         self._span.set_attributes(
             {

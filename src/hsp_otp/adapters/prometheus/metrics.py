@@ -44,12 +44,7 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """
-        Create all metrics.
-
-        Args:
-            registry: Makes them readable in this process; without it they are only in the files.
-        """
+        """Create all metrics, readable here if there is a *registry*, otherwise only in files."""
         self._registry = registry
         self._looks: list[Callable[[], None]] = []
         self._create_request_metrics()
@@ -172,12 +167,7 @@ class Metrics:
         )
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """
-        Count a request.
-
-        Args:
-            route: The template of the route.
-        """
+        """Count a request; *route* is the template of the route."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
 
@@ -225,23 +215,13 @@ class Metrics:
     def watch_sender(
         self, sender: str, *, is_open: Callable[[], bool], skips: Callable[[], int]
     ) -> None:
-        """
-        Include a sender's circuit from now on.
-
-        Args:
-            skips: How often it has been skipped so far.
-        """
+        """Include a sender's circuit from now on; *skips* tells how often it was skipped so far."""
         circuit = self._circuits.labels(sender)
         self._looks.append(lambda: circuit.set(is_open()))
         self._follow(self._skipped.labels(sender), skips)
 
     def watch_limiter(self, *, is_degraded: Callable[[], bool], falls: Callable[[], int]) -> None:
-        """
-        Include the fallback of the counters from now on.
-
-        Args:
-            falls: How often the database has taken over so far.
-        """
+        """Include the counters' fallback; *falls* tells how often the database has taken over."""
         self._looks.append(lambda: self._degraded.set(is_degraded()))
         self._follow(self._fallbacks, falls)
 

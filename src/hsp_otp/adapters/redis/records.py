@@ -125,12 +125,7 @@ class Epoch:
 
 @attrs.frozen
 class Kept:
-    """
-    A record as it was read.
-
-    Attributes:
-        is_stale: The record belongs to an older epoch.
-    """
+    """A record as it was read; stale if it belongs to an older epoch."""
 
     body: str
     is_stale: bool
@@ -138,12 +133,7 @@ class Kept:
 
 @attrs.frozen
 class Change:
-    """
-    The new value of a record.
-
-    Attributes:
-        life: Time after which it may be deleted; None for never.
-    """
+    """The new value of a record, and the time after which it may be deleted; None for never."""
 
     body: str
     life: Duration | None
@@ -151,12 +141,7 @@ class Change:
 
 @attrs.frozen
 class Loaded(Generic[H]):
-    """
-    The state that a rule is applied to.
-
-    Attributes:
-        learned: Records recovered from another store, to be written together with the changes.
-    """
+    """The state that a rule is applied to, and what was *learned* elsewhere and is written too."""
 
     held: H
     learned: dict[str, Change] = attrs.field(factory=dict[str, Change])
@@ -170,12 +155,7 @@ Restore: TypeAlias = Callable[[Kept | None], Change | None]
 
 @attrs.define(eq=False)
 class _Step:
-    """
-    A step that waits for its write.
-
-    Attributes:
-        by: The event loop's time by which the result is needed.
-    """
+    """A step that waits for its write, until the event loop's time *by*."""
 
     keys: tuple[str, ...]
     load: Load[Any]
@@ -295,9 +275,7 @@ class RedisRecords:
         Recover lost data from another store whenever Redis has lost some; runs for ever.
 
         One process recovers while the others wait. Until it is done, steps ask for what they lack.
-
-        Args:
-            recovered: All data to restore, keyed by record, page by page.
+        *recovered* yields all data to restore, keyed by record, page by page.
         """
         while True:
             # Also without requests, so that the next one finds everything recovered.
@@ -355,11 +333,8 @@ class RedisRecords:
         """
         Begin a new epoch, so that what other processes have read under this one becomes stale.
 
-        Args:
-            keep: Only do so if the present epoch does not match the server.
-
-        Raises:
-            Unavailable: Redis did not answer.
+        With *keep*, only if the present epoch does not match the server. Raises Unavailable if
+        Redis does not answer.
         """
         fresh = f"{self._randomness.draw(_ID_BYTES).hex()}:{self._clock.now()}"
         epoch: bytes = await self._client.run(

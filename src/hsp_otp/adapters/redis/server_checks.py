@@ -14,13 +14,7 @@ _OLDEST: Final = 7
 
 @attrs.frozen
 class Unfit:
-    """
-    A problem of a Redis server.
-
-    Attributes:
-        what: The problem and its remedy, in one line.
-        is_fatal: The server must not be used for challenges.
-    """
+    """A problem and its remedy, in one line; a fatal one rules the server out for challenges."""
 
     what: str
     is_fatal: bool
@@ -79,12 +73,7 @@ class Health:
 
 
 async def health(client: RedisClient) -> Health:
-    """
-    The current state of the server.
-
-    Raises:
-        Unavailable: It does not answer, or refuses the inspection.
-    """
+    """The server's current state; raises Unavailable if it does not answer, or refuses to tell."""
     try:
         info = _one(await client.driver.info("everything"))
         clock: Any = await client.driver.time()

@@ -38,11 +38,9 @@ class RedisSlots:
     """
     Stores slots, and the usages that limit sends.
 
-    Admitted sends are stored in rows too, so that nobody gets a fresh budget if Redis loses data. A
-    challenge whose record may be outdated is void, and its owner has to ask again.
-
-    Attributes:
-        rows: Writes the rows of a transition before it returns.
+    Admitted sends are stored in rows too, before a transition returns, so that nobody gets a fresh
+    budget if Redis loses data. A challenge whose record may be outdated is void, and its owner has
+    to ask again.
     """
 
     records: RedisRecords
@@ -96,11 +94,9 @@ class RedisSlots:
 @attrs.frozen(kw_only=True)
 class RedisUsage:
     """
-    Stores the usages that limit clients.
+    Stores the usages that limit clients; the *rows* of a transition are written before it returns.
 
-    Attributes:
-        rows: Writes the rows of a transition before it returns.
-        history: The charges in audit rows, including those made elsewhere in the meantime.
+    *history* has the charges in audit rows, including those made elsewhere in the meantime.
     """
 
     records: RedisRecords
@@ -138,8 +134,7 @@ class RedisUsage:
         """
         Trust no record until it has been compared with the charges made elsewhere.
 
-        Raises:
-            Unavailable: Redis did not answer.
+        Raises Unavailable if Redis does not answer.
         """
         await self.records.renew()
 

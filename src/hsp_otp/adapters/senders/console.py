@@ -23,12 +23,7 @@ class ConsoleSms:
     """Prints every message in a box."""
 
     def __init__(self, stream: TextIO) -> None:
-        """
-        Print to *stream*.
-
-        Args:
-            stream: Standard output, which several processes may share.
-        """
+        """Print to standard output, which several processes may share."""
         self._stream = stream
 
     def available(self) -> bool:

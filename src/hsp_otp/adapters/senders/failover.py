@@ -18,19 +18,11 @@ class Failover:
     Offers a message to the senders in order, once each, until one takes it.
 
     If the result of an attempt is unknown, the next sender gets the same text: two messages with
-    one code are better than none.
-
-    Attributes:
-        skips: How often each sender was skipped, in their order.
+    one code are better than none. *skips* has how often each sender was skipped, in their order.
     """
 
     def __init__(self, senders: Sequence[Sender], clock: Clock) -> None:
-        """
-        Try *senders* in their order.
-
-        Args:
-            senders: One for each provider; unavailable ones are skipped.
-        """
+        """Try *senders*, one for each provider, in their order; unavailable ones are skipped."""
         self._senders = tuple(senders)
         self._clock = clock
         self.skips = [0] * len(self._senders)

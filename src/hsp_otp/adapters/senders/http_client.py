@@ -37,13 +37,7 @@ _MOST_CONNECTIONS: Final = 500
 
 @attrs.frozen
 class Answer:
-    """
-    A provider's answer.
-
-    Attributes:
-        status: The HTTP status.
-        headers: By name, ignoring case.
-    """
+    """A provider's answer: the HTTP status, the headers, by name ignoring case, and the body."""
 
     status: int
     headers: Mapping[str, str]

@@ -22,12 +22,7 @@ U = TypeVar("U")
 
 @attrs.frozen(kw_only=True)
 class Means:
-    """
-    The resources that a provider works with.
-
-    Attributes:
-        callback: The URL for delivery reports; None if none are wanted.
-    """
+    """A provider's resources; *callback* is the URL for delivery reports, if any are wanted."""
 
     clock: Clock
     randomness: Randomness

@@ -29,12 +29,7 @@ _STATES: Final = {
 
 @attrs.frozen
 class TwilioReceipts:
-    """
-    Reads status callbacks, which are forms.
-
-    Attributes:
-        url: The callback's URL as Twilio knows it, which the signature covers.
-    """
+    """Reads status callbacks, which are forms; the signature covers *url* as Twilio knows it."""
 
     auth_token: str = attrs.field(repr=False)
     url: str

@@ -98,12 +98,7 @@ class TwilioSms:
     def __init__(
         self, account: TwilioAccount, client: ClientSession, callback: str | None = None
     ) -> None:
-        """
-        Hand messages to *account*.
-
-        Args:
-            callback: The URL for receipts, if they are wanted.
-        """
+        """Hand messages to *account*; *callback* is the URL for receipts, if they are wanted."""
         self._account = account
         self._callback = callback
         self._client = _client(account, client)

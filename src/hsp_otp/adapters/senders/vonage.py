@@ -103,12 +103,7 @@ class VonageSms:
     def __init__(
         self, account: VonageAccount, client: "ClientSession", callback: str | None = None
     ) -> None:
-        """
-        Hand messages to *account*.
-
-        Args:
-            callback: The URL for receipts, if they are wanted.
-        """
+        """Hand messages to *account*; *callback* is the URL for receipts, if they are wanted."""
         self._account = account
         self._client = client
         self._callback = callback

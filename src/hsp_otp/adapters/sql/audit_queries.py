@@ -280,10 +280,8 @@ def numbers_suspected(span: Span, *, in_order: bool = False) -> Select[*tuple[An
     """
     Numbers, and ranges of numbers, with many sends and few verified.
 
-    A range is the sum of its numbers, so the rows are read once for both.
-
-    Args:
-        in_order: Like `by_address` of `addresses_asked`, but number by number.
+    A range is the sum of its numbers, so the rows are read once for both. *in_order* is like
+    `by_address` of `addresses_asked`, but number by number.
     """
     prefix = func.max(audit.c.range_fingerprint).label("prefix")
     numbers = (

@@ -15,12 +15,7 @@ class BatchedReads(Generic[N, T]):
     """Look-ups by name, one query at a time. Look-ups made meanwhile share the next query."""
 
     def __init__(self, ask: Callable[[Sequence[N]], Awaitable[Mapping[N, T]]]) -> None:
-        """
-        Start without any query.
-
-        Args:
-            ask: Looks up several names, and returns a value for each one it finds.
-        """
+        """Look several names up with *ask*, which returns a value for each one that it finds."""
         self._ask = ask
         self._waiting: dict[N, asyncio.Future[T | None]] = {}
         self._running: asyncio.Task[None] | None = None

@@ -42,13 +42,7 @@ one."""
 
 @attrs.frozen
 class Changes:
-    """
-    The rows that a step writes.
-
-    Attributes:
-        needed: Written all together or not at all.
-        late: Likewise, but left out if only these cannot be written.
-    """
+    """Rows that a step writes, all or none; the *late* ones are left out if only they fail."""
 
     needed: Written
     late: Written
@@ -56,13 +50,7 @@ class Changes:
 
 @attrs.frozen
 class Flaws:
-    """
-    Problems with the setup of a server; None for each that does not exist.
-
-    Attributes:
-        unfit: Prevents the use of the server.
-        forgetful: Makes it lose acknowledged data in a crash.
-    """
+    """What is wrong with a server: it is unfit for use, or loses acknowledged data in a crash."""
 
     unfit: str | None = None
     forgetful: str | None = None
@@ -133,12 +121,7 @@ class Connections(Protocol):
         ...
 
     async def flaws(self) -> Flaws:
-        """
-        The problems with the setup of the server.
-
-        Raises:
-            Unavailable: It did not answer.
-        """
+        """The problems with the setup of the server."""
         ...
 
     async def close(self) -> None:
@@ -158,12 +141,7 @@ def is_past(by: float) -> bool:
 
 @asynccontextmanager
 async def turn(turns: asyncio.Semaphore, by: float) -> AsyncGenerator[None]:
-    """
-    One of the *turns*, returned at the end of the block.
-
-    Raises:
-        TimeoutError: None became free until *by*.
-    """
+    """One of the *turns*, for the block; raises TimeoutError if none becomes free until *by*."""
     async with asyncio.timeout_at(by):
         await turns.acquire()
     try:

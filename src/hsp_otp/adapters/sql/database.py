@@ -44,8 +44,7 @@ class Database:
     """
     SQLite or PostgreSQL, chosen by the URL.
 
-    Attributes:
-        is_postgres: Whether it is PostgreSQL.
+    Every method that asks the database raises Unavailable if it fails or does not answer in time.
     """
 
     def __init__(self, url: str, *, durable: bool) -> None:
@@ -171,11 +170,7 @@ class Database:
         """
         The rows that *statement* finds for any of *values*.
 
-        Args:
-            statement: Contains ``{any}`` for the values, followed by ``{since}`` if it is given.
-
-        Raises:
-            Unavailable: The database failed.
+        The statement contains ``{any}`` for the values, followed by ``{since}`` if that is given.
         """
         texts, by = as_json(values), deadline()
         given = (texts,) if since is None else (texts, since)
@@ -183,24 +178,14 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:
-        """
-        Reads of the latest committed data, statement by statement.
-
-        Raises:
-            Unavailable: The database failed.
-        """
+        """Reads of the latest committed data, statement by statement."""
         with _unavailable():
             async with self._connections.read(deadline()) as connection:
                 yield connection
 
     @asynccontextmanager
     async def study(self) -> AsyncGenerator[AsyncConnection]:
-        """
-        Like `read`, for longer queries over many rows, which requests do not wait for.
-
-        Raises:
-            Unavailable: The database failed, or did not answer within half a minute.
-        """
+        """Like `read`, for up to half a minute and many rows; requests do not wait for it."""
         by = asyncio.get_running_loop().time() + STUDY_SECONDS
         with _unavailable():
             async with self._connections.study(by) as connection:
@@ -227,12 +212,7 @@ class Database:
         return True
 
     async def flaws(self) -> Flaws:
-        """
-        The problems with the setup of the server.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """The problems with the setup of the server."""
         return await self._connections.flaws()
 
 

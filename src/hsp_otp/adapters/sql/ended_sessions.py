@@ -29,11 +29,8 @@ class SqlEndedSessions:
     Stores ended sessions as usages.
 
     If the database cannot take one yet, for example while SQLite is locked, an empty file tells the
-    other workers of this machine. Any worker that finds the file retries.
-
-    Attributes:
-        usage: The usages of the database.
-        folder: Shared by the workers of this machine, and readable by nobody else.
+    other workers of this machine. Any worker that finds the file retries. Nobody else can read the
+    *folder*.
     """
 
     usage: UsageCounter

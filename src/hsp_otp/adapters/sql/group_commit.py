@@ -85,10 +85,8 @@ class GroupCommit:
         """
         Replace the values of *keys* with the result of *decide*, and write its rows.
 
-        *decide* returns the same mapping for no change, or a mapping of the changes.
-
-        Raises:
-            Unavailable: The database did not answer within two seconds.
+        *decide* returns the same mapping for no change, or a mapping of the changes. Raises
+        Unavailable if the database does not answer within two seconds.
         """
         outcome: O = await self._added(keys, decide)
         return outcome

@@ -70,13 +70,7 @@ class SqlLimitRecovery:
     def __init__(
         self, database: Database, most_misses: int = _MOST_MISSES, *, page: int = 2_000
     ) -> None:
-        """
-        Read from *database*.
-
-        Args:
-            most_misses: Maximum number of everybody's misses that are read, the latest first.
-            page: Usages per page.
-        """
+        """Read up to *most_misses* of everybody's misses, the latest, and *page* usages at once."""
         self.database = database
         self._most_misses = most_misses
         self._page = page

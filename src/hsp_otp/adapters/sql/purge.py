@@ -35,8 +35,8 @@ _LEAST_PAUSE_SECONDS: Final = 0.002
 @attrs.frozen
 class SqlPurge:
     """
-    Deletes old rows and records. Each method returns the number of deleted rows, and may be
-    interrupted and called again.
+    Deletes old rows and records. Each method returns the number of deleted rows, may be
+    interrupted and called again, and raises Unavailable if the database does not answer.
     """
 
     database: Database
@@ -56,12 +56,7 @@ class SqlPurge:
         }
 
     async def records(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
-        """
-        Delete the records of a kind that satisfy *goes*; a record that changes meanwhile stays.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """Delete the records of a kind that satisfy *goes*; those that change meanwhile stay."""
         deleted = 0
         async for over in self._pages(kind, goes):
             deleted += await self._in_portions(
@@ -70,12 +65,7 @@ class SqlPurge:
         return deleted
 
     async def count(self, kind: RecordKind[R], goes: Callable[[R], bool]) -> int:
-        """
-        The number of records that `records` would delete.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        """The number of records that `records` would delete."""
         return sum([len(over) async for over in self._pages(kind, goes)])
 
     async def _pages(

@@ -20,10 +20,8 @@ async def upgrade(database: Database) -> None:
     """
     Bring the database to the newest schema; does nothing if it is there already.
 
-    Of several concurrent upgrades, one runs while the others wait for it.
-
-    Raises:
-        Unavailable: The database did not answer, or others prevented the start.
+    Of several concurrent upgrades, one runs while the others wait for it. Raises Unavailable if the
+    database does not answer, or others prevent the start.
     """
 
     def run(connection: Connection) -> None:
@@ -51,12 +49,7 @@ async def upgrade(database: Database) -> None:
 
 
 async def is_newest(database: Database) -> bool:
-    """
-    Whether the database has the schema that this version was written for.
-
-    Raises:
-        Unavailable: The database did not answer.
-    """
+    """Whether the database has this version's schema; raises Unavailable if it does not answer."""
     return await _current(database) == max(known())
 
 
@@ -64,8 +57,7 @@ async def is_known(database: Database) -> bool:
     """
     Whether this version can upgrade the database; it cannot if the schema is a later version's.
 
-    Raises:
-        Unavailable: The database did not answer.
+    Raises Unavailable if the database does not answer.
     """
     return await _current(database) in {None, *known()}
 

@@ -42,12 +42,7 @@ class Health:
 
 
 async def health(database: Database) -> Health:
-    """
-    The current state of the database.
-
-    Raises:
-        Unavailable: It does not answer, or has no schema.
-    """
+    """The current state; raises Unavailable if the database does not answer or has no schema."""
     oldest = select(
         select(func.min(audit.c.at)).scalar_subquery(),
         select(func.min(sends.c.at)).scalar_subquery(),

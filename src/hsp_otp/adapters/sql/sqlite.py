@@ -214,12 +214,7 @@ def _write(connection: sqlite3.Connection, written: Written) -> None:
 
 
 def _connect(url: str, synchronous: str) -> sqlite3.Connection:
-    """
-    A connection for one thread.
-
-    Raises:
-        sqlite3.OperationalError: The file cannot be opened, or is locked.
-    """
+    """A connection for one thread; raises OperationalError if the file is locked or unusable."""
     parsed = make_url(url)
     path = _path(parsed)
     if path is not None:
