@@ -83,12 +83,7 @@ def _damaged(name: str, file: Path) -> str:
 
 
 async def add_demo_pass(database: Database) -> None:
-    """
-    Store the demo pass, unless it is there already.
-
-    Raises:
-        Unavailable: The database did not answer.
-    """
+    """Store the demo pass unless it is there; raises Unavailable if the database is away."""
     code = PassCode(DEMO_PASS)
     if await SqlPasses(database).find(code) is not None:
         return

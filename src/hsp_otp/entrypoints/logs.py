@@ -47,12 +47,7 @@ _FAREWELL_SECONDS: Final = 1.0
 
 
 def configure(*, for_people: bool) -> None:
-    """
-    Write all logs, including those of libraries, to stderr as one line each.
-
-    Args:
-        for_people: Write readable text instead of JSON.
-    """
+    """Write all logs, also of libraries, to stderr as lines of JSON, or of text *for_people*."""
     lines = _lines_to(sys.stderr)
     shared: Sequence[Processor] = (
         structlog.contextvars.merge_contextvars,

@@ -21,10 +21,5 @@ def make_private_folder(folder: Path) -> None:
 
 
 def is_open_to_others(file: Path) -> bool:
-    """
-    Return whether the file's group or other users have any access to it.
-
-    Raises:
-        OSError: The file's permissions cannot be read.
-    """
+    """Return whether the file's group or others have any access to it; may raise OSError."""
     return bool(file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))

@@ -32,12 +32,7 @@ class SharedCheck:
     _began: float = attrs.field(default=0.0, init=False)
 
     async def __call__(self) -> bool:
-        """
-        Return the result of a check that is at most one second old.
-
-        Raises:
-            Exception: Any exception of the check.
-        """
+        """Return the result, or raise the failure, of a check at most one second old."""
         loop = asyncio.get_running_loop()
         now = (self.now or loop.time)()
         running = self._running

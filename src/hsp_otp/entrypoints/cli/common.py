@@ -1,4 +1,8 @@
-"""Checks that several commands share."""
+"""
+Checks that several commands share.
+
+They raise CommandError to reject, and Unavailable if the database does not answer.
+"""
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import is_known, is_newest
@@ -9,12 +13,7 @@ async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:
     """
     Reject an unsuitable database server.
 
-    Args:
-        for_good: Also reject a server that may lose acknowledged writes in a crash.
-
-    Raises:
-        CommandError: The server is unsuitable.
-        Unavailable: The server did not answer.
+    *for_good* also rejects a server that may lose acknowledged writes in a crash.
     """
     flaws = await database.flaws()
     if flaws.unfit:
@@ -24,25 +23,13 @@ async def insist_on_fit(database: Database, *, for_good: bool = False) -> None:
 
 
 async def insist_on_known(database: Database) -> None:
-    """
-    Reject a database with a later version's schema, which this version cannot use.
-
-    Raises:
-        CommandError: The schema is unknown.
-        Unavailable: The database did not answer.
-    """
+    """Reject a database with a later version's schema, which this version cannot use."""
     if not await is_known(database):
         raise CommandError("the database has the schema of a later version: run that version")
 
 
 async def insist_on_newest(database: Database) -> None:
-    """
-    Reject a database without the newest schema.
-
-    Raises:
-        CommandError: The schema is not the newest.
-        Unavailable: The database did not answer.
-    """
+    """Reject a database without the newest schema."""
     await insist_on_known(database)
     if not await is_newest(database):
         raise CommandError("the database has no schema or an older one; run: hsp-otp db upgrade")

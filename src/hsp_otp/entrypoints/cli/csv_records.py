@@ -29,12 +29,7 @@ class UnreadableError(ValueError):
 
 @attrs.frozen(kw_only=True)
 class Encoding:
-    """
-    The text encoding of a file.
-
-    Attributes:
-        errors: The codec's handling of invalid bytes, with a result that `wrong` finds.
-    """
+    """A text encoding; its *errors* make the codec turn bad bytes into what `wrong` finds."""
 
     name: str
     codec: str
@@ -62,12 +57,7 @@ class Lines:
     """The lines of a file, in bounded memory. Lines can be given back to be read again."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """
-        Detect the encoding of *file*.
-
-        Raises:
-            UnreadableError: The file is a workbook.
-        """
+        """Detect the encoding of *file*; raises UnreadableError if it is a workbook."""
         self._file = file
         self._ready: deque[str] = deque()
         self.number = 0

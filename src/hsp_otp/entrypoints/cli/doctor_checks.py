@@ -262,12 +262,7 @@ def _of_proxies(settings: Settings) -> Finding:
 
 
 def of_callers(settings: Settings, requests: Mapping[str, int]) -> Finding:
-    """
-    Check that the trusted proxies name their callers.
-
-    Args:
-        requests: The number of recent requests, by the client address to which they were charged.
-    """
+    """Check, by the recent requests charged to each address, that proxies name their callers."""
     check, name = "callers", f"{PREFIX}FORWARDED_HEADER"
     shared = {who: count for who, count in requests.items() if _is_proxy(who, settings)}
     if not shared:

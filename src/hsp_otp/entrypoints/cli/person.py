@@ -1,4 +1,8 @@
-"""Functions that the commands about one person share: reading arguments and opening stores."""
+"""
+Functions that the commands about one person share: reading arguments and opening stores.
+
+They raise CommandError for what they reject, and Unavailable if a store does not answer.
+"""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,13 +45,7 @@ class Desk:
 
 @asynccontextmanager
 async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
-    """
-    Open the stores that *settings* choose.
-
-    Raises:
-        CommandError: The database does not have the newest schema.
-        Unavailable: A store did not answer.
-    """
+    """Open the stores that *settings* choose, if the database has the newest schema."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
         await insist_on_newest(database)
@@ -64,24 +62,14 @@ async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
 
 
 def load_with_keys() -> Settings:
-    """
-    Load the settings, including the secret keys for number fingerprints.
-
-    Raises:
-        SettingsError: A setting is wrong, or there are no secret keys.
-    """
+    """Load the settings; raises SettingsError if there are no secret keys for fingerprints."""
     settings = with_generated_keys(load())
     check_secret_keys(settings)
     return settings
 
 
 def insist_on_stores(settings: Settings) -> None:
-    """
-    Reject a challenge store that a command cannot reach.
-
-    Raises:
-        CommandError: The challenges are in a server's memory.
-    """
+    """Reject challenges in a server's memory, which no command reaches."""
     if settings.challenge_store == "memory":
         raise CommandError(
             "the challenges are in the server's memory, which no command reaches: restart the "
@@ -90,12 +78,7 @@ def insist_on_stores(settings: Settings) -> None:
 
 
 def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNumber:
-    """
-    Parse the number that was given as the option *name*.
-
-    Raises:
-        CommandError: The text is not a phone number.
-    """
+    """Parse the number that was given as the option *name*."""
     try:
         return PhoneNumber.parse(text, settings.default_region)
     except InvalidPhoneError as error:
@@ -103,12 +86,7 @@ def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNu
 
 
 def read_pass_code(text: str) -> PassCode:
-    """
-    Parse the pass code that was given as `--pass-code`.
-
-    Raises:
-        CommandError: The text is not a pass code.
-    """
+    """Parse the pass code that was given as `--pass-code`."""
     try:
         return PassCode.parse(text)
     except MalformedPassCodeError as error:
@@ -116,12 +94,7 @@ def read_pass_code(text: str) -> PassCode:
 
 
 def insist_on_one(command: str, pass_code: str | None, phone: str | None) -> None:
-    """
-    Reject a person who is named by neither a pass nor a number, or by both.
-
-    Raises:
-        CommandError: It is so.
-    """
+    """Reject a person who is named by neither a pass nor a number, or by both."""
     if (pass_code is None) == (phone is None):
         raise CommandError(f"{command} takes either --pass-code or --phone")
 
@@ -133,13 +106,7 @@ async def find_person(
     phone: str | None,
     purposes: Iterable[Purpose] = Purpose,
 ) -> Person:
-    """
-    The person with that pass or that number.
-
-    Raises:
-        CommandError: There is nobody, or what names them is malformed.
-        Unavailable: The store did not answer.
-    """
+    """The person with that pass or that number."""
     people = People(passes=desk.passes, users=desk.passes)
     if pass_code is not None:
         found = await people.of_pass(read_pass_code(pass_code), purposes)
@@ -157,9 +124,6 @@ def read_address(text: str) -> ClientAddress:
     Parse the client address that was given as `--address`, as the addresses of callers are read.
 
     An IPv6 address counts as its /64, which may be given as such.
-
-    Raises:
-        CommandError: The text is not an address.
     """
     one = text.removesuffix("::/64") + "::" if text.endswith("::/64") else text
     found = find_client(one, (), ()).address
@@ -169,12 +133,7 @@ def read_address(text: str) -> ClientAddress:
 
 
 def read_reason(text: str, settings: Settings) -> str:
-    """
-    Return the reason as it may be stored in the audit.
-
-    Raises:
-        CommandError: The text is empty, or contains something that the audit never holds.
-    """
+    """Return the reason as it may be stored in the audit."""
     reason = visible_in_names(text).strip()
     if not plain(reason) or not visible(reason).isprintable():
         raise CommandError("--reason: takes printable text that is not empty")

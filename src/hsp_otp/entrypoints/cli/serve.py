@@ -103,12 +103,7 @@ def _warn(line: str) -> None:
 
 
 def _served(settings: Settings) -> Settings:
-    """
-    Return *settings* with everything that the server needs.
-
-    Raises:
-        SettingsError: A required setting is missing or unsuitable.
-    """
+    """Return *settings* with all that the server needs; raises SettingsError otherwise."""
     settings = with_generated_keys(settings)
     check_to_serve(settings)
     return settings

@@ -21,13 +21,7 @@ _HIGH: Final = 100
 
 @attrs.frozen
 class Series:
-    """
-    One kind of event, counted per period.
-
-    Attributes:
-        look: The CSS class of its drawing.
-        values: The count in each period.
-    """
+    """One kind of event, counted per period and drawn with the CSS class *look*."""
 
     name: str
     look: str

@@ -28,12 +28,7 @@ def ops_page(
     session: OperatorSession | None = None,
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
-    """
-    Render a page in English, with a CSRF token.
-
-    Args:
-        session: The operator's session; None for the sign-in page.
-    """
+    """Render a page in English, with a CSRF token; without *session*, the sign-in page."""
     token = token_for(request) if session is None else token_of(request, session)
     visitors = (csrf_cookie(request, token),) if session is None else ()
     text = _templates.get_template(template).render(

@@ -37,12 +37,7 @@ _GOOD: Final = frozenset({Issued.word, Verified.word, VerifiedAgain.word, Usable
 
 @attrs.frozen(kw_only=True)
 class Chosen:
-    """
-    The filters of the page; None means no filter.
-
-    Attributes:
-        country: An ISO code, or ``unknown``.
-    """
+    """The filters of the page, None for no filter; *country* is an ISO code or ``unknown``."""
 
     flow: str | None = None
     country: str | None = None

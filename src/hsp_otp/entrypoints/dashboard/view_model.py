@@ -59,12 +59,7 @@ class Took:
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """
-    All data for the page.
-
-    Attributes:
-        ongoing: Whether an alarm concerns the last 15 minutes.
-    """
+    """All data for the page; *ongoing* if an alarm concerns the last 15 minutes."""
 
     seen: Seen
     chosen: Chosen
@@ -84,12 +79,7 @@ class Facts:
 
 
 def facts_of(seen: Seen, wanted: Chosen) -> Facts:
-    """
-    Create the data for the page.
-
-    Args:
-        wanted: The filters; values that do not occur in *seen* are ignored.
-    """
+    """Create the data for the page; filters in *wanted* that *seen* does not have are ignored."""
     countries = most_first((row.region or UNKNOWN, row.requests) for row in sent_of(seen.movements))
     senders = sorted({row.sender for row in seen.movements if row.sender})
     chosen = Chosen(

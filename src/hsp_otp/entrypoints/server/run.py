@@ -211,12 +211,7 @@ async def _open(settings: Settings) -> AsyncGenerator[Services]:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """
-    Bind a socket to listen on.
-
-    Raises:
-        OSError: The address or port is not available.
-    """
+    """Bind a socket to listen on; raises OSError if the address or port is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -231,16 +226,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run(settings: Settings, listening: socket.socket, showing: socket.socket | None = None) -> bool:
     """
-    Serve until told to stop.
+    Serve until told to stop, and return whether the server started.
 
-    Args:
-        showing: The socket that serves the metrics, if any.
-
-    Returns:
-        Whether the server started.
-
-    Raises:
-        CommandError: The folder for metrics cannot be made.
+    *showing* is the socket that serves the metrics, if any. Raises CommandError if the folder for
+    metrics cannot be made.
     """
     logs.configure(for_people=settings.in_development)
     measuring = metrics_listener.kept(showing, keep_alive=settings.keep_alive_seconds)

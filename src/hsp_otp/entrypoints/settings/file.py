@@ -34,12 +34,7 @@ class Given:
     place: str = ""
 
     def text(self, shape: Shape) -> str:
-        """
-        Return the value as the text of a variable.
-
-        Raises:
-            WrongTypeError: The value's type is wrong for a setting of that shape.
-        """
+        """Return the value as a variable's text; raises WrongTypeError if *shape* forbids it."""
         value = self.value
         if isinstance(value, list) and shape is Shape.LIST:
             entries = cast("list[object]", value)
