@@ -167,10 +167,10 @@ async def _open(account: WebhookAccount, means: Means) -> AsyncGenerator[Sender]
         yield WebhookSms(account, client, means)
 
 
-def _receipts(account: WebhookAccount, means: Means) -> WebhookReports:
-    return WebhookReports(account.secret, means.clock)
-
-
 WEBHOOK: Final = Provider(
-    name=NAME, account=WebhookAccount, open=_open, receipts=_receipts, probe=_probe
+    name=NAME,
+    account=WebhookAccount,
+    open=_open,
+    receipts=lambda account, means: WebhookReports(account.secret, means.clock),
+    probe=_probe,
 )

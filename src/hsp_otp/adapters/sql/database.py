@@ -70,22 +70,14 @@ class Database:
             from hsp_otp.adapters.sql.sqlite import SqliteConnections  # noqa: PLC0415
 
             self._connections = SqliteConnections(url, durable=durable)
+        self.most_transactions = self._connections.most_transactions
+        self.upgrade_seconds = self._connections.upgrade_seconds
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._connections.close()
-
-    @property
-    def most_transactions(self) -> int:
-        """The number of concurrent writing transactions."""
-        return self._connections.most_transactions
-
-    @property
-    def upgrade_seconds(self) -> float:
-        """How long an upgrade of the schema may wait and, on PostgreSQL, run."""
-        return self._connections.upgrade_seconds
 
     @asynccontextmanager
     async def write(self, by: float | None = None) -> AsyncGenerator[AsyncConnection]:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.dialects.sqlite import aiosqlite
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -121,12 +121,8 @@ class SqliteConnections:
         return Flaws()
 
 
-def is_locked(error: DBAPIError) -> bool:
-    """Whether SQLite reported that somebody else holds the lock."""
-    return _says_locked(error.orig)
-
-
 def _says_locked(error: BaseException | None) -> bool:
+    """Whether SQLite reported that somebody else holds the lock."""
     return "locked" in str(error) or "busy" in str(error)
 
 
@@ -314,7 +310,7 @@ async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
         try:
             return await _begun(engine)
         except OperationalError as error:
-            if not is_locked(error) or is_past(by):
+            if not _says_locked(error.orig) or is_past(by):
                 raise
         await asyncio.sleep(_RETRY_SECONDS)
 

@@ -149,7 +149,7 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
     written = list[str]()
     for number, part in enumerate(parts, 1):
         columns = ", ".join(
-            f"(row ->> {place})::{kind} AS {_quoted(column)}"
+            f'(row ->> {place})::{kind} AS "{column}"'
             for place, (column, kind) in enumerate(part.columns.items())
         )
         rows = f"(SELECT {columns} FROM jsonb_array_elements(${number}::jsonb) AS row) AS given"
@@ -159,7 +159,3 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
         given = f"jsonb_array_length(${parts.index(RECORDS) + 1}::jsonb)"
         last = f"SELECT 1 / (count(*) = {given})::int FROM {RECORDS.name}"
     return f"WITH {', '.join(written)} {last}"
-
-
-def _quoted(column: str) -> str:
-    return f'"{column}"'
