@@ -30,11 +30,9 @@ class Unlocking:
 
     async def unlock(self, person: Person, reason: str, *, devices: bool = False) -> None:
         """
-        Unlock every slot of *person*, auditing each one.
+        Unlock every slot of *person*, with the *reason* in an audit row for each.
 
-        Args:
-            reason: The reason, which is written to the audit.
-            devices: Make strangers of all known devices, too.
+        *devices* also makes strangers of all known devices.
 
         Raises:
             Unavailable: A store did not answer. Slots that were unlocked before stay unlocked.
@@ -50,14 +48,10 @@ async def unlock_slot(
     slots: SlotRepository, slot: Slot, row: AuditRow, *, devices: bool = False
 ) -> None:
     """
-    Clear the failed guesses of *slot* at an operator's request.
+    Clear the failed guesses of *slot*, and write *row*, which says whose it is, and why.
 
-    Args:
-        row: Says whose slot was unlocked, and why.
-        devices: Make strangers of all known devices, too.
-
-    Raises:
-        Unavailable: The store did not answer.
+    *devices* also makes strangers of all known devices. Raises Unavailable if the store does not
+    answer.
     """
 
     def decide(held: Held) -> Decision[Held, None]:
