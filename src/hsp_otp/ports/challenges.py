@@ -1,14 +1,12 @@
 """The repository of slots, which hold the challenges."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.domain.slot_record import Held
-
-O = TypeVar("O")  # noqa: E741
 
 
 class SlotRepository(Protocol):

@@ -1,13 +1,11 @@
 """Delivery receipts, and the messages that they belong to."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt
 from hsp_otp.domain.instant import Instant
-
-O = TypeVar("O")  # noqa: E741
 
 
 class Deliveries(Protocol):

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 
 K_contra = TypeVar("K_contra", contravariant=True)
 T = TypeVar("T")
-O = TypeVar("O")  # noqa: E741
 
 
 class Records(Protocol[K_contra, T]):

@@ -1,12 +1,10 @@
 """The counter of frequent, cheap operations."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.quota import UsageKey, Usages
-
-O = TypeVar("O")  # noqa: E741
 
 
 class UsageCounter(Protocol):

@@ -14,7 +14,7 @@ import attrs
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.audit import AuditRow, Row
 from hsp_otp.domain.challenge_outcomes import Verified
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, H, O
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.names import PassCode
@@ -39,10 +39,8 @@ from hsp_otp.ports.usage_counter import UsageCounter
 _SQL: Final = "sql"
 _SENDER: Final = "sender"
 
-H = TypeVar("H")
 K_contra = TypeVar("K_contra", contravariant=True)
 L = TypeVar("L")
-O = TypeVar("O")  # noqa: E741
 T = TypeVar("T")
 
 

@@ -1,19 +1,17 @@
 """Counting in the SQL database while Redis is unavailable."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from hsp_otp.adapters.redis.stores import RedisUsage
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.quota import UsageKey, Usages, union
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.limit_recovery import UsageHistory
 from hsp_otp.ports.usage_counter import UsageCounter
-
-O = TypeVar("O")  # noqa: E741
 
 _MOST_LEARNED: Final = 100_000
 """Maximum number of usages that a process remembers to have read from the rows; about 20 MB."""

@@ -13,19 +13,17 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias
 
 import attrs
 import structlog
 
 from hsp_otp.adapters.redis.client import RedisClient, Script, deadline
+from hsp_otp.domain.decision import H, O
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
-
-H = TypeVar("H")
-O = TypeVar("O")  # noqa: E741
 
 _log = structlog.get_logger()
 

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 
 from hsp_otp.adapters.record_format import SIGNUP_SESSION, SLOT, USAGE
 from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRecords, Restore
 from hsp_otp.domain.challenge import after_loss
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, H, O
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import SessionId
@@ -20,9 +20,6 @@ from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SendHistory, UsageHistory
-
-H = TypeVar("H")
-O = TypeVar("O")  # noqa: E741
 
 _USAGE_LIFE: Final[Duration] = LONGEST_WINDOW + HOUR
 _SLOT_LIFE: Final[Duration] = 31 * DAY

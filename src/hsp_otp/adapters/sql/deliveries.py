@@ -1,7 +1,6 @@
 """The delivery state of messages, stored with their sends."""
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import attrs
 from sqlalchemy import ColumnElement, exists, select, update
@@ -9,12 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.tables import sends
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.clock import Clock
-
-O = TypeVar("O")  # noqa: E741
 
 
 @attrs.frozen

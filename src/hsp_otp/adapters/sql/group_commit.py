@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import attrs
 import structlog
@@ -14,10 +14,8 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import late, needed
 from hsp_otp.adapters.sql.write_statements import RECORDS
 from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.ports.failures import Unavailable
-
-O = TypeVar("O")  # noqa: E741
 
 Bodies = Mapping[str, str | None]
 """Bodies of records by key; None if there is no record."""
