@@ -151,6 +151,7 @@ RINGS: Final = Rings(
     codes=ring("codes"),
     devices=ring("devices"),
     refresh_tokens=ring("refresh"),
+    exchange_codes=ring("exchange"),
     fingerprints=ring("fingerprints"),
 )
 
