@@ -13,6 +13,7 @@ import attrs
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import (
+    MemoryApiKeys,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -321,6 +322,7 @@ class World:
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
     passes: MemoryPasses = attrs.field(factory=MemoryPasses)
+    api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
@@ -336,6 +338,7 @@ class World:
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
     devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
+    api_key_ring: KeyRing = attrs.field(factory=lambda: ring("api keys"))
 
     @slots.default
     def _slots(self) -> MemorySlots:
@@ -375,6 +378,7 @@ class World:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
@@ -395,6 +399,7 @@ class World:
             refresh_tokens=self.refresh_keys,
             exchange_codes=ring("exchange"),
             fingerprints=ring("fingerprints"),
+            api_keys=self.api_key_ring,
         )
         policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,

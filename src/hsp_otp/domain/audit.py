@@ -21,6 +21,7 @@ class Action(enum.Enum):
     REFRESH = "refresh"
     EXCHANGE = "exchange"
     REVOKE = "revoke"
+    AUTHENTICATE = "authenticate"
     UNLOCK = "unlock"
     LET = "let"
     ERASE = "erase"
