@@ -24,6 +24,7 @@ from hsp_otp.entrypoints.http.problems import (
 )
 from hsp_otp.entrypoints.http.receipts import delivery_status
 from hsp_otp.entrypoints.http.sessions.routes import (
+    exchange_code,
     key_set,
     refresh_tokens,
     revoke_tokens,
@@ -51,6 +52,7 @@ ROUTES: Final = (
     signup_verify_otp,
     refresh_tokens,
     revoke_tokens,
+    exchange_code,
     who_am_i,
     key_set,
     delivery_status,
