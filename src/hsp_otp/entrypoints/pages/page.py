@@ -266,18 +266,7 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
     """Return the exception handlers that render errors of the page at *path* for people."""
 
     def tell(request: AnyRequest, problem: Problem) -> Response[str]:
-        request.scope["state"]["outcome"] = problem.error
-        answer = page(
-            request,
-            "failure.html",
-            path=path,
-            service=service(services_of(request).settings),
-            status=problem.status,
-            message=explain(request, problem.error),
-        )
-        if problem is UNAVAILABLE:
-            answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
-        return answer
+        return failure_page(request, problem, path, service(services_of(request).settings))
 
     def of_http(request: AnyRequest, failure: HTTPException) -> Response[str]:
         if failure.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -289,6 +278,31 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
         return tell(request, UNAVAILABLE)
 
     return {HTTPException: of_http, Unavailable: of_unavailable}
+
+
+def failure_page(
+    request: AnyRequest, problem: Problem, path: str, service: str, way_home: str = "page.go_back"
+) -> Response[str]:
+    """
+    Render *problem* for people.
+
+    Args:
+        path: The page that it leads to.
+        way_home: The id of the words that lead there.
+    """
+    request.scope["state"]["outcome"] = problem.error
+    answer = page(
+        request,
+        "failure.html",
+        path=path,
+        service=service,
+        status=problem.status,
+        message=explain(request, problem.error),
+        way_home=explain(request, way_home),
+    )
+    if problem is UNAVAILABLE:
+        answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
+    return answer
 
 
 def _policy(leads_to: str) -> dict[str, str]:
