@@ -1,4 +1,4 @@
-"""The exchange of a sign-in's code for tokens: docs/contract.md, section 5.8."""
+"""The exchange of a sign-in's code for tokens: docs/contract.md, section 5.10."""
 
 import attrs
 import pytest

@@ -1,4 +1,4 @@
-"""Sign-ins that another backend completes: docs/contract.md, sections 5.8 and 8."""
+"""Sign-ins that another backend completes: docs/contract.md, sections 5.10 and 8."""
 
 from typing import Any
 
