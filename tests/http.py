@@ -18,6 +18,7 @@ from litestar import Litestar
 
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.opentelemetry.spans import Spans
+from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.app import create_routes
@@ -25,8 +26,9 @@ from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.services import Dashboard, Services
 from hsp_otp.entrypoints.settings.model import NUMBERS, PREFIX, Settings, purpose_variables
 from hsp_otp.entrypoints.wiring import receipts, traced
+from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.receipts import take_receipt
-from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
+from tests.world import CLIENT, OTHER_CLIENT, PASS_CODE, PHONE, World, ring, run
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ SIGNUP_VERIFY = "/users/api/verify-otp/"
 
 REFRESH = "/token/refresh/"
 REVOKE = "/token/revoke/"
+EXCHANGE = "/token/exchange/"
 ME = "/customer/me/"
 KEY_SET = "/.well-known/jwks.json"
 
@@ -48,6 +51,7 @@ FLOW_MEMBERS = {
     VERIFY: "success",
     SIGNUP_SEND: "success",
     SIGNUP_VERIFY: "success",
+    EXCHANGE: "success",
 }
 """The member that is false in every answer of the route except a success."""
 
@@ -390,6 +394,24 @@ class Client:
         """Ask for a code, and read it from the message."""
         assert self.send(pass_code, client=client).status == 200
         return self.world.outbox.codes[-1]
+
+    def api_key(self, *scopes: Scope) -> str:
+        """Make an API key, as its holder presents it."""
+        world = self.world
+        presented = make_api_key(
+            world.api_keys,
+            world.api_key_ring,
+            "shop",
+            frozenset(scopes),
+            clock=world.clock,
+            randomness=world.randomness,
+        )
+        return run(presented).reveal()
+
+    def exchange(self, code: str, key: str) -> Reply:
+        """Exchange the code of a sign-in, as another backend."""
+        headers = {"authorization": f"Bearer {key}"}
+        return self.post(EXCHANGE, {"code": code}, headers=headers, client=OTHER_CLIENT)
 
     def sign_up(
         self,

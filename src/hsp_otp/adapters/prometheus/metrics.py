@@ -91,10 +91,14 @@ class Metrics:
             "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
         )
         self._revocations = self._counter("revocations_total", "Requests to sign out.", "outcome")
+        self._exchanges = self._counter(
+            "exchanges_total", "Codes of sign-ins presented for tokens.", "outcome"
+        )
         self._by_outcome = {
             Action.LOOK_UP: self._lookups,
             Action.REFRESH: self._refreshes,
             Action.REVOKE: self._revocations,
+            Action.EXCHANGE: self._exchanges,
             Action.AUTHENTICATE: self._authentications,
         }
         self._refusals = self._counter(
@@ -309,7 +313,13 @@ class Metrics:
                 self._checks.labels(flow, row.outcome, region).inc()
             case Action.WITHDRAW:
                 self._withdrawals.labels(flow).inc()
-            case Action.LOOK_UP | Action.REFRESH | Action.REVOKE | Action.AUTHENTICATE:
+            case (
+                Action.LOOK_UP
+                | Action.REFRESH
+                | Action.REVOKE
+                | Action.EXCHANGE
+                | Action.AUTHENTICATE
+            ):
                 self._by_outcome[row.action].labels(row.outcome).inc()
             case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
                 pass  # an operator's action, which only the audit records
