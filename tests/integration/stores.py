@@ -11,6 +11,7 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.memory import (
+    MemoryApiKeys,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -21,6 +22,7 @@ from hsp_otp.adapters.redis.client import open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
@@ -92,6 +94,7 @@ class Stores:
     signup_steps: SignupSteps
     audit: AuditTrail
     passes: Passes
+    api_keys: MemoryApiKeys | SqlApiKeys
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
@@ -135,6 +138,7 @@ class Stores:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
@@ -151,7 +155,9 @@ RINGS: Final = Rings(
     codes=ring("codes"),
     devices=ring("devices"),
     refresh_tokens=ring("refresh"),
+    exchange_codes=ring("exchange"),
     fingerprints=ring("fingerprints"),
+    api_keys=ring("api keys"),
 )
 
 
@@ -199,6 +205,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         signup_steps=MemoryRecords(rows),
         audit=rows,
         passes=kept,
+        api_keys=MemoryApiKeys(),
         sign_ins=rows,
         add=add,
         told=told,
@@ -315,6 +322,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         signup_steps=SqlSignupSteps(commits),
         audit=commits,
         passes=SqlPasses(database),
+        api_keys=SqlApiKeys(database),
         sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,

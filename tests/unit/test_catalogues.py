@@ -22,6 +22,7 @@ from tests.unit.test_messages import GSM_7
 WORDS = {
     "invalid_token",
     "token_reused",
+    "invalid_code",
     "pass_code_required",
     "invalid_format",
     "pass_not_found",
@@ -48,6 +49,7 @@ WORDS = {
     "malformed_request",
     "internal_error",
     "unavailable",
+    "unauthorized",
     "forbidden",
     "phone_required",
     "invalid_phone",
