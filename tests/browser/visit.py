@@ -34,6 +34,7 @@ class Visit:
         requests: The methods and URLs of its requests.
         mishaps: Lines that must not appear in the console.
         refused: Lines in the console about 4xx answers.
+        other_site: The origin of the site that the pages lead back to, if there is one.
     """
 
     page: Page
@@ -44,6 +45,7 @@ class Visit:
     requests: list[str] = attrs.field(factory=list[str])
     mishaps: list[str] = attrs.field(factory=list[str])
     refused: list[str] = attrs.field(factory=list[str])
+    other_site: str = ""
 
     @classmethod
     def open(
@@ -147,7 +149,7 @@ class Visit:
     def to_code(self, path: str) -> None:
         """Go to the step at which the page expects a code."""
         self.go(path)
-        if path == LOGIN:
+        if path.startswith(LOGIN):
             self.page.fill("#pass_code", self.pass_code)
             self.page.click("button[value=find]")
             self.reaches("found")

@@ -17,15 +17,16 @@ from hsp_otp.entrypoints.app import ROUTES
 from hsp_otp.entrypoints.http.openapi import document
 from hsp_otp.entrypoints.http.pass_login.problems import of_look_up, of_send, of_verify
 from hsp_otp.entrypoints.http.problems import Problem
-from hsp_otp.entrypoints.http.sessions.problems import of_token
+from hsp_otp.entrypoints.http.sessions.problems import of_exchange, of_token
 from hsp_otp.entrypoints.http.signup.problems import of_signup_send, of_signup_verify
 from hsp_otp.flows.otp import Undelivered, WorkPosed
 from hsp_otp.flows.pass_login import LookUpOutcome, SendOutcome, SignedIn, VerifyOutcome
+from hsp_otp.flows.sessions import Redeemed, RefusedCode
 from hsp_otp.flows.signup import Proved, SignupCodeSent, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.proof_of_work import Work
 from tests.world import PHONE, START
 
-SUCCESSES: Final = (UsablePass, Issued, SignedIn, SignupCodeSent, Proved)
+SUCCESSES: Final = (UsablePass, Issued, SignedIn, SignupCodeSent, Proved, Redeemed)
 
 SAMPLES: Final[dict[type, list[Any]]] = {
     Refusal: [Refusal(limit, START) for limit in Limit],
@@ -65,6 +66,12 @@ READ: Final = {
         (403, "csrf_failed"),
     },
     "refreshTokens": {(400, "missing_fields")},
+    "exchangeCode": {
+        (400, "missing_fields"),
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (429, "rate_limited"),
+    },
 }
 """What the routes say of a request by themselves, before there is any outcome."""
 
@@ -86,6 +93,7 @@ JOURNEYS: Final[dict[str, tuple[Any, list[Callable[[Any], Problem]]]]] = {
     "signupSendOtp": (SignupSendOutcome, [of_signup_send]),
     "signupVerifyOtp": (SignupVerifyOutcome, [of_signup_verify]),
     "refreshTokens": (InvalidToken | PassLapsed | TokenReused | Refusal, [of_token]),
+    "exchangeCode": (Redeemed | RefusedCode, [of_exchange]),
 }
 
 

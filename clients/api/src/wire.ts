@@ -144,6 +144,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/token/exchange/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the tokens of a sign-in for the code that the page of pass login has posted, once
+         * @description Give the tokens of a sign-in for the code that the page of pass login has posted, once.
+         */
+        post: operations["exchangeCode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/customer/me/": {
         parameters: {
             query?: never;
@@ -233,6 +253,10 @@ export interface components {
             /** @default ok */
             status: string;
         };
+        /** ExchangeRequest */
+        ExchangeRequest: {
+            code?: string | null;
+        };
         /** FoundBody */
         FoundBody: {
             /** @default true */
@@ -306,6 +330,18 @@ export interface components {
             checks: {
                 [key: string]: string;
             };
+        };
+        /** RedeemedBody */
+        RedeemedBody: {
+            /** @default true */
+            success: boolean;
+            access_token: string;
+            refresh_token: string;
+            /** @default Bearer */
+            token_type: string;
+            expires_in: number;
+            user: components["schemas"]["UserBody"];
+            pass: components["schemas"]["PassBody"];
         };
         /** RefusedBody */
         RefusedBody: {
@@ -973,6 +1009,107 @@ export interface operations {
             };
             /** @description Bad Request: missing_fields, malformed_request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Request Entity Too Large: body_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Internal Server Error: internal_error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    exchangeCode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "k1.aI7HpmwPr-rSBiYSYhURXQ.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc.9ymsS57psh8XYqo7Hgh-HJ7gzBM8p8MO4D0zFyAd_xM"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ExchangeRequest"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RedeemedBody"];
+                };
+            };
+            /** @description Bad Request: missing_fields, invalid_code, malformed_request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Unauthorized: unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Forbidden: forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
