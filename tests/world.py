@@ -317,7 +317,7 @@ class World:
     outbox: Outbox = attrs.field(factory=Outbox)
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
-    passes: MemoryPasses = attrs.field(factory=MemoryPasses)
+    passes: MemoryPasses = attrs.field()
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
@@ -333,6 +333,10 @@ class World:
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
     devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
+
+    @passes.default
+    def _passes(self) -> MemoryPasses:
+        return MemoryPasses(self.audit)
 
     @slots.default
     def _slots(self) -> MemorySlots:
@@ -372,6 +376,7 @@ class World:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            pass_repository=self.passes,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
@@ -434,6 +439,7 @@ class World:
         pass_code: str = PASS_CODE,
         *,
         user: str = "u1",
+        house_id: str | None = None,
         phone: str | None = PHONE,
         payment: PaymentStatus = PaymentStatus.PAID,
         expires_at: Instant | None = None,
@@ -441,6 +447,7 @@ class World:
         """Store a pass, replacing one with the same code."""
         holder = User(
             id=user,
+            house_id=house_id,
             email=f"{user}@example.com",
             first_name="Asha",
             last_name="Rao",

@@ -24,6 +24,7 @@ from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
+from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -49,7 +50,7 @@ from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
-from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Sender
@@ -92,6 +93,7 @@ class Stores:
     signup_steps: SignupSteps
     audit: AuditTrail
     passes: Passes
+    pass_repository: PassRepository
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
@@ -135,6 +137,7 @@ class Stores:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            pass_repository=self.pass_repository,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
@@ -167,7 +170,8 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
 @asynccontextmanager
 async def open_memory(_: Path) -> AsyncGenerator[Stores]:
     """Open stores in memory, which are lost at the end of the block."""
-    rows, kept = MemoryAudit(), MemoryPasses()
+    rows = MemoryAudit()
+    kept = MemoryPasses(rows)
 
     async def add(found: Pass) -> None:
         kept.stored[found.code] = found
@@ -199,6 +203,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         signup_steps=MemoryRecords(rows),
         audit=rows,
         passes=kept,
+        pass_repository=kept,
         sign_ins=rows,
         add=add,
         told=told,
@@ -258,6 +263,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
                 connection,
                 users,
                 id=user.id,
+                house_id=user.house_id,
                 email=user.email,
                 first_name=user.first_name,
                 last_name=user.last_name,
@@ -307,6 +313,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
                 for row in await connection.execute(taken)
             ]
 
+    found = SqlPasses(database)
     return Stores(
         slots=SqlSlots(commits),
         usage=SqlUsage(commits),
@@ -314,7 +321,8 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         signup_sessions=SqlSignupSessions(commits),
         signup_steps=SqlSignupSteps(commits),
         audit=commits,
-        passes=SqlPasses(database),
+        passes=found,
+        pass_repository=SqlPassRepository(database, found),
         sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,

@@ -20,7 +20,7 @@ from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.messages import Messages
-from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
@@ -46,6 +46,7 @@ class Ports:
     usage: UsageCounter
     families: FamilyRepository
     passes: Passes
+    pass_repository: PassRepository
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Sender]
