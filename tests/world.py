@@ -13,6 +13,7 @@ import attrs
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import (
+    MemoryApiKeys,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -318,6 +319,7 @@ class World:
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
     passes: MemoryPasses = attrs.field()
+    api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
@@ -333,6 +335,7 @@ class World:
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
     devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
+    api_key_ring: KeyRing = attrs.field(factory=lambda: ring("api keys"))
 
     @passes.default
     def _passes(self) -> MemoryPasses:
@@ -377,6 +380,7 @@ class World:
             families=self.families,
             passes=self.passes,
             pass_repository=self.passes,
+            api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
@@ -396,6 +400,7 @@ class World:
             devices=self.devices,
             refresh_tokens=self.refresh_keys,
             fingerprints=ring("fingerprints"),
+            api_keys=self.api_key_ring,
         )
         policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,

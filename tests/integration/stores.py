@@ -11,6 +11,7 @@ from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.memory import (
+    MemoryApiKeys,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -21,6 +22,7 @@ from hsp_otp.adapters.redis.client import open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
@@ -94,6 +96,7 @@ class Stores:
     audit: AuditTrail
     passes: Passes
     pass_repository: PassRepository
+    api_keys: MemoryApiKeys | SqlApiKeys
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
@@ -138,6 +141,7 @@ class Stores:
             families=self.families,
             passes=self.passes,
             pass_repository=self.pass_repository,
+            api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
@@ -155,6 +159,7 @@ RINGS: Final = Rings(
     devices=ring("devices"),
     refresh_tokens=ring("refresh"),
     fingerprints=ring("fingerprints"),
+    api_keys=ring("api keys"),
 )
 
 
@@ -204,6 +209,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         audit=rows,
         passes=kept,
         pass_repository=kept,
+        api_keys=MemoryApiKeys(),
         sign_ins=rows,
         add=add,
         told=told,
@@ -323,6 +329,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         audit=commits,
         passes=found,
         pass_repository=SqlPassRepository(database, found),
+        api_keys=SqlApiKeys(database),
         sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,

@@ -48,6 +48,7 @@ WORDS = {
     "malformed_request",
     "internal_error",
     "unavailable",
+    "unauthorized",
     "forbidden",
     "phone_required",
     "invalid_phone",

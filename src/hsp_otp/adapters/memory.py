@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
+from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.audit import AuditRow, HandedOverRow, Row, SendRow, SignInRow
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
@@ -152,6 +153,37 @@ class MemoryPasses:
             one.code: attrs.evolve(one, user=user) if one.user.id == user.id else one
             for one in (self.stored | {code: stored}).values()
         }
+
+
+class MemoryApiKeys:
+    """API keys in a dictionary, by id."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, ApiKey] = {}
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Implement `ApiKeyRepository.find`."""
+        return self.stored.get(key_id)
+
+    def note_use(self, key: ApiKey, becomes: ApiKey) -> None:
+        """Implement `ApiKeyRepository.note_use`."""
+        if self.stored.get(key.id) is key:
+            self.stored[key.id] = becomes
+
+    async def add(self, key: ApiKey) -> None:
+        """Implement `ApiKeyRegister.add`."""
+        self.stored[key.id] = key
+
+    async def list(self) -> list[ApiKey]:
+        """Implement `ApiKeyRegister.list`."""
+        return sorted(self.stored.values(), key=lambda key: (key.made_at, key.id))
+
+    async def revoke(self, key_id: str, at: Instant) -> ApiKey | None:
+        """Implement `ApiKeyRegister.revoke`."""
+        key = self.stored.get(key_id)
+        if key is not None and key.revoked_at is None:
+            key = self.stored[key_id] = attrs.evolve(key, revoked_at=at)
+        return key
 
 
 @attrs.define

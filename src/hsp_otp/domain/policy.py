@@ -113,6 +113,10 @@ REJECTED_REQUESTS_PER_CLIENT_HOUR: Final = 120
 """Requests from one address in 1 h that name a token of an unknown family, an invalid session or a
 locked number. An app whose family has been purged makes one such request."""
 
+FAILED_AUTHENTICATIONS_PER_CLIENT_MINUTE: Final = 30
+"""Requests from one client address in 1 min that present no valid API key where one is required.
+Each costs a look-up."""
+
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""
 
@@ -218,6 +222,7 @@ class ClientLimits:
         newcomer_misses: Misses from one unknown client address during a scan.
         unsent_asks: Asks from one client address while no sender would try.
         rejected: Requests from one client address that name something invalid.
+        authentications: Requests from one client address without a valid API key.
         known_for: How long a client counts as known after a sign-in.
         network_factor: How many times the limits of an address its network has; 0 means no limit.
     """
@@ -228,5 +233,6 @@ class ClientLimits:
     newcomer_misses: Quota = Quota(NEWCOMER_MISSES_PER_HOUR, HOUR)
     unsent_asks: Quota = Quota(UNSENT_ASKS_PER_CLIENT_HOUR, HOUR)
     rejected: Quota = Quota(REJECTED_REQUESTS_PER_CLIENT_HOUR, HOUR)
+    authentications: Quota = Quota(FAILED_AUTHENTICATIONS_PER_CLIENT_MINUTE, MINUTE)
     known_for: Duration = KNOWN_CLIENT_HOURS * HOUR
     network_factor: int = NETWORK_FACTOR

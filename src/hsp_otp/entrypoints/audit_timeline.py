@@ -18,6 +18,7 @@ _DID: Final[Mapping[str, str]] = {
     Action.WITHDRAW.value: "the code was withdrawn",
     Action.REFRESH.value: "asked for new tokens",
     Action.REVOKE.value: "signed out",
+    Action.AUTHENTICATE.value: "presented an API key",
     Action.UNLOCK.value: "an operator unlocked it",
     Action.ERASE.value: "an operator erased it",
     Action.OPS_SIGN_IN.value: "somebody tried to sign in as an operator",
@@ -46,6 +47,8 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "invalid_token": "the token was invalid",
     "token_reused": "a used token was presented again, so the sign-in was ended",
     "revoked": "the sign-in was ended",
+    "unauthorized": "it was missing or not valid",
+    "forbidden": "it does not have the scope",
     "work_required": "refused until its work is done",
     "malformed_request": "refused, what came as work was malformed",
     "unlocked": "",
@@ -70,7 +73,11 @@ _ON: Final[Mapping[str, str]] = {
     Lane.OTHERS.value: "on a device that is not known",
 }
 
-_MORE: Final[Mapping[str, str]] = {"reason": "because: {}", "client": "from {}"}
+_MORE: Final[Mapping[str, str]] = {
+    "reason": "because: {}",
+    "api_key_id": "with API key {}",
+    "client": "from {}",
+}
 """What columns say at the end of a sentence."""
 
 

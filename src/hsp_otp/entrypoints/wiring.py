@@ -23,6 +23,7 @@ from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.proof_of_work import AltchaProofOfWork
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.secret_keys import (
+    API_KEYS,
     CODES,
     CSRF_TOKENS,
     DEVICES,
@@ -38,6 +39,7 @@ from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
+from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.group_commit import GroupCommit
@@ -228,6 +230,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         commits = GroupCommit(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
+        api_keys = SqlApiKeys(database)
+        stack.push_async_callback(api_keys.close)
         redis = await open_redis_of(stack, settings)
         history = SqlLimitRecovery(database, settings.client_limits.misses.limit)
         stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
@@ -239,6 +243,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         parts = _Parts(
             database=database,
             commits=commits,
+            api_keys=api_keys,
             stores=stores,
             history=history,
             messages=settings.texts,
@@ -277,6 +282,7 @@ class _Parts:
 
     database: Database
     commits: GroupCommit
+    api_keys: SqlApiKeys
     stores: Stores
     history: SqlLimitRecovery
     messages: GettextMessages
@@ -317,6 +323,7 @@ def _ports(
         families=SqlFamilies(parts.commits),
         passes=passes,
         pass_repository=SqlPassRepository(parts.database, passes),
+        api_keys=parts.api_keys,
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
@@ -456,6 +463,7 @@ def _rings(settings: Settings) -> Rings:
         devices=ring(settings.secret_keys, DEVICES),
         refresh_tokens=ring(settings.secret_keys, REFRESH_TOKENS),
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+        api_keys=ring(settings.secret_keys, API_KEYS),
     )
 
 
@@ -479,6 +487,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
         pass_repository=observer.pass_repository(ports.pass_repository),
+        api_keys=observer.api_keys(ports.api_keys),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),
         senders={

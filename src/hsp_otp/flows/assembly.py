@@ -10,11 +10,13 @@ from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
+from hsp_otp.flows.api_keys import ApiKeys
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
+from hsp_otp.ports.api_keys import ApiKeyRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -47,6 +49,7 @@ class Ports:
     families: FamilyRepository
     passes: Passes
     pass_repository: PassRepository
+    api_keys: ApiKeyRepository
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Sender]
@@ -66,12 +69,14 @@ class Rings:
     Attributes:
         devices: For device tokens.
         fingerprints: For fingerprints of contacts in the audit.
+        api_keys: For digests of API keys.
     """
 
     codes: KeyRing
     devices: KeyRing
     refresh_tokens: KeyRing
     fingerprints: KeyRing
+    api_keys: KeyRing
 
 
 @attrs.frozen(kw_only=True)
@@ -105,6 +110,7 @@ class Journeys:
     sessions: Sessions
     pass_login: PassLogin
     signup: Signup
+    api_keys: ApiKeys
 
     @property
     def by_name(self) -> dict[str, Any]:
@@ -160,5 +166,12 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             proofs=ports.proofs,
             limiter=limiter,
             fingerprints=rings.fingerprints,
+        ),
+        api_keys=ApiKeys(
+            keys=ports.api_keys,
+            limiter=limiter,
+            audit=ports.audit,
+            clock=ports.clock,
+            ring=rings.api_keys,
         ),
     )

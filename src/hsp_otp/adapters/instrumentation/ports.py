@@ -12,6 +12,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
+from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.audit import AuditRow, Row
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
@@ -26,6 +27,7 @@ from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.slot_record import Held
 from hsp_otp.domain.work import Judgement, Solved
+from hsp_otp.ports.api_keys import ApiKeyRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -328,6 +330,22 @@ class ObservedPassRepository:
 
 
 @attrs.frozen
+class ObservedApiKeys:
+    """Observes look-ups of API keys."""
+
+    keys: ApiKeyRepository
+    meter: Meter
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Implement `ApiKeyRepository.find`."""
+        return await self.meter.call(self.keys.find(key_id))
+
+    def note_use(self, key: ApiKey, becomes: ApiKey) -> None:
+        """Implement `ApiKeyRepository.note_use`."""
+        self.keys.note_use(key, becomes)
+
+
+@attrs.frozen
 class ObservedDeliveries:
     """Observes the states of messages, and counts every step forward."""
 
@@ -480,6 +498,10 @@ class Observer:
     def pass_repository(self, repository: PassRepository) -> PassRepository:
         """Observe *repository*."""
         return ObservedPassRepository(repository, self._meter("passes", _SQL))
+
+    def api_keys(self, keys: ApiKeyRepository) -> ApiKeyRepository:
+        """Observe *keys*."""
+        return ObservedApiKeys(keys, self._meter("api_keys", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """Observe *deliveries*."""

@@ -51,6 +51,19 @@ passes = Table(
     Column("expires_at", BigInteger),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False, comment="with spaces in between"),
+    Column("made_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, comment="the beginning of that hour"),
+    Column("revoked_at", BigInteger),
+    Column("ring_key_id", Text, nullable=False, comment="of the secret key behind the digest"),
+    Column("digest", Text, nullable=False, comment="HMAC-SHA-256 of the secret, in hex"),
+)
+
 records = Table(
     "records",
     metadata,
@@ -111,7 +124,8 @@ audit = Table(
     Column("count", BigInteger, nullable=False, comment="requests that this row stands for"),
     Column("charged", Text, comment="scopes of limits, with spaces in between"),
     Column("lane", Text, comment="known, others"),
-    Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
+    Column("api_key_id", Text),
+    Column("flood_key", Text, comment="one row a minute, client, action, outcome and API key"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
     # The index contains all columns that queries aggregate, so they do not read the table.

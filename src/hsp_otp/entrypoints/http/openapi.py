@@ -149,6 +149,11 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),
+                    "apiKey": SecurityScheme(
+                        type="http",
+                        scheme="bearer",
+                        description="An API key, as `hsp-otp api-keys new` prints it.",
+                    ),
                     "csrfCookie": SecurityScheme(
                         type="apiKey",
                         name=csrf.COOKIE,

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
+from hsp_otp.domain.api_keys import Forbidden, Unauthorized
 from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
     Locked,
@@ -88,6 +89,7 @@ class Problem:
 UNAVAILABLE = Problem(503, "unavailable")
 INTERNAL_ERROR = Problem(500, "internal_error")
 MALFORMED = Problem(400, "malformed_request")
+UNAUTHORIZED = Problem(401, Unauthorized.word)
 NOT_FOUND = Problem(404, "not_found")
 MISSING_FIELDS = Problem(400, "missing_fields")
 MALFORMED_OTP = Problem(400, "malformed_otp")
@@ -137,6 +139,19 @@ def members_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, str]:
 def of_refusal(refusal: Refusal) -> Problem:
     """Return the problem of a request that a limit refuses."""
     return Problem(429, refusal.word, refusal.retry_at)
+
+
+def of_key(outcome: Unauthorized | Forbidden | Refusal) -> Problem:
+    """Return the problem of a request without an API key that may be used for it."""
+    match outcome:
+        case Unauthorized():
+            return UNAUTHORIZED
+        case Forbidden():
+            return Problem(403, outcome.word)
+        case Refusal():
+            return of_refusal(outcome)
+        case _:
+            assert_never(outcome)
 
 
 def of_ask(outcome: NotSent) -> Problem:
@@ -214,7 +229,9 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     if problem.resend_at is not None:
         body["resend_in"] = seconds_until(problem.resend_at, now)
     if problem.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+        # The problem of keys names no error: most of these requests present none (RFC 6750, 3.1).
+        named = "" if problem is UNAUTHORIZED else ' error="invalid_token"'
+        headers["WWW-Authenticate"] = f"Bearer{named}"
     if problem.attempts_remaining is not None:
         body["attempts_remaining"] = problem.attempts_remaining
     if problem.next_step is not None:

@@ -98,6 +98,12 @@ def services_of(request: AnyRequest) -> Services:
     return services
 
 
+def bearer_of(request: AnyRequest) -> str | None:
+    """Return the token or key that *request* presents as a bearer; None if it presents none."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else None
+
+
 def caller_of(
     request: AnyRequest, device_token: str | None = None, work: str | None = None
 ) -> Caller:

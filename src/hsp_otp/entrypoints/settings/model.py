@@ -311,6 +311,10 @@ class Settings:
         "requests per client address in an hour that carry a token of no sign-in, an invalid "
         "signup session, or a number whose signup is locked",
     )
+    failed_authentications_per_client_minute: int = count(
+        policy.FAILED_AUTHENTICATIONS_PER_CLIENT_MINUTE,
+        "requests per client address in a minute without a valid API key where one is required",
+    )
     network_factor: int = count(
         policy.NETWORK_FACTOR,
         "factor by which a network's limits exceed one address's (IPv4 /24, IPv6 /48)",
@@ -462,6 +466,7 @@ class Settings:
             newcomer_misses=Quota(self.newcomer_misses_per_hour, HOUR),
             unsent_asks=Quota(self.unsent_asks_per_client_hour, HOUR),
             rejected=Quota(self.rejected_requests_per_client_hour, HOUR),
+            authentications=Quota(self.failed_authentications_per_client_minute, MINUTE),
             network_factor=self.network_factor,
         )
 

@@ -16,7 +16,14 @@ from hsp_otp.entrypoints.http.problems import (
     answers_of,
     of_refusal,
 )
-from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
+from hsp_otp.entrypoints.http.requests import (
+    AnyRequest,
+    bearer_of,
+    caller_of,
+    given,
+    post_json,
+    services_of,
+)
 from hsp_otp.entrypoints.http.sessions.bodies import (
     KEY_SET,
     TOKENS,
@@ -88,10 +95,10 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     """Return the user and the pass of a bearer access token."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer_of(request)
+    if token is None:
         return answer(request, of_token(InvalidToken()))
-    outcome = await services_of(request).journeys.sessions.me(token.strip())
+    outcome = await services_of(request).journeys.sessions.me(token)
     if isinstance(outcome, InvalidToken):
         return answer(request, of_token(outcome))
     return Response(MeBody.of(outcome.signed_in, outcome.at))
