@@ -11,6 +11,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.flows.api_keys import ApiKeys
+from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
@@ -111,6 +112,7 @@ class Journeys:
     pass_login: PassLogin
     signup: Signup
     api_keys: ApiKeys
+    house_passes: HousePasses
 
     @property
     def by_name(self) -> dict[str, Any]:
@@ -173,5 +175,12 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             audit=ports.audit,
             clock=ports.clock,
             ring=rings.api_keys,
+        ),
+        house_passes=HousePasses(
+            passes=ports.pass_repository,
+            audit=ports.audit,
+            clock=ports.clock,
+            randomness=ports.randomness,
+            fingerprints=rings.fingerprints,
         ),
     )

@@ -91,11 +91,16 @@ class Metrics:
             "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
         )
         self._revocations = self._counter("revocations_total", "Requests to sign out.", "outcome")
+        changes = self._counter(
+            "pass_changes_total", "Passes that the house's backend stored or ended.", "outcome"
+        )
         self._by_outcome = {
             Action.LOOK_UP: self._lookups,
             Action.REFRESH: self._refreshes,
             Action.REVOKE: self._revocations,
             Action.AUTHENTICATE: self._authentications,
+            Action.PUT_PASS: changes,
+            Action.END_PASS: changes,
         }
         self._refusals = self._counter(
             "refusals_total", "Requests refused by a limit.", "flow", "limit"
@@ -309,7 +314,14 @@ class Metrics:
                 self._checks.labels(flow, row.outcome, region).inc()
             case Action.WITHDRAW:
                 self._withdrawals.labels(flow).inc()
-            case Action.LOOK_UP | Action.REFRESH | Action.REVOKE | Action.AUTHENTICATE:
+            case (
+                Action.LOOK_UP
+                | Action.REFRESH
+                | Action.REVOKE
+                | Action.AUTHENTICATE
+                | Action.PUT_PASS
+                | Action.END_PASS
+            ):
                 self._by_outcome[row.action].labels(row.outcome).inc()
             case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
                 pass  # an operator's action, which only the audit records
