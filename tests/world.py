@@ -41,14 +41,16 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import (
+    LedBack,
     LookUpOutcome,
     PassLogin,
     SendOutcome,
     SignedIn,
+    UnverifiedOutcome,
     VerifyOutcome,
 )
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
+from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
@@ -67,6 +69,7 @@ PHONE = "+919876543210"
 OTHER_PHONE = "+919812345678"
 CLIENT = "198.51.100.7"
 OTHER_CLIENT = "203.0.113.9"
+RETURN_URL = "https://shop.example/signed-in"
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -399,6 +402,7 @@ class World:
             codes=self.codes,
             devices=self.devices,
             refresh_tokens=self.refresh_keys,
+            exchange_codes=ring("exchange"),
             fingerprints=ring("fingerprints"),
             api_keys=self.api_key_ring,
         )
@@ -495,6 +499,22 @@ class World:
         outcome = self.verify(self.outbox.codes[-1], pass_code)
         assert isinstance(outcome, SignedIn)
         return outcome.grant
+
+    def lead_back(
+        self, guess: str, return_url: str = RETURN_URL, *, browser: str | None = None
+    ) -> LedBack | UnverifiedOutcome:
+        """Present the digits *guess* on a page that leads back."""
+        code = PassCode(PASS_CODE)
+        return run(
+            self.login.verify_and_lead_back(
+                code, Code(guess), None, _caller(CLIENT), browser=browser, return_url=return_url
+            )
+        )
+
+    def exchange(self, code: str, return_url: str = RETURN_URL) -> Redeemed | RefusedCode:
+        """Exchange the code of a sign-in on such a page, as another backend."""
+        caller = _caller(OTHER_CLIENT)
+        return run(self.sessions.exchange(code, return_url, caller, "key1"))
 
     def sign_up(
         self,

@@ -158,6 +158,7 @@ RINGS: Final = Rings(
     codes=ring("codes"),
     devices=ring("devices"),
     refresh_tokens=ring("refresh"),
+    exchange_codes=ring("exchange"),
     fingerprints=ring("fingerprints"),
     api_keys=ring("api keys"),
 )

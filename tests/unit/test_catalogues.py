@@ -22,6 +22,7 @@ from tests.unit.test_messages import GSM_7
 WORDS = {
     "invalid_token",
     "token_reused",
+    "invalid_code",
     "pass_code_required",
     "invalid_format",
     "pass_not_found",

@@ -15,6 +15,7 @@ from hsp_otp.domain.keys import Key, KeyRing
 CODES: Final = "codes"
 NUMBER_FINGERPRINTS: Final = "number fingerprints"
 REFRESH_TOKENS: Final = "refresh tokens"
+EXCHANGE_CODES: Final = "exchange codes"
 CSRF_TOKENS: Final = "csrf tokens"
 PAGES: Final = "pages"
 DEVICES: Final = "devices"

@@ -19,6 +19,7 @@ class Action(enum.Enum):
     CHECK = "check"
     WITHDRAW = "withdraw"
     REFRESH = "refresh"
+    EXCHANGE = "exchange"
     REVOKE = "revoke"
     AUTHENTICATE = "authenticate"
     PUT_PASS = "put_pass"  # noqa: S105 - the name of an action

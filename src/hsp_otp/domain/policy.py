@@ -143,6 +143,12 @@ SESSION_LIFETIME: Final[Duration] = 30 * MINUTE
 PROOF_LIFETIME: Final[Duration] = 10 * MINUTE
 """Lifetime of a signed proof: long enough to pass it to the backend of the next steps."""
 
+EXCHANGE_LIFETIME: Final[Duration] = 60 * SECOND
+"""
+Lifetime of the code that a page gives to another site in place of tokens. RFC 6749, 4.1.2, allows
+ten minutes at most; a browser takes the code there within seconds.
+"""
+
 AUDIT_DAYS: Final = 90
 """Days for which audit rows are kept: long enough to investigate a fraud that shows up in a
 bill."""

@@ -19,12 +19,12 @@ from hsp_otp.entrypoints.http.passes.routes import end_pass, get_pass, put_pass
 from hsp_otp.entrypoints.http.problems import (
     INTERNAL_ERROR,
     UNAVAILABLE,
-    answer,
     members_of,
     of_status,
 )
 from hsp_otp.entrypoints.http.receipts import delivery_status
 from hsp_otp.entrypoints.http.sessions.routes import (
+    exchange_code,
     key_set,
     refresh_tokens,
     revoke_tokens,
@@ -33,7 +33,7 @@ from hsp_otp.entrypoints.http.sessions.routes import (
 from hsp_otp.entrypoints.http.signup.routes import signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
-from hsp_otp.entrypoints.pages.home import choose_language, front
+from hsp_otp.entrypoints.pages.home import choose_language, front, tell
 from hsp_otp.entrypoints.pages.login import login_form, login_page
 from hsp_otp.entrypoints.pages.signup import signup_form, signup_page
 from hsp_otp.entrypoints.services import Services
@@ -52,6 +52,7 @@ ROUTES: Final = (
     signup_verify_otp,
     refresh_tokens,
     revoke_tokens,
+    exchange_code,
     who_am_i,
     key_set,
     put_pass,
@@ -124,7 +125,7 @@ def create_routes(
             *(trial_routes(trial) if trial else ()),
             *(_ops_routes() if ops else ()),
         ],
-        state=State({"members": members_of(ROUTES)}),
+        state=State({"members": members_of(ROUTES), "tell": tell}),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers={Exception: _answer_failure},
         openapi_config=None,
@@ -143,12 +144,12 @@ def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Resp
     match failure:
         case Unavailable():
             _log.warning("unavailable", exc_info=failure)
-            return answer(request, UNAVAILABLE)
+            return tell(request, UNAVAILABLE)
         case HTTPException() if failure.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            response = answer(request, of_status(failure.status_code))
+            response = tell(request, of_status(failure.status_code))
             for name, value in (failure.headers or {}).items():
                 response.headers[name] = value
             return response
         case _:
             _log.error("bug", exc_info=failure)
-            return answer(request, INTERNAL_ERROR)
+            return tell(request, INTERNAL_ERROR)

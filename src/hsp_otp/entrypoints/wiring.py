@@ -27,6 +27,7 @@ from hsp_otp.adapters.secret_keys import (
     CODES,
     CSRF_TOKENS,
     DEVICES,
+    EXCHANGE_CODES,
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
@@ -462,6 +463,7 @@ def _rings(settings: Settings) -> Rings:
         codes=ring(settings.secret_keys, CODES),
         devices=ring(settings.secret_keys, DEVICES),
         refresh_tokens=ring(settings.secret_keys, REFRESH_TOKENS),
+        exchange_codes=ring(settings.secret_keys, EXCHANGE_CODES),
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         api_keys=ring(settings.secret_keys, API_KEYS),
     )

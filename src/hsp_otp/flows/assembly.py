@@ -76,6 +76,7 @@ class Rings:
     codes: KeyRing
     devices: KeyRing
     refresh_tokens: KeyRing
+    exchange_codes: KeyRing
     fingerprints: KeyRing
     api_keys: KeyRing
 
@@ -146,6 +147,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         clock=ports.clock,
         randomness=ports.randomness,
         refresh_keys=rings.refresh_tokens,
+        exchange_keys=rings.exchange_codes,
         fingerprints=rings.fingerprints,
         access_lifetime=numbers.access_lifetime,
         family_lifetime=numbers.family_lifetime,

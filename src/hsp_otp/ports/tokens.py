@@ -52,7 +52,7 @@ class Proof:
 
     Attributes:
         session_id: The subject.
-        token_id: Unique, random.
+        token_id: The challenge that proved it, so that a proof which is signed again is the same.
     """
 
     session_id: str = attrs.field(repr=False)

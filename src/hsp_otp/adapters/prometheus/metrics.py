@@ -91,6 +91,9 @@ class Metrics:
             "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
         )
         self._revocations = self._counter("revocations_total", "Requests to sign out.", "outcome")
+        self._exchanges = self._counter(
+            "exchanges_total", "Codes of sign-ins presented for tokens.", "outcome"
+        )
         changes = self._counter(
             "pass_changes_total", "Passes that the house's backend stored or ended.", "outcome"
         )
@@ -98,6 +101,7 @@ class Metrics:
             Action.LOOK_UP: self._lookups,
             Action.REFRESH: self._refreshes,
             Action.REVOKE: self._revocations,
+            Action.EXCHANGE: self._exchanges,
             Action.AUTHENTICATE: self._authentications,
             Action.PUT_PASS: changes,
             Action.END_PASS: changes,
@@ -318,6 +322,7 @@ class Metrics:
                 Action.LOOK_UP
                 | Action.REFRESH
                 | Action.REVOKE
+                | Action.EXCHANGE
                 | Action.AUTHENTICATE
                 | Action.PUT_PASS
                 | Action.END_PASS

@@ -19,7 +19,7 @@ from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.entrypoints.client_address import HEADERS, FoundClient, find_client
 from hsp_otp.entrypoints.http.languages import chosen
-from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
+from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem
 from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.entrypoints.settings.model import Settings
@@ -154,7 +154,7 @@ class RequestMiddleware:
         """Answer before the application sees the request."""
         seen: Any = {**scope, "litestar_app": self._app}
         request: Request[Any, Any, Any] = Request(seen)
-        refusal: Any = answer(request, problem)
+        refusal: Any = self._app.state.tell(request, problem)
         await refusal.to_asgi_response(app=None, request=request)(scope, receive, send)
 
     def _warn_of_proxies(

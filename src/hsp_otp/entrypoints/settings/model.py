@@ -51,6 +51,11 @@ Field: TypeAlias = "attrs.Attribute[Any]"
 
 _NAME_TAKES: Final = "1 to 40 letters of the GSM-7 alphabet, digits, spaces and &'()+,-.!"
 
+_RETURN_URL_TAKES: Final = (
+    "https:// and a host in lower case, optionally with a port, a path and a query; in development "
+    "also http:// and a loopback address"
+)
+
 _NO_WORDINGS: Final[Wordings] = {}
 
 
@@ -167,6 +172,20 @@ class Settings:
         "",
         "public URL at which providers reach this service; required for delivery receipts",
         takes=URL_TAKES,
+        shown_default="none",
+    )
+    login_return_url: str = _setting(
+        readers.return_url,
+        "",
+        "URL of another site, to which the page of pass login posts a code for tokens",
+        takes=_RETURN_URL_TAKES,
+        shown_default="none",
+    )
+    signup_return_url: str = _setting(
+        readers.return_url,
+        "",
+        "URL of another site, to which the page of signup posts the proof",
+        takes=_RETURN_URL_TAKES,
         shown_default="none",
     )
     web_origin: str = _setting(

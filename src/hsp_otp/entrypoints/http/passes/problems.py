@@ -32,6 +32,10 @@ def of_type(member: str) -> Problem:
 
 INVALID_PASS_CODE: Final = of_field(BadFieldError("pass_code", "is not of the form HSP-dddd-dddd"))
 
+_NO_END: Final = (
+    "is neither a date nor an ISO 8601 instant, such as 2026-12-31 or 2026-12-31T18:30:00Z"
+)
+
 INVALID_MEMBERS: Final = (
     INVALID_PASS_CODE,
     *(
@@ -39,11 +43,7 @@ INVALID_MEMBERS: Final = (
         for field, fault in (
             ("payment_status", "is not one of paid, pending, refunded, cancelled"),
             ("plan_name", "contains control characters"),
-            (
-                "expires_at",
-                "is neither a date nor an ISO 8601 instant, such as 2026-12-31 or "
-                "2026-12-31T18:30:00Z",
-            ),
+            ("expires_at", _NO_END),
             ("id", "is not 1 to 64 visible ASCII characters"),
             ("email", "is not an e-mail address"),
             ("first_name", "is longer than 200 characters"),
