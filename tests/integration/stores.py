@@ -45,6 +45,7 @@ from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
+from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup
@@ -61,7 +62,15 @@ from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
-from tests.world import SIGNUP_POLICY, PlainMessages, PlainWork, SignedAccess, SignedProofs, ring
+from tests.world import (
+    SIGNUP_POLICY,
+    Outbox,
+    PlainMessages,
+    PlainWork,
+    SignedAccess,
+    SignedProofs,
+    ring,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +137,10 @@ class Stores:
         policies = {Purpose.SIGNUP: policy or SIGNUP_POLICY}
         ports = self._ports(clock, randomness, sender, proofs)
         return build(ports, RINGS, _numbers(policies, limits)).signup
+
+    def house_passes(self, clock: Clock, randomness: Randomness) -> HousePasses:  # noqa: D102
+        ports = self._ports(clock, randomness, Outbox(), SignedProofs())
+        return build(ports, RINGS, _numbers({}, None)).house_passes
 
     def limiter(self, limits: ClientLimits | None = None) -> Limiter:  # noqa: D102
         return Limiter(usage=self.usage, limits=limits or ClientLimits(), sign_ins=self.sign_ins)

@@ -200,6 +200,17 @@ def _counted(result: Imported, user: ListedUser, outcome: PutOutcome, *, again: 
     )
 
 
+async def take_turn(connection: AsyncConnection) -> None:
+    """
+    Wait for other changes of passes and users, and keep them out until the transaction ends.
+
+    Otherwise a writer could read one writer's user and another one's pass. SQLite's transactions
+    wait for each other in any case.
+    """
+    if is_postgres(connection):
+        await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
 async def change(database: Database, steps: Sequence[PassStep], by: float) -> list[Any]:
     """
     The outcomes of *steps*, decided in order and committed together.
@@ -213,9 +224,7 @@ async def change(database: Database, steps: Sequence[PassStep], by: float) -> li
     """
 
     async def work(connection: AsyncConnection) -> list[Any]:
-        if is_postgres(connection):
-            # Reads would otherwise see one writer's user and another one's pass.
-            await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+        await take_turn(connection)
         state = await _State.read(connection, steps)
         outcomes = [state.take(step) for step in steps]
         try:
@@ -224,6 +233,7 @@ async def change(database: Database, steps: Sequence[PassStep], by: float) -> li
             if len(steps) > 1:
                 raise
             raise MovedError from error  # by a writer of an older version, which takes no lock
+        await state.write_rows(connection)
         return outcomes
 
     return await database.step(work, by)
@@ -296,7 +306,7 @@ class _State:
         return decision.outcome
 
     async def write(self, connection: AsyncConnection) -> None:
-        """Write the rows that differ."""
+        """Write the passes and users that differ."""
         changed_users = [
             _row_of_user(one)
             for one in self._users.values()
@@ -312,10 +322,12 @@ class _State:
             await connection.execute(_write_passes(connection), changed_passes)
         if ended:
             await connection.execute(delete(passes).where(passes.c.code.in_(ended)))
+
+    async def write_rows(self, connection: AsyncConnection) -> None:
+        """Write the rows of the decisions."""
         if self._rows:
-            await connection.execute(
-                plain_insert(audit), [audit_columns(one) for one in self._rows]
-            )
+            values = [audit_columns(one) for one in self._rows]
+            await connection.execute(plain_insert(audit), values)
 
     def _held(self, step: PassStep) -> HeldPass:
         stored = self._passes.get(step.code)
