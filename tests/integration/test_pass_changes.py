@@ -1,4 +1,4 @@
-"""Changes of passes and users on real databases: `docs/contract.md`, sections 5.8 and 10."""
+"""Changes of passes and users on real databases: `docs/contract.md`, sections 5.9 and 10."""
 
 import asyncio
 from collections.abc import Callable

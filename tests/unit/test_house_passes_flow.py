@@ -1,4 +1,4 @@
-"""Passes by API, as a journey: `docs/contract.md`, sections 5.8 and 8."""
+"""Passes by API, as a journey: `docs/contract.md`, sections 5.9 and 8."""
 
 from collections.abc import Coroutine
 from typing import Any

@@ -1,4 +1,4 @@
-"""Passes and users over HTTP: `docs/contract.md`, section 5.8."""
+"""Passes and users over HTTP: `docs/contract.md`, section 5.9."""
 
 import json
 from typing import Any
