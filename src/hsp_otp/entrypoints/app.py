@@ -15,6 +15,7 @@ from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
 from hsp_otp.entrypoints.http.pass_login.routes import send_otp, validate_pass, verify_otp
+from hsp_otp.entrypoints.http.passes.routes import end_pass, get_pass, put_pass
 from hsp_otp.entrypoints.http.problems import (
     INTERNAL_ERROR,
     UNAVAILABLE,
@@ -54,6 +55,9 @@ ROUTES: Final = (
     exchange_code,
     who_am_i,
     key_set,
+    put_pass,
+    get_pass,
+    end_pass,
     delivery_status,
     healthz,
     readyz,

@@ -15,7 +15,7 @@ class Access:
     The content of an access token.
 
     Attributes:
-        user_id: The subject.
+        user_id: The subject: what the user is known as.
         family_id: The sign-in that the token belongs to.
         token_id: Unique, random.
     """

@@ -82,7 +82,7 @@ class UserBody(msgspec.Struct):
         """Create the body for the holder of *found*."""
         user = found.user
         return cls(
-            id=user.id,
+            id=user.known_as,
             email=user.email,
             first_name=user.first_name,
             last_name=user.last_name,
