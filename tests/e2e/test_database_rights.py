@@ -117,6 +117,8 @@ def test_the_server_reads_and_writes_rows_alone(
         ("audit", "list"),
         ("audit", "range", "--phone", number_of(1)),
         ("audit", "timeline", "--phone", number_of(1)),
+        ("api-keys", "new", "--name", "shop", "--scopes", "passes"),
+        ("api-keys", "list"),
         ("audit", "top"),
         ("audit", "suspicious"),
         ("erase", number_of(2)),

@@ -212,7 +212,7 @@ def test_a_mistake_is_one_line(run: Run, here: Here, arguments: tuple[str, ...],
     "name",
     [
         *("audit list", "audit range", "audit timeline", "audit top", "audit suspicious"),
-        *("erase", "doctor"),
+        *("erase", "doctor", "api-keys new", "api-keys list", "api-keys revoke"),
     ],
 )
 def test_help_has_an_example(here: Here, tmp_path: Path, name: str) -> None:

@@ -9,15 +9,27 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.adapters.memory import MemoryApiKeys
+from hsp_otp.adapters.memory import MemoryApiKeys, MemoryUsage
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.domain.api_keys import ApiKey, PresentedKey, Scope, use
+from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
+from hsp_otp.domain.api_keys import ApiKey, PresentedKey, Scope, Unauthorized, use
+from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.client_limits import Counted
+from hsp_otp.domain.client_limits import keys as keys_of
 from hsp_otp.domain.instant import HOUR, Instant, after
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import ClientLimits
+from hsp_otp.flows.api_keys import ApiKeys
+from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.limits import Limiter
+from hsp_otp.ports.audit_queries import Wanted
 from hsp_otp.ports.failures import Unavailable
 from tests.integration.behind import execute, lock_held, raw
 from tests.integration.stores import Stores
-from tests.world import START, ring
+from tests.world import START, ManualClock, ring
 
 pytestmark = pytest.mark.anyio
 
@@ -246,6 +258,52 @@ async def test_a_database_that_is_away(url: str, file: Path) -> None:
         for call in (keys.find(made().id), keys.list(), keys.add(made())):
             with pytest.raises(Unavailable):
                 await call
+
+
+async def test_audit_rows_name_the_key(database: Database, commits: GroupCommit) -> None:
+    """Rows of a flood fold for each key apart, and the key is listed."""
+    row = AuditRow(
+        at=START,
+        flow=None,
+        purpose=None,
+        action=Action.AUTHENTICATE,
+        outcome="unauthorized",
+        client=ClientAddress("203.0.113.7"),
+        request_id="r-1",
+        charged=("failed_authentications",),
+        folds=True,
+    )
+    await commits.write(*(attrs.evolve(row, api_key_id=key) for key in ("a", None, "b", "a")))
+    await commits.write(row, attrs.evolve(row, api_key_id="b"))
+    entries = await SqlAuditQueries(database).latest(Wanted(), 9)
+    told = sorted((entry.api_key_id or "", entry.count) for entry in entries)
+    assert told == [("", 2), ("a", 2), ("b", 2)]
+
+
+async def test_failures_are_counted_again_from_the_audit(
+    database: Database, commits: GroupCommit
+) -> None:
+    """A store of counts that has lost its data refuses a client that has used up its failures."""
+    client = ClientAddress("203.0.113.7")
+    flow = ApiKeys(
+        keys=MemoryApiKeys(),
+        limiter=Limiter(
+            usage=MemoryUsage(commits),
+            limits=ClientLimits(),
+            sign_ins=SqlLimitRecovery(database),
+        ),
+        audit=commits,
+        clock=ManualClock(START),
+        ring=RING,
+    )
+    for number in range(30):
+        outcome = await flow.authenticate(None, Scope.PASSES, Caller(client, f"r-{number}"))
+        assert outcome == Unauthorized()
+    told = await SqlLimitRecovery(database).usages(keys_of(Counted.AUTHENTICATIONS, client), START)
+    assert {key.who: len(usage) for key, usage in told.items()} == {
+        "203.0.113.7": 30,
+        "203.0.113.0/24": 30,
+    }
 
 
 async def test_the_secret_is_stored_nowhere(url: str, file: Path) -> None:

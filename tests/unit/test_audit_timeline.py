@@ -119,6 +119,17 @@ ROW = Entry(
             {"action": "withdraw", "outcome": "withdrawn", "lane": "others"},
             "the code was withdrawn, from 203.0.113.7",
         ),
+        (
+            {"action": "authenticate", "outcome": "unauthorized", "count": 2},
+            (
+                "presented an API key: it was missing or not valid, "
+                "2 times within a minute, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"action": "authenticate", "outcome": "forbidden", "api_key_id": "0f"},
+            "presented an API key: it does not have the scope, by API key 0f, from 203.0.113.7",
+        ),
         ({"action": "dance", "outcome": "new_word", "client": None}, "dance: new word"),
     ],
 )

@@ -79,7 +79,7 @@ _ON: Final[Mapping[str, str]] = {
 
 _MORE: Final[Mapping[str, str]] = {
     "reason": "because: {}",
-    "api_key_id": "with API key {}",
+    "api_key_id": "by API key {}",
     "client": "from {}",
 }
 """What columns say at the end of a sentence."""
