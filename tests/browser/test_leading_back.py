@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Final
+from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -43,7 +43,7 @@ def arrives(visit: Visit, site: OtherSite) -> Posted:
     return posted
 
 
-def exchange(house: House, code: str) -> tuple[int, dict[str, str]]:
+def exchange(house: House, code: str) -> tuple[int, Any]:
     """Exchange a code as the backend of the other site."""
     headers = {"authorization": f"Bearer {house.api_key}", "content-type": "application/json"}
     body = json.dumps({"code": code}).encode()

@@ -30,11 +30,11 @@ from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.otp import WorkPosed
-from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.pass_login import LedBack, PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
 from tests.e2e.preloaded import LOADED
 from tests.integration.stores import RINGS, Kind
-from tests.world import SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
+from tests.world import RETURN_URL, SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
 
 PATIENCE_SECONDS = 60
 
@@ -69,6 +69,7 @@ class Call:
         device: The token of the device, if any.
         work: The work that comes with it, if any.
         challenge_id: The challenge that is named, if any.
+        handed: The exchange code to exchange.
     """
 
     step: str
@@ -81,6 +82,7 @@ class Call:
     device: str | None = None
     work: str | None = None
     challenge_id: str | None = None
+    handed: str = ""
 
     @property
     def caller(self) -> Caller:
@@ -101,6 +103,7 @@ class Result:
         proofs: The session and the number of each signed proof.
         issued: The id and the code of each challenge of pass login, by the name of its lane.
         works: The solutions of the work that was asked for.
+        handed: The exchange codes of sign-ins that another backend completes.
     """
 
     words: list[str]
@@ -109,6 +112,7 @@ class Result:
     proofs: list[tuple[str, str]]
     issued: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
     works: list[str] = attrs.field(factory=list[str])
+    handed: list[str] = attrs.field(factory=list[str])
 
 
 class Racers:
@@ -163,6 +167,7 @@ class Racers:
             together.proofs.extend(result.proofs)
             together.issued.update(result.issued)
             together.works.extend(result.works)
+            together.handed.extend(result.handed)
         return together
 
     def alone(self, call: Call) -> Result:
@@ -205,6 +210,7 @@ async def _serve(
             sessions: list[str] = []
             issued: dict[str, tuple[str, str]] = {}
             works: list[str] = []
+            handed: list[str] = []
             start.wait(PATIENCE_SECONDS)
             words = await asyncio.gather(
                 *(
@@ -214,14 +220,19 @@ async def _serve(
                     if call.step == "put"
                     else _told(
                         partial(
-                            _made, working if call.step == "work" else login, call, issued, works
+                            _made,
+                            working if call.step == "work" else login,
+                            call,
+                            issued,
+                            works,
+                            handed,
                         )
                     )
                     for call in calls
                 )
             )
             proved = [(proof.session_id, proof.phone.e164) for proof in proofs.signed]
-            line.send(Result(list(words), outbox.codes, sessions, proved, issued, works))
+            line.send(Result(list(words), outbox.codes, sessions, proved, issued, works, handed))
 
 
 async def _told(ask: Callable[[], Awaitable[str]]) -> str:
@@ -240,7 +251,11 @@ async def _told(ask: Callable[[], Awaitable[str]]) -> str:
 
 
 async def _made(
-    login: PassLogin, call: Call, issued: dict[str, tuple[str, str]], works: list[str]
+    login: PassLogin,
+    call: Call,
+    issued: dict[str, tuple[str, str]],
+    works: list[str],
+    handed: list[str],
 ) -> str:
     code, caller = PassCode(call.pass_code), call.caller
     match call.step:
@@ -255,6 +270,15 @@ async def _made(
             if isinstance(outcome, WorkPosed):
                 works.append(str(outcome.work.parameters["solution"]))
             return outcome.word
+        case "lead back":
+            led = await login.verify_and_lead_back(
+                code, Code(call.digits), None, caller, browser=None, return_url=RETURN_URL
+            )
+            if isinstance(led, LedBack):
+                handed.append(led.handed.code)
+            return led.word
+        case "exchange":
+            return (await login.sessions.exchange(call.handed, RETURN_URL, caller, "key1")).word
         case _:
             guess = Code(call.digits)
             verified = await login.verify(code, guess, call.challenge_id, caller, call.browser)

@@ -105,6 +105,29 @@ def test_of_forty_right_codes_of_a_browser_two_win(racers: Racers, number: int) 
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_forty_exchanges_one_wins(racers: Racers, number: int) -> None:
+    """
+    Of forty exchanges of one code at the same instant one succeeds, and the second one ends the
+    family, so that a code which was stolen is good for nothing.
+    """
+    person = 63_000_000 + number
+    asyncio.run(_store(racers.kind, racers.folder, {person: f"+9194{number:08d}"}))
+    code, client = pass_of(person), address(960_000 + number)
+    (digits,) = racers.alone(Call(step="send", pass_code=code, client=client)).codes
+    right = Call(step="lead back", pass_code=code, client=client, digits=digits)
+    result = racers.race([right] * 40)
+    assert Counter(result.words) == {"verified": 1, "otp_expired": 39}
+    (handed,) = result.handed
+    exchange = Call(step="exchange", pass_code=code, client=client, handed=handed)
+    assert Counter(racers.race([exchange] * 40).words) == {
+        "exchanged": 1,
+        "code_reused": 1,
+        "invalid_code": 38,
+    }
+    assert racers.alone(exchange).words == ["invalid_code"]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
 def test_of_forty_wrong_codes_three_are_judged(racers: Racers, number: int) -> None:
     """Of forty wrong codes at the same instant exactly three are judged; then none is right."""
     code, client = pass_of(4 * number + 1), address(4 * number + 1)
