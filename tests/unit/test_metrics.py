@@ -18,6 +18,7 @@ from hsp_otp.adapters.prometheus.metrics import Metrics
 from hsp_otp.adapters.prometheus.worker_files import Workers, exposed
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
+from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
@@ -27,6 +28,7 @@ from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
+from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import SendOutcome, SignedIn
@@ -151,6 +153,35 @@ def test_tokens(world: Measured) -> None:
     assert world.value("refreshes_total", outcome="token_reused") == 1
     assert world.value("revocations_total", outcome="revoked") == 1
     assert world.value("revocations_total", outcome="invalid_token") == 1
+
+
+def test_api_keys(world: Measured) -> None:
+    """Failed authentications are counted by their outcomes, and right keys are only looked up."""
+    key = run(
+        make_api_key(
+            world.api_keys,
+            world.api_key_ring,
+            "shop",
+            frozenset({Scope.PASSES}),
+            clock=world.clock,
+            randomness=world.randomness,
+        )
+    ).reveal()
+    caller = Caller(ClientAddress("203.0.113.7"), "r-1")
+    for text, scope, count in (
+        (key, Scope.PASSES, 2),
+        (key, Scope.EXCHANGE, 1),
+        (None, Scope.PASSES, 31),
+    ):
+        for _ in range(count):
+            run(world.journeys.api_keys.authenticate(text, scope, caller))
+    outcomes = {"unauthorized": 30, "forbidden": 1, "rate_limited": 1}
+    for outcome, count in outcomes.items():
+        assert world.value("failed_authentications_total", outcome=outcome) == count
+    assert world.value("refusals_total", flow="none", limit="rate_limited") == 1
+    assert world.value("port_call_duration_seconds_count", port="api_keys", store="sql") == 3
+    (stored,) = world.api_keys.stored.values()
+    assert stored.last_used_at == START
 
 
 def test_what_is_watched_from_its_first_time_on(world: Measured) -> None:
