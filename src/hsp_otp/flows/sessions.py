@@ -7,7 +7,7 @@ from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.passes import Pass, UsablePass, usable
+from hsp_otp.domain.passes import Pass, UsablePass, User, usable
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import (
@@ -126,7 +126,7 @@ class Sessions:
         outcome = await self.families.transition(challenge.id, decide)
         if isinstance(outcome, AlreadyBegan):
             return outcome
-        return self._grant(outcome.family, token, now)
+        return self._grant(outcome.family, found.user, token, now)
 
     async def refresh(self, text: str, caller: Caller) -> Grant | RefusedToken | Refusal:
         """
@@ -153,7 +153,8 @@ class Sessions:
         if family is None:
             return await self._rejected(row, caller)
         found = usable(await self.passes.find(family.pass_code))
-        is_usable = isinstance(found, UsablePass) and found.found.user.id == family.user_id
+        user = found.found.user if isinstance(found, UsablePass) else None
+        is_usable = user is not None and user.id == family.user_id
         row = self._about(row, family, found if is_usable else None)
         fresh = self._fresh_token(family.id)
 
@@ -166,7 +167,8 @@ class Sessions:
 
         outcome = await self.families.transition(family.id, decide)
         if isinstance(outcome, Refreshed):
-            return self._grant(outcome.family, fresh, now)
+            assert user is not None, "the pass is usable"  # noqa: S101 - for the type checkers
+            return self._grant(outcome.family, user, fresh, now)
         return outcome
 
     async def revoke(self, text: str, caller: Caller) -> Refusal | None:
@@ -224,9 +226,10 @@ class Sessions:
         random = self.randomness.draw(_TOKEN_BYTES)
         return RefreshToken.mint(self.refresh_keys.first, family_id, random)
 
-    def _grant(self, family: Family, token: RefreshToken, now: Instant) -> Grant:
+    def _grant(self, family: Family, user: User, token: RefreshToken, now: Instant) -> Grant:
         access = Access(
             user_id=family.user_id,
+            email=user.email,
             family_id=family.id,
             token_id=new_id(self.randomness),
             purpose=family.purpose,

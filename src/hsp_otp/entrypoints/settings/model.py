@@ -206,6 +206,9 @@ class Settings:
         _text, "hsp-otp", "issuer of access tokens and proofs", takes="a text"
     )
     jwt_audience: str = _setting(_text, "hsp-otp", "audience of access tokens", takes="a text")
+    token_email: bool = flag(
+        default=False, meaning="add the user's e-mail address to access tokens, as `email`"
+    )
     proof_audience: str = _setting(
         _text,
         "hsp-otp-signup",
