@@ -116,6 +116,9 @@ export interface paths {
         /**
          * Exchange a refresh token for a new pair of tokens; the old token becomes invalid
          * @description Exchange a refresh token for a new pair of tokens; the old token becomes invalid.
+         *
+         *     The token may come as `refresh`, the name that clients of djangorestframework-simplejwt give
+         *     it. Then the answer names the new tokens `access` and `refresh` as well.
          */
         post: operations["refreshTokens"];
         delete?: never;
@@ -307,6 +310,11 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** RefreshRequest */
+        RefreshRequest: {
+            refresh_token?: string | null;
+            refresh?: string | null;
+        };
         /** RefusedBody */
         RefusedBody: {
             /** @default false */
@@ -382,6 +390,8 @@ export interface components {
             /** @default Bearer */
             token_type: string;
             expires_in: number;
+            access?: string;
+            refresh?: string;
         };
         /** UserBody */
         UserBody: {
@@ -866,7 +876,7 @@ export interface operations {
                  *       "refresh_token": "k1.aI7HpmwPr-rSBiYSYhURXQ.4Cn6WgL-0JRSspBhpfzEFA.X9QnOH0FXgQCCGoxAl_sfA"
                  *     }
                  */
-                "application/json": components["schemas"]["TokenRequest"];
+                "application/json": components["schemas"]["RefreshRequest"];
             };
         };
         responses: {
