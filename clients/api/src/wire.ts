@@ -64,6 +64,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/api/csrf/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Return the CSRF token for a page that is not the service's own, and set its cookie
+         * @description Return the CSRF token for a page that is not the service's own, and set its cookie.
+         */
+        get: operations["signupCsrf"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/api/send-otp/": {
         parameters: {
             query?: never;
@@ -235,6 +255,10 @@ export interface components {
         AliveBody: {
             /** @default ok */
             status: string;
+        };
+        /** CsrfBody */
+        CsrfBody: {
+            csrf_token: string;
         };
         /** FoundBody */
         FoundBody: {
@@ -668,6 +692,35 @@ export interface operations {
             };
             /** @description Service Unavailable: unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    signupCsrf: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CsrfBody"];
+                };
+            };
+            /** @description Internal Server Error: internal_error */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

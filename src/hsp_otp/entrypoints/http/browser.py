@@ -75,7 +75,7 @@ def cookie(
     *,
     path: str = "/",
     max_age: int | None = None,
-    samesite: Literal["lax", "strict"] = "lax",
+    samesite: Literal["lax", "strict", "none"] = "lax",
     httponly: bool = True,
 ) -> Cookie:
     """

@@ -4,7 +4,7 @@ Protection against cross-site request forgery, by double submit.
 A token is set in a cookie and sent back both there and in a header or form field, which another
 site can neither read nor set. The service's key seals the token, which makes a cookie planted by
 a sibling host worthless. A request is also refused if the browser says that it comes from another
-site.
+site, unless the settings name its origin.
 """
 
 import hmac
@@ -14,7 +14,8 @@ from typing import Final
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign
+from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign, is_secure
+from hsp_otp.entrypoints.http.cross_origin import named_origin
 from hsp_otp.entrypoints.http.problems import Problem, answer
 from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 
@@ -35,8 +36,16 @@ def token_for(request: AnyRequest) -> str:
 
 
 def cookie_of(request: AnyRequest, token: str) -> Cookie:
-    """Make the cookie that carries *token*."""
-    return cookie(request, COOKIE, token, httponly=False)
+    """
+    Make the cookie that carries *token*.
+
+    A page of another site can send it only with ``SameSite=None``, which browsers accept only over
+    https. The protection does not rest on this attribute.
+    """
+    crosses_sites = is_secure(request) and bool(services_of(request).settings.cors_origins)
+    return cookie(
+        request, COOKIE, token, samesite="none" if crosses_sites else "lax", httponly=False
+    )
 
 
 def is_genuine(request: AnyRequest, token: str | None) -> bool:
@@ -48,9 +57,12 @@ def is_genuine(request: AnyRequest, token: str | None) -> bool:
 def refuse_forged(request: AnyRequest) -> Response[object] | None:
     """
     Return a refusal of a request that another site's page sent or whose header lacks the token;
-    None for any other request.
+    None for any other request. Pages of the origins that the settings name are let in.
     """
-    if not is_foreign(request) and is_genuine(request, request.headers.get(HEADER)):
+    origins = request.headers.getall("origin", [])
+    is_named = named_origin(origins, services_of(request).settings) is not None
+    is_from_a_stranger = is_foreign(request) and not is_named
+    if not is_from_a_stranger and is_genuine(request, request.headers.get(HEADER)):
         return None
     return answer(request, FORGED)
 

@@ -169,6 +169,15 @@ class Settings:
         takes=URL_TAKES,
         shown_default="none",
     )
+    cors_origins: tuple[str, ...] = _setting(
+        readers.origins,
+        (),
+        "origins whose pages may call this API from a browser, besides the service's own",
+        takes="comma-separated origins such as https://www.example.com: http:// or https://, a "
+        "host and optionally a port, without a path, a trailing slash or wildcards",
+        shown_default="none",
+        shape=Shape.LIST,
+    )
     web_origin: str = _setting(
         readers.host_name,
         "",
