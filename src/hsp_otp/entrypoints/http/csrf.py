@@ -14,7 +14,13 @@ from typing import Final
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign, is_secure
+from hsp_otp.entrypoints.http.browser import (
+    cookie,
+    cookie_values,
+    cross_site_cookie,
+    is_foreign,
+    is_secure,
+)
 from hsp_otp.entrypoints.http.cross_origin import named_origin
 from hsp_otp.entrypoints.http.problems import Problem, answer
 from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
@@ -39,13 +45,12 @@ def cookie_of(request: AnyRequest, token: str) -> Cookie:
     """
     Make the cookie that carries *token*.
 
-    A page of another site can send it only with ``SameSite=None``, which browsers accept only over
-    https. The protection does not rest on this attribute.
+    Where origins are named, their pages have to send it. The protection does not rest on
+    ``SameSite``: another site can neither read nor make a token.
     """
-    crosses_sites = is_secure(request) and bool(services_of(request).settings.cors_origins)
-    return cookie(
-        request, COOKIE, token, samesite="none" if crosses_sites else "lax", httponly=False
-    )
+    if is_secure(request) and services_of(request).settings.cors_origins:
+        return cross_site_cookie(request, COOKIE, token)
+    return cookie(request, COOKIE, token, httponly=False)
 
 
 def is_genuine(request: AnyRequest, token: str | None) -> bool:
