@@ -18,6 +18,7 @@ from litestar import Litestar
 
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.opentelemetry.spans import Spans
+from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.app import create_routes
@@ -25,8 +26,9 @@ from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.services import Dashboard, Services
 from hsp_otp.entrypoints.settings.model import NUMBERS, PREFIX, Settings, purpose_variables
 from hsp_otp.entrypoints.wiring import receipts, traced
+from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.receipts import take_receipt
-from tests.world import CLIENT, PASS_CODE, PHONE, World, ring, run
+from tests.world import CLIENT, OTHER_CLIENT, PASS_CODE, PHONE, World, ring, run
 
 T = TypeVar("T")
 
@@ -40,6 +42,7 @@ SIGNUP_VERIFY = "/users/api/verify-otp/"
 
 REFRESH = "/token/refresh/"
 REVOKE = "/token/revoke/"
+EXCHANGE = "/token/exchange/"
 ME = "/customer/me/"
 KEY_SET = "/.well-known/jwks.json"
 
@@ -49,6 +52,7 @@ FLOW_MEMBERS = {
     VERIFY: "success",
     SIGNUP_SEND: "success",
     SIGNUP_VERIFY: "success",
+    EXCHANGE: "success",
 }
 """The member that is false in every answer of the route except a success."""
 
@@ -188,6 +192,7 @@ class Client:
         spans: Spans | None = None,
         trial: Path | None = None,
         ops: Dashboard | None = None,
+        routes: Litestar | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
         """
@@ -200,6 +205,7 @@ class Client:
             spans: Makes the spans of requests and flows.
             trial: The folder with the app's screens.
             ops: The services of the operators' page.
+            routes: Other routes than the service's.
             settings: Settings by name; the others have the contract's defaults.
         """
         self.world = world or World()
@@ -232,7 +238,9 @@ class Client:
             services = traced(services, spans)
 
         self.services = services
-        self._routes = _routes(ops=ops is not None) if trial is None else create_routes(trial=trial)
+        self._routes = routes or (
+            _routes(ops=ops is not None) if trial is None else create_routes(trial=trial)
+        )
         self._app = RequestMiddleware(self._routes)
 
     def __enter__(self) -> Self:
@@ -336,7 +344,8 @@ class Client:
         assert "server" not in reply.headers
         if not self.settings.cors_origins:
             assert not [name for name in reply.headers if name.startswith("access-control-")]
-        assert reply.status != 401 or path in {REFRESH[:-1], ME[:-1]}
+        if reply.status == 401 and path not in {REFRESH[:-1], ME[:-1]}:
+            assert reply.json["error"] == "unauthorized"  # a backend without an API key
         assert ("www-authenticate" in reply.headers) == (reply.status == 401)
         told = reply.body.decode()
         assert not [code for code in self.world.outbox.codes if code in told]
@@ -387,6 +396,24 @@ class Client:
         """Ask for a code, and read it from the message."""
         assert self.send(pass_code, client=client).status == 200
         return self.world.outbox.codes[-1]
+
+    def api_key(self, *scopes: Scope) -> str:
+        """Make an API key, as its holder presents it."""
+        world = self.world
+        presented = make_api_key(
+            world.api_keys,
+            world.api_key_ring,
+            "shop",
+            frozenset(scopes),
+            clock=world.clock,
+            randomness=world.randomness,
+        )
+        return run(presented).reveal()
+
+    def exchange(self, code: str, key: str) -> Reply:
+        """Exchange the code of a sign-in, as another backend."""
+        headers = {"authorization": f"Bearer {key}"}
+        return self.post(EXCHANGE, {"code": code}, headers=headers, client=OTHER_CLIENT)
 
     def sign_up(
         self,

@@ -95,13 +95,20 @@ class Visitor:
     language: str = "en"
 
     def request(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> Reply:
         """Send a request with the cookies, and keep the cookies of the answer."""
         lines: dict[str, str | None] = {"accept-language": self.language, **(headers or {})}
         if self.cookies:
             lines["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        reply = self.client.request(method, path, body=body, headers=lines, client=self.address)
+        reply = self.client.request(
+            method, path, body=body, headers=lines, client=self.address, query=query
+        )
         for line in reply.cookies:
             for name, morsel in SimpleCookie(line).items():
                 self.set_cookies[name] = line
@@ -115,6 +122,12 @@ class Visitor:
         reply = self.request("GET", path)
         assert reply.status == 200
         return Page(reply)
+
+    def open(self, path: str, query: str) -> Page:
+        """Follow another site's link to a page, which redirects to its bare path."""
+        reply = self.request("GET", path, query=query)
+        assert (reply.status, reply.headers["location"]) == (303, path)
+        return self.get(path)
 
     def post(self, path: str, fields: Mapping[str, str]) -> Reply:
         """Send a form with exactly these fields."""

@@ -13,6 +13,7 @@ import attrs
 
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import (
+    MemoryApiKeys,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -40,14 +41,16 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import (
+    LedBack,
     LookUpOutcome,
     PassLogin,
     SendOutcome,
     SignedIn,
+    UnverifiedOutcome,
     VerifyOutcome,
 )
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.flows.sessions import Grant, Me, RefusedToken, Sessions
+from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
@@ -66,6 +69,7 @@ PHONE = "+919876543210"
 OTHER_PHONE = "+919812345678"
 CLIENT = "198.51.100.7"
 OTHER_CLIENT = "203.0.113.9"
+RETURN_URL = "https://shop.example/signed-in"
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -317,7 +321,8 @@ class World:
     outbox: Outbox = attrs.field(factory=Outbox)
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
-    passes: MemoryPasses = attrs.field(factory=MemoryPasses)
+    passes: MemoryPasses = attrs.field()
+    api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
@@ -333,6 +338,11 @@ class World:
     codes: KeyRing = attrs.field(factory=lambda: ring("codes"))
     devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
+    api_key_ring: KeyRing = attrs.field(factory=lambda: ring("api keys"))
+
+    @passes.default
+    def _passes(self) -> MemoryPasses:
+        return MemoryPasses(self.audit)
 
     @slots.default
     def _slots(self) -> MemorySlots:
@@ -372,6 +382,8 @@ class World:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            pass_repository=self.passes,
+            api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
@@ -390,7 +402,9 @@ class World:
             codes=self.codes,
             devices=self.devices,
             refresh_tokens=self.refresh_keys,
+            exchange_codes=ring("exchange"),
             fingerprints=ring("fingerprints"),
+            api_keys=self.api_key_ring,
         )
         policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,
@@ -434,6 +448,7 @@ class World:
         pass_code: str = PASS_CODE,
         *,
         user: str = "u1",
+        house_id: str | None = None,
         phone: str | None = PHONE,
         payment: PaymentStatus = PaymentStatus.PAID,
         expires_at: Instant | None = None,
@@ -441,6 +456,7 @@ class World:
         """Store a pass, replacing one with the same code."""
         holder = User(
             id=user,
+            house_id=house_id,
             email=f"{user}@example.com",
             first_name="Asha",
             last_name="Rao",
@@ -483,6 +499,22 @@ class World:
         outcome = self.verify(self.outbox.codes[-1], pass_code)
         assert isinstance(outcome, SignedIn)
         return outcome.grant
+
+    def lead_back(
+        self, guess: str, return_url: str = RETURN_URL, *, browser: str | None = None
+    ) -> LedBack | UnverifiedOutcome:
+        """Present the digits *guess* on a page that leads back."""
+        code = PassCode(PASS_CODE)
+        return run(
+            self.login.verify_and_lead_back(
+                code, Code(guess), None, _caller(CLIENT), browser=browser, return_url=return_url
+            )
+        )
+
+    def exchange(self, code: str, return_url: str = RETURN_URL) -> Redeemed | RefusedCode:
+        """Exchange the code of a sign-in on such a page, as another backend."""
+        caller = _caller(OTHER_CLIENT)
+        return run(self.sessions.exchange(code, return_url, caller, "key1"))
 
     def sign_up(
         self,

@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import Final
 
 _COMMANDS: Final = (
-    *("audit", "db", "doctor", "erase", "keys", "let", "passes", "purge", "serve", "settings"),
+    *(
+        "api_keys",
+        "audit",
+        "db",
+        "doctor",
+        "erase",
+        "keys",
+        "let",
+        "passes",
+        "purge",
+        "serve",
+        "settings",
+    ),
     "unlock",
 )
 

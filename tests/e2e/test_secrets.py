@@ -175,6 +175,38 @@ def browse(server: Server) -> tuple[dict[str, str], list[str]]:
     return {"code on a page": code, "code of a page's signup": begun, **tokens}, pages
 
 
+def call(server: Server, settings: dict[str, str]) -> tuple[dict[str, str], list[Answer]]:
+    """Another backend presents API keys, good and bad: their secrets, and the refusals."""
+    path, database = "/token/exchange/", server.folder / "hsp-otp.db"
+    new = ("api-keys", "new", "--name", "shop", "--scopes")
+    made = [command(server.folder, *new, scope, **settings) for scope in SCOPES]
+    good, revoked, other = keys = [one.stdout.strip() for one in made]
+    command(server.folder, "api-keys", "revoke", revoked.split("_")[1], **settings)
+    presented = (good, revoked, other, good[:-1], f"{good}x", good.replace("_", "-"))
+    answers = [server.post(path, {"code": "x"}, Authorization=f"Bearer {key}") for key in presented]
+    assert [answer.status for answer in answers] == [400, 401, 403, 401, 401, 401]
+    answers += [
+        server.post(path, {"code": good}, Authorization=f"Bearer {good}"),
+        server.post(path, {"code": "x", "api_key": good}, Authorization=good),
+        server.post(f"{path}?api_key={good}", {"code": "x"}),
+        server.post(f"/token/{good}/", {"code": "x"}, Authorization=f"Bearer {good}"),
+        server.post(path, f'{{"code": "{good}', Authorization=f"Bearer {good}"),
+        server.post("/customer/me/", {}, Authorization=f"Bearer {good}"),
+    ]
+    last = command(server.folder, *new, "exchange", **settings).stdout.strip()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("ALTER TABLE api_keys RENAME TO away")
+    answers.append(server.post(path, {"code": "x"}, Authorization=f"Bearer {last}"))
+    assert answers[-1].status == 503
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("ALTER TABLE away RENAME TO api_keys")
+    secrets = [key.split("_", 2)[2][:43] for key in (*keys, last)]
+    return {f"API key {number}": secret for number, secret in enumerate(secrets)}, answers
+
+
+SCOPES = ("exchange", "exchange", "passes")
+"""Of the keys; the second one is revoked."""
+
 OPS_PASSWORD = "0a1b2c3d4e5f6a7b8c9d"
 
 
@@ -262,6 +294,8 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
         server.post("/token/revoke/", {"refresh_token": again["refresh_token"]})
         secrets, refused = signup(server, database)
         answers += refused
+        on_keys, refused = call(server, settings)
+        answers += refused
         on_pages, pages = browse(server)
         of_operators, seen = operate(server)
         counted = httpx2.get(f"http://127.0.0.1:{server.metrics_port}/metrics", trust_env=False)
@@ -280,6 +314,7 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 "third refresh token": again["refresh_token"],
                 **key_texts(folder),
                 **secrets,
+                **on_keys,
                 **on_pages,
                 **of_operators,
             },
@@ -330,6 +365,9 @@ COMMANDS = (
     f"audit range --phone {NUMBER}",
     "audit top",
     "audit suspicious",
+    "audit list --outcome unauthorized",
+    "api-keys list",
+    "api-keys list --json",
     "doctor",
     "settings",
     f"passes show {DEMO}",

@@ -31,6 +31,7 @@ ROW = Entry(
     reason=None,
     retry_at=None,
     lane=None,
+    api_key_id=None,
     count=1,
     state="delivered",
     state_at=after(NOON, 4 * SECOND + 7),

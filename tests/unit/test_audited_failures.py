@@ -9,9 +9,10 @@ import pytest
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.refresh_tokens import ExchangeCode
 from hsp_otp.flows.signup import SignupCodeSent
 from hsp_otp.ports.failures import Unavailable
-from tests.world import PHONE, World, open_world
+from tests.world import PHONE, World, open_world, ring
 
 
 @attrs.define
@@ -51,6 +52,7 @@ class Scene:
     session: SessionId
     signup_code: str
     refresh_token: str
+    exchange_code: str
 
 
 REQUESTS: dict[str, tuple[Action, Callable[[Scene], object]]] = {
@@ -61,6 +63,7 @@ REQUESTS: dict[str, tuple[Action, Callable[[Scene], object]]] = {
     "prove": (Action.CHECK, lambda scene: scene.world.prove(scene.signup_code, scene.session)),
     "refresh": (Action.REFRESH, lambda scene: scene.world.refresh(scene.refresh_token)),
     "revoke": (Action.REVOKE, lambda scene: scene.world.revoke(scene.refresh_token)),
+    "exchange": (Action.EXCHANGE, lambda scene: scene.world.exchange(scene.exchange_code)),
 }
 
 FAILS = [
@@ -84,6 +87,9 @@ FAILS = [
     ("refresh", "passes", 0),
     ("refresh", "families", 1),
     ("revoke", "families", 0),
+    ("exchange", "families", 0),
+    ("exchange", "passes", 0),
+    ("exchange", "families", 1),
 ]
 """A request, the port that does not answer, and after how many calls."""
 
@@ -99,6 +105,7 @@ def scene() -> Scene:
     assert isinstance(begun, SignupCodeSent)
     code, signup_code = world.outbox.codes
     refresh_token = world.sign_in("HSP-2222-2222").refresh_token
+    family_id = refresh_token.split(".")[1]
     world.audit.rows.clear()
     return Scene(
         world=world,
@@ -106,6 +113,7 @@ def scene() -> Scene:
         session=begun.session_id,
         signup_code=signup_code,
         refresh_token=refresh_token,
+        exchange_code=ExchangeCode.mint(ring("exchange").first, family_id, bytes(32)).value,
     )
 
 

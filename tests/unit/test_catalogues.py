@@ -22,6 +22,7 @@ from tests.unit.test_messages import GSM_7
 WORDS = {
     "invalid_token",
     "token_reused",
+    "invalid_code",
     "pass_code_required",
     "invalid_format",
     "pass_not_found",
@@ -48,6 +49,8 @@ WORDS = {
     "malformed_request",
     "internal_error",
     "unavailable",
+    "unauthorized",
+    "user_id_taken",
     "forbidden",
     "phone_required",
     "invalid_phone",

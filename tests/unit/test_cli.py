@@ -16,8 +16,9 @@ HEAVY = {"litestar", "sqlalchemy", "alembic", "redis", "twilio", "phonenumbers",
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_says_what_each_command_says_itself(name: str) -> None:
     """It stands in two places, so that the help loads none of them."""
-    module = import_module(f"hsp_otp.entrypoints.cli.{'serve' if name == 'dev' else name}")
-    command = getattr(module, name)
+    called = name.replace("-", "_")
+    module = import_module(f"hsp_otp.entrypoints.cli.{'serve' if name == 'dev' else called}")
+    command = getattr(module, called)
     told = command.help if isinstance(command, App) else (getdoc(command) or "").splitlines()[0]
     assert COMMANDS[name] == told
 

@@ -1,5 +1,6 @@
 """What a client may do, whatever its purpose: `docs/contract.md`, section 3."""
 
+from functools import partial
 from typing import Any
 
 import attrs
@@ -386,6 +387,25 @@ def test_each_limit_of_a_client(counted: Counted, scope: str, most: int) -> None
         crowded, counted=counted, client=NEIGHBOUR, limits=ClientLimits(), now=later(600)
     )
     assert refused.outcome == Refusal(Limit.CLIENT, later(3600))
+
+
+def test_failed_authentications_have_a_limit_of_a_minute() -> None:
+    """Thirty of one client; whoever does not fail is judged, and not charged."""
+    full = Refusal(Limit.CLIENT, later(60))
+    usages: Usages = {}
+    judged = partial(admit, counted=Counted.AUTHENTICATIONS, client=CLIENT, limits=ClientLimits())
+    for number in range(30):
+        decision = judged(usages, now=later(number))
+        assert decision.outcome is None
+        usages = decision.becomes
+        decision = judged(usages, charges=False, now=later(number))
+        assert (decision.outcome, decision.becomes) == (None if number < 29 else full, usages)
+    assert set(usages) == set(keys(Counted.AUTHENTICATIONS, CLIENT))
+    for charges in (True, False):
+        refused = judged(usages, charges=charges, now=later(30))
+        assert refused.outcome == full
+        assert refused.becomes is usages
+        assert judged(usages, charges=charges, now=later(60)).outcome is None
 
 
 def test_a_clock_that_was_set_back_makes_no_wait_longer_than_its_window() -> None:

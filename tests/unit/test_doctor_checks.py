@@ -7,10 +7,13 @@ import pytest
 
 from hsp_otp.adapters.jwt import new_signing_key_pem
 from hsp_otp.adapters.sql.server_checks import Rights
+from hsp_otp.domain.api_keys import ApiKey, Scope
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
+from hsp_otp.domain.keys import Key
 from hsp_otp.entrypoints.cli.doctor_checks import (
     Finding,
     Status,
+    of_api_keys,
     of_callers,
     of_clock,
     of_keys,
@@ -104,6 +107,50 @@ def test_rights_in_the_database(rights: Rights, says: list[tuple[str, str]]) -> 
     """A service that may do more than read and write rows is told, but in development."""
     assert told(list(of_rights("database", rights, settings()))) == says
     assert list(of_rights("database", rights, settings(MODE="development"))) == []
+
+
+def api_key(number: int, ring_key: str, *, revoked: bool = False) -> ApiKey:
+    """A key whose digest *ring_key* made."""
+    return ApiKey(
+        id=f"{number:032}",
+        name="shop",
+        scopes=frozenset(Scope),
+        made_at=NOW,
+        revoked_at=NOW if revoked else None,
+        ring_key_id=ring_key,
+        digest=b"",
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ([], ["ok 0 in use"]),
+        (["k2", "k2"], ["ok 2 in use"]),
+        (
+            ["k2", "k1", "k1"],
+            ["warning 2 API keys would end with secret key 'k1', which is no longer the first"],
+        ),
+        (
+            ["k0", "k1"],
+            [
+                "warning 1 API key ended with secret key 'k0', which is not configured",
+                "warning 1 API key would end with secret key 'k1', which is no longer the first",
+            ],
+        ),
+    ],
+)
+def test_api_keys_and_the_secret_keys_behind_them(keys: list[str], says: list[str]) -> None:
+    """Keys of a removed secret key have ended, those of an older one would end; no revoked one."""
+    settings = Settings(secret_keys=(Key("k2", b""), Key("k1", b"")))
+    revoked = [api_key(99, one, revoked=True) for one in ("k0", "k1")]
+    found = of_api_keys([*(api_key(*one) for one in enumerate(keys)), *revoked], settings)
+    assert [f"{one.status.value} {one.says}" for one in found] == says
+
+
+def test_api_keys_under_generated_keys() -> None:
+    """Without configured secret keys, in development, there is nothing to compare them with."""
+    assert list(of_api_keys([api_key(0, "dev")], Settings())) == []
 
 
 def test_a_key_that_is_shared() -> None:

@@ -53,6 +53,7 @@ STORY = Entry(
     reason="<script>alert(1)</script>",
     retry_at=None,
     lane="others",
+    api_key_id=None,
     count=1,
     state="delivered",
     state_at=after(START, 4 * SECOND),

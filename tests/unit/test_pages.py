@@ -6,10 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
+import attrs
 import pytest
 
 from hsp_otp.domain.instant import MINUTE
+from hsp_otp.domain.names import Language
+from hsp_otp.ports.failures import Unavailable
 from tests.http import Client, Reply
 from tests.visitor import LOGIN, SIGNUP, Page, Visitor
 from tests.world import World, other_than, ring
@@ -437,3 +441,133 @@ def test_logs_hold_no_secret(
         *(session, *tokens, *world.outbox.codes),
     ]
     assert [one for one in secrets if one in logged] == []
+
+
+# Where there is no page
+
+
+@attrs.frozen
+class Failing:
+    """A store that fails."""
+
+    failure: Exception
+
+    async def transition(self, *_: object) -> None:
+        """Fail."""
+        raise self.failure
+
+
+BROWSERS = (
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "text/html, */*",
+    "TEXT/HTML;level=1;Q=0.9, application/json;q=0.5",
+)
+PROGRAMS = (
+    "",
+    "*/*",
+    "application/json, text/plain, */*",
+    "application/json, text/html",
+    "text/html;q=0.5, application/problem+json",
+    "text/html;q=0, */*",
+    "text/html;q=0.1, */*;q=0.2",
+    "text/*",
+    "text/html;q=nan, application/json",
+    ",;,=;q=1e999",
+)
+
+
+@pytest.mark.parametrize("accept", BROWSERS)
+def test_a_browser_is_told_by_a_page(visitor: Visitor, accept: str) -> None:
+    """Section 5.4: where HTML is preferred, a page says that there is none, and leads home."""
+    reply = visitor.request("GET", "/nowhere", headers={"accept": accept})
+    page = Page(reply)
+    assert (reply.status, page.step) == (404, "failure")
+    assert "There is nothing at this address." in page.main
+    assert page.texts["a"] == "Go to the start page"
+    headers = dict(reply.headers)
+    assert headers["content-security-policy"] == POLICY
+    assert headers["referrer-policy"] == "same-origin"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("accept", PROGRAMS)
+def test_a_program_is_told_by_a_problem(client: Client, accept: str) -> None:
+    """Whoever accepts anything, or JSON as much as HTML, gets the answer of the API."""
+    reply = client.request("GET", "/nowhere", headers={"accept": accept})
+    assert reply.status == 404
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "home"),
+    [
+        ("/nowhere", "/"),
+        ("/customers/", "/"),
+        ("/customer", LOGIN),
+        ("/customer/log-in/", LOGIN),
+        ("/users/signup/step-2/", SIGNUP),
+        ("/customer//login/", LOGIN),
+        ("//customer/login/", LOGIN),
+        ("/ops/", "/"),
+        ("/docs", "/"),
+    ],
+)
+def test_where_home_is(visitor: Visitor, path: str, home: str) -> None:
+    """It is the page of the flow under whose path the address is, or else the front page."""
+    reply = visitor.request("GET", path, headers={"accept": BROWSERS[0]})
+    assert reply.status == 404
+    assert Page(reply).attributes["a"]["href"] == home
+
+
+@pytest.mark.parametrize("language", ["en", "es", "hi"])
+def test_a_failure_is_told_in_the_callers_language(client: Client, language: str) -> None:
+    """Like every other page."""
+    visitor = Visitor(client, language=language)
+    reply = visitor.request("GET", "/nowhere", headers={"accept": BROWSERS[0]})
+    assert reply.headers["content-language"] == language
+    texts = client.services.messages
+    assert texts.explain("not_found", Language(language)) in Page(reply).main
+
+
+def test_a_method_that_a_path_does_not_take(visitor: Visitor) -> None:
+    """It is told by a page too, with `Allow`."""
+    reply = visitor.request("GET", "/customer/verify-otp/", headers={"accept": BROWSERS[0]})
+    assert (reply.status, reply.headers["allow"]) == (405, "POST")
+    assert Page(reply).attributes["a"]["href"] == LOGIN
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"), [(Unavailable("away"), 503), (RuntimeError("a bug"), 500)]
+)
+def test_a_failure_of_ours(
+    client: Client, visitor: Visitor, failure: Exception, status: int
+) -> None:
+    """A store that is away and a bug are told by a page, on routes of the API as well."""
+    token = client.world.sign_in().access_token
+    failing: Any = Failing(failure)
+    client.world.families = failing
+    client.services = attrs.evolve(client.services, journeys=client.world.journeys)
+    visitor.cookies["login_access"] = token
+    headers = {"accept": BROWSERS[0], "authorization": f"Bearer {token}"}
+    for path in (LOGIN, "/customer/me/"):
+        reply = visitor.request("GET", path, headers=headers)
+        page = Page(reply)
+        assert (reply.status, page.step) == (status, "failure")
+        assert page.attributes["a"]["href"] == LOGIN
+        assert ("retry-after" in reply.headers) == (status == 503)
+
+
+def test_what_is_wrong_with_a_request_is_told_by_the_api(client: Client) -> None:
+    """Pages tell of paths; of what was sent to a path of the API, its own answer tells."""
+    headers = {"accept": BROWSERS[0], "content-type": "text/plain"}
+    reply = client.request("POST", "/token/refresh/", body=b"x", headers=headers)
+    assert (reply.status, reply.json["error"]) == (415, "unsupported_media_type")
+
+
+def test_heads_of_failures(client: Client) -> None:
+    """HEAD has the status and the headers that GET has."""
+    got = client.request("GET", "/nowhere", headers={"accept": BROWSERS[0]})
+    head = client.request("HEAD", "/nowhere", headers={"accept": BROWSERS[0]})
+    assert head.status == got.status
+    assert head.headers.keys() == got.headers.keys()

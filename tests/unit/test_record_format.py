@@ -2,6 +2,7 @@
 
 import json
 
+import attrs
 import msgspec
 import pytest
 
@@ -15,8 +16,10 @@ from hsp_otp.adapters.record_format import (
 )
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Flow, Purpose
+from hsp_otp.domain.refresh_tokens import Exchange, Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
 from hsp_otp.domain.slot_record import Challenge, SlotRecord, Success
 from tests.world import of_strangers
@@ -70,6 +73,35 @@ def test_a_slot_of_version_2_is_read() -> None:
         '"contact":{"kind":"phone","value":"+919876543210"},"channel":"sms"',
     )
     assert SLOT.decode('{"v":2,' + body[1:]) == RECORD
+
+
+def test_a_family_of_before_is_read() -> None:
+    """It has had its tokens from the beginning; what begins without them says how it gets them."""
+    body = (
+        '"id":"c1","user_id":"u1","pass_code":{"value":"HSP-1234-5678"},'
+        '"purpose":"phone_verification","began_at":1,"expires_at":2,"key_id":"k1","digest":"eHk=",'
+        '"parent":null,"replaced":[],"ended_at":null'
+    )
+    family = Family(
+        id="c1",
+        user_id="u1",
+        pass_code=PassCode("HSP-1234-5678"),
+        purpose=Purpose.PHONE_VERIFICATION,
+        began_at=Instant(1),
+        expires_at=Instant(2),
+        key_id="k1",
+        digest=b"xy",
+    )
+    for before in ("{" + body + "}", '{"v":1,' + body + ',"browser":null}'):
+        assert FAMILY.decode(before) == family
+    waiting = attrs.evolve(family, exchange=Exchange("https://shop.example/", Instant(3), b"ab"))
+    text = FAMILY.encode(waiting)
+    assert FAMILY.decode(text) == waiting
+    assert json.loads(text)["exchange"] == {
+        "return_url": "https://shop.example/",
+        "until": 3,
+        "used": "YWI=",
+    }
 
 
 def test_what_says_no_version_is_of_the_first() -> None:

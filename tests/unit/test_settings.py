@@ -621,3 +621,76 @@ def test_what_jwt_keys_take(tmp_path: Path) -> None:
 def test_what_does_not_go_together(more: dict[str, str], says: str) -> None:
     """Of settings that contradict each other both are named, with what they are."""
     assert refused(**more) == says
+
+
+RETURNS = ("LOGIN_RETURN_URL", "SIGNUP_RETURN_URL")
+
+
+@pytest.mark.parametrize("name", RETURNS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://shop.example",
+        "https://shop.example/signed-in/?from=otp&to=%2Fhome",
+        "https://shop.example:8443/",
+        "https://192.0.2.1/",
+        "http://localhost:8001/step-2/",
+        "http://127.0.0.1/",
+        "http://127.1.2.3:65535/",
+    ],
+)
+def test_addresses_to_return_to(name: str, url: str) -> None:
+    """Https anywhere, http on this machine in development; it is kept as it was written."""
+    settings = read(**{name: url, "MODE": "development"})
+    assert getattr(settings, name.lower()) == url
+    if url.startswith("http:"):
+        assert refused(**KEYS, **{name: url}) == (
+            f"HSP_OTP_{name}: got {url!r}; http is only for development mode, takes https"
+        )
+
+
+@pytest.mark.parametrize("name", RETURNS)
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://shop.example/#top", "it has a fragment, which a form does not send"),
+        ("https://asha@shop.example/", "it has a user name or an @ in its path"),
+        ("https://shop.example@other.example/", "it has a user name or an @ in its path"),
+        ("http://shop.example/", "http is for loopback addresses only"),
+        ("http://localhost.shop.example/", "http is for loopback addresses only"),
+        ("http://127.0.0.1.shop.example/", "http is for loopback addresses only"),
+    ],
+)
+def test_why_an_address_is_not_returned_to(name: str, url: str, reason: str) -> None:
+    """One line names the variable, what it takes and the mistake."""
+    line = refused(MODE="development", **{name: url})
+    assert line.startswith(f"HSP_OTP_{name}: got ")
+    assert ", takes https:// and a host in lower case, optionally with a port, " in line
+    assert line.endswith(f"({reason})")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "shop.example",
+        "//shop.example/",
+        "/signed-in/",
+        "https://",
+        "https:///path",
+        "https://shop.example:0/",
+        "https://shop.example:65536/",
+        "https://Shop.example/",
+        "https://*.shop.example/",
+        "https://shop.example;script-src *",
+        "https://shop.example/ a",
+        'https://shop.example/"a',
+        "https://[::1]/",
+        "https://-shop.example/",
+        "https://shop.example\\@other.example/",
+        "javascript://shop.example/%0aalert(1)",
+        "ftp://shop.example/",
+    ],
+)
+def test_what_is_no_address_to_return_to(url: str) -> None:
+    """Nothing that two readers could understand differently, or that would end up in a policy."""
+    assert "HSP_OTP_LOGIN_RETURN_URL: got " in refused(MODE="development", LOGIN_RETURN_URL=url)

@@ -108,23 +108,24 @@ def test_a_session_only_moves_forward(
     again = issued(held, challenge=challenge(OTHER_PHONE), begins=False, now=now)
     assert again.outcome == outcome
     assert again.becomes is held
-    proof = proved(held, phone=PhoneNumber(PHONE), now=now)
+    proof = proved(held, phone=PhoneNumber(PHONE), challenge_id="c2", now=now)
     assert proof.outcome == outcome
     assert proof.becomes is held
 
 
 def test_a_proof_is_the_second_step() -> None:
     """The session moves to step 2, and lasts 30 minutes from there."""
-    decision = proved(SESSION, phone=PhoneNumber(PHONE), now=BEFORE_END)
+    decision = proved(SESSION, phone=PhoneNumber(PHONE), challenge_id="c2", now=BEFORE_END)
     assert decision.outcome == Stepped()
-    assert decision.becomes == attrs.evolve(SESSION, step=2, stepped_at=BEFORE_END)
+    becomes = attrs.evolve(SESSION, challenge_id="c2", step=2, stepped_at=BEFORE_END)
+    assert decision.becomes == becomes
     assert decision.becomes is not None
     assert decision.becomes.is_verified
 
 
 def test_a_proof_of_another_number_moves_nothing() -> None:
     """Where the number was corrected meanwhile, the code of the old one proves nothing."""
-    decision = proved(SESSION, phone=PhoneNumber(OTHER_PHONE), now=START)
+    decision = proved(SESSION, phone=PhoneNumber(OTHER_PHONE), challenge_id="c2", now=START)
     assert decision.outcome == Corrected()
     assert decision.becomes is SESSION
 

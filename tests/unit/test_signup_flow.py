@@ -300,20 +300,38 @@ def test_the_right_code_proves_the_number() -> None:
     assert isinstance(outcome, Proved)
     assert outcome.proof == "proof-1"
     assert repr(outcome) == "Proved()"
+    held = stored(world, session)
+    assert held is not None
     (proof,) = world.proofs.signed
     assert proof == Proof(
         session_id=session.value,
         phone=PhoneNumber(PHONE),
-        token_id=proof.token_id,
+        token_id=held.challenge_id,
         purpose=Purpose.SIGNUP,
         issued_at=START,
         expires_at=after(START, 10 * MINUTE),
     )
-    held = stored(world, session)
-    assert held is not None
     assert held.step == 2
     verified = told("verified", Action.CHECK, ("checks",))
     assert world.audit.rows[1:] == [attrs.evolve(verified, lane=Lane.OTHERS)]
+
+
+def test_a_proof_is_signed_again_for_a_page() -> None:
+    """It is the same proof, with the same id and end, until its ten minutes are over."""
+    world = World()
+    session, code = begin(world)
+    held = stored(world, session)
+    assert held is not None
+    assert world.signup.proof_of(session, held) is None
+    world.prove(code, session)
+    held = stored(world, session)
+    assert held is not None
+    world.clock.advance(10 * MINUTE - 1)
+    assert world.signup.proof_of(session, held) == "proof-2"
+    first, second = world.proofs.signed
+    assert second == first
+    world.clock.advance(1)
+    assert world.signup.proof_of(session, held) is None
 
 
 def test_a_code_proves_once() -> None:

@@ -19,7 +19,11 @@ class Action(enum.Enum):
     CHECK = "check"
     WITHDRAW = "withdraw"
     REFRESH = "refresh"
+    EXCHANGE = "exchange"
     REVOKE = "revoke"
+    AUTHENTICATE = "authenticate"
+    PUT_PASS = "put_pass"  # noqa: S105 - the name of an action
+    END_PASS = "end_pass"  # noqa: S105 - the name of an action
     UNLOCK = "unlock"
     LET = "let"
     ERASE = "erase"
@@ -47,6 +51,7 @@ class AuditRow:
         charged: The scopes of client limits that the request was charged to, repeated once per
             charge. A store of counts that lost its data is refilled from them.
         lane: Of an ask or a guess.
+        api_key_id: The id of the API key that the request was made with.
         folds: True for rows that may arrive in a flood. Rows with the same client, action and
             outcome within a minute are stored as a single row, which keeps the first one's details
             and a count.
@@ -70,6 +75,7 @@ class AuditRow:
     retry_at: Instant | None = None
     charged: tuple[str, ...] = ()
     lane: Lane | None = None
+    api_key_id: str | None = None
     folds: bool = False
 
 

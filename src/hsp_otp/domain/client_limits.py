@@ -1,5 +1,6 @@
 """
-Limits on a client's activity, whatever its purpose: look-ups, checks and rejected requests.
+Limits on a client's activity, whatever its purpose: look-ups, checks, rejected requests and failed
+authentications.
 
 Each limit holds for the client's address and, several times as wide, for its network. Scans for
 pass codes from many networks are caught by counting everybody's misses. While that count is above
@@ -41,6 +42,7 @@ class Counted(enum.Enum):
     CHECKS = "checks"
     UNSENT_ASKS = "unsent_asks"
     REJECTED = "rejected_requests"
+    AUTHENTICATIONS = "failed_authentications"
 
 
 MISSES_OF_ALL: Final = UsageKey(Counted.MISSES.value, "everybody")
@@ -159,6 +161,7 @@ def admit(
     counted: Counted,
     client: ClientAddress,
     limits: ClientLimits,
+    charges: bool = True,
     now: Instant,
 ) -> Decision[Usages, Refusal | None]:
     """
@@ -166,11 +169,13 @@ def admit(
 
     Args:
         usages: The usages of `keys`.
+        charges: Whether the activity is charged if it is admitted.
     """
     usages = as_of(usages, now)
     demands = _demands(counted, client, limits)
     refusal = judge(usages, demands, now)
-    return Decision(refusal, usages if refusal else charge(usages, demands, now))
+    is_charged = charges and refusal is None
+    return Decision(refusal, charge(usages, demands, now) if is_charged else usages)
 
 
 def recount(rows: Iterable[Charged]) -> dict[UsageKey, Usage]:
@@ -231,6 +236,7 @@ _LIMITS: Final[Mapping[Counted, tuple[Limit, Callable[[ClientLimits], Quota]]]] 
     Counted.CHECKS: (Limit.CLIENT, lambda limits: limits.checks),
     Counted.UNSENT_ASKS: (Limit.CLIENT, lambda limits: limits.unsent_asks),
     Counted.REJECTED: (Limit.CLIENT, lambda limits: limits.rejected),
+    Counted.AUTHENTICATIONS: (Limit.CLIENT, lambda limits: limits.authentications),
 }
 
 _OF_ALL: Final = Demand(limit=Limit.LOOKUPS, key=MISSES_OF_ALL, quotas=())

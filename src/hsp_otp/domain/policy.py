@@ -113,6 +113,10 @@ REJECTED_REQUESTS_PER_CLIENT_HOUR: Final = 120
 """Requests from one address in 1 h that name a token of an unknown family, an invalid session or a
 locked number. An app whose family has been purged makes one such request."""
 
+FAILED_AUTHENTICATIONS_PER_CLIENT_MINUTE: Final = 30
+"""Requests from one client address in 1 min that present no valid API key where one is required.
+Each costs a look-up."""
+
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""
 
@@ -138,6 +142,12 @@ SESSION_LIFETIME: Final[Duration] = 30 * MINUTE
 
 PROOF_LIFETIME: Final[Duration] = 10 * MINUTE
 """Lifetime of a signed proof: long enough to pass it to the backend of the next steps."""
+
+EXCHANGE_LIFETIME: Final[Duration] = 60 * SECOND
+"""
+Lifetime of the code that a page gives to another site in place of tokens. RFC 6749, 4.1.2, allows
+ten minutes at most; a browser takes the code there within seconds.
+"""
 
 AUDIT_DAYS: Final = 90
 """Days for which audit rows are kept: long enough to investigate a fraud that shows up in a
@@ -218,6 +228,7 @@ class ClientLimits:
         newcomer_misses: Misses from one unknown client address during a scan.
         unsent_asks: Asks from one client address while no sender would try.
         rejected: Requests from one client address that name something invalid.
+        authentications: Requests from one client address without a valid API key.
         known_for: How long a client counts as known after a sign-in.
         network_factor: How many times the limits of an address its network has; 0 means no limit.
     """
@@ -228,5 +239,6 @@ class ClientLimits:
     newcomer_misses: Quota = Quota(NEWCOMER_MISSES_PER_HOUR, HOUR)
     unsent_asks: Quota = Quota(UNSENT_ASKS_PER_CLIENT_HOUR, HOUR)
     rejected: Quota = Quota(REJECTED_REQUESTS_PER_CLIENT_HOUR, HOUR)
+    authentications: Quota = Quota(FAILED_AUTHENTICATIONS_PER_CLIENT_MINUTE, MINUTE)
     known_for: Duration = KNOWN_CLIENT_HOURS * HOUR
     network_factor: int = NETWORK_FACTOR

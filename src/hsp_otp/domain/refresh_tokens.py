@@ -7,7 +7,7 @@ that a challenge signs in only once, even if the challenge's own store lost a wr
 
 import base64
 import hmac
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
@@ -80,6 +80,30 @@ class RefreshToken:
         return cls(value, key.id, key.digest("stored", value))
 
 
+ExchangeCode: TypeAlias = RefreshToken
+"""
+A code that a backend exchanges, once, for the first tokens of a sign-in.
+
+It has the form of a refresh token, under the keys of another ring: neither is read as the other.
+"""
+
+
+@attrs.frozen
+class Exchange:
+    """
+    The exchange of the code that a sign-in gave in place of tokens.
+
+    Attributes:
+        return_url: The address that the code was made for.
+        until: The end of the code's life, exclusive.
+        used: The digest of the code, once it has been exchanged.
+    """
+
+    return_url: str
+    until: Instant
+    used: bytes | None = attrs.field(default=None, repr=False)
+
+
 @attrs.frozen
 class Parent:
     """
@@ -115,11 +139,12 @@ class Family:
         id: The challenge that led to the sign-in; the `sid` of its access tokens.
         expires_at: Absolute: refreshing does not move it.
         key_id: The key that made `digest`.
-        digest: Keyed hash of the one live token.
+        digest: Keyed hash of the one live token, or of the exchange code until it is used.
         parent: The token that the live one came from; None for the first.
         replaced: Recently replaced tokens, oldest first.
         ended_at: When the family was signed out or found misused.
         browser: A digest of the value that identifies the browser that signed in; None without one.
+        exchange: Of a sign-in that gave a code in place of tokens; None for any other.
     """
 
     id: str
@@ -134,6 +159,12 @@ class Family:
     replaced: tuple[Replaced, ...] = ()
     ended_at: Instant | None = None
     browser: bytes | None = attrs.field(default=None, repr=False)
+    exchange: Exchange | None = None
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens have been given: at once, or in exchange for the code."""
+        return self.exchange is None or self.exchange.used is not None
 
     def lives(self, now: Instant) -> bool:
         """Whether the family can still grant tokens."""
@@ -215,6 +246,7 @@ def begin(
     lifetime: Duration,
     now: Instant,
     browser: bytes | None = None,
+    exchange: Exchange | None = None,
 ) -> Decision[Family | None, BeginOutcome]:
     """
     Begin the family of a sign-in, once.
@@ -223,10 +255,14 @@ def begin(
     another first token, once, provided that the token which this replaces has not been used.
 
     Args:
+        token: The first refresh token, or the exchange code that takes its place.
         browser: A digest of the value that identifies the browser, if there is one.
+        exchange: That of the code.
     """
     if held is not None:
-        return _begin_again(held, token, user_id, now, browser)
+        return _begin_again(
+            held, token=token, user_id=user_id, now=now, browser=browser, exchange=exchange
+        )
     family = Family(
         id=family_id,
         user_id=user_id,
@@ -237,16 +273,24 @@ def begin(
         key_id=token.key_id,
         digest=token.digest,
         browser=browser,
+        exchange=exchange,
     )
     return Decision(Began(family), family)
 
 
 def _begin_again(
-    held: Family, token: RefreshToken, user_id: str, now: Instant, browser: bytes | None
+    held: Family,
+    *,
+    token: RefreshToken,
+    user_id: str,
+    now: Instant,
+    browser: bytes | None,
+    exchange: Exchange | None,
 ) -> Decision[Family | None, BeginOutcome]:
     until = after(held.began_at, LOST_ANSWER_WINDOW)
     is_same = browser is not None and browser == held.browser
-    is_untouched = held.parent is None and not held.replaced
+    is_exchanged = held.exchange is not None and held.has_tokens
+    is_untouched = held.parent is None and not held.replaced and not is_exchanged
     if not (is_same and is_untouched and held.user_id == user_id):
         return Decision(AlreadyBegan(), held)
     if not held.lives(now) or now > until:
@@ -256,6 +300,7 @@ def _begin_again(
         key_id=token.key_id,
         digest=token.digest,
         replaced=(Replaced(held.digest, until),),
+        exchange=exchange,
     )
     return Decision(BeganAgain(family), family)
 
@@ -274,7 +319,7 @@ def refresh(
         presented: A token that was made here.
         usable: Whether the pass of the sign-in is still usable; if not, the family ends.
     """
-    if held is None or not held.lives(now):
+    if held is None or not held.lives(now) or not held.has_tokens:
         return Decision(InvalidToken(), held)
     held = _as_of(held, now)
     recent = tuple(old for old in held.replaced if now <= old.until)

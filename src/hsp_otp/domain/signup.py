@@ -30,7 +30,7 @@ class SignupSession:
 
     Attributes:
         phone: The number that the latest code was issued for.
-        challenge_id: The challenge of that code.
+        challenge_id: The challenge of that code, or of the code that proved the number.
         step: 1 until the number is proved, then `NEXT_STEP`.
         stepped_at: When the latest code was issued, or the number proved.
     """
@@ -146,15 +146,21 @@ def issued(
 
 
 def proved(
-    held: SignupSession | None, *, phone: PhoneNumber, now: Instant
+    held: SignupSession | None, *, phone: PhoneNumber, challenge_id: str, now: Instant
 ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
-    """Move the session to the next step, unless its number is no longer *phone*."""
+    """
+    Move the session to the next step, unless its number is no longer *phone*.
+
+    Args:
+        challenge_id: The challenge of the right code.
+    """
     found = find(held, now)
     if not isinstance(found, SignupSession):
         return Decision(found, held)
     if found.phone != phone:
         return Decision(Corrected(), held)
-    return Decision(Stepped(), attrs.evolve(found, step=NEXT_STEP, stepped_at=now))
+    becomes = attrs.evolve(found, challenge_id=challenge_id, step=NEXT_STEP, stepped_at=now)
+    return Decision(Stepped(), becomes)
 
 
 def record(

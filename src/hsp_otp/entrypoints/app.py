@@ -15,15 +15,16 @@ from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
 from hsp_otp.entrypoints.http.pass_login.routes import send_otp, validate_pass, verify_otp
+from hsp_otp.entrypoints.http.passes.routes import end_pass, get_pass, put_pass
 from hsp_otp.entrypoints.http.problems import (
     INTERNAL_ERROR,
     UNAVAILABLE,
-    answer,
     members_of,
     of_status,
 )
 from hsp_otp.entrypoints.http.receipts import delivery_status
 from hsp_otp.entrypoints.http.sessions.routes import (
+    exchange_code,
     key_set,
     refresh_tokens,
     revoke_tokens,
@@ -32,7 +33,7 @@ from hsp_otp.entrypoints.http.sessions.routes import (
 from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
-from hsp_otp.entrypoints.pages.home import choose_language, front
+from hsp_otp.entrypoints.pages.home import choose_language, front, tell
 from hsp_otp.entrypoints.pages.login import login_form, login_page
 from hsp_otp.entrypoints.pages.signup import signup_form, signup_page
 from hsp_otp.entrypoints.services import Services
@@ -52,8 +53,12 @@ ROUTES: Final = (
     signup_verify_otp,
     refresh_tokens,
     revoke_tokens,
+    exchange_code,
     who_am_i,
     key_set,
+    put_pass,
+    get_pass,
+    end_pass,
     delivery_status,
     healthz,
     readyz,
@@ -121,7 +126,7 @@ def create_routes(
             *(trial_routes(trial) if trial else ()),
             *(_ops_routes() if ops else ()),
         ],
-        state=State({"members": members_of(ROUTES)}),
+        state=State({"members": members_of(ROUTES), "tell": tell}),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers={Exception: _answer_failure},
         openapi_config=None,
@@ -140,12 +145,12 @@ def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Resp
     match failure:
         case Unavailable():
             _log.warning("unavailable", exc_info=failure)
-            return answer(request, UNAVAILABLE)
+            return tell(request, UNAVAILABLE)
         case HTTPException() if failure.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            response = answer(request, of_status(failure.status_code))
+            response = tell(request, of_status(failure.status_code))
             for name, value in (failure.headers or {}).items():
                 response.headers[name] = value
             return response
         case _:
             _log.error("bug", exc_info=failure)
-            return answer(request, INTERNAL_ERROR)
+            return tell(request, INTERNAL_ERROR)

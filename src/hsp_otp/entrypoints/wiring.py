@@ -23,9 +23,11 @@ from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.proof_of_work import AltchaProofOfWork
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.secret_keys import (
+    API_KEYS,
     CODES,
     CSRF_TOKENS,
     DEVICES,
+    EXCHANGE_CODES,
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
@@ -38,10 +40,12 @@ from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
+from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
+from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
     SqlFamilies,
@@ -227,6 +231,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         commits = GroupCommit(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
+        api_keys = SqlApiKeys(database)
+        stack.push_async_callback(api_keys.close)
         redis = await open_redis_of(stack, settings)
         history = SqlLimitRecovery(database, settings.client_limits.misses.limit)
         stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
@@ -238,6 +244,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         parts = _Parts(
             database=database,
             commits=commits,
+            api_keys=api_keys,
             stores=stores,
             history=history,
             messages=settings.texts,
@@ -276,6 +283,7 @@ class _Parts:
 
     database: Database
     commits: GroupCommit
+    api_keys: SqlApiKeys
     stores: Stores
     history: SqlLimitRecovery
     messages: GettextMessages
@@ -307,13 +315,16 @@ def _ports(
     clock: Clock,
     randomness: Randomness,
 ) -> Ports:
+    passes = SqlPasses(parts.database)
     return Ports(
         slots=parts.stores.slots,
         signup_sessions=parts.stores.signup_sessions,
         signup_steps=SqlSignupSteps(parts.commits),
         usage=parts.stores.usage,
         families=SqlFamilies(parts.commits),
-        passes=SqlPasses(parts.database),
+        passes=passes,
+        pass_repository=SqlPassRepository(parts.database, passes),
+        api_keys=parts.api_keys,
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
@@ -453,7 +464,9 @@ def _rings(settings: Settings) -> Rings:
         codes=ring(settings.secret_keys, CODES),
         devices=ring(settings.secret_keys, DEVICES),
         refresh_tokens=ring(settings.secret_keys, REFRESH_TOKENS),
+        exchange_codes=ring(settings.secret_keys, EXCHANGE_CODES),
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
+        api_keys=ring(settings.secret_keys, API_KEYS),
     )
 
 
@@ -476,6 +489,8 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         usage=observer.usage(ports.usage, settings.counts_in),
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
+        pass_repository=observer.pass_repository(ports.pass_repository),
+        api_keys=observer.api_keys(ports.api_keys),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),
         senders={

@@ -10,17 +10,20 @@ from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
+from hsp_otp.flows.api_keys import ApiKeys
+from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
+from hsp_otp.ports.api_keys import ApiKeyRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.messages import Messages
-from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
@@ -46,6 +49,8 @@ class Ports:
     usage: UsageCounter
     families: FamilyRepository
     passes: Passes
+    pass_repository: PassRepository
+    api_keys: ApiKeyRepository
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Sender]
@@ -65,12 +70,15 @@ class Rings:
     Attributes:
         devices: For device tokens.
         fingerprints: For fingerprints of contacts in the audit.
+        api_keys: For digests of API keys.
     """
 
     codes: KeyRing
     devices: KeyRing
     refresh_tokens: KeyRing
+    exchange_codes: KeyRing
     fingerprints: KeyRing
+    api_keys: KeyRing
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +112,8 @@ class Journeys:
     sessions: Sessions
     pass_login: PassLogin
     signup: Signup
+    api_keys: ApiKeys
+    house_passes: HousePasses
 
     @property
     def by_name(self) -> dict[str, Any]:
@@ -137,6 +147,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         clock=ports.clock,
         randomness=ports.randomness,
         refresh_keys=rings.refresh_tokens,
+        exchange_keys=rings.exchange_codes,
         fingerprints=rings.fingerprints,
         access_lifetime=numbers.access_lifetime,
         family_lifetime=numbers.family_lifetime,
@@ -158,6 +169,20 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             steps=ports.signup_steps,
             proofs=ports.proofs,
             limiter=limiter,
+            fingerprints=rings.fingerprints,
+        ),
+        api_keys=ApiKeys(
+            keys=ports.api_keys,
+            limiter=limiter,
+            audit=ports.audit,
+            clock=ports.clock,
+            ring=rings.api_keys,
+        ),
+        house_passes=HousePasses(
+            passes=ports.pass_repository,
+            audit=ports.audit,
+            clock=ports.clock,
+            randomness=ports.randomness,
             fingerprints=rings.fingerprints,
         ),
     )

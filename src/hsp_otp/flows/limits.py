@@ -1,6 +1,7 @@
 """Enforces client limits, and audits refusals."""
 
 from functools import partial
+from typing import Final
 
 import attrs
 
@@ -23,6 +24,9 @@ from hsp_otp.flows.caller import with_outcome
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.usage_counter import UsageCounter
 
+_ONLY_CHARGES: Final = frozenset({Counted.REJECTED, Counted.AUTHENTICATIONS})
+"""Requests that end with one of these are charged to no other limit."""
+
 
 @attrs.frozen(kw_only=True)
 class Limiter:
@@ -43,6 +47,8 @@ class Limiter:
         client: ClientAddress,
         row: AuditRow,
         ends_with: str | None = None,
+        *,
+        charges: bool = True,
     ) -> Refusal | None:
         """
         Judge and charge one activity of a client. A refusal is audited in the same step.
@@ -51,20 +57,31 @@ class Limiter:
             row: The request's row; its instant is the instant of the charge.
             ends_with: The outcome word of a request that ends here if admitted; audited in the same
                 step.
+            charges: Whether the activity is charged if it is admitted.
 
         Raises:
             Unavailable: The store did not answer.
         """
 
         def decide(usages: Usages) -> Decision[Usages, Refusal | None]:
-            decision = admit(usages, counted=counted, client=client, limits=self.limits, now=row.at)
+            decision = admit(
+                usages,
+                counted=counted,
+                client=client,
+                limits=self.limits,
+                charges=charges,
+                now=row.at,
+            )
             if decision.outcome is not None:
                 return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
             if ends_with is None:
                 return decision
-            charged = attrs.evolve(row, charged=(*row.charged, counted.value))
-            # A rejected request is charged to this limit only.
-            ended = attrs.evolve(charged, outcome=ends_with, folds=counted is Counted.REJECTED)
+            ended = attrs.evolve(
+                row,
+                outcome=ends_with,
+                charged=(*row.charged, counted.value) if charges else row.charged,
+                folds=counted in _ONLY_CHARGES,
+            )
             return attrs.evolve(decision, rows=(ended,))
 
         return await self.usage.transition(keys(counted, client), decide)

@@ -1,5 +1,7 @@
 """Pass login: from a pass code through the masked number and a code by SMS to a sign-in."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import attrs
@@ -26,10 +28,11 @@ from hsp_otp.domain.slot_record import Presented, Request
 from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import AskedOutcome, Otp
-from hsp_otp.flows.sessions import Grant, Sessions
+from hsp_otp.flows.sessions import Grant, Handed, Sessions
 from hsp_otp.ports.passes import Passes
 
 M = TypeVar("M")
+S = TypeVar("S")
 
 
 @attrs.frozen
@@ -49,10 +52,29 @@ class SignedIn:
     device_token: str = attrs.field(repr=False)
 
 
+@attrs.frozen
+class LedBack:
+    """
+    The code was right, and another site's backend completes the sign-in.
+
+    Attributes:
+        handed: What the browser takes there.
+        device_token: Makes this device a known one.
+    """
+
+    word: ClassVar[str] = "verified"
+    handed: Handed
+    device_token: str = attrs.field(repr=False)
+
+
 FoundPass = UsablePass | UnusablePass
+_SignIn = Callable[[Verified | VerifiedAgain, Pass, AuditRow, Request], Awaitable[S | NoLiveCode]]
+"""What follows a right code; its row is complete except for its outcome."""
+
 LookUpOutcome = FoundPass | Refusal
 SendOutcome = AskedOutcome | UnusablePass
-VerifyOutcome = SignedIn | UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted
+UnverifiedOutcome = UnusablePass | Refusal | Locked | WrongCode | NoLiveCode | Exhausted
+VerifyOutcome = SignedIn | UnverifiedOutcome
 
 
 @attrs.frozen(kw_only=True)
@@ -116,6 +138,44 @@ class PassLogin:
         Raises:
             Unavailable: A store did not answer; the guess may have been counted.
         """
+        return await self._verify(
+            code, guess, challenge_id, caller, browser=browser, sign_in=self._sign_in
+        )
+
+    async def verify_and_lead_back(
+        self,
+        code: PassCode,
+        guess: Code,
+        challenge_id: str | None,
+        caller: Caller,
+        *,
+        browser: str | None,
+        return_url: str,
+    ) -> LedBack | UnverifiedOutcome:
+        """
+        Check a code as `verify` does, for a sign-in that another site's backend completes.
+
+        Args:
+            return_url: The address of that site.
+
+        Raises:
+            Unavailable: As for `verify`.
+        """
+        lead_back = partial(self._lead_back, return_url=return_url)
+        return await self._verify(
+            code, guess, challenge_id, caller, browser=browser, sign_in=lead_back
+        )
+
+    async def _verify(
+        self,
+        code: PassCode,
+        guess: Code,
+        challenge_id: str | None,
+        caller: Caller,
+        *,
+        browser: str | None,
+        sign_in: "_SignIn[S]",
+    ) -> S | UnverifiedOutcome:
         looked = await self._look_up(code, caller, Action.CHECK)
         found = looked.outcome
         if isinstance(found, UnusablePass) and looked.uniform:
@@ -133,7 +193,8 @@ class PassLogin:
             )
             if not isinstance(outcome, Verified | VerifiedAgain):
                 return outcome
-            return await self._sign_in(outcome, found.found, row, request)
+            row = attrs.evolve(row, lane=outcome.challenge.lane)
+            return await sign_in(outcome, found.found, row, request)
 
     async def may_guess(self, code: PassCode, challenge_id: str | None, caller: Caller) -> bool:
         """
@@ -181,12 +242,24 @@ class PassLogin:
     async def _sign_in(
         self, verified: Verified | VerifiedAgain, found: Pass, row: AuditRow, request: Request
     ) -> SignedIn | NoLiveCode:
-        row = attrs.evolve(row, lane=verified.challenge.lane)
         grant = await self.sessions.begin(verified.challenge, found, row)
         if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
         token = self.otp.device_token(request, verified)
         return SignedIn(grant, found, self.otp.clock.now(), token)
+
+    async def _lead_back(
+        self,
+        verified: Verified | VerifiedAgain,
+        found: Pass,
+        row: AuditRow,
+        request: Request,
+        return_url: str,
+    ) -> LedBack | NoLiveCode:
+        handed = await self.sessions.hand_over(verified.challenge, found, row, return_url)
+        if isinstance(handed, AlreadyBegan):
+            return NoLiveCode(verified.resend_at)
+        return LedBack(handed, self.otp.device_token(request, verified))
 
     def _row(self, code: PassCode, caller: Caller, action: Action) -> AuditRow:
         return AuditRow(

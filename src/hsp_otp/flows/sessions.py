@@ -1,19 +1,34 @@
 """Sessions after a proof: sign-in with tokens, refresh, sign-out."""
 
+from typing import ClassVar
+
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow, SignInRow
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.exchange import (
+    CodeReused,
+    Exchanged,
+    ExchangeOutcome,
+    InvalidCode,
+    PassUnusable,
+    exchange,
+    is_exchangeable,
+)
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.passes import Pass, UsablePass, User, usable
+from hsp_otp.domain.policy import EXCHANGE_LIFETIME
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import (
     AlreadyBegan,
     Began,
+    BeganAgain,
     BeginOutcome,
+    Exchange,
+    ExchangeCode,
     Family,
     InvalidToken,
     PassLapsed,
@@ -39,6 +54,7 @@ from hsp_otp.ports.tokens import Access, AccessTokens
 _TOKEN_BYTES = 32
 
 RefusedToken = InvalidToken | PassLapsed | TokenReused
+RefusedCode = InvalidCode | CodeReused | PassUnusable
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +74,35 @@ class Grant:
 
 
 @attrs.frozen
+class Handed:
+    """
+    What the browser takes to another site in place of tokens.
+
+    Attributes:
+        code: For the backend of that site.
+        until: The end of the code's life.
+    """
+
+    code: str = attrs.field(repr=False)
+    until: Instant
+
+
+@attrs.frozen
+class Redeemed:
+    """
+    The tokens of a code, with the pass of the sign-in.
+
+    Attributes:
+        at: The instant of the exchange.
+    """
+
+    word: ClassVar[str] = Exchanged.word
+    grant: Grant
+    signed_in: Pass
+    at: Instant
+
+
+@attrs.frozen
 class Me:
     """The pass of the sign-in, with its user, in the state at that instant."""
 
@@ -72,6 +117,7 @@ class Sessions:
 
     Attributes:
         refresh_keys: The ring of refresh tokens.
+        exchange_keys: The ring of exchange codes.
         fingerprints: The ring of contact fingerprints.
         access_lifetime: Lifetime of an access token.
         family_lifetime: Lifetime of a family of refresh tokens, from the sign-in.
@@ -85,6 +131,7 @@ class Sessions:
     clock: Clock
     randomness: Randomness
     refresh_keys: KeyRing
+    exchange_keys: KeyRing
     fingerprints: KeyRing
     access_lifetime: Duration
     family_lifetime: Duration
@@ -100,9 +147,45 @@ class Sessions:
         Raises:
             Unavailable: The database did not answer; the sign-in may have been recorded.
         """
-        success = challenge.success
-        now = self.clock.now()
         token = self._fresh_token(challenge.id)
+        now = self.clock.now()
+        outcome = await self._begin(challenge, found, row, token=token, now=now)
+        if isinstance(outcome, AlreadyBegan):
+            return outcome
+        return self._grant(outcome.family, found.user, token, now)
+
+    async def hand_over(
+        self, challenge: Challenge, found: Pass, row: AuditRow, return_url: str
+    ) -> Handed | AlreadyBegan:
+        """
+        Sign the holder of *found* in as `begin` does, with an exchange code in place of tokens.
+
+        Args:
+            return_url: The address that the code is for.
+
+        Raises:
+            Unavailable: As for `begin`.
+        """
+        random = self.randomness.draw(_TOKEN_BYTES)
+        code = ExchangeCode.mint(self.exchange_keys.first, challenge.id, random)
+        now = self.clock.now()
+        made = Exchange(return_url, after(now, EXCHANGE_LIFETIME))
+        outcome = await self._begin(challenge, found, row, token=code, now=now, made=made)
+        if isinstance(outcome, AlreadyBegan):
+            return outcome
+        return Handed(code.value, made.until)
+
+    async def _begin(
+        self,
+        challenge: Challenge,
+        found: Pass,
+        row: AuditRow,
+        *,
+        token: RefreshToken,
+        now: Instant,
+        made: Exchange | None = None,
+    ) -> Began | BeganAgain | AlreadyBegan:
+        success = challenge.success
         marks = SignInRow(
             user_id=found.user.id, pass_code=found.code.value, pass_ended=found.is_expired(now)
         )
@@ -118,15 +201,82 @@ class Sessions:
                 lifetime=self.family_lifetime,
                 now=now,
                 browser=None if success is None else success.browser,
+                exchange=made,
             )
             began = isinstance(decision.outcome, Began)
             ended = with_outcome(row, decision.outcome, changed=decision.becomes is not held)
             return attrs.evolve(decision, rows=(ended, marks) if began else (ended,))
 
-        outcome = await self.families.transition(challenge.id, decide)
-        if isinstance(outcome, AlreadyBegan):
-            return outcome
-        return self._grant(outcome.family, found.user, token, now)
+        return await self.families.transition(challenge.id, decide)
+
+    async def is_exchangeable(self, text: str, return_url: str) -> bool:
+        """
+        Whether an exchange code can still be exchanged; changes nothing.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        presented = ExchangeCode.read(text, self.exchange_keys)
+        if presented is None:
+            return False
+        family = await self.families.transition(presented.family_id, _look)
+        return is_exchangeable(family, presented, return_url, self.clock.now())
+
+    async def exchange(
+        self, text: str, return_url: str, caller: Caller, api_key_id: str
+    ) -> Redeemed | RefusedCode:
+        """
+        Give the first tokens of a sign-in for its exchange code, once.
+
+        Args:
+            return_url: The address that codes are made for now.
+            api_key_id: The key of the caller.
+
+        Raises:
+            Unavailable: A store did not answer; the code may have been used.
+        """
+        row = attrs.evolve(self._row(Action.EXCHANGE, caller), api_key_id=api_key_id)
+        async with audited_failures(self.audit, row):
+            return await self._exchange(text, return_url, row)
+
+    async def _exchange(self, text: str, return_url: str, row: AuditRow) -> Redeemed | RefusedCode:
+        presented = ExchangeCode.read(text, self.exchange_keys)
+        if presented is None:
+            return await self._unknown(row)
+        family = await self.families.transition(presented.family_id, _look)
+        if family is None:
+            return await self._unknown(row)
+        found = usable(await self.passes.find(family.pass_code))
+        if isinstance(found, UsablePass) and found.found.user.id == family.user_id:
+            row, held_by = self._about(row, family, found), found.found
+        else:
+            row, held_by = self._about(row, family, None), None
+        fresh = self._fresh_token(family.id)
+
+        def decide(held: Family | None) -> Decision[Family | None, ExchangeOutcome]:
+            decision = exchange(
+                held,
+                presented=presented,
+                return_url=return_url,
+                fresh=fresh,
+                usable=held_by,
+                now=row.at,
+            )
+            changed = decision.becomes is not held
+            return attrs.evolve(
+                decision, rows=(with_outcome(row, decision.outcome, changed=changed),)
+            )
+
+        outcome = await self.families.transition(family.id, decide)
+        if isinstance(outcome, Exchanged):
+            grant = self._grant(outcome.family, outcome.signed_in.user, fresh, row.at)
+            return Redeemed(grant, outcome.signed_in, row.at)
+        return outcome
+
+    async def _unknown(self, row: AuditRow) -> InvalidCode:
+        outcome = InvalidCode()
+        await self.audit.write(with_outcome(row, outcome))
+        return outcome
 
     async def refresh(self, text: str, caller: Caller) -> Grant | RefusedToken | Refusal:
         """
@@ -215,10 +365,13 @@ class Sessions:
         if access is None:
             return InvalidToken()
         family = await self.families.transition(access.family_id, _look)
-        if family is None or not family.lives(now) or family.user_id != access.user_id:
+        if family is None or not family.lives(now):
             return InvalidToken()
         found = await self.passes.find(family.pass_code)
         if found is None or found.user.id != family.user_id:
+            return InvalidToken()
+        # A token may be older than the house's id of its user.
+        if access.user_id not in {found.user.known_as, found.user.id}:
             return InvalidToken()
         return Me(found, now)
 
@@ -228,7 +381,7 @@ class Sessions:
 
     def _grant(self, family: Family, user: User, token: RefreshToken, now: Instant) -> Grant:
         access = Access(
-            user_id=family.user_id,
+            user_id=user.known_as,
             email=user.email,
             family_id=family.id,
             token_id=new_id(self.randomness),

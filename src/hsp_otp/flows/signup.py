@@ -236,7 +236,7 @@ class Signup:
         def decide(
             held: SignupSession | None,
         ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
-            decision = proved(held, phone=phone, now=now)
+            decision = proved(held, phone=phone, challenge_id=challenge.id, now=now)
             changed = decision.becomes is not held
             return attrs.evolve(
                 decision,
@@ -249,18 +249,27 @@ class Signup:
         outcome = await self.sessions.transition(session_id, decide)
         if isinstance(outcome, Stepped):
             token = self.otp.device_token(request, verified)
-            return Proved(self._sign(session_id, phone, now), token)
+            return Proved(self._sign(session_id, phone, challenge.id, now), token)
         return NoLiveCode(verified.resend_at) if isinstance(outcome, Corrected) else outcome
 
-    def _sign(self, session_id: SessionId, phone: PhoneNumber, now: Instant) -> str:
+    def proof_of(self, session_id: SessionId, session: SignupSession) -> str | None:
+        """The proof that a proved session was given, signed again; None once it has expired."""
+        ends = after(session.stepped_at, PROOF_LIFETIME)
+        if not session.is_verified or self.otp.clock.now() >= ends:
+            return None
+        return self._sign(session_id, session.phone, session.challenge_id, session.stepped_at)
+
+    def _sign(
+        self, session_id: SessionId, phone: PhoneNumber, challenge_id: str, proved_at: Instant
+    ) -> str:
         return self.proofs.sign(
             Proof(
                 session_id=session_id.value,
                 phone=phone,
-                token_id=new_id(self.otp.randomness),
+                token_id=challenge_id,
                 purpose=Purpose.SIGNUP,
-                issued_at=now,
-                expires_at=after(now, PROOF_LIFETIME),
+                issued_at=proved_at,
+                expires_at=after(proved_at, PROOF_LIFETIME),
             )
         )
 

@@ -50,6 +50,7 @@ class Entry:
     sender: str | None
     provider_message_id: str | None
     lane: str | None
+    api_key_id: str | None
     state: str | None
     state_at: Instant | None
     retry_at: Instant | None

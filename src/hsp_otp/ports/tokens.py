@@ -15,7 +15,7 @@ class Access:
     The content of an access token.
 
     Attributes:
-        user_id: The subject.
+        user_id: The subject: what the user is known as.
         email: The user's; None in a token that was read back, where nobody needs it.
         family_id: The sign-in that the token belongs to.
         token_id: Unique, random.
@@ -54,7 +54,7 @@ class Proof:
 
     Attributes:
         session_id: The subject.
-        token_id: Unique, random.
+        token_id: The challenge that proved it, so that a proof which is signed again is the same.
     """
 
     session_id: str = attrs.field(repr=False)

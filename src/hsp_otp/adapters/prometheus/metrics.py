@@ -82,10 +82,30 @@ class Metrics:
             "lookups_total", "Passes looked up to validate them.", "outcome"
         )
         self._refreshes = self._counter("refreshes_total", "Refresh tokens presented.", "outcome")
+        self._authentications = self._counter(
+            "failed_authentications_total",
+            "Requests without an API key that may be used for them.",
+            "outcome",
+        )
         self._withdrawals = self._counter(
             "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
         )
         self._revocations = self._counter("revocations_total", "Requests to sign out.", "outcome")
+        self._exchanges = self._counter(
+            "exchanges_total", "Codes of sign-ins presented for tokens.", "outcome"
+        )
+        changes = self._counter(
+            "pass_changes_total", "Passes that the house's backend stored or ended.", "outcome"
+        )
+        self._by_outcome = {
+            Action.LOOK_UP: self._lookups,
+            Action.REFRESH: self._refreshes,
+            Action.REVOKE: self._revocations,
+            Action.EXCHANGE: self._exchanges,
+            Action.AUTHENTICATE: self._authentications,
+            Action.PUT_PASS: changes,
+            Action.END_PASS: changes,
+        }
         self._refusals = self._counter(
             "refusals_total", "Requests refused by a limit.", "flow", "limit"
         )
@@ -296,14 +316,18 @@ class Metrics:
                     self._sent.labels(flow, region, row.sender or _NONE).inc()
             case Action.CHECK:
                 self._checks.labels(flow, row.outcome, region).inc()
-            case Action.LOOK_UP:
-                self._lookups.labels(row.outcome).inc()
             case Action.WITHDRAW:
                 self._withdrawals.labels(flow).inc()
-            case Action.REFRESH:
-                self._refreshes.labels(row.outcome).inc()
-            case Action.REVOKE:
-                self._revocations.labels(row.outcome).inc()
+            case (
+                Action.LOOK_UP
+                | Action.REFRESH
+                | Action.REVOKE
+                | Action.EXCHANGE
+                | Action.AUTHENTICATE
+                | Action.PUT_PASS
+                | Action.END_PASS
+            ):
+                self._by_outcome[row.action].labels(row.outcome).inc()
             case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
                 pass  # an operator's action, which only the audit records
         if row.outcome in _LIMITS:

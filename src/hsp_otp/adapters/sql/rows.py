@@ -56,7 +56,7 @@ def audit_columns(row: AuditRow) -> dict[str, Any]:
 
 
 def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
-    """Fold rows that may be folded into one per minute, client, action and outcome."""
+    """Fold rows that may be folded into one per minute, client, action, outcome and API key."""
     keys = [_flood_key(row) for row in rows]
     if not any(keys):
         return [_audited(row) for row in rows]
@@ -75,7 +75,8 @@ def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
 def _flood_key(row: AuditRow) -> str | None:
     if not row.folds:
         return None
-    return f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
+    key = f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
+    return key if row.api_key_id is None else f"{key}|{row.api_key_id}"
 
 
 _DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {

@@ -30,12 +30,14 @@ users = Table(
     "users",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("house_id", Text, comment="the house's own id"),
     Column("email", Text, nullable=False, unique=True, comment="lower case"),
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("phone_number", Text, comment="E.164"),
     Column("is_verified", Boolean, nullable=False, comment="has proved the number once"),
     _index_of_known("ix_users_phone_number", "phone_number"),
+    Index("ix_users_house_id", "house_id", unique=True),
 )
 
 passes = Table(
@@ -47,6 +49,19 @@ passes = Table(
     Column("status", Text, nullable=False, comment="active; expired once a sign-in found it so"),
     Column("plan_name", Text, nullable=False),
     Column("expires_at", BigInteger),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False, comment="with spaces in between"),
+    Column("made_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, comment="the beginning of that hour"),
+    Column("revoked_at", BigInteger),
+    Column("ring_key_id", Text, nullable=False, comment="of the secret key behind the digest"),
+    Column("digest", Text, nullable=False, comment="HMAC-SHA-256 of the secret, in hex"),
 )
 
 records = Table(
@@ -109,7 +124,8 @@ audit = Table(
     Column("count", BigInteger, nullable=False, comment="requests that this row stands for"),
     Column("charged", Text, comment="scopes of limits, with spaces in between"),
     Column("lane", Text, comment="known, others"),
-    Column("flood_key", Text, comment="one row a minute, client, action and outcome"),
+    Column("api_key_id", Text),
+    Column("flood_key", Text, comment="one row a minute, client, action, outcome and API key"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
     # The index contains all columns that queries aggregate, so they do not read the table.

@@ -1,6 +1,7 @@
 """The findings of doctor, and its checks that need no connection."""
 
 import enum
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -12,6 +13,7 @@ import attrs
 from hsp_otp.adapters.jwt import key_set, parse_signing_keys
 from hsp_otp.adapters.secret_keys import parse_secret_keys
 from hsp_otp.adapters.sql.server_checks import Rights
+from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.entrypoints.private_files import is_open_to_others
@@ -89,6 +91,43 @@ def of_keys(settings: Settings) -> Iterator[Finding]:
     found += _of_signing_keys(check, settings, set(secrets.values()))
     count = len(secrets)
     yield from found or [ok(check, f"{count} secret key{'' if count == 1 else 's'}")]
+
+
+def of_api_keys(keys: Sequence[ApiKey], settings: Settings) -> Iterator[Finding]:
+    """
+    Check that no live API key ends with a secret key.
+
+    Args:
+        keys: All keys, revoked ones included.
+    """
+    check = "api keys"
+    known = [key.id for key in settings.secret_keys]
+    if not known:
+        return
+    alive = [key for key in keys if key.revoked_at is None]
+    found: list[Finding] = []
+    for ring_key_id, count in Counter(key.ring_key_id for key in alive).items():
+        counted = f"{count} API key{'' if count == 1 else 's'}"
+        if ring_key_id not in known:
+            found.append(
+                warning(
+                    check,
+                    f"{counted} ended with secret key {ring_key_id!r}, which is not configured",
+                    f"put it back at the end of {PREFIX}SECRET_KEYS, or revoke them and make "
+                    "others: hsp-otp api-keys list",
+                )
+            )
+        elif ring_key_id != known[0]:
+            found.append(
+                warning(
+                    check,
+                    f"{counted} would end with secret key {ring_key_id!r}, which is no longer the "
+                    "first",
+                    f"keep it in {PREFIX}SECRET_KEYS until each of them is used again or revoked: "
+                    "hsp-otp api-keys list",
+                )
+            )
+    yield from found or [ok(check, f"{len(alive)} in use")]
 
 
 def _of_accounts(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "dev": "Serve in development mode: SQLite, console sender, generated keys and a demo pass.",
     "settings": "Print every setting with its default, accepted values and meaning.",
     "keys": "Create keys for the service.",
+    "api-keys": "Make, list and revoke API keys for other backends.",
     "db": "Manage the SQL database.",
     "passes": "Import and show passes.",
     "unlock": "Unlock a user or number after failed guesses, and clear the failures counted.",
@@ -45,7 +46,8 @@ def made(*, listed: bool) -> cyclopts.App:
     for name, what_for in COMMANDS.items():
         module = "serve" if name == "dev" else name
         told = {"help": what_for} if listed else {}
-        app.command(f"hsp_otp.entrypoints.cli.{module}:{name}", name=name, **told)
+        path = f"hsp_otp.entrypoints.cli.{module}:{name}".replace("-", "_")
+        app.command(path, name=name, **told)
     return app
 
 

@@ -1,5 +1,6 @@
 """The scheme, origin and cookies of a browser's request."""
 
+import re
 from typing import Any, Final, Literal
 
 from litestar.datastructures import Cookie
@@ -10,6 +11,8 @@ from hsp_otp.entrypoints.http.requests import DEVICE_COOKIE, AnyRequest, service
 _DEVICE_COOKIE_SECONDS: Final = 365 * 86_400
 """A year; the token in it says itself how long it is good."""
 
+_WEIGHT: Final = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -17,6 +20,22 @@ def is_secure(request: AnyRequest) -> bool:
     """Return whether the browser reaches the service by https, directly or through a proxy."""
     public = services_of(request).settings.public_url
     return request.scope["scheme"] == "https" or public.startswith("https:")
+
+
+def prefers_html(request: AnyRequest) -> bool:
+    """
+    Return whether *request* asks for HTML rather than JSON (RFC 9110, 12.5.1).
+
+    Browsers do when they show an answer. Programs and scripts that accept anything do not.
+    """
+    weights: dict[str, float] = {}
+    for one in ",".join(request.headers.getall("accept", [])).lower().split(","):
+        kind, *parameters = (part.strip() for part in one.split(";"))
+        found = [weight[1] for part in parameters if (weight := _WEIGHT.fullmatch(part))]
+        weights[kind] = float(found[0]) if found else 1.0
+    html = weights.get("text/html", 0.0)
+    json = max(weights.get(f"application/{kind}", 0.0) for kind in ("json", "problem+json"))
+    return html > json and html >= weights.get("*/*", 0.0)
 
 
 def is_foreign(request: AnyRequest) -> bool:

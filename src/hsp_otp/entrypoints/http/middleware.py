@@ -26,7 +26,7 @@ from hsp_otp.entrypoints.http.cross_origin import (
     is_preflight,
 )
 from hsp_otp.entrypoints.http.languages import chosen
-from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem, answer
+from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem
 from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.entrypoints.settings.model import Settings
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import RequestSpan
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _WARN_EVERY: Final = HOUR
 
 _log = structlog.get_logger()
@@ -59,7 +60,9 @@ class RequestMiddleware:
     def __init__(self, app: Litestar) -> None:
         self._app = app
         self._warned_at: dict[str, Instant] = {}
-        self._allowed = {route.path: _allow(route.methods) for route in app.routes}
+        self._allowed = [
+            (_pattern(route.path_format), _allow(route.methods)) for route in app.routes
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -150,14 +153,19 @@ class RequestMiddleware:
             headers.append((b"cache-control", b"no-store"))
         if message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
             headers = [one for one in headers if one[0].lower() != b"allow"]
-            headers.append((b"allow", self._allowed.get(path, "").encode()))
+            headers.append((b"allow", self._allow(path).encode()))
         return headers
+
+    def _allow(self, path: str) -> str:
+        """Return the methods of the first route that has *path*."""
+        found = (methods for pattern, methods in self._allowed if pattern.fullmatch(path))
+        return next(found, "")
 
     async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
         """Answer before the application sees the request."""
         seen: Any = {**scope, "litestar_app": self._app}
         request: Request[Any, Any, Any] = Request(seen)
-        refusal: Any = answer(request, problem)
+        refusal: Any = self._app.state.tell(request, problem)
         await refusal.to_asgi_response(app=None, request=request)(scope, receive, send)
 
     def _warn_of_proxies(
@@ -251,6 +259,12 @@ def _milliseconds(seconds: float) -> float:
 def _repeated(calls: Mapping[str, int]) -> dict[str, dict[str, int]]:
     several = {port: count for port, count in calls.items() if count > 1}
     return {"calls": several} if several else {}
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return the pattern of the paths of a route."""
+    parts = _PARAMETER.split(template)
+    return re.compile("[^/]+".join(map(re.escape, parts)))
 
 
 def _allow(methods: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.handlers import HTTPRouteHandler
 
+from hsp_otp.domain.api_keys import Forbidden, Unauthorized
 from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
     Locked,
@@ -17,6 +18,7 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.domain.names import ENGLISH
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
@@ -74,6 +76,7 @@ class Problem:
         attempts_remaining: Guesses left for the challenge.
         next_step: The step at which a signup continues.
         work: The work to do before the same request may succeed.
+        reason: An English sentence for the developer who made the request, in place of the word's.
     """
 
     status: int
@@ -83,11 +86,13 @@ class Problem:
     attempts_remaining: int | None = None
     next_step: int | None = None
     work: Work | None = None
+    reason: str | None = None
 
 
 UNAVAILABLE = Problem(503, "unavailable")
 INTERNAL_ERROR = Problem(500, "internal_error")
 MALFORMED = Problem(400, "malformed_request")
+UNAUTHORIZED = Problem(401, Unauthorized.word)
 NOT_FOUND = Problem(404, "not_found")
 MISSING_FIELDS = Problem(400, "missing_fields")
 MALFORMED_OTP = Problem(400, "malformed_otp")
@@ -139,6 +144,19 @@ def of_refusal(refusal: Refusal) -> Problem:
     return Problem(429, refusal.word, refusal.retry_at)
 
 
+def of_key(outcome: Unauthorized | Forbidden | Refusal) -> Problem:
+    """Return the problem of a request without an API key that may be used for it."""
+    match outcome:
+        case Unauthorized():
+            return UNAUTHORIZED
+        case Forbidden():
+            return Problem(403, outcome.word)
+        case Refusal():
+            return of_refusal(outcome)
+        case _:
+            assert_never(outcome)
+
+
 def of_ask(outcome: NotSent) -> Problem:
     """Return the problem of a code that was not sent, in any flow."""
     match outcome:
@@ -181,6 +199,12 @@ def work_of(work: Work) -> dict[str, Any]:
     return {"parameters": work.parameters, "signature": work.signature}
 
 
+def _told(request: Request[Any, Any, Any], problem: Problem) -> tuple[str, dict[str, str]]:
+    if problem.reason is None:
+        return told(request, problem.error)
+    return problem.reason, {"Content-Language": ENGLISH}
+
+
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """
     Create the answer for *problem*: RFC 9457, with additional members of the flow.
@@ -188,7 +212,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     If the flow answers a refusal with 200, the answer is plain JSON.
     """
     services: Services = request.app.state.services
-    message, headers = told(request, problem.error)
+    message, headers = _told(request, problem)
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -214,7 +238,9 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     if problem.resend_at is not None:
         body["resend_in"] = seconds_until(problem.resend_at, now)
     if problem.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+        # The problem of keys names no error: most of these requests present none (RFC 6750, 3.1).
+        named = "" if problem is UNAUTHORIZED else ' error="invalid_token"'
+        headers["WWW-Authenticate"] = f"Bearer{named}"
     if problem.attempts_remaining is not None:
         body["attempts_remaining"] = problem.attempts_remaining
     if problem.next_step is not None:

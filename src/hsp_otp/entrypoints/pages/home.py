@@ -1,18 +1,22 @@
-"""The home page, and the choice of a language."""
+"""The home page, the choice of a language, and what a browser sees where there is no page."""
 
-from typing import Final
+from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.browser import is_secure
+from hsp_otp.entrypoints.http.browser import is_secure, prefers_html
+from hsp_otp.entrypoints.http.problems import Problem, answer
 from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, services_of
-from hsp_otp.entrypoints.pages.page import failures, form_of, page, see_other
+from hsp_otp.entrypoints.pages.page import failure_page, failures, form_of, page, see_other
 from hsp_otp.entrypoints.pages.sealed_cookies import jar
 
 PATH: Final = "/"
 PATHS: Final = frozenset({PATH, "/customer/login/", "/users/signup/"})
 """The paths of all pages."""
+
+_TOLD_BY_PAGES: Final = frozenset({404, 405, 500, 503})
+"""The statuses of problems with a path rather than with what was sent there."""
 
 _LANGUAGE: Final = "language"
 _YEAR_SECONDS: Final = 365 * 86_400
@@ -58,3 +62,16 @@ async def choose_language(request: AnyRequest) -> Response[str]:
             )
         )
     return see_other(request, path if path in PATHS else PATH, cookies=cookies)
+
+
+def tell(request: AnyRequest, problem: Problem) -> Response[Any]:
+    """Answer a browser with a page that leads home, and anybody else as the API does."""
+    if problem.status not in _TOLD_BY_PAGES or not prefers_html(request):
+        return answer(request, problem)
+    settings, asked = services_of(request).settings, request.scope["path"]
+    homes = {
+        "/customer": ("/customer/login/", settings.service_name),
+        "/users": ("/users/signup/", settings.signup_service_name),
+    }
+    path, service = homes.get(f"/{asked.strip('/').partition('/')[0]}", (PATH, "hsp-otp"))
+    return failure_page(request, problem, path, service, "page.to_start")

@@ -31,6 +31,13 @@ from hsp_otp.entrypoints.http.requests import (
     given,
     services_of,
 )
+from hsp_otp.entrypoints.pages.lead_back import (
+    cookie_of,
+    kept_state,
+    opened,
+    state_in,
+    way_back,
+)
 from hsp_otp.entrypoints.pages.page import (
     Notice,
     explain,
@@ -42,12 +49,13 @@ from hsp_otp.entrypoints.pages.page import (
     see_other,
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, kept, sealed, unsealed
-from hsp_otp.flows.pass_login import SignedIn
-from hsp_otp.flows.sessions import Grant, Me
+from hsp_otp.flows.pass_login import LedBack, SignedIn, UnverifiedOutcome
+from hsp_otp.flows.sessions import Grant, Handed, Me
 
 PATH: Final = "/customer/login/"
 
 _STATE: Final = "login"
+_HANDED: Final = "login_handed"
 _DEVICE_PATH: Final = "/customer"
 _ACCESS: Final = "login_access"
 _REFRESH: Final = "login_refresh"
@@ -85,15 +93,74 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
         return f"State({self.masked})"
 
 
+class HandedOver(msgspec.Struct, frozen=True):
+    """
+    What the browser takes back to another site.
+
+    Attributes:
+        code: For that site's backend.
+        until: The end of the code's life.
+        state: The state that the site has opened the page with, if any.
+    """
+
+    code: str
+    until: int
+    state: str
+
+    def __repr__(self) -> str:
+        return "HandedOver()"
+
+
 @get("/customer/login", include_in_schema=False, exception_handlers=_FAILURES)
 async def login_page(request: AnyRequest) -> Response[str]:
     """Show the page at the visitor's current step."""
+    if services_of(request).settings.login_return_url:
+        return await _page_that_leads_back(request)
     me, cookies = await _who(request)
     if me is not None:
         return _show(request, "in", _welcome(request, me), cookies, **_facts_of(request, me))
+    return _at_step(request, cookies)
+
+
+async def _page_that_leads_back(request: AnyRequest) -> Response[str]:
+    """
+    Show the page of a sign-in that another site completes.
+
+    Its own cookies sign nobody in: who comes from that site wants to sign in there.
+    """
+    services = services_of(request)
+    return_url = services.settings.login_return_url
+    wanted = state_in(request)
+    handed = unsealed(request, _HANDED, HandedOver)
+    gone = jar(dropped(request, _HANDED, PATH)) if cookie_values(request, _HANDED) else {}
+    if wanted is not None:
+        return see_other(request, PATH, cookies=gone | jar(opened(request, PATH, wanted)))
+    if handed is None:
+        return _at_step(request, gone)
+    if not await services.journeys.sessions.is_exchangeable(handed.code, return_url):
+        return _at_step(request, gone, was_handed=True)
+    return _show(
+        request,
+        "return",
+        explain(request, "page.return_title"),
+        {},
+        way=way_back(return_url, handed.state, code=handed.code),
+        ends_in=seconds_left(handed.until, services.clock.now()),
+    )
+
+
+def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False) -> Response[str]:
+    """
+    Show the page at the step of the cookie with the visitor's progress.
+
+    Args:
+        was_handed: The visitor returns after a sign-in that another site has completed, or could
+            have completed.
+    """
     state = unsealed(request, _STATE, State)
     if state is None:
-        return _show(request, "start", explain(request, "page.login_title"), cookies)
+        title = explain(request, "page.login_title")
+        return _show(request, "start", title, cookies, was_handed=was_handed)
     if not state.asked:
         title = explain(request, "page.found_title")
         return _show(request, "found", title, cookies, masked=state.masked)
@@ -202,23 +269,41 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
         guess = Code.parse(text, services.settings.code_digits)
     except MalformedCodeError:
         return _refused(request, MALFORMED_OTP, "code")
-    outcome = await services.journeys.pass_login.verify(
-        PassCode(state.pass_code),
-        guess,
-        given(form.get("challenge_id")),
-        caller_of(request),
-        state.browser or None,
-    )
-    if isinstance(outcome, SignedIn):
+    outcome = await _judged(request, state, guess, given(form.get("challenge_id")))
+    if isinstance(outcome, SignedIn | LedBack):
         device = device_cookie(request, outcome.device_token, _DEVICE_PATH)
-        cookies = jar(dropped(request, _STATE, PATH), device) | _tokens(request, outcome.grant)
-        return see_other(request, PATH, Notice("page.signed_in"), cookies)
+        cookies = jar(dropped(request, _STATE, PATH), device)
+        if isinstance(outcome, SignedIn):
+            cookies |= _tokens(request, outcome.grant)
+            return see_other(request, PATH, Notice("page.signed_in"), cookies)
+        cookies |= _handed(request, outcome.handed)
+        return see_other(request, PATH, Notice("page.return_title"), cookies)
     problem = of_verify(outcome)
     over = problem.error in _OVER or problem.attempts_remaining == 0
     # A page about an older code says nothing about a code that this browser asked for later.
     if over and form.get("challenge_id", "") == state.challenge_id:
         state = msgspec.structs.replace(state, over=True)
     return _refused(request, problem, "code", cookies=_at(request, state))
+
+
+async def _judged(
+    request: AnyRequest, state: State, guess: Code, challenge_id: str | None
+) -> SignedIn | LedBack | UnverifiedOutcome:
+    services = services_of(request)
+    login, code = services.journeys.pass_login, PassCode(state.pass_code)
+    caller, browser = caller_of(request), state.browser or None
+    return_url = services.settings.login_return_url
+    if not return_url:
+        return await login.verify(code, guess, challenge_id, caller, browser)
+    return await login.verify_and_lead_back(
+        code, guess, challenge_id, caller, browser=browser, return_url=return_url
+    )
+
+
+def _handed(request: AnyRequest, handed: Handed) -> Cookies:
+    """Make the cookie for the way back; the state has served its purpose with it."""
+    taken = HandedOver(handed.code, handed.until, kept_state(request, PATH))
+    return jar(sealed(request, _HANDED, taken, PATH), dropped(request, cookie_of(PATH), PATH))
 
 
 async def _sign_out(request: AnyRequest) -> Response[str]:
@@ -281,13 +366,14 @@ def _show(
     cookies: Cookies,
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
-    service = services_of(request).settings.service_name
+    settings = services_of(request).settings
     return page(
         request,
         "login.html",
         path=PATH,
-        service=service,
+        service=settings.service_name,
         cookies=cookies,
+        leads_to=settings.login_return_url,
         step=step,
         title=title,
         **facts,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import structlog
@@ -184,6 +184,7 @@ def page(
     service: str,
     status: int = 200,
     cookies: Cookies | None = None,
+    leads_to: str = "",
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
     """
@@ -192,6 +193,7 @@ def page(
     Args:
         path: The page's path, with the trailing slash.
         service: The name of the service.
+        leads_to: The URL of another site that the page may post a form to.
         facts: Further values for the template.
     """
     services = services_of(request)
@@ -234,7 +236,7 @@ def page(
         text,
         status_code=status,
         media_type="text/html",
-        headers=HEADERS | {"Content-Language": language},
+        headers=HEADERS | _policy(leads_to) | {"Content-Language": language},
         cookies=lines(jar(cookie_of(request, token)) | gone | (cookies or {})),
     )
 
@@ -264,18 +266,7 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
     """Return the exception handlers that render errors of the page at *path* for people."""
 
     def tell(request: AnyRequest, problem: Problem) -> Response[str]:
-        request.scope["state"]["outcome"] = problem.error
-        answer = page(
-            request,
-            "failure.html",
-            path=path,
-            service=service(services_of(request).settings),
-            status=problem.status,
-            message=explain(request, problem.error),
-        )
-        if problem is UNAVAILABLE:
-            answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
-        return answer
+        return failure_page(request, problem, path, service(services_of(request).settings))
 
     def of_http(request: AnyRequest, failure: HTTPException) -> Response[str]:
         if failure.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -287,6 +278,41 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
         return tell(request, UNAVAILABLE)
 
     return {HTTPException: of_http, Unavailable: of_unavailable}
+
+
+def failure_page(
+    request: AnyRequest, problem: Problem, path: str, service: str, way_home: str = "page.go_back"
+) -> Response[str]:
+    """
+    Render *problem* for people.
+
+    Args:
+        path: The page that it leads to.
+        way_home: The id of the words that lead there.
+    """
+    request.scope["state"]["outcome"] = problem.error
+    answer = page(
+        request,
+        "failure.html",
+        path=path,
+        service=service,
+        status=problem.status,
+        message=explain(request, problem.error),
+        way_home=explain(request, way_home),
+    )
+    if problem is UNAVAILABLE:
+        answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
+    return answer
+
+
+def _policy(leads_to: str) -> dict[str, str]:
+    """Allow forms for another site, too, if there is one."""
+    if not leads_to:
+        return {}
+    site = urlsplit(leads_to)
+    forms = "form-action 'self'"
+    allowed = POLICY.replace(forms, f"{forms} {site.scheme}://{site.netloc}")
+    return {"Content-Security-Policy": allowed}
 
 
 def _news(path: str) -> str:

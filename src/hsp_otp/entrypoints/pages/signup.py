@@ -13,9 +13,9 @@ from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
-from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.policy import PROOF_LIFETIME, SESSION_LIFETIME
 from hsp_otp.domain.quota import Limit, Refusal
-from hsp_otp.domain.signup import SessionNotFound
+from hsp_otp.domain.signup import SessionNotFound, SignupSession
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.problems import MALFORMED_OTP, MISSING_FIELDS, Problem
@@ -35,6 +35,13 @@ from hsp_otp.entrypoints.http.signup.problems import (
     of_signup_verify,
 )
 from hsp_otp.entrypoints.http.signup.routes import COOKIE_PATH, SESSION_COOKIE, session_cookie
+from hsp_otp.entrypoints.pages.lead_back import (
+    cookie_of,
+    kept_state,
+    opened,
+    state_in,
+    way_back,
+)
 from hsp_otp.entrypoints.pages.page import (
     Notice,
     explain,
@@ -87,6 +94,11 @@ async def signup_page(request: AnyRequest) -> Response[str]:
     """Show the page at the current step of the session in the cookie."""
     held = cookie_values(request, SESSION_COOKIE)
     session, progress = await _found(request, held)
+    state = state_in(request) if services_of(request).settings.signup_return_url else None
+    if state is not None:
+        begins = progress is None or progress.session.is_verified
+        forgotten = jar(_forgotten(request)) if held and begins else {}
+        return see_other(request, PATH, cookies=forgotten | jar(opened(request, PATH, state)))
     if session is None or progress is None:
         forgotten = jar(_forgotten(request)) if held else {}
         return _show(request, "number", "page.signup_title", forgotten, session_id="")
@@ -94,8 +106,8 @@ async def signup_page(request: AnyRequest) -> Response[str]:
     found, standing = progress.session, progress.standing
     facts: dict[str, Any] = {"session_id": session.value, "masked": found.phone.masked}
     if found.is_verified:
-        ends_in = seconds_until(after(found.stepped_at, SESSION_LIFETIME), now)
-        return _show(request, "verified", "page.verified_title", {}, ends_in=ends_in, **facts)
+        facts |= _next_of(request, session, found)
+        return _show(request, "verified", "page.verified_title", {}, **facts)
     step = "ended" if standing.expires_at is None else "code"
     return _show(
         request,
@@ -133,7 +145,8 @@ async def signup_form(request: AnyRequest) -> Response[str]:
         case "verify" if session:
             return await _verify(request, session, form)
         case "restart":
-            return see_other(request, PATH, cookies=jar(_forgotten(request)))
+            forgotten = jar(_forgotten(request), dropped(request, cookie_of(PATH), PATH))
+            return see_other(request, PATH, cookies=forgotten)
         case _:  # an unknown form, or one from an outdated page
             return see_other(request, PATH)
 
@@ -215,11 +228,28 @@ async def _verify(
     if isinstance(outcome, Proved):
         device = device_cookie(request, outcome.device_token, COOKIE_PATH)
         cookies = jar(session_cookie(request, session), device)
+        state = kept_state(request, PATH, session.value)
+        if state:
+            cookies |= jar(opened(request, PATH, state, bound_to=session.value))
         return see_other(request, PATH, Notice("signup_verified"), cookies)
     problem = of_signup_verify(outcome)
     if problem.resend_at is not None:  # the button for a new code shows the wait
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, _CODE, session)
+
+
+def _next_of(request: AnyRequest, session: SessionId, found: SignupSession) -> dict[str, Any]:
+    """Return what a page shows of the way on, and for how long."""
+    services = services_of(request)
+    return_url, way, lasts = services.settings.signup_return_url, None, SESSION_LIFETIME
+    if return_url:
+        lasts = PROOF_LIFETIME
+        proof = services.journeys.signup.proof_of(session, found)
+        if proof is not None:
+            state = kept_state(request, PATH, session.value)
+            way = way_back(return_url, state, proof=proof, session_id=session.value)
+    ends_at = after(found.stepped_at, lasts)
+    return {"way": way, "ends_in": seconds_until(ends_at, services.clock.now())}
 
 
 def _refused(
@@ -276,16 +306,19 @@ def _show(
     cookies: Cookies,
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
+    settings = services_of(request).settings
     return page(
         request,
         "signup.html",
         path=PATH,
-        service=services_of(request).settings.signup_service_name,
+        service=settings.signup_service_name,
         cookies=cookies,
+        leads_to=settings.signup_return_url,
+        leads_back=bool(settings.signup_return_url),
         step=step,
         title=explain(request, title),
         regions=_regions(request),
-        usual_region=services_of(request).settings.default_region,
+        usual_region=settings.default_region,
         **facts,
     )
 

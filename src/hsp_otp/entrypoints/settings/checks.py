@@ -182,6 +182,15 @@ def check_development(settings: Settings) -> None:
                 f"{PREFIX}{name}: got 'memory', which works with one worker only; "
                 f"{PREFIX}WORKERS is {settings.workers}"
             )
+    urls = (
+        ("LOGIN_RETURN_URL", settings.login_return_url),
+        ("SIGNUP_RETURN_URL", settings.signup_return_url),
+    )
+    for name, url in urls:
+        if url.startswith("http:") and not settings.in_development:
+            raise SettingsError(
+                f"{PREFIX}{name}: got {url!r}; http is only for development mode, takes https"
+            )
     for name in settings.senders:
         if SENDERS[name].development_only and not settings.in_development:
             raise SettingsError(

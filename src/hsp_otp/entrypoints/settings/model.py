@@ -51,6 +51,11 @@ Field: TypeAlias = "attrs.Attribute[Any]"
 
 _NAME_TAKES: Final = "1 to 40 letters of the GSM-7 alphabet, digits, spaces and &'()+,-.!"
 
+_RETURN_URL_TAKES: Final = (
+    "https:// and a host in lower case, optionally with a port, a path and a query; in development "
+    "also http:// and a loopback address"
+)
+
 _NO_WORDINGS: Final[Wordings] = {}
 
 
@@ -177,6 +182,20 @@ class Settings:
         "host and optionally a port, without a path, a trailing slash or wildcards",
         shown_default="none",
         shape=Shape.LIST,
+    )
+    login_return_url: str = _setting(
+        readers.return_url,
+        "",
+        "URL of another site, to which the page of pass login posts a code for tokens",
+        takes=_RETURN_URL_TAKES,
+        shown_default="none",
+    )
+    signup_return_url: str = _setting(
+        readers.return_url,
+        "",
+        "URL of another site, to which the page of signup posts the proof",
+        takes=_RETURN_URL_TAKES,
+        shown_default="none",
     )
     web_origin: str = _setting(
         readers.host_name,
@@ -322,6 +341,10 @@ class Settings:
         policy.REJECTED_REQUESTS_PER_CLIENT_HOUR,
         "requests per client address in an hour that carry a token of no sign-in, an invalid "
         "signup session, or a number whose signup is locked",
+    )
+    failed_authentications_per_client_minute: int = count(
+        policy.FAILED_AUTHENTICATIONS_PER_CLIENT_MINUTE,
+        "requests per client address in a minute without a valid API key where one is required",
     )
     network_factor: int = count(
         policy.NETWORK_FACTOR,
@@ -474,6 +497,7 @@ class Settings:
             newcomer_misses=Quota(self.newcomer_misses_per_hour, HOUR),
             unsent_asks=Quota(self.unsent_asks_per_client_hour, HOUR),
             rejected=Quota(self.rejected_requests_per_client_hour, HOUR),
+            authentications=Quota(self.failed_authentications_per_client_minute, MINUTE),
             network_factor=self.network_factor,
         )
 

@@ -28,6 +28,11 @@ _MOST: Final = 1_000_000
 
 _ESCAPING: Final = "in a password, write : as %3A, / as %2F, ? as %3F, # as %23 and @ as %40"
 
+_RETURN_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>[0-9]{1,5}))?"
+    r"(/[A-Za-z0-9._~!$&'()*+,;=:%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
+)
+
 T = TypeVar("T")
 S = TypeVar("S", bound=str)
 
@@ -207,6 +212,29 @@ def _origin(text: str) -> str:
     if not 0 < int(port) <= PORTS:
         raise ValueError(f"{text!r} has a port that is not from 1 to {PORTS}")
     return f"{scheme}://{host}:{int(port)}"
+
+
+def return_url(text: str) -> str:
+    """
+    Read the URL to which a page leads back.
+
+    A Content-Security-Policy names its origin, so its host is a name or an IPv4 address.
+    """
+    if "#" in text:
+        raise ReasonError("it has a fragment, which a form does not send")
+    if "@" in text.partition("?")[0]:
+        raise ReasonError("it has a user name or an @ in its path")
+    found = _RETURN_URL.fullmatch(text)
+    if found is None or not 0 < int(found["port"] or 1) <= PORTS:
+        raise ValueError
+    if found["scheme"] == "http" and not is_loopback(found["host"]):
+        raise ReasonError("http is for loopback addresses only")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is this machine itself."""
+    return host == "localhost" or re.fullmatch(r"127(\.[0-9]{1,3}){3}", host) is not None
 
 
 def android_hash(text: str) -> str:

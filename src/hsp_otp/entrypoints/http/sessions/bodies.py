@@ -6,7 +6,7 @@ import msgspec
 
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
 from hsp_otp.domain.passes import Pass
-from hsp_otp.flows.sessions import Grant
+from hsp_otp.flows.sessions import Grant, Redeemed
 
 DEVICE_TOKEN: Final = "k1.1793001600." + 4 * "fcde2b2edba56bf4"
 
@@ -17,6 +17,11 @@ TOKENS: Final[dict[str, Any]] = {
     "expires_in": 900,
 }
 """An example for the document, and so are those below."""
+
+EXCHANGE_CODE: Final = (
+    "k1.aI7HpmwPr-rSBiYSYhURXQ.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"
+    ".9ymsS57psh8XYqo7Hgh-HJ7gzBM8p8MO4D0zFyAd_xM"
+)
 
 USER_AND_PASS: Final = {
     "user": {
@@ -63,6 +68,12 @@ class RefreshRequest(TokenRequest):
     refresh: str | None = None
 
 
+class ExchangeRequest(msgspec.Struct):
+    """The code that a page has posted."""
+
+    code: str | None = None
+
+
 class UserBody(msgspec.Struct):
     """A user with the full number, which only its holder sees."""
 
@@ -77,7 +88,7 @@ class UserBody(msgspec.Struct):
         """Create the body for the holder of *found*."""
         user = found.user
         return cls(
-            id=user.id,
+            id=user.known_as,
             email=user.email,
             first_name=user.first_name,
             last_name=user.last_name,
@@ -143,6 +154,29 @@ class MeBody(msgspec.Struct, rename={"pass_": "pass"}):
     def of(cls, found: Pass, now: Instant) -> "MeBody":
         """Create the body for the holder of *found*."""
         return cls(UserBody.of(found), PassBody.of(found, now))
+
+
+class RedeemedBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
+    """The holder of the pass is signed in. The device token stays with the browser."""
+
+    success: bool = True
+    access_token: str
+    refresh_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the kind of token
+    expires_in: int
+    user: UserBody
+    pass_: PassBody
+
+    @classmethod
+    def of(cls, outcome: Redeemed) -> "RedeemedBody":
+        """Create the body for *outcome*."""
+        return cls(
+            access_token=outcome.grant.access_token,
+            refresh_token=outcome.grant.refresh_token,
+            expires_in=outcome.grant.expires_in // SECOND,
+            user=UserBody.of(outcome.signed_in),
+            pass_=PassBody.of(outcome.signed_in, outcome.at),
+        )
 
 
 class Jwk(msgspec.Struct, omit_defaults=True):

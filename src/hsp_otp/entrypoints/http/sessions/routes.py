@@ -1,37 +1,53 @@
 """The routes for signed-in users, and the key set with which other backends check tokens."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from litestar import Response, get
 from litestar.params import JSONBody
 
+from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.refresh_tokens import InvalidToken
+from hsp_otp.entrypoints.http.api_keys import KEY_REFUSALS, key_of
 from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.http.problems import (
     MISSING_FIELDS,
     UNAVAILABLE,
+    Problem,
     answer,
     answers_of,
     of_refusal,
 )
-from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
+from hsp_otp.entrypoints.http.requests import (
+    AnyRequest,
+    bearer_of,
+    caller_of,
+    given,
+    post_json,
+    refuse_malformed,
+    services_of,
+)
 from hsp_otp.entrypoints.http.sessions.bodies import (
+    EXCHANGE_CODE,
     KEY_SET,
     TOKENS,
     USER_AND_PASS,
+    ExchangeRequest,
     KeySetBody,
     MeBody,
+    RedeemedBody,
     RefreshRequest,
     RevokedBody,
     TokenRequest,
     TokensBody,
 )
-from hsp_otp.entrypoints.http.sessions.problems import of_token
-from hsp_otp.flows.sessions import Grant
+from hsp_otp.entrypoints.http.sessions.problems import of_exchange, of_token
+from hsp_otp.flows.sessions import Grant, Redeemed
 
 _KEY_SET_SECONDS = 300
+
+_API_KEY: Final = "api_key_id"
 
 _REQUEST: Final = {"refresh_token": TOKENS["refresh_token"]}
 
@@ -91,6 +107,47 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     return Response(RevokedBody())
 
 
+async def _authenticate(request: AnyRequest) -> Response[Any] | None:
+    """Judge the API key before the body, and remember its id for the route."""
+    key = await key_of(request, Scope.EXCHANGE)
+    if isinstance(key, Problem):
+        return answer(request, key)
+    request.state[_API_KEY] = key.id
+    await refuse_malformed(request)
+    return None
+
+
+@post_json(
+    "/token/exchange",
+    operation_id="exchangeCode",
+    tags=["tokens"],
+    security=[{"apiKey": []}],
+    before_request=_authenticate,
+    **described(
+        MISSING_FIELDS,
+        *answers_of(of_exchange),
+        *KEY_REFUSALS,
+        request={"code": EXCHANGE_CODE},
+        success={"success": True, **TOKENS, **USER_AND_PASS},
+        member="success",
+    ),
+)
+async def exchange_code(
+    request: AnyRequest, data: JSONBody[ExchangeRequest]
+) -> Response[RedeemedBody]:
+    """Give the tokens of a sign-in for the code that the page of pass login has posted, once."""
+    code = given(data.code)
+    if code is None:
+        return answer(request, MISSING_FIELDS)
+    services = services_of(request)
+    outcome = await services.journeys.sessions.exchange(
+        code, services.settings.login_return_url, caller_of(request), request.state[_API_KEY]
+    )
+    if not isinstance(outcome, Redeemed):
+        return answer(request, of_exchange(outcome))
+    return Response(RedeemedBody.of(outcome))
+
+
 @get(
     "/customer/me",
     operation_id="me",
@@ -100,10 +157,10 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
 )
 async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     """Return the user and the pass of a bearer access token."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    token = bearer_of(request)
+    if token is None:
         return answer(request, of_token(InvalidToken()))
-    outcome = await services_of(request).journeys.sessions.me(token.strip())
+    outcome = await services_of(request).journeys.sessions.me(token)
     if isinstance(outcome, InvalidToken):
         return answer(request, of_token(outcome))
     return Response(MeBody.of(outcome.signed_in, outcome.at))

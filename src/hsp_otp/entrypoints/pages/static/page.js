@@ -8,10 +8,13 @@
   const GREEN_MS = 700;
   const TOAST_MS = 6000;
   const ANNOUNCED_MS = 100;
+  const LEAVES_MS = 1000;
+  const SENT_MS = 3000;
 
   let busy = false;
   let awaited = null; // aborts the wait for a message (WebOTP)
   let ticking = 0;
+  let leaving = 0; // the timer of a form for another site
   let leaveWork = null; // ends the work that is being done, and tells why
 
   const main = () => document.querySelector("main");
@@ -204,7 +207,7 @@
       return;
     }
     const found = new DOMParser().parseFromString(text, "text/html").querySelector("main");
-    const arrived = found && /^(in|verified)$/.test(found.dataset.step);
+    const arrived = found && /^(in|return|verified)$/.test(found.dataset.step);
     if (arrived && form.querySelector("#code")) await green();
     swap(text, { worked: Boolean(fields.get("altcha")) });
   }
@@ -264,11 +267,36 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.hasAttribute("data-plain")) return;
+    if (form.hasAttribute("data-way")) return leaveOnce(event);
     event.preventDefault();
     const button = event.submitter || form.querySelector("button");
     if (button.hasAttribute("data-held")) return;
     submit(form, button);
   });
+
+  /* The way back to another site, which takes each code and each proof once */
+
+  function leaveSoon() {
+    stay();
+    const form = main().querySelector("[data-at-once]");
+    if (form) leaving = setTimeout(() => form.requestSubmit(), LEAVES_MS);
+  }
+
+  function stay() {
+    clearTimeout(leaving);
+  }
+
+  function leaveOnce(event) {
+    stay();
+    const form = event.target;
+    if (form.hasAttribute("data-sent")) return event.preventDefault();
+    form.removeAttribute("data-at-once");
+    form.setAttribute("data-sent", "");
+    setTimeout(() => form.removeAttribute("data-sent"), SENT_MS);
+  }
+
+  for (const act of ["keydown", "pointerdown"]) addEventListener(act, stay, true);
+  addEventListener("pagehide", stay);
 
   /* Work: what this browser computes before it gets one more code. */
 
@@ -390,6 +418,7 @@
     }
     hold();
     tick();
+    leaveSoon();
     const input = document.getElementById("code");
     if (input) awaitMessage(input);
   }

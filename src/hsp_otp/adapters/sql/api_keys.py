@@ -1,0 +1,156 @@
+"""API keys in the SQL database."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import attrs
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.batched_reads import BatchedReads
+from hsp_otp.adapters.sql.database import Database, insert
+from hsp_otp.adapters.sql.tables import api_keys
+from hsp_otp.domain.api_keys import ApiKey, Scope
+from hsp_otp.domain.instant import Instant
+from hsp_otp.ports.failures import Unavailable
+
+REMEMBERED_SECONDS: Final = 5.0
+"""How long a process may use a key without asking the database again. A revocation takes effect
+everywhere within this time."""
+
+_FIND: Final = (
+    "SELECT id, name, scopes, made_at, last_used_at, revoked_at, ring_key_id, digest "
+    "FROM api_keys WHERE id {any}"
+)
+
+
+@attrs.frozen
+class SqlApiKeys:
+    """
+    Keys, remembered for a while by each process.
+
+    Attributes:
+        timer: A monotonic clock, in seconds.
+    """
+
+    database: Database
+    timer: Callable[[], float] = time.monotonic
+    _reads: BatchedReads[str, ApiKey] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: BatchedReads(self._found), takes_self=True),
+    )
+    _remembered: dict[str, tuple[float, ApiKey]] = attrs.field(
+        init=False, factory=dict[str, tuple[float, ApiKey]]
+    )
+    _uses: dict[str, ApiKey] = attrs.field(init=False, factory=dict[str, ApiKey])
+    _writing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set[asyncio.Task[None]])
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Implement `ApiKeyRepository.find`."""
+        # Before the query, so that the time it takes is part of the key's age.
+        now = self.timer()
+        until, key = self._remembered.get(key_id, (now, None))
+        if now < until:
+            return key
+        found = await self._reads.answer(key_id)
+        # Unknown ids are not remembered: callers choose them, and could fill the memory.
+        if found is not None:
+            self._remembered[key_id] = (now + REMEMBERED_SECONDS, found)
+        return found
+
+    def note_use(self, key: ApiKey, becomes: ApiKey) -> None:
+        """Implement `ApiKeyRepository.note_use`."""
+        until, held = self._remembered.get(key.id, (0.0, None))
+        # Otherwise it was read again meanwhile, and may have been revoked.
+        if held is key:
+            self._remembered[key.id] = (until, becomes)
+        self._uses[key.id] = becomes
+        if not self._writing:
+            task = asyncio.get_running_loop().create_task(self._write_uses())
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    async def close(self) -> None:
+        """Wait for the uses that are being written."""
+        await asyncio.gather(*self._writing)
+
+    async def add(self, key: ApiKey) -> None:
+        """Implement `ApiKeyRegister.add`."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(insert(connection, api_keys).values(_columns(key)))
+
+        await self.database.step(work)
+
+    async def list(self) -> list[ApiKey]:
+        """Implement `ApiKeyRegister.list`."""
+        async with self.database.read() as connection:
+            rows = await connection.execute(
+                select(api_keys).order_by(api_keys.c.made_at, api_keys.c.id)
+            )
+            return [_key(row) for row in rows]
+
+    async def revoke(self, key_id: str, at: Instant) -> ApiKey | None:
+        """Implement `ApiKeyRegister.revoke`."""
+        is_it = api_keys.c.id == key_id
+
+        async def work(connection: AsyncConnection) -> ApiKey | None:
+            await connection.execute(
+                update(api_keys).where(is_it, api_keys.c.revoked_at.is_(None)).values(revoked_at=at)
+            )
+            row = (await connection.execute(select(api_keys).where(is_it))).first()
+            return None if row is None else _key(row)
+
+        return await self.database.step(work)
+
+    async def _found(self, ids: Sequence[str]) -> Mapping[str, ApiKey]:
+        return {row[0]: _key(row) for row in await self.database.fetch(_FIND, ids)}
+
+    async def _write_uses(self) -> None:
+        while self._uses:
+            used = [self._uses.pop(key_id) for key_id in sorted(self._uses)]
+
+            async def work(connection: AsyncConnection, used: Sequence[ApiKey] = used) -> None:
+                for key in used:
+                    await connection.execute(_use_of(key))
+
+            # The next use of the key, once it is read again, tries again.
+            with suppress(Unavailable):
+                await self.database.step(work)
+
+
+def _use_of(key: ApiKey) -> Any:  # noqa: ANN401 - a statement
+    used_at = api_keys.c.last_used_at
+    return (
+        update(api_keys)
+        # A worker whose clock is behind does not turn the hour back.
+        .where(api_keys.c.id == key.id, or_(used_at.is_(None), used_at <= key.last_used_at))
+        .values(last_used_at=key.last_used_at, ring_key_id=key.ring_key_id, digest=key.digest.hex())
+    )
+
+
+def _columns(key: ApiKey) -> dict[str, Any]:
+    return {
+        **attrs.asdict(key, recurse=False),
+        "scopes": " ".join(sorted(scope.value for scope in key.scopes)),
+        "digest": key.digest.hex(),
+    }
+
+
+def _key(row: Sequence[Any]) -> ApiKey:
+    key_id, name, scopes, made_at, last_used_at, revoked_at, ring_key_id, digest = row
+    words = scopes.split()
+    return ApiKey(
+        id=key_id,
+        name=name,
+        # A later version may have other scopes, which open nothing here.
+        scopes=frozenset(scope for scope in Scope if scope.value in words),
+        made_at=made_at,
+        last_used_at=last_used_at,
+        revoked_at=revoked_at,
+        ring_key_id=ring_key_id,
+        digest=bytes.fromhex(digest),
+    )

@@ -1,0 +1,113 @@
+"""API keys: making them, and authentication of the backends that hold them."""
+
+import attrs
+
+from hsp_otp.domain import api_keys
+from hsp_otp.domain.api_keys import (
+    ID_BYTES,
+    SECRET_BYTES,
+    ApiKey,
+    Forbidden,
+    PresentedKey,
+    Scope,
+    Unauthorized,
+)
+from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.client_limits import Counted
+from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.flows.caller import Caller, audited_failures
+from hsp_otp.flows.limits import Limiter
+from hsp_otp.ports.api_keys import ApiKeyRegister, ApiKeyRepository
+from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.randomness import Randomness
+
+
+@attrs.frozen(kw_only=True)
+class ApiKeys:
+    """
+    Authenticates the holders of API keys.
+
+    Attributes:
+        ring: The ring of API keys.
+    """
+
+    keys: ApiKeyRepository
+    limiter: Limiter
+    audit: AuditTrail
+    clock: Clock
+    ring: KeyRing
+
+    async def authenticate(
+        self, text: str | None, scope: Scope, caller: Caller
+    ) -> ApiKey | Unauthorized | Forbidden | Refusal:
+        """
+        The key in *text*, if it may be used for *scope*.
+
+        Failures are charged to the client. Once they reach the limit, right keys are refused like
+        wrong ones, so that a refused guess reveals nothing.
+
+        Args:
+            text: What was presented as a key; None if nothing was.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        row = AuditRow(
+            at=self.clock.now(),
+            flow=None,
+            purpose=None,
+            action=Action.AUTHENTICATE,
+            outcome="",
+            client=caller.client,
+            request_id=caller.request_id,
+        )
+        async with audited_failures(self.audit, row):
+            presented = None if text is None else PresentedKey.read(text)
+            held = None if presented is None else await self.keys.find(presented.id)
+            outcome = api_keys.authenticate(held, presented, scope, self.ring)
+            refusal = await self._charge(outcome, row, caller)
+        if refusal is not None:
+            return refusal
+        if isinstance(outcome, ApiKey) and presented is not None:
+            becomes = api_keys.use(outcome, presented, self.ring, row.at)
+            if becomes is not outcome:
+                self.keys.note_use(outcome, becomes)
+        return outcome
+
+    async def _charge(
+        self, outcome: ApiKey | Unauthorized | Forbidden, row: AuditRow, caller: Caller
+    ) -> Refusal | None:
+        known = outcome.id if isinstance(outcome, ApiKey) else outcome.api_key_id
+        return await self.limiter.admit(
+            Counted.AUTHENTICATIONS,
+            caller.client,
+            attrs.evolve(row, api_key_id=known),
+            None if isinstance(outcome, ApiKey) else outcome.word,
+            charges=isinstance(outcome, Unauthorized),
+        )
+
+
+async def make_api_key(
+    register: ApiKeyRegister,
+    ring: KeyRing,
+    name: str,
+    scopes: frozenset[Scope],
+    *,
+    clock: Clock,
+    randomness: Randomness,
+) -> PresentedKey:
+    """
+    Make a key for an operator. Nothing can show it again.
+
+    Args:
+        ring: The ring of API keys.
+
+    Raises:
+        Unavailable: The database did not answer; the key may have been stored.
+    """
+    presented = PresentedKey.mint(randomness.draw(ID_BYTES + SECRET_BYTES))
+    key = ApiKey.make(presented, name=name, scopes=scopes, ring=ring, now=clock.now())
+    await register.add(key)
+    return presented
