@@ -1,4 +1,4 @@
-"""A stand-in for curl, with the options that README.md and docs/ use: the tests need no more than Python."""
+"""A stand-in for curl, with the options that the documents use: tests need no more than Python."""
 
 import argparse
 import http.client
