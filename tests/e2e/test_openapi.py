@@ -54,6 +54,7 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
         },
         429: {"locked_out", "rate_limited", "lookup_rate_limited"},
     },
+    ("get", "/users/api/csrf/"): {200: {"success"}},
     ("post", "/users/api/send-otp/"): {
         200: {"success"},
         400: {

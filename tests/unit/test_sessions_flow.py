@@ -80,6 +80,7 @@ def test_a_refresh_grants_a_new_pair() -> None:
     first, second = world.access_tokens.signed
     assert second == Access(
         user_id="u1",
+        email="u1@example.com",
         family_id=family_id(grant),
         token_id=second.token_id,
         purpose=Purpose.PHONE_VERIFICATION,

@@ -30,7 +30,7 @@ from hsp_otp.entrypoints.http.sessions.routes import (
     revoke_tokens,
     who_am_i,
 )
-from hsp_otp.entrypoints.http.signup.routes import signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
 from hsp_otp.entrypoints.pages.home import choose_language, front, tell
@@ -48,6 +48,7 @@ ROUTES: Final = (
     validate_pass,
     send_otp,
     verify_otp,
+    signup_csrf,
     signup_send_otp,
     signup_verify_otp,
     refresh_tokens,

@@ -334,6 +334,7 @@ def _ports(
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             lifetime=settings.access_token_seconds * SECOND,
+            with_email=settings.token_email,
         ),
         proofs=JwtProofs(
             keys=parts.signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience

@@ -382,6 +382,7 @@ class Sessions:
     def _grant(self, family: Family, user: User, token: RefreshToken, now: Instant) -> Grant:
         access = Access(
             user_id=user.known_as,
+            email=user.email,
             family_id=family.id,
             token_id=new_id(self.randomness),
             purpose=family.purpose,

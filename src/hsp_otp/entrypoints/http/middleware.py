@@ -18,6 +18,13 @@ from hsp_otp.adapters.instrumentation.port_times import PortTimes, port_times
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.entrypoints.client_address import HEADERS, FoundClient, find_client
+from hsp_otp.entrypoints.http.cross_origin import (
+    ORIGIN,
+    REQUESTED_METHOD,
+    answer_preflight,
+    cross_origin_headers,
+    is_preflight,
+)
 from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem
 from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
@@ -85,13 +92,15 @@ class RequestMiddleware:
         path = outer["path"] if canonical is None else canonical
         scope: Any = {**outer, "state": state, "method": method, "path": path}
         refused = _refused(outer, canonical)
+        readable = cross_origin_headers(path, lines[ORIGIN], services.settings)
         status = 500
 
         async def finish(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = self._headers(message, path, state["request_id"])
+                headers = self._headers(message, path, state["request_id"])
+                message["headers"] = [*headers, *readable]
             await send(message)
 
         probed = path in _PROBES
@@ -104,10 +113,12 @@ class RequestMiddleware:
             structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
         ):
             try:
-                if refused is None:
-                    await self._app(scope, receive, finish)
-                else:
+                if refused is not None:
                     await self._answer(refused, scope, receive, finish)
+                elif is_preflight(outer["method"], path, lines, services.settings):
+                    await answer_preflight(finish)
+                else:
+                    await self._app(scope, receive, finish)
             finally:
                 took = time.perf_counter() - began
                 told = _Told(
@@ -265,6 +276,7 @@ _READ: Final = frozenset(
     {
         *(name.encode() for name in HEADERS),
         *(b"accept-language", b"cookie", b"traceparent", b"x-request-id"),
+        *(ORIGIN, REQUESTED_METHOD),
     }
 )
 

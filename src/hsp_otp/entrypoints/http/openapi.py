@@ -156,14 +156,15 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                         type="apiKey",
                         name=csrf.COOKIE,
                         security_scheme_in="cookie",
-                        description="A token that a page of the service set. With https, its name "
-                        "begins with __Host-.",
+                        description="A token that a page of the service or signupCsrf set. With "
+                        "https, its name begins with __Host-.",
                     ),
                     "csrfHeader": SecurityScheme(
                         type="apiKey",
                         name=csrf.HEADER,
                         security_scheme_in="header",
-                        description="The same token, read by a script of that page.",
+                        description="The same token, read by a script of that page, or from the "
+                        "answer of signupCsrf.",
                     ),
                 }
             ),
