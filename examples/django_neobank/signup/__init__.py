@@ -1,0 +1,1 @@
+"""A signup, from step 2 on."""

@@ -1,0 +1,1 @@
+"""The service together with the Django projects in examples/; for script/test-examples."""
