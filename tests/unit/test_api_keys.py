@@ -5,6 +5,8 @@ import re
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsp_otp.domain.api_keys import (
     ApiKey,
@@ -63,6 +65,16 @@ def test_a_secret_may_contain_underscores() -> None:
 def test_a_text_in_another_form_is_no_key(text: str) -> None:
     """A mistyped key is refused by its form or its sum, before anything is looked up."""
     assert PresentedKey.read(text) is None
+
+
+@given(st.binary(min_size=48, max_size=48), st.integers(0, 90), st.characters(codec="ascii"))
+def test_one_wrong_character_is_noticed(random: bytes, place: int, character: str) -> None:
+    """Every key is read as it was made, and no key that differs in one character is read."""
+    text = PresentedKey.mint(random).reveal()
+    assert PresentedKey.read(text) == PresentedKey.mint(random)
+    place %= len(text)
+    wrong = f"{text[:place]}{character}{text[place + 1 :]}"
+    assert (PresentedKey.read(wrong) is None) == (wrong != text)
 
 
 def test_the_secret_is_not_shown() -> None:
