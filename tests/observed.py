@@ -40,6 +40,7 @@ class Observed(World):
             usage=observer.usage(ports.usage, "memory"),
             families=observer.records("families", ports.families, "memory"),
             passes=observer.passes(self.found or ports.passes),
+            pass_repository=observer.pass_repository(ports.pass_repository),
             api_keys=observer.api_keys(ports.api_keys),
             audit=observer.audit(ports.audit),
             work=observer.work(ports.work),

@@ -321,7 +321,7 @@ class World:
     outbox: Outbox = attrs.field(factory=Outbox)
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
-    passes: MemoryPasses = attrs.field(factory=MemoryPasses)
+    passes: MemoryPasses = attrs.field()
     api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
@@ -339,6 +339,10 @@ class World:
     devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
     api_key_ring: KeyRing = attrs.field(factory=lambda: ring("api keys"))
+
+    @passes.default
+    def _passes(self) -> MemoryPasses:
+        return MemoryPasses(self.audit)
 
     @slots.default
     def _slots(self) -> MemorySlots:
@@ -378,6 +382,7 @@ class World:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            pass_repository=self.passes,
             api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.audit,
@@ -443,6 +448,7 @@ class World:
         pass_code: str = PASS_CODE,
         *,
         user: str = "u1",
+        house_id: str | None = None,
         phone: str | None = PHONE,
         payment: PaymentStatus = PaymentStatus.PAID,
         expires_at: Instant | None = None,
@@ -450,6 +456,7 @@ class World:
         """Store a pass, replacing one with the same code."""
         holder = User(
             id=user,
+            house_id=house_id,
             email=f"{user}@example.com",
             first_name="Asha",
             last_name="Rao",

@@ -3,7 +3,9 @@
 import itertools
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -172,6 +174,86 @@ def ops_house(
     """A service with the operators' page."""
     folder = tmp_path_factory.mktemp("ops")
     yield from _serve(folder, prepared, gateway, OPS_PASSWORD=OPS_PASSWORD)
+
+
+@attrs.frozen
+class OwnPages:
+    """A web server with pages that are not the service's: one port, and two sites."""
+
+    port: int
+
+    @property
+    def beside(self) -> str:
+        """The origin that is of one site with the service."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def elsewhere(self) -> str:
+        """The origin that is of another site; its pages are as secure as by https."""
+        return f"http://localhost:{self.port}"
+
+
+class _OwnPage(BaseHTTPRequestHandler):
+    """Answers with an empty page, or with the script of docs/other-origins.md."""
+
+    def do_GET(self) -> None:
+        _, is_script, service = self.path.partition("/signup.js?")
+        kind = "text/javascript" if is_script else "text/html"
+        body = (signup_script(service) if is_script else "<!doctype html>").encode()
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def signup_script(service: str) -> str:
+    """The script of the guide, for the service at that origin."""
+    guide = Path("docs/other-origins.md").read_text("utf-8")
+    script: str
+    (script,) = re.findall(r"^```js\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    named = 'const SERVICE = "https://otp.neobank.example";'
+    assert script.count(named) == 1
+    return script.replace(named, f'const SERVICE = "{service}";')
+
+
+@pytest.fixture(scope="session")
+def own_pages() -> Iterator[OwnPages]:
+    """Serve the pages."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _OwnPage) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield OwnPages(server.server_port)
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def http_open_house(
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Prepared,
+    gateway: Gateway,
+    own_pages: OwnPages,
+) -> Iterator[House]:
+    """A service, reached by http, that names the origin of its own site."""
+    folder = tmp_path_factory.mktemp("http-open")
+    yield from _serve(folder, prepared, gateway, CORS_ORIGINS=own_pages.beside)
+
+
+@pytest.fixture(scope="session")
+def https_open_house(
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared: Prepared,
+    gateway: Gateway,
+    own_pages: OwnPages,
+) -> Iterator[House]:
+    """A service, configured for https, that names the origin of another site."""
+    folder = tmp_path_factory.mktemp("https-open")
+    named = {"PUBLIC_URL": "https://otp.example.com", "CORS_ORIGINS": own_pages.elsewhere}
+    yield from _serve(folder, prepared, gateway, **named)
 
 
 def _serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) -> Iterator[House]:

@@ -1,4 +1,4 @@
-"""A stand-in for curl, with the options that README.md uses: the tests need no more than Python."""
+"""A stand-in for curl, with the options that the documents use: tests need no more than Python."""
 
 import argparse
 import http.client
@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("-b", type=Path)
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d")
+    parser.add_argument("-X")
     given = parser.parse_args()
     headers = dict(line.split(": ", 1) for line in given.H)
     if given.b:
@@ -26,7 +27,8 @@ def main() -> None:
         headers["cookie"] = "; ".join(f"{name}={value}" for *_, name, value in lines)
     url = urlsplit(given.url)
     connection = http.client.HTTPConnection(url.netloc, timeout=PATIENCE_SECONDS)
-    connection.request("GET" if given.d is None else "POST", url.path, given.d, headers)
+    method = given.X or ("GET" if given.d is None else "POST")
+    connection.request(method, url.path, given.d, headers)
     answer = connection.getresponse()
     body = answer.read()
     if given.c:

@@ -21,6 +21,9 @@ BODY: Final = {
 }
 """What 5.5 says of every route that takes a body."""
 
+KEYS: Final = {401: {"unauthorized"}, 403: {"forbidden"}, 429: {"rate_limited"}}
+"""What 5.8 says of every route that takes an API key."""
+
 NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
     ("post", "/customer/validate-pass/"): {
         200: {"success", "pass_not_found", "pass_not_paid"},
@@ -51,6 +54,7 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
         },
         429: {"locked_out", "rate_limited", "lookup_rate_limited"},
     },
+    ("get", "/users/api/csrf/"): {200: {"success"}},
     ("post", "/users/api/send-otp/"): {
         200: {"success"},
         400: {
@@ -95,11 +99,39 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
         429: {"rate_limited"},
     },
     ("get", "/customer/me/"): {200: {"success"}, 401: {"invalid_token"}},
+    ("put", "/v1/passes/{pass_code}"): {
+        200: {"success"},
+        400: {
+            "invalid_pass_code",
+            "invalid_payment_status",
+            "invalid_plan_name",
+            "invalid_expires_at",
+            "invalid_id",
+            "invalid_email",
+            "invalid_first_name",
+            "invalid_last_name",
+            "invalid_phone_number",
+            "invalid_user",
+        },
+        **KEYS,
+        409: {"user_id_taken"},
+    },
+    ("get", "/v1/passes/{pass_code}"): {
+        200: {"success"},
+        400: {"invalid_pass_code"},
+        **KEYS,
+        404: {"pass_not_found"},
+    },
+    ("delete", "/v1/passes/{pass_code}"): {
+        200: {"success"},
+        400: {"invalid_pass_code"},
+        **KEYS,
+    },
     ("get", "/.well-known/jwks.json"): {200: {"success"}},
     ("get", "/healthz"): {200: {"success"}},
     ("get", "/readyz"): {200: {"success"}},
 }
-"""What the tables of 5.1 to 5.4 say of each route."""
+"""What the tables of 5.1 to 5.9 say of each route."""
 
 FLOWS: Final = {
     "/customer/validate-pass/": "valid",
@@ -181,18 +213,18 @@ def test_every_route_is_described(document: dict[str, Any]) -> None:
     assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.parametrize("route", NAMED, ids=lambda route: route[1])
+@pytest.mark.parametrize("route", NAMED, ids=" ".join)
 def test_every_answer_has_an_example(document: dict[str, Any], route: tuple[str, str]) -> None:
     """Each route has an example of every status and word that the contract names, and no other."""
     operation = operations(document)[route]
     named = {status: set(words) for status, words in NAMED[route].items()}
-    if route[0] == "post":
+    if route[0] in {"post", "put"}:
         for status, words in BODY.items():
             named.setdefault(status, set()).update(words)
     shown = {status: set(examples(operation, status)) for status in named}
     assert shown == named
     assert {int(status) for status in operation["responses"]} - set(named) <= {500, 503}
-    assert ("requestBody" in operation) == (route[0] == "post")
+    assert ("requestBody" in operation) == (route[0] in {"post", "put"})
 
 
 def test_every_example_keeps_to_its_schema(document: dict[str, Any]) -> None:
@@ -253,7 +285,8 @@ def test_an_example_of_an_error_is_what_is_answered(document: dict[str, Any]) ->
         if status == 429 and name in WAITS:
             assert body["retry_after_seconds"] == body["resend_in"]
         assert (path, body["error"], set(body)) == (path, name, members)
-        assert body["message"].endswith(".")
+        is_reason = path.startswith("/v1/") and name.startswith("invalid_")
+        assert body["message"].endswith(".") != is_reason
 
 
 def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
@@ -264,6 +297,8 @@ def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
         for (_, path), operation in operations(document).items()
         if "security" in operation
     }
+    of_keys = {path for (_, path), words in NAMED.items() if "unauthorized" in words.get(401, ())}
+    assert [asked.pop(path) for path in of_keys] == len(of_keys) * [[{"apiKey": []}]]
     assert asked == {
         "/customer/me/": [{"bearer": []}],
         "/users/api/send-otp/": pair,
@@ -276,6 +311,7 @@ def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
     }
     assert places == {
         "bearer": ("http", None, None),
+        "apiKey": ("http", None, None),
         "csrfCookie": ("apiKey", "cookie", "csrftoken"),
         "csrfHeader": ("apiKey", "header", "x-csrftoken"),
     }

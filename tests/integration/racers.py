@@ -13,17 +13,22 @@ from typing import Any, Self
 import attrs
 
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.api_keys import ApiKey, Scope
 from hsp_otp.domain.challenge import code_of
 from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import DAY
+from hsp_otp.domain.instant import DAY, Instant
+from hsp_otp.domain.listed_passes import ListedPass, ListedUser
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
+from hsp_otp.domain.pass_changes import PassPut
+from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import Caller
+from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import LedBack, PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
@@ -43,10 +48,21 @@ WORK_ALONE = Policy(
 """The policy of the step ``work``: nothing but work holds strangers up."""
 
 
+_KEY = ApiKey(
+    id=4 * "fcde2b2e",
+    name="house",
+    scopes=frozenset(Scope),
+    made_at=Instant(0),
+    ring_key_id="k1",
+    digest=b"",
+)
+
+
 @attrs.frozen(kw_only=True)
 class Call:
     """
-    One request of a round; a request with a phone belongs to signup.
+    One request of a round; a request with a phone belongs to signup. The step ``put`` puts a pass
+    whose content is *digits*.
 
     Attributes:
         browser: The id of the browser; None over the API.
@@ -183,6 +199,7 @@ async def _serve(
         working = stores.login(clock, randomness, outbox, WORK_ALONE)
         sign_ups = attrs.evolve(SIGNUP_POLICY, asks_for_work=False)
         signup = stores.signup(clock, randomness, outbox, proofs, policy=sign_ups)
+        house = stores.house_passes(clock, randomness)
         while True:
             try:
                 calls: list[Call] = line.recv()
@@ -199,6 +216,8 @@ async def _serve(
                 *(
                     _told(partial(_signed_up, signup, call, sessions))
                     if call.phone
+                    else _told(partial(_put, house, call))
+                    if call.step == "put"
                     else _told(
                         partial(
                             _made,
@@ -264,6 +283,28 @@ async def _made(
             guess = Code(call.digits)
             verified = await login.verify(code, guess, call.challenge_id, caller, call.browser)
             return verified.word
+
+
+def listed(pass_code: str, content: str) -> ListedPass:
+    """A pass of one user, of which every member has that content."""
+    return ListedPass(
+        code=PassCode(pass_code),
+        payment_status=PaymentStatus.PAID,
+        plan_name=content,
+        expires_at=Instant(int(content)),
+        user=ListedUser(
+            house_id="4711",
+            email=f"{content}@example.com",
+            first_name=content,
+            last_name=content,
+            phone=PhoneNumber(f"+91987654{content}"),
+        ),
+    )
+
+
+async def _put(house: HousePasses, call: Call) -> str:
+    outcome = await house.put(listed(call.pass_code, call.digits), _KEY, call.caller)
+    return outcome.change.value if isinstance(outcome, PassPut) else outcome.word
 
 
 async def _signed_up(signup: Signup, call: Call, sessions: list[str]) -> str:

@@ -26,6 +26,7 @@ from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
+from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
@@ -44,6 +45,7 @@ from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
+from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup
@@ -51,7 +53,7 @@ from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
-from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Sender
@@ -60,7 +62,15 @@ from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
-from tests.world import SIGNUP_POLICY, PlainMessages, PlainWork, SignedAccess, SignedProofs, ring
+from tests.world import (
+    SIGNUP_POLICY,
+    Outbox,
+    PlainMessages,
+    PlainWork,
+    SignedAccess,
+    SignedProofs,
+    ring,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +104,7 @@ class Stores:
     signup_steps: SignupSteps
     audit: AuditTrail
     passes: Passes
+    pass_repository: PassRepository
     api_keys: MemoryApiKeys | SqlApiKeys
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
@@ -127,6 +138,10 @@ class Stores:
         ports = self._ports(clock, randomness, sender, proofs)
         return build(ports, RINGS, _numbers(policies, limits)).signup
 
+    def house_passes(self, clock: Clock, randomness: Randomness) -> HousePasses:  # noqa: D102
+        ports = self._ports(clock, randomness, Outbox(), SignedProofs())
+        return build(ports, RINGS, _numbers({}, None)).house_passes
+
     def limiter(self, limits: ClientLimits | None = None) -> Limiter:  # noqa: D102
         return Limiter(usage=self.usage, limits=limits or ClientLimits(), sign_ins=self.sign_ins)
 
@@ -138,6 +153,7 @@ class Stores:
             usage=self.usage,
             families=self.families,
             passes=self.passes,
+            pass_repository=self.pass_repository,
             api_keys=self.api_keys,
             audit=self.audit,
             sign_ins=self.sign_ins,
@@ -173,7 +189,8 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
 @asynccontextmanager
 async def open_memory(_: Path) -> AsyncGenerator[Stores]:
     """Open stores in memory, which are lost at the end of the block."""
-    rows, kept = MemoryAudit(), MemoryPasses()
+    rows = MemoryAudit()
+    kept = MemoryPasses(rows)
 
     async def add(found: Pass) -> None:
         kept.stored[found.code] = found
@@ -205,6 +222,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         signup_steps=MemoryRecords(rows),
         audit=rows,
         passes=kept,
+        pass_repository=kept,
         api_keys=MemoryApiKeys(),
         sign_ins=rows,
         add=add,
@@ -265,6 +283,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
                 connection,
                 users,
                 id=user.id,
+                house_id=user.house_id,
                 email=user.email,
                 first_name=user.first_name,
                 last_name=user.last_name,
@@ -314,6 +333,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
                 for row in await connection.execute(taken)
             ]
 
+    found = SqlPasses(database)
     return Stores(
         slots=SqlSlots(commits),
         usage=SqlUsage(commits),
@@ -321,7 +341,8 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         signup_sessions=SqlSignupSessions(commits),
         signup_steps=SqlSignupSteps(commits),
         audit=commits,
-        passes=SqlPasses(database),
+        passes=found,
+        pass_repository=SqlPassRepository(database, found),
         api_keys=SqlApiKeys(database),
         sign_ins=SqlLimitRecovery(database),
         add=add,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,27 @@ from sqlalchemy import func, select
 
 from hsp_otp.adapters.sql.connections import DEADLINE_SECONDS
 from hsp_otp.adapters.sql.database import Database, insert
-from hsp_otp.adapters.sql.passes import Counts, ListedPass, ListedUser, SqlPasses, SqlPassImport
+from hsp_otp.adapters.sql.pass_changes import Counts, Imported, import_passes
+from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.tables import passes, records
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.listed_passes import ListedPass, ListedUser
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.cli.passes import passes as passes_app
+from hsp_otp.flows.caller import new_id
 from tests.e2e import preloaded
 from tests.integration.behind import PATIENCE_SECONDS
 
 HEADER = "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number\n"
 ASHA = "HSP-1234-5678,paid,Gold,2099-12-31,asha@example.com,Asha,Rao,+919876543210\n"
 RAVI = "HSP-0000-0001,pending,Silver,,ravi@example.com,Ravi,Das,\n"
+
+
+NEW_ID = partial(new_id, SystemRandomness())
 
 
 @attrs.frozen
@@ -54,10 +61,10 @@ class House:
         """The database, for a task of its own."""
         return Database(self.url, durable=False)
 
-    def write(self, *lines: str) -> str:
+    def write(self, *lines: str, header: str = HEADER) -> str:
         """A file of the header and *lines*."""
         file = self.folder / "passes.csv"
-        file.write_text(HEADER + "".join(lines), "utf-8")
+        file.write_text(header + "".join(lines), "utf-8")
         return str(file)
 
     def command(self, *arguments: str) -> list[str]:
@@ -70,11 +77,16 @@ class House:
         assert "Traceback" not in done.stderr
         return done
 
-    def load(self, *lines: str) -> tuple[int, str, str]:
+    def load(self, *lines: str, header: str = HEADER) -> tuple[int, str, str]:
         """Import *lines* in this process: status, stdout and stderr, without the start's time."""
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
-            status = passes_app(["import", self.write(*lines)], result_action="return_value")
+            file = self.write(*lines, header=header)
+            status = passes_app(["import", file], result_action="return_value")
         return status, out.getvalue(), err.getvalue()
+
+    def load_ids(self, *lines: str) -> tuple[int, str, str]:
+        """Import *lines* that have an id, as `load` does."""
+        return self.load(*lines, header=IDS)
 
     def environ(self, **more: str) -> dict[str, str]:
         """The environment of a command."""
@@ -494,73 +506,120 @@ def test_a_server_that_writes_meanwhile(house: House) -> None:
     assert house.rows("SELECT count(*) FROM passes") == [(10_000,)]
 
 
+def listed(number: int = 0) -> ListedPass:
+    """A pass and its user."""
+    return ListedPass(
+        code=PassCode(f"HSP-0000-{number:04}"),
+        payment_status=PaymentStatus.PAID,
+        plan_name="Gold",
+        expires_at=Instant(1),
+        user=ListedUser(
+            email=f"{number}@example.com",
+            first_name="Asha",
+            last_name="Rao",
+            phone=PhoneNumber("+919876543210"),
+        ),
+    )
+
+
 def test_storing_waits_for_a_writer(house: House) -> None:
     """An import waits longer than a request would for a lock that somebody else holds."""
-    user = ListedUser(email="a@example.com", first_name="", last_name="", phone=None)
 
-    async def store() -> Counts:
+    async def store() -> Imported:
         async with house.open() as holding, house.open() as database:
-            storing = SqlPassImport(database, SystemRandomness())
             async with holding.write():
-                task = asyncio.create_task(storing.store_users([user], lambda _: None))
+                storing = import_passes(database, [listed()], NEW_ID, lambda _: None)
+                task = asyncio.create_task(storing)
                 await asyncio.sleep(DEADLINE_SECONDS + 0.2)
                 assert not task.done()
             return await task
 
-    assert asyncio.run(store()) == Counts(added=1)
+    assert asyncio.run(store()) == Imported(passes=Counts(added=1), users=Counts(added=1))
 
 
 def test_stored_in_batches(house: House) -> None:
-    """At most 500 rows share a transaction, and each is told of once it is committed."""
-    people = [
-        ListedUser(email=f"{number}@example.com", first_name="", last_name="", phone=None)
-        for number in range(1_001)
-    ]
+    """At most 500 passes share a transaction, and each is told of once it is committed."""
     told: list[int] = []
     committed: list[int] = []
 
     def stored(rows: int) -> None:
         told.append(rows)
-        committed.append(house.rows("SELECT count(*) FROM users")[0][0])
+        committed.append(house.rows("SELECT count(*) FROM passes")[0][0])
 
-    async def store() -> Counts:
+    async def store() -> Imported:
         async with house.open() as database:
-            return await SqlPassImport(database, SystemRandomness()).store_users(people, stored)
+            return await import_passes(database, map(listed, range(1_001)), NEW_ID, stored)
 
-    assert asyncio.run(store()) == Counts(added=1_001)
+    assert asyncio.run(store()) == Imported(passes=Counts(added=1_001), users=Counts(added=1_001))
     assert told == [500, 500, 1]
     assert committed == [500, 1_000, 1_001]
 
 
 def test_find_what_was_stored(house: House) -> None:
     """A stored pass is found with its user, as pass login finds it."""
-    listed = ListedPass(
-        code=PassCode("HSP-1234-5678"),
-        email="asha@example.com",
-        payment_status=PaymentStatus.PAID,
-        plan_name="Gold",
-        expires_at=Instant(1),
-    )
-    user = ListedUser(
-        email="asha@example.com",
-        first_name="Asha",
-        last_name="Rao",
-        phone=PhoneNumber("+919876543210"),
-    )
+    one = listed()
 
     async def check() -> None:
         async with house.open() as database:
-            storing = SqlPassImport(database, SystemRandomness())
-            await storing.store_users([user], lambda _: None)
-            assert await storing.store_passes([listed], lambda _: None) == Counts(added=1)
-            found = await SqlPasses(database).find(listed.code)
+            await import_passes(database, [one], NEW_ID, lambda _: None)
+            found = await SqlPasses(database).find(one.code)
             assert found is not None
             assert (found.plan_name, found.payment_status, found.expires_at) == (
                 "Gold",
                 PaymentStatus.PAID,
                 1,
             )
-            assert (found.user.email, found.user.phone) == (user.email, user.phone)
-            assert await SqlPasses(database).find(PassCode("HSP-0000-0000")) is None
+            assert (found.user.email, found.user.phone) == (one.user.email, one.user.phone)
+            assert await SqlPasses(database).find(PassCode("HSP-9999-0000")) is None
 
     asyncio.run(check())
+
+
+# The house's own ids
+
+
+IDS = HEADER[:-1] + ",user_id\n"
+
+
+def with_id(line: str, house_id: str) -> str:
+    """A line with an id."""
+    return f"{line[:-1]},{house_id}\n"
+
+
+def test_ids(house: House) -> None:
+    """A user is known by the id, keeps it, and may then have another e-mail address."""
+    house.load(ASHA)
+    (own_id,) = house.rows("SELECT id FROM users")[0]
+    assert house.load_ids(with_id(ASHA, "4711"))[0] == 0
+    moved = ASHA.replace("asha@", "rao@")
+    said = summary(
+        "1 good, 0 bad", "0 added, 0 changed, 1 unchanged", "0 added, 1 changed, 0 unchanged"
+    )
+    assert house.load_ids(with_id(moved, "4711")) == (0, said, "")
+    assert house.load(moved)[0] == 0
+    assert house.rows("SELECT id, house_id, email FROM users") == [
+        (own_id, "4711", "rao@example.com")
+    ]
+    shown = house.run("passes", "show", "HSP-1234-5678").stdout
+    assert "user:     4711\n" in shown
+
+
+def test_ids_that_belong_to_others(house: House) -> None:
+    """Their lines are bad, nothing of them is stored, and the others are."""
+    house.load_ids(with_id(ASHA, "1"), with_id(RAVI, "2"))
+    before = house.rows("SELECT house_id, email FROM users ORDER BY house_id")
+    status, out, err = house.load_ids(
+        with_id(ASHA, "3"),
+        with_id(RAVI.replace("ravi@", "new@").replace("0001", "0002"), "1"),
+        with_id(RAVI.replace("ravi@", "dev@").replace("0001", "0003"), "4"),
+    )
+    words = "its user_id or its email belongs to another user"
+    assert (status, err) == (1, f"line 2: {words}\n")
+    assert out == summary(
+        "2 good, 1 bad", "2 added, 0 changed, 0 unchanged", "1 added, 1 changed, 0 unchanged"
+    )
+    assert house.rows("SELECT house_id, email FROM users ORDER BY house_id") == [
+        ("1", "new@example.com"),
+        *before[1:],
+        ("4", "dev@example.com"),
+    ]

@@ -50,6 +50,7 @@ WORDS = {
     "internal_error",
     "unavailable",
     "unauthorized",
+    "user_id_taken",
     "forbidden",
     "phone_required",
     "invalid_phone",

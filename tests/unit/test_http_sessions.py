@@ -100,6 +100,44 @@ def test_a_refresh(client: Client) -> None:
     assert refused(refresh(client, granted["refresh_token"]), REUSED)
 
 
+@pytest.mark.parametrize("absent", [{}, {"refresh_token": None}, {"refresh_token": " "}], ids=str)
+def test_a_refresh_by_the_name_of_other_clients(client: Client, absent: dict[str, Any]) -> None:
+    """5.2.3: a token given as `refresh` is answered with `access` and `refresh` as well."""
+    token = sign_in(client)["refresh_token"]
+    reply = client.post(REFRESH, {"refresh": f" {token}\n", **absent})
+    assert reply.status == 200
+    new = reply.json["refresh"]
+    assert reply.json == {
+        "access_token": "access-2",
+        "refresh_token": new,
+        "token_type": "Bearer",
+        "expires_in": 900,
+        "access": "access-2",
+        "refresh": new,
+    }
+    exchanged(client, new)
+    assert refused(client.post(REFRESH, {"refresh": token}), REUSED)
+
+
+def test_of_two_refresh_tokens_our_own_counts(client: Client) -> None:
+    """5.2.3: beside `refresh_token`, `refresh` changes nothing and adds nothing to the answer."""
+    first = sign_in(client)["refresh_token"]
+    client.world.clock.advance(30_000_000)
+    second = sign_in(client)["refresh_token"]
+    reply = client.post(REFRESH, {"refresh_token": first, "refresh": second})
+    assert reply.status == 200
+    assert set(reply.json) == {"access_token", "refresh_token", "token_type", "expires_in"}
+    assert refused(client.post(REFRESH, {"refresh_token": "x", "refresh": second}), INVALID)
+    exchanged(client, second)
+
+
+def test_signing_out_takes_no_other_name(client: Client) -> None:
+    """5.2.8: `refresh` signs nobody out."""
+    token = sign_in(client)["refresh_token"]
+    assert client.post(REVOKE, {"refresh": token}).json == MISSING
+    exchanged(client, token)
+
+
 @pytest.mark.parametrize("space", [" {}", "{}\n", "\t{}\r\n", "\u3000{}\u00a0"])
 def test_outer_space_is_trimmed(client: Client, space: str) -> None:
     """2.12: outer white space of a token is trimmed before anything else."""
@@ -117,6 +155,9 @@ ABSENT: list[dict[str, Any]] = [
     {"refresh_token": "\u3000"},
     {"token": "x"},
     {"REFRESH_TOKEN": "x"},
+    {"refresh": None},
+    {"refresh": "\u3000"},
+    {"refresh_token": "", "refresh": " "},
 ]
 
 

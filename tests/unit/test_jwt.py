@@ -36,7 +36,7 @@ from hsp_otp.adapters.jwt import (
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.ports.tokens import Access, AccessTokens, Proof
+from hsp_otp.ports.tokens import Access, Proof
 
 SECRET = bytes(range(32))
 BASE64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -65,7 +65,7 @@ PROOF = Proof(
 )
 
 
-def _signer(keys: tuple[SigningKey, ...]) -> AccessTokens:
+def _signer(keys: tuple[SigningKey, ...]) -> JwtAccessTokens:
     return JwtAccessTokens(
         keys=keys, issuer="an issuer", audience="an audience", lifetime=900_000_000
     )
@@ -116,6 +116,18 @@ def test_what_a_token_says(algorithm: Algorithm, tmp_path: Path) -> None:
             "purpose": "phone_verification",
         },
     }
+
+
+@pytest.mark.parametrize("with_email", [False, True])
+def test_a_token_with_an_email(*, with_email: bool, tmp_path: Path) -> None:
+    """Tokens have the user's e-mail address only if that is configured, and are read either way."""
+    keys = _keys("ES256", tmp_path)
+    signer = attrs.evolve(_signer(keys), with_email=with_email)
+    token = signer.sign(attrs.evolve(ACCESS, email="asha@example.com"))
+    claims = _opened(token, keys[0])["claims"]
+    assert claims.get("email") == ("asha@example.com" if with_email else None)
+    assert signer.verify(token, ISSUED_AT) == ACCESS
+    assert "email" not in _opened(signer.sign(ACCESS), keys[0])["claims"]
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "HS256"])

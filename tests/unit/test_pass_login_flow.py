@@ -237,6 +237,7 @@ def test_the_right_code_signs_in() -> None:
     (access,) = world.access_tokens.signed
     assert access == Access(
         user_id="u1",
+        email="u1@example.com",
         family_id=challenge_id,
         token_id=access.token_id,
         purpose=Purpose.PHONE_VERIFICATION,
@@ -248,6 +249,7 @@ def test_the_right_code_signs_in() -> None:
     assert world.audit.sign_ins == [
         SignInRow(user_id="u1", pass_code="HSP-1234-5678", pass_ended=False)
     ]
+    assert "@" not in repr(access)
     assert "access-1" not in repr(outcome)
     assert family_id not in repr(outcome)
     assert "1234" not in repr(world.audit.sign_ins)

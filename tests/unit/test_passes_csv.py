@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsp_otp.adapters.sql.passes import ListedPass, ListedUser
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.listed_passes import COLUMNS, ListedPass, ListedUser
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.cli.csv_records import MAX_RECORD, UnreadableError
 from hsp_otp.entrypoints.cli.passes_batch import Listing
-from hsp_otp.entrypoints.cli.passes_csv import COLUMNS, BadLine, Line, read
+from hsp_otp.entrypoints.cli.passes_csv import BadLine, Line, read
 
 NOTATION = "is in scientific notation, which loses digits: format the column as text"
 DIRECTION = "contains characters that change the direction of text"
@@ -76,8 +76,9 @@ def take_all(content: str) -> tuple[list[ListedPass], list[ListedUser], list[Bad
     with Listing() as listing:
         refused = [listing.take(line) for line in lines_of(content) if isinstance(line, Line)]
         bad = [*(line for line in refused if line is not None), *listing.disagreeing()]
-        assert listing.count() == len(list(listing.passes())) + len(list(listing.users()))
-        return list(listing.passes()), list(listing.users()), bad
+        found = list(listing.passes())
+        assert listing.count() == len(found)
+        return found, list(dict.fromkeys(one.user for one in found)), bad
 
 
 def test_a_line() -> None:
@@ -87,16 +88,15 @@ def test_a_line() -> None:
             2,
             ListedPass(
                 code=PassCode("HSP-1234-5678"),
-                email="asha@example.com",
                 payment_status=PaymentStatus.PAID,
                 plan_name="Gold",
                 expires_at=Instant(4_102_444_799_000_000),
-            ),
-            ListedUser(
-                email="asha@example.com",
-                first_name="Asha",
-                last_name="Rao",
-                phone=PhoneNumber("+919876543210"),
+                user=ListedUser(
+                    email="asha@example.com",
+                    first_name="Asha",
+                    last_name="Rao",
+                    phone=PhoneNumber("+919876543210"),
+                ),
             ),
         )
     ]
@@ -261,12 +261,12 @@ def test_case_and_outer_space() -> None:
 
 def test_no_phone() -> None:
     """A user may have no number."""
-    assert good(row(phone_number="")).user.phone is None
+    assert good(row(phone_number="")).listed.user.phone is None
 
 
 def test_phone_of_any_region() -> None:
     """A number may be of any region; only national form is of the default one."""
-    assert good(row(phone_number="+447400123456")).user.phone == PhoneNumber("+447400123456")
+    assert good(row(phone_number="+447400123456")).listed.user.phone == PhoneNumber("+447400123456")
 
 
 @pytest.mark.parametrize(
@@ -351,13 +351,13 @@ def test_cells_out_of_spreadsheets() -> None:
     )
     expected = good(row(plan_name='"Gold ""plus"""', first_name="'t"))
     assert line == expected
-    assert (line.listed.plan_name, line.user.first_name) == ('Gold "plus"', "'t")
+    assert (line.listed.plan_name, line.listed.user.first_name) == ('Gold "plus"', "'t")
 
 
 def test_joiners_in_names() -> None:
     """They spell Indian words; a name of nothing that can be seen is none."""
     line = good(row(first_name="क\u094d\u200dष", last_name="\u200d\u200b \u3164"))
-    assert (line.user.first_name, line.user.last_name) == ("क\u094d\u200dष", "")
+    assert (line.listed.user.first_name, line.listed.user.last_name) == ("क\u094d\u200dष", "")
 
 
 CELLS = st.text(st.sampled_from("aé आ\",;\t\n'=.-1"), max_size=5)
@@ -411,8 +411,8 @@ def test_every_way_to_write_a_file(
 def test_the_longest_that_will_do() -> None:
     """200 characters of a name and 254 of an address are not too many, whatever their bytes."""
     line = good(row(first_name="आ" * 200, email="a@" + "x" * 252))
-    assert len(line.user.first_name) == 200
-    assert len(line.user.email) == 254
+    assert len(line.listed.user.first_name) == 200
+    assert len(line.listed.user.email) == 254
 
 
 def test_line_numbers() -> None:
@@ -497,7 +497,7 @@ def test_the_same_pass_twice() -> None:
     same = GOOD.replace("+919876543210", "98765 43210").replace("paid", "Paid")
     other = GOOD.replace("Gold", "Silver")
     found, people, bad = take_all(HEADER + GOOD + OTHER + same + other + other)
-    assert [one.plan_name for one in found] == ["", "Gold"]
+    assert [one.plan_name for one in found] == ["Gold", ""]
     assert [user.email for user in people] == ["asha@example.com", "ravi@example.com"]
     assert bad == [
         BadLine(5, "the same pass code is on line 2"),
@@ -587,3 +587,121 @@ def test_reasons_repeat_nothing(place: int, number: str) -> None:
     fields[place] = f"{number} "
     (line,) = lines_of(HEADER + ",".join(fields))
     assert "9876543210" not in (line.reason if isinstance(line, BadLine) else "")
+
+
+# The house's own ids
+
+
+IDS = HEADER[:-1] + ",User ID\n"
+
+
+def with_id(house_id: str, **changes: str) -> str:
+    """A good line with an id."""
+    return f"{row(**changes)[:-1]},{house_id}\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "house_id"),
+    [
+        ("4711", "4711"),
+        (" 4711\u200b", "4711"),
+        ("'0042", "0042"),
+        ('="0042"', "0042"),
+        ("", None),
+        ("~" * 64, "~" * 64),
+        ("a:b/c@d", "a:b/c@d"),
+    ],
+)
+def test_an_id(cell: str, house_id: str | None) -> None:
+    """The column user_id is optional, and so are its cells; an id is kept as it is written."""
+    (line,) = lines_of(IDS + with_id(cell))
+    assert isinstance(line, Line)
+    assert line.listed.user.house_id == house_id
+    assert attrs.evolve(line.listed.user, house_id=None) == good(row()).listed.user
+
+
+@pytest.mark.parametrize(
+    "cell", ["4 711", "~" * 65, "Ä1", "1\u20112", "4\u200b711" + "\xad" * 2 + "é"]
+)
+def test_ids_that_are_none(cell: str) -> None:
+    """An id is 1 to 64 visible ASCII characters."""
+    (line,) = lines_of(IDS + with_id(cell))
+    assert line == BadLine(2, "user_id is not 1 to 64 visible ASCII characters")
+
+
+def test_two_columns_of_ids() -> None:
+    """A column stands in the header once."""
+    with pytest.raises(UnreadableError, match="the header has more than one user_id"):
+        lines_of(IDS[:-1] + ",user_id\n" + GOOD)
+
+
+def test_an_id_on_some_lines() -> None:
+    """A line without an id says nothing about it."""
+    found, people, bad = take_all(
+        IDS
+        + with_id("", pass_code="HSP-0000-0001")
+        + with_id("7", pass_code="HSP-0000-0002")
+        + with_id("", pass_code="HSP-0000-0003")
+    )
+    assert len(found) == 3
+    assert [user.house_id for user in people] == ["7"]
+    assert bad == []
+
+
+def test_two_ids_for_one_address() -> None:
+    """All lines of an address are bad where two of them differ in the id; none is taken in."""
+    _, people, bad = take_all(
+        IDS
+        + with_id("7", pass_code="HSP-0000-0001")
+        + with_id("8", pass_code="HSP-0000-0002", email="ravi@example.com")
+        + with_id("9", pass_code="HSP-0000-0003")
+        + with_id("", pass_code="HSP-0000-0004")
+    )
+    assert [user.email for user in people] == ["ravi@example.com"]
+    assert bad == [
+        BadLine(2, "the same email has another user_id on line 4"),
+        BadLine(4, "the same email has another user_id on line 2"),
+        BadLine(5, "the same email has another user_id on line 2"),
+    ]
+
+
+def test_one_id_for_two_addresses() -> None:
+    """All lines of both addresses are bad; none is taken in."""
+    _, people, bad = take_all(
+        IDS
+        + with_id("7", pass_code="HSP-0000-0001")
+        + with_id("8", pass_code="HSP-0000-0002", email="ravi@example.com")
+        + with_id("7", pass_code="HSP-0000-0003", email="asha.rao@example.com")
+        + with_id("", pass_code="HSP-0000-0004")
+    )
+    assert [user.house_id for user in people] == ["8"]
+    assert bad == [
+        BadLine(2, "the same user_id has another email on line 4"),
+        BadLine(4, "the same user_id has another email on line 2"),
+        BadLine(5, "the same user_id has another email on line 4"),
+    ]
+
+
+def test_the_same_pass_with_another_id() -> None:
+    """The id belongs to the content of a line."""
+    _, _, bad = take_all(IDS + with_id("7") + with_id(""))
+    assert bad == [BadLine(3, "the same pass code is on line 2")]
+
+
+def test_users_whom_the_database_refuses() -> None:
+    """Every line of such a user is bad, in order, and says why."""
+    with Listing() as listing:
+        for line in lines_of(
+            IDS
+            + with_id("7", pass_code="HSP-0000-0001")
+            + with_id("8", pass_code="HSP-0000-0002", email="ravi@example.com")
+            + with_id("7", pass_code="HSP-0000-0003")
+        ):
+            assert isinstance(line, Line)
+            assert listing.take(line) is None
+        words = "its user_id or its email belongs to another user"
+        assert list(listing.refused(["ravi@example.com", "asha@example.com"])) == [
+            BadLine(2, words),
+            BadLine(3, words),
+            BadLine(4, words),
+        ]

@@ -80,6 +80,7 @@ def test_a_refresh_grants_a_new_pair() -> None:
     first, second = world.access_tokens.signed
     assert second == Access(
         user_id="u1",
+        email="u1@example.com",
         family_id=family_id(grant),
         token_id=second.token_id,
         purpose=Purpose.PHONE_VERIFICATION,
@@ -406,3 +407,36 @@ def test_nothing_that_is_kept_holds_a_secret() -> None:
     for told in (rows, repr(family), repr(grants)):
         assert PASS_CODE not in told
     assert repr(grant) == "Grant(expires_in=900000000)"
+
+
+# The house's own ids
+
+
+def test_tokens_name_the_user_as_the_house_does() -> None:
+    """5.2: an id that comes while somebody is signed in is the subject from the next token on."""
+    world, grant = signed_in()
+    world.add(house_id="4711")
+    new = refreshed(world, grant.refresh_token)
+    assert [access.user_id for access in world.access_tokens.signed] == ["u1", "4711"]
+    for token in (grant.access_token, new.access_token):
+        me = world.me(token)
+        assert isinstance(me, Me)
+        assert me.signed_in.user.known_as == "4711"
+
+
+def test_a_sign_in_of_a_user_with_an_id() -> None:
+    """The token names the house's id, and the family lives under the service's own."""
+    world = World()
+    world.add(house_id="4711")
+    grant = world.sign_in()
+    assert [access.user_id for access in world.access_tokens.signed] == ["4711"]
+    family = world.family(family_id(grant))
+    assert family is not None
+    assert family.user_id == "u1"
+
+
+def test_a_token_of_another_subject() -> None:
+    """A token that names somebody else than its family grants nothing."""
+    world, grant = signed_in()
+    world.access_tokens.signed[0] = attrs.evolve(world.access_tokens.signed[0], user_id="u2")
+    assert world.me(grant.access_token) == InvalidToken()

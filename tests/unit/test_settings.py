@@ -224,6 +224,73 @@ def test_origins_that_are_none(text: str) -> None:
     )
 
 
+CORS_TAKES = (
+    "takes comma-separated origins such as https://www.example.com: http:// or https://, a host "
+    "and optionally a port, without a path, a trailing slash or wildcards"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "read_as"),
+    [
+        ("https://www.example.com", ("https://www.example.com",)),
+        (
+            " https://a.example , http://b.example:8080",
+            ("https://a.example", "http://b.example:8080"),
+        ),
+        ("HTTPS://WWW.Example.com", ("https://www.example.com",)),
+        ("https://a.example:443,http://a.example:80", ("https://a.example", "http://a.example")),
+        (
+            "https://a.example:80,http://a.example:443",
+            ("https://a.example:80", "http://a.example:443"),
+        ),
+        ("http://localhost:3000", ("http://localhost:3000",)),
+        ("http://127.0.0.1:3000", ("http://127.0.0.1:3000",)),
+        ("http://[0:0::1]:3000", ("http://[::1]:3000",)),
+    ],
+)
+def test_origins_of_other_pages(text: str, read_as: tuple[str, ...]) -> None:
+    """Origins are written as browsers send them: in lower case and without the usual port."""
+    assert read(CORS_ORIGINS=text).cors_origins == read_as
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *("*", "null", "https://*", "https://*.example.com", "https://a.example/"),
+        *("https://a.example/path", "a.example", "a.example:443", "//a.example", "https://"),
+        *("ftp://a.example", "https:a.example", "https://a.example:", "https://a..example"),
+        *("https://exämple.com", "https://a.example https://b.example", "https://[::g]", ","),
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "https://b.example,"])
+def test_origins_of_other_pages_that_are_none(entry: str, beside: str) -> None:
+    """Wildcards, paths, bare hosts and anything else that no browser sends end the start."""
+    line = refused(CORS_ORIGINS=beside + entry)
+    assert line.startswith(f"HSP_OTP_CORS_ORIGINS: got {beside + entry!r}, {CORS_TAKES} (")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_an_origin_with_no_possible_port(port: str) -> None:
+    """A port outside 1 to 65535 ends the start."""
+    origin = f"https://a.example:{port}"
+    assert refused(CORS_ORIGINS=origin) == (
+        f"HSP_OTP_CORS_ORIGINS: got {origin!r}, {CORS_TAKES} "
+        f"({origin!r} has a port that is not from 1 to 65535)"
+    )
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["https://user:s3cret@a.example", "https://a.example?s3cret", "https://a.example#s3cret"],
+)
+def test_an_origin_with_a_secret_is_not_shown(entry: str) -> None:
+    """Credentials are no part of an origin, and stand in no message."""
+    assert refused(CORS_ORIGINS=entry) == (
+        f"HSP_OTP_CORS_ORIGINS: got a value that is not shown, {CORS_TAKES}"
+    )
+
+
 def test_a_hash() -> None:
     """A hash is eleven characters of base64."""
     assert read(ANDROID_HASH="FA+9qCX9VSu").android_hash == "FA+9qCX9VSu"

@@ -7,4 +7,5 @@ export {
   useSecondsUntil,
 } from "./auth";
 export { type Clock, systemClock } from "./clock";
+export { type PassLogin, type PassLoginResult, usePassLogin } from "./pass-login";
 export type { AskingCode, AskingPass, AuthState, In, Refusal, Restoring, Working } from "./state";

@@ -80,12 +80,14 @@ class JwtAccessTokens:
         issuer: The claim `iss`.
         audience: The claim `aud`.
         lifetime: The longest permitted lifetime; `verify` refuses tokens with a longer one.
+        with_email: Whether tokens have the claim `email`.
     """
 
     keys: tuple[SigningKey, ...]
     issuer: str
     audience: str
     lifetime: Duration
+    with_email: bool = False
 
     def sign(self, access: Access) -> str:
         """
@@ -94,7 +96,7 @@ class JwtAccessTokens:
         Times in these JWTs are whole seconds. Both the instant and the lifetime are rounded down,
         so that no token is issued in the future or outlives its configured lifetime.
         """
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": access.user_id,
@@ -105,6 +107,8 @@ class JwtAccessTokens:
             "amr": _METHODS,
             "purpose": access.purpose.value,
         }
+        if self.with_email and access.email is not None:
+            claims["email"] = access.email
         return _signed(self.keys[0], _TYPE, claims)
 
     def verify(self, token: str, now: Instant) -> Access | None:

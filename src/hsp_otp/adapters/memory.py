@@ -10,8 +10,10 @@ from hsp_otp.domain.audit import AuditRow, HandedOverRow, Row, SendRow, SignInRo
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.listed_passes import ListedUser
 from hsp_otp.domain.names import ClientAddress, PassCode
-from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.pass_changes import HeldPass
+from hsp_otp.domain.passes import KeptPass, Pass, User
 from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.slot_record import Held, SlotRecord
@@ -87,14 +89,70 @@ class MemoryRecords(Generic[K, T]):
 
 
 class MemoryPasses:
-    """Passes in a dictionary."""
+    """
+    Passes in a dictionary.
 
-    def __init__(self) -> None:
+    Attributes:
+        verified: The ids of the users who have proved their number.
+    """
+
+    def __init__(self, audit: AuditTrail) -> None:
+        self._audit = audit
+        self._users: dict[str, User] = {}
         self.stored: dict[PassCode, Pass] = {}
+        self.verified = set[str]()
 
     async def find(self, code: PassCode) -> Pass | None:
         """Implement `Passes.find`."""
         return self.stored.get(code)
+
+    async def find_kept(self, code: PassCode) -> KeptPass | None:
+        """Implement `PassRepository.find_kept`."""
+        found = self.stored.get(code)
+        return None if found is None else KeptPass(found, "active", found.user.id in self.verified)
+
+    async def transition(
+        self,
+        code: PassCode,
+        holder: ListedUser | None,
+        decide: Callable[[HeldPass], Decision[HeldPass, O]],
+    ) -> O:
+        """Implement `PassRepository.transition`."""
+        self._users |= {one.user.id: one.user for one in self.stored.values()}
+        held = self._held(code, holder)
+        decision = decide(held)
+        if decision.becomes is not held:
+            self._become(code, decision.becomes.stored)
+        await self._audit.write(*decision.rows)
+        return decision.outcome
+
+    def _held(self, code: PassCode, holder: ListedUser | None) -> HeldPass:
+        stored = self.stored.get(code)
+        if holder is None:
+            return HeldPass(stored=stored)
+        users = self._users.values()
+        by_house_id = {one.house_id: one for one in users if one.house_id is not None}
+        by_email = {one.email: one for one in users}
+        by_id = self._users | by_house_id
+        return HeldPass(
+            stored=stored,
+            by_id=None if holder.house_id is None else by_id.get(holder.house_id),
+            by_email=by_email.get(holder.email),
+        )
+
+    def _become(self, code: PassCode, stored: Pass | None) -> None:
+        if stored is None:
+            del self.stored[code]
+            return
+        user = stored.user
+        before = self._users.get(user.id)
+        if before is not None and before.phone != user.phone:
+            self.verified.discard(user.id)
+        self._users[user.id] = user
+        self.stored = {
+            one.code: attrs.evolve(one, user=user) if one.user.id == user.id else one
+            for one in (self.stored | {code: stored}).values()
+        }
 
 
 class MemoryApiKeys:

@@ -22,6 +22,8 @@ class Action(enum.Enum):
     EXCHANGE = "exchange"
     REVOKE = "revoke"
     AUTHENTICATE = "authenticate"
+    PUT_PASS = "put_pass"  # noqa: S105 - the name of an action
+    END_PASS = "end_pass"  # noqa: S105 - the name of an action
     UNLOCK = "unlock"
     LET = "let"
     ERASE = "erase"

@@ -27,15 +27,22 @@ class User:
     The holder of a pass. Several users may share a number.
 
     Attributes:
-        id: Random; the subject of tokens.
-        email: In lower case; identifies the user.
+        id: Random; what everything about the user is stored under.
+        house_id: The house's own id; None if it has given none.
+        email: In lower case; identifies a user who has no id of the house.
     """
 
     id: str
+    house_id: str | None = None
     email: str
     first_name: str = ""
     last_name: str = ""
     phone: PhoneNumber | None = None
+
+    @property
+    def known_as(self) -> str:
+        """The id that others see: the house's own if there is one. The subject of tokens."""
+        return self.id if self.house_id is None else self.house_id
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +73,21 @@ class Pass:
     def days_until_expiry(self, now: Instant) -> int | None:
         """Full days left, 0 once expired; None if the pass never expires."""
         return None if self.expires_at is None else max(0, (self.expires_at - now) // DAY)
+
+
+@attrs.frozen
+class KeptPass:
+    """
+    A pass, with the changes that sign-ins made.
+
+    Attributes:
+        status: ``active``, or ``expired`` once a sign-in found it expired.
+        is_verified: Whether its user has proved the current number.
+    """
+
+    found: Pass
+    status: str
+    is_verified: bool
 
 
 def end_of_pass(text: str) -> Instant:

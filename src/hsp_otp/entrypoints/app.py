@@ -15,6 +15,7 @@ from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
 from hsp_otp.entrypoints.http.pass_login.routes import send_otp, validate_pass, verify_otp
+from hsp_otp.entrypoints.http.passes.routes import end_pass, get_pass, put_pass
 from hsp_otp.entrypoints.http.problems import (
     INTERNAL_ERROR,
     UNAVAILABLE,
@@ -29,7 +30,7 @@ from hsp_otp.entrypoints.http.sessions.routes import (
     revoke_tokens,
     who_am_i,
 )
-from hsp_otp.entrypoints.http.signup.routes import signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
 from hsp_otp.entrypoints.pages.home import choose_language, front, tell
@@ -47,6 +48,7 @@ ROUTES: Final = (
     validate_pass,
     send_otp,
     verify_otp,
+    signup_csrf,
     signup_send_otp,
     signup_verify_otp,
     refresh_tokens,
@@ -54,6 +56,9 @@ ROUTES: Final = (
     exchange_code,
     who_am_i,
     key_set,
+    put_pass,
+    get_pass,
+    end_pass,
     delivery_status,
     healthz,
     readyz,

@@ -20,6 +20,8 @@ _DID: Final[Mapping[str, str]] = {
     Action.REVOKE.value: "signed out",
     Action.EXCHANGE.value: "presented the code of a sign-in for tokens",
     Action.AUTHENTICATE.value: "presented an API key",
+    Action.PUT_PASS.value: "the house's backend stored",
+    Action.END_PASS.value: "the house's backend ended",
     Action.UNLOCK.value: "an operator unlocked it",
     Action.ERASE.value: "an operator erased it",
     Action.OPS_SIGN_IN.value: "somebody tried to sign in as an operator",
@@ -53,6 +55,9 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "code_reused": "it had been used before, so the sign-in was ended",
     "unauthorized": "it was missing or not valid",
     "forbidden": "it does not have the scope",
+    "added": "it is new",
+    "changed": "it has changed",
+    "ended": "",
     "work_required": "refused until its work is done",
     "malformed_request": "refused, what came as work was malformed",
     "unlocked": "",
@@ -76,6 +81,9 @@ _ON: Final[Mapping[str, str]] = {
     Lane.KNOWN.value: "on a known device",
     Lane.OTHERS.value: "on a device that is not known",
 }
+
+_OF_PASSES: Final = {Action.LOOK_UP.value, Action.PUT_PASS.value, Action.END_PASS.value}
+"""Actions whose sentence ends with the pass."""
 
 _MORE: Final[Mapping[str, str]] = {
     "reason": "because: {}",
@@ -110,7 +118,7 @@ def _did(entry: Entry) -> str:
     if entry.action == Action.LET.value:
         return f"an operator let {entry.client} in"
     did = _DID.get(entry.action, entry.action)
-    if entry.action == Action.LOOK_UP.value and entry.pass_code:
+    if entry.action in _OF_PASSES and entry.pass_code:
         return f"{did} {entry.pass_code}"
     if entry.flow == Flow.SIGNUP.value:
         did = f"{did} in signup"

@@ -2,6 +2,7 @@
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,16 +12,19 @@ from sqlalchemy import make_url
 from hsp_otp.adapters.jwt import Algorithm, new_signing_key_pem, parse_signing_keys
 from hsp_otp.adapters.secret_keys import new_secret_key, parse_secret_keys
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.passes import ListedPass, ListedUser, SqlPasses, SqlPassImport
+from hsp_otp.adapters.sql.pass_changes import import_passes
+from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.instant import from_datetime
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.listed_passes import ListedPass, ListedUser
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
+from hsp_otp.flows.caller import new_id
 
 DEMO_PASS: Final = "HSP-1234-5678"  # noqa: S105 - a pass code, shown to all
 
@@ -92,7 +96,6 @@ async def add_demo_pass(database: Database) -> None:
     code = PassCode(DEMO_PASS)
     if await SqlPasses(database).find(code) is not None:
         return
-    imports = SqlPassImport(database, SystemRandomness())
     user = ListedUser(
         email="asha@example.com",
         first_name="Asha",
@@ -101,13 +104,12 @@ async def add_demo_pass(database: Database) -> None:
     )
     listed = ListedPass(
         code=code,
-        email=user.email,
+        user=user,
         payment_status=PaymentStatus.PAID,
         plan_name="Gold",
         expires_at=from_datetime(datetime(2099, 12, 31, tzinfo=UTC)),
     )
-    await imports.store_users([user], lambda _: None)
-    await imports.store_passes([listed], lambda _: None)
+    await import_passes(database, [listed], partial(new_id, SystemRandomness()), lambda _: None)
 
 
 def _kept(path: Path, fresh: bytes) -> Path:

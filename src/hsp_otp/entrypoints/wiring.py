@@ -45,6 +45,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
+from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
     SqlFamilies,
@@ -314,13 +315,15 @@ def _ports(
     clock: Clock,
     randomness: Randomness,
 ) -> Ports:
+    passes = SqlPasses(parts.database)
     return Ports(
         slots=parts.stores.slots,
         signup_sessions=parts.stores.signup_sessions,
         signup_steps=SqlSignupSteps(parts.commits),
         usage=parts.stores.usage,
         families=SqlFamilies(parts.commits),
-        passes=SqlPasses(parts.database),
+        passes=passes,
+        pass_repository=SqlPassRepository(parts.database, passes),
         api_keys=parts.api_keys,
         audit=parts.commits,
         sign_ins=parts.history,
@@ -331,6 +334,7 @@ def _ports(
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             lifetime=settings.access_token_seconds * SECOND,
+            with_email=settings.token_email,
         ),
         proofs=JwtProofs(
             keys=parts.signing_keys, issuer=settings.jwt_issuer, audience=settings.proof_audience
@@ -485,6 +489,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         usage=observer.usage(ports.usage, settings.counts_in),
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
+        pass_repository=observer.pass_repository(ports.pass_repository),
         api_keys=observer.api_keys(ports.api_keys),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),

@@ -11,6 +11,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.flows.api_keys import ApiKeys
+from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
@@ -22,7 +23,7 @@ from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.messages import Messages
-from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
@@ -48,6 +49,7 @@ class Ports:
     usage: UsageCounter
     families: FamilyRepository
     passes: Passes
+    pass_repository: PassRepository
     api_keys: ApiKeyRepository
     audit: AuditTrail
     sign_ins: SignInHistory
@@ -111,6 +113,7 @@ class Journeys:
     pass_login: PassLogin
     signup: Signup
     api_keys: ApiKeys
+    house_passes: HousePasses
 
     @property
     def by_name(self) -> dict[str, Any]:
@@ -174,5 +177,12 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             audit=ports.audit,
             clock=ports.clock,
             ring=rings.api_keys,
+        ),
+        house_passes=HousePasses(
+            passes=ports.pass_repository,
+            audit=ports.audit,
+            clock=ports.clock,
+            randomness=ports.randomness,
+            fingerprints=rings.fingerprints,
         ),
     )

@@ -18,7 +18,7 @@ from hsp_otp.domain.exchange import (
 )
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
-from hsp_otp.domain.passes import Pass, UsablePass, usable
+from hsp_otp.domain.passes import Pass, UsablePass, User, usable
 from hsp_otp.domain.policy import EXCHANGE_LIFETIME
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Refusal
@@ -152,7 +152,7 @@ class Sessions:
         outcome = await self._begin(challenge, found, row, token=token, now=now)
         if isinstance(outcome, AlreadyBegan):
             return outcome
-        return self._grant(outcome.family, token, now)
+        return self._grant(outcome.family, found.user, token, now)
 
     async def hand_over(
         self, challenge: Challenge, found: Pass, row: AuditRow, return_url: str
@@ -269,7 +269,7 @@ class Sessions:
 
         outcome = await self.families.transition(family.id, decide)
         if isinstance(outcome, Exchanged):
-            grant = self._grant(outcome.family, fresh, row.at)
+            grant = self._grant(outcome.family, outcome.signed_in.user, fresh, row.at)
             return Redeemed(grant, outcome.signed_in, row.at)
         return outcome
 
@@ -303,7 +303,8 @@ class Sessions:
         if family is None:
             return await self._rejected(row, caller)
         found = usable(await self.passes.find(family.pass_code))
-        is_usable = isinstance(found, UsablePass) and found.found.user.id == family.user_id
+        user = found.found.user if isinstance(found, UsablePass) else None
+        is_usable = user is not None and user.id == family.user_id
         row = self._about(row, family, found if is_usable else None)
         fresh = self._fresh_token(family.id)
 
@@ -316,7 +317,8 @@ class Sessions:
 
         outcome = await self.families.transition(family.id, decide)
         if isinstance(outcome, Refreshed):
-            return self._grant(outcome.family, fresh, now)
+            assert user is not None, "the pass is usable"  # noqa: S101 - for the type checkers
+            return self._grant(outcome.family, user, fresh, now)
         return outcome
 
     async def revoke(self, text: str, caller: Caller) -> Refusal | None:
@@ -363,10 +365,13 @@ class Sessions:
         if access is None:
             return InvalidToken()
         family = await self.families.transition(access.family_id, _look)
-        if family is None or not family.lives(now) or family.user_id != access.user_id:
+        if family is None or not family.lives(now):
             return InvalidToken()
         found = await self.passes.find(family.pass_code)
         if found is None or found.user.id != family.user_id:
+            return InvalidToken()
+        # A token may be older than the house's id of its user.
+        if access.user_id not in {found.user.known_as, found.user.id}:
             return InvalidToken()
         return Me(found, now)
 
@@ -374,9 +379,10 @@ class Sessions:
         random = self.randomness.draw(_TOKEN_BYTES)
         return RefreshToken.mint(self.refresh_keys.first, family_id, random)
 
-    def _grant(self, family: Family, token: RefreshToken, now: Instant) -> Grant:
+    def _grant(self, family: Family, user: User, token: RefreshToken, now: Instant) -> Grant:
         access = Access(
-            user_id=family.user_id,
+            user_id=user.known_as,
+            email=user.email,
             family_id=family.id,
             token_id=new_id(self.randomness),
             purpose=family.purpose,

@@ -15,12 +15,14 @@ class Access:
     The content of an access token.
 
     Attributes:
-        user_id: The subject.
+        user_id: The subject: what the user is known as.
+        email: The user's; None in a token that was read back, where nobody needs it.
         family_id: The sign-in that the token belongs to.
         token_id: Unique, random.
     """
 
     user_id: str
+    email: str | None = attrs.field(default=None, repr=False)
     family_id: str
     token_id: str
     purpose: Purpose

@@ -18,8 +18,10 @@ from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Duration, Instant
+from hsp_otp.domain.listed_passes import ListedUser
 from hsp_otp.domain.names import PassCode
-from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.pass_changes import HeldPass
+from hsp_otp.domain.passes import KeptPass, Pass
 from hsp_otp.domain.policy import WORK_LIFETIME
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
@@ -32,7 +34,7 @@ from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.ended_sessions import EndedSessions
 from hsp_otp.ports.failures import SendFailed
-from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 from hsp_otp.ports.usage_counter import UsageCounter
@@ -305,6 +307,29 @@ class ObservedPasses:
 
 
 @attrs.frozen
+class ObservedPassRepository:
+    """Observes changes of passes."""
+
+    repository: PassRepository
+    meter: Meter
+
+    async def find_kept(self, code: PassCode) -> KeptPass | None:
+        """Implement `PassRepository.find_kept`."""
+        return await self.meter.call(self.repository.find_kept(code))
+
+    async def transition(
+        self,
+        code: PassCode,
+        holder: ListedUser | None,
+        decide: Callable[[HeldPass], Decision[HeldPass, O]],
+    ) -> O:
+        """Implement `PassRepository.transition`."""
+        return await self.meter.step(
+            decide, lambda noted: self.repository.transition(code, holder, noted)
+        )
+
+
+@attrs.frozen
 class ObservedApiKeys:
     """Observes look-ups of API keys."""
 
@@ -469,6 +494,10 @@ class Observer:
     def passes(self, passes: Passes) -> Passes:
         """Observe *passes*."""
         return ObservedPasses(passes, self._meter("passes", _SQL))
+
+    def pass_repository(self, repository: PassRepository) -> PassRepository:
+        """Observe *repository*."""
+        return ObservedPassRepository(repository, self._meter("passes", _SQL))
 
     def api_keys(self, keys: ApiKeyRepository) -> ApiKeyRepository:
         """Observe *keys*."""

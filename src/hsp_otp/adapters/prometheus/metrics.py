@@ -94,12 +94,17 @@ class Metrics:
         self._exchanges = self._counter(
             "exchanges_total", "Codes of sign-ins presented for tokens.", "outcome"
         )
+        changes = self._counter(
+            "pass_changes_total", "Passes that the house's backend stored or ended.", "outcome"
+        )
         self._by_outcome = {
             Action.LOOK_UP: self._lookups,
             Action.REFRESH: self._refreshes,
             Action.REVOKE: self._revocations,
             Action.EXCHANGE: self._exchanges,
             Action.AUTHENTICATE: self._authentications,
+            Action.PUT_PASS: changes,
+            Action.END_PASS: changes,
         }
         self._refusals = self._counter(
             "refusals_total", "Requests refused by a limit.", "flow", "limit"
@@ -319,6 +324,8 @@ class Metrics:
                 | Action.REVOKE
                 | Action.EXCHANGE
                 | Action.AUTHENTICATE
+                | Action.PUT_PASS
+                | Action.END_PASS
             ):
                 self._by_outcome[row.action].labels(row.outcome).inc()
             case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.record_format import EMPTY_SLOTS
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.pass_changes import take_turn
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, SLOTS, RecordKind
 from hsp_otp.adapters.sql.rows import audit_columns
@@ -67,6 +68,7 @@ class SqlErasure:
         keys = [SLOTS.key(str(slot)) for slot in slots]
 
         async def step(connection: AsyncConnection) -> None:
+            await take_turn(connection)
             told = _told_of(phone, slots)
             await connection.execute(delete(passes).where(passes.c.user_id.in_(_holders(phone))))
             await connection.execute(

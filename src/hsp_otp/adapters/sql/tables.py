@@ -30,12 +30,14 @@ users = Table(
     "users",
     metadata,
     Column("id", Text, primary_key=True),
+    Column("house_id", Text, comment="the house's own id"),
     Column("email", Text, nullable=False, unique=True, comment="lower case"),
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("phone_number", Text, comment="E.164"),
     Column("is_verified", Boolean, nullable=False, comment="has proved the number once"),
     _index_of_known("ix_users_phone_number", "phone_number"),
+    Index("ix_users_house_id", "house_id", unique=True),
 )
 
 passes = Table(

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import sys
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,11 +12,12 @@ from cyclopts import App
 from rich.console import Console
 from rich.progress import Progress
 
-from hsp_otp.adapters.sql.passes import Counts, KeptPass, SqlPasses, SqlPassImport
+from hsp_otp.adapters.sql.pass_changes import Counts, import_passes
+from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
-from hsp_otp.domain.passes import Pass
+from hsp_otp.domain.passes import KeptPass, Pass
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.cli.csv_records import UnreadableError
 from hsp_otp.entrypoints.cli.passes_batch import Listing
@@ -24,6 +26,7 @@ from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.flows.caller import new_id
 
 passes = App(name="passes", help="Import and show passes.")
 
@@ -43,9 +46,10 @@ def import_(file: Path, /) -> int:
 
     Columns, in any order: pass_code, payment_status (paid, pending, refunded or cancelled),
     plan_name, expires_at (empty, the last valid day such as 2026-12-31, or an ISO 8601 instant
-    such as 2026-12-31T18:30:00Z), email, first_name, last_name and phone_number. Commas,
-    semicolons or tabs separate them. Bad lines are reported and skipped, and the exit status is
-    then 1. Importing the same file again changes nothing.
+    such as 2026-12-31T18:30:00Z), email, first_name, last_name and phone_number, and optionally
+    user_id, your own id of the user. Commas, semicolons or tabs separate them. Bad lines are
+    reported and skipped, and the exit status is then 1. Importing the same file again changes
+    nothing.
 
     Example: hsp-otp passes import passes.csv
 
@@ -100,9 +104,12 @@ async def _import(file: Path, settings: Settings) -> _Result:
             def stored(rows: int) -> None:
                 progress.advance(task, rows)
 
-            storing = SqlPassImport(database, SystemRandomness())
-            users = await storing.store_users(listing.users(), stored)
-            return _Result(good, bad, await storing.store_passes(listing.passes(), stored), users)
+            make_id = partial(new_id, SystemRandomness())
+            result = await import_passes(database, listing.passes(), make_id, stored)
+            refused = list(listing.refused(result.refused))
+            for line in refused:
+                _report(line)
+            return _Result(good - len(refused), bad + len(refused), result.passes, result.users)
 
 
 def _list(file: BinaryIO, default_region: str, listing: Listing) -> tuple[int, int]:
@@ -142,7 +149,7 @@ def _described(kept: KeptPass, now: Instant) -> list[tuple[str, str]]:
         ("payment", found.payment_status.value),
         ("status", kept.status),
         ("expires", _end_in_words(found, now)),
-        ("user", user.id),
+        ("user", user.known_as),
         ("email", user.email),
         ("name", f"{user.first_name} {user.last_name}".strip()),
         ("phone", f"{user.phone.masked} ({verified})" if user.phone else "none"),

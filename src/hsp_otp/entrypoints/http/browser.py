@@ -1,7 +1,7 @@
 """The scheme, origin and cookies of a browser's request."""
 
 import re
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from litestar.datastructures import Cookie
 
@@ -114,6 +114,23 @@ def cookie(
         samesite=samesite,
         secure=secure,
     )
+
+
+class _CrossSiteCookie(Cookie):
+    """A cookie with an attribute that Python can write from 3.14 on."""
+
+    def to_header(self, **kwargs: Any) -> str:  # noqa: ANN401 - the HTTP library's own
+        return f"{super().to_header(**kwargs)}; Partitioned"
+
+
+def cross_site_cookie(request: AnyRequest, name: str, value: str) -> Cookie:
+    """
+    Make a cookie that requests of other sites' pages carry as well; https only.
+
+    It is partitioned, so each site's pages have one of their own, and browsers that block the
+    cookies of third parties keep it.
+    """
+    return _CrossSiteCookie(cookie_name(request, name), value=value, samesite="none", secure=True)
 
 
 def device_cookie(request: AnyRequest, token: str, path: str) -> Cookie:

@@ -4,7 +4,7 @@ Protection against cross-site request forgery, by double submit.
 A token is set in a cookie and sent back both there and in a header or form field, which another
 site can neither read nor set. The service's key seals the token, which makes a cookie planted by
 a sibling host worthless. A request is also refused if the browser says that it comes from another
-site.
+site, unless the settings name its origin.
 """
 
 import hmac
@@ -14,7 +14,14 @@ from typing import Final
 from litestar import Response
 from litestar.datastructures import Cookie
 
-from hsp_otp.entrypoints.http.browser import cookie, cookie_values, is_foreign
+from hsp_otp.entrypoints.http.browser import (
+    cookie,
+    cookie_values,
+    cross_site_cookie,
+    is_foreign,
+    is_secure,
+)
+from hsp_otp.entrypoints.http.cross_origin import named_origin
 from hsp_otp.entrypoints.http.problems import Problem, answer
 from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 
@@ -35,7 +42,14 @@ def token_for(request: AnyRequest) -> str:
 
 
 def cookie_of(request: AnyRequest, token: str) -> Cookie:
-    """Make the cookie that carries *token*."""
+    """
+    Make the cookie that carries *token*.
+
+    Where origins are named, their pages have to send it. The protection does not rest on
+    ``SameSite``: another site can neither read nor make a token.
+    """
+    if is_secure(request) and services_of(request).settings.cors_origins:
+        return cross_site_cookie(request, COOKIE, token)
     return cookie(request, COOKIE, token, httponly=False)
 
 
@@ -48,9 +62,12 @@ def is_genuine(request: AnyRequest, token: str | None) -> bool:
 def refuse_forged(request: AnyRequest) -> Response[object] | None:
     """
     Return a refusal of a request that another site's page sent or whose header lacks the token;
-    None for any other request.
+    None for any other request. Pages of the origins that the settings name are let in.
     """
-    if not is_foreign(request) and is_genuine(request, request.headers.get(HEADER)):
+    origins = request.headers.getall("origin", [])
+    is_named = named_origin(origins, services_of(request).settings) is not None
+    is_from_a_stranger = is_foreign(request) and not is_named
+    if not is_from_a_stranger and is_genuine(request, request.headers.get(HEADER)):
         return None
     return answer(request, FORGED)
 

@@ -18,6 +18,13 @@ from hsp_otp.adapters.instrumentation.port_times import PortTimes, port_times
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.entrypoints.client_address import HEADERS, FoundClient, find_client
+from hsp_otp.entrypoints.http.cross_origin import (
+    ORIGIN,
+    REQUESTED_METHOD,
+    answer_preflight,
+    cross_origin_headers,
+    is_preflight,
+)
 from hsp_otp.entrypoints.http.languages import chosen
 from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem
 from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import RequestSpan
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PARAMETER: Final = re.compile(r"\{[^}]*\}")
 _WARN_EVERY: Final = HOUR
 
 _log = structlog.get_logger()
@@ -52,7 +60,9 @@ class RequestMiddleware:
     def __init__(self, app: Litestar) -> None:
         self._app = app
         self._warned_at: dict[str, Instant] = {}
-        self._allowed = {route.path: _allow(route.methods) for route in app.routes}
+        self._allowed = [
+            (_pattern(route.path_format), _allow(route.methods)) for route in app.routes
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -82,13 +92,15 @@ class RequestMiddleware:
         path = outer["path"] if canonical is None else canonical
         scope: Any = {**outer, "state": state, "method": method, "path": path}
         refused = _refused(outer, canonical)
+        readable = cross_origin_headers(path, lines[ORIGIN], services.settings)
         status = 500
 
         async def finish(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = self._headers(message, path, state["request_id"])
+                headers = self._headers(message, path, state["request_id"])
+                message["headers"] = [*headers, *readable]
             await send(message)
 
         probed = path in _PROBES
@@ -101,10 +113,12 @@ class RequestMiddleware:
             structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
         ):
             try:
-                if refused is None:
-                    await self._app(scope, receive, finish)
-                else:
+                if refused is not None:
                     await self._answer(refused, scope, receive, finish)
+                elif is_preflight(outer["method"], path, lines, services.settings):
+                    await answer_preflight(finish)
+                else:
+                    await self._app(scope, receive, finish)
             finally:
                 took = time.perf_counter() - began
                 told = _Told(
@@ -139,8 +153,13 @@ class RequestMiddleware:
             headers.append((b"cache-control", b"no-store"))
         if message["status"] == HTTPStatus.METHOD_NOT_ALLOWED:
             headers = [one for one in headers if one[0].lower() != b"allow"]
-            headers.append((b"allow", self._allowed.get(path, "").encode()))
+            headers.append((b"allow", self._allow(path).encode()))
         return headers
+
+    def _allow(self, path: str) -> str:
+        """Return the methods of the first route that has *path*."""
+        found = (methods for pattern, methods in self._allowed if pattern.fullmatch(path))
+        return next(found, "")
 
     async def _answer(self, problem: Problem, scope: Any, receive: Receive, send: Send) -> None:  # noqa: ANN401 - ASGI
         """Answer before the application sees the request."""
@@ -242,6 +261,12 @@ def _repeated(calls: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return {"calls": several} if several else {}
 
 
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return the pattern of the paths of a route."""
+    parts = _PARAMETER.split(template)
+    return re.compile("[^/]+".join(map(re.escape, parts)))
+
+
 def _allow(methods: Iterable[str]) -> str:
     offered = set(methods) - {"OPTIONS"}
     return ", ".join(sorted(offered | {"HEAD"} if "GET" in offered else offered))
@@ -251,6 +276,7 @@ _READ: Final = frozenset(
     {
         *(name.encode() for name in HEADERS),
         *(b"accept-language", b"cookie", b"traceparent", b"x-request-id"),
+        *(ORIGIN, REQUESTED_METHOD),
     }
 )
 

@@ -107,12 +107,10 @@ def described(
         request: A body that it takes, if it takes one.
         member: The member of its answers that says false in every refusal.
     """
-    told: dict[int, list[str]] = {}
+    told: dict[int, dict[str, Problem]] = {}
     for one in (*refusals, *_EVERYWHERE, *(_WITH_BODY if request else ())):
-        words = told.setdefault(one.status, [])
-        if one.error not in words:
-            words.append(one.error)
-    refused = [_refused(word, member) for word in told.pop(HTTPStatus.OK, ())]
+        told.setdefault(one.status, {}).setdefault(one.error, one)
+    refused = [_refused(one, member) for one in told.pop(HTTPStatus.OK, {}).values()]
     return {
         "responses": {
             status: ResponseSpec(
@@ -120,7 +118,7 @@ def described(
                 generate_examples=False,
                 description=f"{HTTPStatus(status).phrase}: {', '.join(words)}",
                 media_type=_PROBLEM,
-                examples=[_example(status, word, member) for word in words],
+                examples=[_example(one, member) for one in words.values()],
             )
             for status, words in sorted(told.items())
         },
@@ -158,14 +156,15 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                         type="apiKey",
                         name=csrf.COOKIE,
                         security_scheme_in="cookie",
-                        description="A token that a page of the service set. With https, its name "
-                        "begins with __Host-.",
+                        description="A token that a page of the service or signupCsrf set. With "
+                        "https, its name begins with __Host-.",
                     ),
                     "csrfHeader": SecurityScheme(
                         type="apiKey",
                         name=csrf.HEADER,
                         security_scheme_in="header",
-                        description="The same token, read by a script of that page.",
+                        description="The same token, read by a script of that page, or from the "
+                        "answer of signupCsrf.",
                     ),
                 }
             ),
@@ -213,20 +212,22 @@ def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> li
     return [openapi, docs, files]
 
 
-def _refused(word: str, member: str | None) -> dict[str, Any]:
+def _refused(problem: Problem, member: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {} if member is None else {member: False}
-    return told | {"error": word, "message": "", "request_id": _REQUEST_ID}
+    message = problem.reason or ""
+    return told | {"error": problem.error, "message": message, "request_id": _REQUEST_ID}
 
 
-def _example(status: int, word: str, member: str | None) -> Example:
-    """Return the answer of `problems.answer` to *word*; its sentences are added later."""
+def _example(problem: Problem, member: str | None) -> Example:
+    """Return the answer of `problems.answer` to *problem*; the word's sentence is added later."""
+    status, word = problem.status, problem.error
     value: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": "",
     }
-    value |= _refused(word, member)
+    value |= _refused(problem, member)
     members = _MEMBERS.get(word, {})
     value |= members if "work" in members else _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
@@ -245,7 +246,7 @@ def _finish(shown: _Examples, status: int, response: dict[str, Any], messages: S
             value = example["value"]
             word = value.get("error")
             if word:
-                value["message"] = messages.explain(word, ENGLISH)
+                value["message"] = value["message"] or messages.explain(word, ENGLISH)
                 if "detail" in value:
                     value["detail"] = value["message"]
             named[example.get("summary") or word or "success"] = example

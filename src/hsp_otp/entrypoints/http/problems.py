@@ -18,6 +18,7 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.domain.names import ENGLISH
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
@@ -75,6 +76,7 @@ class Problem:
         attempts_remaining: Guesses left for the challenge.
         next_step: The step at which a signup continues.
         work: The work to do before the same request may succeed.
+        reason: An English sentence for the developer who made the request, in place of the word's.
     """
 
     status: int
@@ -84,6 +86,7 @@ class Problem:
     attempts_remaining: int | None = None
     next_step: int | None = None
     work: Work | None = None
+    reason: str | None = None
 
 
 UNAVAILABLE = Problem(503, "unavailable")
@@ -196,6 +199,12 @@ def work_of(work: Work) -> dict[str, Any]:
     return {"parameters": work.parameters, "signature": work.signature}
 
 
+def _told(request: Request[Any, Any, Any], problem: Problem) -> tuple[str, dict[str, str]]:
+    if problem.reason is None:
+        return told(request, problem.error)
+    return problem.reason, {"Content-Language": ENGLISH}
+
+
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """
     Create the answer for *problem*: RFC 9457, with additional members of the flow.
@@ -203,7 +212,7 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     If the flow answers a refusal with 200, the answer is plain JSON.
     """
     services: Services = request.app.state.services
-    message, headers = told(request, problem.error)
+    message, headers = _told(request, problem)
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,

@@ -8,7 +8,7 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 
 from hsp_otp.domain.typed_text import plain
 from hsp_otp.entrypoints.http.languages import language_of
-from hsp_otp.entrypoints.http.strict_json import read_members
+from hsp_otp.entrypoints.http.strict_json import MemberTypeError, read_members
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.caller import Caller
 
@@ -61,6 +61,19 @@ async def refuse_malformed(request: AnyRequest) -> None:
     await request.json()
 
 
+class WrongTypeError(ClientException):
+    """
+    A member of the body has the wrong type.
+
+    Attributes:
+        member: Its bare name.
+    """
+
+    def __init__(self, member: str) -> None:
+        super().__init__()
+        self.member = member
+
+
 class JsonRequest(Request[Any, Any, Any]):
     """A request whose body is parsed once and strictly, into only the members its route takes."""
 
@@ -71,12 +84,15 @@ class JsonRequest(Request[Any, Any, Any]):
         Return the members that the route takes.
 
         Raises:
+            WrongTypeError: A member has the wrong type; 400 unless the route has its own answer.
             ClientException: 400 if the body is malformed.
         """
         if self._members is None:
             taken = self.route_handler.parsed_data_field
             try:
                 self._members = read_members(await body_of(self), cast("Any", taken).annotation)
+            except MemberTypeError as error:
+                raise WrongTypeError(error.member) from None
             except ValueError:
                 raise ClientException from None
         return self._members

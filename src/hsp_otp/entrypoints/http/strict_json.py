@@ -26,6 +26,23 @@ _LARGE_EXPONENT: Final = re.compile(rb"[eE]\+?[0-9]{3}")
 _NUMBER: Final = re.compile(r"-?[0-9][0-9.eE+-]*")
 
 
+_MEMBER: Final = re.compile(r"at `\$(?:\.\w+)*\.(\w+)`\Z")
+"""The place of a wrong type, at the end of the decoder's message."""
+
+
+class MemberTypeError(ValueError):
+    """
+    A member has the wrong type.
+
+    Attributes:
+        member: Its bare name, which is one of the struct's own.
+    """
+
+    def __init__(self, member: str) -> None:
+        super().__init__(member)
+        self.member = member
+
+
 def read_members(body: bytes, taken: type[T]) -> T:
     """
     Decode the members of a JSON object that the struct *taken* has; validate and skip the others.
@@ -35,12 +52,16 @@ def read_members(body: bytes, taken: type[T]) -> T:
     whole text instead of loops over its content.
 
     Raises:
-        ValueError: The body is not an object, not UTF-8 or malformed, or has a member of the wrong
-            type, nesting beyond 64 levels, a lone surrogate, or a number too large for a double.
+        MemberTypeError: A member has the wrong type.
+        ValueError: The body is not an object, not UTF-8 or malformed, or has nesting beyond 64
+            levels, a lone surrogate, or a number too large for a double.
     """
     body.decode()
     try:
         members = msgspec.json.decode(body, type=taken)
+    except msgspec.ValidationError as error:
+        found = _MEMBER.search(str(error))
+        raise (MemberTypeError(found[1]) if found else ValueError) from None
     except (msgspec.DecodeError, RecursionError):
         raise ValueError from None  # the decoder's message may repeat the body
     is_nested = body.count(b"[") + body.count(b"{") > _DEEPEST

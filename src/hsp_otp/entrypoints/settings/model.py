@@ -174,6 +174,15 @@ class Settings:
         takes=URL_TAKES,
         shown_default="none",
     )
+    cors_origins: tuple[str, ...] = _setting(
+        readers.origins,
+        (),
+        "origins whose pages may call this API from a browser, besides the service's own",
+        takes="comma-separated origins such as https://www.example.com: http:// or https://, a "
+        "host and optionally a port, without a path, a trailing slash or wildcards",
+        shown_default="none",
+        shape=Shape.LIST,
+    )
     login_return_url: str = _setting(
         readers.return_url,
         "",
@@ -225,6 +234,9 @@ class Settings:
         _text, "hsp-otp", "issuer of access tokens and proofs", takes="a text"
     )
     jwt_audience: str = _setting(_text, "hsp-otp", "audience of access tokens", takes="a text")
+    token_email: bool = flag(
+        default=False, meaning="add the user's e-mail address to access tokens, as `email`"
+    )
     proof_audience: str = _setting(
         _text,
         "hsp-otp-signup",

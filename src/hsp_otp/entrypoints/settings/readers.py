@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -186,6 +187,31 @@ def host_name(text: str) -> str:
     if not re.fullmatch(r"(?=.{1,80}$)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", text.lower()):
         raise ValueError
     return text.lower()
+
+
+_ORIGIN: Final = re.compile(
+    r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[([0-9a-f:.]+)\])(?::([0-9]{1,5}))?"
+)
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Read a comma-separated list of origins, and write each as browsers do."""
+    return tuple(_origin(part.strip()) for part in text.split(","))
+
+
+def _origin(text: str) -> str:
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None:
+        raise ValueError(f"{text!r} is no origin")
+    scheme, host, ipv6, port = found.groups()
+    if ipv6 is not None:
+        host = f"[{IPv6Address(ipv6)}]"
+    if port is None or int(port) == _USUAL_PORTS[scheme]:
+        return f"{scheme}://{host}"
+    if not 0 < int(port) <= PORTS:
+        raise ValueError(f"{text!r} has a port that is not from 1 to {PORTS}")
+    return f"{scheme}://{host}:{int(port)}"
 
 
 def return_url(text: str) -> str:

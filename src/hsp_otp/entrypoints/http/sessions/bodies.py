@@ -62,6 +62,12 @@ class TokenRequest(msgspec.Struct):
     refresh_token: str | None = None
 
 
+class RefreshRequest(TokenRequest):
+    """A refresh token, or by the name that clients of Django's JWT library give it: `refresh`."""
+
+    refresh: str | None = None
+
+
 class ExchangeRequest(msgspec.Struct):
     """The code that a page has posted."""
 
@@ -82,7 +88,7 @@ class UserBody(msgspec.Struct):
         """Create the body for the holder of *found*."""
         user = found.user
         return cls(
-            id=user.id,
+            id=user.known_as,
             email=user.email,
             first_name=user.first_name,
             last_name=user.last_name,
@@ -115,12 +121,18 @@ class PassBody(msgspec.Struct):
 
 
 class TokensBody(msgspec.Struct, kw_only=True):
-    """A pair of tokens; `expires_in` is the access token's lifetime in seconds."""
+    """
+    A pair of tokens; `expires_in` is the access token's lifetime in seconds.
+
+    `access` and `refresh` are the same two tokens, for a request with `refresh`.
+    """
 
     access_token: str
     refresh_token: str
     token_type: str = "Bearer"  # noqa: S105 - the kind of token
     expires_in: int
+    access: str | msgspec.UnsetType = msgspec.UNSET
+    refresh: str | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
     def of(cls, grant: Grant) -> "TokensBody":

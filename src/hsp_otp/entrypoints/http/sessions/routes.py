@@ -37,6 +37,7 @@ from hsp_otp.entrypoints.http.sessions.bodies import (
     KeySetBody,
     MeBody,
     RedeemedBody,
+    RefreshRequest,
     RevokedBody,
     TokenRequest,
     TokensBody,
@@ -62,15 +63,26 @@ _REQUEST: Final = {"refresh_token": TOKENS["refresh_token"]}
         success=TOKENS,
     ),
 )
-async def refresh_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Response[TokensBody]:
-    """Exchange a refresh token for a new pair of tokens; the old token becomes invalid."""
-    token = given(data.refresh_token)
+async def refresh_tokens(
+    request: AnyRequest, data: JSONBody[RefreshRequest]
+) -> Response[TokensBody]:
+    """
+    Exchange a refresh token for a new pair of tokens; the old token becomes invalid.
+
+    The token may come as `refresh`, the name that clients of djangorestframework-simplejwt give
+    it. Then the answer names the new tokens `access` and `refresh` as well.
+    """
+    own = given(data.refresh_token)
+    token = own or given(data.refresh)
     if token is None:
         return answer(request, MISSING_FIELDS)
     outcome = await services_of(request).journeys.sessions.refresh(token, caller_of(request))
     if not isinstance(outcome, Grant):
         return answer(request, of_token(outcome))
-    return Response(TokensBody.of(outcome))
+    body = TokensBody.of(outcome)
+    if own is None:
+        body.access, body.refresh = body.access_token, body.refresh_token
+    return Response(body)
 
 
 @post_json(

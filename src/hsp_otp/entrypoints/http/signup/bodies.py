@@ -5,6 +5,12 @@ import msgspec
 from hsp_otp.domain.signup import NEXT_STEP
 
 
+class CsrfBody(msgspec.Struct):
+    """The token that every other request of signup has in a header; the cookie has it as well."""
+
+    csrf_token: str
+
+
 class SignupSendRequest(msgspec.Struct):
     """A phone number, and the session if this sends again or corrects the number."""
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any, Final
 
-from litestar import Response
+from litestar import Response, get
 from litestar.datastructures import Cookie
 from litestar.params import JSONBody
 
@@ -14,7 +14,7 @@ from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowe
 from hsp_otp.domain.policy import SESSION_LIFETIME
 from hsp_otp.domain.quota import Limit
 from hsp_otp.entrypoints.http.browser import cookie, device_cookie
-from hsp_otp.entrypoints.http.csrf import FORGED, refuse_forged
+from hsp_otp.entrypoints.http.csrf import FORGED, cookie_of, refuse_forged, token_for
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.http.problems import (
@@ -33,6 +33,7 @@ from hsp_otp.entrypoints.http.requests import (
 )
 from hsp_otp.entrypoints.http.sessions.bodies import DEVICE_TOKEN
 from hsp_otp.entrypoints.http.signup.bodies import (
+    CsrfBody,
     ProvedBody,
     SignupSendRequest,
     SignupSentBody,
@@ -63,6 +64,20 @@ async def _refuse(request: AnyRequest) -> Response[Any] | None:
 
 
 _post = partial(post_json, before_request=_refuse, security=[{"csrfCookie": [], "csrfHeader": []}])
+
+
+@get(
+    "/users/api/csrf",
+    operation_id="signupCsrf",
+    tags=["signup"],
+    **described(
+        success={"csrf_token": f"k1.c3ab8ff13720e8ad9047dd39466b3c89.{4 * '9f86d081884c7d65'}"}
+    ),
+)
+async def signup_csrf(request: AnyRequest) -> Response[CsrfBody]:
+    """Return the CSRF token for a page that is not the service's own, and set its cookie."""
+    token = token_for(request)
+    return Response(CsrfBody(token), cookies=[cookie_of(request, token)])
 
 
 @_post(

@@ -1,0 +1,429 @@
+"""Changes of passes and users, by imports and by the API."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+import attrs
+from sqlalchemy import case, delete, false, func, or_, select
+from sqlalchemy import insert as plain_insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hsp_otp.adapters.sql.connections import MovedError, deadline
+from hsp_otp.adapters.sql.database import Database, insert, is_postgres
+from hsp_otp.adapters.sql.passes import USER_COLUMNS, SqlPasses, user_of
+from hsp_otp.adapters.sql.rows import audit_columns
+from hsp_otp.adapters.sql.tables import audit, passes, users
+from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.listed_passes import ListedPass, ListedUser
+from hsp_otp.domain.names import PassCode
+from hsp_otp.domain.pass_changes import Change, HeldPass, PassPut, PutOutcome, put
+from hsp_otp.domain.passes import KeptPass, Pass, PaymentStatus, User
+from hsp_otp.ports.failures import Unavailable
+
+O = TypeVar("O")  # noqa: E741
+
+_LOCK: Final = 0x706173736573
+"""The PostgreSQL advisory lock of everyone who changes passes and users: "passes" in ASCII."""
+
+_MOST_STEPS: Final = 100
+"""Steps of requests in one transaction, limited so that none holds the lock for long."""
+
+_BATCH: Final = 500
+"""Rows of an import in one transaction. It holds the lock for about 20 ms, and a request waits up
+to 2 s."""
+
+_PAUSE_SECONDS: Final = 0.005
+"""Pause between transactions, in which requests that retry every millisecond get the lock."""
+
+_PATIENCE_SECONDS: Final = 30.0
+"""How long an import waits for the lock, since no request depends on it."""
+
+
+@attrs.frozen(kw_only=True)
+class PassStep:
+    """The change of one pass, as `PassRepository.transition` takes it."""
+
+    code: PassCode
+    holder: ListedUser | None
+    decide: Callable[[HeldPass], Decision[HeldPass, Any]]
+
+
+class SqlPassRepository:
+    """
+    Changes passes, one transaction at a time.
+
+    Steps that wait meanwhile share the next transaction, so that they use one connection at most,
+    however many there are.
+    """
+
+    def __init__(self, database: Database, found: SqlPasses) -> None:
+        self._database = database
+        self._found = found
+        self._waiting: deque[_Waiting] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def find_kept(self, code: PassCode) -> KeptPass | None:
+        """Implement `PassRepository.find_kept`."""
+        return await self._found.find_kept(code)
+
+    async def transition(
+        self,
+        code: PassCode,
+        holder: ListedUser | None,
+        decide: Callable[[HeldPass], Decision[HeldPass, O]],
+    ) -> O:
+        """Implement `PassRepository.transition`."""
+        loop = asyncio.get_running_loop()
+        step = PassStep(code=code, holder=holder, decide=decide)
+        waiting = _Waiting(step, deadline(), loop.create_future())
+        self._waiting.append(waiting)
+        if self._running is None:
+            # A separate task, so that a cancelled caller does not cancel the others' steps.
+            self._running = loop.create_task(self._run())
+        outcome: O = await waiting.done
+        return outcome
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # let all steps of this turn of the loop join
+                count = min(len(self._waiting), _MOST_STEPS)
+                await self._settle([self._waiting.popleft() for _ in range(count)])
+        finally:
+            self._running = None
+
+    async def _settle(self, together: Sequence["_Waiting"]) -> None:
+        """Commit steps together; if one of them causes a failure, commit them one by one."""
+        outcomes: Sequence[Any]
+        try:
+            by = min(one.by for one in together)
+            outcomes = await change(self._database, [one.step for one in together], by)
+        except Unavailable as failure:
+            outcomes = [failure] * len(together)
+        except Exception as failure:  # noqa: BLE001 - belongs to one of the callers
+            if len(together) > 1:
+                for one in together:
+                    await self._settle([one])
+                return
+            outcomes = [failure]
+        for one, outcome in zip(together, outcomes, strict=True):
+            one.tell(outcome)
+
+
+@attrs.frozen
+class Counts:
+    """The result of an import, in rows."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+        )
+
+    @classmethod
+    def of(cls, change: Change) -> "Counts":
+        """One row."""
+        return cls(**{change.value: 1})
+
+
+@attrs.frozen(kw_only=True)
+class Imported:
+    """
+    The result of an import.
+
+    Attributes:
+        refused: The e-mail addresses of the users whose id belongs to another user.
+    """
+
+    passes: Counts = Counts()
+    users: Counts = Counts()
+    refused: tuple[str, ...] = ()
+
+
+async def import_passes(
+    database: Database,
+    listed: Iterable[ListedPass],
+    new_id: Callable[[], str],
+    stored: Callable[[int], None],
+) -> Imported:
+    """
+    Store passes and their users while the server is running.
+
+    Only rows that differ are written, so storing the same data again changes nothing. An
+    interrupted import can be completed by repeating it.
+
+    Args:
+        listed: Each pass once; the passes of a user follow each other and agree about the user.
+        new_id: Makes the id of a new user.
+        stored: Called with the number of passes after each transaction.
+
+    Raises:
+        Unavailable: The database did not answer; rows that were committed before stay.
+    """
+    result, before = Imported(), None
+    rest = iter(listed)
+    while batch := list(islice(rest, _BATCH)):
+        by = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        outcomes = await change(database, [_step(one, new_id()) for one in batch], by)
+        for one, outcome in zip(batch, outcomes, strict=True):
+            result = _counted(result, one.user, outcome, again=one.user.email == before)
+            before = one.user.email
+        stored(len(batch))
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return result
+
+
+def _step(listed: ListedPass, new_id: str) -> PassStep:
+    return PassStep(
+        code=listed.code, holder=listed.user, decide=lambda held: put(held, listed, new_id)
+    )
+
+
+def _counted(result: Imported, user: ListedUser, outcome: PutOutcome, *, again: bool) -> Imported:
+    if not isinstance(outcome, PassPut):
+        refused = result.refused if again else (*result.refused, user.email)
+        return attrs.evolve(result, refused=refused)
+    return attrs.evolve(
+        result,
+        passes=result.passes + Counts.of(outcome.of_pass),
+        users=result.users + (Counts() if again else Counts.of(outcome.of_user)),
+    )
+
+
+async def take_turn(connection: AsyncConnection) -> None:
+    """
+    Wait for other changes of passes and users, and keep them out until the transaction ends.
+
+    Otherwise a writer could read one writer's user and another one's pass. SQLite's transactions
+    wait for each other in any case.
+    """
+    if is_postgres(connection):
+        await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+
+
+async def change(database: Database, steps: Sequence[PassStep], by: float) -> list[Any]:
+    """
+    The outcomes of *steps*, decided in order and committed together.
+
+    Args:
+        by: The event loop's time until which to try.
+
+    Raises:
+        IntegrityError: Two steps exchange e-mail addresses; try them one by one.
+        Unavailable: The database did not answer.
+    """
+
+    async def work(connection: AsyncConnection) -> list[Any]:
+        await take_turn(connection)
+        state = await _State.read(connection, steps)
+        outcomes = [state.take(step) for step in steps]
+        try:
+            await state.write(connection)
+        except IntegrityError as error:
+            if len(steps) > 1:
+                raise
+            raise MovedError from error  # by a writer of an older version, which takes no lock
+        await state.write_rows(connection)
+        return outcomes
+
+    return await database.step(work, by)
+
+
+@attrs.define(eq=False)
+class _Waiting:
+    """
+    A step that waits for its transaction.
+
+    Attributes:
+        by: The event loop's time until which to try.
+    """
+
+    step: PassStep
+    by: float
+    done: asyncio.Future[Any]
+
+    def tell(self, outcome: object) -> None:
+        """Hand the outcome, or the failure, to the caller, unless the caller was cancelled."""
+        if self.done.done():
+            return
+        if isinstance(outcome, Exception):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
+
+
+class _State:
+    """What the steps of one transaction have read, and what they make of it."""
+
+    def __init__(self, found_passes: Iterable[Pass], found_users: Iterable[User]) -> None:
+        self._passes = {one.code: one for one in found_passes}
+        self._users = {one.id: one for one in found_users}
+        self._passes_before = dict(self._passes)
+        self._users_before = dict(self._users)
+        self._emails = {one.email: one.id for one in self._users.values()}
+        self._known = {one.known_as: one.id for one in self._users.values()}
+        self._rows: list[AuditRow] = []
+
+    @classmethod
+    async def read(cls, connection: AsyncConnection, steps: Sequence[PassStep]) -> "_State":
+        """Read everything that *steps* are about."""
+        codes = {step.code.value for step in steps}
+        emails = {step.holder.email for step in steps if step.holder}
+        ids = {step.holder.house_id for step in steps if step.holder and step.holder.house_id}
+        found = await connection.execute(
+            select(
+                *(passes.c.code, passes.c.payment_status, passes.c.plan_name),
+                *(passes.c.expires_at, *USER_COLUMNS),
+            )
+            .join_from(passes, users)
+            .where(passes.c.code.in_(codes))
+        )
+        held = [_pass_of(row) for row in found]
+        if not emails:
+            return cls(held, [one.user for one in held])
+        by_id = (users.c.house_id.in_(ids), users.c.id.in_(ids)) if ids else ()
+        wanted = or_(users.c.email.in_(emails), *by_id)
+        found = await connection.execute(select(*USER_COLUMNS).where(wanted))
+        return cls(held, [*(one.user for one in held), *(user_of(row) for row in found)])
+
+    def take(self, step: PassStep) -> Any:  # noqa: ANN401 - any decision's outcome
+        """Decide *step* on what the steps before it have made, and return its outcome."""
+        held = self._held(step)
+        decision = step.decide(held)
+        self._rows += [row for row in decision.rows if isinstance(row, AuditRow)]
+        if decision.becomes is not held:
+            self._become(step.code, decision.becomes.stored)
+        return decision.outcome
+
+    async def write(self, connection: AsyncConnection) -> None:
+        """Write the passes and users that differ."""
+        changed_users = [
+            _row_of_user(one)
+            for one in self._users.values()
+            if self._users_before.get(one.id) != one
+        ]
+        before = {code: _row_of_pass(one) for code, one in self._passes_before.items()}
+        rows = {code: _row_of_pass(one) for code, one in self._passes.items()}
+        changed_passes = [row for code, row in rows.items() if row != before.get(code)]
+        ended = [code.value for code in before.keys() - rows.keys()]
+        if changed_users:
+            await connection.execute(_write_users(connection), changed_users)
+        if changed_passes:
+            await connection.execute(_write_passes(connection), changed_passes)
+        if ended:
+            await connection.execute(delete(passes).where(passes.c.code.in_(ended)))
+
+    async def write_rows(self, connection: AsyncConnection) -> None:
+        """Write the rows of the decisions."""
+        if self._rows:
+            values = [audit_columns(one) for one in self._rows]
+            await connection.execute(plain_insert(audit), values)
+
+    def _held(self, step: PassStep) -> HeldPass:
+        stored = self._passes.get(step.code)
+        if stored is not None:
+            stored = attrs.evolve(stored, user=self._users[stored.user.id])
+        if step.holder is None:
+            return HeldPass(stored=stored)
+        house_id = step.holder.house_id
+        by_id = None if house_id is None else self._known.get(house_id, house_id)
+        by_email = self._emails.get(step.holder.email)
+        return HeldPass(
+            stored=stored,
+            by_id=None if by_id is None else self._users.get(by_id),
+            by_email=None if by_email is None else self._users[by_email],
+        )
+
+    def _become(self, code: PassCode, stored: Pass | None) -> None:
+        if stored is None:
+            del self._passes[code]
+            return
+        self._passes[code] = stored
+        user = stored.user
+        before = self._users.get(user.id)
+        if before == user:
+            return
+        if before is not None:
+            # The latest change is written last: its e-mail address may have been another user's.
+            del self._users[user.id], self._emails[before.email], self._known[before.known_as]
+        self._users[user.id] = user
+        self._emails[user.email] = self._known[user.known_as] = user.id
+
+
+def _pass_of(columns: Sequence[Any]) -> Pass:
+    code, payment_status, plan_name, expires_at, *user = columns
+    return Pass(
+        code=PassCode(code),
+        user=user_of(user),
+        payment_status=PaymentStatus(payment_status),
+        plan_name=plan_name,
+        expires_at=expires_at,
+    )
+
+
+def _row_of_user(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "house_id": user.house_id,
+        "email": user.email,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "phone_number": None if user.phone is None else user.phone.e164,
+        "is_verified": False,
+    }
+
+
+def _row_of_pass(one: Pass) -> dict[str, Any]:
+    return {
+        "code": one.code.value,
+        "user_id": one.user.id,
+        "payment_status": one.payment_status.value,
+        "status": "active",
+        "plan_name": one.plan_name,
+        "expires_at": one.expires_at,
+    }
+
+
+def _write_users(connection: AsyncConnection) -> Any:  # noqa: ANN401 - the dialect's statement
+    """Insert or update users; a changed number is not verified."""
+    statement = insert(connection, users)
+    new = statement.excluded
+    is_same = users.c.phone_number.is_not_distinct_from(new.phone_number)
+    return statement.on_conflict_do_update(
+        index_elements=[users.c.id],
+        set_={
+            "house_id": new.house_id,
+            "email": new.email,
+            "first_name": new.first_name,
+            "last_name": new.last_name,
+            "phone_number": new.phone_number,
+            "is_verified": case((is_same, users.c.is_verified), else_=false()),
+        },
+    )
+
+
+def _write_passes(connection: AsyncConnection) -> Any:  # noqa: ANN401 - the dialect's statement
+    """Insert or update passes; one with a changed end is active again."""
+    statement = insert(connection, passes)
+    new = statement.excluded
+    is_same = passes.c.expires_at.is_not_distinct_from(new.expires_at)
+    return statement.on_conflict_do_update(
+        index_elements=[passes.c.code],
+        set_={
+            "user_id": new.user_id,
+            "payment_status": new.payment_status,
+            "status": case((is_same, passes.c.status), else_=new.status),
+            "plan_name": new.plan_name,
+            "expires_at": new.expires_at,
+        },
+    )

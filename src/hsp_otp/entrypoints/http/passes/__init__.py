@@ -1,0 +1,1 @@
+"""The routes by which the house's backend keeps passes and users."""
