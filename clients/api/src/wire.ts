@@ -1353,7 +1353,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Not Found: pass_not_found */
+            /** @description Not Found: not_found, pass_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1449,6 +1449,15 @@ export interface operations {
             };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1552,6 +1561,15 @@ export interface operations {
             };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
