@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.server import Server
 from tests.e2e.sessions import NO_LIMITS, csrf_token, generated_keys, sign_in
+from tests.e2e.test_api_keys import made
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
@@ -17,10 +18,11 @@ EXAMPLES = 30
 
 TOLD = """
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "401"]
+expected-statuses = ["2xx", "400", "401", "404", "409"]
 
 [auth.openapi]
 bearer = {{ bearer = "{token}" }}
+apiKey = {{ bearer = "{key}" }}
 csrfCookie = {{ api_key = "{pair}" }}
 csrfHeader = {{ api_key = "{pair}" }}
 """
@@ -36,15 +38,16 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     No request finds an answer that the document does not describe, with every check there is.
 
     One check, positive_data_acceptance, is told something: a well-formed body may be answered
-    with 400, and an unknown refresh token with 401. The contract itself rules that (5.1 and 5.2):
-    `{"pass_code": "HSP-0000-0000"}` is as well-formed as can be, and 400 `invalid_pass` where
-    that pass is not usable.
+    with 400, an unknown refresh token with 401, an unknown pass with 404, and a user's id with 409.
+    The contract itself rules that (5.1, 5.2 and 5.9): `{"pass_code": "HSP-0000-0000"}` is as
+    well-formed as can be, and 400 `invalid_pass` where that pass is not usable.
     """
     with Server(tmp_path, **NO_LIMITS) as server:
         token = sign_in(server)["access_token"]
+        key = made(tmp_path, "passes,exchange", MODE="development")
         # Without a genuine pair nothing but 403 would be seen of signup.
         pair = csrf_token(generated_keys(tmp_path))
-        (tmp_path / "schemathesis.toml").write_text(TOLD.format(token=token, pair=pair))
+        (tmp_path / "schemathesis.toml").write_text(TOLD.format(token=token, pair=pair, key=key))
         found = subprocess.run(  # noqa: S603
             [
                 SCHEMATHESIS,
@@ -62,7 +65,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             check=False,
         )
         assert found.returncode == 0, found.stdout + found.stderr
-        assert "11 selected / 11 total" in found.stdout
+        assert "15 selected / 15 total" in found.stdout
         assert "- GET /customer/me/" not in found.stdout  # it would warn of nothing but 401
         assert "is your NeoBank code" in server.output
         told = {word for word in SIGNUP_WORDS if word in server.errors}

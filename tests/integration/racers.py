@@ -32,6 +32,7 @@ from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import LedBack, PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
+from hsp_otp.ports.failures import Unavailable
 from tests.e2e.preloaded import LOADED
 from tests.integration.stores import RINGS, Kind
 from tests.world import RETURN_URL, SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
@@ -303,7 +304,13 @@ def listed(pass_code: str, content: str) -> ListedPass:
 
 
 async def _put(house: HousePasses, call: Call) -> str:
-    outcome = await house.put(listed(call.pass_code, call.digits), _KEY, call.caller)
+    """Put a pass, again and again while the database of a busy machine does not take it."""
+    while True:
+        try:
+            outcome = await house.put(listed(call.pass_code, call.digits), _KEY, call.caller)
+        except Unavailable:
+            continue
+        break
     return outcome.change.value if isinstance(outcome, PassPut) else outcome.word
 
 

@@ -7,8 +7,8 @@ from typing import cast
 
 import attrs
 import pytest
-from sqlalchemy.exc import IntegrityError
 
+from hsp_otp.adapters.sql.connections import RefusedError
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.pass_changes import PassStep, SqlPassRepository, change, take_turn
 from hsp_otp.adapters.sql.passes import SqlPasses
@@ -263,7 +263,7 @@ async def test_marks_of_sign_ins(database: Database, file: Path) -> None:
 async def test_no_change_without_its_row(database: Database) -> None:
     """A row that cannot be written takes the change with it."""
     bad = attrs.evolve(ROW, outcome=cast("str", None))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(RefusedError):
         await do_put(repository(database), listed(CODE.value, "3210"), "u1", bad)
     assert await stored(repository(database)) is None
 
@@ -383,7 +383,7 @@ def test_processes_that_put_one_pass(sql_kind: Kind, tmp_path: Path) -> None:
             ]
             result = racers.race(calls)
             assert set(result.words) <= {"added", "changed", "unchanged"}
-            assert result.words.count("added") == 1
+            assert result.words.count("added") <= 1  # a lost answer is not told again
             found = asyncio.run(_found(sql_kind, tmp_path, code))
             assert found is not None
             assert found in [

@@ -68,6 +68,17 @@ ROW = Entry(
             "looked up the pass HSP-****-5678: it is usable",
         ),
         (
+            {"action": "put_pass", "outcome": "changed", "flow": None, "api_key_id": "0f"},
+            (
+                "the house's backend stored the pass HSP-****-5678: it has changed, "
+                "with API key 0f, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"action": "end_pass", "outcome": "ended", "flow": None, "client": None},
+            "the house's backend ended the pass HSP-****-5678",
+        ),
+        (
             {"action": "check", "outcome": "invalid_otp"},
             "presented a code: it was wrong, from 203.0.113.7",
         ),

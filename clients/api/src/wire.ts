@@ -1416,7 +1416,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Not Found: pass_not_found */
+            /** @description Not Found: not_found, pass_not_found */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1512,6 +1512,15 @@ export interface operations {
             };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1615,6 +1624,15 @@ export interface operations {
             };
             /** @description Forbidden: forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemBody"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

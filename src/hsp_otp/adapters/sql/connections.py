@@ -40,6 +40,10 @@ Given: TypeAlias = tuple[str] | tuple[str, Instant]
 one."""
 
 
+Read: TypeAlias = tuple[str, str]
+"""A statement with ``{any}``, possibly several times, and a JSON text for all of them."""
+
+
 @attrs.frozen
 class Changes:
     """Rows that a step writes, all or none; the *late* ones are left out if only they fail."""
@@ -91,6 +95,28 @@ class Connections(Protocol):
             MovedError: Another writer was faster.
             HeldError: Another writer holds a record.
             RefusedError: The needed rows were refused.
+        """
+        ...
+
+    async def revise(
+        self,
+        reads: Sequence[Read],
+        decide: Callable[[Sequence[list[Any]]], Written],
+        by: float,
+        *,
+        lock: int,
+    ) -> None:
+        """
+        Write what *decide* makes of the rows of *reads*, in one step that keeps others out.
+
+        Args:
+            decide: May be called in another thread.
+            lock: The PostgreSQL advisory lock of everyone who writes such rows.
+
+        Raises:
+            MovedError: It was rolled back because of another writer's change.
+            HeldError: Another writer holds the lock, or a row.
+            RefusedError: The rows were refused.
         """
         ...
 

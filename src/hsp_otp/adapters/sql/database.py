@@ -18,11 +18,12 @@ from hsp_otp.adapters.sql.connections import (
     Found,
     HeldError,
     MovedError,
+    Read,
     deadline,
     is_past,
 )
 from hsp_otp.adapters.sql.tables import records
-from hsp_otp.adapters.sql.write_statements import as_json
+from hsp_otp.adapters.sql.write_statements import Written, as_json
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
 
@@ -154,6 +155,31 @@ class Database:
             lambda: self._connections.settle(keys, decide, by, locking=next(tries) > 0),
             by,
             patient=patient,
+        )
+
+    async def revise(
+        self,
+        reads: Sequence[Read],
+        decide: Callable[[Sequence[list[Any]]], Written],
+        by: float,
+        *,
+        lock: int,
+    ) -> None:
+        """
+        Write what *decide* makes of the rows of *reads*, in one step, retried if other writers
+        interfere.
+
+        Args:
+            decide: Called again on every attempt, possibly in another thread.
+            by: As for `write`.
+            lock: The PostgreSQL advisory lock of everyone who writes such rows.
+
+        Raises:
+            RefusedError: The rows were refused because of their data.
+            Unavailable: As for `step`.
+        """
+        await _tried(
+            lambda: self._connections.revise(reads, decide, by, lock=lock), by, patient=True
         )
 
     async def fetch(

@@ -2,21 +2,19 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 import attrs
-from sqlalchemy import case, delete, false, func, or_, select
-from sqlalchemy import insert as plain_insert
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.connections import MovedError, deadline
-from hsp_otp.adapters.sql.database import Database, insert, is_postgres
-from hsp_otp.adapters.sql.passes import USER_COLUMNS, SqlPasses, user_of
-from hsp_otp.adapters.sql.rows import audit_columns
-from hsp_otp.adapters.sql.tables import audit, passes, users
+from hsp_otp.adapters.sql.connections import RefusedError, deadline
+from hsp_otp.adapters.sql.database import Database, is_postgres
+from hsp_otp.adapters.sql.passes import SqlPasses, user_of
+from hsp_otp.adapters.sql.rows import late
+from hsp_otp.adapters.sql.write_statements import ENDED, PASSES, USERS, Written, as_json
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.listed_passes import ListedPass, ListedUser
@@ -29,6 +27,17 @@ O = TypeVar("O")  # noqa: E741
 
 _LOCK: Final = 0x706173736573
 """The PostgreSQL advisory lock of everyone who changes passes and users: "passes" in ASCII."""
+
+_USER: Final = "users.id, house_id, email, first_name, last_name, phone_number"
+_PASSES: Final = (
+    f"SELECT code, payment_status, plan_name, expires_at, {_USER} "  # noqa: S608 - constants
+    "FROM passes JOIN users ON users.id = passes.user_id WHERE code {any}"
+)
+_USERS: Final = " UNION ".join(
+    f"SELECT {_USER} FROM users WHERE {name} {{any}}"  # noqa: S608 - constants
+    for name in ("email", "house_id", "id")
+)
+"""Users who are known by any of some addresses and ids."""
 
 _MOST_STEPS: Final = 100
 """Steps of requests in one transaction, limited so that none holds the lock for long."""
@@ -201,12 +210,7 @@ def _counted(result: Imported, user: ListedUser, outcome: PutOutcome, *, again: 
 
 
 async def take_turn(connection: AsyncConnection) -> None:
-    """
-    Wait for other changes of passes and users, and keep them out until the transaction ends.
-
-    Otherwise a writer could read one writer's user and another one's pass. SQLite's transactions
-    wait for each other in any case.
-    """
+    """Keep changes of passes and users out until the transaction ends."""
     if is_postgres(connection):
         await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
@@ -219,24 +223,40 @@ async def change(database: Database, steps: Sequence[PassStep], by: float) -> li
         by: The event loop's time until which to try.
 
     Raises:
-        IntegrityError: Two steps exchange e-mail addresses; try them one by one.
+        RefusedError: The rows were refused, possibly because two steps exchange e-mail addresses:
+            try them one by one.
         Unavailable: The database did not answer.
     """
+    try:
+        return await _change(database, steps, by)
+    except RefusedError:
+        if len(steps) > 1:
+            raise
+    # By a writer of an older version, which takes no turn and was faster.
+    return await _change(database, steps, by)
 
-    async def work(connection: AsyncConnection) -> list[Any]:
-        await take_turn(connection)
-        state = await _State.read(connection, steps)
+
+async def _change(database: Database, steps: Sequence[PassStep], by: float) -> list[Any]:
+    outcomes: list[Any] = []
+
+    def decide(found: Sequence[list[Any]]) -> Written:
+        nonlocal outcomes
+        state = _State(*found)
         outcomes = [state.take(step) for step in steps]
-        try:
-            await state.write(connection)
-        except IntegrityError as error:
-            if len(steps) > 1:
-                raise
-            raise MovedError from error  # by a writer of an older version, which takes no lock
-        await state.write_rows(connection)
-        return outcomes
+        return state.written()
 
-    return await database.step(work, by)
+    codes = sorted({step.code.value for step in steps})
+    names = sorted({name for step in steps if step.holder for name in _names(step.holder)})
+    reads = ((_PASSES, as_json(codes)), (_USERS, as_json(names)))
+    await database.revise(reads, decide, by, lock=_LOCK)
+    return outcomes
+
+
+def _names(user: ListedUser) -> Iterator[str]:
+    """What *user* may be found by."""
+    yield user.email
+    if user.house_id is not None:
+        yield user.house_id
 
 
 @attrs.define(eq=False)
@@ -265,36 +285,16 @@ class _Waiting:
 class _State:
     """What the steps of one transaction have read, and what they make of it."""
 
-    def __init__(self, found_passes: Iterable[Pass], found_users: Iterable[User]) -> None:
-        self._passes = {one.code: one for one in found_passes}
-        self._users = {one.id: one for one in found_users}
+    def __init__(self, found_passes: Iterable[Any], found_users: Iterable[Any]) -> None:
+        held = [_pass_of(row) for row in found_passes]
+        users = [*(one.user for one in held), *map(user_of, found_users)]
+        self._passes = {one.code: one for one in held}
+        self._users = {one.id: one for one in users}
         self._passes_before = dict(self._passes)
         self._users_before = dict(self._users)
-        self._emails = {one.email: one.id for one in self._users.values()}
-        self._known = {one.known_as: one.id for one in self._users.values()}
+        self._emails = {one.email: one.id for one in users}
+        self._known = {one.known_as: one.id for one in users}
         self._rows: list[AuditRow] = []
-
-    @classmethod
-    async def read(cls, connection: AsyncConnection, steps: Sequence[PassStep]) -> "_State":
-        """Read everything that *steps* are about."""
-        codes = {step.code.value for step in steps}
-        emails = {step.holder.email for step in steps if step.holder}
-        ids = {step.holder.house_id for step in steps if step.holder and step.holder.house_id}
-        found = await connection.execute(
-            select(
-                *(passes.c.code, passes.c.payment_status, passes.c.plan_name),
-                *(passes.c.expires_at, *USER_COLUMNS),
-            )
-            .join_from(passes, users)
-            .where(passes.c.code.in_(codes))
-        )
-        held = [_pass_of(row) for row in found]
-        if not emails:
-            return cls(held, [one.user for one in held])
-        by_id = (users.c.house_id.in_(ids), users.c.id.in_(ids)) if ids else ()
-        wanted = or_(users.c.email.in_(emails), *by_id)
-        found = await connection.execute(select(*USER_COLUMNS).where(wanted))
-        return cls(held, [*(one.user for one in held), *(user_of(row) for row in found)])
 
     def take(self, step: PassStep) -> Any:  # noqa: ANN401 - any decision's outcome
         """Decide *step* on what the steps before it have made, and return its outcome."""
@@ -305,29 +305,19 @@ class _State:
             self._become(step.code, decision.becomes.stored)
         return decision.outcome
 
-    async def write(self, connection: AsyncConnection) -> None:
-        """Write the passes and users that differ."""
-        changed_users = [
+    def written(self) -> Written:
+        """The rows that differ, and the rows of the decisions."""
+        users = [
             _row_of_user(one)
             for one in self._users.values()
             if self._users_before.get(one.id) != one
         ]
         before = {code: _row_of_pass(one) for code, one in self._passes_before.items()}
-        rows = {code: _row_of_pass(one) for code, one in self._passes.items()}
-        changed_passes = [row for code, row in rows.items() if row != before.get(code)]
-        ended = [code.value for code in before.keys() - rows.keys()]
-        if changed_users:
-            await connection.execute(_write_users(connection), changed_users)
-        if changed_passes:
-            await connection.execute(_write_passes(connection), changed_passes)
-        if ended:
-            await connection.execute(delete(passes).where(passes.c.code.in_(ended)))
-
-    async def write_rows(self, connection: AsyncConnection) -> None:
-        """Write the rows of the decisions."""
-        if self._rows:
-            values = [audit_columns(one) for one in self._rows]
-            await connection.execute(plain_insert(audit), values)
+        after = {code: _row_of_pass(one) for code, one in self._passes.items()}
+        passes = [row for code, row in after.items() if row != before.get(code)]
+        ended = [(code.value,) for code in before.keys() - after.keys()]
+        parts: Written = {USERS: users, PASSES: passes, ENDED: ended, **late(self._rows)}
+        return {part: rows for part, rows in parts.items() if rows}
 
     def _held(self, step: PassStep) -> HeldPass:
         stored = self._passes.get(step.code)
@@ -371,59 +361,11 @@ def _pass_of(columns: Sequence[Any]) -> Pass:
     )
 
 
-def _row_of_user(user: User) -> dict[str, Any]:
-    return {
-        "id": user.id,
-        "house_id": user.house_id,
-        "email": user.email,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "phone_number": None if user.phone is None else user.phone.e164,
-        "is_verified": False,
-    }
+def _row_of_user(user: User) -> tuple[Any, ...]:
+    phone = None if user.phone is None else user.phone.e164
+    return user.id, user.house_id, user.email, user.first_name, user.last_name, phone
 
 
-def _row_of_pass(one: Pass) -> dict[str, Any]:
-    return {
-        "code": one.code.value,
-        "user_id": one.user.id,
-        "payment_status": one.payment_status.value,
-        "status": "active",
-        "plan_name": one.plan_name,
-        "expires_at": one.expires_at,
-    }
-
-
-def _write_users(connection: AsyncConnection) -> Any:  # noqa: ANN401 - the dialect's statement
-    """Insert or update users; a changed number is not verified."""
-    statement = insert(connection, users)
-    new = statement.excluded
-    is_same = users.c.phone_number.is_not_distinct_from(new.phone_number)
-    return statement.on_conflict_do_update(
-        index_elements=[users.c.id],
-        set_={
-            "house_id": new.house_id,
-            "email": new.email,
-            "first_name": new.first_name,
-            "last_name": new.last_name,
-            "phone_number": new.phone_number,
-            "is_verified": case((is_same, users.c.is_verified), else_=false()),
-        },
-    )
-
-
-def _write_passes(connection: AsyncConnection) -> Any:  # noqa: ANN401 - the dialect's statement
-    """Insert or update passes; one with a changed end is active again."""
-    statement = insert(connection, passes)
-    new = statement.excluded
-    is_same = passes.c.expires_at.is_not_distinct_from(new.expires_at)
-    return statement.on_conflict_do_update(
-        index_elements=[passes.c.code],
-        set_={
-            "user_id": new.user_id,
-            "payment_status": new.payment_status,
-            "status": case((is_same, passes.c.status), else_=new.status),
-            "plan_name": new.plan_name,
-            "expires_at": new.expires_at,
-        },
-    )
+def _row_of_pass(one: Pass) -> tuple[Any, ...]:
+    status = one.payment_status.value
+    return one.code.value, one.user.id, status, one.plan_name, one.expires_at

@@ -76,7 +76,7 @@ class SqlPasses:
 
 
 def user_of(columns: Sequence[Any]) -> User:
-    """The user of the values of `USER_COLUMNS`."""
+    """The user of the columns that `_FIND` names."""
     identity, house_id, email, first_name, last_name, phone_number = columns
     return User(
         id=identity,

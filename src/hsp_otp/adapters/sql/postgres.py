@@ -30,6 +30,7 @@ from hsp_otp.adapters.sql.connections import (
     Given,
     HeldError,
     MovedError,
+    Read,
     RefusedError,
     deadline,
     turn,
@@ -170,6 +171,23 @@ class PostgresConnections:
                 return await _settle(driver, _READ, keys, decide)
             async with driver.transaction():
                 return await _settle(driver, _LOCK, keys, decide)
+
+    async def revise(
+        self,
+        reads: Sequence[Read],
+        decide: Callable[[Sequence[list[Any]]], Written],
+        by: float,
+        *,
+        lock: int,
+    ) -> None:
+        """Implement `Connections.revise`."""
+        async with self._writing.driver(by) as driver, driver.transaction():
+            # On its own: a statement sees what was committed before it began.
+            await driver.execute(f"SELECT pg_advisory_xact_lock({lock})")
+            found = [
+                await driver.fetch(on_postgres(statement), values) for statement, values in reads
+            ]
+            await _write(driver, decide(found))
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Implement `Connections.fetch`."""

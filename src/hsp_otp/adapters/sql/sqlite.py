@@ -23,6 +23,7 @@ from hsp_otp.adapters.sql.connections import (
     Found,
     Given,
     MovedError,
+    Read,
     RefusedError,
     is_past,
     turn,
@@ -89,6 +90,19 @@ class SqliteConnections:
             return await self._settling.run(
                 lambda connection: _settle(connection, keys, decide), by
             )
+
+    async def revise(
+        self,
+        reads: Sequence[Read],
+        decide: Callable[[Sequence[list[Any]]], Written],
+        by: float,
+        *,
+        lock: int,
+    ) -> None:
+        """Implement `Connections.revise`; the file's lock keeps others out in any case."""
+        del lock
+        async with _failing_as_unavailable(), turn(self._turns, by):
+            await self._settling.run(lambda connection: _revise(connection, reads, decide), by)
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Implement `Connections.fetch`."""
@@ -172,6 +186,25 @@ class _Thread:
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
+
+
+def _revise(
+    connection: sqlite3.Connection,
+    reads: Sequence[Read],
+    decide: Callable[[Sequence[list[Any]]], Written],
+) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        asked = [(on_sqlite(statement), values) for statement, values in reads]
+        found = [
+            connection.execute(statement, (values,) * statement.count("?")).fetchall()
+            for statement, values in asked
+        ]
+        _write(connection, decide(found))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
 
 
 def _settle(

@@ -8,7 +8,7 @@ import attrs
 from msgspec import json
 from sqlalchemy import BigInteger, Table
 
-from hsp_otp.adapters.sql.tables import audit, records, sends
+from hsp_otp.adapters.sql.tables import audit, passes, records, sends, users
 from hsp_otp.domain.delivery import DeliveryState
 
 
@@ -88,6 +88,63 @@ EXPIRED: Final = Part(
     postgres="UPDATE passes SET status = 'expired' FROM {given} WHERE passes.code = given.code",
 )
 """Passes that a sign-in found expired."""
+
+_SAME: Final = ("IS", "IS NOT DISTINCT FROM")
+"""Equality that knows NULL, on SQLite and on PostgreSQL."""
+
+_OF_USER: Final = ("id", "house_id", "email", "first_name", "last_name", "phone_number")
+_OF_PASS: Final = ("code", "user_id", "payment_status", "plan_name", "expires_at")
+
+
+def _upsert(table: Table, columns: tuple[str, ...], more: str, value: str, kept: str) -> Part:
+    """
+    Rows that are inserted, or replace those with the same first column.
+
+    Args:
+        more: A column that is not given.
+        value: Its value in new rows.
+        kept: Its value in replaced ones, with ``{same}`` for equality.
+    """
+    types = _columns(table)
+    listed = ", ".join(columns)
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    into = f"INTO {table.name} AS kept ({listed}, {more})"
+    then = f"ON CONFLICT ({columns[0]}) DO UPDATE SET {replaced}, {more} = {kept}"
+    on_sqlite, on_postgres = (then.format(same=same) for same in _SAME)
+    marks = ", ".join("?" * len(columns))
+    return Part(
+        name=f"put_{table.name}",
+        columns={name: types[name] for name in columns},
+        sqlite=f"INSERT {into} VALUES ({marks}, {value}) {on_sqlite}",
+        postgres=f"INSERT {into} SELECT {listed}, {value} FROM {{given}} {on_postgres}",
+    )
+
+
+USERS: Final = _upsert(
+    users,
+    _OF_USER,
+    "is_verified",
+    "false",
+    "kept.is_verified AND kept.phone_number {same} excluded.phone_number",
+)
+"""Users, new or changed. A changed number is not verified."""
+
+PASSES: Final = _upsert(
+    passes,
+    _OF_PASS,
+    "status",
+    "'active'",
+    "CASE WHEN kept.expires_at {same} excluded.expires_at THEN kept.status ELSE 'active' END",
+)
+"""Passes, new or changed. One with a changed end is active again."""
+
+ENDED: Final = Part(
+    name="ended_passes",
+    columns={"code": "text"},
+    sqlite="DELETE FROM passes WHERE code = ?",
+    postgres="DELETE FROM passes USING {given} WHERE passes.code = given.code",
+)
+"""Passes that the house has ended."""
 
 HANDED_OVER: Final = Part(
     name="handed_over",

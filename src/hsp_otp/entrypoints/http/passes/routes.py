@@ -26,7 +26,7 @@ from hsp_otp.entrypoints.http.passes.problems import (
     of_put,
     of_type,
 )
-from hsp_otp.entrypoints.http.problems import Problem, answer, answers_of
+from hsp_otp.entrypoints.http.problems import NOT_FOUND, Problem, answer, answers_of
 from hsp_otp.entrypoints.http.requests import (
     MAX_BODY_BYTES,
     AnyRequest,
@@ -39,6 +39,9 @@ from hsp_otp.entrypoints.http.requests import (
 
 _PATH: Final = "/v1/passes/{pass_code:str}"
 _KEY: Final = "api_key"
+
+_REFUSALS: Final = (*KEY_REFUSALS, NOT_FOUND)
+"""Of each route. A path with encoded characters is none."""
 
 
 async def _admit(request: AnyRequest) -> Response[Any] | None:
@@ -75,7 +78,7 @@ def _key_of(request: AnyRequest) -> ApiKey:
     request_class=JsonRequest,
     request_max_body_size=MAX_BODY_BYTES,
     **described(
-        *KEY_REFUSALS,
+        *_REFUSALS,
         *INVALID_MEMBERS,
         *answers_of(of_put),
         request=PASS,
@@ -103,7 +106,7 @@ async def put_pass(
     tags=["passes"],
     security=[{"apiKey": []}],
     before_request=_admit,
-    **described(*KEY_REFUSALS, INVALID_PASS_CODE, *answers_of(of_find), success=KEPT_PASS),
+    **described(*_REFUSALS, INVALID_PASS_CODE, *answers_of(of_find), success=KEPT_PASS),
 )
 async def get_pass(request: AnyRequest, pass_code: FromPath[str]) -> Response[KeptPassBody]:
     """Return a pass and its holder, with the number masked."""
@@ -126,7 +129,7 @@ async def get_pass(request: AnyRequest, pass_code: FromPath[str]) -> Response[Ke
     security=[{"apiKey": []}],
     before_request=_admit,
     **described(
-        *KEY_REFUSALS,
+        *_REFUSALS,
         INVALID_PASS_CODE,
         success={"pass_code": "HSP-1234-5678", "change": Change.ENDED.value},
     ),
