@@ -1,4 +1,4 @@
-"""API keys in the SQL database."""
+"""API keys: finding them for requests, and keeping them for operators."""
 
 from typing import Protocol
 
