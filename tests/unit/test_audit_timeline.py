@@ -139,7 +139,7 @@ ROW = Entry(
         ),
         (
             {"action": "authenticate", "outcome": "forbidden", "api_key_id": "0f"},
-            "presented an API key: it does not have the scope, by API key 0f, from 203.0.113.7",
+            "presented an API key: it does not have the scope, with API key 0f, from 203.0.113.7",
         ),
         ({"action": "dance", "outcome": "new_word", "client": None}, "dance: new word"),
     ],

@@ -87,7 +87,7 @@ _OF_PASSES: Final = {Action.LOOK_UP.value, Action.PUT_PASS.value, Action.END_PAS
 
 _MORE: Final[Mapping[str, str]] = {
     "reason": "because: {}",
-    "api_key_id": "by API key {}",
+    "api_key_id": "with API key {}",
     "client": "from {}",
 }
 """What columns say at the end of a sentence."""
