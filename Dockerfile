@@ -5,7 +5,7 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE requirements.lock requirements-runtime.lock requirements-traces.lock ./
-COPY script/install script/uv.txt script/
+COPY script/install script/reachable.py script/uv.txt script/
 COPY src src
 # --build-arg EXTRA=traces adds the packages for traces.
 ARG EXTRA=

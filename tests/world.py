@@ -54,6 +54,7 @@ from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToke
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.messages import Text
+from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
@@ -235,6 +236,40 @@ class RememberedSessions:
         if self.is_away:
             raise Unavailable("away")
         return session_id in self.ended
+
+
+@attrs.define
+class RememberedAccounts:
+    """
+    The accounts of operators, with their passwords instead of hashes.
+
+    Attributes:
+        passwords: By name; a test changes them.
+        compared: The names of the accounts that passwords were compared with; decoys have none.
+        is_away: Whether they cannot be read.
+    """
+
+    passwords: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    compared: list[str] = attrs.field(factory=list[str])
+    is_away: bool = False
+
+    async def find(self, name: str) -> Account:
+        """Keep the promise of `OperatorAccounts.find`."""
+        if self.is_away:
+            raise Unavailable("away")
+        name, exists = name.lower(), name.lower() in self.passwords
+        hashed = self.passwords.get(name, "")
+        return Account(
+            name=name if exists else "",
+            hashed=hashed,
+            version=hashlib.sha256(hashed.encode()).hexdigest()[:32],
+            exists=exists,
+        )
+
+    async def opens(self, account: Account, password: str) -> bool:
+        """Keep the promise of `OperatorAccounts.opens`."""
+        self.compared.append(account.name)
+        return account.exists and account.hashed == password
 
 
 @attrs.define

@@ -13,6 +13,8 @@ import attrs
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from hsp_otp.adapters.operator_accounts import new_account, text_of
+from hsp_otp.entrypoints.private_files import write_private_file
 from tests.browser.other_site import OtherSite
 from tests.browser.visit import Visit
 from tests.e2e.production import address, prepare, start
@@ -31,6 +33,8 @@ FLAGS: Final = (
 PEOPLE: Final = 300
 
 OPS_PASSWORD: Final = "correct horse battery staple"
+OPERATOR: Final = "asha"
+"""An operator with a name, whose password is the same."""
 
 _OPS: Final = re.compile(r"/ops/((live|story|sign-out)/?)?(\?([a-z]+=[A-Za-z_]+&?)*)?")
 """URLs of the operators' page, with only words as filters."""
@@ -102,7 +106,7 @@ def house(
 ) -> Iterator[House]:
     """The service with the contract's default limits."""
     folder = tmp_path_factory.mktemp("house")
-    yield from _serve(folder, prepared, gateway, SIGNUP_REGIONS="IN,ES,GB", **STRICT)
+    yield from serve(folder, prepared, gateway, SIGNUP_REGIONS="IN,ES,GB", **STRICT)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +114,7 @@ def hasty_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
     """A service with ten-digit codes that live five seconds and may be sent every three."""
-    yield from _serve(
+    yield from serve(
         tmp_path_factory.mktemp("hasty"),
         prepared,
         gateway,
@@ -126,7 +130,7 @@ def eager_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:
     """A service that sends the next code at once, and makes the work take several seconds."""
-    yield from _serve(
+    yield from serve(
         tmp_path_factory.mktemp("eager"),
         prepared,
         gateway,
@@ -143,7 +147,7 @@ def https_house(
     """A service configured for https; browsers accept this for the machine's own address."""
     folder = tmp_path_factory.mktemp("https")
     more = {"PUBLIC_URL": "https://otp.example.com", "OPS_PASSWORD": OPS_PASSWORD}
-    yield from _serve(folder, prepared, gateway, **more)
+    yield from serve(folder, prepared, gateway, **more)
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +162,7 @@ def leading_house(
             "LOGIN_RETURN_URL": f"{other.url}/signed-in/?from=otp",
             "SIGNUP_RETURN_URL": f"{other.url}/step-2/",
         }
-        for house in _serve(folder, prepared, gateway, **more):
+        for house in serve(folder, prepared, gateway, **more):
             scopes = ("--name", "shop", "--scopes", "exchange")
             made = command(folder, "api-keys", "new", *scopes, **prepared.keys)
             assert made.returncode == 0, made.stderr
@@ -173,7 +177,7 @@ def ops_house(
 ) -> Iterator[House]:
     """A service with the operators' page."""
     folder = tmp_path_factory.mktemp("ops")
-    yield from _serve(folder, prepared, gateway, OPS_PASSWORD=OPS_PASSWORD)
+    yield from serve(folder, prepared, gateway, OPS_PASSWORD=OPS_PASSWORD)
 
 
 @attrs.frozen
@@ -240,7 +244,7 @@ def http_open_house(
 ) -> Iterator[House]:
     """A service, reached by http, that names the origin of its own site."""
     folder = tmp_path_factory.mktemp("http-open")
-    yield from _serve(folder, prepared, gateway, CORS_ORIGINS=own_pages.beside)
+    yield from serve(folder, prepared, gateway, CORS_ORIGINS=own_pages.beside)
 
 
 @pytest.fixture(scope="session")
@@ -253,10 +257,25 @@ def https_open_house(
     """A service, configured for https, that names the origin of another site."""
     folder = tmp_path_factory.mktemp("https-open")
     named = {"PUBLIC_URL": "https://otp.example.com", "CORS_ORIGINS": own_pages.elsewhere}
-    yield from _serve(folder, prepared, gateway, **named)
+    yield from serve(folder, prepared, gateway, **named)
 
 
-def _serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) -> Iterator[House]:
+@pytest.fixture(scope="session")
+def named_house(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
+) -> Iterator[House]:
+    """A service with the operators' page for operators with names, whose sender reports nothing."""
+    folder = tmp_path_factory.mktemp("named")
+    write_private_file(
+        folder / "operators", text_of({OPERATOR: new_account(OPERATOR, OPS_PASSWORD)})
+    )
+    yield from serve(
+        folder, prepared, gateway, OPS_PASSWORD=OPS_PASSWORD, OPS_USERS="operators", PUBLIC_URL=""
+    )
+
+
+def serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) -> Iterator[House]:
+    """Serve with the prepared keys and database, in *folder*."""
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
     given = {"PUBLIC_URL": "", "WORKERS": "1", **settings}
     with start(folder, prepared.keys, gateway, **given) as server:

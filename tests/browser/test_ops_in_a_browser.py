@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from hsp_otp.adapters.secret_keys import ops_ring, parse_secret_keys
 from hsp_otp.domain.instant import HOUR, MINUTE, Instant
-from tests.browser.conftest import OPS_PASSWORD, House, Open, Prepared
+from tests.browser.conftest import OPERATOR, OPS_PASSWORD, House, Open, Prepared
 from tests.browser.visit import LOGIN, Visit, at_every_width, shut_out, sideways
 from tests.day import Day, fingerprint, statements
 
@@ -119,6 +119,105 @@ def test_every_state(busy: Busy, open_in: Open) -> None:
     visit.page.wait_for_selector("#story-title")
     see("ops-story")
     assert mistakes == []
+
+
+def test_every_state_with_names(named_house: House, open_in: Open) -> None:
+    """The door asks for a name, the page says who is in, and that nobody reports deliveries."""
+    visit = open_in(named_house)
+    mistakes: list[str] = []
+
+    def look(state: str) -> None:
+        if (wide := sideways(visit)) > 0:
+            mistakes.append(f"{state}: {wide} px too wide")
+        mistakes.extend(f"{state}: {one}" for one in shut_out(visit))
+
+    visit.go(OPS)
+    visit.focused("#username")
+    at_every_width(visit, "ops-named-door", look, WIDTHS)
+    for password, next_one in (("wrong", "#password-error"), (OPS_PASSWORD, "#live")):
+        visit.page.fill("#username", OPERATOR.title())
+        visit.page.fill("#password", password)
+        visit.press("Enter")
+        visit.page.wait_for_selector(next_one)
+        at_every_width(visit, f"ops-named{next_one[1:]}", look, WIDTHS)
+    assert visit.page.inner_text("form.out p") == OPERATOR
+    card = visit.page.locator(".figures li", has_text="Delivered")
+    assert card.locator(".count").inner_text() == "not reported"
+    assert mistakes == []
+
+
+def test_copying(busy: Busy, open_in: Open) -> None:
+    """By mouse and by keyboard, in the panel and in a story; what was copied is said aloud."""
+    visit = inside(busy, open_in, permissions=["clipboard-read", "clipboard-write"])
+    page = visit.page
+    command = page.locator(".alarms .copy").nth(1)
+    text = command.get_attribute("data-copy")
+    assert text
+    assert text.startswith("hsp-otp audit range --fingerprint ")
+    command.click()
+    page.wait_for_function(
+        "text => document.querySelector('#said').textContent === text", arg=f"Copied: {text}"
+    )
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    assert command.inner_text().startswith("Copied\nthe command hsp-otp audit range ")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.copy span')]"
+        ".every(one => one.textContent !== 'Copied')"
+    )
+    # The focus stays on a button when new figures come.
+    page.focus("#copy-addresses-1")
+    page.evaluate("document.activeElement.dataset.before = 'yes'")
+    page.evaluate(REFRESH)
+    page.wait_for_function(
+        "() => document.activeElement.id === 'copy-addresses-1'"
+        " && !document.activeElement.dataset.before"
+    )
+    visit.press("Enter")
+    page.wait_for_function(
+        "() => document.querySelector('#said').textContent.match(/^Copied: [0-9.]+$/)"
+    )
+    page.fill("#phone", visit.number)
+    visit.press("Enter")
+    page.wait_for_selector("#story-title")
+    button = page.locator(".story .copy").last
+    request_id = button.get_attribute("data-copy")
+    button.focus()
+    visit.press("Space")
+    page.wait_for_function(
+        "text => document.querySelector('#said').textContent === text", arg=f"Copied: {request_id}"
+    )
+    assert page.evaluate("navigator.clipboard.readText()") == request_id
+
+
+def test_copying_without_https(busy: Busy, open_in: Open) -> None:
+    """Where the browser lends no clipboard, the older way copies, and the focus comes back."""
+    visit = inside(busy, open_in)
+    page = visit.page
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.focus(".alarms .copy >> nth=1")
+    visit.press("Enter")
+    page.wait_for_function(
+        "() => document.querySelector('#said').textContent.startsWith('Copied: hsp-otp')"
+    )
+    assert page.evaluate("document.activeElement.className") == "copy"
+    page.evaluate("document.execCommand = () => false")
+    visit.press("Enter")
+    page.wait_for_function(
+        "() => document.querySelector('#said').textContent.startsWith('It could not')"
+    )
+
+
+def test_one_form_of_time(busy: Busy, open_in: Open) -> None:
+    """Panel, header and tables tell time alike: year, month, day, hour, minute, in UTC."""
+    page = inside(busy, open_in).page
+    form = r"2[0-9]{3}-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]"
+    for when in page.locator(".alarms .when").all_inner_texts():
+        assert re.match(rf"{form}:[0-9]{{2}} to {form}:[0-9]{{2}} UTC", when)
+    assert re.search(rf"As of\s+{form}:[0-9]{{2}}\s+UTC", page.inner_text(".asof"))
+    page.click("#funnel-numbers summary")
+    head, first = page.inner_text("#funnel-numbers thead"), page.inner_text("#funnel-numbers tbody")
+    assert head.startswith("UTC")
+    assert re.match(form, first)
 
 
 def test_the_attack_at_a_glance(busy: Busy, open_in: Open) -> None:

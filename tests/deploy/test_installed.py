@@ -138,7 +138,7 @@ def test_nothing_to_develop_with(built: Path) -> None:
 def test_what_gets_into_the_build() -> None:
     """Of the checkout's files those that the build needs, and no key, database or setting."""
     for name in (
-        *("src/hsp_otp/py.typed", "script/install"),
+        *("src/hsp_otp/py.typed", "script/install", "script/reachable.py"),
         *("requirements-runtime.lock", "requirements-traces.lock"),
     ):
         assert not is_ignored(ROOT / name)

@@ -26,6 +26,7 @@ _COMMANDS: Final = (
         "erase",
         "keys",
         "let",
+        "ops",
         "passes",
         "purge",
         "serve",

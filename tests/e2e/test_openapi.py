@@ -325,6 +325,15 @@ def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
     }
 
 
+def test_the_token_of_signup_is_explained(document: dict[str, Any]) -> None:
+    """5.3: what signup asks for is told beside its routes: the cookie, the header, and how."""
+    told = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
+    assert list(told) == ["pass login", "signup", "tokens", "health"]
+    for word in ("`csrftoken`", "`__Host-csrftoken`", "`x-csrftoken`", "`/users/signup/`"):
+        assert word in told["signup"]
+    assert "Try it out" in told["signup"]
+
+
 def test_real_answers_are_as_described(server: Server, document: dict[str, Any]) -> None:
     """The server's own sentences are those of the examples."""
     answer = server.post("/customer/verify-otp/", {})

@@ -38,12 +38,15 @@ class Browser:
         self.server = server
         self.cookies: dict[str, str] = {}
         self.token = ""
+        self.forwarded_for = ""
 
     def ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, str]:
         """Make a request, and keep what cookies come."""
         port = self.server.port
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
+        if self.forwarded_for:
+            headers["X-Forwarded-For"] = self.forwarded_for
         if fields is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         try:
@@ -65,10 +68,10 @@ class Browser:
         """Send a form of the page."""
         return self.ask("POST", path, {"csrftoken": self.token, **fields})
 
-    def sign_in(self, password: str = PASSWORD) -> int:
+    def sign_in(self, password: str = PASSWORD, name: str = "") -> int:
         """Try a password."""
         self.ask("GET", "/ops/")
-        return self.post("/ops/", password=password)[0]
+        return self.post("/ops/", username=name, password=password)[0]
 
 
 def test_whichever_worker_answers(served: Server) -> None:

@@ -21,6 +21,7 @@ import pytest
 import structlog
 
 from hsp_otp.adapters.jwt import parse_signing_keys
+from hsp_otp.adapters.operator_accounts import new_account, text_of
 from hsp_otp.adapters.secret_keys import CODES, ring
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
@@ -208,6 +209,8 @@ SCOPES = ("exchange", "exchange", "passes")
 """Of the keys; the second one is revoked."""
 
 OPS_PASSWORD = "0a1b2c3d4e5f6a7b8c9d"
+ASHAS = "d9c8b7a6f5e4d3c2b1a0d9"
+ASHA = new_account("asha", ASHAS)
 
 
 def operate(server: Server) -> tuple[dict[str, str], list[str]]:
@@ -221,6 +224,12 @@ def operate(server: Server) -> tuple[dict[str, str], list[str]]:
             return browser.post(path, data={"csrftoken": token, **fields}).text
 
         pages = [browser.get("/ops/").text]
+        pages += [submit("/ops/", username=ASHAS, password=ASHAS)]
+        pages += [submit("/ops/", username="asha", password=ASHAS)]
+        assert "<p>asha</p>" in pages[-1]
+        pages += [submit("/ops/story/", phone=NUMBER)]
+        named = browser.cookies["hsp_otp_ops"]
+        pages += [submit("/ops/sign-out/")]
         pages += [submit("/ops/", password=OPS_PASSWORD[::-1])]
         pages += [submit("/ops/", password=OPS_PASSWORD)]
         pages += [browser.get(f"/ops/live/?range={name}").text for name in ("hour", "day", "week")]
@@ -230,7 +239,8 @@ def operate(server: Server) -> tuple[dict[str, str], list[str]]:
         session = browser.cookies["hsp_otp_ops"]
         submit("/ops/sign-out/")
     secrets = {"password of operators": OPS_PASSWORD, "a wrong one": OPS_PASSWORD[::-1]}
-    return secrets | {"operator's session": session}, pages
+    secrets |= {"password of an operator": ASHAS, "its hash": ASHA.hashed}
+    return secrets | {"operator's session": session, "session by name": named}, pages
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +262,13 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "PHONE_SENDS_PER_DAY": "0",
         "LOGIN_SENDS_PER_CLIENT_HOUR": "0",
     }
-    told = {"METRICS_PORT": "0", "TRACES_URL": collector.url, "OPS_PASSWORD": OPS_PASSWORD}
+    told = {
+        "METRICS_PORT": "0",
+        "TRACES_URL": collector.url,
+        "OPS_PASSWORD": OPS_PASSWORD,
+        "OPS_USERS": "operators",
+    }
+    (folder / "operators").write_text(text_of({"asha": ASHA}))
     with Server(folder, **settings) as prepared:
         assert prepared.get("/healthz").status == 200
     with LoudServer(folder, **(settings | told)) as server:
@@ -282,11 +298,12 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
         answers.append(server.verify(DEMO, code))
         used = {"refresh_token": signed_in["refresh_token"]}
         refreshed = server.post("/token/refresh/", used)
-        bearer = {"Authorization": f"Bearer {refreshed['access_token']}"}
         with closing(sqlite3.connect(database, isolation_level=None)) as holding:
             holding.execute("BEGIN IMMEDIATE")
             answers.append(server.post("/token/refresh/", used))
-        answers.append(server.post("/customer/me/", {}, **bearer))
+        answers.append(
+            server.post("/customer/me/", {}, Authorization=f"Bearer {refreshed['access_token']}")
+        )
         again = server.post("/token/refresh/", {"refresh_token": refreshed["refresh_token"]})
         answers.append(server.post("/token/refresh/", used))
         assert answers[-1]["error"] == "token_reused"
@@ -327,7 +344,7 @@ def run(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Itera
             counted.text,
             b"".join(collector.bodies).decode("latin-1"),
             {span.name for span in collector.spans},
-            settings,
+            settings | {"OPS_USERS": "operators"},
         )
 
 
@@ -379,6 +396,7 @@ COMMANDS = (
     "purge",
     f"erase {NUMBER} --yes --reason asked",
     "audit list --outcome erased",
+    "ops list",
 )
 """In that order."""
 
@@ -411,7 +429,7 @@ def test_nothing_that_is_told_holds_a_secret(run: Run, tmp_path: Path) -> None:
     assert "***-***-3210" in shown["audit list"]
     assert "***-***-3210" in run.pages[-4]
     assert "***-***-3210" in run.seen[-2]
-    assert sum("Outcomes of requests for a code" in page for page in run.seen) == 5
+    assert sum("Outcomes of requests for a code" in page for page in run.seen) == 6
     assert "trace_id" in run.errors
 
     found: dict[str, list[str]] = {}

@@ -2,9 +2,12 @@
 
 import os
 import re
+import signal
 import socket
 import sqlite3
+import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,11 +16,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from hsp_otp.entrypoints.cli.main import main
-from hsp_otp.entrypoints.errors import FAILED, MISUSED
-from tests.e2e.server import NewServer, command, environment
+from hsp_otp.entrypoints.cli.main import INTERRUPTED, main
+from hsp_otp.entrypoints.errors import FAILED, MISUSED, OK
+from tests.e2e.server import (
+    COMMAND,
+    PATIENCE_SECONDS,
+    NewServer,
+    command,
+    environment,
+    until,
+)
 
-CONTRACT = Path(__file__).parents[2] / "docs" / "contract.md"
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "docs" / "contract.md"
 
 SHORT = "czNjcjN0LXMzY3IzdC1zM2NyM3Q="
 """Twenty bytes in base64."""
@@ -147,8 +158,13 @@ MISTAKES = {
         without="s3cr3t",
     ),
     "database in no folder": Mistake(
-        "hsp-otp: the SQL database cannot be opened",
+        "/none': No such file or directory",
         {"DATABASE_URL": "sqlite+aiosqlite:///none/otp.db"},
+        "purge",
+    ),
+    "database in a folder that takes no file": Mistake(
+        "hsp-otp: the SQL database cannot be opened in the folder '/proc': ",
+        {"DATABASE_URL": "sqlite+aiosqlite:////proc/otp.db"},
         "purge",
     ),
     "database that is a folder": Mistake(
@@ -246,6 +262,19 @@ MISTAKES = {
         "HSP_OTP_OPS_PASSWORD: got a value that is not shown, takes 16 printable characters",
         {"OPS_PASSWORD": "fifteen letters"},
     ),
+    "operators that are nowhere": Mistake(
+        "HSP_OTP_OPS_USERS: 'operators': there is no such file; hsp-otp ops add NAME makes it",
+        {"OPS_USERS": "operators"},
+    ),
+    "operators' file with a password": Mistake(
+        "HSP_OTP_OPS_USERS: 'operators': line 1 is not a new name, a colon and an scrypt hash",
+        {"OPS_USERS": "operators"},
+        files={"operators": b"asha:correct horse battery staple"},
+        without="horse",
+    ),
+    "operators' file that is not set": Mistake(
+        "HSP_OTP_OPS_USERS: missing; takes the path of the operators' file", {}, "ops list"
+    ),
     "short key in the file": Mistake(
         "HSP_OTP_SECRET_KEYS", CONFIG, files=toml(f"secret_keys = ['k1:{SHORT}']")
     ),
@@ -270,7 +299,7 @@ def test_a_mistake_is_one_line(
         (tmp_path / name).write_bytes(content)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", environment(mistake.settings))
-    monkeypatch.setattr(sys, "argv", ["hsp-otp", mistake.name])
+    monkeypatch.setattr(sys, "argv", ["hsp-otp", *mistake.name.split()])
     with pytest.raises(SystemExit) as ended:
         main()
     out, errors = capfd.readouterr()
@@ -301,12 +330,34 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, name: str) -> None:
     assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
+def test_no_folder_for_metrics(tmp_path: Path) -> None:
+    """The folder in which the metrics cannot be kept is named."""
+    begin = (
+        "import sys, tempfile; from hsp_otp.entrypoints.cli.main import main\n"
+        "tempfile.tempdir = '/nowhere/at/all'; sys.argv = ['hsp-otp', 'dev', '--port', '0']; main()"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", begin],
+        cwd=tmp_path,
+        env=environment({"METRICS_PORT": "0"}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hsp-otp: cannot make a temporary folder for metrics in '/nowhere/at/all': No such file or "
+        "directory\n"
+    )
+
+
 @pytest.mark.timeout(180)
 def test_a_later_schema(tmp_path: Path) -> None:
     """A server that runs goes on when the schema becomes a later one; none starts on it anew."""
     with NewServer(tmp_path) as server:
         with closing(sqlite3.connect(tmp_path / "hsp-otp.db")) as behind, behind:
-            behind.execute("UPDATE alembic_version SET version_num = 'later'")
+            behind.execute("UPDATE alembic_version SET version_num = '9999'")
         assert server.send("HSP-1234-5678")["sent"] is True
         for name in (["serve"], ["db", "upgrade"]):
             refused = command(tmp_path, *name, MODE="development", PORT="0")
@@ -315,6 +366,131 @@ def test_a_later_schema(tmp_path: Path) -> None:
                 "hsp-otp: the database has the schema of a later version: run that version\n"
             )
         assert server.verify("HSP-1234-5678", server.messages[-1].code)["success"] is True
+
+
+def _maps(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/maps").read_text("utf-8")
+    except OSError:
+        return ""
+
+
+MOMENTS: dict[str, tuple[Callable[[int, Path], object], set[int]]] = {
+    "the program is loading": (lambda pid, _: "_rust.abi3.so" in _maps(pid), {INTERRUPTED}),
+    "keys are made": (lambda _, folder: any(folder.glob("*.keys")), {INTERRUPTED}),
+    "the database is made": (lambda _, folder: any(folder.glob("*.db")), {INTERRUPTED, OK}),
+    "it listens": (
+        lambda _, folder: "listening" in (folder / "err").read_text(),
+        {INTERRUPTED, OK},
+    ),
+}
+"""What to look for in a process and its folder, and the exit statuses of Ctrl-C then."""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_while_it_starts(tmp_path: Path, moment: str, workers: str) -> None:
+    """It ends at once and without a word, workers included."""
+    if moment != "it listens" and workers != "1":
+        return  # there are none yet
+    has_come, statuses = MOMENTS[moment]
+    settings = environment({"PORT": "0", "WORKERS": workers})
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603
+            [COMMAND, "dev"],
+            cwd=tmp_path,
+            env=settings,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+        )
+    try:
+        until(lambda: has_come(process.pid, tmp_path))
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) in statuses
+    finally:
+        process.kill()
+    told = (tmp_path / "err").read_text().splitlines()
+    assert [line for line in told if "listening" not in line] == []
+
+
+def test_a_port_of_ones_own(tmp_path: Path) -> None:
+    """`dev --port` and `--host` win over the settings, whose rules they follow, in all workers."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = command(tmp_path, "dev", "--port", port, "--host", "127.0.0.1", PORT="0", HOST="x")
+    assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    done = command(tmp_path, "dev", "--port", "eighty")
+    assert (done.returncode, done.stderr) == (
+        MISUSED,
+        "hsp-otp: HSP_OTP_PORT: got 'eighty', takes a whole number from 0 to 65535\n",
+    )
+
+
+def test_the_script_passes_options_on(tmp_path: Path) -> None:
+    """`sh script/server --port N` listens there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = subprocess.run(  # noqa: S603
+            ["sh", ROOT / "script" / "server", "--port", port],  # noqa: S607
+            cwd=tmp_path,
+            env=environment({"DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/otp.db"}),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    assert done.stderr == f"hsp-otp: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+TABLES = {
+    "is empty: run hsp-otp db upgrade": (),
+    "has tables, but none of hsp-otp: if it is the right one, run hsp-otp db upgrade": (
+        "CREATE TABLE customers (id)",
+    ),
+    "has an older schema: run hsp-otp db upgrade": (
+        "CREATE TABLE alembic_version (version_num)",
+        "INSERT INTO alembic_version VALUES ('0009')",
+    ),
+    "has the schema of another program: name another in HSP_OTP_DATABASE_URL": (
+        "CREATE TABLE alembic_version (version_num)",
+        "INSERT INTO alembic_version VALUES ('ae1027a6acf5')",
+    ),
+}
+
+
+@pytest.mark.parametrize("says", TABLES)
+def test_a_database_without_the_schema(tmp_path: Path, says: str) -> None:
+    """Empty, of others, older and foreign ones are told apart, with what to do; so does doctor."""
+    with closing(sqlite3.connect(tmp_path / "hsp-otp.db")) as database, database:
+        for statement in TABLES[says]:
+            database.execute(statement)
+    done = command(tmp_path, "serve", MODE="development", PORT="0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"hsp-otp: the database {says}\n"
+    assert (
+        f"wrong   database: it {says}\n" in command(tmp_path, "doctor", MODE="development").stdout
+    )
+    upgraded = command(tmp_path, "db", "upgrade")
+    if "another program" in says:
+        assert upgraded.stderr == done.stderr
+    elif "older" not in says:  # that one only says that it is
+        assert upgraded.returncode == 0
+
+
+def test_doctor_knows_development_mode(tmp_path: Path) -> None:
+    """Whoever has only run `dev` is told how to check that; in that mode, it says not to stay."""
+    with NewServer(tmp_path):
+        pass
+    first, *_ = command(tmp_path, "doctor").stdout.splitlines()
+    assert first.startswith("wrong   settings: HSP_OTP_SENDERS: missing; ")
+    assert first.endswith("; for hsp-otp dev, run HSP_OTP_MODE=development hsp-otp doctor")
+    done = command(tmp_path, "doctor", MODE="development")
+    assert done.returncode == 0
+    first, *_ = done.stdout.splitlines()
+    assert first == "ok      settings: development mode: unset HSP_OTP_MODE for production"
+    first, *_ = command(tmp_path, "doctor", SENDERS="twilio").stdout.splitlines()
+    assert "development" not in first
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:
@@ -392,7 +568,16 @@ def test_new_keys_start_a_server(tmp_path: Path, algorithm: str) -> None:
 
 COMMANDS = (
     *("dev", "serve", "settings", "keys new", "db upgrade"),
-    *("passes import", "passes show", "unlock", "let", "purge"),
+    *(
+        "passes import",
+        "passes show",
+        "unlock",
+        "let",
+        "purge",
+        "ops add",
+        "ops remove",
+        "ops list",
+    ),
 )
 
 

@@ -339,14 +339,18 @@ async def test_a_file_that_cannot_be_written_is_unavailable(tmp_path: Path) -> N
 
 
 async def test_why_a_file_is_unavailable_is_told(tmp_path: Path) -> None:
-    """A file that may only be read, or cannot be opened, is not said to be silent."""
+    """A file that may only be read, or cannot be opened, is said to be so, and where it is."""
     async with open_sqlite(tmp_path):
         pass
+    cannot = "the SQL database cannot be opened in the folder"
     read_only = f"sqlite+aiosqlite:///file:{sqlite_path(tmp_path)}?mode=ro&uri=true"
     for url, why in (
         (read_only, "the SQL database cannot be written to"),
-        (f"sqlite+aiosqlite:///{tmp_path}/none/otp.db", "the SQL database cannot be opened"),
-        (f"sqlite+aiosqlite:///{tmp_path}", "the SQL database cannot be opened"),
+        (
+            f"sqlite+aiosqlite:///{tmp_path}/none/otp.db",
+            f"{cannot} {str(tmp_path / 'none')!r}: No such file or directory",
+        ),
+        (f"sqlite+aiosqlite:///{tmp_path}", f"{cannot} {str(tmp_path.parent)!r}: Is a directory"),
     ):
         async with Database(url, durable=False) as database:
             with pytest.raises(Unavailable) as caught:

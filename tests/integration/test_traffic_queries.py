@@ -196,7 +196,7 @@ async def test_a_day_with_an_attack(database: Database, file: Path) -> None:
     look = await looks.look(A_DAY)
     assert look.answered
     assert look.seen is not None
-    facts = facts_of(look.seen, Chosen())
+    facts = facts_of(look.seen, Chosen(), ())
     counts = {one.name: one.count for one in facts.figures}
     assert counts["Sent"] == len([one for one in day.audit if one[4] == "sent"])
     assert counts["Verified"] == len([one for one in day.audit if one[4] == "verified"])
@@ -208,9 +208,11 @@ async def test_a_day_with_an_attack(database: Database, file: Path) -> None:
     assert {one.name for one in facts.by_sender} == {"twilio", "vonage"}
     assert [one.name for one in facts.to_verify] == ["Pass login", "Signup"]
     # Narrowed to one sender, what was verified comes of its messages.
-    narrowed = {one.name: one.count for one in facts_of(look.seen, Chosen(sender="vonage")).figures}
+    narrowed = {
+        one.name: one.count for one in facts_of(look.seen, Chosen(sender="vonage"), ()).figures
+    }
     assert 0 < narrowed["Verified"] <= narrowed["Sent"] < counts["Sent"]
-    quiet = facts_of(look.seen, Chosen(country="IN"))
+    quiet = facts_of(look.seen, Chosen(country="IN"), ())
     assert not [one for one in quiet.alarms if "times as many" in one.says]
 
 
@@ -224,7 +226,7 @@ async def test_a_day_like_any_other(database: Database, file: Path) -> None:
     )
     look = await looks.look(A_DAY)
     assert look.seen is not None
-    assert facts_of(look.seen, Chosen()).alarms == []
+    assert facts_of(look.seen, Chosen(), ()).alarms == []
 
 
 # --- Plans

@@ -32,6 +32,7 @@ ROW = Entry(
     retry_at=None,
     lane=None,
     api_key_id=None,
+    operator=None,
     count=1,
     state="delivered",
     state_at=after(NOON, 4 * SECOND + 7),
@@ -95,6 +96,10 @@ ROW = Entry(
                 "presented a code: refused, locked after wrong guesses, "
                 "until an operator unlocks it, from 203.0.113.7"
             ),
+        ),
+        (
+            {"action": "ops_search", "outcome": "searched", "operator": "asha"},
+            "operator asha viewed its history, from 203.0.113.7",
         ),
         (
             {"action": "unlock", "outcome": "unlocked", "reason": "called back", "client": None},

@@ -3,9 +3,11 @@
 import base64
 from pathlib import Path
 
+import attrs
 import pytest
 
 from hsp_otp.adapters.jwt import new_signing_key_pem
+from hsp_otp.adapters.operator_accounts import new_account, text_of
 from hsp_otp.adapters.sql.server_checks import Rights
 from hsp_otp.domain.api_keys import ApiKey, Scope
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
@@ -17,6 +19,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     of_callers,
     of_clock,
     of_keys,
+    of_operators,
     of_outside,
     of_private_files,
     of_purge,
@@ -26,6 +29,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     worst,
     wrong,
 )
+from hsp_otp.entrypoints.private_files import write_private_file
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 
@@ -295,3 +299,28 @@ def test_the_operators_page(given: dict[str, str], status: Status) -> None:
     on = of_outside(settings(OPS_PASSWORD="p" * 16, **given))
     assert [one.status for one in on if one.check == "operators"] == [status]
     assert "operators" not in [one.check for one in of_outside(settings(**given))]
+
+
+def test_the_operators_accounts(tmp_path: Path) -> None:
+    """The file is to be readable, for its owner alone, to name somebody, and not to be weak."""
+    file = tmp_path / "operators"
+
+    def found() -> list[tuple[str, str]]:
+        return [(one.status.value, one.says) for one in of_operators(file)]
+
+    missing = "there is no such file; hsp-otp ops add NAME makes it"
+    assert found() == [("wrong", f"HSP_OTP_OPS_USERS: {str(file)!r}: {missing}")]
+    write_private_file(file, text_of({}))
+    assert found() == [("warning", f"{str(file)!r} names nobody")]
+    asha = new_account("asha", "p" * 16)
+    write_private_file(file, text_of({"asha": asha}))
+    assert found() == [("ok", "1 operator may sign in by name")]
+    file.chmod(0o640)
+    assert found()[0] == ("warning", f"other users may access {str(file)!r}")
+    weak = attrs.evolve(asha, hashed=asha.hashed.replace("ln=15", "ln=10"))
+    write_private_file(file, text_of({"asha": asha, "ravi": weak}))
+    assert found() == [("warning", "the password of ravi is hashed with too little work")]
+    file.write_text("asha:s3cret")
+    ((status, says),) = found()
+    assert (status, "line 1" in says, "s3cret" in says) == ("wrong", True, False)
+    assert asha.hashed not in repr(list(of_operators(file)))

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import attrs
 import pytest
 
 from hsp_otp.adapters.memory import MemoryAudit, MemoryUsage
@@ -22,6 +23,7 @@ from tests.world import (
     PHONE,
     START,
     ManualClock,
+    RememberedAccounts,
     RememberedSessions,
     ScriptedRandomness,
     ring,
@@ -29,6 +31,7 @@ from tests.world import (
 )
 
 PASSWORD = "correct horse battery staple"
+ASHAS = "a password that only Asha knows"
 CALLER = Caller(ClientAddress(CLIENT), "r-1")
 
 
@@ -51,7 +54,15 @@ def ended() -> RememberedSessions:
 
 
 @pytest.fixture
-def door(clock: ManualClock, audit: MemoryAudit, ended: RememberedSessions) -> Operators:
+def accounts() -> RememberedAccounts:
+    """Two operators."""
+    return RememberedAccounts({"asha": ASHAS, "ravi": PASSWORD + "!"})
+
+
+@pytest.fixture
+def door(
+    clock: ManualClock, audit: MemoryAudit, ended: RememberedSessions, accounts: RememberedAccounts
+) -> Operators:
     """What is tested."""
     return Operators(
         usage=MemoryUsage(audit),
@@ -60,6 +71,7 @@ def door(clock: ManualClock, audit: MemoryAudit, ended: RememberedSessions) -> O
         clock=clock,
         randomness=ScriptedRandomness(),
         password=PASSWORD,
+        accounts=accounts,
         network_factor=10,
         fingerprints=ring("fingerprints", "f2", "f1"),
     )
@@ -72,7 +84,7 @@ def outcomes(audit: MemoryAudit) -> list[str]:
 
 def test_in_and_out(door: Operators, audit: MemoryAudit, clock: ManualClock) -> None:
     """The right password is a session, until whoever is in it ends it; one row tells of it."""
-    session = run(door.sign_in(PASSWORD, CALLER))
+    session = run(door.sign_in("", PASSWORD, CALLER))
     assert isinstance(session, OperatorSession)
     assert (session.began, session.used) == (START, START)
     assert session.id not in repr(session)
@@ -83,7 +95,7 @@ def test_in_and_out(door: Operators, audit: MemoryAudit, clock: ManualClock) -> 
     (row,) = audit.rows
     assert (row.action.value, row.outcome) == ("ops_sign_in", "signed_in")
     assert (row.client, row.request_id) == (CALLER.client, "r-1")
-    another = run(door.sign_in(PASSWORD, CALLER))
+    another = run(door.sign_in("", PASSWORD, CALLER))
     assert isinstance(another, OperatorSession)
     assert another.id != session.id
     assert not run(door.is_over(another))
@@ -94,45 +106,161 @@ def test_in_and_out(door: Operators, audit: MemoryAudit, clock: ManualClock) -> 
 @pytest.mark.parametrize("typed", ["", PASSWORD + " ", PASSWORD[:-1], PASSWORD.upper(), "\ud800é"])
 def test_another_password(door: Operators, audit: MemoryAudit, typed: str) -> None:
     """Anything but the password is wrong, whatever it is made of."""
-    assert run(door.sign_in(typed, CALLER)) == WrongPassword()
+    assert run(door.sign_in("", typed, CALLER)) == WrongPassword()
     assert outcomes(audit) == ["wrong_password"]
 
 
 def test_five_failures(door: Operators, audit: MemoryAudit, clock: ManualClock) -> None:
     """Five wrong passwords of an address in 15 minutes, and the right one is refused as well."""
     for _ in range(5):
-        assert run(door.sign_in("wrong", CALLER)) == WrongPassword()
+        assert run(door.sign_in("", "wrong", CALLER)) == WrongPassword()
         clock.advance(SECOND)
-    refusal = run(door.sign_in(PASSWORD, CALLER))
+    refusal = run(door.sign_in("", PASSWORD, CALLER))
     assert isinstance(refusal, Refusal)
-    assert refusal == run(door.sign_in("wrong", CALLER))
+    assert refusal == run(door.sign_in("", "wrong", CALLER))
     assert refusal.retry_at == after(START, 15 * MINUTE)
     assert isinstance(
-        run(door.sign_in(PASSWORD, Caller(ClientAddress(OTHER_CLIENT), "r-2"))), OperatorSession
+        run(door.sign_in("", PASSWORD, Caller(ClientAddress(OTHER_CLIENT), "r-2"))), OperatorSession
     )
     assert outcomes(audit)[5:] == ["rate_limited"] * 2 + ["signed_in"]
     assert [row.folds for row in audit.rows[5:]] == [True, True, False]
     assert audit.rows[5].retry_at == refusal.retry_at
     clock.instant = Instant(refusal.retry_at - 1)
-    assert isinstance(run(door.sign_in(PASSWORD, CALLER)), Refusal)
+    assert isinstance(run(door.sign_in("", PASSWORD, CALLER)), Refusal)
     clock.advance(1)
-    assert isinstance(run(door.sign_in(PASSWORD, CALLER)), OperatorSession)
+    assert isinstance(run(door.sign_in("", PASSWORD, CALLER)), OperatorSession)
+
+
+# Named operators
+
+
+def test_an_operator_by_name(
+    door: Operators, audit: MemoryAudit, accounts: RememberedAccounts
+) -> None:
+    """A name with its own password is a session; its rows, the searches too, tell who it was."""
+    session = run(door.sign_in("Asha", ASHAS, CALLER))
+    assert isinstance(session, OperatorSession)
+    assert session.operator == "asha"
+    assert not run(door.is_over(session))
+    run(door.search(PhoneNumber(PHONE), session, CALLER))
+    assert [(row.outcome, row.operator) for row in audit.rows] == [
+        ("signed_in", "asha"),
+        ("searched", "asha"),
+    ]
+    assert session.version not in repr(session)
+    assert ASHAS not in repr(run(accounts.find("asha")))
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "compared"),
+    [
+        ("asha", PASSWORD, ["asha"]),
+        ("asha", "", ["asha"]),
+        ("ravi", ASHAS, ["ravi"]),
+        ("nobody", ASHAS, [""]),
+        ("nobody", "", [""]),
+        ("", ASHAS, []),
+    ],
+)
+def test_a_wrong_name_or_password(
+    door: Operators, audit: MemoryAudit, name: str, password: str, compared: list[str]
+) -> None:
+    """An unknown name costs a comparison like a known one, and the audit repeats no such name."""
+    assert isinstance(door.accounts, RememberedAccounts)
+    assert run(door.sign_in(name, password, CALLER)) == WrongPassword()
+    told = name if name in door.accounts.passwords else None
+    assert [(row.outcome, row.operator) for row in audit.rows] == [("wrong_password", told)]
+    assert door.accounts.compared == compared
+
+
+def test_failures_by_name_and_without(door: Operators, accounts: RememberedAccounts) -> None:
+    """All wrong passwords of an address count together, and a refused one is not compared."""
+    for name in ("asha", "ravi", "", "nobody", "asha"):
+        assert run(door.sign_in(name, "wrong", CALLER)) == WrongPassword()
+    compared = len(accounts.compared)
+    for name, password in (("asha", ASHAS), ("nobody", "wrong"), ("", PASSWORD)):
+        assert isinstance(run(door.sign_in(name, password, CALLER)), Refusal)
+    assert len(accounts.compared) == compared == 4
+
+
+def test_an_account_that_changed(door: Operators, accounts: RememberedAccounts) -> None:
+    """Another password, or the end of the account, ends its sessions and nobody else's."""
+    asha, ravi, shared = (
+        run(door.sign_in(name, password, CALLER))
+        for name, password in (("asha", ASHAS), ("ravi", PASSWORD + "!"), ("", PASSWORD))
+    )
+    assert isinstance(asha, OperatorSession)
+    assert isinstance(ravi, OperatorSession)
+    assert isinstance(shared, OperatorSession)
+    accounts.passwords["asha"] = ASHAS + "!"
+    del accounts.passwords["ravi"]
+    assert [run(door.is_over(one)) for one in (asha, ravi, shared)] == [True, True, False]
+    accounts.passwords["asha"] = ASHAS
+    assert not run(door.is_over(asha))
+    without = attrs.evolve(door, accounts=None)
+    assert [run(without.is_over(one)) for one in (asha, shared)] == [True, False]
+
+
+def test_without_a_shared_password(door: Operators) -> None:
+    """Nobody signs in without a name then, with an empty password neither, and no session lives."""
+    shared = run(door.sign_in("", PASSWORD, CALLER))
+    assert isinstance(shared, OperatorSession)
+    door = attrs.evolve(door, password="")
+    for password in ("", PASSWORD):
+        assert run(door.sign_in("", password, CALLER)) == WrongPassword()
+    assert run(door.is_over(shared))
+    assert isinstance(run(door.sign_in("asha", ASHAS, CALLER)), OperatorSession)
+
+
+def test_without_names(door: Operators) -> None:
+    """Where operators have no names, whatever a browser fills in as one does not matter."""
+    door = attrs.evolve(door, accounts=None)
+    assert isinstance(run(door.sign_in("operator", PASSWORD, CALLER)), OperatorSession)
+    assert run(door.sign_in("asha", ASHAS, CALLER)) == WrongPassword()
+
+
+def test_accounts_that_cannot_be_read(
+    door: Operators, audit: MemoryAudit, accounts: RememberedAccounts
+) -> None:
+    """Nobody signs in by name, no session by name is believed, and the shared password opens."""
+    session = run(door.sign_in("asha", ASHAS, CALLER))
+    assert isinstance(session, OperatorSession)
+    accounts.is_away = True
+    with pytest.raises(Unavailable):
+        run(door.sign_in("asha", ASHAS, CALLER))
+    with pytest.raises(Unavailable):
+        run(door.is_over(session))
+    assert isinstance(run(door.sign_in("", PASSWORD, CALLER)), OperatorSession)
+    assert outcomes(audit) == ["signed_in", "unavailable", "signed_in"]
+
+
+@pytest.mark.parametrize("name", ["asha", "a", "0", "asha.k-r_2", 32 * "x"])
+def test_a_name(name: str) -> None:
+    """Letter case and white space around it do not matter."""
+    assert operator_sessions.read_name(f" {name.upper()} ") == name
+
+
+@pytest.mark.parametrize("name", ["", ".a", "a b", "a:b", "ashá", "a@b", 33 * "x", "a\n:b"])
+def test_no_name(name: str) -> None:
+    """Anything else is no name of an operator."""
+    with pytest.raises(ValueError, match="takes 1 to 32 ASCII letters"):
+        operator_sessions.read_name(name)
 
 
 def test_signing_in_is_not_limited(door: Operators) -> None:
     """What is right is not charged."""
     for _ in range(20):
-        assert isinstance(run(door.sign_in(PASSWORD, CALLER)), OperatorSession)
+        assert isinstance(run(door.sign_in("", PASSWORD, CALLER)), OperatorSession)
 
 
 def test_failures_of_everybody_refuse_nobody(door: Operators) -> None:
     """A thousand wrong passwords from elsewhere keep no newcomer out."""
     for number in range(1000):
         guesser = Caller(ClientAddress(f"192.0.{number % 250}.{number // 250}"), "r-3")
-        assert run(door.sign_in("wrong", guesser)) == WrongPassword()
+        assert run(door.sign_in("", "wrong", guesser)) == WrongPassword()
     newcomer = Caller(ClientAddress(OTHER_CLIENT), "r-4")
-    assert isinstance(run(door.sign_in(PASSWORD, newcomer)), OperatorSession)
-    assert run(door.sign_in("wrong", newcomer)) == WrongPassword()
+    assert isinstance(run(door.sign_in("", PASSWORD, newcomer)), OperatorSession)
+    assert run(door.sign_in("", "wrong", newcomer)) == WrongPassword()
 
 
 def test_a_database_that_is_away(clock: ManualClock, audit: MemoryAudit) -> None:
@@ -149,18 +277,19 @@ def test_a_database_that_is_away(clock: ManualClock, audit: MemoryAudit) -> None
         clock=clock,
         randomness=ScriptedRandomness(),
         password=PASSWORD,
+        accounts=None,
         network_factor=10,
         fingerprints=ring("fingerprints"),
     )
     with pytest.raises(Unavailable):
-        run(door.sign_in(PASSWORD, CALLER))
+        run(door.sign_in("", PASSWORD, CALLER))
     assert outcomes(audit) == ["unavailable"]
 
 
 def test_a_search_is_written_down(door: Operators, audit: MemoryAudit) -> None:
     """Looking for a number leaves a row that is found by it, and holds it masked."""
-    number = PhoneNumber(PHONE)
-    found = run(door.search(number, CALLER))
+    number, shared = PhoneNumber(PHONE), OperatorSession("s", START, START)
+    found = run(door.search(number, shared, CALLER))
     (row,) = audit.rows
     assert (row.action.value, row.outcome, row.contact) == (
         "ops_search",
@@ -194,7 +323,7 @@ def test_nobody_knows_whether_a_session_ended(
     door: Operators, clock: ManualClock, ended: RememberedSessions
 ) -> None:
     """Where the database does not answer, a session is not believed; past its time it is over."""
-    session = run(door.sign_in(PASSWORD, CALLER))
+    session = run(door.sign_in("", PASSWORD, CALLER))
     assert isinstance(session, OperatorSession)
     ended.is_away = True
     with pytest.raises(Unavailable):
@@ -205,7 +334,7 @@ def test_nobody_knows_whether_a_session_ended(
 
 def test_a_sign_out_that_is_not_written_down(door: Operators, ended: RememberedSessions) -> None:
     """Whoever signs out is told so, and the session has ended all the same."""
-    session = run(door.sign_in(PASSWORD, CALLER))
+    session = run(door.sign_in("", PASSWORD, CALLER))
     assert isinstance(session, OperatorSession)
     ended.is_held = True
     with pytest.raises(Unavailable):

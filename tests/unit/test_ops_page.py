@@ -1,7 +1,9 @@
 """The operator's page over HTTP: docs/contract.md, 5.7, and docs/ops.md."""
 
+import re
 from collections.abc import Iterator, Sequence
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -28,10 +30,11 @@ from hsp_otp.ports.sender_stats import SenderLately
 from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof
 from tests.http import Client, Reply
 from tests.visitor import Page, Visitor
-from tests.world import PHONE, START, RememberedSessions, World, ring
+from tests.world import PHONE, START, RememberedAccounts, RememberedSessions, World, ring
 
 OPS = "/ops/"
 PASSWORD = "correct horse battery staple"
+ASHAS = "a password that only Asha knows"
 KEYS = (Key("k1", b"k" * 32),)
 
 STORY = Entry(
@@ -54,6 +57,7 @@ STORY = Entry(
     retry_at=None,
     lane="others",
     api_key_id=None,
+    operator=None,
     count=1,
     state="delivered",
     state_at=after(START, 4 * SECOND),
@@ -117,6 +121,7 @@ class Ops:
     looked: list[Stretch] = attrs.field(factory=list[Stretch])
     asked: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
     password: str = PASSWORD
+    accounts: RememberedAccounts | None = None
 
     def desk(self) -> Dashboard:
         """For the house."""
@@ -128,6 +133,7 @@ class Ops:
                 clock=self.world.clock,
                 randomness=self.world.randomness,
                 password=self.password,
+                accounts=self.accounts,
                 network_factor=10,
                 fingerprints=ring("fingerprints"),
             ),
@@ -488,6 +494,100 @@ def test_a_cookie_that_somebody_kept(visitor: Visitor) -> None:
     assert not is_in(visitor)
 
 
+# --- Named operators
+
+
+@pytest.fixture
+def named(ops: Ops) -> Iterator[Visitor]:
+    """Somebody with a browser, where operators have names and share a password as well."""
+    ops.accounts = RememberedAccounts({"asha": ASHAS})
+    with Client(
+        ops.world, ops=ops.desk(), ops_password=PASSWORD, ops_users=Path("operators")
+    ) as client:
+        yield Visitor(client)
+
+
+def sign_in_as(visitor: Visitor, name: str, password: str) -> Reply:
+    """Type a name and a password."""
+    page = visitor.get(OPS)
+    return visitor.post(OPS, {**page.fields, "username": name, "password": password})
+
+
+def test_an_operator_by_name(named: Visitor, ops: Ops) -> None:
+    """5.7: the page says who is signed in, and so do the rows of what that operator does."""
+    page = named.get(OPS)
+    assert page.attributes["username"]["autocomplete"] == "username"
+    assert "Leave it empty to use the shared password." in page.main
+    assert sign_in_as(named, "Asha", ASHAS).status == 303
+    page = named.get(OPS)
+    assert "<p>asha</p>" in page.reply.body.decode()
+    assert named.post("/ops/story/", {**page.fields, "phone": PHONE}).status == 200
+    assert [(row.outcome, row.operator) for row in ops.world.audit.rows] == [
+        ("signed_in", "asha"),
+        ("searched", "asha"),
+    ]
+    named.client.world.clock.advance(29 * MINUTE)
+    assert is_in(named)
+    named.client.world.clock.advance(29 * MINUTE)
+    assert is_in(named)
+    assert named.post("/ops/sign-out/", page.fields).status == 303
+    assert not is_in(named)
+
+
+def test_an_account_that_changed(named: Visitor, ops: Ops) -> None:
+    """5.7: another password, or none, ends the sessions of that operator, and of nobody else."""
+    assert ops.accounts
+    shared = Visitor(named.client)
+    assert sign_in_as(named, "asha", ASHAS).status == 303
+    assert sign_in_as(shared, "", PASSWORD).status == 303
+    held = dict(named.cookies)
+    ops.accounts.passwords["asha"] = ASHAS + "!"
+    assert (is_in(named), is_in(shared)) == (False, True)
+    assert named.post("/ops/story/", {"phone": PHONE}).status == 303
+    named.cookies = dict(held)
+    del ops.accounts.passwords["asha"]
+    assert (is_in(named), is_in(shared)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "password"), [("asha", PASSWORD), ("nobody", ASHAS), (ASHAS, ASHAS), ("", ASHAS)]
+)
+def test_a_wrong_name_or_password(named: Visitor, ops: Ops, name: str, password: str) -> None:
+    """One sentence for both, and what was typed comes back nowhere."""
+    reply = sign_in_as(named, name, password)
+    assert reply.status == 403
+    assert Page(reply).texts["password-error"] == "This name or password is wrong."
+    text = reply.body.decode()
+    assert password not in text
+    assert "nobody" not in text
+    assert "nobody" not in repr(ops.world.audit.rows)
+    assert ASHAS not in repr(ops.world.audit.rows)
+    assert not is_in(named)
+
+
+def test_names_alone(ops: Ops) -> None:
+    """Without a shared password the name is required."""
+    ops.accounts, ops.password = RememberedAccounts({"asha": ASHAS}), ""
+    with Client(ops.world, ops=ops.desk(), ops_users=Path("operators")) as client:
+        visitor = Visitor(client)
+        page = visitor.get(OPS)
+        assert "required" in page.attributes["username"]
+        assert "shared password" not in page.main
+        assert sign_in_as(visitor, "", "").status == 403
+        assert sign_in_as(visitor, "asha", ASHAS).status == 303
+        assert is_in(visitor)
+
+
+def test_accounts_that_cannot_be_read(named: Visitor, ops: Ops) -> None:
+    """5.7: the page is a 503 for operators with names; the shared password still opens it."""
+    assert ops.accounts
+    assert sign_in_as(named, "asha", ASHAS).status == 303
+    ops.accounts.is_away = True
+    assert named.request("GET", OPS).status == 503
+    assert sign_in_as(Visitor(named.client), "asha", ASHAS).status == 503
+    assert sign_in_as(Visitor(named.client), "", PASSWORD).status == 303
+
+
 # --- What it tells
 
 
@@ -500,7 +600,7 @@ def test_all_is_well(visitor: Visitor) -> None:
     assert "Delivered 864" in page.main
     assert "Verified 768" in page.main
     assert "80 % of those sent" in page.main
-    assert "half of them" in page.main
+    assert re.search(r"median [0-9.]+ s p95 [0-9.]+ s", page.main)
 
 
 def test_an_attack(visitor: Visitor, ops: Ops) -> None:
@@ -627,6 +727,70 @@ def test_every_picture_has_its_table(visitor: Visitor) -> None:
     assert "style=" not in body
 
 
+def test_deliveries_that_nobody_reports(visitor: Visitor, ops: Ops) -> None:
+    """Where no sender reports them they are "not reported", not none; what came before counts."""
+    quiet = attrs.evolve(seen(), deliveries=())
+    ops.look_ = Look(quiet)
+    page = inside(visitor)
+    assert "Delivered not reported No sender reports deliveries." in page.main
+    assert "From the request to the phone Not reported: no sender reports deliveries." in page.main
+    assert "delivered, not verified" not in page.main
+    assert "sent, not verified 192" in page.main
+    with Client(
+        ops.world,
+        ops=ops.desk(),
+        ops_password=PASSWORD,
+        public_url="http://otp.example",
+        senders=("twilio", "console"),
+    ) as client:
+        visitor = Visitor(client)
+        page = inside(visitor)
+        assert "Delivered 0 Delivered: 0 of 1056 0 % of those sent" in page.main
+        assert "From the request to the phone No message was delivered." in page.main
+        ops.look_ = Look(
+            attrs.evolve(
+                quiet,
+                movements=[
+                    attrs.evolve(one, sender=one.sender and "console") for one in quiet.movements
+                ],
+            )
+        )
+        assert "Delivered not reported" in inside(visitor, "sender=console").main
+
+
+def test_what_can_be_copied(visitor: Visitor, ops: Ops) -> None:
+    """Commands, fingerprints, addresses and request ids have a button that names what it copies."""
+    traffic = Traffic(who="203.0.113.9", missed=70, hits=2, first=START, last=START)
+    told: dict[str, Any] = {"sent": 9, "verified": 1}
+    ops.look_ = Look(
+        seen(
+            suspicions=(Suspicion(kind=MISSING, of="address", traffic=traffic),),
+            addresses=(Tally(kind="address", who="203.0.113.7", requests=9, **told),),
+            prefixes=(Tally(kind="prefix", who="k1:" + 32 * "d", numbers=3, **told),),
+        )
+    )
+    page = inside(visitor)
+    story = visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).body.decode()
+    body = page.reply.body.decode()
+    copied = re.findall(
+        r'<button class="copy" type="button" id="copy-([a-z0-9-]+)" data-copy="([^"]+)" hidden>'
+        r'<span>Copy</span><span class="unseen"> the ([a-z ]+) ([^<]+)</span></button>',
+        body + story,
+    )
+    assert copied == [
+        (name, text, what, text)
+        for name, text, what in (
+            ("alarm-1", "hsp-otp audit list --address 203.0.113.9", "command"),
+            ("addresses-1", "203.0.113.7", "address"),
+            ("prefixes-1", "k1:" + 32 * "d", "fingerprint"),
+            ("request-1", "r1", "request id"),
+        )
+    ]
+    for text in (body, story):
+        assert text.count('role="status"') == 1
+        assert " onclick=" not in text
+
+
 def test_senders(visitor: Visitor, ops: Ops) -> None:
     """What each did lately; one that is skipped is told before all else."""
     ops.senders = (
@@ -636,9 +800,8 @@ def test_senders(visitor: Visitor, ops: Ops) -> None:
     page = inside(visitor)
     assert "A sender is being skipped vonage keeps failing and is being skipped." in page.main
     assert (
-        "twilio in use twilio: half of the attempts within 0.3 s, 19 in 20 within 2.5 s "
-        "half answered within 0.3 s 19 in 20 within 2.5 s accepted 7 refused 0 failed 2 "
-        "skipped 4" in page.main
+        "twilio in use twilio: median 0.3 s, p95 2.5 s median 0.3 s p95 2.5 s "
+        "accepted 7 refused 0 failed 2 skipped 4" in page.main
     )
     assert "no attempts" in page.main
 

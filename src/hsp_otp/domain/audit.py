@@ -52,6 +52,7 @@ class AuditRow:
             charge. A store of counts that lost its data is refilled from them.
         lane: Of an ask or a guess.
         api_key_id: The id of the API key that the request was made with.
+        operator: The name of the operator who acted, or tried to sign in.
         folds: True for rows that may arrive in a flood. Rows with the same client, action and
             outcome within a minute are stored as a single row, which keeps the first one's details
             and a count.
@@ -76,6 +77,7 @@ class AuditRow:
     charged: tuple[str, ...] = ()
     lane: Lane | None = None
     api_key_id: str | None = None
+    operator: str | None = None
     folds: bool = False
 
 

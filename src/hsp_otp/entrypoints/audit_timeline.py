@@ -118,6 +118,8 @@ def _did(entry: Entry) -> str:
     if entry.action == Action.LET.value:
         return f"an operator let {entry.client} in"
     did = _DID.get(entry.action, entry.action)
+    if entry.operator:
+        return did.replace("an operator", f"operator {entry.operator}")
     if entry.action in _OF_PASSES and entry.pass_code:
         return f"{did} {entry.pass_code}"
     if entry.flow == Flow.SIGNUP.value:

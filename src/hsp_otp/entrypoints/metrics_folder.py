@@ -38,8 +38,10 @@ def new_folder() -> Generator[None]:
     try:
         folder_made = TemporaryDirectory(prefix="hsp-otp-metrics-")
     except OSError as error:
+        # Without any usable folder, the reason lists those that were tried.
+        where = f" in {str(Path(error.filename).parent)!r}" if error.filename else ""
         raise CommandError(
-            f"cannot make a temporary folder for metrics: {error.strerror}"
+            f"cannot make a temporary folder for metrics{where}: {error.strerror}"
         ) from None
     with folder_made as path:
         os.environ[_FOLDER] = path

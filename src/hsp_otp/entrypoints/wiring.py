@@ -267,7 +267,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             redis_answers=_shared(stack, redis.takes_writes, REDIS_SECONDS) if redis else None,
             answered=metrics.answered if metrics else None,
             dashboard=await _open_dashboard(stack, settings, parts, ports.audit, observer)
-            if settings.ops_password
+            if settings.has_ops
             else None,
         )
         if traces is not None:
@@ -378,6 +378,7 @@ async def _open_dashboard(
     observer: Observer,
 ) -> Dashboard:
     # Imported late, so that the page's code is loaded only if the page is served.
+    from hsp_otp.adapters.operator_accounts import FileOperatorAccounts  # noqa: PLC0415
     from hsp_otp.adapters.prometheus.sender_stats import SenderStats  # noqa: PLC0415
     from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries  # noqa: PLC0415
     from hsp_otp.adapters.sql.ended_sessions import SqlEndedSessions  # noqa: PLC0415
@@ -403,6 +404,7 @@ async def _open_dashboard(
             clock=clock,
             randomness=SystemRandomness(),
             password=settings.ops_password,
+            accounts=FileOperatorAccounts(settings.ops_users) if settings.ops_users else None,
             network_factor=settings.network_factor,
             fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         ),

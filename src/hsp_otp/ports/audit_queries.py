@@ -49,6 +49,7 @@ class Entry:
     state_at: Instant | None
     retry_at: Instant | None
     reason: str | None
+    operator: str | None
     count: int
 
 

@@ -1,6 +1,8 @@
 """The version of the schema: reading, checking and upgrading it."""
 
 import asyncio
+import enum
+import re
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +14,21 @@ from hsp_otp.adapters.sql.database import Database, is_postgres
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
+_VERSION: Final = re.compile("[0-9]{4}")
+
 _LOCK: Final = 0x6873702D6F7470
 """The PostgreSQL advisory lock for upgrades: "hsp-otp" in ASCII."""
+
+
+class Schema(enum.Enum):
+    """What a database has, compared with the schema that this version was written for."""
+
+    NONE = "nothing"
+    UNRELATED = "tables of others"
+    FOREIGN = "the schema of another program"
+    OLDER = "an older schema"
+    NEWEST = "the schema"
+    LATER = "a later schema"
 
 
 async def upgrade(database: Database) -> None:
@@ -49,31 +64,38 @@ async def upgrade(database: Database) -> None:
 
 
 async def is_newest(database: Database) -> bool:
-    """Whether the database has this version's schema; raises Unavailable if it does not answer."""
-    return await _current(database) == max(known())
-
-
-async def is_known(database: Database) -> bool:
     """
-    Whether this version can upgrade the database; it cannot if the schema is a later version's.
+    Whether the database has the schema that this version was written for.
+
+    Raises:
+        Unavailable: The database did not answer.
+    """
+    return await schema_of(database) is Schema.NEWEST
+
+
+async def schema_of(database: Database) -> Schema:
+    """
+    The schema that the database has.
 
     Raises Unavailable if the database does not answer.
     """
-    return await _current(database) in {None, *known()}
+
+    def found(connection: Connection) -> Schema:
+        tables = inspect(connection).get_table_names()
+        if "alembic_version" not in tables:
+            return Schema.UNRELATED if tables else Schema.NONE
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        if version is None:
+            return Schema.NONE
+        if version in known():
+            return Schema.NEWEST if version == max(known()) else Schema.OLDER
+        return Schema.LATER if _VERSION.fullmatch(version) else Schema.FOREIGN
+
+    async with database.read() as connection:
+        return await connection.run_sync(found)
 
 
 def known() -> set[str]:
     """The known versions of the schema. Each is a file whose name begins with the version."""
     files = (_MIGRATIONS / "versions").glob("[0-9]*.py")
     return {file.name.partition("_")[0] for file in files}
-
-
-async def _current(database: Database) -> str | None:
-    def found(connection: Connection) -> str | None:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return version
-
-    async with database.read() as connection:
-        return await connection.run_sync(found)

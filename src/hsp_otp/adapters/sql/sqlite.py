@@ -1,6 +1,7 @@
 """SQLite: one writing connection, one reading connection, and the lock on the file."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -40,7 +41,7 @@ _READ: Final = on_sqlite(READ)
 _REASONS: Final = {
     "SQLITE_CANTOPEN": "the SQL database cannot be opened",
     "SQLITE_READONLY": "the SQL database cannot be written to",
-    "SQLITE_FULL": "the SQL database has no space left on its disk",
+    "SQLITE_FULL": "the SQL database has no space left",
 }
 """Reasons to report, by the prefix of SQLite's error name."""
 
@@ -65,6 +66,7 @@ class SqliteConnections:
     def __init__(self, url: str, *, durable: bool) -> None:
         """Open no connection yet; *durable* syncs at every commit."""
         synchronous = "FULL" if durable else "NORMAL"
+        self._url = make_url(url)
         self._writing = _engine(url, synchronous)
         self._reading = _engine(url, "FULL")
         self._studying = _engine(url, "FULL", "query_only=ON", "temp_store=MEMORY", _CACHE)
@@ -86,7 +88,7 @@ class SqliteConnections:
     ) -> bool:
         """Implement `Connections.settle`; the file's lock keeps others out in any case."""
         del locking
-        async with _failing_as_unavailable(), turn(self._turns, by):
+        async with _failing_as_unavailable(self._url), turn(self._turns, by):
             return await self._settling.run(
                 lambda connection: _settle(connection, keys, decide), by
             )
@@ -101,7 +103,7 @@ class SqliteConnections:
     ) -> None:
         """Implement `Connections.revise`; the file's lock keeps others out in any case."""
         del lock
-        async with _failing_as_unavailable(), turn(self._turns, by):
+        async with _failing_as_unavailable(self._url), turn(self._turns, by):
             await self._settling.run(lambda connection: _revise(connection, reads, decide), by)
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
@@ -114,7 +116,7 @@ class SqliteConnections:
         """Implement `Connections.write`; *by* limits the wait for the lock."""
         # Only the wait is cut short: a cancelled driver call would leave its connection in an
         # undefined state. Those calls do not wait themselves.
-        async with _failing_as_unavailable(), turn(self._turns, by):
+        async with _failing_as_unavailable(self._url), turn(self._turns, by):
             connection = await _connected(self._writing, by)
             try:
                 yield connection
@@ -163,7 +165,7 @@ class _Thread:
             Unavailable: The database failed, or the lock was held all the time.
         """
         loop = asyncio.get_running_loop()
-        async with _failing_as_unavailable():
+        async with _failing_as_unavailable(make_url(self._url)):
             while True:
                 try:
                     return await loop.run_in_executor(self._thread, self._worked, work)
@@ -276,7 +278,7 @@ def _pragmas(synchronous: str) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def _read(engine: AsyncEngine, by: float) -> AsyncGenerator[AsyncConnection]:
-    async with _failing_as_unavailable():
+    async with _failing_as_unavailable(engine.url):
         connection = await _connected(engine, by)
         try:
             yield connection
@@ -322,9 +324,10 @@ def _make_private(path: Path) -> None:
     except FileExistsError:
         if not path.is_dir() and os.access(path, os.R_OK):
             return
-        raise _CannotOpenError from None
+        why = os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES)
+        raise _CannotOpenError(why) from None
     except OSError as error:
-        raise _CannotOpenError from error
+        raise _CannotOpenError(error.strerror) from error
 
 
 class _CannotOpenError(sqlite3.OperationalError):
@@ -359,11 +362,11 @@ async def _begun(engine: AsyncEngine) -> AsyncConnection:
 
 
 @asynccontextmanager
-async def _failing_as_unavailable() -> AsyncGenerator[None]:
+async def _failing_as_unavailable(url: URL) -> AsyncGenerator[None]:
     try:
         yield
     except (OperationalError, sqlite3.OperationalError, TimeoutError, PoolTimeoutError) as error:
-        raise Unavailable(_reason(error)) from error
+        raise Unavailable(_reason(error, url)) from error
     except (DatabaseError, sqlite3.DatabaseError) as error:
         # The file is damaged or not a database. Subclasses report our own mistakes.
         if type(error) not in {DatabaseError, sqlite3.DatabaseError}:
@@ -373,7 +376,11 @@ async def _failing_as_unavailable() -> AsyncGenerator[None]:
         raise Unavailable("the SQL database cannot be read") from error
 
 
-def _reason(error: Exception) -> str:
-    name: str = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
-    told = (reason for start, reason in _REASONS.items() if name.startswith(start))
-    return next(told, "the SQL database did not answer")
+def _reason(error: Exception, url: URL) -> str:
+    cause = getattr(error, "orig", error)
+    name: str = getattr(cause, "sqlite_errorname", "")
+    path = _path(url)
+    where = f" in the folder {str(path.absolute().parent)!r}" if path else ""
+    why = f": {cause}" if isinstance(cause, _CannotOpenError) else ""
+    found = (told for start, told in _REASONS.items() if name.startswith(start))
+    return next((f"{one}{where}{why}" for one in found), "the SQL database did not answer")

@@ -125,6 +125,7 @@ audit = Table(
     Column("charged", Text, comment="scopes of limits, with spaces in between"),
     Column("lane", Text, comment="known, others"),
     Column("api_key_id", Text),
+    Column("operator", Text, comment="who acted at the operators' page, or tried to sign in"),
     Column("flood_key", Text, comment="one row a minute, client, action, outcome and API key"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),

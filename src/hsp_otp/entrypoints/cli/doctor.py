@@ -18,9 +18,10 @@ from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
-from hsp_otp.adapters.sql.schema import is_newest
+from hsp_otp.adapters.sql.schema import schema_of
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, Instant
+from hsp_otp.entrypoints.cli.common import SCHEMA_FLAWS
 from hsp_otp.entrypoints.cli.doctor_checks import (
     Finding,
     Status,
@@ -28,6 +29,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     of_callers,
     of_clock,
     of_keys,
+    of_operators,
     of_outside,
     of_private_files,
     of_purge,
@@ -43,7 +45,7 @@ from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.checks import check_to_serve, missing_variables
 from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
 from hsp_otp.entrypoints.settings.load import file_with_secrets, load, passed_over
-from hsp_otp.entrypoints.settings.model import PREFIX, Settings
+from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings
 from hsp_otp.entrypoints.wiring import means_of, open_database, open_redis_of
 from hsp_otp.ports.audit_queries import Span
 from hsp_otp.ports.failures import Unavailable
@@ -60,6 +62,8 @@ _BUSIEST: Final = 100
 _URL: Final = f"{PREFIX}DATABASE_URL"
 _UPGRADE: Final = "run hsp-otp db upgrade"
 _FIX: Final = "fix this and run hsp-otp doctor again"
+_IN_DEVELOPMENT: Final = f"; for hsp-otp dev, run {PREFIX}MODE={DEVELOPMENT} hsp-otp doctor"
+_NOT_FOR_PRODUCTION: Final = f"unset {PREFIX}MODE for production"
 
 
 def doctor(*, json: Annotated[bool, FLAG] = False) -> int:
@@ -107,6 +111,8 @@ async def _look() -> list[Finding]:
     if findings[0].status is Status.OK or settings.secret_keys:
         findings += _of_keys(settings)
     findings += of_outside(settings)
+    if settings.ops_users is not None:
+        findings += of_operators(settings.ops_users)
     findings += [one async for one in _of_database(settings)]
     findings += [one async for one in _of_redis(settings)]
     findings += await asyncio.gather(*(_of_sender(settings, name) for name in settings.senders))
@@ -115,11 +121,13 @@ async def _look() -> list[Finding]:
 
 def _of_settings(settings: Settings) -> Finding:
     if settings.in_development:
-        return ok("settings", "development mode")
+        return Finding("settings", Status.OK, "development mode", _NOT_FOR_PRODUCTION)
     try:
         check_to_serve(settings)
     except SettingsError as error:
-        return wrong("settings", str(error), _FIX)
+        # With neither, these are most likely the settings of somebody who has run hsp-otp dev.
+        is_new = not settings.senders and not settings.secret_keys
+        return wrong("settings", str(error), f"{_FIX}{_IN_DEVELOPMENT if is_new else ''}")
     return ok("settings", "complete")
 
 
@@ -174,8 +182,10 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
     if flaws.forgetful:
         bad = warning if settings.in_development else wrong
         yield bad(check, flaws.forgetful, "turn it on at the server")
-    if not await is_newest(database):
-        yield wrong(check, "it has no schema, or not the newest one", _UPGRADE)
+    schema = await schema_of(database)
+    if schema in SCHEMA_FLAWS:
+        says, do = SCHEMA_FLAWS[schema]
+        yield wrong(check, f"it {says}", do)
         return
     before = clock.now()
     health = await sql_checks.health(database)

@@ -11,13 +11,16 @@ from urllib.parse import urlsplit
 import attrs
 
 from hsp_otp.adapters.jwt import key_set, parse_signing_keys
+from hsp_otp.adapters.operator_accounts import is_weak
 from hsp_otp.adapters.secret_keys import parse_secret_keys
 from hsp_otp.adapters.sql.server_checks import Rights
 from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
+from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.private_files import is_open_to_others
 from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings.checks import ops_accounts
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 
 _LEAST_DIFFERENT: Final = 16
@@ -236,7 +239,7 @@ def of_outside(settings: Settings) -> Iterator[Finding]:
     """Check the settings about the service's address and proxies."""
     yield _of_public_url(settings)
     yield _of_proxies(settings)
-    if settings.ops_password:
+    if settings.has_ops:
         yield _of_ops(settings)
 
 
@@ -267,6 +270,29 @@ def _of_ops(settings: Settings) -> Finding:
         "their page is on, but no setting says that it is reached by https",
         f"set {PREFIX}PUBLIC_URL to the https URL, so that their session cookie is Secure",
     )
+
+
+def of_operators(file: Path) -> Iterator[Finding]:
+    """Check the file of the operators' accounts."""
+    check = "operators"
+    try:
+        accounts = ops_accounts(file)
+    except SettingsError as error:
+        yield wrong(check, str(error), "nobody can sign in by name until this is fixed")
+        return
+    yield from of_private_files(check, [file])
+    if not accounts:
+        yield warning(check, f"{str(file)!r} names nobody", "run hsp-otp ops add NAME")
+    weak = [name for name, account in accounts.items() if is_weak(account)]
+    if weak:
+        yield warning(
+            check,
+            f"the password of {' and of '.join(weak)} is hashed with too little work",
+            "set it again: hsp-otp ops add NAME",
+        )
+    if accounts and not weak:
+        count = len(accounts)
+        yield ok(check, f"{count} operator{'' if count == 1 else 's'} may sign in by name")
 
 
 def _is_inside(host: str) -> bool:

@@ -2,15 +2,19 @@
 
 import os
 import sys
-from typing import Final, NoReturn
-
-import cyclopts
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from hsp_otp.entrypoints.errors import FAILED, MISUSED, OK, CommandError, SettingsError
 from hsp_otp.ports.failures import Unavailable
 
+if TYPE_CHECKING:
+    import cyclopts
+
 BROKEN_PIPE: Final = 141
 """The shell's exit status for a process that SIGPIPE ended."""
+
+INTERRUPTED: Final = 130
+"""The shell's exit status for a process that SIGINT ended."""
 
 COMMANDS: Final = {
     "serve": "Serve the API and the pages.",
@@ -26,18 +30,21 @@ COMMANDS: Final = {
     "audit": "Query the audit: who requested what, and with which outcome.",
     "erase": "Erase a person's data by phone number; without --yes, only show what would be "
     "erased.",
+    "ops": "Manage the operators who sign in at /ops/ by name.",
     "doctor": "Check the configuration, stores and senders; exit status 1 if a check fails.",
 }
 """The commands and their help. Each is imported on use, because its dependencies load slowly."""
 
 
-def made(*, listed: bool) -> cyclopts.App:
+def made(*, listed: bool) -> "cyclopts.App":
     """
     Create the command line.
 
     Args:
         listed: Include only what the list of commands needs; each command has more help of its own.
     """
+    import cyclopts  # noqa: PLC0415 - as in main
+
     app = cyclopts.App(
         name="hsp-otp",
         help="Proves, with a one-time code, that somebody holds a phone number right now.",
@@ -53,6 +60,16 @@ def made(*, listed: bool) -> cyclopts.App:
 
 def main() -> None:
     """Run the command that the arguments name; errors are one line on stderr."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    # Imported late, because loading takes a while, in which somebody may press Ctrl-C.
+    import cyclopts  # noqa: PLC0415
+
     app = made(listed=not {*sys.argv[1:]} - {"--help", "-h"})
     try:
         status = app(sys.argv[1:], exit_on_error=False, print_error=False) or OK
@@ -73,8 +90,6 @@ def main() -> None:
         # The reader has closed the pipe; discard the rest of the buffer.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(BROKEN_PIPE)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130)
 
 
 def _fail(line: str, status: int) -> NoReturn:

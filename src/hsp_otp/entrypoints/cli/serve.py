@@ -50,14 +50,20 @@ def serve() -> int:
     return _run(settings)
 
 
-def dev() -> int:
+def dev(*, host: str | None = None, port: str | None = None) -> int:
     """
     Serve in development mode: SQLite, console sender, generated keys and a demo pass.
 
-    Example: hsp-otp dev
+    Example: hsp-otp dev --port 8080
+
+    Args:
+        host: The address to listen on, instead of HSP_OTP_HOST.
+        port: The port to listen on, instead of HSP_OTP_PORT; 0 chooses any free port.
     """
     # Set in the environment, from which every worker reads the settings.
-    os.environ[f"{PREFIX}MODE"] = DEVELOPMENT
+    for name, value in (("MODE", DEVELOPMENT), ("HOST", host), ("PORT", port)):
+        if value is not None:
+            os.environ[f"{PREFIX}{name}"] = value
     settings = _served(load())
     _warn_of_variables()
     asyncio.run(_prepare(settings))

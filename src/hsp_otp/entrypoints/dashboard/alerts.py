@@ -11,7 +11,8 @@ from hsp_otp.domain.fraud_patterns import (
 )
 from hsp_otp.domain.instant import MINUTE, Instant
 from hsp_otp.domain.surges import Surge, share
-from hsp_otp.entrypoints.dashboard.formatting import country, moment
+from hsp_otp.entrypoints.dashboard.formatting import country
+from hsp_otp.entrypoints.time_range import in_short
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +42,7 @@ def of_surge(one: Surge) -> Alarm:
             f"{share(one.verified, one.sent)} % of them were verified; usually it is "
             f"{one.usual_percent} %."
         ),
-        when=f"{moment(one.since)} to {moment(one.until)}",
+        when=f"{in_short(one.since)} to {in_short(one.until)}",
         until=one.until,
         command="hsp-otp audit suspicious",
     )
@@ -78,7 +79,7 @@ def of_suspicion(one: Suspicion) -> Alarm:
         says = f"{seen.sent} codes were sent to {to}{by}, {verified}."
     last = Instant(seen.last + MINUTE - seen.last % MINUTE)
     return Alarm(
-        says=says, when=f"{moment(seen.first)} to {moment(last)}", until=last, command=command
+        says=says, when=f"{in_short(seen.first)} to {in_short(last)}", until=last, command=command
     )
 
 

@@ -47,8 +47,8 @@ def seconds(value: float | None) -> str:
 
 
 def moment(at: Instant) -> str:
-    """Format the day and minute of *at*, in UTC."""
-    return f"{to_datetime(at):%d %b %H:%M}"
+    """Format *at* to the minute and in UTC, otherwise like `time_range.in_short`."""
+    return f"{to_datetime(at):%Y-%m-%d %H:%M}"
 
 
 def tick(at: Instant, *, days: bool) -> str:

@@ -9,7 +9,7 @@ from hsp_otp.domain.operator_sessions import OperatorSession
 from hsp_otp.entrypoints.dashboard.session_cookie import token_of
 from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
 from hsp_otp.entrypoints.http.csrf import token_for
-from hsp_otp.entrypoints.http.requests import AnyRequest
+from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 from hsp_otp.entrypoints.pages.assets import Shelf, url_of
 from hsp_otp.entrypoints.pages.page import HEADERS, templates_of
 from hsp_otp.entrypoints.pages.sealed_cookies import jar, lines
@@ -28,11 +28,23 @@ def ops_page(
     session: OperatorSession | None = None,
     **facts: Any,  # noqa: ANN401 - whatever the template shows
 ) -> Response[str]:
-    """Render a page in English, with a CSRF token; without *session*, the sign-in page."""
+    """
+    Render a page in English, with a CSRF token.
+
+    Args:
+        session: The operator's session; None for the sign-in page.
+    """
+    settings = services_of(request).settings
     token = token_for(request) if session is None else token_of(request, session)
     visitors = (csrf_cookie(request, token),) if session is None else ()
     text = _templates.get_template(template).render(
-        csrf=token, static=SHELF.url_of, shared=url_of, **facts
+        csrf=token,
+        static=SHELF.url_of,
+        shared=url_of,
+        operator=session.operator if session else None,
+        has_names=settings.ops_users is not None,
+        has_shared_password=bool(settings.ops_password),
+        **facts,
     )
     return Response(
         text,

@@ -45,6 +45,7 @@ _ACTIVE: Final = "x-ops-active"
 """The header that the page sends if its reader has been active since its last request."""
 
 _WRONG: Final = "This password is wrong."
+_WRONG_WITH_NAME: Final = "This name or password is wrong."
 _UNWRITTEN: Final = (
     "The database is not answering. Your session has ended on this machine; on other machines it "
     "ends as soon as the database answers."
@@ -65,7 +66,9 @@ async def ops_look(request: AnyRequest) -> Response[str]:
 async def ops_sign_in(request: AnyRequest) -> Response[str]:
     """Sign in an operator."""
     form = await form_of(request)
-    outcome = await desk_of(request).operators.sign_in(form.get("password", ""), caller_of(request))
+    outcome = await desk_of(request).operators.sign_in(
+        form.get("username", ""), form.get("password", ""), caller_of(request)
+    )
     match outcome:
         case OperatorSession():
             return _see_other(cookie_of(request, outcome))
@@ -82,7 +85,8 @@ async def ops_sign_in(request: AnyRequest) -> Response[str]:
             )
         case WrongPassword():
             request.scope["state"]["outcome"] = outcome.word
-            return ops_page(request, "sign_in.html", status=HTTPStatus.FORBIDDEN, error=_WRONG)
+            told = _WRONG_WITH_NAME if services_of(request).settings.ops_users else _WRONG
+            return ops_page(request, "sign_in.html", status=HTTPStatus.FORBIDDEN, error=told)
         case _:
             assert_never(outcome)
 
@@ -122,7 +126,8 @@ async def ops_story(request: AnyRequest) -> Response[str]:
             status=HTTPStatus.BAD_REQUEST,
             error="This is not a phone number. Enter it in full, with the country code.",
         )
-    entries = await desk.story(await desk.operators.search(number, caller_of(request)))
+    found = await desk.operators.search(number, session, caller_of(request))
+    entries = await desk.story(found)
     return ops_page(
         request,
         "story.html",
@@ -131,7 +136,7 @@ async def ops_story(request: AnyRequest) -> Response[str]:
         error="",
         masked=number.masked,
         region=number.region,
-        told=[(in_short(entry.at), in_words(entry)) for entry in entries],
+        told=[(in_short(entry.at), in_words(entry), entry.request_id) for entry in entries],
     )
 
 
@@ -194,7 +199,8 @@ async def _facts(request: AnyRequest) -> dict[str, Any]:
     wanted = Chosen(
         flow=asked.get("flow"), country=asked.get("country"), sender=asked.get("sender")
     )
-    facts = facts_of(look.seen, wanted) if look.seen else None
+    reporting = services_of(request).receipts.keys()
+    facts = facts_of(look.seen, wanted, reporting) if look.seen else None
     return {
         "answered": look.answered,
         "facts": facts,

@@ -42,11 +42,7 @@ def sessions_in(request: AnyRequest) -> list[OperatorSession]:
     """Return the sessions in the cookies of *request*, including sessions that are over."""
     ring = desk_of(request).keys
     texts = map(ring.unseal, cookie_values(request, _NAME))
-    parts = [text.split(".") for text in texts if text is not None]
-    return [
-        OperatorSession(name, Instant(int(began)), Instant(int(used)))
-        for began, used, name in parts
-    ]
+    return [_session(*text.split(".", 4)) for text in texts if text is not None]
 
 
 def token_of(request: AnyRequest, session: OperatorSession) -> str:
@@ -64,12 +60,20 @@ def is_token_of(request: AnyRequest, session: OperatorSession, token: str | None
 def cookie_of(request: AnyRequest, session: OperatorSession) -> Cookie:
     """Make the cookie with *session*, which the browser keeps until it is closed."""
     text = f"{session.began}.{session.used}.{session.id}"
+    if session.operator is not None:
+        text += f".{session.version}.{session.operator}"
     return _cookie(request, desk_of(request).keys.seal(text))
 
 
 def dropped(request: AnyRequest) -> Cookie:
     """Make the cookie that deletes the session from the browser of *request*."""
     return _cookie(request, "", max_age=0)
+
+
+def _session(
+    began: str, used: str, name: str, version: str = "", operator: str | None = None
+) -> OperatorSession:
+    return OperatorSession(name, Instant(int(began)), Instant(int(used)), operator, version)
 
 
 def _bound_to(session: OperatorSession) -> str:

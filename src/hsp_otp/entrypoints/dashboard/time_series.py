@@ -1,7 +1,7 @@
 """The dashboard's figures over time: the funnel and the charts."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -56,18 +56,29 @@ class Chosen:
 
 @attrs.frozen(kw_only=True)
 class Figure:
-    """A step of the funnel, with its share of an earlier step."""
+    """
+    A step of the funnel, with its share of an earlier step.
+
+    Attributes:
+        reported: False if nobody reports it; the count means nothing then.
+    """
 
     name: str
     count: int
     of: str
     percent: int
     svg: Markup
+    reported: bool
 
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """The filtered counts of the traffic for each period."""
+    """
+    The filtered counts of the traffic for each period.
+
+    Attributes:
+        reported: Whether any sender reports deliveries.
+    """
 
     seen: Seen
     chosen: Chosen
@@ -78,10 +89,16 @@ class Counts:
     sent: tuple[int, ...]
     delivered: tuple[int, ...]
     verified: tuple[int, ...]
+    reported: bool
 
     @classmethod
-    def of(cls, seen: Seen, chosen: Chosen) -> "Counts":
-        """Count the traffic in *seen* that passes the filters *chosen*."""
+    def of(cls, seen: Seen, chosen: Chosen, reporting: Collection[str]) -> "Counts":
+        """
+        Count the traffic in *seen* that passes the filters *chosen*.
+
+        Args:
+            reporting: The senders that report deliveries.
+        """
         movements = chosen.of(seen.movements)
         deliveries, proofs = chosen.of(seen.deliveries), chosen.of(seen.proofs)
 
@@ -89,6 +106,7 @@ class Counts:
             return _over(seen, counted)
 
         sent = over((row.at, row.requests) for row in sent_of(movements))
+        delivered = [row for row in deliveries if row.state == _DELIVERED]
         return cls(
             seen=seen,
             chosen=chosen,
@@ -100,7 +118,8 @@ class Counts:
             if chosen.sender
             else over((row.at, row.requests) for row in movements if row.action == _SEND),
             sent=sent,
-            delivered=over((row.at, row.messages) for row in deliveries if row.state == _DELIVERED),
+            delivered=over((row.at, row.messages) for row in delivered),
+            reported=bool(delivered) or any(chosen.sender in {None, one} for one in reporting),
             # The row of a right code has no sender; the message that carried the code has.
             verified=over((row.at, row.codes) for row in proofs)
             if chosen.sender
@@ -132,6 +151,7 @@ class Counts:
             Figure(
                 name=name,
                 count=count,
+                reported=self.reported or name != "Delivered",
                 of=of,
                 percent=share(count, whole),
                 svg=lying(
@@ -161,15 +181,17 @@ class Counts:
             )
             for asked, sent, delivered, verified in rows
         ]
+        unverified = "known to be delivered" if self.reported else "verified"
         names = (
             ("verified", "of-verified"),
             ("delivered, not verified", "of-delivered"),
-            ("sent, not known to be delivered", "of-sent"),
+            (f"sent, not {unverified}", "of-sent"),
             ("asked for, not sent", "of-asked"),
         )
         series = [
             Series(name, look, tuple(stair[place] for stair in stairs))
             for place, (name, look) in enumerate(names)
+            if self.reported or look != "of-delivered"
         ]
         return self._picture("funnel", "Outcomes of requests for a code", series, "codes", marks)
 

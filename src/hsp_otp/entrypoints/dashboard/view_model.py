@@ -1,7 +1,7 @@
 """The data that the dashboard's templates show."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -35,13 +35,19 @@ TITLES: Final = {flow.value: row.title for flow, row in FLOWS.items()}
 
 @attrs.frozen(kw_only=True)
 class Part:
-    """A horizontal bar with the counts of a country, sender, address or range."""
+    """
+    A horizontal bar with the counts of a country, sender, address or range.
+
+    Attributes:
+        copied: What its button copies; empty without a button.
+    """
 
     name: str
     sent: int
     verified: int
     svg: Markup
     more: str = ""
+    copied: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +65,13 @@ class Took:
 
 @attrs.frozen(kw_only=True)
 class Facts:
-    """All data for the page; *ongoing* if an alarm concerns the last 15 minutes."""
+    """
+    All data for the page.
+
+    Attributes:
+        ongoing: Whether an alarm concerns the last 15 minutes.
+        reported: Whether any sender reports deliveries.
+    """
 
     seen: Seen
     chosen: Chosen
@@ -68,6 +80,7 @@ class Facts:
     alarms: Sequence[Alarm]
     more_alarms: int
     ongoing: bool
+    reported: bool
     figures: Sequence[Figure]
     pictures: Sequence[Picture]
     by_country: Sequence[Part]
@@ -78,8 +91,14 @@ class Facts:
     to_deliver: Sequence[Took]
 
 
-def facts_of(seen: Seen, wanted: Chosen) -> Facts:
-    """Create the data for the page; filters in *wanted* that *seen* does not have are ignored."""
+def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
+    """
+    Create the data for the page.
+
+    Args:
+        wanted: The filters; values that do not occur in *seen* are ignored.
+        reporting: The senders that report deliveries.
+    """
     countries = most_first((row.region or UNKNOWN, row.requests) for row in sent_of(seen.movements))
     senders = sorted({row.sender for row in seen.movements if row.sender})
     chosen = Chosen(
@@ -87,7 +106,7 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
         country=wanted.country if wanted.country in countries else None,
         sender=wanted.sender if wanted.sender in senders else None,
     )
-    counts = Counts.of(seen, chosen)
+    counts = Counts.of(seen, chosen, reporting)
     found = surges(counts.beats, seen.stretch.period)
     suspicions = sorted(seen.suspicions, key=lambda one: -one.traffic.sent - one.traffic.missed)
     alarms = [*map(of_surge, found), *map(of_suspicion, suspicions)]
@@ -99,6 +118,7 @@ def facts_of(seen: Seen, wanted: Chosen) -> Facts:
         alarms=alarms[: len(found) + _TOLD],
         ongoing=any(alarm.until > after(seen.at, -_JUST_NOW) for alarm in alarms),
         more_alarms=max(0, len(suspicions) - _TOLD),
+        reported=counts.reported,
         figures=counts.figures(),
         pictures=counts.pictures(found),
         by_country=_by_country(counts.movements),
@@ -115,7 +135,7 @@ def latency_of(one: "SenderLately") -> Markup:
     half, most = one.p50 or 0.0, one.p95 or 0.0
     return lying(
         f"latency-{one.name}",
-        f"{one.name}: half of the attempts within {seconds(half)}, 19 in 20 within {seconds(most)}",
+        f"{one.name}: median {seconds(half)}, p95 {seconds(most)}",
         [("of-verified", half), ("of-delivered", most - half)],
         SEND_WITHIN / SECOND,
     )
@@ -158,7 +178,8 @@ def _tallies(kind: str, tallies: Sequence[Tally]) -> list[Part]:
         more = f"{one.numbers} numbers" if one.numbers is not None else f"{one.requests} requests"
         name = one.who if kind != PREFIX else f"{_range(one.who)}, {country(one.region or UNKNOWN)}"
         bar = f"{kind}-{place}"
-        found.append(_part(bar, name, sent=one.sent, verified=one.verified, most=most, more=more))
+        part = _part(bar, name, sent=one.sent, verified=one.verified, most=most, more=more)
+        found.append(attrs.evolve(part, copied=one.who))
     return found
 
 
@@ -214,7 +235,7 @@ def _took(name: str, title: str, counted: Counter[int]) -> Took:
         *((f"up to {seconds(float(end))}", counted[place]) for place, end in enumerate(STEPS)),
         (f"longer than {seconds(float(STEPS[-1]))}", counted[len(STEPS)]),
     ]
-    says = f"{title}: half within {seconds(half)}, 19 in 20 within {seconds(most)}"
+    says = f"{title}: median {seconds(half)}, p95 {seconds(most)}"
     return Took(
         id=name,
         name=title,

@@ -12,7 +12,7 @@ import msgspec
 from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import Components, Example, SecurityScheme
+from litestar.openapi.spec import Components, Example, SecurityScheme, Tag
 from litestar.router import Router
 from litestar.static_files import (
     create_static_files_router,  # pyright: ignore[reportUnknownVariableType]
@@ -37,6 +37,14 @@ _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
+)
+
+_ABOUT_TOKENS: Final = (
+    f"Every request carries a CSRF token twice: in the cookie `{csrf.COOKIE}`, which each page of "
+    f"the service sets (`/users/signup/`, for example), and in the header `{csrf.HEADER}`. A "
+    "script of a page on the same site reads the cookie and sets the header; with https, the "
+    f"cookie's name is `__Host-{csrf.COOKIE}`. *Try it out*, on the page `/docs`, does both by "
+    "itself."
 )
 
 _EVERYWHERE: Final = (INTERNAL_ERROR,)
@@ -144,6 +152,11 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
             description="Proves, with a one-time code, that somebody holds a phone number right "
             "now.",
             use_handler_docstrings=True,
+            # All of them, because the page shows those that are listed here first.
+            tags=[
+                Tag(name=tag, description=_ABOUT_TOKENS if tag == "signup" else None)
+                for tag in dict.fromkeys(tag for one in handlers for tag in one.tags or ())
+            ],
             components=Components(
                 security_schemes={
                     "bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT"),

@@ -194,9 +194,7 @@ def app() -> RequestMiddleware:
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
     docs = settings.texts if settings.shows_docs else None
-    return create_app(
-        lambda: _open(settings), docs, trial_folder(settings), ops=bool(settings.ops_password)
-    )
+    return create_app(lambda: _open(settings), docs, trial_folder(settings), ops=settings.has_ops)
 
 
 @asynccontextmanager
@@ -253,5 +251,7 @@ def _run(settings: Settings, listening: socket.socket) -> bool:
         workers.run()
         return not workers.cannot_start
     server = _OnlyServer(serving, most_connections=most_connections())
-    server.run(sockets=[listening])
+    # The library begins to take signals later, in the event loop.
+    with server.capture_signals():
+        server.run(sockets=[listening])
     return server.started

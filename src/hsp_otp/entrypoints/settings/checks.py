@@ -1,12 +1,14 @@
 """Checks that the settings are consistent and complete."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from hsp_otp.adapters.jwt import Algorithm, parse_signing_keys
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES
+from hsp_otp.adapters.operator_accounts import read_accounts
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.domain.code import Code
@@ -16,6 +18,7 @@ from hsp_otp.domain.sms_segments import segments
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings.model import PREFIX, SENDERS_TAKEN, Settings, sender_variables
+from hsp_otp.ports.operator_accounts import Account
 
 _MOST_SEGMENTS: Final = 2
 """The most SMS segments of a text in a language other than English."""
@@ -35,6 +38,8 @@ def check_to_serve(settings: Settings) -> None:
     _check_message(settings)
     check_secret_keys(settings)
     _check_traces(settings)
+    if settings.ops_users is not None:
+        ops_accounts(settings.ops_users)
     if settings.proof_audience == settings.jwt_audience:
         raise SettingsError(
             f"{PREFIX}PROOF_AUDIENCE: got {settings.jwt_audience!r}, the audience of access "
@@ -50,6 +55,24 @@ def check_to_serve(settings: Settings) -> None:
             f"{PREFIX}JWT_KEYS: {error}; with {PREFIX}JWT_ALGORITHM={settings.jwt_algorithm} "
             f"it takes {takes}"
         ) from None
+
+
+def ops_accounts(file: Path) -> dict[str, Account]:
+    """
+    Read the operators' accounts.
+
+    Raises:
+        SettingsError: The file cannot be read, or contains something else.
+    """
+    try:
+        return read_accounts(file)
+    except FileNotFoundError:
+        reason = "there is no such file; hsp-otp ops add NAME makes it"
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
+    except ValueError as error:
+        reason = str(error)
+    raise SettingsError(f"{PREFIX}OPS_USERS: {str(file)!r}: {reason}")
 
 
 def missing_variables(settings: Settings, sender: str) -> list[str]:

@@ -1,6 +1,7 @@
 """The model of all settings: defaults, accepted values and meanings."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -412,10 +413,17 @@ class Settings:
     ops_password: str = _setting(
         readers.password,
         "",
-        "password for operators at /ops/; the page is served only if this is set",
+        "password that operators at /ops/ share",
         takes=f"{LEAST_PASSWORD} printable characters or more",
         shown_default="none",
         secret=True,
+    )
+    ops_users: Path | None = _setting(
+        Path,
+        None,
+        "operators at /ops/, each with a password; hsp-otp ops add NAME makes the file",
+        takes="the path of a file",
+        shown_default="none",
     )
     docs: bool | None = flag(
         None, "serve /docs and the OpenAPI document", shown_default="on in development"
@@ -431,9 +439,14 @@ class Settings:
         return self.in_development if self.docs is None else self.docs
 
     @property
+    def has_ops(self) -> bool:
+        """Whether the operators' page is served."""
+        return bool(self.ops_password) or self.ops_users is not None
+
+    @property
     def measures(self) -> bool:
         """Whether metrics are used, by the listener or the operators' page."""
-        return self.metrics_port is not None or bool(self.ops_password)
+        return self.metrics_port is not None or self.has_ops
 
     @property
     def counts_in(self) -> str:

@@ -16,7 +16,7 @@ from hsp_otp.adapters.secret_keys import parse_secret_keys
 from hsp_otp.adapters.senders.provider import ReasonError, Shape
 from hsp_otp.adapters.senders.provider import setting as _setting
 from hsp_otp.domain.keys import Key
-from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
+from hsp_otp.domain.operator_sessions import is_password
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.toml_file import read_toml
 from hsp_otp.ports.messages import Wordings
@@ -246,6 +246,6 @@ def android_hash(text: str) -> str:
 
 def password(text: str) -> str:
     """Read the operators' password."""
-    if len(text) < LEAST_PASSWORD or not text.isprintable():
+    if not is_password(text):
         raise ValueError
     return text

@@ -26,6 +26,7 @@ function replace(text) {
   const path = focused && (focused.id ? `#${CSS.escape(focused.id)}`
     : focused.closest("details") && `#${CSS.escape(focused.closest("details").id)} ${focused.matches("summary") ? "summary" : ".scroll"}`);
   live.replaceChildren(...new DOMParser().parseFromString(text, "text/html").body.childNodes);
+  reveal(live);
   for (const one of live.querySelectorAll("details")) one.open = open.has(one.id);
   for (const [id, top] of scrolled) {
     const box = document.getElementById(id)?.querySelector(".scroll");
@@ -62,6 +63,43 @@ async function refresh() {
     asking = false;
   }
 }
+
+function reveal(where) {
+  for (const one of where.querySelectorAll(".copy")) one.hidden = false;
+}
+
+function copyBySelection(text) {
+  const box = document.createElement("textarea");
+  box.className = "unseen";
+  box.value = text;
+  document.body.append(box);
+  box.select();
+  const copied = document.execCommand("copy");
+  box.remove();
+  return copied;
+}
+
+async function copy(button) {
+  const text = button.dataset.copy;
+  let copied = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without https there is no such clipboard.
+    copied = copyBySelection(text);
+    button.focus({ preventScroll: true });
+  }
+  said.textContent = copied ? `Copied: ${text}` : "It could not be copied. Select the text instead.";
+  const label = button.firstElementChild;
+  label.textContent = copied ? "Copied" : "Not copied";
+  setTimeout(() => { label.textContent = "Copy"; }, 2000);
+}
+
+reveal(document);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".copy");
+  if (button) copy(button);
+});
 
 if (live) {
   setInterval(refresh, Number(live.dataset.every) * 1000);
