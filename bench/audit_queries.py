@@ -16,6 +16,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -38,6 +39,7 @@ from hsp_otp.adapters.sql.tables import audit
 from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.ports.audit_queries import Span, Wanted
+from hsp_otp.ports.traffic_queries import By
 
 NOW = Instant(1_785_000_000_000_000)
 SPAN = 90 * DAY
@@ -52,6 +54,7 @@ COLUMNS = (
         "count",
     ),
 )
+STEP_COLUMNS = ("at", "flow", "step", "word", "region", "language", "shard", "count")
 PEOPLE, RANGES, ADDRESSES = 60_000, 3_000, 30_000
 VICTIM, SWEPT, SWEEPER, SCANNER = 7, "k1:" + 32 * "d", "203.0.113.7", "203.0.113.9"
 
@@ -106,6 +109,22 @@ def row(at: int, act: str, number: int, client: str, phone: tuple[str, str, str]
     )
 
 
+def steps(requests: int, shards: int) -> list[Row]:
+    """The funnel's counts of as many requests, from twenty countries."""
+    draw = random.Random(9)
+    words = ("sent", "verified", "invalid_otp", "rate_limited", "resend_too_soon", "otp_expired")
+    kinds = [("opened", ""), ("number_entered", ""), ("delivered", ""), ("code_entered", "")]
+    kinds += [(step, word) for step in ("look_up", "send", "check") for word in words]
+    sums: Counter[Row] = Counter()
+    for number in range(requests):
+        day = NOW - SPAN + SPAN * number // requests
+        country = f"C{int(20 * draw.random() ** 3):02}"
+        step, word = draw.choice(kinds)
+        who = ("signup" if number % 2 else "pass_login", step, word, country)
+        sums[day - day % DAY, *who, draw.choice(("en", "es", "hi")), draw.randrange(shards)] += 1
+    return [(*of, count) for of, count in sums.items()]
+
+
 def fill_sqlite(path: Path, rows: int) -> None:
     """Write the traffic into a file."""
     marks = ", ".join("?" * len(COLUMNS))
@@ -114,13 +133,19 @@ def fill_sqlite(path: Path, rows: int) -> None:
             f"INSERT INTO audit ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608
             traffic(rows),
         )
+        marks = ", ".join("?" * len(STEP_COLUMNS))
+        connection.executemany(
+            f"INSERT INTO funnel ({', '.join(STEP_COLUMNS)}) VALUES ({marks})",  # noqa: S608
+            steps(rows, 1),
+        )
 
 
 async def fill_postgres(url: str, rows: int) -> None:
     """Write the traffic into a database, and vacuum and analyze it as the server would."""
     connection = await connect(url)
     await connection.copy_records_to_table("audit", records=traffic(rows), columns=COLUMNS)
-    await connection.execute("VACUUM ANALYZE audit")
+    await connection.copy_records_to_table("funnel", records=steps(rows, 8), columns=STEP_COLUMNS)
+    await connection.execute("VACUUM ANALYZE audit, funnel")
     await connection.close()
 
 
@@ -202,6 +227,14 @@ def questions(
                 partial(way, span, period),
                 statement(span, period),
             )
+    since = Instant(NOW - SPAN)
+    ways_of_funnel: tuple[By, ...] = ("day", "country", "language")
+    for by in ways_of_funnel:
+        add(
+            f"funnel, by {by}, 90 days",
+            partial(page.steps, since, by),
+            traffic_queries.steps_asked(since, by),
+        )
     return found
 
 

@@ -8,11 +8,12 @@ addresses, and verifies almost none, which is SMS pumping. Another attacker trie
 
 import hashlib
 import random
+from collections import Counter
 from typing import Any, Final
 
 import attrs
 
-from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after, day_of
 
 SWEPT_REGION: Final = "LV"
 SWEEPERS: Final = ("203.0.113.7", "203.0.113.8", "203.0.113.21")
@@ -27,6 +28,9 @@ SENDS: Final = (
     *("challenge_id", "at", "flow", "purpose", "slot", "contact", "client", "sender"),
     *("provider_message_id", "state", "state_at"),
 )
+FUNNEL: Final = ("at", "flow", "step", "word", "region", "language", "shard", "count")
+SHARD: Final = 99
+"""No process counts there."""
 
 
 def fingerprint(of: str) -> str:
@@ -52,6 +56,7 @@ class Day:
     audit: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]], init=False)
     sends: list[tuple[Any, ...]] = attrs.field(factory=list[tuple[Any, ...]], init=False)
     numbers: list[str] = attrs.field(factory=list[str], init=False)
+    steps: Counter[tuple[Any, ...]] = attrs.field(factory=Counter[tuple[Any, ...]], init=False)
 
     def __attrs_post_init__(self) -> None:
         draw = random.Random(self.seed)  # noqa: S311 - the same every time
@@ -76,6 +81,8 @@ class Day:
             region="IN",
         )
         sender = "twilio" if draw.random() < 0.8 else "vonage"
+        for _ in range(1 + (person % 4 == 0)):  # one in five goes no further
+            self._step(at, attrs.evolve(who, region=""), "opened")
         if who.flow == "pass_login":
             if draw.random() < 0.05:
                 self._row(at, attrs.evolve(who, number=None), "look_up", "pass_not_found")
@@ -125,6 +132,9 @@ class Day:
             )
         )
         self._row(at, who, "send", "sent", sender=sender, message=name)
+        self._step(at, who, "number_entered")
+        if delivered:
+            self._step(at, who, "delivered")
 
     def _row(
         self,
@@ -139,6 +149,10 @@ class Day:
     ) -> None:
         if at >= self.ends:
             return
+        self._step(at, who, action, outcome, count)
+        if outcome == "verified":
+            self._step(at, who, "code_entered")
+            self._step(at, who, "handed_over")
         number = who.number
         known = (
             (f"***-***-{number[-4:]}", who.region, fingerprint(number), fingerprint(number[:-4]))
@@ -154,6 +168,10 @@ class Day:
                 *(sender, message, None, count),
             )
         )
+
+    def _step(self, at: Instant, who: "Who", step: str, word: str = "", count: int = 1) -> None:
+        language = "hi" if len(self.numbers) % 3 == 0 else "en"
+        self.steps[day_of(at), who.flow, step, word, who.region or "", language, SHARD] += count
 
 
 @attrs.frozen(kw_only=True)
@@ -176,6 +194,7 @@ def statements(day: Day) -> list[tuple[str, list[tuple[Any, ...]]]]:
     return [
         (_insert("audit", AUDIT), day.audit),
         (_insert("sends", SENDS), day.sends),
+        (_insert("funnel", FUNNEL), [(*of, count) for of, count in day.steps.items()]),
     ]
 
 

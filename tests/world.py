@@ -21,16 +21,16 @@ from hsp_otp.adapters.memory import (
     MemoryUsage,
 )
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage
+from hsp_otp.domain.delivery import DeliveryState, Noted, TakenMessage, UnknownMessage
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
@@ -186,17 +186,35 @@ class SentMessages:
         self,
         sender: str,
         provider_message_id: str,
-        decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, T]],
+        decide: Callable[[TakenMessage | None], Decision[TakenMessage | None, T]],
     ) -> T:
         """Keep the promise of `Deliveries.transition`."""
         if self.failure is not None:
             raise self.failure
         key = (sender, provider_message_id)
-        held = self.states.get(key, DeliveryState.QUEUED) if key in self._known else None
-        decision = decide(held)
+        decision = decide(self._held(key))
         if decision.becomes is not None:
-            self.states[key] = decision.becomes
+            self.states[key] = decision.becomes.state
+        await self.audit.write(*decision.rows)
         return decision.outcome
+
+    def _held(self, key: tuple[str, str]) -> TakenMessage | None:
+        if key not in self._known:
+            return None
+        sends = {row.challenge_id: row for row in self.audit.sends}
+        found = (
+            sends.get(row.challenge_id)
+            for row in self.audit.handed_over
+            if (row.sender, row.provider_message_id) == key
+        )
+        send = next(found)
+        return TakenMessage(
+            state=self.states.get(key, DeliveryState.QUEUED),
+            at=send.at if send else START,
+            flow=send.flow if send else Flow.PASS_LOGIN,
+            contact=Contact.stored(send.contact if send else PHONE),
+            language=send.language if send else None,
+        )
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
         """Keep the promise of `Deliveries.may_become_known`."""

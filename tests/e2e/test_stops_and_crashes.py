@@ -188,7 +188,8 @@ class Issue:
 def test_a_kill_at_any_instant(tmp_path: Path) -> None:
     """
     The server is killed amid checks and sends, again and again: no code succeeds twice, no guess
-    is lost, no limit exceeded, every message has its row, and the database is sound.
+    is lost, no limit exceeded, every message has its row, the funnel agrees with the audit, and the
+    database is sound.
     """
     keys = prepare(tmp_path)
     issues: list[Issue] = []
@@ -253,6 +254,11 @@ def _hold(folder: Path, gateway: Gateway, issues: list[Issue]) -> None:
     kept = Counter({str(phone): int(str(count)) for phone, count in rows})
     assert not sent - kept
     assert max(kept.values()) <= SENDS_A_NUMBER
+    by = "SELECT action, outcome, sum(count) FROM audit WHERE action IN ('send', 'check')"
+    stepped = "SELECT step, word, sum(count) FROM funnel WHERE word <> ''"
+    assert set(query(folder, f"{stepped} GROUP BY step, word")) == set(
+        query(folder, f"{by} GROUP BY action, outcome")
+    )
     assert query(folder, "PRAGMA integrity_check") == [("ok",)]
 
 

@@ -21,7 +21,13 @@ from hsp_otp.domain.challenge import check, code_of, usage_keys
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt, Noted, UnknownMessage
+from hsp_otp.domain.delivery import (
+    DeliveryState,
+    EarlyReceipt,
+    Noted,
+    TakenMessage,
+    UnknownMessage,
+)
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
@@ -61,6 +67,14 @@ QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryStat
 
 TAKEN = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
 
+MADE_UP = TakenMessage(
+    state=DELIVERED,
+    at=START,
+    flow=Flow.SIGNUP,
+    contact=Contact.stored("+919876543210"),
+    language=None,
+)
+
 
 @pytest.fixture
 def stores(database: Database, commits: GroupCommit) -> Stores:
@@ -93,8 +107,8 @@ def states(file: Path) -> list[tuple[str | None]]:
 async def held(deliveries: SqlDeliveries, message: str = "SM1") -> DeliveryState | None:
     """What decide sees."""
 
-    def look(state: DeliveryState | None) -> Decision[DeliveryState | None, DeliveryState | None]:
-        return Decision(state, state)
+    def look(held: TakenMessage | None) -> Decision[TakenMessage | None, DeliveryState | None]:
+        return Decision(None if held is None else held.state, held)
 
     return await deliveries.transition("twilio", message, look)
 
@@ -142,7 +156,7 @@ async def test_another_message(
 
 async def test_decide_cannot_make_a_message(deliveries: SqlDeliveries, file: Path) -> None:
     """Whatever becomes of a message that is not known, nothing is written."""
-    made = await deliveries.transition("twilio", "SM2", lambda _: Decision("made", DELIVERED))
+    made = await deliveries.transition("twilio", "SM2", lambda _: Decision("made", MADE_UP))
     assert made == "made"
     assert states(file) == [("queued",), (None,)]
 
@@ -156,7 +170,7 @@ async def test_what_is_unchanged_is_not_written(deliveries: SqlDeliveries, file:
 async def test_a_decision_that_raises_changes_nothing(deliveries: SqlDeliveries) -> None:
     """An exception in a decision reaches its caller, and the next one is judged as ever."""
 
-    def stumble(_: DeliveryState | None) -> Decision[DeliveryState | None, None]:
+    def stumble(_: TakenMessage | None) -> Decision[TakenMessage | None, None]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

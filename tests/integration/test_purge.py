@@ -325,6 +325,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
     assert done.stdout.splitlines() == [
         "audit: 3 deleted",
         "sends: 2 deleted",
+        "funnel: 0 deleted",
         "slots: 2 deleted",
         "usages: 2 deleted",
         "sign-ins: 1 deleted",

@@ -8,12 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.adapters.memory import MemoryAudit
-from hsp_otp.domain.audit import HandedOverRow
+from hsp_otp.domain.audit import HandedOverRow, Step, StepRow
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState, Noted, UnknownMessage, message_id, note
+from hsp_otp.domain.delivery import (
+    DeliveryState,
+    Noted,
+    TakenMessage,
+    UnknownMessage,
+    message_id,
+    note,
+)
+from hsp_otp.domain.instant import DAY, after
+from hsp_otp.domain.names import Language
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.sender import Receipt
-from tests.world import SentMessages, World, run
+from tests.world import PHONE, START, SentMessages, World, run
 
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED
 UNDELIVERED, FAILED = DeliveryState.UNDELIVERED, DeliveryState.FAILED
@@ -21,12 +32,23 @@ UNDELIVERED, FAILED = DeliveryState.UNDELIVERED, DeliveryState.FAILED
 STEP = {QUEUED: 0, SENT: 1, DELIVERED: 2, UNDELIVERED: 2, FAILED: 2}
 
 
+def taken(state: DeliveryState = QUEUED) -> TakenMessage:
+    """A message that a provider took, for a code that was issued late in a day."""
+    return TakenMessage(
+        state=state,
+        at=after(START, DAY - 1),
+        flow=Flow.SIGNUP,
+        contact=Contact.stored(PHONE),
+        language=Language("es"),
+    )
+
+
 def become(*reported: DeliveryState) -> DeliveryState | None:
     """The state after receipts, of a message that has just been handed over."""
-    state: DeliveryState | None = QUEUED
+    held: TakenMessage | None = taken()
     for one in reported:
-        state = note(state, one).becomes
-    return state
+        held = note(held, one).becomes
+    return None if held is None else held.state
 
 
 @pytest.mark.parametrize("end", [DELIVERED, UNDELIVERED, FAILED])
@@ -60,22 +82,37 @@ def test_a_message_nobody_handed_over() -> None:
 
 def test_a_receipt_that_tells_nothing_new() -> None:
     """A receipt is noted also where it changes nothing, and then nothing is written."""
-    decision = note(SENT, SENT)
-    assert decision == Decision(Noted(), SENT)
-    assert decision.becomes is SENT
+    held = taken(SENT)
+    decision = note(held, SENT)
+    assert decision == Decision(Noted(), held)
+    assert decision.becomes is held
     assert Noted.word == "noted"
+
+
+def test_a_delivery_is_counted_once() -> None:
+    """It is a step of the funnel, on the day of its send, whenever it is reported."""
+    step = StepRow(
+        day=START,
+        flow=Flow.SIGNUP,
+        step=Step.DELIVERED,
+        region="IN",
+        language=Language("es"),
+    )
+    assert note(taken(SENT), DELIVERED).rows == (step,)
+    for held, reported in ((DELIVERED, DELIVERED), (QUEUED, SENT), (SENT, FAILED)):
+        assert note(taken(held), reported).rows == ()
 
 
 @given(st.lists(st.sampled_from(DeliveryState)))
 def test_a_state_never_goes_back(reported: list[DeliveryState]) -> None:
     """Whatever is reported, each state is as far as the one before or further; an end is one."""
-    state = QUEUED
+    held = taken()
     for one in reported:
-        becomes = note(state, one).becomes
+        becomes = note(held, one).becomes
         assert becomes is not None
-        assert STEP[becomes] == max(STEP[state], STEP[one])
-        assert becomes is state or STEP[state] < 2
-        state = becomes
+        assert STEP[becomes.state] == max(STEP[held.state], STEP[one])
+        assert becomes is held or STEP[held.state] < 2
+        held = becomes
 
 
 # --- What a provider calls a message

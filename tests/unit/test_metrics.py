@@ -19,13 +19,13 @@ from hsp_otp.adapters.prometheus.worker_files import Workers, exposed
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.domain.api_keys import Scope
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditRow, Visit
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.lanes import Lane
-from hsp_otp.domain.names import ClientAddress, PassCode
+from hsp_otp.domain.names import ENGLISH, ClientAddress, PassCode
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.flows.api_keys import make_api_key
@@ -38,6 +38,7 @@ from hsp_otp.ports.sender import Message
 from hsp_otp.ports.usage_counter import UsageCounter
 from tests.http import OPEN, Client
 from tests.observed import Observed
+from tests.visitor import SIGNUP, Visitor
 from tests.world import (
     OTHER_PHONE,
     PASS_CODE,
@@ -137,6 +138,26 @@ def test_a_signup(world: Measured) -> None:
     assert world.value("checks_total", **signup, outcome="already_verified", region="IN") == 1
     assert world.value("time_to_verify_seconds_sum", **signup) == 7
     assert world.value("port_call_duration_seconds_count", port="signup_steps", store="memory") == 1
+
+
+def test_the_funnel(world: Measured) -> None:
+    """Each step counts once, from the page to the proof, and each error word with its request."""
+    visitor = Visitor(Client(world), language="es")
+    page = visitor.submit(visitor.get(SIGNUP), "send", phone="12", region="IN")
+    page = visitor.submit(page, "send", phone=OTHER_PHONE, region="IN")
+    deliveries = world.observer.deliveries(world.deliveries)
+    receive = partial(take_receipt, deliveries, early=world.early, clock=world.clock)
+    run(receive("outbox", "message-1", DeliveryState.DELIVERED))
+    visitor.submit(page, "verify", otp=world.outbox.codes[-1])
+    of: dict[str, str] = {"flow": "signup", "language": "es"}
+    assert world.value("funnel_total", **of, step="opened", region="none") == 1
+    for step in ("number_entered", "sent", "delivered", "code_entered", "verified"):
+        assert world.value("funnel_total", **of, step=step, region="IN") == 1
+    lost = {"request": "send", "word": "invalid_phone"}
+    assert world.value("funnel_losses_total", **of, **lost) == 1
+    samples = [one for family in world.registry.collect() for one in family.samples]
+    assert len([one for one in samples if one.name == "hsp_otp_funnel_total"]) == 6
+    assert len([one for one in samples if one.name == "hsp_otp_funnel_losses_total"]) == 1
 
 
 def test_tokens(world: Measured) -> None:
@@ -562,6 +583,8 @@ def with_everything(folder: Path) -> CollectorRegistry:
         )
     )
     metrics.told(attrs.evolve(ROW, lane=Lane.KNOWN))
+    visit = Visit(language=ENGLISH)
+    metrics.told(attrs.evolve(ROW, outcome="locked_out", visit=visit))
     metrics.verified(Flow.SIGNUP, SECOND)
     metrics.posed(1)
     metrics.solved(1, SECOND)

@@ -413,6 +413,11 @@ class Purged:
         self.told.append(before)
         return 2
 
+    async def funnel(self, before: Instant) -> int:
+        """Keep the promise of `Purge.funnel`."""
+        self.told.append(before)
+        return 4
+
     async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
         """Keep the promise of `Purge.records_over`."""
         self.told += [list(policies), now]
@@ -420,7 +425,12 @@ class Purged:
 
 
 def test_what_is_past_its_time_is_purged() -> None:
-    """Audit rows as old as is set, sends of seven days, and records that mean nothing."""
+    """
+    Audit rows as old as is set, sends of seven days, whole days of the funnel after ninety, and
+    records that mean nothing.
+    """
     store, now = Purged(), after(START, SECOND)
-    assert run(purge(store, [STRICT], 90 * DAY, now)) == {"audit": 1, "sends": 2, "slots": 3}
-    assert store.told == [after(now, -90 * DAY), after(now, -7 * DAY), [STRICT], now]
+    purged = run(purge(store, [STRICT], 30 * DAY, now))
+    assert purged == {"audit": 1, "sends": 2, "funnel": 4, "slots": 3}
+    days = (after(now, -30 * DAY), after(now, -7 * DAY), after(START, -90 * DAY))
+    assert store.told == [*days, [STRICT], now]

@@ -1,7 +1,7 @@
 """The operator's page over HTTP: docs/contract.md, 5.7, and docs/ops.md."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from hsp_otp.adapters.memory import MemoryUsage
 from hsp_otp.adapters.secret_keys import ops_ring
+from hsp_otp.domain.audit import Step
 from hsp_otp.domain.fraud_patterns import (
     MISSING,
     NUMBERS_FROM_ONE_ADDRESS,
@@ -21,13 +22,14 @@ from hsp_otp.domain.fraud_patterns import (
 )
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.entrypoints.services import Dashboard
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import A_DAY, STRETCHES, Look, Seen, Stretch
 from hsp_otp.ports.audit_queries import Entry, Tally
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.sender_stats import SenderLately
-from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof
+from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, StepCount
 from tests.http import Client, Reply
 from tests.visitor import Page, Visitor
 from tests.world import PHONE, START, RememberedAccounts, RememberedSessions, World, ring
@@ -93,8 +95,45 @@ def seen(stretch: Stretch = A_DAY, *, attack: bool = False, **more: Any) -> Seen
         movements=movements,
         deliveries=deliveries,
         proofs=proofs,
-        **{"suspicions": (), "addresses": (), "prefixes": (), **more},
+        **{"suspicions": (), "addresses": (), "prefixes": (), **_steps(), **more},
     )
+
+
+def _steps() -> dict[str, Sequence[StepCount]]:
+    """Two days of a signup and a sign-in."""
+    today, before = "2026-01-01", "2025-12-31"
+    counts: dict[str, tuple[tuple[Step, str, int], ...]] = {
+        today: (
+            (Step.OPENED, "", 40),
+            (Step.NUMBER_ENTERED, "", 32),
+            (Step.CORRECTED, "", 2),
+            (Step.SEND, "sent", 30),
+            (Step.SEND, "rate_limited", 6),
+            (Step.SEND, "invalid_phone", 4),
+            (Step.RESENT, "", 5),
+            (Step.DELIVERED, "", 27),
+            (Step.CODE_ENTERED, "", 22),
+            (Step.CHECK, "verified", 20),
+            (Step.CHECK, "invalid_otp", 5),
+            (Step.HANDED_OVER, "", 19),
+        ),
+        before: ((Step.OPENED, "", 1_000), (Step.NUMBER_ENTERED, "", 8)),
+    }
+
+    def of(names: Mapping[str, str]) -> list[StepCount]:
+        signup = [
+            StepCount(of=names[day], flow=Flow.SIGNUP, step=step, word=word, count=count)
+            for day, steps in counts.items()
+            for step, word, count in steps
+        ]
+        lost: dict[str, Any] = {"step": Step.LOOK_UP, "word": "pass_not_found", "count": 3}
+        return [*signup, StepCount(of=names[today], flow=Flow.PASS_LOGIN, **lost)]
+
+    return {
+        "by_day": of({today: today, before: before}),
+        "by_country": of({today: "IN", before: ""}),
+        "by_language": of({today: "hi", before: "en"}),
+    }
 
 
 def sender(name: str, **more: Any) -> SenderLately:  # noqa: ANN401
@@ -721,7 +760,15 @@ def test_every_picture_has_its_table(visitor: Visitor) -> None:
     page = inside(visitor)
     body = page.reply.body.decode()
     assert body.count('role="img"') == body.count("<svg") - 1
-    for name in ("funnel", "share", "countries", "refusals", "verify-signup", "deliver-0"):
+    for name in (
+        "funnel",
+        "share",
+        "countries",
+        "refusals",
+        "verify-signup",
+        "deliver-0",
+        "visitors",
+    ):
         assert page.texts[f"{name}-says"]
         assert page.texts[f"{name}-numbers"]
     assert "style=" not in body
@@ -789,6 +836,42 @@ def test_what_can_be_copied(visitor: Visitor, ops: Ops) -> None:
     for text in (body, story):
         assert text.count('role="status"') == 1
         assert " onclick=" not in text
+
+
+def test_the_funnel(visitor: Visitor) -> None:
+    """Of 90 days: each step with its share of an earlier one, errors, countries and languages."""
+    main = inside(visitor, "flow=signup").main
+    for told in (
+        "From the page to the proof, in 90 days",
+        "Page opened 1,040 Page opened: 1040 in 90 days",
+        "Number entered 40 Number entered: 40 4 % of the pages opened",
+        "Code sent 30 Code sent: 30 62 % of the numbers entered",
+        "Delivered 27 Delivered: 27 90 % of the codes sent",
+        "Code entered 22 Code entered: 22 88 % of those sent a code",
+        "Verified 20 Verified: 20 91 % of the codes entered",
+        "Handed over 19 Handed over: 19 95 % of those verified",
+        "Codes sent include 5 sent again; numbers entered include 2 corrections.",
+        "over 90 days: verified 20, sent a code, not verified 5, came, and were sent no code 1015.",
+        "code asked for too many from one address 6 15 %",
+        "code asked for invalid phone 4 10 %",
+        "code entered wrong code 5 20 %",
+        "India 32 30 27 22 20 19 Unknown 8 0 0 0 0 0",
+        "Hindi 32 30 27 22 20 19 English 8 0 0 0 0 0",
+    ):
+        assert told in main
+    assert "pass looked up" not in main
+    assert "pass looked up unknown pass 3 100 %" in inside(visitor).main
+
+
+def test_no_visitors(visitor: Visitor, ops: Ops) -> None:
+    """The funnel of nobody is empty, and no share is given of nothing."""
+    ops.look_ = Look(seen(by_day=(), by_country=(), by_language=()))
+    main = inside(visitor).main
+    assert "Page opened 0 Page opened: 0 in 90 days" in main
+    assert "Verified 0 Verified: 0 in 90 days" in main
+    assert "Visitors by day, over 90 days: nothing." in main
+    assert "No request ended with an error." in main
+    assert "Nobody entered a number." in main
 
 
 def test_senders(visitor: Visitor, ops: Ops) -> None:

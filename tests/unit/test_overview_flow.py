@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import attrs
 import pytest
 
+from hsp_otp.domain.audit import Step
 from hsp_otp.domain.fraud_patterns import Suspicion
-from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.flows.overview import A_DAY, HOUR_BY_MINUTES, STRETCHES, Overview
 from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof
+from hsp_otp.ports.traffic_queries import By, Delivery, Movement, Proof, StepCount
 from tests.world import START, ManualClock
 
 
@@ -26,6 +28,7 @@ class Database:
 
     asked: list[Span] = attrs.field(factory=list[Span])
     wanted: list[Wanted] = attrs.field(factory=list[Wanted])
+    since: set[Instant] = attrs.field(factory=set[Instant])
     before: Callable[[], None] = lambda: None
     go_on: asyncio.Event = attrs.field(factory=asyncio.Event)
 
@@ -44,6 +47,11 @@ class Database:
     async def proofs(self, *_: object) -> Sequence[Proof]:
         """Keep the promise of `TrafficQueries.proofs`."""
         return []
+
+    async def steps(self, since: Instant, by: By) -> Sequence[StepCount]:
+        """Keep the promise of `TrafficQueries.steps`."""
+        self.since.add(since)
+        return [StepCount(of=by, flow=Flow.SIGNUP, step=Step.OPENED, word="", count=1)]
 
     def entries(self, wanted: Wanted) -> AsyncIterator[Entry]:
         """Nobody asks for them here."""
@@ -99,6 +107,17 @@ def test_a_stretch_is_of_whole_periods(database: Database) -> None:
         assert suspicions == Span(after(seen.span.until, -24 * HOUR), seen.span.until)
 
     asyncio.run(look())
+
+
+def test_the_funnel_is_of_ninety_days(database: Database) -> None:
+    """Today is the last of them, whatever the stretch; by day, country and language."""
+    clock = ManualClock(after(START, 7 * SECOND))
+    seen = asyncio.run(overview(database, clock).look(HOUR_BY_MINUTES)).seen
+    assert seen is not None
+    assert database.since == {after(clock.now(), -89 * DAY)}
+    assert [one.of for one in (*seen.by_day, *seen.by_country, *seen.by_language)] == [
+        *("day", "country", "language"),
+    ]
 
 
 def test_one_answer_serves_all(database: Database) -> None:

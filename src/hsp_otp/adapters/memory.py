@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from hsp_otp.domain.api_keys import ApiKey
-from hsp_otp.domain.audit import AuditRow, HandedOverRow, Row, SendRow, SignInRow
+from hsp_otp.domain.audit import AuditRow, HandedOverRow, Row, SendRow, SignInRow, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
@@ -193,12 +193,14 @@ class MemoryAudit:
 
     Attributes:
         sign_ins: The changes of sign-ins to users and passes.
+        steps: Steps of the funnel that leave no audit row.
     """
 
     rows: list[AuditRow] = attrs.field(factory=list[AuditRow])
     sends: list[SendRow] = attrs.field(factory=list[SendRow])
     handed_over: list[HandedOverRow] = attrs.field(factory=list[HandedOverRow])
     sign_ins: list[SignInRow] = attrs.field(factory=list[SignInRow])
+    steps: list[StepRow] = attrs.field(factory=list[StepRow])
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
         """Implement `SignInHistory.signed_in`."""
@@ -215,6 +217,10 @@ class MemoryAudit:
         """Implement `AuditTrail.note`."""
         await self.write(row)
 
+    def count(self, row: StepRow) -> None:
+        """Implement `AuditTrail.count`."""
+        self.steps.append(row)
+
     async def write(self, *rows: Row) -> None:
         """Implement `AuditTrail.write`."""
         for row in rows:
@@ -227,6 +233,8 @@ class MemoryAudit:
                     self.handed_over.append(row)
                 case SignInRow():
                     self.sign_ins.append(row)
+                case StepRow():
+                    self.steps.append(row)
 
 
 def _read(usages: dict[UsageKey, Usage], keys: tuple[UsageKey, ...]) -> Usages:

@@ -7,7 +7,7 @@ import attrs
 
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
-from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.names import ClientAddress, Language
 from hsp_otp.domain.purposes import Flow, Purpose
 
 
@@ -29,6 +29,50 @@ class Action(enum.Enum):
     ERASE = "erase"
     OPS_SIGN_IN = "ops_sign_in"
     OPS_SEARCH = "ops_search"
+
+
+class Step(enum.Enum):
+    """
+    What the funnel counts. The last three are requests, each with the word of its outcome.
+
+    Values are stored, and are the names of the figures where they are one.
+    """
+
+    OPENED = "opened"
+    NUMBER_ENTERED = "number_entered"
+    CORRECTED = "corrections"
+    RESENT = "resends"
+    DELIVERED = "delivered"
+    CODE_ENTERED = "code_entered"
+    HANDED_OVER = "handed_over"
+    LOOK_UP = "look_up"
+    SEND = "send"
+    CHECK = "check"
+
+
+class Entered(enum.Enum):
+    """What a number is that a code is asked for: the first of a visit, the same, or another."""
+
+    NEW = "new"
+    AGAIN = "again"
+    CORRECTED = "corrected"
+
+
+@attrs.frozen(kw_only=True)
+class Visit:
+    """
+    What the funnel counts of a request beside the details of its row. It is not stored there.
+
+    Attributes:
+        entered: Of an ask; None if only the slot can tell.
+        retried: Of an ask: it repeats one that was to come back with work.
+        first_guess: Of a check: no guess at the code was judged before.
+    """
+
+    language: Language
+    entered: Entered | None = None
+    retried: bool = False
+    first_guess: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -53,9 +97,11 @@ class AuditRow:
         lane: Of an ask or a guess.
         api_key_id: The id of the API key that the request was made with.
         operator: The name of the operator who acted, or tried to sign in.
-        folds: True for rows that may arrive in a flood. Rows with the same client, action and
-            outcome within a minute are stored as a single row, which keeps the first one's details
-            and a count.
+        folds: True for rows that may arrive in a flood. Rows with the same client, action, outcome
+            and number within a minute are stored as a single row, which keeps the first one's
+            details and a count. A hundred numbers have such a row; all others share one, which
+            names no number.
+        visit: None for requests that no visitor makes.
     """
 
     at: Instant
@@ -79,6 +125,7 @@ class AuditRow:
     api_key_id: str | None = None
     operator: str | None = None
     folds: bool = False
+    visit: Visit | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +138,7 @@ class SendRow:
         challenge_id: The challenge that the message is for; unique.
         slot: The slot as text, which may contain a full contact.
         contact: The contact in canonical form.
+        language: Of the message.
     """
 
     challenge_id: str
@@ -101,6 +149,7 @@ class SendRow:
     contact: str = attrs.field(repr=False)
     client: ClientAddress
     lane: Lane = Lane.OTHERS
+    language: Language | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +181,28 @@ class HandedOverRow:
     provider_message_id: str | None
 
 
-LateRow: TypeAlias = AuditRow | HandedOverRow
+@attrs.frozen(kw_only=True)
+class StepRow:
+    """
+    Visitors who reached a step of the funnel, without anything about who they are.
+
+    Attributes:
+        day: The instant at which the day begins, in UTC.
+        word: The outcome of a request; empty for other steps.
+        region: Of the number, if one is known.
+        language: None for what was stored before languages were.
+    """
+
+    day: Instant
+    flow: Flow
+    step: Step
+    word: str = ""
+    region: str | None = None
+    language: Language | None
+    count: int = 1
+
+
+LateRow: TypeAlias = AuditRow | HandedOverRow | StepRow
 """Rows that report what has happened. They may be written late, and nothing waits for them."""
 
 Row: TypeAlias = LateRow | SendRow | SignInRow

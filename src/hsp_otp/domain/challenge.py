@@ -179,7 +179,8 @@ def ask(
         ),
         charge(held.usages, demands, now),
     )
-    return Decision(Issued(challenge, _resend_at(becomes, request, policy, lane, now)), becomes)
+    resend_at = _resend_at(becomes, request, policy, lane, now)
+    return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
 
 
 def check(
@@ -275,6 +276,12 @@ def look(
     return Decision(
         Standing(challenge.expires_at if challenge and lives else None, resend_at), held
     )
+
+
+def has_live_code(record: SlotRecord, lane: Lane, now: Instant) -> bool:
+    """Whether a code of *lane* is live."""
+    challenge = record.lane(lane).challenge
+    return challenge is not None and _is_live(challenge, now)
 
 
 def withdraw(held: Held, challenge_id: str) -> Decision[Held, Withdrawn | NotStanding]:

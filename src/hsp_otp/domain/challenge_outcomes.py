@@ -13,11 +13,17 @@ from hsp_otp.domain.slot_record import Challenge
 
 @attrs.frozen
 class Issued:
-    """A new challenge stands; its message is still to be sent."""
+    """
+    A new challenge stands; its message is still to be sent.
+
+    Attributes:
+        again: It took the place of a live code.
+    """
 
     word: ClassVar[str] = "sent"
     challenge: Challenge
     resend_at: Instant | None
+    again: bool = False
 
 
 @attrs.frozen

@@ -6,8 +6,12 @@ from typing import ClassVar, Final
 
 import attrs
 
+from hsp_otp.domain.audit import Step, StepRow
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import MINUTE, Duration
+from hsp_otp.domain.instant import MINUTE, Duration, Instant, day_of
+from hsp_otp.domain.names import Language
+from hsp_otp.domain.purposes import Flow
 
 EARLY_FOR: Final[Duration] = MINUTE
 """How long a receipt may arrive before its message is recorded."""
@@ -27,6 +31,23 @@ class DeliveryState(enum.Enum):
 
 _STEPS = {DeliveryState.QUEUED: 0, DeliveryState.SENT: 1}
 _FINAL = 2
+
+
+@attrs.frozen(kw_only=True)
+class TakenMessage:
+    """
+    A message that a provider took, for the send of a code.
+
+    Attributes:
+        at: When the code was issued.
+        language: None if it is not known.
+    """
+
+    state: DeliveryState
+    at: Instant
+    flow: Flow
+    contact: Contact
+    language: Language | None
 
 
 @attrs.frozen
@@ -58,15 +79,24 @@ def message_id(given: str | None) -> str | None:
 
 
 def note(
-    held: DeliveryState | None, reported: DeliveryState
-) -> Decision[DeliveryState | None, Noted | UnknownMessage]:
+    held: TakenMessage | None, reported: DeliveryState
+) -> Decision[TakenMessage | None, Noted | UnknownMessage]:
     """
     Move a message's state forward.
 
     Receipts arrive late, twice and in any order. A receipt for an earlier step changes nothing, and
-    the first final state that is reported stays.
+    the first final state that is reported stays. A delivery is counted on the day of its send.
     """
     if held is None:
         return Decision(UnknownMessage(), None)
-    forward = _STEPS.get(reported, _FINAL) > _STEPS.get(held, _FINAL)
-    return Decision(Noted(), reported if forward else held)
+    if _STEPS.get(reported, _FINAL) <= _STEPS.get(held.state, _FINAL):
+        return Decision(Noted(), held)
+    arrived = StepRow(
+        day=day_of(held.at),
+        flow=held.flow,
+        step=Step.DELIVERED,
+        region=held.contact.region,
+        language=held.language,
+    )
+    rows = (arrived,) if reported is DeliveryState.DELIVERED else ()
+    return Decision(Noted(), attrs.evolve(held, state=reported), rows)

@@ -43,6 +43,11 @@ def believed(at: Instant, now: Instant) -> Instant:
     return at if is_credible(at, now) else now
 
 
+def day_of(at: Instant) -> Instant:
+    """The instant at which the day of *at* begins, in UTC."""
+    return Instant(at - at % DAY)
+
+
 def seconds_until(later: Instant, now: Instant) -> int:
     """
     Whole seconds from *now* to *later*, rounded up, never negative.

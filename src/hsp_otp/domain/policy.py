@@ -157,6 +157,10 @@ SEND_ROW_DAYS: Final = 7
 """Days for which send rows are kept. The limits need one day of them, and receipts arrive within a
 few. They contain full numbers, so they are deleted long before the audit."""
 
+FUNNEL_DAYS: Final = 90
+"""Days, besides the present one, for which the counts of the funnel are kept, however long the
+audit is. They hold nothing personal."""
+
 NONCE_BYTES: Final = 16
 """Random bytes of a challenge's private nonce."""
 

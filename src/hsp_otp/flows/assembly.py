@@ -17,6 +17,7 @@ from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
+from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
@@ -105,6 +106,7 @@ class Journeys:
 
     Attributes:
         otp: The engine that they share.
+        visits: Counts what no journey audits.
     """
 
     limiter: Limiter
@@ -114,12 +116,15 @@ class Journeys:
     signup: Signup
     api_keys: ApiKeys
     house_passes: HousePasses
+    visits: Visits
 
     @property
     def by_name(self) -> dict[str, Any]:
-        """The journeys without the engine."""
+        """The journeys, without what they share."""
         told = {field.name: getattr(self, field.name) for field in attrs.fields(Journeys)}
-        return {name: one for name, one in told.items() if not isinstance(one, Limiter | Otp)}
+        return {
+            name: one for name, one in told.items() if not isinstance(one, Limiter | Otp | Visits)
+        }
 
 
 def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
@@ -185,4 +190,5 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             randomness=ports.randomness,
             fingerprints=rings.fingerprints,
         ),
+        visits=Visits(audit=ports.audit, clock=ports.clock),
     )

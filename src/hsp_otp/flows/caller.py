@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditRow, Entered, Visit
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import Instant
@@ -80,6 +80,26 @@ def with_outcome(
         folds=refused or not (changed or row.charged),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
     )
+
+
+def visit_of(caller: Caller) -> Visit:
+    """What the funnel counts of a request of *caller*."""
+    return Visit(language=caller.language, retried=caller.work is not None)
+
+
+def of_ask(row: AuditRow, *, again: bool) -> AuditRow:
+    """*row* of an ask, with what the slot tells of its visit, unless the flow knows better."""
+    visit = row.visit
+    if visit is None or visit.entered is not None:
+        return row
+    return attrs.evolve(
+        row, visit=attrs.evolve(visit, entered=Entered.AGAIN if again else Entered.NEW)
+    )
+
+
+def of_first_guess(row: AuditRow) -> AuditRow:
+    """*row* of the first guess that was judged for a code."""
+    return attrs.evolve(row, visit=row.visit and attrs.evolve(row.visit, first_guess=True))
 
 
 def operator_row(

@@ -14,6 +14,7 @@ from hsp_otp.domain.challenge import (
     code_of,
     give_back,
     give_back_keys,
+    has_live_code,
     lane_for,
     lane_of_check,
     look,
@@ -31,6 +32,7 @@ from hsp_otp.domain.challenge_outcomes import (
     Verified,
     Withdrawn,
     WorkRequired,
+    WrongCode,
 )
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.contact import Channel
@@ -44,7 +46,7 @@ from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
 from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request
-from hsp_otp.flows.caller import new_id, with_outcome
+from hsp_otp.flows.caller import new_id, of_ask, of_first_guess, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
@@ -159,8 +161,9 @@ class Otp:
             lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
             decision = ask(held, request, drawn, policy, now, lane=lane)
             if isinstance(decision.outcome, Issued):
-                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request),))
-            return _audited(decision, held, attrs.evolve(row, lane=lane))
+                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request, row),))
+            again = has_live_code(held.record, lane, now)
+            return _audited(decision, held, of_ask(attrs.evolve(row, lane=lane), again=again))
 
         outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
         if isinstance(outcome, WorkRequired):
@@ -171,7 +174,7 @@ class Otp:
         self, issued: Issued, request: Request, row: AuditRow, language: Language
     ) -> Issued | Undelivered:
         """Hand the message of an issued code over; on any failure, withdraw the challenge."""
-        row = attrs.evolve(row, lane=issued.challenge.lane)
+        row = of_ask(attrs.evolve(row, lane=issued.challenge.lane), again=issued.again)
         receipt = await self._hand_over(issued.challenge, request.slot, row, language)
         if receipt is None:
             undelivered = Undelivered(issued.resend_at)
@@ -256,7 +259,7 @@ class Otp:
         judge: Callable[..., Decision[Held, C]],
     ) -> C:
         policy = self.policies[request.slot.purpose]
-        now = self.clock.now()
+        now, most = self.clock.now(), policy.max_attempts
 
         def decide(held: Held) -> Decision[Held, C]:
             lane = lane_of_check(
@@ -265,7 +268,10 @@ class Otp:
             decision = judge(held, request, presented, policy, ring=self.codes, now=now, lane=lane)
             if isinstance(decision.outcome, Verified | VerifiedAgain):
                 return decision
-            return _audited(decision, held, attrs.evolve(row, lane=lane))
+            told, guessed = attrs.evolve(row, lane=lane), decision.outcome
+            if isinstance(guessed, WrongCode) and guessed.attempts_remaining == most - 1:
+                told = of_first_guess(told)
+            return _audited(decision, held, told)
 
         outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
         if isinstance(outcome, Verified) and outcome.given_back:
@@ -314,7 +320,7 @@ def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision
     return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome, changed=changed),))
 
 
-def _send_row(issued: Issued, request: Request) -> SendRow:
+def _send_row(issued: Issued, request: Request, row: AuditRow) -> SendRow:
     return SendRow(
         challenge_id=issued.challenge.id,
         at=issued.challenge.issued_at,
@@ -324,7 +330,15 @@ def _send_row(issued: Issued, request: Request) -> SendRow:
         contact=request.contact.value,
         client=request.client,
         lane=issued.challenge.lane,
+        language=None if row.visit is None else row.visit.language,
     )
+
+
+def of_success(row: AuditRow, verified: Verified | VerifiedAgain) -> AuditRow:
+    """*row* of the request whose code was right."""
+    row = attrs.evolve(row, lane=verified.challenge.lane)
+    is_first = isinstance(verified, Verified) and verified.challenge.attempts == 1
+    return of_first_guess(row) if is_first else row
 
 
 def _bound_to(request: Request) -> str:

@@ -9,10 +9,11 @@ import attrs
 
 from hsp_otp.domain.fraud_patterns import Suspicion
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.policy import FUNNEL_DAYS
 from hsp_otp.ports.audit_queries import AuditQueries, Entry, Span, Tally, Wanted
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, TrafficQueries
+from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, StepCount, TrafficQueries
 
 _FRESH: Final[Duration] = 5 * SECOND
 """How long a worker reuses an answer for everybody who asks for the same stretch."""
@@ -70,6 +71,9 @@ class Seen:
     Attributes:
         at: When they were made.
         suspicions: Of the stretch, or of its last day if it is longer.
+        by_day: Steps of the funnel of the last `FUNNEL_DAYS` days, with the present one.
+        by_country: The same steps.
+        by_language: The same steps.
     """
 
     stretch: Stretch
@@ -81,6 +85,9 @@ class Seen:
     suspicions: Sequence[Suspicion]
     addresses: Sequence[Tally]
     prefixes: Sequence[Tally]
+    by_day: Sequence[StepCount]
+    by_country: Sequence[StepCount]
+    by_language: Sequence[StepCount]
 
 
 @attrs.frozen
@@ -150,6 +157,7 @@ class Overview:
     async def _ask(self, stretch: Stretch) -> Seen:
         began = self.clock.now()
         span = stretch.span(began)
+        first_day = after(began, -(FUNNEL_DAYS - 1) * DAY)
         recent = Span(max(span.since, after(span.until, -DAY)), span.until)
         seen = Seen(
             stretch=stretch,
@@ -161,6 +169,9 @@ class Overview:
             suspicions=await self.audit.suspicions(recent),
             addresses=await self.audit.top_addresses(span, _TOP),
             prefixes=await self.audit.top_prefixes(span, _TOP),
+            by_day=await self.traffic.steps(first_day, "day"),
+            by_country=await self.traffic.steps(first_day, "country"),
+            by_language=await self.traffic.steps(first_day, "language"),
         )
         now = self.clock.now()
         self._kept[stretch.word] = seen, after(now, max(_FRESH, _REST * (now - began)))

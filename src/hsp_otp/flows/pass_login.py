@@ -10,6 +10,7 @@ from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, Verified, WrongCode
 from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
@@ -25,9 +26,9 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.refresh_tokens import AlreadyBegan
 from hsp_otp.domain.repeated_success import VerifiedAgain
 from hsp_otp.domain.slot_record import Presented, Request
-from hsp_otp.flows.caller import Caller, about, audited_failures, with_outcome
+from hsp_otp.flows.caller import Caller, about, audited_failures, visit_of, with_outcome
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import AskedOutcome, Otp
+from hsp_otp.flows.otp import AskedOutcome, Otp, of_success
 from hsp_otp.flows.sessions import Grant, Handed, Sessions
 from hsp_otp.ports.passes import Passes
 
@@ -41,6 +42,7 @@ class SignedIn:
     The code was right, and the customer is signed in.
 
     Attributes:
+        contact: The one that the code was sent to.
         at: The instant of the sign-in.
         device_token: Makes this device a known one.
     """
@@ -48,6 +50,7 @@ class SignedIn:
     word: ClassVar[str] = "verified"
     grant: Grant
     signed_in: Pass
+    contact: Contact
     at: Instant
     device_token: str = attrs.field(repr=False)
 
@@ -59,12 +62,16 @@ class LedBack:
 
     Attributes:
         handed: What the browser takes there.
+        contact: The one that the code was sent to.
         device_token: Makes this device a known one.
+        again: The code was right a moment ago in the same browser.
     """
 
     word: ClassVar[str] = "verified"
     handed: Handed
+    contact: Contact
     device_token: str = attrs.field(repr=False)
+    again: bool
 
 
 FoundPass = UsablePass | UnusablePass
@@ -193,7 +200,7 @@ class PassLogin:
             )
             if not isinstance(outcome, Verified | VerifiedAgain):
                 return outcome
-            row = attrs.evolve(row, lane=outcome.challenge.lane)
+            row = of_success(row, outcome)
             return await sign_in(outcome, found.found, row, request)
 
     async def may_guess(self, code: PassCode, challenge_id: str | None, caller: Caller) -> bool:
@@ -246,7 +253,8 @@ class PassLogin:
         if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
         token = self.otp.device_token(request, verified)
-        return SignedIn(grant, found, self.otp.clock.now(), token)
+        contact = verified.challenge.contact
+        return SignedIn(grant, found, contact, self.otp.clock.now(), token)
 
     async def _lead_back(
         self,
@@ -259,7 +267,8 @@ class PassLogin:
         handed = await self.sessions.hand_over(verified.challenge, found, row, return_url)
         if isinstance(handed, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
-        return LedBack(handed, self.otp.device_token(request, verified))
+        contact, again = verified.challenge.contact, isinstance(verified, VerifiedAgain)
+        return LedBack(handed, contact, self.otp.device_token(request, verified), again)
 
     def _row(self, code: PassCode, caller: Caller, action: Action) -> AuditRow:
         return AuditRow(
@@ -271,6 +280,7 @@ class PassLogin:
             client=caller.client,
             request_id=caller.request_id,
             pass_code=code.masked,
+            visit=visit_of(caller),
         )
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from hsp_otp.domain.instant import DAY, Duration, Instant, after
-from hsp_otp.domain.policy import SEND_ROW_DAYS, Policy
+from hsp_otp.domain.instant import DAY, Duration, Instant, after, day_of
+from hsp_otp.domain.policy import FUNNEL_DAYS, SEND_ROW_DAYS, Policy
 from hsp_otp.ports.purge import Purge
 
 
@@ -23,5 +23,6 @@ async def purge(
     return {
         "audit": await store.audit(after(now, -audit_kept_for)),
         "sends": await store.sends(after(now, -SEND_ROW_DAYS * DAY)),
+        "funnel": await store.funnel(after(day_of(now), -FUNNEL_DAYS * DAY)),
         **await store.records_over(policies, now),
     }

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditRow, Entered
 from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
     Issued,
@@ -43,9 +43,16 @@ from hsp_otp.domain.signup import (
     slot_of,
 )
 from hsp_otp.domain.slot_record import Presented, Request
-from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
+from hsp_otp.flows.caller import (
+    Caller,
+    about,
+    audited_failures,
+    new_id,
+    visit_of,
+    with_outcome,
+)
 from hsp_otp.flows.limits import Limiter
-from hsp_otp.flows.otp import NotSent, Otp, Undelivered
+from hsp_otp.flows.otp import NotSent, Otp, Undelivered, of_success
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proof, Proofs
 
@@ -70,6 +77,7 @@ class Proved:
     """
 
     word: ClassVar[str] = "verified"
+    contact: Contact = attrs.field(repr=False)
     proof: str = attrs.field(repr=False)
     device_token: str = attrs.field(repr=False)
 
@@ -137,10 +145,13 @@ class Signup:
     async def _send(
         self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller, row: AuditRow
     ) -> SignupSendOutcome:
+        entered = Entered.NEW
         if session_id is not None:
             found = await self._find(session_id)
             if not isinstance(found, SignupSession):
                 return await self._rejected(found, row, caller)
+            entered = Entered.AGAIN if found.phone == phone else Entered.CORRECTED
+        row = attrs.evolve(row, visit=attrs.evolve(visit_of(caller), entered=entered))
         session = session_id or SessionId(new_id(self.otp.randomness))
         request = _request(session, phone, caller)
         outcome = await self.otp.issue(request, row, caller.work)
@@ -222,7 +233,7 @@ class Signup:
         """Record the step once in the SQL database, then move the session."""
         now = self.otp.clock.now()
         challenge = verified.challenge
-        row = attrs.evolve(row, lane=challenge.lane)
+        row = of_success(row, verified)
         phone = PhoneNumber(challenge.contact.value)
 
         def decide_record(
@@ -249,7 +260,8 @@ class Signup:
         outcome = await self.sessions.transition(session_id, decide)
         if isinstance(outcome, Stepped):
             token = self.otp.device_token(request, verified)
-            return Proved(self._sign(session_id, phone, challenge.id, now), token)
+            proof = self._sign(session_id, phone, challenge.id, now)
+            return Proved(challenge.contact, proof, token)
         return NoLiveCode(verified.resend_at) if isinstance(outcome, Corrected) else outcome
 
     def proof_of(self, session_id: SessionId, session: SignupSession) -> str | None:
@@ -294,6 +306,7 @@ class Signup:
             outcome="",
             client=caller.client,
             request_id=caller.request_id,
+            visit=visit_of(caller),
         )
 
 

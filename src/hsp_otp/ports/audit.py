@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from hsp_otp.domain.audit import AuditRow, Row
+from hsp_otp.domain.audit import AuditRow, Row, StepRow
 
 
 class AuditTrail(Protocol):
@@ -27,5 +27,13 @@ class AuditTrail(Protocol):
 
         Like `write`, but if the database does not take the row within half a second, this returns
         with the row set aside or still being written: such a request has waited long enough.
+        """
+        ...
+
+    def count(self, row: StepRow) -> None:
+        """
+        Store a step of the funnel that leaves no audit row, together with others, a second later.
+
+        A process that is killed loses the steps of its last second.
         """
         ...

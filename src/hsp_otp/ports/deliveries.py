@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from hsp_otp.domain.decision import Decision, O
-from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt
+from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt, TakenMessage
 from hsp_otp.domain.instant import Instant
 
 
@@ -19,10 +19,10 @@ class Deliveries(Protocol):
         self,
         sender: str,
         provider_message_id: str,
-        decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
+        decide: Callable[[TakenMessage | None], Decision[TakenMessage | None, O]],
     ) -> O:
         """
-        Replace the state of that message with the result of *decide*, in one step.
+        Replace the state of that message with the result of *decide*, in one step with its rows.
 
         *decide* receives None if no such message was handed over, and cannot create one.
         """

@@ -23,6 +23,10 @@ class Purge(Protocol):
         """Delete send rows older than *before*."""
         ...
 
+    async def funnel(self, before: Instant) -> int:
+        """Delete the funnel's counts of days that began before *before*."""
+        ...
+
     async def records_over(self, policies: Collection[Policy], now: Instant) -> Mapping[str, int]:
         """Delete records that no longer have any effect; counts are by kind, as displayed."""
         ...

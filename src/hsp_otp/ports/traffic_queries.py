@@ -1,11 +1,13 @@
 """Traffic over time, for the operators' page."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 import attrs
 
+from hsp_otp.domain.audit import Step
 from hsp_otp.domain.instant import Duration, Instant
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.audit_queries import Span
 
 STEPS: Final = (2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600)
@@ -70,6 +72,27 @@ class Proof:
     codes: int
 
 
+By: TypeAlias = Literal["day", "country", "language"]
+"""What the figures of the funnel can be grouped by."""
+
+
+@attrs.frozen(kw_only=True)
+class StepCount:
+    """
+    How often a step of the funnel was counted.
+
+    Attributes:
+        of: The day, as YYYY-MM-DD; the country; or the language. Empty if it is not known.
+        word: The outcome of a request; empty for other steps.
+    """
+
+    of: str
+    flow: Flow
+    step: Step
+    word: str
+    count: int
+
+
 class TrafficQueries(Protocol):
     """Queries of traffic. Each raises Unavailable if the database does not answer."""
 
@@ -83,4 +106,8 @@ class TrafficQueries(Protocol):
 
     async def proofs(self, span: Span, period: Duration) -> Sequence[Proof]:
         """The times from a message to the right code."""
+        ...
+
+    async def steps(self, since: Instant, by: By) -> Sequence[StepCount]:
+        """The steps of the funnel, from the whole day of *since* on; days in their order."""
         ...

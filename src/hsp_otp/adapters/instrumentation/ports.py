@@ -13,10 +13,10 @@ import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.api_keys import ApiKey
-from hsp_otp.domain.audit import AuditRow, Row
+from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision, H, O
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.delivery import DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.listed_passes import ListedUser
 from hsp_otp.domain.names import PassCode
@@ -256,6 +256,11 @@ class ObservedAudit:
         await self.meter.call(self.audit.note(row))
         self.meter.watch.counts.told(row)
 
+    def count(self, row: StepRow) -> None:
+        """Implement `AuditTrail.count`."""
+        self.audit.count(row)
+        self.meter.watch.counts.told(row)
+
 
 @attrs.frozen
 class ObservedPasses:
@@ -319,22 +324,22 @@ class ObservedDeliveries:
         self,
         sender: str,
         provider_message_id: str,
-        decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
+        decide: Callable[[TakenMessage | None], Decision[TakenMessage | None, O]],
     ) -> O:
         """Implement `Deliveries.transition`."""
-        became: DeliveryState | None = None
+        became: TakenMessage | None = None
 
-        def noted(held: DeliveryState | None) -> Decision[DeliveryState | None, O]:
+        def noted(held: TakenMessage | None) -> Decision[TakenMessage | None, O]:
             nonlocal became
             decision = decide(held)
             became = None if decision.becomes is held else decision.becomes
             return decision
 
-        outcome = await self.meter.call(
-            self.deliveries.transition(sender, provider_message_id, noted)
+        outcome = await self.meter.step(
+            noted, lambda seen: self.deliveries.transition(sender, provider_message_id, seen)
         )
         if became is not None:
-            self.meter.watch.counts.moved(sender, became)
+            self.meter.watch.counts.moved(sender, became.state)
         return outcome
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:

@@ -7,9 +7,10 @@ from typing import Final, Literal, TypeAlias
 import phonenumbers
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from hsp_otp.domain.audit import Action, AuditRow, Row
+from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.funnel import counted, figure_of, is_loss
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
@@ -110,6 +111,16 @@ class Metrics:
             _VERIFY_BUCKETS,
             "flow",
         )
+        self._figures = self._counter(
+            "funnel_total",
+            "Visitors at each step of a flow.",
+            *("flow", "step", "region", "language"),
+        )
+        self._losses = self._counter(
+            "funnel_losses_total",
+            "Requests of visitors that ended with an error word.",
+            *("flow", "request", "word", "language"),
+        )
         self._lanes = self._counter(
             "lane_total",
             "Requests to send a code and presented codes, by the lane that judged them.",
@@ -197,6 +208,10 @@ class Metrics:
             if isinstance(row, AuditRow):
                 self._count(row)
                 self._count_lane(row)
+                for step in counted(row):
+                    self._count_step(step)
+            elif isinstance(row, StepRow):
+                self._count_step(row)
 
     def verified(self, flow: Flow, after: Duration) -> None:
         """Count a code's success, and the time since its issue."""
@@ -277,6 +292,15 @@ class Metrics:
             seen = found
 
         self._looks.append(look)
+
+    def _count_step(self, row: StepRow) -> None:
+        flow, language = row.flow.value, row.language or _NONE
+        figure = figure_of(row.step, row.word)
+        if figure is not None:
+            region = row.region if row.region in _REGIONS else _NONE
+            self._figures.labels(flow, figure, region, language).inc(row.count)
+        elif is_loss(row.word):
+            self._losses.labels(flow, row.step.value, row.word, language).inc(row.count)
 
     def _count_lane(self, row: AuditRow) -> None:
         if row.lane is not None and row.action in {Action.SEND, Action.CHECK}:

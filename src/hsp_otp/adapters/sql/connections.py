@@ -9,6 +9,7 @@ import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.write_statements import Written
+from hsp_otp.domain.audit import LateRow
 from hsp_otp.domain.instant import Instant
 
 DEADLINE_SECONDS: Final = 2.0
@@ -49,7 +50,7 @@ class Changes:
     """Rows that a step writes, all or none; the *late* ones are left out if only they fail."""
 
     needed: Written
-    late: Written
+    late: Sequence[LateRow]
 
 
 @attrs.frozen
@@ -70,6 +71,11 @@ class Connections(Protocol):
     @property
     def most_transactions(self) -> int:
         """The number of concurrent writing transactions."""
+        ...
+
+    @property
+    def shard(self) -> int:
+        """Where this process counts steps of the funnel, so that it rarely waits for others."""
         ...
 
     @property

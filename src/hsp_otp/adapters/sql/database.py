@@ -72,6 +72,7 @@ class Database:
 
             self._connections = SqliteConnections(url, durable=durable)
         self.most_transactions = self._connections.most_transactions
+        self.shard = self._connections.shard
         self.upgrade_seconds = self._connections.upgrade_seconds
 
     async def __aenter__(self) -> Self:

@@ -1,16 +1,22 @@
 """The delivery state of messages, stored with their sends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import attrs
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, Insert, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.tables import sends
+from hsp_otp.adapters.sql.database import Database, insert
+from hsp_otp.adapters.sql.rows import step_rows
+from hsp_otp.adapters.sql.tables import funnel, sends
+from hsp_otp.adapters.sql.write_statements import FUNNEL
+from hsp_otp.domain.audit import StepRow
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision, O
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.delivery import DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.clock import Clock
 
 
@@ -25,19 +31,21 @@ class SqlDeliveries:
         self,
         sender: str,
         provider_message_id: str,
-        decide: Callable[[DeliveryState | None], Decision[DeliveryState | None, O]],
+        decide: Callable[[TakenMessage | None], Decision[TakenMessage | None, O]],
     ) -> O:
         """Implement `Deliveries.transition`."""
         which = _of(sender, provider_message_id)
 
         async def step(connection: AsyncConnection) -> O:
-            found = await connection.execute(select(sends.c.state).where(which).with_for_update())
-            state = found.scalars().first()
-            held = None if state is None else DeliveryState(state)
+            found = await connection.execute(_MESSAGE.where(which).with_for_update())
+            held = _taken(found.first())
             decision = decide(held)
             if decision.becomes is not held and decision.becomes is not None:
-                moved = {"state": decision.becomes.value, "state_at": self.clock.now()}
+                moved = {"state": decision.becomes.state.value, "state_at": self.clock.now()}
                 await connection.execute(update(sends).where(which).values(moved))
+            steps = [row for row in decision.rows if isinstance(row, StepRow)]
+            if held is not None and steps:
+                await connection.execute(_added(connection, step_rows(steps, self.database.shard)))
             return decision.outcome
 
         return await self.database.step(step)
@@ -50,6 +58,31 @@ class SqlDeliveries:
         asked = select(untaken | exists().where(_of(sender, provider_message_id)))
         async with self.database.read() as connection:
             return bool((await connection.execute(asked)).scalar())
+
+
+_MESSAGE: Final = select(sends.c.state, sends.c.at, sends.c.flow, sends.c.contact, sends.c.language)
+
+
+def _taken(row: Any) -> TakenMessage | None:  # noqa: ANN401 - a row of `_MESSAGE`, or None
+    if row is None or row.state is None:
+        return None
+    return TakenMessage(
+        state=DeliveryState(row.state),
+        at=Instant(row.at),
+        flow=Flow(row.flow),
+        contact=Contact.stored(row.contact),
+        language=row.language,
+    )
+
+
+def _added(connection: AsyncConnection, rows: Sequence[Sequence[Any]]) -> Insert:
+    values = [dict(zip(FUNNEL.columns, row, strict=True)) for row in rows]
+    statement = insert(connection, funnel).values(values)
+    (index,) = funnel.indexes
+    return statement.on_conflict_do_update(
+        index_elements=list(index.columns),
+        set_={"count": funnel.c["count"] + statement.excluded["count"]},
+    )
 
 
 def _of(sender: str, provider_message_id: str) -> ColumnElement[bool]:

@@ -1,7 +1,7 @@
 """Group commit: steps that wait at the same time share one transaction."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -11,9 +11,9 @@ import structlog
 
 from hsp_otp.adapters.sql.connections import Changes, Found, HeldError, deadline
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.rows import late, needed
+from hsp_otp.adapters.sql.rows import needed
 from hsp_otp.adapters.sql.write_statements import RECORDS
-from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row
+from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row, StepRow
 from hsp_otp.domain.decision import Decision, O
 from hsp_otp.ports.failures import Unavailable
 
@@ -74,6 +74,7 @@ class GroupCommit:
         self._under_way: dict[asyncio.Task[None], set[str]] = {}
         self._aside: deque[LateRow] = deque()
         self._floods_aside: deque[LateRow] = deque()
+        self._steps: Counter[StepRow] = Counter()
         self.ever_kept_aside = 0
         self.ever_lost = 0
 
@@ -103,14 +104,18 @@ class GroupCommit:
             async with asyncio.timeout(_NOTED_SECONDS):
                 await self._write_late((row,))
 
+    def count(self, row: StepRow) -> None:
+        """Implement `AuditTrail.count`."""
+        self._steps[row] += 1
+
     async def write_kept_aside(self) -> None:
-        """Write the rows that were set aside, once a second, for ever."""
+        """Write the rows that were set aside and the steps counted, once a second, for ever."""
         while True:
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
             await self._write_aside()
 
     async def flush(self) -> None:
-        """Let running transactions end, and try once to write the rows set aside so far."""
+        """Let running transactions end, and try once to write what was set aside and counted."""
         while self._running or self._under_way:
             await asyncio.wait([*([self._running] if self._running else []), *self._under_way])
         await self._write_aside()
@@ -151,6 +156,11 @@ class GroupCommit:
                 left -= len(rows)
                 if not await self._write_late(rows):
                     return
+        if self._steps:
+            steps, self._steps = self._steps, Counter()
+            await self._write_late(
+                tuple(attrs.evolve(row, count=count) for row, count in steps.items())
+            )
 
     async def _write_late(self, rows: tuple[LateRow, ...]) -> bool:
         """Write *rows*, or set them aside if the database is away; returns whether it was there."""
@@ -227,17 +237,17 @@ class GroupCommit:
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
         outcomes: list[Any] = []
-        told: Sequence[LateRow] = ()
+        changes = Changes({}, ())
 
         def decide(found: Found) -> Changes:
-            nonlocal outcomes, told
-            outcomes, changes, told = _decided(steps, found)
+            nonlocal outcomes, changes
+            outcomes, changes = _decided(steps, found)
             return changes
 
         keys = sorted({key for step in steps for key in step.keys})
         by = min(step.by for step in steps)
         if not await self._database.settle(keys, decide, by, patient=len(steps) == 1):
-            self._keep_aside(told)  # no request may fail because of its audit row
+            self._keep_aside(changes.late)  # no request may fail because of its audit row
         return outcomes
 
     def _keep_aside(self, rows: Sequence[LateRow]) -> None:
@@ -258,11 +268,11 @@ def _is_flood(row: LateRow) -> bool:
 
 
 def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
-    return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow))
+    return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow | StepRow))
 
 
-def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequence[LateRow]]:
-    """The outcomes (exceptions included), the changes, and the late rows among them."""
+def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes]:
+    """The outcomes (exceptions included), and the changes."""
     held: dict[str, str | None] = {key: body for key, (body, _) in found.items()}
     outcomes: list[Any] = []
     changed: dict[str, str | None] = {}
@@ -285,5 +295,4 @@ def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes, Sequ
         versions = ((key, found[key][1] if key in found else 0) for key in sorted(changed))
         records = [(key, changed[key], version + 1) for key, version in versions]
         written = {RECORDS: records, **written}
-    told = _late(rows)
-    return outcomes, Changes(written, late(told)), told
+    return outcomes, Changes(written, _late(rows))

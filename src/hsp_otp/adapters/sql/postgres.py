@@ -1,6 +1,7 @@
 """PostgreSQL: bounded pools, and a watchdog that closes unresponsive connections."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -35,8 +36,10 @@ from hsp_otp.adapters.sql.connections import (
     deadline,
     turn,
 )
+from hsp_otp.adapters.sql.rows import floods, late
 from hsp_otp.adapters.sql.write_statements import (
     MOVED,
+    NUMBERED_ON_POSTGRES,
     READ,
     Written,
     as_json,
@@ -54,6 +57,9 @@ WRITERS: Final = 3
 
 READERS: Final = 2
 """Reading connections of a process; no lock keeps them waiting."""
+
+_SHARDS: Final = 16
+"""Rows for one count; two processes that draw the same wait for each other's commits."""
 
 _LOCK_SECONDS: Final = 0.5
 """How long the server waits for a row that another transaction holds; then the step is retried."""
@@ -155,6 +161,7 @@ class PostgresConnections:
         self._writing = _Pool(url, WRITERS, "READ COMMITTED")
         self._reading = _Pool(url, READERS, "AUTOCOMMIT")
         self._studying = _Pool(url, 1, "AUTOCOMMIT", _STUDY_SETTINGS)
+        self.shard = secrets.randbelow(_SHARDS)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -168,9 +175,38 @@ class PostgresConnections:
         """Implement `Connections.settle`."""
         async with self._writing.driver(by) as driver:
             if not locking:
-                return await _settle(driver, _READ, keys, decide)
+                return await self._settle(driver, _READ, keys, decide)
             async with driver.transaction():
-                return await _settle(driver, _LOCK, keys, decide)
+                return await self._settle(driver, _LOCK, keys, decide)
+
+    async def _settle(
+        self,
+        driver: Any,  # noqa: ANN401 - the driver's connection
+        statement: str,
+        keys: Sequence[str],
+        decide: Callable[[Found], Changes],
+    ) -> bool:
+        found = await driver.fetch(statement, as_json(keys)) if keys else ()
+        changes = decide({key: (body, version) for key, body, version in found})
+        if not changes.late:
+            await _write(driver, changes.needed)
+            return True
+        try:
+            told = late(changes.late, await _numbered(driver, floods(changes.late)), self.shard)
+            both = {**changes.needed, **told}
+            if is_apart(both):
+                await _write(driver, both)
+            else:
+                async with driver.transaction():
+                    await _write(driver, changes.needed)
+                    await _write(driver, told)
+        except PostgresError as error:
+            if _state(error) == MOVED or driver.is_closed():
+                raise
+        else:
+            return True
+        await _write(driver, changes.needed)
+        return False
 
     async def revise(
         self,
@@ -230,41 +266,26 @@ class PostgresConnections:
         return Flaws()
 
 
-async def _settle(
-    driver: Any,  # noqa: ANN401 - the driver's connection
-    statement: str,
-    keys: Sequence[str],
-    decide: Callable[[Found], Changes],
-) -> bool:
-    found = await driver.fetch(statement, as_json(keys)) if keys else ()
-    changes = decide({key: (body, version) for key, body, version in found})
-    if not changes.late:
-        await _write(driver, changes.needed)
-        return True
-    both = {**changes.needed, **changes.late}
-    try:
-        if is_apart(both):
-            await _write(driver, both)
-        else:
-            async with driver.transaction():
-                await _write(driver, changes.needed)
-                await _write(driver, changes.late)
-    except PostgresError as error:
-        if _state(error) == MOVED or driver.is_closed():
-            raise
-    else:
-        return True
-    await _write(driver, changes.needed)
-    return False
+async def _numbered(driver: Any, asked: Sequence[Any]) -> list[Any]:  # noqa: ANN401
+    if not asked:
+        return []
+    async with _point(driver):
+        found: list[Any] = await driver.fetch(NUMBERED_ON_POSTGRES, as_json(asked))
+        return found
 
 
 async def _write(driver: Any, written: Written) -> None:  # noqa: ANN401
     if not written:
         return
     rows = map(as_json, written.values())
-    # Inside a transaction this is a savepoint. A single statement is all or nothing as well.
-    async with driver.transaction() if driver.is_in_transaction() else nullcontext():
+    async with _point(driver):
         await driver.execute(postgres_statement(tuple(written)), *rows)
+
+
+def _point(driver: Any) -> AbstractAsyncContextManager[object]:  # noqa: ANN401
+    """A savepoint inside a transaction. A single statement is all or nothing as well."""
+    savepoint: AbstractAsyncContextManager[object] = driver.transaction()
+    return savepoint if driver.is_in_transaction() else nullcontext()
 
 
 class _Pool:

@@ -10,14 +10,28 @@ import attrs
 from hsp_otp.adapters.sql.write_statements import (
     AUDIT,
     EXPIRED,
+    FUNNEL,
     HANDED_OVER,
     SENDS,
     VERIFIED,
     Part,
     Written,
 )
-from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row, SendRow, SignInRow
+from hsp_otp.domain.audit import (
+    AuditRow,
+    HandedOverRow,
+    LateRow,
+    Row,
+    SendRow,
+    SignInRow,
+    StepRow,
+)
+from hsp_otp.domain.funnel import counted
 from hsp_otp.domain.instant import MINUTE
+
+NUMBERS_OF_A_FLOOD: Final = 100
+"""Numbers that have a row each, of the requests of one client that one limit refuses in a minute.
+All others share a row."""
 
 
 def needed(rows: Iterable[Row]) -> Written:
@@ -31,13 +45,36 @@ def needed(rows: Iterable[Row]) -> Written:
                 written[VERIFIED].append((row.user_id,))
                 if row.pass_ended:
                     written[EXPIRED].append((row.pass_code,))
-            case AuditRow() | HandedOverRow():
+            case AuditRow() | HandedOverRow() | StepRow():
                 pass
     return written
 
 
-def late(rows: Iterable[LateRow]) -> Written:
-    """The rows that report what has happened."""
+def floods(rows: Iterable[LateRow]) -> list[tuple[str, str, int, int]]:
+    """
+    The floods that may have rows of some numbers already, as `NUMBERED` takes them.
+
+    Each is a client, an outcome, and the minute's first microsecond and the next minute's.
+    """
+    found: dict[tuple[str, str, int, int], None] = {}
+    for row in rows:
+        if isinstance(row, AuditRow) and row.folds and _number(row) is not None:
+            minute = row.at - row.at % MINUTE
+            found[str(row.client), row.outcome, minute, minute + MINUTE] = None
+    return list(found)
+
+
+def late(
+    rows: Iterable[LateRow], numbered: Iterable[Sequence[str]] = (), shard: int = 0
+) -> Written:
+    """
+    The rows that report what has happened, and the steps of the funnel that they were.
+
+    Args:
+        numbered: The keys of the rows that `floods` have already, each with its number's
+            fingerprint.
+        shard: Under which this process counts steps.
+    """
     written: dict[Part, Sequence[tuple[Any, ...]]] = {}
     handed = [row for row in rows if isinstance(row, HandedOverRow)]
     if handed:
@@ -46,8 +83,23 @@ def late(rows: Iterable[LateRow]) -> Written:
         ]
     audited = [row for row in rows if isinstance(row, AuditRow)]
     if audited:
-        written[AUDIT] = _folded(audited)
+        written[AUDIT] = _folded(audited, numbered)
+    steps = [row for row in rows if isinstance(row, StepRow)]
+    steps += [step for row in audited for step in counted(row)]
+    if steps:
+        # Last, because other writers may wait for these rows until the transaction ends.
+        written[FUNNEL] = step_rows(steps, shard)
     return written
+
+
+def step_rows(steps: Iterable[StepRow], shard: int) -> list[tuple[Any, ...]]:
+    """The sums of *steps*, in a fixed order, in the order of the table's columns."""
+    sums: Counter[tuple[Any, ...]] = Counter()
+    for row in steps:
+        language = row.language or ""
+        of = (row.day, row.flow.value, row.step.value, row.word, row.region or "", language, shard)
+        sums[of] += row.count
+    return [(*of, count) for of, count in sorted(sums.items())]
 
 
 def audit_columns(row: AuditRow) -> dict[str, Any]:
@@ -55,28 +107,58 @@ def audit_columns(row: AuditRow) -> dict[str, Any]:
     return dict(zip(AUDIT.columns, _audited(row), strict=True))
 
 
-def _folded(rows: Sequence[AuditRow]) -> list[tuple[Any, ...]]:
-    """Fold rows that may be folded into one per minute, client, action, outcome and API key."""
-    keys = [_flood_key(row) for row in rows]
-    if not any(keys):
-        return [_audited(row) for row in rows]
-    counts, seen = Counter(keys), set[str]()
-    alone, floods = list[tuple[Any, ...]](), dict[str, tuple[Any, ...]]()
-    for row, key in zip(rows, keys, strict=True):
-        if key is None:
+def _folded(rows: Sequence[AuditRow], numbered: Iterable[Sequence[str]]) -> list[tuple[Any, ...]]:
+    """
+    Fold rows that may be folded into one for each minute, client, limit and number.
+
+    A flood's numbers take places in turn, and the place is part of the row's unique key: so there
+    are never more rows than places, however many processes write. Numbers without a place share a
+    row that names none.
+    """
+    places = {(key.rpartition("|")[0], number): key for key, number in numbered}
+    known, taken = {*places.values()}, Counter(flood for flood, _ in places)
+    alone = list[tuple[Any, ...]]()
+    first, counts = dict[str, AuditRow](), Counter[str]()
+    for row in rows:
+        if not row.folds:
             alone.append(_audited(row))
-        elif key not in seen:
-            seen.add(key)
-            floods[key] = _audited(row, counts[key])
+            continue
+        flood, number = _flood(row), _number(row)
+        key = None if number is None else places.get((flood, number))
+        if key is None and number is not None and taken[flood] < NUMBERS_OF_A_FLOOD:
+            taken[flood] += 1
+            key = places[flood, number] = f"{flood}|{taken[flood]}"
+        if key is None:
+            key, row = f"{flood}|rest", _without_number(row)  # noqa: PLW2901
+        first.setdefault(key, row)
+        counts[key] += 1
     # In a fixed order, so that two writers of the same floods do not deadlock.
-    return alone + [floods[key] for key in sorted(floods)]
+    order = sorted(first, key=lambda key: (key not in known, key))
+    return alone + [_audited(first[key], key, counts[key]) for key in order]
 
 
-def _flood_key(row: AuditRow) -> str | None:
-    if not row.folds:
-        return None
-    key = f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}"
+def _flood(row: AuditRow) -> str:
+    """Requests that were charged differently are apart, since limits are recounted from them."""
+    charged = " ".join(row.charged)
+    key = f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}|{charged}"
     return key if row.api_key_id is None else f"{key}|{row.api_key_id}"
+
+
+def _number(row: AuditRow) -> str | None:
+    return None if row.client is None else row.contact_fingerprint
+
+
+def _without_number(row: AuditRow) -> AuditRow:
+    if row.contact_fingerprint is None:
+        return row
+    return attrs.evolve(
+        row,
+        pass_code=None,
+        contact=None,
+        region=None,
+        contact_fingerprint=None,
+        range_fingerprint=None,
+    )
 
 
 _DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {
@@ -87,7 +169,6 @@ _DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {
     "network": lambda row: None if row.client is None else row.client.network,
     "charged": lambda row: " ".join(row.charged) or None,
     "lane": lambda row: None if row.lane is None else row.lane.value,
-    "flood_key": _flood_key,
 }
 """The columns that hold something other than the member of that name."""
 
@@ -99,18 +180,21 @@ _PLACES: Final = [
     (place, _DERIVED[name]) for place, name in enumerate(AUDIT.columns) if name in _DERIVED
 ]
 _COUNT: Final = tuple(AUDIT.columns).index("count")
+_FLOOD_KEY: Final = tuple(AUDIT.columns).index("flood_key")
 
 
-def _audited(row: AuditRow, count: int = 1) -> tuple[Any, ...]:
+def _audited(row: AuditRow, flood_key: str | None = None, count: int = 1) -> tuple[Any, ...]:
     """
     The values in the order of the table's columns.
 
     Args:
+        flood_key: Under which rows are folded.
         count: Requests that the row stands for.
     """
     told = [*_READ(row)]
     for place, derive in _PLACES:
         told[place] = derive(row)
+    told[_FLOOD_KEY] = flood_key
     told[_COUNT] = count
     return tuple(told)
 
@@ -127,4 +211,5 @@ def _send(row: SendRow) -> tuple[Any, ...]:
         row.client.value,
         row.client.network,
         row.lane.value,
+        row.language,
     )

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -29,7 +30,16 @@ from hsp_otp.adapters.sql.connections import (
     is_past,
     turn,
 )
-from hsp_otp.adapters.sql.write_statements import READ, RECORDS, Written, as_json, on_sqlite
+from hsp_otp.adapters.sql.rows import floods, late
+from hsp_otp.adapters.sql.write_statements import (
+    NUMBERED_ON_SQLITE,
+    READ,
+    RECORDS,
+    Written,
+    as_json,
+    on_sqlite,
+)
+from hsp_otp.domain.audit import LateRow
 from hsp_otp.ports.failures import Unavailable
 
 T = TypeVar("T")
@@ -61,6 +71,7 @@ class SqliteConnections:
     """
 
     most_transactions = 1
+    shard = 0
     upgrade_seconds = DEADLINE_SECONDS
 
     def __init__(self, url: str, *, durable: bool) -> None:
@@ -225,12 +236,13 @@ def _settle(
     return told
 
 
-def _wrote_late(connection: sqlite3.Connection, late: Written) -> bool:
-    if not late:
+def _wrote_late(connection: sqlite3.Connection, rows: Sequence[LateRow]) -> bool:
+    if not rows:
         return True
     connection.execute("SAVEPOINT late")
     try:
-        _write(connection, late)
+        found = [connection.execute(NUMBERED_ON_SQLITE, flood) for flood in floods(rows)]
+        _write(connection, late(rows, chain.from_iterable(found), SqliteConnections.shard))
     except sqlite3.DatabaseError:
         connection.execute("ROLLBACK TO late")
         return False

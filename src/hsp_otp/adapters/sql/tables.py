@@ -89,6 +89,7 @@ sends = Table(
     Column("client", Text, nullable=False),
     Column("network", Text, comment="of the client"),
     Column("lane", Text, comment="known, others"),
+    Column("language", Text, comment="of the message"),
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
@@ -126,7 +127,7 @@ audit = Table(
     Column("lane", Text, comment="known, others"),
     Column("api_key_id", Text),
     Column("operator", Text, comment="who acted at the operators' page, or tried to sign in"),
-    Column("flood_key", Text, comment="one row a minute, client, action, outcome and API key"),
+    Column("flood_key", Text, comment="one row a minute, client, limit, number and API key"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
     # The index contains all columns that queries aggregate, so they do not read the table.
@@ -139,5 +140,24 @@ audit = Table(
     Index(
         "audit_by_outcome",
         *("outcome", "at", "client", "range_fingerprint", "contact_fingerprint", "region"),
+    ),
+)
+
+funnel = Table(
+    "funnel",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("at", BigInteger, nullable=False, comment="when the day begins"),
+    Column("flow", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("word", Text, nullable=False, comment="outcome of a request; empty for other steps"),
+    Column("region", Text, nullable=False, comment="empty if no number is known"),
+    Column("language", Text, nullable=False, comment="empty if it is not known"),
+    Column("shard", BigInteger, nullable=False, comment="spreads the writers"),
+    Column("count", BigInteger, nullable=False),
+    Index(
+        "funnel_by_day",
+        *("at", "flow", "step", "word", "region", "language", "shard"),
+        unique=True,
     ),
 )

@@ -1,5 +1,5 @@
 """
-Queries of audit and sends over time, for the operators' page.
+Queries of audit, sends and the funnel over time, for the operators' page and reports.
 
 They run next to requests, like those of `audit_queries.py`, and aggregate in the database. The size
 of a result grows with the number of periods, countries and senders, but not with the number of
@@ -13,14 +13,15 @@ import attrs
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, literal, select
 
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.tables import audit, sends
-from hsp_otp.domain.audit import Action
+from hsp_otp.adapters.sql.tables import audit, funnel, sends
+from hsp_otp.domain.audit import Action, Step
 from hsp_otp.domain.challenge_outcomes import Issued, Verified
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import SECOND, Duration, Instant, after
+from hsp_otp.domain.instant import SECOND, Duration, Instant, after, day_of, to_iso
 from hsp_otp.domain.policy import MAX_CODE_SECONDS
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.audit_queries import Span
-from hsp_otp.ports.traffic_queries import STEPS, Delivery, Movement, Proof
+from hsp_otp.ports.traffic_queries import STEPS, By, Delivery, Movement, Proof, StepCount
 
 _COUNT: Final = audit.c["count"]
 
@@ -42,6 +43,21 @@ class SqlTrafficQueries:
     async def proofs(self, span: Span, period: Duration) -> list[Proof]:
         """Implement `TrafficQueries.proofs`."""
         return [Proof(**row) for row in await self._rows(proofs_asked(span, period), period)]
+
+    async def steps(self, since: Instant, by: By) -> list[StepCount]:
+        """Implement `TrafficQueries.steps`."""
+        async with self.database.study() as connection:
+            found = (await connection.execute(steps_asked(since, by))).all()
+        return [
+            StepCount(
+                of=to_iso(Instant(of))[:10] if by == "day" else of,
+                flow=Flow(flow),
+                step=Step(step),
+                word=word,
+                count=count,
+            )
+            for of, flow, step, word, count in found
+        ]
 
     async def _rows(
         self, asked: Select[*tuple[Any, ...]], period: Duration
@@ -132,6 +148,18 @@ def proofs_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
             isouter=True,
         )
         .group_by(_PERIOD, *by, _STEP)
+    )
+
+
+def steps_asked(since: Instant, by: By) -> Select[*tuple[Any, ...]]:
+    """The sums of steps, from the day of *since* on."""
+    of = {"day": funnel.c.at, "country": funnel.c.region, "language": funnel.c.language}[by]
+    grouped = (of, funnel.c.flow, funnel.c.step, funnel.c.word)
+    return (
+        select(*grouped, cast(func.sum(funnel.c["count"]), BigInteger))
+        .where(funnel.c.at >= day_of(since))
+        .group_by(*grouped)
+        .order_by(of)
     )
 
 

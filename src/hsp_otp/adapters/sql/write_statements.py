@@ -8,7 +8,7 @@ import attrs
 from msgspec import json
 from sqlalchemy import BigInteger, Table
 
-from hsp_otp.adapters.sql.tables import audit, passes, records, sends, users
+from hsp_otp.adapters.sql.tables import audit, funnel, passes, records, sends, users
 from hsp_otp.domain.delivery import DeliveryState
 
 
@@ -64,6 +64,9 @@ _FOLDED: Final = (
     "ON CONFLICT (flood_key) WHERE flood_key IS NOT NULL "
     "DO UPDATE SET count = kept.count + excluded.count"
 )
+
+_SAME_NUMBER: Final = "kept.contact_fingerprint IS NOT DISTINCT FROM excluded.contact_fingerprint"
+"""Otherwise another process has given the place in a flood to another number meanwhile."""
 
 _QUEUED: Final = f"state = '{DeliveryState.QUEUED.value}'"
 
@@ -164,7 +167,40 @@ def is_apart(written: Written) -> bool:
     return added.isdisjoint(row[2] for row in written.get(HANDED_OVER, ()))
 
 
-AUDIT: Final = _insertion("audited", audit, "id", then=(_FOLDED, _FOLDED))
+AUDIT: Final = _insertion(
+    "audited",
+    audit,
+    "id",
+    then=(_FOLDED, f"{_FOLDED} WHERE {_SAME_NUMBER} RETURNING 1"),
+)
+
+_COUNTED: Final = (
+    "ON CONFLICT (at, flow, step, word, region, language, shard) "
+    "DO UPDATE SET count = kept.count + excluded.count"
+)
+
+FUNNEL: Final = _insertion("stepped", funnel, "id", then=(_COUNTED, _COUNTED))
+"""Counts of steps, which add to those that are there."""
+
+_NUMBERED: Final = (
+    "SELECT flood_key, contact_fingerprint FROM audit "
+    "WHERE client = {} AND outcome = {} AND at >= {} AND at < {} "
+    "AND flood_key IS NOT NULL AND contact_fingerprint IS NOT NULL"
+)
+
+NUMBERED_ON_SQLITE: Final = _NUMBERED.format("?", "?", "?", "?")
+"""Selects the rows that the numbers of a flood have, by one of `floods`."""
+
+_ONE_FLOOD: Final = _NUMBERED.format(
+    "flood ->> 0", "flood ->> 1", "(flood ->> 2)::bigint", "(flood ->> 3)::bigint"
+)
+
+NUMBERED_ON_POSTGRES: Final = (
+    "SELECT found.* FROM jsonb_array_elements($1::jsonb) AS flood "
+    # The offset keeps it a look-up for each flood, by the index of clients.
+    f"CROSS JOIN LATERAL ({_ONE_FLOOD} OFFSET 0) AS found"
+)
+"""Selects them for `as_json` of any number of floods."""
 
 READ: Final = "SELECT key, body, version FROM records WHERE key {any}"
 """Selects records by key."""
@@ -192,7 +228,7 @@ def on_postgres(statement: str) -> str:
 
 
 MOVED: Final = "22012"
-"""The SQLSTATE of `postgres_statement` when a record has moved: division by zero."""
+"""The SQLSTATE of `postgres_statement` when others were faster: division by zero."""
 
 
 @cache
@@ -201,7 +237,7 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
     One statement that writes all *parts*, or nothing.
 
     Its parameters are `as_json` of the rows of each part, in order. If a record no longer has the
-    version that was read, it fails with `MOVED`.
+    version that was read, or a place in a flood went to another number, it fails with `MOVED`.
     """
     written = list[str]()
     for number, part in enumerate(parts, 1):
@@ -211,8 +247,9 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
         )
         rows = f"(SELECT {columns} FROM jsonb_array_elements(${number}::jsonb) AS row) AS given"
         written.append(f"{part.name} AS ({part.postgres.format(given=rows)})")
-    last = "SELECT 1"
-    if RECORDS in parts:
-        given = f"jsonb_array_length(${parts.index(RECORDS) + 1}::jsonb)"
-        last = f"SELECT 1 / (count(*) = {given})::int FROM {RECORDS.name}"
-    return f"WITH {', '.join(written)} {last}"
+    whole = [
+        f"(SELECT count(*) FROM {part.name}) = jsonb_array_length(${number}::jsonb)"
+        for number, part in enumerate(parts, 1)
+        if part in {RECORDS, AUDIT}
+    ]
+    return f"WITH {', '.join(written)} SELECT 1 / ({' AND '.join(whole) or 'true'})::int"

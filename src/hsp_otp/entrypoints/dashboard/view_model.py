@@ -14,6 +14,7 @@ from hsp_otp.domain.purposes import FLOWS
 from hsp_otp.domain.surges import quantile, surges
 from hsp_otp.entrypoints.dashboard.alerts import Alarm, of_surge, of_suspicion
 from hsp_otp.entrypoints.dashboard.charts import Picture, Series, lying, stacked
+from hsp_otp.entrypoints.dashboard.conversion import Conversion, conversion_of
 from hsp_otp.entrypoints.dashboard.formatting import UNKNOWN, country, seconds
 from hsp_otp.entrypoints.dashboard.time_series import Chosen, Counts, Figure, most_first, sent_of
 from hsp_otp.flows.overview import Seen
@@ -89,6 +90,7 @@ class Facts:
     prefixes: Sequence[Part]
     to_verify: Sequence[Took]
     to_deliver: Sequence[Took]
+    conversion: Conversion
 
 
 def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
@@ -127,6 +129,7 @@ def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
         prefixes=_tallies("prefix", seen.prefixes),
         to_verify=_to_verify(counts.proofs),
         to_deliver=_to_deliver(counts.deliveries),
+        conversion=conversion_of(seen, chosen.flow),
     )
 
 

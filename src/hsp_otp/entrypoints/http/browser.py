@@ -46,10 +46,10 @@ def is_foreign(request: AnyRequest) -> bool:
     """
     sites = request.headers.getall("sec-fetch-site", [])
     origins = request.headers.getall("origin", [])
-    return "cross-site" in sites or not all(_is_own(request, origin) for origin in origins)
+    return "cross-site" in sites or not all(is_own(request, origin) for origin in origins)
 
 
-def _is_own(request: AnyRequest, origin: str) -> bool:
+def is_own(request: AnyRequest, origin: str) -> bool:
     """
     Return whether *origin* is the service's own: it matches Host or, if a proxy changes Host, the
     setting.

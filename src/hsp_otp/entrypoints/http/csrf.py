@@ -53,6 +53,11 @@ def cookie_of(request: AnyRequest, token: str) -> Cookie:
     return cookie(request, COOKIE, token, httponly=False)
 
 
+def has_token(request: AnyRequest) -> bool:
+    """Return whether *request* comes with a genuine token, as a page has set it."""
+    return bool(_held(request))
+
+
 def is_genuine(request: AnyRequest, token: str | None) -> bool:
     """Return whether *token* is genuine and also in a cookie of *request*."""
     given = (token or "").encode()

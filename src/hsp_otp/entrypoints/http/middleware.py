@@ -26,6 +26,7 @@ from hsp_otp.entrypoints.http.cross_origin import (
     is_preflight,
 )
 from hsp_otp.entrypoints.http.languages import chosen
+from hsp_otp.entrypoints.http.malformed import count_malformed
 from hsp_otp.entrypoints.http.problems import MALFORMED, NOT_FOUND, Problem
 from hsp_otp.entrypoints.http.request_target import canonical_path, names_a_host
 from hsp_otp.entrypoints.services import Services
@@ -80,6 +81,7 @@ class RequestMiddleware:
             **outer.get("state", {}),
             "request_id": _request_id(lines[b"x-request-id"]),
             "client": found.address,
+            "is_head": outer["method"] == "HEAD",
             "language": chosen(
                 lines[b"accept-language"], lines[b"cookie"], services.messages.languages
             ),
@@ -128,6 +130,7 @@ class RequestMiddleware:
                     status=status,
                     outcome=state.get("outcome", "ok"),
                 )
+                count_malformed(services, told.route, told.outcome, state["language"])
                 if services.answered is not None:
                     services.answered(told.route, told.method, status, took)
                 if span is not None:

@@ -13,6 +13,7 @@ from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -31,6 +32,7 @@ from hsp_otp.entrypoints.http.requests import (
     given,
     services_of,
 )
+from hsp_otp.entrypoints.http.visits import count_handed_over, count_opened
 from hsp_otp.entrypoints.pages.lead_back import (
     cookie_of,
     kept_state,
@@ -159,6 +161,8 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
     """
     state = unsealed(request, _STATE, State)
     if state is None:
+        if not (cookies or was_handed or cookie_values(request, _STATE)):
+            count_opened(request, Flow.PASS_LOGIN)
         title = explain(request, "page.login_title")
         return _show(request, "start", title, cookies, was_handed=was_handed)
     if not state.asked:
@@ -276,6 +280,8 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
         if isinstance(outcome, SignedIn):
             cookies |= _tokens(request, outcome.grant)
             return see_other(request, PATH, Notice("page.signed_in"), cookies)
+        if not outcome.again:
+            count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
         cookies |= _handed(request, outcome.handed)
         return see_other(request, PATH, Notice("page.return_title"), cookies)
     problem = of_verify(outcome)

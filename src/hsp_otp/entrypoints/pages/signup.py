@@ -14,6 +14,7 @@ from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import PROOF_LIFETIME, SESSION_LIFETIME
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.domain.signup import SessionNotFound, SignupSession
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
@@ -35,6 +36,7 @@ from hsp_otp.entrypoints.http.signup.problems import (
     of_signup_verify,
 )
 from hsp_otp.entrypoints.http.signup.routes import COOKIE_PATH, SESSION_COOKIE, session_cookie
+from hsp_otp.entrypoints.http.visits import count_handed_over, count_opened
 from hsp_otp.entrypoints.pages.lead_back import (
     cookie_of,
     kept_state,
@@ -100,6 +102,8 @@ async def signup_page(request: AnyRequest) -> Response[str]:
         forgotten = jar(_forgotten(request)) if held and begins else {}
         return see_other(request, PATH, cookies=forgotten | jar(opened(request, PATH, state)))
     if session is None or progress is None:
+        if not held:
+            count_opened(request, Flow.SIGNUP)
         forgotten = jar(_forgotten(request)) if held else {}
         return _show(request, "number", "page.signup_title", forgotten, session_id="")
     now = services_of(request).clock.now()
@@ -226,6 +230,8 @@ async def _verify(
         return _refused(request, MALFORMED_OTP, _CODE, session)
     outcome = await services.journeys.signup.verify(session, guess, caller_of(request))
     if isinstance(outcome, Proved):
+        if services.settings.signup_return_url:
+            count_handed_over(request, Flow.SIGNUP, outcome.contact)
         device = device_cookie(request, outcome.device_token, COOKIE_PATH)
         cookies = jar(session_cookie(request, session), device)
         state = kept_state(request, PATH, session.value)

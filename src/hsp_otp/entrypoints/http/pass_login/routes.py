@@ -8,6 +8,7 @@ from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.http.pass_login.bodies import (
@@ -35,6 +36,7 @@ from hsp_otp.entrypoints.http.problems import (
 )
 from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
 from hsp_otp.entrypoints.http.sessions.bodies import DEVICE_TOKEN, TOKENS, USER_AND_PASS
+from hsp_otp.entrypoints.http.visits import count_handed_over
 from hsp_otp.flows.pass_login import SignedIn
 
 
@@ -151,4 +153,5 @@ async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Resp
     )
     if not isinstance(outcome, SignedIn):
         return answer(request, of_verify(outcome))
+    count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
     return Response(SignedInBody.of_sign_in(outcome))

@@ -12,6 +12,7 @@ from hsp_otp.domain.instant import SECOND, seconds_until
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import SESSION_LIFETIME
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.entrypoints.http.browser import cookie, device_cookie
 from hsp_otp.entrypoints.http.csrf import FORGED, cookie_of, refuse_forged, token_for
@@ -47,6 +48,7 @@ from hsp_otp.entrypoints.http.signup.problems import (
     of_signup_send,
     of_signup_verify,
 )
+from hsp_otp.entrypoints.http.visits import count_handed_over
 from hsp_otp.flows.signup import Proved, SignupCodeSent
 
 SESSION_COOKIE: Final = "signup_session"
@@ -179,6 +181,7 @@ async def signup_verify_otp(
     )
     if not isinstance(outcome, Proved):
         return answer(request, of_signup_verify(outcome))
+    count_handed_over(request, Flow.SIGNUP, outcome.contact, page="/users/signup/")
     message, headers = told(request, "signup_verified")
     body = ProvedBody(message=message, proof=outcome.proof, device_token=outcome.device_token)
     # If two windows have a session each, the browser returns to the one that advanced.
