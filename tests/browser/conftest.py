@@ -150,6 +150,52 @@ def https_house(
     yield from serve(folder, prepared, gateway, **more)
 
 
+_MARK: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 24"><style>.a{{fill:#7a1f3d}}'
+    "@media(prefers-color-scheme:dark){{.a{{fill:#ff9bbd}}}}</style>"
+    '<rect class="a" width="{width}" height="24" rx="6"/>'
+    '<circle cx="12" cy="12" r="6" fill="#fff"/></svg>'
+)
+
+LONGEST_NAME: Final = "Wiederherstellungsdienstversicherungen W"
+"""Forty characters, with a word that no line of a phone has room for."""
+
+BRANDED_STEPS: Final = "en: Your details, Account; es: Sus datos, Cuenta; hi: आपका विवरण, खाता"
+
+
+@pytest.fixture(scope="session")
+def branded_house(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
+) -> Iterator[House]:
+    """A service with two brands: an icon beside the longest name, and a logo that is the name."""
+    folder = tmp_path_factory.mktemp("branded")
+    (folder / "icon.svg").write_text(_MARK.format(width=24), "utf-8")
+    (folder / "wide.svg").write_text(_MARK.format(width=240), "utf-8")
+    (folder / "brands.toml").write_text(
+        f"""
+        signup_steps = "{BRANDED_STEPS}"
+
+        [branding.pass_login]
+        name = "{LONGEST_NAME}"
+        logo = "icon.svg"
+        favicon = "icon.svg"
+        accent = "#7a1f3d"
+        support = "+91 80 1234 5678"
+
+        [branding.signup]
+        name = "{LONGEST_NAME[::-1]}"
+        logo = "wide.svg"
+        accent = "#0b6e4f"
+        accent_dark = "#7fd8b4"
+        support = "https://help.a-bank-with-a-long-name.example/customers/contact"
+        terms_url = "https://bank.example/terms"
+        privacy_url = "https://bank.example/privacy"
+        """,
+        "utf-8",
+    )
+    yield from serve(folder, prepared, gateway, CONFIG="brands.toml", SIGNUP_REGIONS="IN,ES,GB")
+
+
 @pytest.fixture(scope="session")
 def leading_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway

@@ -15,10 +15,8 @@ HOWEVER = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no 
 @BOTH
 @HOWEVER
 def test_by_mouse(house: House, open_in: Open, path: str, *, scripts: bool) -> None:
-    """From the front page, with one message and one code."""
+    """With one message and one code."""
     visit = open_in(house, scripts=scripts)
-    visit.go("/")
-    visit.page.click(f"a[href='{path}']")
     visit.to_code(path)
     assert len(visit.messages) == 1
     visit.enter(visit.code)

@@ -30,10 +30,11 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    """Over a world with a pass."""
+    """Over a world with a pass, in development mode, where there is a front page."""
     world = World()
     world.add()
-    with Client(world, signup_regions=frozenset({"IN", "ES"})) as found:
+    regions = frozenset({"IN", "ES"})
+    with Client(world, mode="development", docs=False, signup_regions=regions) as found:
         yield found
 
 
@@ -106,7 +107,7 @@ def test_the_front_page_leads_on(client: Client, visitor: Visitor) -> None:
     assert LOGIN in visitor.get("/").urls
     assert SIGNUP in visitor.get("/").urls
     assert "/docs" not in visitor.get("/").urls
-    with Client(client.world, docs=True) as other:
+    with Client(client.world, mode="development", docs=True) as other:
         assert "/docs" in Visitor(other).get("/").urls
 
 

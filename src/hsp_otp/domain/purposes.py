@@ -52,16 +52,26 @@ class FlowRow:
         signs_in: Success signs somebody in, which makes the client known.
         share_of_others: How much of the sends to one contact that others may use the flow may use;
             None means all.
+        page: Prefix of the names of its page's settings: ``login`` makes ``HSP_OTP_LOGIN_LOGO``.
+            Empty without a page.
+        service_name: The setting that holds the service's name, for messages and the page.
     """
 
     title: str
     signs_in: bool = False
     share_of_others: Fraction | None = None
+    page: str = ""
+    service_name: str = "service_name"
 
 
 FLOWS: Final[Mapping[Flow, FlowRow]] = {
-    Flow.PASS_LOGIN: FlowRow(title="Pass login", signs_in=True),
-    Flow.SIGNUP: FlowRow(title="Signup", share_of_others=policy.SIGNUP_SHARE_OF_OTHERS),
+    Flow.PASS_LOGIN: FlowRow(title="Pass login", signs_in=True, page="login"),
+    Flow.SIGNUP: FlowRow(
+        title="Signup",
+        share_of_others=policy.SIGNUP_SHARE_OF_OTHERS,
+        page="signup",
+        service_name="signup_service_name",
+    ),
 }
 
 
@@ -76,7 +86,6 @@ class PurposeRow:
         flow: The flow that the purpose belongs to.
         settings: Prefix of its settings' names: ``signup`` and ``code_seconds`` make
             ``HSP_OTP_SIGNUP_CODE_SECONDS``.
-        service_name: The setting that holds the service's name for its messages.
         code_seconds: Default lifetime of a code.
         client_sends: Default sends from one client address, keyed by the end of the setting's name.
     """
@@ -85,7 +94,6 @@ class PurposeRow:
     subject_kind: SubjectKind
     flow: Flow
     settings: str
-    service_name: str = "service_name"
     code_seconds: int
     client_sends: Mapping[str, Quota]
 
@@ -106,7 +114,6 @@ PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
         subject_kind=SubjectKind.PHONE,
         flow=Flow.SIGNUP,
         settings="signup",
-        service_name="signup_service_name",
         code_seconds=policy.SIGNUP_CODE_SECONDS,
         client_sends={
             "sends_per_client_minute": Quota(policy.SIGNUP_SENDS_PER_CLIENT_MINUTE, MINUTE),

@@ -33,6 +33,7 @@ from hsp_otp.entrypoints.http.sessions.routes import (
 from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
+from hsp_otp.entrypoints.pages.branding import brand_asset
 from hsp_otp.entrypoints.pages.home import choose_language, front, tell
 from hsp_otp.entrypoints.pages.login import login_form, login_page
 from hsp_otp.entrypoints.pages.signup import signup_form, signup_page
@@ -72,6 +73,7 @@ PAGES: Final = (
     signup_page,
     signup_form,
     asset,
+    brand_asset,
 )
 """The pages and files that a browser requests; not part of the API."""
 

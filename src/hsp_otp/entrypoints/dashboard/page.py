@@ -10,11 +10,13 @@ from hsp_otp.entrypoints.dashboard.session_cookie import token_of
 from hsp_otp.entrypoints.http.csrf import cookie_of as csrf_cookie
 from hsp_otp.entrypoints.http.csrf import token_for
 from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
-from hsp_otp.entrypoints.pages.assets import Shelf, url_of
+from hsp_otp.entrypoints.pages.assets import Shelf, read_static, url_of
 from hsp_otp.entrypoints.pages.page import HEADERS, templates_of
 from hsp_otp.entrypoints.pages.sealed_cookies import jar, lines
 
-SHELF: Final = Shelf("hsp_otp.entrypoints.dashboard", "/ops/static/", ("ops.css", "ops.js"))
+SHELF: Final = Shelf(
+    "/ops/static/", read_static("hsp_otp.entrypoints.dashboard", ("ops.css", "ops.js"))
+)
 
 _templates: Final = templates_of("hsp_otp.entrypoints.dashboard")
 

@@ -40,7 +40,7 @@ from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.flows.overview import A_DAY, STRETCHES, Stretch
 from hsp_otp.ports.failures import Unavailable
 
-_FAILURES: Final = failures(PATH, lambda _: "hsp-otp")
+_FAILURES: Final = failures(PATH, None)
 _ACTIVE: Final = "x-ops-active"
 """The header that the page sends if its reader has been active since its last request."""
 

@@ -5,37 +5,49 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.entrypoints.http.browser import is_secure, prefers_html
-from hsp_otp.entrypoints.http.problems import Problem, answer
+from hsp_otp.entrypoints.http.problems import NOT_FOUND, Problem, answer
 from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, services_of
 from hsp_otp.entrypoints.pages.page import failure_page, failures, form_of, page, see_other
 from hsp_otp.entrypoints.pages.sealed_cookies import jar
 
 PATH: Final = "/"
-PATHS: Final = frozenset({PATH, "/customer/login/", "/users/signup/"})
-"""The paths of all pages."""
+
+_PAGES: Final = {Flow.PASS_LOGIN: "/customer/login/", Flow.SIGNUP: "/users/signup/"}
+_FLOWS: Final = {"/customer": Flow.PASS_LOGIN, "/users": Flow.SIGNUP}
+"""The flows by the first part of their paths."""
 
 _TOLD_BY_PAGES: Final = frozenset({404, 405, 500, 503})
 """The statuses of problems with a path rather than with what was sent there."""
 
 _LANGUAGE: Final = "language"
 _YEAR_SECONDS: Final = 365 * 86_400
-_FAILURES: Final = failures(PATH, lambda _: "hsp-otp")
+_FAILURES: Final = failures(PATH, None)
 
 
 @get(PATH, include_in_schema=False, exception_handlers=_FAILURES, sync_to_thread=False)
-def front(request: AnyRequest) -> Response[str]:
-    """Show the home page, with links to the flows."""
+def front(request: AnyRequest) -> Response[Any]:
+    """
+    Show the home page, with links to the flows, in development mode.
+
+    In production it would show each brand's customers the other one. So it leads to the flow that
+    this service is there for; if there is no such flow, there is nothing.
+    """
     settings = services_of(request).settings
-    return page(
-        request,
-        "front.html",
-        path=PATH,
-        service="hsp-otp",
-        login_service=settings.service_name,
-        signup_service=settings.signup_service_name,
-        docs=settings.shows_docs,
-    )
+    if settings.in_development:
+        return page(
+            request,
+            "front.html",
+            path=PATH,
+            flow=None,
+            login_service=settings.brand(Flow.PASS_LOGIN).name,
+            signup_service=settings.brand(Flow.SIGNUP).name,
+            docs=settings.shows_docs,
+        )
+    if settings.only_flow is not None:
+        return see_other(request, _PAGES[settings.only_flow])
+    return tell(request, NOT_FOUND)
 
 
 @post(
@@ -61,7 +73,7 @@ async def choose_language(request: AnyRequest) -> Response[str]:
                 secure=is_secure(request),
             )
         )
-    return see_other(request, path if path in PATHS else PATH, cookies=cookies)
+    return see_other(request, path if path in _PAGES.values() else PATH, cookies=cookies)
 
 
 def tell(request: AnyRequest, problem: Problem) -> Response[Any]:
@@ -69,9 +81,8 @@ def tell(request: AnyRequest, problem: Problem) -> Response[Any]:
     if problem.status not in _TOLD_BY_PAGES or not prefers_html(request):
         return answer(request, problem)
     settings, asked = services_of(request).settings, request.scope["path"]
-    homes = {
-        "/customer": ("/customer/login/", settings.service_name),
-        "/users": ("/users/signup/", settings.signup_service_name),
-    }
-    path, service = homes.get(f"/{asked.strip('/').partition('/')[0]}", (PATH, "hsp-otp"))
-    return failure_page(request, problem, path, service, "page.to_start")
+    everywhere = None if settings.in_development else settings.only_flow
+    flow = _FLOWS.get(f"/{asked.strip('/').partition('/')[0]}", everywhere)
+    path = PATH if flow is None else _PAGES[flow]
+    is_there = flow is not None or settings.in_development
+    return failure_page(request, problem, path, flow, "page.to_start" if is_there else "")

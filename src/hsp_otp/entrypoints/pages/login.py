@@ -61,7 +61,7 @@ _HANDED: Final = "login_handed"
 _DEVICE_PATH: Final = "/customer"
 _ACCESS: Final = "login_access"
 _REFRESH: Final = "login_refresh"
-_FAILURES: Final = failures(PATH, lambda settings: settings.service_name)
+_FAILURES: Final = failures(PATH, Flow.PASS_LOGIN)
 _OVER: Final = frozenset({"otp_expired", "too_many_attempts"})
 """The error words after which the code cannot be right any more."""
 
@@ -377,7 +377,7 @@ def _show(
         request,
         "login.html",
         path=PATH,
-        service=settings.service_name,
+        flow=Flow.PASS_LOGIN,
         cookies=cookies,
         leads_to=settings.login_return_url,
         step=step,

@@ -1,6 +1,6 @@
 """Functions that all pages share: rendering, headers and forms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +13,7 @@ from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
 from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.browser import cookie_values, is_foreign
 from hsp_otp.entrypoints.http.csrf import FIELD, FORGED, HEADER, cookie_of, is_genuine, token_for
@@ -26,8 +27,8 @@ from hsp_otp.entrypoints.http.problems import (
 )
 from hsp_otp.entrypoints.http.requests import AnyRequest, body_of, services_of
 from hsp_otp.entrypoints.pages.assets import url_of
+from hsp_otp.entrypoints.pages.branding import look_of
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, lines, sealed, unsealed
-from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.ports.failures import Unavailable
 
 POLICY: Final = (
@@ -181,7 +182,7 @@ def page(
     template: str,
     *,
     path: str,
-    service: str,
+    flow: Flow | None,
     status: int = 200,
     cookies: Cookies | None = None,
     leads_to: str = "",
@@ -192,11 +193,11 @@ def page(
 
     Args:
         path: The page's path, with the trailing slash.
-        service: The name of the service.
+        flow: The flow whose page it is; None if it is nobody's.
         leads_to: The URL of another site that the page may post a form to.
         facts: Further values for the template.
     """
-    services = services_of(request)
+    services, look = services_of(request), look_of(request, flow)
     news = _news(path)
     notice = unsealed(request, news, Notice)
     gone = jar(dropped(request, news, path)) if cookie_values(request, news) else {}
@@ -220,7 +221,8 @@ def page(
         language=language,
         languages=services.messages.own_names,
         path=path,
-        service=service,
+        look=look,
+        service=look.brand.name,
         csrf=token,
         digits=services.settings.code_digits,
         static=url_of,
@@ -262,11 +264,11 @@ def see_other(
     )
 
 
-def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
+def failures(path: str, flow: Flow | None) -> dict[Any, Any]:
     """Return the exception handlers that render errors of the page at *path* for people."""
 
     def tell(request: AnyRequest, problem: Problem) -> Response[str]:
-        return failure_page(request, problem, path, service(services_of(request).settings))
+        return failure_page(request, problem, path, flow)
 
     def of_http(request: AnyRequest, failure: HTTPException) -> Response[str]:
         if failure.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -281,24 +283,29 @@ def failures(path: str, service: Callable[[Settings], str]) -> dict[Any, Any]:
 
 
 def failure_page(
-    request: AnyRequest, problem: Problem, path: str, service: str, way_home: str = "page.go_back"
+    request: AnyRequest,
+    problem: Problem,
+    path: str,
+    flow: Flow | None,
+    way_home: str = "page.go_back",
 ) -> Response[str]:
     """
     Render *problem* for people.
 
     Args:
         path: The page that it leads to.
-        way_home: The id of the words that lead there.
+        flow: The flow whose page it is; None if it is nobody's.
+        way_home: The id of the words that lead there; empty if nothing does.
     """
     request.scope["state"]["outcome"] = problem.error
     answer = page(
         request,
         "failure.html",
         path=path,
-        service=service,
+        flow=flow,
         status=problem.status,
         message=explain(request, problem.error),
-        way_home=explain(request, way_home),
+        way_home=way_home and explain(request, way_home),
     )
     if problem is UNAVAILABLE:
         answer.headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)

@@ -11,7 +11,7 @@ from litestar.datastructures import Cookie
 
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import after, seconds_until
-from hsp_otp.domain.names import MalformedSessionIdError, SessionId
+from hsp_otp.domain.names import ENGLISH, MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import PROOF_LIFETIME, SESSION_LIFETIME
 from hsp_otp.domain.purposes import Flow
@@ -55,11 +55,12 @@ from hsp_otp.entrypoints.pages.page import (
     see_other,
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar
+from hsp_otp.entrypoints.settings.readers import EVERY_LANGUAGE
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
 
 PATH: Final = "/users/signup/"
 
-_FAILURES: Final = failures(PATH, lambda settings: settings.signup_service_name)
+_FAILURES: Final = failures(PATH, Flow.SIGNUP)
 
 
 @attrs.frozen
@@ -85,6 +86,14 @@ class _Field:
     typed: str = attrs.field(default="", repr=False)
     region: str = ""
 
+
+_NEXT_STEPS: Final = (
+    "page.next_details",
+    "page.next_aadhaar",
+    "page.next_pan",
+    "page.next_account",
+)
+"""The ids of the titles of the steps that follow, unless a setting names others."""
 
 _PHONE: Final = _Field("phone")
 _CODE: Final = _Field("code")
@@ -317,7 +326,7 @@ def _show(
         request,
         "signup.html",
         path=PATH,
-        service=settings.signup_service_name,
+        flow=Flow.SIGNUP,
         cookies=cookies,
         leads_to=settings.signup_return_url,
         leads_back=bool(settings.signup_return_url),
@@ -325,8 +334,22 @@ def _show(
         title=explain(request, title),
         regions=_regions(request),
         usual_region=settings.default_region,
+        **_next_steps(request),
         **facts,
     )
+
+
+def _next_steps(request: AnyRequest) -> dict[str, Any]:
+    """Return the titles of the steps that follow, and their language if the page has another."""
+    named, language = services_of(request).settings.signup_steps, language_of(request)
+    if named is None:
+        titles = tuple(explain(request, word) for word in _NEXT_STEPS)
+        return {"next_steps": titles, "steps_language": ""}
+    spoken = next((one for one in (language, EVERY_LANGUAGE, ENGLISH) if one in named), language)
+    return {
+        "next_steps": named.get(spoken, ()),
+        "steps_language": spoken if spoken != language else "",
+    }
 
 
 def _regions(request: AnyRequest) -> list[_Region]:

@@ -13,7 +13,7 @@ from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.names import ENGLISH
-from hsp_otp.domain.purposes import PURPOSES, Purpose
+from hsp_otp.domain.purposes import FLOWS, PURPOSES, Purpose
 from hsp_otp.domain.sms_segments import segments
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
@@ -115,7 +115,7 @@ def _can_be_shorter(settings: Settings, purpose: Purpose) -> list[str]:
     wording = settings.wordings.get((purpose, ENGLISH))
     found = ["it"] if settings.web_origin else []
     if wording is None or "{service}" in wording.text:
-        found.append(f"{PREFIX}{PURPOSES[purpose].service_name.upper()}")
+        found.append(f"{PREFIX}{FLOWS[PURPOSES[purpose].flow].service_name.upper()}")
     if wording is not None:
         found.append(f"the text of {purpose.value}.{ENGLISH} in {PREFIX}WORDINGS")
     return found

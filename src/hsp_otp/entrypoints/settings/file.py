@@ -1,7 +1,7 @@
 """Reads settings from a TOML file: their names and types."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Final, cast
 
@@ -9,6 +9,9 @@ import attrs
 
 from hsp_otp.adapters.senders.provider import Shape
 from hsp_otp.entrypoints.settings.toml_file import read_toml
+
+_BRANDING: Final = "branding"
+"""The table with a table for each page, whose entries are settings by shorter names."""
 
 _NAME: Final = re.compile("[a-z0-9_]{1,64}")
 
@@ -42,26 +45,59 @@ class Given:
         return _text(self.value, shape, "{}")
 
 
-def given_in_file(path: str, prefix: str, known: Collection[str]) -> dict[str, Given]:
+def given_in_file(
+    path: str, prefix: str, known: Collection[str], tables: Mapping[str, Mapping[str, str]]
+) -> dict[str, Given]:
     """
     Read the settings in the file at *path*, by their names in the file.
 
     Args:
         prefix: The prefix of the names of variables.
         known: The names that all settings have in a file.
+        tables: The settings that may stand in each table of ``branding``, by their names there.
 
     Raises:
         ValueError: The file cannot be read, or spells a name differently; the message completes a
             sentence about the file.
     """
     found = read_toml(path)
+    branding = found.pop(_BRANDING, {})
     for name in found:
         proper = name.lower().removeprefix(prefix.lower())
         if proper in known and name != proper:
             raise ValueError(f"has {name!r}; in a file, that setting is called {proper}")
         if not _NAME.fullmatch(name):
             raise ValueError(f"has {name[:80]!r}, which is not a setting")
-    return {name: Given(value, f"; it is in {path!r} as {name}") for name, value in found.items()}
+    places = {name: name for name in found}
+    for name, place, value in _in_tables(branding, tables):
+        if name in found:
+            raise ValueError(f"has both {place} and {name}, which are the same setting")
+        found[name], places[name] = value, place
+    return {
+        name: Given(value, f"; it is in {path!r} as {places[name]}")
+        for name, value in found.items()
+    }
+
+
+def _in_tables(
+    branding: object, tables: Mapping[str, Mapping[str, str]]
+) -> Iterator[tuple[str, str, object]]:
+    """Yield the name, the place and the value of each setting in the tables of *branding*."""
+    for table, entries in _entries(branding, _BRANDING):
+        if table not in tables:
+            raise ValueError(f"has {_BRANDING}.{table[:80]!a}; takes {' and '.join(tables)}")
+        for key, value in _entries(entries, f"{_BRANDING}.{table}"):
+            if key not in tables[table]:
+                raise ValueError(
+                    f"has {_BRANDING}.{table}.{key[:80]!a}; takes {', '.join(tables[table])}"
+                )
+            yield tables[table][key], f"{_BRANDING}.{table}.{key}", value
+
+
+def _entries(value: object, name: str) -> Collection[tuple[str, object]]:
+    if not isinstance(value, dict):
+        raise ValueError(f"has {name}, which is not a table")  # noqa: TRY004 - of the file
+    return cast("dict[str, object]", value).items()
 
 
 def _text(value: object, shape: Shape, told: str) -> str:

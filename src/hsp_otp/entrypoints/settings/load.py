@@ -9,15 +9,19 @@ from typing import Any, Final
 from hsp_otp.adapters.senders.provider import ReasonError
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings.branding import Branding
 from hsp_otp.entrypoints.settings.checks import check_development, check_redis
 from hsp_otp.entrypoints.settings.file import Given, WrongTypeError, given_in_file
 from hsp_otp.entrypoints.settings.kubernetes import is_service_variable
 from hsp_otp.entrypoints.settings.model import (
     NUMBERS,
+    PAGES,
     PREFIX,
     Field,
     Settings,
+    branding_variables,
     common_variables,
+    page_variables,
     purpose_variables,
     sender_variables,
     variables,
@@ -75,8 +79,21 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         purpose: made(**_values(purpose_variables(purpose), merged))
         for purpose, made in NUMBERS.items()
     }
+    branding = {flow: Branding(**_values(branding_variables(flow), merged)) for flow in PAGES}
     common = _values(common_variables(), merged)
-    settings = Settings(**common, numbers=numbers, accounts=accounts)
+    settings = Settings(
+        **common,
+        numbers=numbers,
+        accounts=accounts,
+        branding=branding,
+        configured=frozenset(
+            flow
+            for flow, page in PAGES.items()
+            if not merged.keys().isdisjoint(
+                {*page_variables(flow).values(), f"{PREFIX}{page}_return_url".upper()}
+            )
+        ),
+    )
     check_development(settings)
     check_redis(settings)
     if settings.metrics_port and settings.metrics_port == settings.port:
@@ -108,8 +125,14 @@ def file_with_secrets() -> Path | None:
 
 def _given_in_file(path: str) -> dict[str, Given]:
     known = {name.removeprefix(PREFIX).lower() for name, _ in variables()}
+    tables = {
+        flow.value: {
+            key: name.removeprefix(PREFIX).lower() for key, name in page_variables(flow).items()
+        }
+        for flow in PAGES
+    }
     try:
-        found = given_in_file(path, PREFIX, known)
+        found = given_in_file(path, PREFIX, known, tables)
     except ValueError as error:
         raise SettingsError(f"{CONFIG}: {path!r} {error}") from None
     return {PREFIX + name.upper(): one for name, one in found.items()}

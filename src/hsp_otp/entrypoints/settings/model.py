@@ -16,9 +16,10 @@ from hsp_otp.adapters.senders.provider import url as _url
 from hsp_otp.domain import policy
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.names import Language
 from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.purposes import PURPOSES, Purpose, PurposeRow
+from hsp_otp.domain.purposes import FLOWS, PURPOSES, Flow, Purpose, PurposeRow
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.client_address import (
     HEADERS,
@@ -28,6 +29,7 @@ from hsp_otp.entrypoints.client_address import (
 )
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import readers
+from hsp_otp.entrypoints.settings.branding import Branding
 from hsp_otp.entrypoints.settings.readers import choice, count, flag
 from hsp_otp.ports.messages import Wordings
 
@@ -85,6 +87,14 @@ NUMBERS: Final = {purpose: _numbers_of(row) for purpose, row in PURPOSES.items()
 
 def _numbers() -> dict[Purpose, Any]:
     return {purpose: made() for purpose, made in NUMBERS.items()}
+
+
+PAGES: Final = {flow: row.page for flow, row in FLOWS.items() if row.page}
+"""The flows with pages, and the prefixes of the pages' settings."""
+
+
+def _branding() -> dict[Flow, Branding]:
+    return {flow: Branding() for flow in PAGES}
 
 
 def _accounts() -> dict[str, Any]:
@@ -373,14 +383,23 @@ class Settings:
     service_name: str = _setting(
         check_service_name,
         "House Service Pass",
-        "name of the service in pass login messages",
+        "name of the service in messages and on the page of pass login",
         takes=_NAME_TAKES,
     )
     signup_service_name: str = _setting(
         check_service_name,
         "NeoBank",
-        "name of the service in signup messages",
+        "name of the service in messages and on the page of signup",
         takes=_NAME_TAKES,
+    )
+    signup_steps: Mapping[Language, tuple[str, ...]] | None = _setting(
+        readers.steps,
+        None,
+        "titles of the steps that follow the phone number in a signup",
+        takes=f"1 to {readers.MOST_STEPS} titles separated by commas, for several languages such "
+        "as en: Your details, Account; es: Sus datos, Cuenta; or none",
+        shown_default="personal details, Aadhaar, PAN, account and password",
+        shape=Shape.LIST,
     )
     wordings: Wordings = _setting(
         readers.wordings_file,
@@ -432,6 +451,19 @@ class Settings:
     """The settings of every sender's own, by its name."""
     numbers: Mapping[Purpose, Any] = attrs.field(factory=_numbers)
     """The settings of every purpose's own, as `NUMBERS` makes them."""
+    branding: Mapping[Flow, Branding] = attrs.field(factory=_branding)
+    """The settings of every page's own, without the names; see `brand`."""
+    configured: frozenset[Flow] = frozenset()
+    """The flows whose name, branding or return address is set."""
+
+    def brand(self, flow: Flow) -> Branding:
+        """Return whose page that of *flow* is."""
+        return attrs.evolve(self.branding[flow], name=getattr(self, FLOWS[flow].service_name))
+
+    @property
+    def only_flow(self) -> Flow | None:
+        """The flow that this service is there for, if exactly one is configured."""
+        return next(iter(self.configured)) if len(self.configured) == 1 else None
 
     @property
     def shows_docs(self) -> bool:
@@ -462,7 +494,10 @@ class Settings:
     def texts(self) -> GettextMessages:
         """The translated texts."""
         return GettextMessages(
-            {purpose: getattr(self, row.service_name) for purpose, row in PURPOSES.items()},
+            {
+                purpose: getattr(self, FLOWS[row.flow].service_name)
+                for purpose, row in PURPOSES.items()
+            },
             LOCALE,
             self.wordings,
             web_origin=self.web_origin or None,
@@ -520,6 +555,7 @@ def variables() -> list[tuple[str, Field]]:
     return [
         *common_variables(),
         *(one for purpose in PURPOSES for one in purpose_variables(purpose)),
+        *(one for flow in PAGES for one in branding_variables(flow)),
         *(one for provider in SENDERS.values() for one in sender_variables(provider)),
     ]
 
@@ -538,6 +574,24 @@ def purpose_variables(purpose: Purpose) -> list[tuple[str, Field]]:
         (f"{PREFIX}{begins}_{field.name}".upper(), field)
         for field in attrs.fields(NUMBERS[purpose])
     ]
+
+
+def branding_variables(flow: Flow) -> list[tuple[str, Field]]:
+    """Return the settings of a page's look and links, but for the name."""
+    return [
+        (f"{PREFIX}{PAGES[flow]}_{field.name}".upper(), field)
+        for field in attrs.fields(Branding)
+        if field.metadata
+    ]
+
+
+def page_variables(flow: Flow) -> dict[str, str]:
+    """Return the variables that make a page one's own, by their names in a table of a file."""
+    begins = f"{PREFIX}{PAGES[flow].upper()}_"
+    return {
+        "name": f"{PREFIX}{FLOWS[flow].service_name.upper()}",
+        **{name.removeprefix(begins).lower(): name for name, _ in branding_variables(flow)},
+    }
 
 
 def sender_variables(provider: Provider[Any]) -> list[tuple[str, Field]]:

@@ -1,7 +1,7 @@
 """Parses the values of settings."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -11,17 +11,23 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from hsp_otp.adapters.custom_messages import parse_wordings
-from hsp_otp.adapters.messages import GettextMessages
+from hsp_otp.adapters.messages import MAX_SERVICE_NAME, GettextMessages
 from hsp_otp.adapters.secret_keys import parse_secret_keys
 from hsp_otp.adapters.senders.provider import ReasonError, Shape
 from hsp_otp.adapters.senders.provider import setting as _setting
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.operator_sessions import is_password
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.toml_file import read_toml
 from hsp_otp.ports.messages import Wordings
 
 PORTS: Final = 65535
+
+MOST_STEPS: Final = 9
+
+EVERY_LANGUAGE: Final = Language("")
+"""Of titles that are the same for all readers."""
 
 _MOST: Final = 1_000_000
 """The highest value of a limit."""
@@ -173,6 +179,36 @@ def sender_names(text: str) -> tuple[str, ...]:
 def wordings_file(text: str) -> Wordings:
     """Read custom message texts from a file."""
     return parse_wordings(read_toml(text), GettextMessages({}).languages)
+
+
+def steps(text: str) -> Mapping[Language, tuple[str, ...]]:
+    """Read the titles of steps by language; without a language, they are for all readers."""
+    if text == "none":
+        return {}
+    lists = [_titles(part) for part in text.split(";")]
+    found = dict(lists)
+    if len(found) < len(lists) or (EVERY_LANGUAGE in found and len(lists) > 1):
+        raise ValueError("of several lists, each has another language")
+    if len({len(titles) for titles in found.values()}) > 1:
+        raise ValueError("the lists differ in length")
+    if not found.keys() & {ENGLISH, EVERY_LANGUAGE}:
+        raise ValueError("there is no list in English, which readers of other languages get")
+    return found
+
+
+def _titles(part: str) -> tuple[Language, tuple[str, ...]]:
+    begins, colon, rest = part.partition(":")
+    language = Language(begins.strip()) if colon else EVERY_LANGUAGE
+    if colon and language not in GettextMessages({}).languages:
+        raise ValueError(f"{language!r} is no language of the pages")
+    titles = tuple(title.strip() for title in (rest if colon else part).split(","))
+    if len(titles) > MOST_STEPS or not all(map(_is_title, titles)):
+        raise ValueError
+    return language, titles
+
+
+def _is_title(text: str) -> bool:
+    return 0 < len(text) <= MAX_SERVICE_NAME and text.isprintable()
 
 
 def host(text: str) -> str:
