@@ -11,13 +11,16 @@ import phonenumbers
 import yaml
 from litestar import Litestar
 
+from hsp_otp.domain.audit import Step
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.funnel import FIGURES
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.work import LEVELS
 from hsp_otp.entrypoints.app import PAGES, ROUTES
+from hsp_otp.entrypoints.http.malformed import MISTYPED
 from hsp_otp.entrypoints.senders import SENDERS
 
 ROOT: Final = Path(__file__).parents[1]
@@ -33,13 +36,19 @@ _WORDS: Final = [
     for file in (ROOT / "src" / "hsp_otp" / room).glob("*.py")
 ]
 
+_OUTCOMES: Final = {word for words in _WORDS for word in words} | {
+    *_LIMITS,
+    *("unavailable", "internal_error"),
+}
+
 VALUES: Final[Mapping[str, Collection[str]]] = {
-    "outcome": {word for words in _WORDS for word in words}
-    | _LIMITS
-    | {"unavailable", "internal_error"}
-    | {"posed", "solved", "wrong", "stale", "malformed"},
+    "outcome": _OUTCOMES | {"posed", "solved", "wrong", "stale", "malformed"},
     "lane": {lane.value for lane in Lane},
     "level": {*map(str, LEVELS), "none"},
+    "step": {*FIGURES},
+    "request": {step.value for step in (Step.LOOK_UP, Step.SEND, Step.CHECK)},
+    "word": {*_OUTCOMES, *MISTYPED},
+    "language": {"en", "es", "hi", "none"},
     "limit": _LIMITS,
     "flow": {flow.value for flow in Flow},
     "state": {state.value for state in DeliveryState},

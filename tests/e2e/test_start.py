@@ -37,6 +37,10 @@ LONG = "czNjcjN0LXMzY3IzdC1zM2NyM3QtczNjcjN0LXMzY3IzdA=="
 """Enough of them."""
 
 
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24">'
+"""The begin of one."""
+
+
 @attrs.frozen
 class Mistake:
     """
@@ -278,6 +282,30 @@ MISTAKES = {
     "short key in the file": Mistake(
         "HSP_OTP_SECRET_KEYS", CONFIG, files=toml(f"secret_keys = ['k1:{SHORT}']")
     ),
+    "accent that is hard to read": Mistake(
+        "HSP_OTP_SIGNUP_ACCENT: got '#ffd400', takes # and six hexadecimal digits; its contrast "
+        "with white text and with the light background is at least 4.5 (its contrast is 1.3)",
+        {"SIGNUP_ACCENT": "#ffd400"},
+    ),
+    "script in the clothes of a logo": Mistake(
+        "HSP_OTP_LOGIN_LOGO: got 'logo.svg', takes the path of a PNG file, or of an SVG file that "
+        "only draws, of 100 kB at most (it has an element that does not draw, 'script', in line 2)",
+        {"LOGIN_LOGO": "logo.svg"},
+        files={"logo.svg": f"{SVG}\n<script>alert(1)</script></svg>".encode()},
+    ),
+    "logo that is too large": Mistake(
+        "(it has more than 100000 bytes); it is in 'otp.toml' as branding.signup.logo",
+        CONFIG,
+        files={
+            **toml("[branding.signup]\nlogo = 'logo.svg'"),
+            "logo.svg": f"{SVG}{' ' * 100_000}</svg>".encode(),
+        },
+    ),
+    "brand of no flow": Mistake(
+        "HSP_OTP_CONFIG: 'otp.toml' has branding.'login'; takes pass_login and signup",
+        CONFIG,
+        files=toml("[branding.login]\nname = 'Pass'"),
+    ),
     "mistyped command": Mistake("Unknown command", {}, "server"),
 }
 
@@ -317,6 +345,14 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path: Path) -> None:
     done = command(tmp_path, mistake.name, **mistake.settings)
     assert (done.returncode, done.stdout) == (MISUSED, "")
     assert re.fullmatch(r"hsp-otp: HSP_OTP_SECRET_KEYS.*\n", done.stderr)
+
+
+def test_doctor_tells_a_mistake(tmp_path: Path) -> None:
+    """The same line is what doctor has to say about the settings."""
+    mistake = MISTAKES["accent that is hard to read"]
+    done = command(tmp_path, "doctor", **mistake.settings)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert mistake.says in done.stdout
 
 
 @pytest.mark.parametrize("name", ["PORT", "METRICS_PORT"])

@@ -1,5 +1,6 @@
 """The settings of a page's look and links: docs/contract.md, sections 5.3 and 9."""
 
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -548,6 +549,21 @@ def test_tables_with_mistakes(tmp_path: Path, content: str, says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_file(tmp_path, content)
     assert str(caught.value).replace(f"{tmp_path}/", "") == says
+
+
+def test_the_example_of_the_guide(tmp_path: Path) -> None:
+    """docs/branding.md shows a file that is accepted, and an SVG that is one."""
+    guide = (Path(__file__).parents[2] / "docs" / "branding.md").read_text("utf-8")
+    (drawing,) = re.findall(r"^  ```xml\n(.*?)^  ```$", guide, re.MULTILINE | re.DOTALL)
+    (content,) = re.findall(r"^```toml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    content = content.replace("/etc/hsp-otp/brands", str(tmp_path))
+    for path in re.findall(r'^(?:logo|favicon) = "(.*)"$', content, re.MULTILINE):
+        Path(path).write_bytes(png() if path.endswith("png") else drawing.encode())
+    settings = load_file(tmp_path, content)
+    assert settings.brand(Flow.PASS_LOGIN).name == "House Service Pass"
+    assert settings.brand(Flow.SIGNUP).logo == Image(drawing.encode(), "svg", 24, 24)
+    for line in re.findall("^HSP_OTP_SIGNUP_STEPS=(.*)$", guide, re.MULTILINE):
+        assert read(SIGNUP_STEPS=line.strip('"')).signup_steps is not None
 
 
 # Steps

@@ -92,10 +92,10 @@ def test_the_whole_way_is_opened_once(world: World, visitor: Visitor) -> None:
 
 def test_a_link_from_another_page(client: Client, world: World, visitor: Visitor) -> None:
     """A browser that has had another page opens this one, but not by reloading it."""
-    visitor.get("/")
+    visitor.get(LOGIN)
     visitor.get(SIGNUP)
     assert steps(world) == {}
-    linked = {"host": HOST, "referer": f"http://{HOST}/"}
+    linked = {"host": HOST, "referer": f"http://{HOST}{LOGIN}"}
     assert visitor.request("GET", SIGNUP, headers=linked).status == 200
     assert steps(world) == {OPENED: 1}
     for more in (

@@ -252,4 +252,5 @@ def postgres_statement(parts: tuple[Part, ...]) -> str:
         for number, part in enumerate(parts, 1)
         if part in {RECORDS, AUDIT}
     ]
-    return f"WITH {', '.join(written)} SELECT 1 / ({' AND '.join(whole) or 'true'})::int"
+    # PostgreSQL runs the parts that nothing refers to in the reverse order.
+    return f"WITH {', '.join(reversed(written))} SELECT 1 / ({' AND '.join(whole) or 'true'})::int"

@@ -17,7 +17,7 @@ from hsp_otp.entrypoints.services import Services
 _FLOWS: Final = {"/customer/": Flow.PASS_LOGIN, "/users/": Flow.SIGNUP}
 """The flows by the beginnings of their routes."""
 
-_MALFORMED: Final = {
+MISTYPED: Final = {
     PASS_CODE_REQUIRED.error: Step.LOOK_UP,
     INVALID_FORMAT.error: Step.LOOK_UP,
     PHONE_REQUIRED.error: Step.SEND,
@@ -31,7 +31,7 @@ _MALFORMED: Final = {
 
 def count_malformed(services: Services, route: str, word: str, language: Language) -> None:
     """Count a request whose outcome *word* says that its visitor mistyped something."""
-    step = _MALFORMED.get(word)
+    step = MISTYPED.get(word)
     if step is None:
         return
     for beginning, flow in _FLOWS.items():
