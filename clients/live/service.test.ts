@@ -113,7 +113,7 @@ test("a number's third code costs work, which is done and sends it", async () =>
   if (asked.error !== "work_required") throw new Error(String(asked.error));
   expect(asked).toMatchObject({ kind: "work", seconds: 1 });
   expect(asked.message).toBe(
-    "Several codes have been asked for. Before another is sent, this device has to do a short calculation.",
+    "Several codes have been requested. Before we send another one, this device has to do a short calculation.",
   );
   const controller = new AbortController();
   controller.abort();

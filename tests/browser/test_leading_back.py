@@ -92,7 +92,7 @@ def test_a_sign_in_that_was_completed(
     assert (status, body["success"], body["pass"]["pass_code"]) == (200, True, visit.pass_code)
     visit.page.go_back()
     visit.reaches("start")
-    assert "Your sign-in was passed on" in visit.page.inner_text("main")
+    assert "Your sign-in was completed elsewhere" in visit.page.inner_text("main")
     assert exchange(leading_house, code)[1]["error"] == "invalid_code"
     assert len(site.posts) == 1
 

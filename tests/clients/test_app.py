@@ -62,7 +62,7 @@ def test_the_whole_way_by_keys(visit: Open) -> None:
     app = visit()
     to_code(app)
     app.type(app.wrong)
-    assert refused(app) == "This code is wrong. Attempts left: 2"
+    assert refused(app) == "This code is wrong. 2 attempts left."
     app.focused(CODE)
     app.type(app.code)
     signed_in(app)
@@ -202,7 +202,7 @@ def test_work_can_be_cancelled_by_keys(hasty_visit: Open) -> None:
     to_work(app)
     tab_to(app, "Cancel")
     app.press("Enter")
-    assert refused(app).startswith("Several codes have been asked for.")
+    assert refused(app).startswith("Several codes have been requested.")
     assert app.page.locator("[role=progressbar]").count() == 0
     assert focus(app) == "Send a new code"
     assert len(app.messages) == 2

@@ -101,8 +101,6 @@ def walk(server: Server, path: str, first: str, **typed: str) -> tuple[dict[str,
         opened = browser.get(path, params={"state": state})
         addresses.append(str(opened.url))
         page = submit(opened.text, first, **typed)
-        if first == "find":
-            page = submit(page, "send")
         page = submit(page, "verify", otp=server.message_to(NUMBER).code)
     form = page[page.index("data-way") :]
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form)), addresses

@@ -78,7 +78,7 @@ def test_a_visitor_signs_up(site: Site, server: Server) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{22}", session_id)
     assert sent.body == {
         "success": True,
-        "message": "We have sent a code to your phone.",
+        "message": "We sent a code to your phone.",
         "session_id": session_id,
         "phone_masked": "***-***-5678",
         "expires_in": 300,

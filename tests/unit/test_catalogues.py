@@ -35,8 +35,11 @@ WORDS = {
     "rate_limited",
     "work_required",
     "resend_too_soon",
+    "resend_later",
     "locked_out",
     "sms_failed",
+    "sms_refused",
+    "sms_refused_for_pass",
     "missing_fields",
     "malformed_otp",
     "invalid_otp",
@@ -61,7 +64,7 @@ WORDS = {
     "signup_sent",
     "signup_verified",
 }
-"""Error words, and the names of what successes say."""
+"""Error words, what some of them say in another case, and the names of what successes say."""
 
 FOLDERS = sorted(folder.name for folder in LOCALE.iterdir() if folder.is_dir())
 SPANISH, HINDI = Language("es"), Language("hi")

@@ -143,9 +143,9 @@ class Scene:
         for _ in range(times):
             assert isinstance(self.check(other_than(self.right())), WrongCode)
 
-    def withdraw(self, challenge_id: str) -> None:
+    def withdraw(self, challenge_id: str, *, undelivered: bool = False) -> None:
         """Withdraw a challenge."""
-        self._take(withdraw(self.held, challenge_id))
+        self._take(withdraw(self.held, challenge_id, undelivered=undelivered))
 
     def unlock(self) -> None:
         """Unlock as an operator does."""
@@ -249,18 +249,57 @@ def test_the_cooldown() -> None:
     scene.issue()
     held = scene.held
     scene.wait(30_000_000 - 1)
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000), live=True)
     assert scene.held is held
     scene.wait(1)
     assert isinstance(scene.ask(), Issued)
 
 
 def test_the_cooldown_runs_after_a_withdrawal_too() -> None:
-    """A failed delivery does not shorten the cooldown."""
+    """A message that went out is followed by the cooldown, whatever becomes of its code."""
     scene = Scene()
     scene.issue()
     scene.withdraw("c1")
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000), live=False)
+
+
+def test_no_cooldown_follows_a_failed_delivery() -> None:
+    """Where no message went out, the next ask is admitted at once, and the send stays charged."""
+    scene = Scene()
+    scene.issue()
+    charged = scene.held.usages
+    scene.withdraw("c1", undelivered=True)
+    assert scene.held.usages == charged
+    assert isinstance(scene.ask(), Issued)
+
+
+def test_a_failed_delivery_that_is_told_late() -> None:
+    """Where another code stands by now, its cooldown runs on."""
+    scene = Scene()
+    scene.issue()
+    scene.wait(30 * SECOND)
+    scene.issue()
+    scene.withdraw("c1", undelivered=True)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(60 * SECOND), live=True)
+
+
+def test_the_cooldown_tells_whether_the_last_code_is_still_good() -> None:
+    """It is until it was used, ran out of guesses or expired."""
+    scene = Scene(open_policy(cooldown=HOUR, lifetime=10 * MINUTE, max_attempts=3))
+    scene.issue()
+    for live in (True, True, False):
+        scene.check(other_than(scene.right()))
+        assert scene.ask() == Refusal(Limit.COOLDOWN, later(HOUR), live=live)
+    scene = Scene(open_policy(cooldown=HOUR, lifetime=10 * MINUTE))
+    scene.issue()
+    scene.now = later(10 * MINUTE - 1)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(HOUR), live=True)
+    scene.now = later(10 * MINUTE)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(HOUR), live=False)
+    scene = Scene(open_policy(cooldown=HOUR))
+    scene.issue()
+    assert isinstance(scene.check(scene.right()), Verified)
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(HOUR), live=False)
 
 
 def test_no_cooldown() -> None:
@@ -276,7 +315,7 @@ def test_an_ask_made_ahead_of_this_clock() -> None:
     scene = Scene()
     scene.issue()
     scene.wait(-5 * SECOND)
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30_000_000), live=True)
 
 
 def test_sends_to_a_number() -> None:
@@ -317,9 +356,11 @@ def test_the_limits_on_sends_are_judged_together() -> None:
     elsewhere = ClientAddress("203.0.113.9")
     assert scene.ask(client=elsewhere) == Refusal(Limit.CONTACT_SENDS, later(MINUTE))
     other = Contact(ContactKind.PHONE, "+919812345678")
-    assert scene.ask(client=elsewhere, contact=other) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    assert scene.ask(client=elsewhere, contact=other) == Refusal(
+        Limit.COOLDOWN, later(30 * SECOND), live=True
+    )
     scene.policy = attrs.evolve(scene.policy, cooldown=3 * MINUTE)
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(3 * MINUTE))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(3 * MINUTE), live=True)
     assert scene.held is held
 
 
@@ -1056,9 +1097,9 @@ def test_an_ask_from_the_future_keeps_nobody_waiting_for_longer_than_its_window(
     scene.wait(2 * HOUR)
     scene.issue()
     scene.now = START
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30 * SECOND), live=False)
     scene.wait(30 * SECOND - 1)
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(30 * SECOND), live=False)
     scene.wait(1)
     assert isinstance(scene.ask(), Issued)
 
@@ -1139,7 +1180,7 @@ def test_clocks_may_differ_by_five_seconds() -> None:
     scene.wait(5 * SECOND)
     scene.issue()
     scene.now = START
-    assert scene.ask() == Refusal(Limit.COOLDOWN, later(35 * SECOND))
+    assert scene.ask() == Refusal(Limit.COOLDOWN, later(35 * SECOND), live=True)
     assert isinstance(scene.check(scene.right()), Verified)
 
 

@@ -14,7 +14,7 @@ def test_another_network_cannot_replace_a_fresh_code() -> None:
     """For 120 s after it was issued only its own network replaces a code."""
     scene = Scene()
     scene.issue()
-    fresh = Refusal(Limit.COOLDOWN, later(120_000_000))
+    fresh = Refusal(Limit.COOLDOWN, later(120_000_000), live=True)
     scene.wait(30 * SECOND)
     assert scene.ask(ELSEWHERE) == fresh
     scene.now = later(120_000_000 - 1)
@@ -36,7 +36,7 @@ def test_a_fresh_code_is_no_longer_fresh_than_it_lives() -> None:
     scene = Scene(Policy(lifetime=60 * SECOND))
     scene.issue()
     scene.wait(59 * SECOND)
-    assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(60 * SECOND))
+    assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(60 * SECOND), live=True)
     scene.wait(SECOND)
     assert isinstance(scene.ask(ELSEWHERE), Issued)
 
@@ -45,7 +45,7 @@ def test_no_fresh_code() -> None:
     """With 0 seconds only the cooldown holds others up."""
     scene = Scene(Policy(fresh_for=0))
     scene.issue()
-    assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(30 * SECOND), live=True)
     scene.wait(30 * SECOND)
     assert isinstance(scene.ask(ELSEWHERE), Issued)
 
@@ -66,7 +66,7 @@ def test_an_ended_code_holds_nobody_up() -> None:
     for end in (used, exhausted, withdrawn):
         scene = Scene()
         end(scene, scene.issue())
-        assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+        assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(30 * SECOND), live=False)
         scene.wait(30 * SECOND)
         assert isinstance(scene.ask(ELSEWHERE), Issued)
 
@@ -78,7 +78,7 @@ def test_two_wrong_guesses_leave_a_code_fresh() -> None:
     for _ in range(2):
         scene.check(other_than(digits_of(challenge)))
     scene.wait(30 * SECOND)
-    assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(120 * SECOND))
+    assert scene.ask(ELSEWHERE) == Refusal(Limit.COOLDOWN, later(120 * SECOND), live=True)
 
 
 def test_a_code_of_the_other_lane_is_nobodys_business() -> None:

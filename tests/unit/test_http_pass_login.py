@@ -159,7 +159,7 @@ def test_validate_an_unpaid_pass(client: Client, payment: PaymentStatus) -> None
     assert reply.json == {
         "valid": False,
         "error": "pass_not_paid",
-        "message": "This pass has not been paid for.",
+        "message": "This pass has not been paid for. Please complete the purchase, then try again.",
         "request_id": "r-1",
     }
 
@@ -244,9 +244,19 @@ def test_send_for_a_pass_without_a_phone(client: Client) -> None:
     assert reply.json == problem(400, "Bad Request", "no_phone_number", NO_PHONE, sent=False)
 
 
-@pytest.mark.parametrize("failure", [SendFailed(), SendRejected()])
-def test_no_sender_took_the_message(client: Client, failure: SendFailed) -> None:
-    """5.1, send, and 2.8: the code is withdrawn, the send counts, and a new one is a wait away."""
+UNSENT = {
+    "failed": (SendFailed(), "We could not send the message. Please try again."),
+    "refused": (
+        SendRejected(),
+        "We cannot send messages to the phone number of this pass. Please contact support.",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", UNSENT)
+def test_no_sender_took_the_message(client: Client, how: str) -> None:
+    """5.1, send, and 2.8: the code is withdrawn, and the next ask does not wait."""
+    failure, sentence = UNSENT[how]
     client.world.outbox.failure = failure
     reply = client.send()
     assert is_problem(reply, 400)
@@ -254,13 +264,13 @@ def test_no_sender_took_the_message(client: Client, failure: SendFailed) -> None
         400,
         "Bad Request",
         "sms_failed",
-        "We could not send the message. Please try again.",
+        sentence,
         sent=False,
-        resend_in=30,
+        resend_in=0,
     )
     client.world.outbox.failure = None
     assert client.verify("123456").json["error"] == "otp_expired"
-    assert client.send().json["error"] == "resend_too_soon"
+    assert client.send().status == 200
 
 
 class Losing(Outbox):
@@ -278,8 +288,8 @@ def test_a_withdrawn_code_never_succeeds() -> None:
         client.world.add()
         assert client.send().json["error"] == "sms_failed"
         (code,) = client.world.outbox.codes
-        assert client.verify(code).json == expired(30)
-        assert client.verify(code, challenge_id=challenge_id(client)).json == expired(30)
+        assert client.verify(code).json == expired(0)
+        assert client.verify(code, challenge_id=challenge_id(client)).json == expired(0)
         assert client.world.record().run == 0
 
 
@@ -377,7 +387,29 @@ def test_too_soon_after_the_last_one(client: Client) -> None:
         "A code is on its way. Please wait a moment before you ask for another.",
         sent=False,
         retry_after_seconds=30,
+        live=True,
     )
+
+
+def test_too_soon_after_a_code_that_is_over(client: Client) -> None:
+    """5.1, send: after three wrong guesses, no code is said to be on its way."""
+    client.code()
+    waste(client, 3)
+    assert client.send().json == problem(
+        429,
+        "Too Many Requests",
+        "resend_too_soon",
+        "Please wait a moment before you ask for another code.",
+        sent=False,
+        retry_after_seconds=30,
+        live=False,
+    )
+
+
+def test_too_soon_after_a_code_that_was_right(client: Client) -> None:
+    """5.1, send: a code that has been used is not said to be on its way either."""
+    client.verify(client.code())
+    assert client.send().json["live"] is False
 
 
 def test_too_many_checks() -> None:

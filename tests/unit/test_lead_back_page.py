@@ -18,7 +18,7 @@ from tests.world import PASS_CODE, RETURN_URL, World
 
 STEP_2 = "https://bank.example:8443/step-2/?from=otp"
 STATE = "s~" + "t" * 253 + "!"
-OVER = "Your sign-in was passed on, or its time is over. You can sign in again here."
+OVER = "Your sign-in was completed elsewhere or has expired. You can sign in again here."
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_sign_in_leads_back(client: Client, visitor: Visitor) -> None:
     page = signed_in(visitor, f"state={STATE}")
     assert page.step == "return"
     assert RETURN_URL in page.urls
-    assert page.texts["h1"] == "The code is right"
+    assert page.texts["h1"] == "The code is correct"
     assert "Continue to shop.example to finish signing in." in page.main
     assert "You can continue for another 1:00." in page.main
     fields = taken(page)
@@ -204,7 +204,7 @@ def test_a_signup_after_its_proof(client: Client, visitor: Visitor) -> None:
     page = visitor.get(SIGNUP)
     assert (page.step, page.buttons) == ("verified", ["restart"])
     assert STEP_2 not in page.urls
-    assert "The time to continue is over." in page.main
+    assert "Your time to continue has run out." in page.main
 
 
 def test_a_state_does_not_survive_its_signup(client: Client, visitor: Visitor) -> None:

@@ -3,7 +3,7 @@
 import attrs
 
 from hsp_otp.domain.challenge import look
-from hsp_otp.domain.challenge_outcomes import Issued, Locked, Standing, WrongCode
+from hsp_otp.domain.challenge_outcomes import CodeEnd, Issued, Locked, Standing, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.lanes import Lane, Let, let_of
 from hsp_otp.domain.policy import Policy
@@ -164,7 +164,7 @@ def test_a_let_gives_a_known_device_nothing() -> None:
     scene, token = known_scene()
     scene.let()
     scene.issue(token=token)
-    assert scene.ask(token=token) == Refusal(Limit.COOLDOWN, later(30 * SECOND))
+    assert scene.ask(token=token) == Refusal(Limit.COOLDOWN, later(30 * SECOND), live=True)
     assert scene.record.lets[0].sends == 3
 
 
@@ -196,7 +196,7 @@ def test_a_let_sees_its_live_code() -> None:
     scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(last,)))
     assert shown() == Standing(later(600 * SECOND), START)
     scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(none,)))
-    assert shown() == Standing(None, START)
+    assert shown() == Standing(None, START, CodeEnd.OTHER)
     assert scene.check(digits_of(challenge)) == Locked(later(DAY))
 
 
@@ -209,7 +209,7 @@ def test_a_known_device_sees_its_own_code() -> None:
     shown = look(scene.held, request, scene.policy, scene.now, lane=Lane.KNOWN).outcome
     assert shown == Standing(later(600 * SECOND), START)
     assert look(scene.held, scene.request(), scene.policy, scene.now).outcome == Standing(
-        None, later(DAY)
+        None, later(DAY), CodeEnd.EXHAUSTED
     )
     # It may guess from any network, so it is shown the code from any.
     elsewhere = scene.request(stranger(1), token=token)

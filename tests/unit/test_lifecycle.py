@@ -207,6 +207,7 @@ class Lifecycle(RuleBasedStateMachine):
             assert told(outcome) == refused
         elif not delivered:
             self.requests += 1  # the withdrawal has a row of its own
+            self.model.asked = None
             assert told(outcome) == ("sms_failed", None, self.model.resend(now, client, self.phone))
         else:
             assert told(outcome) == ("sent", None, self.model.resend(now, client, self.phone))

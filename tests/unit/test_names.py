@@ -58,6 +58,32 @@ def test_what_is_no_pass_code(text: str) -> None:
     assert str(caught.value) == "not of the form HSP-dddd-dddd"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("HSP-1234-5678", "12345678", "HSP12345678", "hsp 1234 5678", "1234 5678"),
+        *("1234-5678", "HSP\u20141234\u20145678", " hsp - 12 34 56 78 ", "HSP-१२३४-५६७८"),
+    ],
+)
+def test_a_pass_code_as_people_type_it(text: str) -> None:
+    """With or without the letters, with spaces and dashes anywhere, in digits of any script."""
+    assert PassCode.typed(text).value == "HSP-1234-5678"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "HSP", "1234567", "123456789", "SP12345678", "HSPHSP12345678", "1234.5678"),
+        *("HſP12345678", "ＨＳＰ12345678", "12345678\x00", "1234\n5678", "1234567²"),
+    ],
+)
+def test_what_people_do_not_mean_as_a_pass_code(text: str) -> None:
+    """Other letters, another number of digits and control characters are refused."""
+    with pytest.raises(MalformedPassCodeError) as caught:
+        PassCode.typed(text)
+    assert str(caught.value) == "not eight digits, with or without HSP before them"
+
+
 @given(data=st.data(), digits=codes(8))
 def test_a_pass_code_through_a_clipboard(data: st.DataObject, digits: str) -> None:
     """Whatever invisible characters and dashes are put into a pass code, it is that one."""

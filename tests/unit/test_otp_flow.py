@@ -19,7 +19,7 @@ from hsp_otp.flows.caller import about, new_id, with_outcome
 from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.unlock import unlock_slot
-from hsp_otp.ports.failures import SendFailed, SendRejected, Unavailable
+from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
 from hsp_otp.ports.messages import Text
 from tests.world import (
     CLIENT,
@@ -185,12 +185,15 @@ def test_an_older_code_lives_on_while_every_sender_is_skipped() -> None:
     assert isinstance(outcome, Verified)
 
 
-@pytest.mark.parametrize("failure", [SendFailed("away"), SendRejected("not a number")])
-def test_a_failed_delivery_withdraws_the_challenge(failure: Exception) -> None:
+@pytest.mark.parametrize(
+    ("failure", "for_good"),
+    [(SendFailed("away"), False), (SendRefusedHere("no route"), False), (SendRejected("no"), True)],
+)
+def test_a_failed_delivery_withdraws_the_challenge(failure: Exception, *, for_good: bool) -> None:
     """A code that no sender took can never succeed and counts as a send; rows tell of both."""
     world = World()
     world.outbox.failure = failure
-    assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(Instant(START + 30_000_000))
+    assert run(world.otp.ask(REQUEST, ROW, ENGLISH)) == Undelivered(START, for_good)
     challenge = world.record().challenge
     assert challenge is not None
     assert challenge.ended is Ended.WITHDRAWN
@@ -281,7 +284,7 @@ def test_a_slot_is_forgotten_or_only_looked_at() -> None:
 def test_a_row_tells_until_when_it_is_refused() -> None:
     """A limit's refusal and a lock tell when they end; what is no refusal has nothing to tell."""
     soon = Instant(START + HOUR)
-    refused = with_outcome(ROW, Refusal(Limit.COOLDOWN, soon))
+    refused = with_outcome(ROW, Refusal(Limit.COOLDOWN, soon, live=True))
     assert (refused.outcome, refused.retry_at) == ("resend_too_soon", soon)
     locked = with_outcome(ROW, Locked(soon))
     assert (locked.outcome, locked.retry_at) == ("locked_out", soon)
@@ -298,7 +301,7 @@ def test_what_granted_and_charged_nothing_may_be_one_of_a_flood() -> None:
     assert with_outcome(row, Locked(soon)).folds
     assert not with_outcome(paid, Locked(soon)).folds
     assert not with_outcome(row, WrongCode(2, soon), changed=True).folds
-    assert with_outcome(paid, Refusal(Limit.COOLDOWN, soon)).folds
+    assert with_outcome(paid, Refusal(Limit.COOLDOWN, soon, live=True)).folds
 
 
 def test_an_id_has_128_bits() -> None:

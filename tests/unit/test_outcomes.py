@@ -29,9 +29,12 @@ from tests.world import PHONE, START
 SUCCESSES: Final = (UsablePass, Issued, SignedIn, SignupCodeSent, Proved, Redeemed)
 
 SAMPLES: Final[dict[type, list[Any]]] = {
-    Refusal: [Refusal(limit, START) for limit in Limit],
+    Refusal: [
+        *(Refusal(limit, START) for limit in Limit),
+        *(Refusal(Limit.COOLDOWN, START, live) for live in (False, True)),
+    ],
     Locked: [Locked(START), Locked(None)],
-    Undelivered: [Undelivered(START), Undelivered(None)],
+    Undelivered: [Undelivered(START), Undelivered(None), Undelivered(START, for_good=True)],
     WrongCode: [WrongCode(2, START)],
     NoLiveCode: [NoLiveCode(START)],
     Exhausted: [Exhausted(START)],

@@ -159,7 +159,7 @@ def test_asking_too_soon_charges_the_look_up_alone() -> None:
     """A refused ask sends nothing and charges no send; its look-up was made."""
     world = world_with_a_pass()
     ask(world)
-    assert world.send() == Refusal(Limit.COOLDOWN, COOLED)
+    assert world.send() == Refusal(Limit.COOLDOWN, COOLED, live=True)
     assert len(world.outbox.sent) == 1
     assert len(world.audit.sends) == 1
     assert world.charged("lookups") == 2
@@ -197,12 +197,14 @@ def test_an_undelivered_code() -> None:
     seen = list[str]()
     world.outbox.failure = SendFailed()
     world.outbox.witness = lambda: seen.append("handed over")
-    assert world.send() == Undelivered(COOLED)
+    assert world.send() == Undelivered(START)
     assert seen == ["handed over"]
     assert last(world).outcome == "sms_failed"
     assert last(world).sender is None
     assert world.sends_charged(UsageKey("phone_sends", "+919876543210")) == (START,)
-    assert world.verify("123456") == NoLiveCode(COOLED)
+    assert world.verify("123456") == NoLiveCode(START)
+    world.outbox.failure = None
+    assert isinstance(world.send(), Issued)
 
 
 def test_a_bug_in_a_sender_withdraws_too() -> None:

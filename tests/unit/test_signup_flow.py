@@ -7,7 +7,14 @@ import attrs
 import pytest
 
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
-from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, Standing, WrongCode
+from hsp_otp.domain.challenge_outcomes import (
+    CodeEnd,
+    Exhausted,
+    Locked,
+    NoLiveCode,
+    Standing,
+    WrongCode,
+)
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
@@ -169,7 +176,7 @@ def test_a_refused_ask_begins_no_session() -> None:
     begin(world)
     draws = randomness.draws
     outcome = world.sign_up()
-    assert outcome == Refusal(Limit.COOLDOWN, after(START, 30 * SECOND))
+    assert outcome == Refusal(Limit.COOLDOWN, after(START, 30 * SECOND), live=False)
     assert last(world).outcome == "resend_too_soon"
     assert last(world).folds
     assert randomness.draws > draws  # the ids that were drawn lead nowhere
@@ -274,7 +281,7 @@ def test_an_undelivered_code_is_withdrawn() -> None:
     world = World()
     world.outbox.failure = SendFailed("down")
     outcome = world.sign_up()
-    assert outcome == Undelivered(after(START, 30 * SECOND))
+    assert outcome == Undelivered(START)
     challenge = record(world).challenge
     assert challenge is not None
     assert challenge.ended is Ended.WITHDRAWN
@@ -519,34 +526,39 @@ def test_nobody_comes_back_to_a_session_that_is_not_there() -> None:
 
 
 def test_there_is_no_live_code_to_come_back_to() -> None:
-    """Once exhausted, expired, locked or superseded from another session."""
+    """Once exhausted, expired, undelivered, locked or superseded from another session."""
     world = open_world()
     session, code = begin(world)
 
-    def live() -> Instant | None:
+    def end() -> CodeEnd | None:
         progress = world.progress(session)
         assert isinstance(progress, Progress)
-        return progress.standing.expires_at
+        assert (progress.standing.expires_at is None) == (progress.standing.end is not None)
+        return progress.standing.end
 
     for _ in range(3):
-        assert live() is not None
+        assert end() is None
         assert isinstance(world.prove(other_than(code), session), WrongCode)
-    assert live() is None
+    assert end() is CodeEnd.EXHAUSTED
     again(world, session)
-    assert live() is not None
+    assert end() is None
     world.clock.advance(300 * SECOND)
-    assert live() is None
+    assert end() is CodeEnd.EXPIRED
+    world.outbox.failure = SendFailed("down")
+    world.sign_up(session=session)
+    assert end() is CodeEnd.UNDELIVERED
+    world.outbox.failure = None
     again(world, session)
     world.clock.advance(30 * SECOND)
     begin(world)
-    assert live() is None
+    assert end() is CodeEnd.OTHER
     locking = World()
     locking.signup_policy = attrs.evolve(locking.signup_policy, failures=(Quota(1, HOUR),))
     session, code = begin(locking)
     assert isinstance(locking.prove(other_than(code), session), WrongCode)
     progress = locking.progress(session)
     assert isinstance(progress, Progress)
-    assert progress.standing == Standing(None, after(START, HOUR))
+    assert progress.standing == Standing(None, after(START, HOUR), CodeEnd.OTHER)
 
 
 @attrs.define

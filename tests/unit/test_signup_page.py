@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from hsp_otp.domain.instant import MINUTE, SECOND
-from hsp_otp.ports.failures import SendRejected
+from hsp_otp.ports.failures import SendFailed, SendRejected
 from tests.http import Client
 from tests.visitor import SIGNUP, Page, Visitor
 from tests.world import World, other_than
@@ -64,16 +64,16 @@ def test_the_whole_way(world: World, visitor: Visitor) -> None:
     page = visitor.submit(page, "send", phone=NUMBER, region="IN")
     assert (page.step, page.buttons) == ("code", ["verify", "resend", "send"])
     assert numbers(world) == ["+919876543210"]
-    assert "We have sent a code to your phone." in page.main
-    assert "It is in the message to ***-***-3210." in page.main
+    assert "We sent a code to your phone." in page.main
+    assert "It is in the text message that we sent to ***-***-3210." in page.main
     assert "The code is valid for another 5:00." in page.main
     assert page.texts["wait"] == "You can ask for a new code in 0:30."
     page = visitor.submit(page, "verify", otp=code(world))
     assert (page.step, page.buttons) == ("verified", ["restart"])
     assert "Step 2 of 5" in page.main
-    assert "***-***-3210 is yours. This is what comes next, with NeoBank:" in page.main
+    assert "***-***-3210 is confirmed. Next steps with NeoBank:" in page.main
     assert "Personal details Aadhaar PAN Account and password" in page.main
-    assert "This sign-up waits for you for another 30:00." in page.main
+    assert "You can continue this sign-up for another 30:00." in page.main
     assert visitor.get(SIGNUP).step == "verified"
     assert visitor.submit(page, "restart").step == "number"
     assert "signup_session" not in visitor.cookies
@@ -138,7 +138,10 @@ def test_number_and_country(
         ("", "Please enter your phone number."),
         ("12", "We cannot send messages to this number. Please check it."),
         ("tel:9876543210", "We cannot send messages to this number. Please check it."),
-        ("+1 202 555 0123", "We do not send codes to numbers of this country."),
+        (
+            "+1 202 555 0123",
+            "We cannot send codes to numbers in this country. Please use another number.",
+        ),
     ],
 )
 def test_a_number_that_will_not_do(
@@ -151,15 +154,37 @@ def test_a_number_that_will_not_do(
     field = page.attributes["phone"]
     assert (field["value"], field["aria-invalid"]) == (typed, "true")
     assert "phone-error" in field["aria-describedby"]
-    assert b'<option value="ES" selected>' in page.reply.body
+    assert b'value="ES" selected>' in page.reply.body
     assert world.outbox.sent == []
 
 
 def test_the_usual_country_is_chosen(visitor: Visitor) -> None:
     """Of the countries the default one, where it may sign up."""
     body = visitor.get(SIGNUP).reply.body
-    assert b'<option value="IN" selected>' in body
-    assert b'<option value="GB">' in body
+    assert b'<option data-example="81234 56789" value="IN" selected>' in body
+    assert b'<option data-example="7400 123456" value="GB">' in body
+
+
+def test_one_country_is_no_choice(world: World) -> None:
+    """5.4: its calling code stands before the number, and an example below it."""
+    with Client(world, signup_regions=frozenset({"ES"})) as client:
+        visitor = Visitor(client)
+        page = visitor.get(SIGNUP)
+        assert "Mobile number +34 For example, 612 34 56 78 Send the code" in page.main
+        assert "option" not in page.attributes
+        assert page.attributes["phone"]["aria-describedby"].split() == [
+            "phone-prefix",
+            "phone-error",
+            "phone-hint",
+        ]
+        page = visitor.submit(page, "send", phone="612345678")
+    assert numbers(world) == ["+34612345678"]
+
+
+def test_a_country_without_an_example(world: World) -> None:
+    """5.4: where no mobile number is known, none is shown."""
+    with Client(world, signup_regions=frozenset({"TA"})) as client:
+        assert "For example" not in Visitor(client).get(SIGNUP).main
 
 
 def test_reloading_sends_nothing(world: World, visitor: Visitor) -> None:
@@ -169,7 +194,7 @@ def test_reloading_sends_nothing(world: World, visitor: Visitor) -> None:
     page = visitor.get(SIGNUP)
     assert page.step == "code"
     assert "The code is valid for another 4:50." in page.main
-    assert "We have sent a code" not in page.main
+    assert "We sent a code to your phone" not in page.main
     assert len(world.outbox.sent) == 1
 
 
@@ -182,9 +207,9 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
         page = visitor.submit(page, "verify", otp=wrong)
         said.append(told(page, "code"))
     assert said == [
-        "This code is wrong. Attempts left: 2",
-        "This code is wrong. Attempts left: 1",
-        "This code is wrong.",
+        "This code is wrong. Please enter it again. 2 attempts left.",
+        "This code is wrong. Please enter it again. 1 attempt left.",
+        "Three wrong codes were entered.",
     ]
     assert (page.step, page.buttons) == ("ended", ["resend", "send"])
     assert page.texts["wait"] == "You can ask for a new code in 0:30."
@@ -213,13 +238,21 @@ def test_a_malformed_code(world: World, visitor: Visitor, typed: str) -> None:
 
 
 def test_exhausted_then_presented(world: World, visitor: Visitor) -> None:
-    """2.11: what comes after the third guess has another sentence, and no wait of its own."""
+    """2.11: what comes after the third guess leads to the same page."""
     form = asked(visitor)
     for _ in range(3):
         visitor.submit(form, "verify", otp=other_than(code(world)))
     page = visitor.submit(form, "verify", otp=code(world))
     assert page.step == "ended"
-    assert told(page, "code") == "There were too many wrong codes. Please ask for a new one."
+    assert told(page, "code") == "Three wrong codes were entered."
+
+
+def test_another_number_of_guesses(world: World) -> None:
+    """5.4: the page counts to three only if that is the limit."""
+    with Client(world, max_attempts=1) as client:
+        visitor = Visitor(client)
+        page = visitor.submit(asked(visitor), "verify", otp=other_than(code(world)))
+    assert told(page, "code") == "Too many wrong codes were entered."
 
 
 def test_a_code_that_ends(world: World, visitor: Visitor) -> None:
@@ -230,7 +263,7 @@ def test_a_code_that_ends(world: World, visitor: Visitor) -> None:
     world.clock.advance(1)
     assert visitor.get(SIGNUP).step == "ended"
     page = visitor.submit(form, "verify", otp=code(world))
-    assert told(page, "code") == "This code is no longer valid. Please ask for a new one."
+    assert told(page, "code") == "The last code has expired."
 
 
 def test_asking_again(world: World, visitor: Visitor) -> None:
@@ -273,12 +306,28 @@ def test_a_correction_that_is_refused(world: World, visitor: Visitor, typed: str
 
 
 def test_a_message_that_nobody_takes(world: World, visitor: Visitor) -> None:
-    """2.8: the page says so, and asks for no code that was never sent."""
-    world.outbox.failure = SendRejected()
+    """2.8: the page says so, asks for no code that was never sent, and may be asked at once."""
+    world.outbox.failure = SendFailed()
     page = asked(visitor)
     assert page.step == "number"
     assert told(page, "phone") == "We could not send the message. Please try again."
     world.outbox.failure = None
+    page = visitor.submit(page, "send", phone=NUMBER, region="IN")
+    assert (page.step, len(world.outbox.sent)) == ("code", 1)
+
+
+def test_a_number_that_is_refused_for_good(world: World, visitor: Visitor) -> None:
+    """7.4: the page asks for another number, and shows the form for it."""
+    page = asked(visitor)
+    world.clock.advance(30 * SECOND)
+    world.outbox.failure = SendRejected()
+    page = visitor.submit(page, "resend")
+    assert (page.step, told(page, "code")) == ("ended", "We could not send the last code.")
+    assert (
+        told(page, "send") == "We cannot send messages to this number. Please use another number."
+    )
+    assert "open" in page.attributes["details"]
+    assert "wait" not in page.texts
 
 
 def test_two_windows(world: World, visitor: Visitor) -> None:
@@ -349,9 +398,9 @@ def test_limits_hold_on_the_page(world: World) -> None:
     assert len(world.outbox.sent) == 5
 
 
-NOT_HERE = "A code was asked for a moment ago, but it cannot be entered here."
+LATER = "Please wait a moment before you ask for another code."
 NO_WORK = (
-    "Several codes have been asked for. To get another one now, turn JavaScript on and use a secure"
+    "Several codes have been requested. To get another one now, turn on JavaScript and use a secure"
     " connection (https). Otherwise, please try again later."
 )
 
@@ -361,11 +410,11 @@ def test_a_code_of_another_session(world: World, visitor: Visitor) -> None:
     asked(Visitor(visitor.client))
     page = asked(visitor)
     assert page.step == "number"
-    assert told(page, "phone") == f"{NOT_HERE} You can try again in 0:30."
+    assert told(page, "phone") == f"{LATER} You can try again in 0:30."
     page = visitor.submit(asked(visitor, OTHER), "send", phone=NUMBER, region="IN")
     assert (page.step, told(page, "phone")) == (
         "code",
-        f"{NOT_HERE} You can try again in 0:30.",
+        f"{LATER} You can try again in 0:30.",
     )
     assert visitor.submit(page, "verify", otp=code(world)).step == "verified"
 
@@ -376,7 +425,8 @@ def test_a_code_that_another_session_replaced(world: World, visitor: Visitor) ->
     world.clock.advance(30 * SECOND)
     asked(Visitor(visitor.client))
     page = visitor.submit(page, "resend")
-    assert (page.step, told(page, "send")) == ("ended", NOT_HERE)
+    assert (page.step, told(page, "send")) == ("ended", LATER)
+    assert told(page, "code") == "The last code can no longer be used."
     assert page.texts["wait"] == "You can ask for a new code in 0:30."
 
 

@@ -167,8 +167,10 @@ def test_a_limit_answers_before_work() -> None:
         scene.issue()
         scene.wait(30 * SECOND)
     scene.wait(-SECOND)
-    assert scene.ask(work=solved(1)) == Refusal(Limit.COOLDOWN, later(60 * SECOND))
-    assert scene.ask(ELSEWHERE, work=solved(1)) == Refusal(Limit.COOLDOWN, later(150 * SECOND))
+    assert scene.ask(work=solved(1)) == Refusal(Limit.COOLDOWN, later(60 * SECOND), live=True)
+    assert scene.ask(ELSEWHERE, work=solved(1)) == Refusal(
+        Limit.COOLDOWN, later(150 * SECOND), live=True
+    )
     scene.wait(SECOND)
     assert scene.ask() == WorkRequired(1)
     scene.issue(work=solved(1))

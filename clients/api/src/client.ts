@@ -67,7 +67,7 @@ interface SentCode {
 }
 
 /**
- * Several codes have been asked for, by strangers perhaps, and another is sent once this device has
+ * Several codes have been requested, by strangers perhaps, and another is sent once this device has
  * computed for a while. Waiting does not help.
  */
 export interface WorkRequired extends WorkRefusal {

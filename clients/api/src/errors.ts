@@ -88,6 +88,11 @@ interface Waits {
   readonly retryAfterSeconds: number | null;
 }
 
+interface Stands {
+  /** Whether the code that was sent last is still good; older services do not say, and mean it. */
+  readonly live: boolean;
+}
+
 interface Asks {
   /** Seconds until a new code may be asked for; null where no wait helps. */
   readonly resendIn: number | null;
@@ -115,6 +120,7 @@ interface NotDone {
 export type Failure<W extends ErrorWord = ErrorWord> = W extends ErrorWord
   ? Told & { readonly error: W } & (W extends (typeof AFTER_A_WAIT)[number] ? Waits : unknown) &
       (W extends (typeof NEEDS_A_CODE)[number] ? Asks : unknown) &
+      (W extends "resend_too_soon" ? Stands : unknown) &
       (W extends "invalid_otp" ? Counts : unknown) &
       (W extends "work_required" ? Works : unknown) &
       (W extends "work_not_done" ? NotDone : unknown)
@@ -150,6 +156,7 @@ export function failure<W extends ErrorWord>(
     found["retryAfterSeconds"] = count(said["retry_after_seconds"]) ?? header;
   }
   if (NEEDS_A_CODE.some((one) => one === word)) found["resendIn"] = count(said["resend_in"]);
+  if (word === "resend_too_soon") found["live"] = said["live"] !== false;
   if (word === "invalid_otp") found["attemptsRemaining"] = count(said["attempts_remaining"]) ?? 0;
   if (word === "work_required") {
     const seconds = count(said["work_seconds"]) ?? 0;

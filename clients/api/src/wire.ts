@@ -401,6 +401,7 @@ export interface components {
             sent?: boolean;
             success?: boolean;
             retry_after_seconds?: number;
+            live?: boolean;
             resend_in?: number;
             attempts_remaining?: number;
             next_step?: number;

@@ -64,6 +64,7 @@ test.each(ours.map((one) => [one.operation, one.value["error"], one] as const))(
       ["resend_in", "resendIn"],
       ["attempts_remaining", "attemptsRemaining"],
       ["work_seconds", "seconds"],
+      ["live", "live"],
     ] as const) {
       if (theirs in value) expect(found).toHaveProperty(mine, value[theirs]);
     }
@@ -185,6 +186,15 @@ test("the wait of an answer that only its header has", async () => {
     json(503, { error: "unavailable", message: "" }, { "Retry-After": "2" }),
   ).client();
   expect(await busy.sendOtp("x")).toMatchObject({ error: "unavailable", retryAfterSeconds: 2 });
+});
+
+test.each([
+  [{}, true],
+  [{ live: true }, true],
+  [{ live: false }, false],
+])("too soon after a code, with %j", async (members, live) => {
+  const client = new Service(() => problem(429, "resend_too_soon", members)).client();
+  expect(await client.sendOtp("x")).toMatchObject({ error: "resend_too_soon", live });
 });
 
 test("a lock that only an operator lifts has no wait", async () => {

@@ -156,7 +156,11 @@ export function Refused({
   const seconds = useSecondsUntil(waits ? (refusal?.retryAt ?? null) : null);
   const sentence = refusal === null ? null : t(sentenceOf(refusal.error));
   const left =
-    attempts === null || attempts === 0 ? null : t("page.attempts_left", { count: attempts });
+    attempts === null || attempts === 0
+      ? null
+      : attempts === 1
+        ? t("page.attempts_left_one")
+        : t("page.attempts_left", { count: attempts });
   const told = sentence === null ? null : left === null ? sentence : `${sentence} ${left}`;
   useEffect(() => {
     // iOS has no live regions.

@@ -194,7 +194,7 @@ test("iOS, which has no live regions, is told by an announcement", async () => {
     client.validated = refused("pass_not_paid");
   });
   await enterPass();
-  expect(told).toHaveBeenCalledWith("This pass has not been paid for.");
+  expect(told).toHaveBeenCalledWith("This pass has not been paid for. Please complete the purchase, then try again.");
   told.mockRestore();
 });
 
@@ -203,7 +203,7 @@ test("iOS, which has no live regions, is told by an announcement", async () => {
 test("the code is one field, for a numeric keyboard and for the message", async () => {
   await startWithCode();
   expect(title()).toBe("Enter the code");
-  expect(screen.getByRole("status")).toHaveTextContent("We have sent a code to ***‑***‑3210.");
+  expect(screen.getByRole("status")).toHaveTextContent("We sent a code to ***‑***‑3210.");
   expect(field().props).toMatchObject({
     textContentType: "oneTimeCode",
     autoComplete: "sms-otp",
@@ -257,12 +257,12 @@ test("a wrong code leaves room for the next, and says how many are left", async 
   const { client } = await startWithCode();
   client.judged = refused("invalid_otp", { attemptsRemaining: 2, resendIn: 12 });
   await fill("000000");
-  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong. Attempts left: 2");
+  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong. 2 attempts left.");
   expect(boxes()).toBe("______");
   expect(screen.getByText("You can ask for a new code in 0:12.")).toBeOnTheScreen();
   client.judged = refused("invalid_otp", { attemptsRemaining: 1, resendIn: 10 });
   await fill("000000");
-  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong. Attempts left: 1");
+  expect(screen.getByRole("alert")).toHaveTextContent("This code is wrong. 1 attempt left.");
   client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: 8 });
   await fill("000000");
   expect(title()).toBe("You need a new code");

@@ -15,6 +15,7 @@ import attrs
 from hsp_otp.domain.challenge_outcomes import (
     AskOutcome,
     CheckOutcome,
+    CodeEnd,
     Exhausted,
     Forgotten,
     Issued,
@@ -161,7 +162,8 @@ def ask(
     refusal = judge(held.usages, demands, now)
     free_at = _free_at(record, request, policy, lane, now) if let is None else now
     if free_at > now and (refusal is None or free_at > refusal.retry_at):
-        refusal = Refusal(Limit.COOLDOWN, free_at)
+        live = _can_be_right(record.lane(lane).challenge, request, policy, now)
+        refusal = Refusal(Limit.COOLDOWN, free_at, live)
     if refusal is not None:
         return Decision(refusal, held)
     level = work_level(held.usages, sent, policy, now) if let is None else 0
@@ -265,17 +267,17 @@ def look(
     is_let = let is not None and let.guesses > 0
     lives = (
         challenge is not None
-        and _is_live(challenge, now)
-        and challenge.session == request.session
+        and _can_be_right(challenge, request, policy, now)
         and challenge_id in {None, challenge.id}
         and _may_guess(challenge, request, challenge_id, policy, lane)
-        and challenge.attempts < policy.max_attempts
         and lock(held.record, policy, now, lane, is_let=is_let) is None
     )
-    resend_at = _resend_at(held, request, policy, lane, now)
-    return Decision(
-        Standing(challenge.expires_at if challenge and lives else None, resend_at), held
+    standing = Standing(
+        challenge.expires_at if challenge and lives else None,
+        _resend_at(held, request, policy, lane, now),
+        None if lives else _end_of(challenge, request, policy, now),
     )
+    return Decision(standing, held)
 
 
 def has_live_code(record: SlotRecord, lane: Lane, now: Instant) -> bool:
@@ -284,15 +286,25 @@ def has_live_code(record: SlotRecord, lane: Lane, now: Instant) -> bool:
     return challenge is not None and _is_live(challenge, now)
 
 
-def withdraw(held: Held, challenge_id: str) -> Decision[Held, Withdrawn | NotStanding]:
-    """End the challenge with that id, so that it can never succeed. Other challenges stay."""
+def withdraw(
+    held: Held, challenge_id: str, *, undelivered: bool = False
+) -> Decision[Held, Withdrawn | NotStanding]:
+    """
+    End the challenge with that id, so that it can never succeed. Other challenges stay.
+
+    Args:
+        undelivered: No sender took its message, so the cooldown ends as well. The one before had
+            ended when the challenge was issued, unless an operator let its address in.
+    """
     for lane in Lane:
         own = held.record.lane(lane)
         challenge = own.challenge
         if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
             continue
         withdrawn = attrs.evolve(challenge, ended=Ended.WITHDRAWN)
-        record = with_lane(held.record, lane, attrs.evolve(own, challenge=withdrawn))
+        asked_at = None if undelivered else own.asked_at
+        own = attrs.evolve(own, challenge=withdrawn, asked_at=asked_at)
+        record = with_lane(held.record, lane, own)
         return Decision(Withdrawn(withdrawn), attrs.evolve(held, record=record))
     return Decision(NotStanding(), held)
 
@@ -505,6 +517,33 @@ def give_back_keys(sent: Sequence[tuple[Sent, Instant]]) -> tuple[UsageKey, ...]
 
 def _is_live(challenge: Challenge, now: Instant) -> bool:
     return challenge.ended is None and now < challenge.expires_at
+
+
+def _can_be_right(
+    challenge: Challenge | None, request: Request, policy: Policy, now: Instant
+) -> bool:
+    """Whether a guess for *challenge*, named by its id or its session, could succeed."""
+    return (
+        challenge is not None
+        and _is_live(challenge, now)
+        and challenge.session == request.session
+        and challenge.attempts < policy.max_attempts
+    )
+
+
+def _end_of(challenge: Challenge | None, request: Request, policy: Policy, now: Instant) -> CodeEnd:
+    """Why no code is left for *request*, as far as its maker may know."""
+    if challenge is None or challenge.session != request.session:
+        return CodeEnd.OTHER
+    if challenge.ended is Ended.WITHDRAWN:
+        return CodeEnd.UNDELIVERED
+    if challenge.attempts >= policy.max_attempts:
+        return CodeEnd.EXHAUSTED
+    return (
+        CodeEnd.EXPIRED
+        if challenge.ended is None and now >= challenge.expires_at
+        else CodeEnd.OTHER
+    )
 
 
 def _may_guess(

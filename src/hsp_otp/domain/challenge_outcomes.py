@@ -1,5 +1,6 @@
 """The outcomes of the rules in `domain/challenge.py`, each with its stable word."""
 
+import enum
 from typing import ClassVar
 
 import attrs
@@ -134,6 +135,15 @@ class Forgotten:
     devices: bool = False
 
 
+class CodeEnd(enum.Enum):
+    """Why a code cannot be right any more; the values are part of ids in the catalogues."""
+
+    EXHAUSTED = "exhausted"
+    EXPIRED = "expired"
+    UNDELIVERED = "undelivered"
+    OTHER = "other"
+
+
 @attrs.frozen
 class Standing:
     """
@@ -142,10 +152,12 @@ class Standing:
     Attributes:
         expires_at: When the live code expires; None if no code is left that would be judged.
         resend_at: When a new code may be asked for; None if only an operator can unlock.
+        end: Why no code is left; None if one is.
     """
 
     expires_at: Instant | None
     resend_at: Instant | None
+    end: CodeEnd | None = None
 
 
 AskOutcome = Issued | Refusal | Locked | MalformedWork | WorkRequired

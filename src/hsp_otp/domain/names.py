@@ -11,6 +11,7 @@ from hsp_otp.domain.policy import NETWORK_BITS
 from hsp_otp.domain.typed_text import plain, with_ascii_digits
 
 _PASS_CODE = re.compile(r"HSP *- *([0-9]{4}) *- *([0-9]{4})")
+_TYPED_PASS_CODE = re.compile(r"(?:HSP)?([0-9]{4})([0-9]{4})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -49,6 +50,21 @@ class PassCode:
         found = _PASS_CODE.fullmatch(typed.upper()) if typed.isascii() else None
         if found is None:
             raise MalformedPassCodeError("not of the form HSP-dddd-dddd")
+        return cls(f"HSP-{found[1]}-{found[2]}")
+
+    @classmethod
+    def typed(cls, text: str) -> "PassCode":
+        """
+        Read *text* as a person types it: as `parse` does, and with or without the letters, with
+        spaces and dashes anywhere or nowhere, and with digits of any script.
+
+        Raises:
+            MalformedPassCodeError: The text is not a pass code.
+        """
+        bare = re.sub("[ -]", "", with_ascii_digits(plain(text)))
+        found = _TYPED_PASS_CODE.fullmatch(bare.upper()) if bare.isascii() else None
+        if found is None:
+            raise MalformedPassCodeError("not eight digits, with or without HSP before them")
         return cls(f"HSP-{found[1]}-{found[2]}")
 
     @classmethod

@@ -104,10 +104,13 @@ class Refusal:
     Attributes:
         retry_at: The first instant at which the same request would be admitted if nothing else were
             charged in the meantime.
+        live: Of the cooldown, whether the code that was sent last can still be right; None of other
+            limits.
     """
 
     limit: Limit
     retry_at: Instant
+    live: bool | None = None
 
     @property
     def word(self) -> str:

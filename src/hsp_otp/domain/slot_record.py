@@ -94,7 +94,7 @@ class LaneRecord:
 
     Attributes:
         challenge: The latest challenge, live or not.
-        asked_at: When it was issued. The cooldown runs from here, even after a failed delivery.
+        asked_at: When it was issued, which the cooldown runs from; None after a failed delivery.
         failures: Instants of wrong guesses, across codes, oldest first.
         run: Wrong guesses since the last success.
         asked: Sends since the last success that limits on clients may still count, oldest first.

@@ -67,12 +67,15 @@ class Undelivered:
     No sender took the message. Its challenge, if there was one, has been withdrawn.
 
     Attributes:
-        resend_at: When a new code may be asked for; the send still counts. None if every sender is
-            being skipped, in which case no limit on sends was charged.
+        resend_at: When a new code may be asked for; the send still counts, but the cooldown does
+            not run. None if every sender is being skipped, in which case no limit on sends was
+            charged.
+        for_good: Every sender would refuse a message to this contact.
     """
 
     word: ClassVar[str] = "sms_failed"
     resend_at: Instant | None
+    for_good: bool = False
 
 
 @attrs.frozen
@@ -174,10 +177,18 @@ class Otp:
         self, issued: Issued, request: Request, row: AuditRow, language: Language
     ) -> Issued | Undelivered:
         """Hand the message of an issued code over; on any failure, withdraw the challenge."""
-        row = of_ask(attrs.evolve(row, lane=issued.challenge.lane), again=issued.again)
-        receipt = await self._hand_over(issued.challenge, request.slot, row, language)
+        challenge = issued.challenge
+        row = of_ask(attrs.evolve(row, lane=challenge.lane), again=issued.again)
+        receipt, for_good = None, False
+        try:
+            receipt = await self._hand_over(challenge, language)
+        except SendFailed as failure:
+            for_good = not failure.tries_next
+        finally:
+            if receipt is None:
+                resend_at = await self.unsent(request, challenge, row)
         if receipt is None:
-            undelivered = Undelivered(issued.resend_at)
+            undelivered = Undelivered(resend_at, for_good)
             await self.audit.write(with_outcome(row, undelivered, changed=True))
             return undelivered
         await self.audit.write(
@@ -187,7 +198,7 @@ class Otp:
                 provider_message_id=receipt.provider_message_id,
             ),
             HandedOverRow(
-                challenge_id=issued.challenge.id,
+                challenge_id=challenge.id,
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
@@ -205,14 +216,26 @@ class Otp:
         """
 
         def decide(held: Held) -> Decision[Held, Withdrawn | NotStanding]:
-            decision = withdraw(held, challenge_id)
-            if not isinstance(decision.outcome, Withdrawn):
-                return decision
-            told = attrs.evolve(row, action=Action.WITHDRAW, charged=())
-            rows = (with_outcome(told, decision.outcome, changed=True),)
-            return attrs.evolve(decision, rows=rows)
+            return _told_of_withdrawal(withdraw(held, challenge_id), row)
 
         return await self.slots.transition(slot, (), decide)
+
+    async def unsent(self, request: Request, challenge: Challenge, row: AuditRow) -> Instant | None:
+        """
+        `withdraw` the *challenge* of a request whose message nobody got, and end the cooldown.
+
+        Returns:
+            When a new code may be asked for; None if only an operator can unlock.
+        """
+        policy, now = self.policies[challenge.purpose], self.clock.now()
+
+        def decide(held: Held) -> Decision[Held, Standing]:
+            ended = _told_of_withdrawal(withdraw(held, challenge.id, undelivered=True), row)
+            looked = look(ended.becomes, request, policy, now, lane=challenge.lane)
+            return Decision(looked.outcome, ended.becomes, ended.rows)
+
+        standing = await self.slots.transition(request.slot, usage_keys(request), decide)
+        return standing.resend_at
 
     async def look(self, request: Request, challenge_id: str | None = None) -> Standing:
         """
@@ -291,28 +314,28 @@ class Otp:
             self.randomness.draw(WORK_BYTES),
         )
 
-    async def _hand_over(
-        self, challenge: Challenge, slot: Slot, row: AuditRow, language: Language
-    ) -> Receipt | None:
+    async def _hand_over(self, challenge: Challenge, language: Language) -> Receipt:
         policy = self.policies[challenge.purpose]
-        receipt = None
-        try:
-            code = code_of(challenge, self.codes.first, policy.digits)
-            text = self.messages.sms(challenge.purpose, code, policy.lifetime, language)
-            message = Message(
-                to=challenge.contact,
-                text=text.text,
-                useful_for=challenge.expires_at - self.clock.now(),
-                template_id=text.template_id,
-                entity_id=text.entity_id,
-            )
-            receipt = await self.senders[challenge.channel].send(message)
-        except SendFailed:
-            return None
-        finally:
-            if receipt is None:
-                await self.withdraw(slot, challenge.id, row)
-        return receipt
+        code = code_of(challenge, self.codes.first, policy.digits)
+        text = self.messages.sms(challenge.purpose, code, policy.lifetime, language)
+        message = Message(
+            to=challenge.contact,
+            text=text.text,
+            useful_for=challenge.expires_at - self.clock.now(),
+            template_id=text.template_id,
+            entity_id=text.entity_id,
+        )
+        return await self.senders[challenge.channel].send(message)
+
+
+def _told_of_withdrawal(
+    decision: Decision[Held, Withdrawn | NotStanding], row: AuditRow
+) -> Decision[Held, Withdrawn | NotStanding]:
+    if not isinstance(decision.outcome, Withdrawn):
+        return decision
+    told = attrs.evolve(row, action=Action.WITHDRAW, charged=())
+    rows = (with_outcome(told, decision.outcome, changed=True),)
+    return attrs.evolve(decision, rows=rows)
 
 
 def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision[Held, O]:

@@ -169,7 +169,7 @@ class Signup:
             ),
         )
         if not isinstance(stepped, Stepped):  # the session has ended or moved on meanwhile
-            await self.otp.withdraw(request.slot, outcome.challenge.id, row)
+            await self.otp.unsent(request, outcome.challenge, row)
             return await self._ended(stepped, row)
         if stepped.left is not None:
             left = Contact.of_phone(stepped.left.phone)

@@ -77,8 +77,8 @@ _MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "invalid_otp": {"resend_in": 12, "attempts_remaining": 2},
     "otp_expired": {"resend_in": 0},
     "too_many_attempts": {"resend_in": 12},
-    "sms_failed": {"resend_in": 30},
-    "resend_too_soon": {"retry_after_seconds": 12},
+    "sms_failed": {"resend_in": 0},
+    "resend_too_soon": {"retry_after_seconds": 12, "live": True},
     "already_verified": {"next_step": 2},
     "work_required": {
         "work": {

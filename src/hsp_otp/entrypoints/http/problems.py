@@ -43,7 +43,8 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     A problem by RFC 9457, with additional members of the flow.
 
     Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
-    code may be asked for, `work_seconds` that a phone needs for `work`.
+    code may be asked for, `work_seconds` that a phone needs for `work`. `live` says whether the
+    code that was sent last is still good.
     """
 
     type_: str
@@ -57,6 +58,7 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     sent: bool | msgspec.UnsetType = msgspec.UNSET
     success: bool | msgspec.UnsetType = msgspec.UNSET
     retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    live: bool | msgspec.UnsetType = msgspec.UNSET
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
     attempts_remaining: int | msgspec.UnsetType = msgspec.UNSET
     next_step: int | msgspec.UnsetType = msgspec.UNSET
@@ -71,12 +73,15 @@ class Problem:
 
     Attributes:
         error: The error word, stable and machine-readable.
+        sentence: The id of another sentence than the word's.
         retry_at: When the same request may succeed.
+        live: Of a wait for the next code, whether the last one is still good.
         resend_at: When a new code may be requested.
         attempts_remaining: Guesses left for the challenge.
         next_step: The step at which a signup continues.
         work: The work to do before the same request may succeed.
         reason: An English sentence for the developer who made the request, in place of the word's.
+        asks_for_support: Nobody but support can help.
     """
 
     status: int
@@ -87,6 +92,9 @@ class Problem:
     next_step: int | None = None
     work: Work | None = None
     reason: str | None = None
+    live: bool | None = None
+    sentence: str = ""
+    asks_for_support: bool = False
 
 
 UNAVAILABLE = Problem(503, "unavailable")
@@ -141,7 +149,8 @@ def members_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, str]:
 
 def of_refusal(refusal: Refusal) -> Problem:
     """Return the problem of a request that a limit refuses."""
-    return Problem(429, refusal.word, refusal.retry_at)
+    sentence = "resend_later" if refusal.live is False else ""
+    return Problem(429, refusal.word, refusal.retry_at, live=refusal.live, sentence=sentence)
 
 
 def of_key(outcome: Unauthorized | Forbidden | Refusal) -> Problem:
@@ -163,9 +172,10 @@ def of_ask(outcome: NotSent) -> Problem:
         case Refusal():
             return of_refusal(outcome)
         case Locked():
-            return Problem(429, outcome.word, outcome.retry_at)
+            return Problem(429, outcome.word, outcome.retry_at, asks_for_support=True)
         case Undelivered():
-            return Problem(400, outcome.word, resend_at=outcome.resend_at)
+            sentence = "sms_refused" if outcome.for_good else ""
+            return Problem(400, outcome.word, resend_at=outcome.resend_at, sentence=sentence)
         case MalformedWork():
             return MALFORMED
         case WorkPosed():
@@ -180,7 +190,7 @@ def of_check(outcome: Refusal | Locked | WrongCode | NoLiveCode | Exhausted) -> 
         case Refusal():
             return of_refusal(outcome)
         case Locked():
-            return Problem(429, outcome.word, outcome.retry_at)
+            return Problem(429, outcome.word, outcome.retry_at, asks_for_support=True)
         case WrongCode():
             return Problem(
                 400,
@@ -201,7 +211,7 @@ def work_of(work: Work) -> dict[str, Any]:
 
 def _told(request: Request[Any, Any, Any], problem: Problem) -> tuple[str, dict[str, str]]:
     if problem.reason is None:
-        return told(request, problem.error)
+        return told(request, problem.sentence or problem.error)
     return problem.reason, {"Content-Language": ENGLISH}
 
 
@@ -241,10 +251,9 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         # The problem of keys names no error: most of these requests present none (RFC 6750, 3.1).
         named = "" if problem is UNAUTHORIZED else ' error="invalid_token"'
         headers["WWW-Authenticate"] = f"Bearer{named}"
-    if problem.attempts_remaining is not None:
-        body["attempts_remaining"] = problem.attempts_remaining
-    if problem.next_step is not None:
-        body["next_step"] = problem.next_step
+    for name in ("live", "attempts_remaining", "next_step"):
+        if getattr(problem, name) is not None:
+            body[name] = getattr(problem, name)
     if problem.work is not None:
         body["work"] = work_of(problem.work)
         body["work_seconds"] = problem.work.seconds

@@ -9,7 +9,7 @@ import msgspec
 from babel.dates import format_date
 from litestar import Response, get, post
 
-from hsp_otp.domain.challenge_outcomes import Issued
+from hsp_otp.domain.challenge_outcomes import CodeEnd, Exhausted, Issued, NoLiveCode, WrongCode
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
@@ -42,6 +42,7 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
+    end_told,
     explain,
     failures,
     form_of,
@@ -51,6 +52,7 @@ from hsp_otp.entrypoints.pages.page import (
     see_other,
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, kept, sealed, unsealed
+from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import LedBack, SignedIn, UnverifiedOutcome
 from hsp_otp.flows.sessions import Grant, Handed, Me
 
@@ -62,9 +64,6 @@ _DEVICE_PATH: Final = "/customer"
 _ACCESS: Final = "login_access"
 _REFRESH: Final = "login_refresh"
 _FAILURES: Final = failures(PATH, Flow.PASS_LOGIN)
-_OVER: Final = frozenset({"otp_expired", "too_many_attempts"})
-"""The error words after which the code cannot be right any more."""
-
 _BROWSER_BYTES: Final = 16
 
 
@@ -78,7 +77,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
         challenge_id: The challenge of that code, if this browser asked for it.
         expires_at: When the code expires, if known.
         resend_at: When another code may be requested.
-        over: Whether the code cannot be right any more.
+        end: Why the code cannot be right any more, unless only its time is over.
         browser: A random id of this browser, so that a form sent twice signs in once.
     """
 
@@ -88,7 +87,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
     challenge_id: str = ""
     expires_at: int | None = None
     resend_at: int | None = None
-    over: bool = False
+    end: CodeEnd | None = None
     browser: str = ""
 
     def __repr__(self) -> str:
@@ -169,14 +168,17 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
         title = explain(request, "page.found_title")
         return _show(request, "found", title, cookies, masked=state.masked)
     now = services_of(request).clock.now()
-    ended = state.over or (state.expires_at is not None and now >= state.expires_at)
-    step = "ended" if ended else "code"
+    end = state.end
+    if state.expires_at is not None and now >= state.expires_at and end in {None, CodeEnd.OTHER}:
+        end = CodeEnd.EXPIRED
+    step = "ended" if end else "code"
     return _show(
         request,
         step,
         explain(request, f"page.{step}_title"),
         cookies,
         masked=state.masked,
+        end=end and end_told(request, end),
         challenge_id=state.challenge_id,
         expires_in=seconds_left(state.expires_at, now),
         resend_in=seconds_left(state.resend_at, now) or 0,
@@ -214,15 +216,14 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     if text is None:
         return _refused(request, PASS_CODE_REQUIRED, "pass_code")
     try:
-        code = PassCode.parse(text)
+        code = PassCode.typed(text)
     except MalformedPassCodeError:
         return _refused(request, INVALID_FORMAT, "pass_code", text)
     outcome = await services.journeys.pass_login.validate(code, caller_of(request))
     if not isinstance(outcome, UsablePass):
         problem = of_look_up(outcome, uniform=services.settings.uniform_pass_errors)
-        return _refused(request, problem, "pass_code", text)
-    state = State(code.value, outcome.contact.masked)
-    return see_other(request, PATH, cookies=_at(request, state))
+        return _refused(request, problem, "pass_code", code.value)
+    return await _send(request, State(code.value, outcome.contact.masked), None)
 
 
 async def _send(request: AnyRequest, state: State, work: str | None) -> Response[str]:
@@ -244,24 +245,33 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
         notice = Notice("page.code_sent", values={"masked": sent.masked})
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
-    sentence, over = "", state.over
-    if isinstance(outcome, Refusal) and outcome.limit is Limit.COOLDOWN:
-        if await services.journeys.pass_login.may_guess(
-            PassCode(state.pass_code), state.challenge_id or None, caller
-        ):
-            # A code that is on its way works like one that this browser asked for.
-            state = msgspec.structs.replace(state, asked=True, browser=browser)
-        else:
-            # Nobody may type a code here that another network asked for.
-            sentence, over = "page.code_not_here", True
-    if state.asked:
-        # The button shows the wait. A failed send that was charged has ended the older code.
+    sentence = ""
+    match outcome:
+        case Refusal(limit=Limit.COOLDOWN):
+            if await services.journeys.pass_login.may_guess(
+                PassCode(state.pass_code), state.challenge_id or None, caller
+            ):
+                # A code that is on its way works like one that this browser asked for.
+                state = msgspec.structs.replace(state, asked=True, browser=browser)
+            else:
+                state = _over(state, CodeEnd.OTHER)
+                # Nobody may type a code here that another network asked for.
+                sentence = "page.code_not_here" if outcome.live else ""
+        case Undelivered() if outcome.resend_at is not None:  # it has ended the older code
+            state = _over(state, CodeEnd.UNDELIVERED)
+        case _:
+            pass
+    if state.asked:  # the button shows the wait
         wait = problem.retry_at or problem.resend_at
-        over = over or problem.resend_at is not None
-        state = msgspec.structs.replace(state, resend_at=wait or state.resend_at, over=over)
+        state = msgspec.structs.replace(state, resend_at=wait or state.resend_at)
         problem = attrs.evolve(problem, retry_at=None)
     notice = refusal(problem, "send", sentence=sentence)
     return see_other(request, PATH, notice, _at(request, state))
+
+
+def _over(state: State, end: CodeEnd) -> State:
+    """Note why the code is over, if there was one and it was not before."""
+    return msgspec.structs.replace(state, end=state.end or end) if state.asked else state
 
 
 async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) -> Response[str]:
@@ -284,12 +294,16 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
             count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
         cookies |= _handed(request, outcome.handed)
         return see_other(request, PATH, Notice("page.return_title"), cookies)
-    problem = of_verify(outcome)
-    over = problem.error in _OVER or problem.attempts_remaining == 0
     # A page about an older code says nothing about a code that this browser asked for later.
-    if over and form.get("challenge_id", "") == state.challenge_id:
-        state = msgspec.structs.replace(state, over=True)
-    return _refused(request, problem, "code", cookies=_at(request, state))
+    if form.get("challenge_id", "") == state.challenge_id:
+        match outcome:
+            case WrongCode(attempts_remaining=0) | Exhausted():
+                state = _over(state, CodeEnd.EXHAUSTED)
+            case NoLiveCode():
+                state = _over(state, CodeEnd.OTHER)
+            case _:
+                pass
+    return _refused(request, of_verify(outcome), "code", cookies=_at(request, state))
 
 
 async def _judged(

@@ -12,7 +12,9 @@ from litestar import Response
 from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
+from hsp_otp.domain.challenge_outcomes import CodeEnd
 from hsp_otp.domain.instant import Instant, seconds_until
+from hsp_otp.domain.policy import MAX_ATTEMPTS
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.browser import cookie_values, is_foreign
@@ -88,6 +90,7 @@ class Notice(msgspec.Struct, omit_defaults=True):
         sentence: The id of the sentence, if it is not that of *word*.
         work: The work to do before the same request may succeed, as JSON.
         work_seconds: The time that it takes a phone.
+        asks_for_support: The address of support belongs to it, if there is one.
     """
 
     word: str
@@ -100,6 +103,7 @@ class Notice(msgspec.Struct, omit_defaults=True):
     sentence: str = ""
     work: str = ""
     work_seconds: int = 0
+    asks_for_support: bool = False
 
     @property
     def good(self) -> bool:
@@ -124,9 +128,10 @@ def refusal(
         attempts=problem.attempts_remaining,
         typed=typed if len(typed) <= _MAX_TYPED and typed.isprintable() else "",
         region=region,
-        sentence=sentence,
+        sentence=sentence or problem.sentence,
         work="" if work is None else msgspec.json.encode(work_of(work)).decode(),
         work_seconds=0 if work is None else work.seconds,
+        asks_for_support=problem.asks_for_support,
     )
 
 
@@ -335,6 +340,14 @@ def seconds_left(at: int | None, now: Instant) -> int | None:
 def explain(request: AnyRequest, word: str) -> str:
     """Return the sentence *word* in the language of *request*."""
     return services_of(request).messages.explain(word, language_of(request))
+
+
+def end_told(request: AnyRequest, end: CodeEnd) -> str:
+    """Return the sentence that says why a code cannot be right any more."""
+    guesses = services_of(request).settings.max_attempts
+    if end is CodeEnd.EXHAUSTED and guesses == MAX_ATTEMPTS:
+        return explain(request, "page.end_three_wrong")
+    return explain(request, f"page.end_{end.value}")
 
 
 def _minutes(seconds: int) -> str:

@@ -1,6 +1,7 @@
 """The pages of signup's first step: number, code, and the end of the step."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, cast
 
 import attrs
@@ -9,13 +10,13 @@ from babel import Locale
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
+from hsp_otp.domain.challenge_outcomes import CodeEnd
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import ENGLISH, MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import PROOF_LIFETIME, SESSION_LIFETIME
 from hsp_otp.domain.purposes import Flow
-from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.domain.signup import SessionNotFound, SignupSession
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -46,6 +47,7 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
+    end_told,
     explain,
     failures,
     form_of,
@@ -65,11 +67,17 @@ _FAILURES: Final = failures(PATH, Flow.SIGNUP)
 
 @attrs.frozen
 class _Region:
-    """A country that the visitor can choose."""
+    """
+    A country that the visitor can choose.
+
+    Attributes:
+        example: A mobile number as people write it after the calling code; may be empty.
+    """
 
     region: str
     name: str
     calling: int
+    example: str
 
 
 @attrs.frozen
@@ -121,12 +129,14 @@ async def signup_page(request: AnyRequest) -> Response[str]:
     if found.is_verified:
         facts |= _next_of(request, session, found)
         return _show(request, "verified", "page.verified_title", {}, **facts)
-    step = "ended" if standing.expires_at is None else "code"
+    step = "ended" if standing.end else "code"
     return _show(
         request,
         step,
         f"page.{step}_title",
         {},
+        end=standing.end and end_told(request, standing.end),
+        undelivered=standing.end is CodeEnd.UNDELIVERED,
         expires_in=seconds_left(standing.expires_at, now),
         resend_in=seconds_left(standing.resend_at, now) or 0,
         **facts,
@@ -209,21 +219,7 @@ async def _ask(
     problem = of_signup_send(outcome)
     if field is _RESEND:  # the button shows the wait
         problem = attrs.evolve(problem, retry_at=None)
-    sentence = ""
-    is_fresh = isinstance(outcome, Refusal) and outcome.limit is Limit.COOLDOWN
-    if is_fresh and not await _expects_code(request, session, phone):
-        sentence = "page.code_not_here"
-    return _refused(request, problem, field, session, sentence)
-
-
-async def _expects_code(request: AnyRequest, session: SessionId | None, phone: PhoneNumber) -> bool:
-    """Return whether a code that *phone* was sent can be entered in this session."""
-    progress = await _progress(request, session)
-    return (
-        progress is not None
-        and progress.session.phone == phone
-        and progress.standing.expires_at is not None
-    )
+    return _refused(request, problem, field, session)
 
 
 async def _verify(
@@ -272,14 +268,13 @@ def _refused(
     problem: Problem,
     field: _Field,
     session: SessionId | None,
-    sentence: str = "",
 ) -> Response[str]:
     if problem.error == "already_verified":  # the page itself says so
         return see_other(request, PATH, cookies=_back_to(request, session))
     if problem.error == "session_not_found":
         notice = refusal(problem, "phone", field.typed, field.region)
         return see_other(request, PATH, notice, jar(_forgotten(request)))
-    notice = refusal(problem, field.name, field.typed, field.region, sentence)
+    notice = refusal(problem, field.name, field.typed, field.region)
     return see_other(request, PATH, notice, _back_to(request, session))
 
 
@@ -359,8 +354,22 @@ def _regions(request: AnyRequest) -> list[_Region]:
     names = cast("Mapping[str, str]", locale.territories)
     return sorted(
         (
-            _Region(region, names.get(region, region), phonenumbers.country_code_for_region(region))
+            _Region(
+                region,
+                names.get(region, region),
+                phonenumbers.country_code_for_region(region),
+                _example(region),
+            )
             for region in settings.signup_regions
         ),
         key=lambda one: one.name,
     )
+
+
+@cache
+def _example(region: str) -> str:
+    found = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if found is None:
+        return ""
+    written = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    return written.partition(" ")[2]

@@ -95,7 +95,7 @@ async def signup_csrf(request: AnyRequest) -> Response[CsrfBody]:
         request={"phone": "+91 98765 43210"},
         success={
             "success": True,
-            "message": "We have sent a code to your phone.",
+            "message": "We sent a code to your phone.",
             "session_id": "K8mYJ0V3qk6p7cQn2sTtWw",
             "phone_masked": "***-***-3210",
             "expires_in": 300,

@@ -57,7 +57,7 @@
 
   /* Messages */
 
-  /* Shows the latest message in place of earlier ones. */
+  /* Shows the latest message until something else happens. */
   function toast(...parts) {
     const line = document.createElement("p");
     line.append(...parts);
@@ -65,35 +65,11 @@
     setTimeout(() => line.remove(), TOAST_MS);
   }
 
-  /* Shows an error answer of the API as the server would have rendered it. */
-  function refuse(problem, field) {
-    const place = document.querySelector(`#${field}-error`) || document.querySelector(".error");
-    if (!place) return toast(problem.message);
-    const add = (...parts) => {
-      const line = document.createElement("span");
-      line.append(...parts);
-      place.append(place.firstChild ? " " : "", line);
-    };
-    place.replaceChildren();
-    add(problem.message);
-    if (problem.attempts_remaining) {
-      add(place.dataset.attempts.replace("{count}", problem.attempts_remaining));
-    }
-    if (problem.retry_after_seconds && !document.querySelector("#wait [data-left]")) {
-      const left = document.createElement("span");
-      left.className = "clock";
-      left.dataset.left = problem.retry_after_seconds;
-      const [before, after] = place.dataset.retry.split("{time}");
-      add(before, left, after);
-      tick();
-    }
-    const input = document.getElementById(field);
-    if (input) {
-      input.setAttribute("aria-invalid", "true");
-      if (field === "code") input.value = "";
-      input.focus();
-    }
+  function dismiss() {
+    document.querySelector("#toasts").replaceChildren();
   }
+
+  for (const act of ["input", "pointerdown"]) document.addEventListener(act, dismiss);
 
   function clear(form) {
     for (const place of main().querySelectorAll(".error")) place.replaceChildren();
@@ -120,23 +96,33 @@
   function over(place) {
     place.removeAttribute("data-left");
     const told = place.closest("[data-then]");
-    if (!told) {
+    if (place.closest("button")) {
+      release(place.closest("button"));
+    } else if (!told) {
       place.parentElement.remove();
-    } else if (told.dataset.then === "resend") {
-      told.replaceChildren();
-      hold();
     } else if (!busy && !leaveWork) {
       refresh(); // the server renders the next step
     }
   }
 
-  /* A button that has to wait stays focusable and says why it waits. */
+  /* A button that has to wait counts down by itself. */
   function hold() {
-    for (const form of document.querySelectorAll("form.resend")) {
-      const waits = form.querySelector("[data-left]") !== null;
-      form.querySelector("button").toggleAttribute("data-held", waits);
-      form.querySelector("button").setAttribute("aria-disabled", waits);
-    }
+    const told = main().querySelector("#wait");
+    const clock = told && told.querySelector("[data-left]");
+    if (!clock) return;
+    const button = told.closest("form").querySelector("button[name=do]");
+    const [before, after] = button.dataset.wait.split("{time}");
+    button.dataset.label = button.textContent;
+    button.replaceChildren(before, clock, after);
+    button.setAttribute("data-held", "");
+    button.setAttribute("aria-disabled", "true");
+    told.replaceChildren();
+  }
+
+  function release(button) {
+    button.textContent = button.dataset.label;
+    button.removeAttribute("data-held");
+    button.setAttribute("aria-disabled", "false");
   }
 
   /* Navigation */
@@ -147,6 +133,7 @@
     const fresh = found.querySelector("main");
     if (!fresh) return;
     stopAwaiting();
+    dismiss();
     if (leaveWork) leaveWork();
     const focused = document.activeElement.id;
     main().replaceWith(document.adoptNode(fresh));
@@ -212,38 +199,11 @@
     swap(text, { worked: Boolean(fields.get("altcha")) });
   }
 
-  /* Returns the values in the format of the API. */
-  function asJson(form) {
-    return { session_id: form.dataset.session, otp_code: form.querySelector("[name=otp]").value };
-  }
-
-  const ENDED = /^(otp_expired|too_many_attempts|session_not_found|already_verified)$/;
-
-  async function call(form) {
-    const answer = await fetch(form.dataset.api, {
-      method: "POST",
-      headers: { "content-type": "application/json", "x-csrftoken": token() },
-      body: JSON.stringify(asJson(form)),
-    });
-    const said = await answer.json();
-    if (answer.ok) {
-      await green();
-      await refresh();
-      toast(said.message);
-      return;
-    }
-    const field = form.dataset.field;
-    if (ENDED.test(said.error) || said.attempts_remaining === 0) {
-      await refresh();
-      if (said.error === "already_verified") return;
-    }
-    refuse(said, field);
-  }
-
   async function submit(form, button) {
     if (busy) return;
     busy = true;
     stopAwaiting();
+    dismiss();
     if (leaveWork) leaveWork();
     clear(form);
     const label = button && button.textContent;
@@ -252,7 +212,7 @@
       if (button.dataset.busy) button.textContent = button.dataset.busy;
     }
     try {
-      await (form.dataset.api ? call(form) : post(form, button));
+      await post(form, button);
     } catch {
       toast(document.body.dataset.offline);
     } finally {
@@ -358,7 +318,91 @@
     worker.postMessage({ ...JSON.parse(place.dataset.work), seconds });
   }
 
+  /* Text that is formatted while it is typed; the server reads it with or without the format. */
+
+  /* Writes a pass code as HSP-1234-5678, and leaves other text as it is. */
+  function asPassCode(text) {
+    const typed = fold(plain(text)).toUpperCase();
+    const bare = typed.replace(/[\s-]/g, "");
+    const dash = /[\s-]$/.test(typed) ? "-" : "";
+    if (/^(H|HS|HSP)$/.test(bare)) return bare + (bare === "HSP" ? dash : "");
+    const [, digits] = /^(?:HSP)?([0-9]{1,8})$/.exec(bare) || [];
+    if (!digits) return text;
+    const [first, last] = [digits.slice(0, 4), digits.slice(4)];
+    return `HSP-${first}${last ? "-" + last : first.length === 4 ? dash : ""}`;
+  }
+
+  /* Writes a national number in the groups of an example, and leaves other text as it is. */
+  function asPhone(text, input) {
+    const example = exampleFor(input);
+    const digits = plain(text).replace(/[\s().-]/g, "");
+    const sizes = (example.match(/[0-9]+/g) || []).map((group) => group.length);
+    if (!/^\p{Nd}+$/u.test(digits)) return text;
+    const signs = [...digits];
+    // A zero before the number belongs to none of the groups.
+    const zero = fold(digits)[0] === "0" && example[0] !== "0" ? signs.shift() : "";
+    if (signs.length > sizes.reduce((sum, size) => sum + size, 0)) return digits;
+    return zero + sizes.map((size) => signs.splice(0, size).join("")).filter(Boolean).join(" ");
+  }
+
+  function exampleFor(input) {
+    const region = input.form.querySelector("select");
+    return (region ? region.selectedOptions[0] : input).dataset.example || "";
+  }
+
+  const FORMATS = { pass: asPassCode, phone: asPhone };
+  const signsIn = (text) => (text.match(/[\p{L}\p{Nd}]/gu) || []).length;
+
+  /* Formats a field, and keeps the caret behind the letter or digit that it was behind. */
+  function format(input) {
+    const { value, selectionStart } = input;
+    const text = FORMATS[input.dataset.format](value, input);
+    if (text === value) return;
+    let left = signsIn(value.slice(0, selectionStart)) + signsIn(text) - signsIn(value);
+    let place = selectionStart === value.length ? text.length : 0;
+    for (; place < text.length && left > 0; place += 1) left -= signsIn(text[place]);
+    input.value = text;
+    input.setSelectionRange(place, place);
+  }
+
+  /* While a keyboard composes a word, as Android's do, the text is its own. */
+  for (const act of ["input", "compositionend"]) {
+    document.addEventListener(act, (event) => {
+      if (event.target.dataset.format && !event.isComposing) format(event.target);
+    });
+  }
+
+  /* Shows an example number of the chosen country. */
+  function exemplify() {
+    for (const input of main().querySelectorAll("[data-format=phone]")) {
+      const hint = input.form.querySelector("[data-hint]");
+      const example = exampleFor(input);
+      hint.textContent = example ? hint.dataset.hint.replace("{number}", example) : "";
+    }
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.id === "region") exemplify();
+  });
+
   /* The code */
+
+  /* Marks the box of the next digit, with a caret of its own. */
+  function mark() {
+    const input = document.getElementById("code");
+    if (!input) return;
+    const { value, selectionStart, selectionEnd, parentElement } = input;
+    const boxes = [...parentElement.querySelectorAll("i")];
+    const typing = document.activeElement === input && selectionStart === selectionEnd;
+    const here = typing ? boxes[Math.min(selectionStart, boxes.length - 1)] : null;
+    for (const box of boxes) box.classList.toggle("here", box === here);
+    parentElement.classList.add("marked");
+    parentElement.classList.toggle("caret", typing && selectionStart === value.length && value.length < boxes.length);
+  }
+
+  for (const act of ["selectionchange", "focusin", "focusout", "input", "keyup"]) {
+    document.addEventListener(act, mark);
+  }
 
   function fill(input, text, typed) {
     const digits = Number(input.dataset.digits);
@@ -418,6 +462,8 @@
     }
     hold();
     tick();
+    exemplify();
+    mark();
     leaveSoon();
     const input = document.getElementById("code");
     if (input) awaitMessage(input);
