@@ -47,7 +47,7 @@ class Logo:
 
 
 @attrs.frozen(kw_only=True)
-class Look:
+class Appearance:
     """
     What a page shows of its brand.
 
@@ -63,7 +63,7 @@ class Look:
     logo: Logo | None
 
 
-def look_of(request: AnyRequest, flow: Flow | None) -> Look:
+def look_of(request: AnyRequest, flow: Flow | None) -> Appearance:
     """Return what the page of *flow* shows; of no flow for None."""
     if flow is None:
         return _look(_NOBODYS, "")[0]
@@ -79,7 +79,7 @@ def brand_asset(request: AnyRequest) -> Response[bytes]:
 
 
 @lru_cache(maxsize=2 * len(PAGES))
-def _look(brand: Branding, folder: str) -> tuple[Look, Shelf]:
+def _look(brand: Branding, folder: str) -> tuple[Appearance, Shelf]:
     """Make the files that are a brand's own, each once; it shares the others with all pages."""
     contents: dict[str, bytes] = {}
     if shades := _shades(brand):
@@ -93,7 +93,7 @@ def _look(brand: Branding, folder: str) -> tuple[Look, Shelf]:
         contents[f"logo.{brand.logo.kind}"] = brand.logo.body
     shelf = Shelf(folder, contents)
     own = {name.partition(".")[0]: shelf.url_of(name) for name in contents}
-    look = Look(
+    look = Appearance(
         brand=brand,
         colours=own.get("colours") or url_of("colours.css"),
         icon=own.get("icon") or url_of("icon.svg"),

@@ -112,8 +112,10 @@
     if (!clock) return;
     const button = told.closest("form").querySelector("button[name=do]");
     const [before, after] = button.dataset.wait.split("{time}");
+    const line = document.createElement("span");
+    line.append(before, clock, after);
     button.dataset.label = button.textContent;
-    button.replaceChildren(before, clock, after);
+    button.replaceChildren(line);
     button.setAttribute("data-held", "");
     button.setAttribute("aria-disabled", "true");
     told.replaceChildren();
