@@ -5,6 +5,7 @@ export default defineConfig({
   root: "mobile/web",
   base: "/app/",
   logLevel: "warn",
+  define: { __DEV__: false },
   build: {
     outDir: "../dist",
     emptyOutDir: true,

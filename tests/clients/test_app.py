@@ -91,6 +91,27 @@ def test_the_whole_way_by_pasting(visit: Open) -> None:
     assert app.posts.count("/customer/verify-otp/") == 1
 
 
+def test_a_pass_code_is_formatted_while_it_is_typed(visit: Open) -> None:
+    """Digits are enough, and the caret stays where somebody corrects one."""
+    app = visit()
+    app.focused(PASS)
+    app.type("12234567")
+    field = app.page.locator(PASS)
+    assert field.input_value() == "HSP-1223-4567"
+    app.press(*["ArrowLeft"] * 6, "Backspace")
+    assert field.input_value() == "HSP-1234-567"
+    app.type("9")
+    assert field.input_value() == "HSP-1293-4567"
+    assert app.page.evaluate("document.activeElement.selectionStart") == 7
+    app.press("ArrowRight", "ArrowRight", "Backspace")  # the dash, of which nothing is left
+    assert field.input_value() == "HSP-1293-4567"
+    app.press("Backspace")
+    assert field.input_value() == "HSP-1294-567"
+    field.fill(app.pass_code.removeprefix("HSP-").replace("-", ""))
+    app.press("Enter")
+    app.focused(CODE)
+
+
 def test_the_field_is_one_a_browser_can_fill(visit: Open) -> None:
     """It asks for digits and for the code of a message, and takes what is filled in at once."""
     app = visit()

@@ -2,15 +2,7 @@
 
 import createWire from "openapi-fetch";
 
-import {
-  type ErrorWord,
-  type Failure,
-  type Operation,
-  type WordOf,
-  failure,
-  notDone,
-  refusal,
-} from "./errors";
+import { type Failure, type Operation, type WordOf, failure, notDone, refusal } from "./errors";
 import {
   type Lock,
   type Kept,
@@ -164,13 +156,12 @@ const TIMEOUT_MS = 15_000;
 
 const UNAUTHORIZED = 401;
 
-/** After these, the latest code is gone, or it is not known which code is the latest. */
-const LEAVES_IN_DOUBT: ReadonlySet<ErrorWord> = new Set([
-  "network_error",
-  "unavailable",
-  "internal_error",
-  "sms_failed",
-]);
+/** Whether the latest code is gone after a refused send, or it is not known which code that is. */
+function leavesInDoubt(refused: Failure<WordOf<"sendOtp">>): boolean {
+  // Without a wait, every provider is down, and no code was made.
+  if (refused.error === "sms_failed") return refused.resendIn !== null;
+  return ["network_error", "unavailable", "internal_error"].includes(refused.error);
+}
 
 /** A client of the service at `baseUrl`. */
 export function createClient(options: ClientOptions): Client {
@@ -295,7 +286,7 @@ export function createClient(options: ClientOptions): Client {
       answer === null
         ? failure("network_error")
         : refusal("sendOtp", answer.error, answer.response);
-    if (LEAVES_IN_DOUBT.has(refused.error)) latest.delete(plainPassCode(passCode));
+    if (leavesInDoubt(refused)) latest.delete(plainPassCode(passCode));
     return refused.error === "work_required" ? solvable(refused, passCode) : refused;
   }
 

@@ -206,7 +206,8 @@ test.each([
   ["network_error", () => new TypeError("fetch failed"), null],
   ["unavailable", () => problem(503, "unavailable"), null],
   ["internal_error", () => problem(500, "internal_error"), null],
-  ["sms_failed", () => problem(400, "sms_failed"), null],
+  ["sms_failed", () => problem(400, "sms_failed", { resend_in: 0 }), null],
+  ["sms_failed", () => problem(400, "sms_failed"), "c1"],
   ["resend_too_soon", () => problem(429, "resend_too_soon"), "c1"],
   ["work_required", () => problem(429, "work_required"), "c1"],
 ] as const)(

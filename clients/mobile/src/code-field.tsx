@@ -52,6 +52,9 @@ export function CodeField({
               <Text testID="digit" style={[styles.digit, { color: theme.ink }]}>
                 {value[place] ?? ""}
               </Text>
+              {focused && place === value.length ? (
+                <View testID="caret" style={[styles.caret, { backgroundColor: theme.accent }]} />
+              ) : null}
             </View>
           ))}
         </View>
@@ -97,6 +100,7 @@ const styles = StyleSheet.create({
     borderRadius: 12,
   },
   digit: { fontSize: 24, fontWeight: "600" },
+  caret: { position: "absolute", width: 2, height: 26 },
   // Not opacity 0: iOS gives such a view no touches.
   over: {
     position: "absolute",

@@ -14,7 +14,7 @@ export function fold(text: string): string {
 }
 
 /** Without what nobody sees, and with every dash as one, as the service reads a code. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text
     .replace(/[\p{Cf}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]/gu, "")
     .replace(/[\p{Pd}\u02d7\u2043\u207b\u208b\u2212\u2500\u2501\u2796\u30fc\uff70]/gu, "-");

@@ -54,9 +54,14 @@ export function textIn(tag: Tag, id: TextId, values: Values = {}): string {
   );
 }
 
-/** The sentence of a refusal. */
-export function sentenceOf(word: ErrorWord): TextId {
+/**
+ * The sentence of a refusal.
+ *
+ * @param stands - Whether a code stands that can be entered: otherwise none is said to be on its way.
+ */
+export function sentenceOf(word: ErrorWord, stands = false): TextId {
   if (word === "network_error") return "page.offline";
+  if (word === "resend_too_soon" && !stands) return "resend_later";
   return word === "work_not_done" ? "app.work_not_done" : word;
 }
 

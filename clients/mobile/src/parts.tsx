@@ -1,10 +1,12 @@
 /** What the screens are made of. */
 
+import type { ErrorWord } from "@hsp-otp/api";
 import { type Refusal, useSecondsUntil, type Working } from "@hsp-otp/react";
-import { type ReactNode, type Ref, type RefObject, useEffect, useRef } from "react";
+import { type ReactNode, type Ref, type RefObject, useEffect, useRef, useState } from "react";
 import {
   AccessibilityInfo,
   KeyboardAvoidingView,
+  Linking,
   Platform,
   Pressable,
   ScrollView,
@@ -15,7 +17,8 @@ import {
 } from "react-native";
 
 import { clockTime, LANGUAGES, sentenceOf, TAGS, type TextId, useSpeech } from "./language";
-import { useTheme } from "./theme";
+import { linkTo } from "./brand";
+import { useBrand, useTheme } from "./theme";
 
 const ON_WEB = Platform.OS === "web";
 
@@ -29,7 +32,7 @@ export function unbroken(masked: string): string {
   return masked.replace(/-/g, "\u2011");
 }
 
-/** A screen: the choice of language, one column, and what is true of every code. */
+/** A screen: whose it is, the choice of language, one column, and what is true of every code. */
 export function Screen({ children }: { readonly children: ReactNode }): ReactNode {
   const theme = useTheme();
   const { t } = useSpeech();
@@ -43,7 +46,10 @@ export function Screen({ children }: { readonly children: ReactNode }): ReactNod
         contentInsetAdjustmentBehavior="automatic"
         keyboardShouldPersistTaps="handled"
       >
-        <Languages />
+        <View role="banner" style={styles.header}>
+          <Name />
+          <Languages />
+        </View>
         <View
           role="main"
           style={[styles.card, { backgroundColor: theme.card, borderColor: theme.line }]}
@@ -52,9 +58,69 @@ export function Screen({ children }: { readonly children: ReactNode }): ReactNod
         </View>
         <View role="contentinfo">
           <Text style={[styles.safe, { color: theme.soft }]}>{t("page.safe")}</Text>
+          <Links />
         </View>
       </ScrollView>
     </KeyboardAvoidingView>
+  );
+}
+
+function Name(): ReactNode {
+  const theme = useTheme();
+  const { logo = null, name = "" } = useBrand();
+  if (logo === null && name === "") return null;
+  return (
+    <View style={styles.brand}>
+      {logo}
+      {name === "" ? null : <Text style={[styles.name, { color: theme.ink }]}>{name}</Text>}
+    </View>
+  );
+}
+
+function Links(): ReactNode {
+  const { t } = useSpeech();
+  const { privacy, support, terms } = useBrand();
+  if (support === undefined && terms === undefined && privacy === undefined) return null;
+  return (
+    <View style={styles.links}>
+      <Support />
+      {terms === undefined ? null : <Away text={t("page.terms")} url={terms} />}
+      {privacy === undefined ? null : <Away text={t("page.privacy")} url={privacy} />}
+    </View>
+  );
+}
+
+/** Where people get help, if the brand says so. */
+export function Support({ ink }: { readonly ink?: string }): ReactNode {
+  const { t } = useSpeech();
+  const { support } = useBrand();
+  const link = support === undefined ? null : linkTo(support);
+  return link && <Away text={`${t("page.support")}: ${link.label}`} url={link.url} ink={ink} />;
+}
+
+/** A link out of the app, in the accent or in *ink*. */
+function Away({
+  text,
+  url,
+  ink,
+}: {
+  readonly text: string;
+  readonly url: string;
+  readonly ink?: string | undefined;
+}): ReactNode {
+  const theme = useTheme();
+  return (
+    <Pressable
+      role="link"
+      style={styles.link}
+      onPress={() => {
+        // A phone without an app for it stays where it is.
+        if (!ON_WEB) Linking.openURL(url).catch(() => undefined);
+      }}
+      {...web({ href: url })}
+    >
+      <Text style={[styles.small, styles.underlined, { color: ink ?? theme.accent }]}>{text}</Text>
+    </Pressable>
   );
 }
 
@@ -138,23 +204,41 @@ export function Note({ children }: { readonly children: string }): ReactNode {
 }
 
 /**
+ * What a refusal says, in the language in use.
+ *
+ * The service alone knows why it could not send a message: its own sentence stands until somebody
+ * chooses another language.
+ */
+function useSentence(refusal: Refusal | null, stands: boolean): string | null {
+  const { tag, t } = useSpeech();
+  const [heard, setHeard] = useState({ refusal, tag });
+  if (heard.refusal !== refusal) setHeard({ refusal, tag });
+  if (refusal === null) return null;
+  const own = refusal.error === "sms_failed" && heard.tag === tag ? refusal.message : null;
+  return own ?? t(sentenceOf(refusal.error, stands));
+}
+
+/**
  * Why the last request came to nothing, told aloud; nothing where it came to something.
  *
  * Its countdown stands beside it: inside, it would be told aloud every second.
  */
 export function Refused({
   refusal,
+  stands = false,
   attempts = null,
   waits = true,
 }: {
   readonly refusal: Refusal | null;
+  /** Whether a code stands that can be entered. */
+  readonly stands?: boolean;
   readonly attempts?: number | null;
   readonly waits?: boolean;
 }): ReactNode {
   const theme = useTheme();
   const { t } = useSpeech();
   const seconds = useSecondsUntil(waits ? (refusal?.retryAt ?? null) : null);
-  const sentence = refusal === null ? null : t(sentenceOf(refusal.error));
+  const sentence = useSentence(refusal, stands);
   const left =
     attempts === null || attempts === 0
       ? null
@@ -182,9 +266,19 @@ export function Refused({
           {t("page.retry_in", { time: clockTime(seconds) })}
         </Text>
       ) : null}
+      {refusal !== null && NEEDS_HELP.has(refusal.error) ? <Support ink={theme.bad} /> : null}
     </View>
   );
 }
+
+/** Refusals that a customer cannot do anything about alone. */
+const NEEDS_HELP: ReadonlySet<ErrorWord> = new Set([
+  "pass_not_paid",
+  "no_phone",
+  "no_phone_number",
+  "locked_out",
+  "sms_failed",
+]);
 
 /**
  * The work that a code costs, told aloud when it begins; nothing where there is none.
@@ -308,7 +402,23 @@ export const styles = StyleSheet.create({
     alignSelf: "center",
   },
   card: { gap: 16, padding: 24, borderWidth: 1, borderRadius: 20 },
-  languages: { flexDirection: "row", flexWrap: "wrap", justifyContent: "flex-end", gap: 4 },
+  header: {
+    flexDirection: "row",
+    flexWrap: "wrap",
+    alignItems: "center",
+    columnGap: 16,
+    rowGap: 4,
+  },
+  brand: { flexDirection: "row", alignItems: "center", gap: 10, flexShrink: 1 },
+  name: { fontSize: 16, fontWeight: "600", flexShrink: 1 },
+  languages: {
+    flexDirection: "row",
+    flexWrap: "wrap",
+    flexGrow: 1,
+    justifyContent: "flex-end",
+    gap: 4,
+  },
+  links: { flexDirection: "row", flexWrap: "wrap", justifyContent: "center", columnGap: 20 },
   language: { minHeight: 44, justifyContent: "center", paddingHorizontal: 10 },
   choice: { fontSize: 15 },
   title: { fontSize: 26, fontWeight: "700", lineHeight: 36, outlineWidth: 0 },

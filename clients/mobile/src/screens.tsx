@@ -8,9 +8,10 @@ import {
   useAuth,
   useSecondsUntil,
 } from "@hsp-otp/react";
-import { type ReactNode, useEffect, useRef, useState } from "react";
-import { BackHandler, Platform, StyleSheet, Text, TextInput, View } from "react-native";
+import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
+import { BackHandler, Platform, StyleSheet, Text, type TextInput, View } from "react-native";
 
+import { type Brand, checkBrand, themesOf } from "./brand";
 import { CodeField } from "./code-field";
 import { clockTime, lastDay, type Language, Speaking, type TextId, useSpeech } from "./language";
 import {
@@ -25,15 +26,20 @@ import {
   web,
   Checking,
 } from "./parts";
-import { useTheme } from "./theme";
+import { PassCodeField } from "./pass-code-field";
+import { LookContext, useTheme } from "./theme";
 
 export interface SignInProps {
   readonly language: Language;
+  /** Whose screens they are; `checkBrand` checks it in development. */
+  readonly brand?: Brand;
   /** Digits of a code, as the service's policy has them. */
   readonly digits?: number;
   /** What is shown to whoever is signed in; a screen with user and pass where there is nothing. */
   readonly children?: ReactNode;
 }
+
+const NO_BRAND: Brand = {};
 
 /**
  * The way in: pass code, code, signed in.
@@ -41,35 +47,37 @@ export interface SignInProps {
  * Which screen is shown follows from how far the customer is and from nothing else. There is no
  * stack: signed in, no way leads back to the code.
  */
-export function SignIn({ language, digits = 6, children }: SignInProps): ReactNode {
+export function SignIn({
+  language,
+  brand = NO_BRAND,
+  digits = 6,
+  children,
+}: SignInProps): ReactNode {
   const auth = useAuth();
+  const look = useMemo(() => {
+    if (__DEV__) checkBrand(brand);
+    return { brand, themes: themesOf(brand) };
+  }, [brand]);
+  if (auth.step === "in" && children) return children;
+  return (
+    <Speaking language={language}>
+      <LookContext.Provider value={look}>
+        <Step auth={auth} digits={digits} />
+      </LookContext.Provider>
+    </Speaking>
+  );
+}
+
+function Step({ auth, digits }: { readonly auth: Auth; readonly digits: number }): ReactNode {
   switch (auth.step) {
     case "restoring":
-      return (
-        <Speaking language={language}>
-          <Restoring />
-        </Speaking>
-      );
+      return <Restoring />;
     case "pass":
-      return (
-        <Speaking language={language}>
-          <PassScreen auth={auth} />
-        </Speaking>
-      );
+      return <PassScreen auth={auth} />;
     case "code":
-      return (
-        <Speaking language={language}>
-          <CodeScreen auth={auth} digits={digits} />
-        </Speaking>
-      );
+      return <CodeScreen auth={auth} digits={digits} />;
     case "in":
-      return (
-        children ?? (
-          <Speaking language={language}>
-            <InScreen auth={auth} />
-          </Speaking>
-        )
-      );
+      return <InScreen auth={auth} />;
   }
 }
 
@@ -105,30 +113,13 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
     <Screen>
       <Title>{t("page.login_title")}</Title>
       <Lead>{t("page.login_lead")}</Lead>
-      <View>
-        <Text style={[parts.label, { color: theme.ink }]}>{t("page.pass_code")}</Text>
-        <TextInput
-          ref={field}
-          aria-label={t("page.pass_code")}
-          autoCapitalize="characters"
-          autoComplete="username"
-          autoCorrect={false}
-          autoFocus
-          onChangeText={setPassCode}
-          onSubmitEditing={go}
-          returnKeyType="go"
-          spellCheck={false}
-          style={[parts.field, { borderColor: wrong ? theme.bad : theme.edge, color: theme.ink }]}
-          submitBehavior="submit"
-          textContentType="username"
-          value={passCode}
-          {...web({
-            "aria-describedby": "refusal hint",
-            "aria-invalid": wrong,
-            blurOnSubmit: false,
-          })}
-        />
-      </View>
+      <PassCodeField
+        field={field}
+        value={passCode}
+        wrong={wrong}
+        onChange={setPassCode}
+        onSubmit={go}
+      />
       <Refused refusal={refusal} />
       <Text style={[parts.small, { color: theme.soft }]} {...web({ id: "hint" })}>
         {t("page.pass_code_hint")}
@@ -150,7 +141,7 @@ function CodeScreen({
   const { attemptsRemaining, busy, expiresAt, refusal, resendAt, startOver } = auth;
   const masked = unbroken(auth.phoneMasked);
   const life = useSecondsUntil(expiresAt);
-  const over = auth.over || (expiresAt !== null && life === 0);
+  const over = auth.over !== null || (expiresAt !== null && life === 0);
 
   useEffect(() => {
     if (Platform.OS !== "android") return;
@@ -177,7 +168,7 @@ function CodeScreen({
         <>
           <Title>{t("page.code_title")}</Title>
           <Lead>{t("page.code_lead", { masked })}</Lead>
-          {refusal === null && attemptsRemaining === null ? (
+          {refusal === null && attemptsRemaining === null && expiresAt !== null ? (
             <Note>{t("page.code_sent", { masked })}</Note>
           ) : null}
           <CodeEntry auth={auth} digits={digits} life={life} />
@@ -237,6 +228,7 @@ function CodeEntry({
       />
       <Refused
         refusal={refusal}
+        stands
         attempts={auth.attemptsRemaining}
         waits={refusal?.retryAt !== resendAt}
       />

@@ -1,40 +1,24 @@
-/** The colours of the service's own pages (entrypoints/pages/static/page.css), in both schemes. */
+/** The brand of the screens, and its colours in the device's scheme. */
 
+import { createContext, useContext } from "react";
 import { useColorScheme } from "react-native";
 
-const LIGHT = {
-  back: "#f3f4f7",
-  card: "#ffffff",
-  ink: "#161a23",
-  soft: "#565e6d",
-  line: "#dfe3ea",
-  edge: "#828b9b",
-  accent: "#2b4bd0",
-  onAccent: "#ffffff",
-  good: "#0b7240",
-  goodTint: "#e5f5ec",
-  bad: "#b3201a",
-  badTint: "#fdedec",
-};
+import { type Brand, PLAIN, type Theme, type Themes } from "./brand";
 
-export type Theme = typeof LIGHT;
+interface Look {
+  readonly brand: Brand;
+  readonly themes: Themes;
+}
 
-const DARK: Theme = {
-  back: "#0e1117",
-  card: "#171b24",
-  ink: "#eceff5",
-  soft: "#a9b1c1",
-  line: "#2a303d",
-  edge: "#778196",
-  accent: "#a3b4ff",
-  onAccent: "#0d1333",
-  good: "#63d594",
-  goodTint: "#12301f",
-  bad: "#ff9e96",
-  badTint: "#3a1917",
-};
+export const LookContext = createContext<Look>({ brand: {}, themes: PLAIN });
+
+/** Whose screens they are. */
+export function useBrand(): Brand {
+  return useContext(LookContext).brand;
+}
 
 /** The colours that the device asks for. */
 export function useTheme(): Theme {
-  return useColorScheme() === "dark" ? DARK : LIGHT;
+  const { themes } = useContext(LookContext);
+  return useColorScheme() === "dark" ? themes.dark : themes.light;
 }

@@ -3,7 +3,14 @@
 import { EVERYWHERE, type Pass, type SignedIn, type Validated, WORDS } from "@hsp-otp/api";
 import { AuthProvider } from "@hsp-otp/react";
 import { act, fireEvent, render, screen } from "@testing-library/react-native";
-import { AccessibilityInfo, BackHandler, Platform, Text, useColorScheme } from "react-native";
+import {
+  AccessibilityInfo,
+  BackHandler,
+  Linking,
+  Platform,
+  Text,
+  useColorScheme,
+} from "react-native";
 
 import { failure } from "../../api/src/errors";
 import {
@@ -15,7 +22,7 @@ import {
   ScriptedWork,
   USER,
 } from "../../react/tests/scripted";
-import { createLanguage, type Language, SignIn } from "../src";
+import { type Brand, createLanguage, type Language, SignIn } from "../src";
 import { sentenceOf, TAGS, type Tag, textIn } from "../src/language";
 
 jest.mock("react-native/Libraries/Utilities/useColorScheme", () => ({
@@ -145,7 +152,37 @@ test("the keyboard's own key goes on too", async () => {
   await does(() => {
     fireEvent(input, "submitEditing");
   });
-  expect(client.asked[0]).toEqual(["validatePass", "hsp-1"]);
+  expect(client.asked[0]).toEqual(["validatePass", "HSP-1"]);
+});
+
+test.each(["12345678", "HSP 1234 5678", "hsp12345678", "HSP\u20131234\u20145678"])(
+  "a pass code that is entered as %s is shown and sent as the pass has it",
+  async (typed) => {
+    const { client } = await start();
+    fireEvent.changeText(screen.getByLabelText("Pass code"), typed);
+    expect(screen.getByLabelText("Pass code")).toHaveProp("value", "HSP-1234-5678");
+    await press("Continue");
+    expect(client.asked[0]).toEqual(["validatePass", "HSP-1234-5678"]);
+  },
+);
+
+test("the caret stays where it was when the pass code is formatted", async () => {
+  await start();
+  const input = screen.getByLabelText("Pass code");
+  const select = (start: number): void => {
+    fireEvent(input, "selectionChange", { nativeEvent: { selection: { start, end: start } } });
+  };
+  fireEvent.changeText(input, "HSP-1234-567");
+  expect(input).not.toHaveProp("selection");
+  select(6);
+  fireEvent.changeText(input, "HSP-12934-567");
+  expect(input).toHaveProp("value", "HSP-1293-4567");
+  expect(input).toHaveProp("selection", { start: 7, end: 7 });
+  select(7);
+  expect(input).not.toHaveProp("selection");
+  fireEvent.changeText(input, "HSP-1293x-4567");
+  expect(input).toHaveProp("value", "HSP-1293x-4567");
+  expect(input).not.toHaveProp("selection");
 });
 
 // What goes wrong
@@ -347,6 +384,73 @@ test("a code that runs out is over", async () => {
   await clock.advance(1800);
   await press("Send a new code");
   expect(title()).toBe("Enter the code");
+});
+
+// A code is on its way, or is not
+
+test.each([
+  [true, "Enter the code", "A code is on its way."],
+  [false, "Sign in", "Please wait a moment before you ask for another code."],
+])("asked for too soon while a code stands: %s", async (live, heading, sentence) => {
+  const { clock } = await start((client) => {
+    client.sent = refused("resend_too_soon", { retryAfterSeconds: 12, live });
+  });
+  await enterPass();
+  expect(title()).toBe(heading);
+  expect(screen.getByRole("alert")).toHaveTextContent(sentence, { exact: false });
+  expect(screen.queryByText(/sent a code/)).toBeNull();
+  if (!live) {
+    expect(screen.getByText("You can try again in 0:12.")).toBeOnTheScreen();
+    await clock.advance(12);
+    expect(screen.getByRole("button", { name: "Continue" })).toBeEnabled();
+  }
+});
+
+test("while a guess for a code that somebody else asked for is judged, none is said to be sent", async () => {
+  const { promise } = held<SignedIn>();
+  await start((client) => {
+    client.sent = refused("resend_too_soon", { retryAfterSeconds: 12, live: true });
+    client.judged = promise;
+  });
+  await enterPass();
+  await fill("123456");
+  expect(screen.queryByText(/sent a code/)).toBeNull();
+});
+
+test("a message that could not be sent: nothing claims a code, and the next ask is free", async () => {
+  const { client, clock } = await startWithCode();
+  await clock.advance(30);
+  client.sent = refused("sms_failed", { resendIn: 0 });
+  await press("Send a new code");
+  expect(title()).toBe("You need a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent("told: sms_failed");
+  expect(screen.queryByText(/on its way|sent a code|in the message/)).toBeNull();
+  expect(screen.getByRole("button", { name: "Send a new code" })).toBeEnabled();
+  client.sent = new Scripted().sent;
+  await press("Send a new code");
+  expect(title()).toBe("Enter the code");
+});
+
+test("the first message could not be sent: the pass can be tried again at once", async () => {
+  const { client } = await start((scripted) => {
+    scripted.sent = refused("sms_failed", { resendIn: 0 });
+  });
+  await enterPass();
+  expect(title()).toBe("Sign in");
+  expect(screen.queryByText(/on its way|sent a code|try again in/)).toBeNull();
+  client.sent = new Scripted().sent;
+  await press("Continue");
+  expect(title()).toBe("Enter the code");
+});
+
+test("the service's own reason gives way to the language that is chosen", async () => {
+  await start((client) => {
+    client.sent = refused("sms_failed", { resendIn: 0 });
+  });
+  await enterPass();
+  expect(screen.getByRole("alert")).toHaveTextContent("told: sms_failed");
+  await press("Español");
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("es", "sms_failed"));
 });
 
 test("another pass", async () => {
@@ -579,6 +683,85 @@ test("an app's own screen stands in the place of ours", async () => {
   );
   await act(async () => Promise.resolve());
   expect(screen.getByText("home")).toBeOnTheScreen();
+});
+
+// Brands
+
+const BRAND: Brand = {
+  name: "Acme Homes",
+  logo: <Text>logo</Text>,
+  accent: "#8a1c5b",
+  support: "help@acme.example",
+  terms: "https://acme.example/terms",
+  privacy: "https://acme.example/privacy",
+};
+
+async function startBranded(brand: Brand, client = new Scripted()): Promise<void> {
+  render(
+    <AuthProvider client={client} clock={new ManualClock()}>
+      <SignIn language={createLanguage("en")} brand={brand} />
+    </AuthProvider>,
+  );
+  await act(async () => Promise.resolve());
+}
+
+test("a brand stands on every screen: name, logo, accent and links", async () => {
+  const opened = jest.spyOn(Linking, "openURL").mockResolvedValue(undefined);
+  await startBranded(BRAND);
+  const look = (): void => {
+    expect(screen.getByText("Acme Homes")).toBeOnTheScreen();
+    expect(screen.getByText("logo")).toBeOnTheScreen();
+  };
+  look();
+  expect(screen.getByRole("button", { name: "Continue" })).toHaveStyle({
+    backgroundColor: "#8a1c5b",
+  });
+  for (const name of ["Help: help@acme.example", "Terms", "Privacy"]) {
+    fireEvent.press(screen.getByRole("link", { name }));
+  }
+  expect(opened.mock.calls).toEqual([
+    ["mailto:help@acme.example"],
+    ["https://acme.example/terms"],
+    ["https://acme.example/privacy"],
+  ]);
+  opened.mockRestore();
+  await enterPass();
+  look();
+  await fill("123456");
+  look();
+});
+
+test("a phone that cannot open a link stays where it is", async () => {
+  const opened = jest.spyOn(Linking, "openURL").mockRejectedValue(new Error("no app for it"));
+  await startBranded({ support: "+91 22 1234 5678" });
+  await does(() => {
+    fireEvent.press(screen.getByRole("link", { name: "Help: +91 22 1234 5678" }));
+  });
+  expect(title()).toBe("Sign in");
+  opened.mockRestore();
+});
+
+test("without a brand, there are no links", async () => {
+  await start();
+  expect(screen.queryByRole("link")).toBeNull();
+});
+
+test("a brand that cannot be read is refused in development", async () => {
+  const told = jest.spyOn(console, "error").mockImplementation(() => undefined);
+  await expect(startBranded({ accent: "#ffee00" })).rejects.toThrow("contrast");
+  told.mockRestore();
+});
+
+test.each([
+  ["pass_not_paid", 2],
+  ["no_phone", 2],
+  ["pass_not_found", 1],
+])("%s: the address of support stands there %i times", async (error, times) => {
+  const client = new Scripted();
+  client.validated = refused(error);
+  await startBranded(BRAND, client);
+  await enterPass();
+  expect(screen.getAllByRole("link", { name: "Help: help@acme.example" })).toHaveLength(times);
 });
 
 // Languages and colours

@@ -4,7 +4,7 @@ import { createClient, type TokenStorage } from "@hsp-otp/api";
 import { AuthProvider } from "@hsp-otp/react";
 import { createRoot } from "react-dom/client";
 
-import { createLanguage, SignIn } from "../src";
+import { type Brand, checkBrand, createLanguage, SignIn } from "../src";
 
 const KEY = "hsp-otp";
 
@@ -37,10 +37,15 @@ const client = createClient({
   language: language.tag,
 });
 
+/** A brand to try: `?name=Acme&logo=/static/icon.svg&accent=%238a1c5b&support=help@acme.example`. */
+const { logo, ...told } = Object.fromEntries(new URLSearchParams(location.search));
+const brand: Brand = logo ? { ...told, logo: <img src={logo} height={28} alt="" /> } : told;
+checkBrand(brand);
+
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <AuthProvider client={client}>
-    <SignIn language={language} />
+    <SignIn language={language} brand={brand} />
   </AuthProvider>,
 );

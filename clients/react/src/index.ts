@@ -8,4 +8,13 @@ export {
 } from "./auth";
 export { type Clock, systemClock } from "./clock";
 export { type PassLogin, type PassLoginResult, usePassLogin } from "./pass-login";
-export type { AskingCode, AskingPass, AuthState, In, Refusal, Restoring, Working } from "./state";
+export type {
+  AskingCode,
+  AskingPass,
+  AuthState,
+  CodeEnd,
+  In,
+  Refusal,
+  Restoring,
+  Working,
+} from "./state";

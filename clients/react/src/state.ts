@@ -39,6 +39,12 @@ export interface AskingPass extends Sending {
   readonly step: "pass";
 }
 
+/**
+ * Why a code cannot be right any more: too many wrong guesses, its time, or no message that anyone
+ * got. `other` is what the service does not tell: a newer code, a sign-in with it, a change of number.
+ */
+export type CodeEnd = "exhausted" | "expired" | "undelivered" | "other";
+
 /** A code is on its way, or was. */
 export interface AskingCode extends Sending {
   readonly step: "code";
@@ -52,8 +58,8 @@ export interface AskingCode extends Sending {
   readonly resendAt: number | null;
   /** Guesses that the code still has; null before the first wrong one. */
   readonly attemptsRemaining: number | null;
-  /** The code cannot be right any more. */
-  readonly over: boolean;
+  /** Why no code stands that can be right; null while one does, as far as is known. */
+  readonly over: CodeEnd | null;
 }
 
 /** Somebody is signed in. */
@@ -119,7 +125,7 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
           expiresAt: null,
           resendAt: null,
           attemptsRemaining: null,
-          over: false,
+          over: null,
         };
   if (answer.error === null) {
     return {
@@ -130,22 +136,47 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
       expiresAt: after(answer.expiresIn, now),
       resendAt: after(answer.resendIn, now),
       attemptsRemaining: null,
-      over: false,
+      over: null,
     };
   }
   const refusal = refusalOf(answer, now);
   // A code is on its way, whoever asked for it: it can be entered.
-  const waits = answer.error === "resend_too_soon";
-  if (state.step !== "code" && !waits) return { ...START, refusal };
+  const stands = answer.error === "resend_too_soon" && answer.live;
+  if (state.step !== "code" && !stands) return { ...START, refusal };
   const resendAt = refusal.retryAt ?? before.resendAt;
   switch (answer.error) {
-    case "sms_failed": // the older code is gone, and the new one withdrawn
-      return { ...before, refusal, resendAt: refusal.retryAt, over: true };
+    case "sms_failed":
+      // Without a wait, every provider is down, and no code was made: an older one stands.
+      if (answer.resendIn === null) return { ...before, refusal, resendAt: null };
+      // The older code is gone, and the new one withdrawn.
+      return { ...before, refusal, resendAt: refusal.retryAt, over: "undelivered" };
     case "network_error": // which of two codes is the live one is not known
-      return { ...before, refusal, challengeId: null, expiresAt: null, over: false };
+      return { ...before, refusal, challengeId: null, expiresAt: null, over: null };
+    case "resend_too_soon":
+      if (!answer.live) return { ...before, refusal, resendAt, over: before.over ?? "other" };
+      if (before.over === null) return { ...before, refusal, resendAt };
+      // Somebody else has asked for the code that stands.
+      return {
+        ...before,
+        refusal,
+        resendAt,
+        challengeId: null,
+        expiresAt: null,
+        attemptsRemaining: null,
+        over: null,
+      };
     default:
       return { ...before, refusal, resendAt };
   }
+}
+
+function endOf(
+  word: "otp_expired" | "too_many_attempts",
+  { expiresAt }: AskingCode,
+  now: number,
+): CodeEnd {
+  if (word === "too_many_attempts") return "exhausted";
+  return expiresAt !== null && now >= expiresAt ? "expired" : "other";
 }
 
 function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | In {
@@ -159,7 +190,7 @@ function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | 
         ...next,
         resendAt: after(answer.resendIn, now),
         attemptsRemaining: answer.attemptsRemaining,
-        over: answer.attemptsRemaining === 0,
+        over: answer.attemptsRemaining === 0 ? "exhausted" : null,
       };
     case "otp_expired":
     case "too_many_attempts":
@@ -167,7 +198,7 @@ function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | 
         ...next,
         resendAt: after(answer.resendIn, now),
         attemptsRemaining: null,
-        over: true,
+        over: endOf(answer.error, state, now),
       };
     default:
       return next;

@@ -78,7 +78,7 @@ test("the whole way, and out", async () => {
     expiresAt: now + 600_000,
     resendAt: now + 30_000,
     attemptsRemaining: null,
-    over: false,
+    over: null,
   });
   auth = await does(house, ({ submitOtp }) => submitOtp("123456"));
   expect(auth).toMatchObject({ step: "in", user: USER, pass: PASS, busy: false });
@@ -117,6 +117,8 @@ test.each([
   ["rate_limited", { retryAfterSeconds: 60 }, 60_000],
   ["locked_out", { retryAfterSeconds: null }, null],
   ["sms_failed", { resendIn: 30 }, 30_000],
+  ["sms_failed", { resendIn: 0 }, 0],
+  ["resend_too_soon", { retryAfterSeconds: 12, live: false }, 12_000],
   ["network_error", {}, null],
 ])("no first code for %s: the pass is asked for still", async (error, members, wait) => {
   const house = await open((client) => {
@@ -129,7 +131,7 @@ test.each([
 
 test("asked for too soon, a code is on its way: it can be entered", async () => {
   const house = await open((client) => {
-    client.sent = refused("resend_too_soon", { retryAfterSeconds: 12 });
+    client.sent = refused("resend_too_soon", { retryAfterSeconds: 12, live: true });
   });
   const auth = await does(house, ({ requestOtp }) => requestOtp("HSP-1234-5678"));
   expect(auth).toMatchObject({
@@ -145,16 +147,26 @@ test("asked for too soon, a code is on its way: it can be entered", async () => 
 });
 
 test.each([
-  ["invalid_otp", { attemptsRemaining: 2, resendIn: 12 }, { attemptsRemaining: 2, over: false }],
-  ["invalid_otp", { attemptsRemaining: 0, resendIn: 12 }, { attemptsRemaining: 0, over: true }],
-  ["otp_expired", { resendIn: 12 }, { attemptsRemaining: null, over: true }],
-  ["too_many_attempts", { resendIn: 12 }, { attemptsRemaining: null, over: true }],
+  ["invalid_otp", { attemptsRemaining: 2 }, { attemptsRemaining: 2, over: null }],
+  ["invalid_otp", { attemptsRemaining: 0 }, { attemptsRemaining: 0, over: "exhausted" }],
+  ["otp_expired", {}, { attemptsRemaining: null, over: "other" }],
+  ["too_many_attempts", {}, { attemptsRemaining: null, over: "exhausted" }],
 ])("a code judged %s %j", async (error, members, expected) => {
   const house = await openWithCode();
-  house.client.judged = refused(error, members);
+  house.client.judged = refused(error, { ...members, resendIn: 12 });
   const auth = await does(house, ({ submitOtp }) => submitOtp("000000"));
   const resendAt = house.clock.now() + 12_000;
   expect(auth).toMatchObject({ step: "code", busy: false, resendAt, ...expected });
+});
+
+test.each([
+  [599, "other"],
+  [600, "expired"],
+])("a code refused after %i seconds has ended: %s", async (seconds, over) => {
+  const house = await openWithCode();
+  await house.clock.advance(seconds);
+  house.client.judged = refused("otp_expired", { resendIn: 0 });
+  expect(await does(house, ({ submitOtp }) => submitOtp("123456"))).toMatchObject({ over });
 });
 
 test.each([
@@ -167,7 +179,7 @@ test.each([
   const { resendAt } = house.seen.current.auth as never;
   house.client.judged = refused(error, members);
   const auth = await does(house, ({ submitOtp }) => submitOtp("000000"));
-  expect(auth).toMatchObject({ step: "code", over: false, resendAt, challengeId: "c1" });
+  expect(auth).toMatchObject({ step: "code", over: null, resendAt, challengeId: "c1" });
   expect(auth).toMatchObject({ refusal: { error } });
 });
 
@@ -178,15 +190,17 @@ test("another code replaces what was known of the older one", async () => {
   const sent = { expiresIn: 600, resendIn: null, phoneMasked: "***-***-3210" };
   house.client.sent = { error: null, challengeId: "c2", ...sent };
   const auth = await does(house, ({ resendOtp }) => resendOtp());
-  expect(auth).toMatchObject({ challengeId: "c2", over: false, attemptsRemaining: null });
+  expect(auth).toMatchObject({ challengeId: "c2", over: null, attemptsRemaining: null });
   expect(auth).toMatchObject({ refusal: null, resendAt: null });
   expect(house.client.count("validatePass")).toBe(1);
 });
 
 test.each([
-  ["sms_failed", { resendIn: 30 }, { over: true, resendAt: 30_000 }],
-  ["sms_failed", { resendIn: null }, { over: true, resendAt: null }],
-  ["phone_rate_limited", { retryAfterSeconds: 60 }, { over: false, resendAt: 60_000 }],
+  ["sms_failed", { resendIn: 0 }, { over: "undelivered", resendAt: 0 }],
+  ["sms_failed", { resendIn: null }, { over: null, resendAt: null }],
+  ["phone_rate_limited", { retryAfterSeconds: 60 }, { over: null, resendAt: 60_000 }],
+  ["resend_too_soon", { retryAfterSeconds: 9, live: true }, { over: null, resendAt: 9_000 }],
+  ["resend_too_soon", { retryAfterSeconds: 9, live: false }, { over: "other", resendAt: 9_000 }],
 ])("another code refused: %s %j", async (error, members, expected) => {
   const house = await openWithCode();
   house.client.sent = refused(error, members);
@@ -196,11 +210,22 @@ test.each([
   expect(auth).toMatchObject({ ...expected, resendAt: at, challengeId: "c1", refusal: { error } });
 });
 
+test.each([
+  [true, { over: null, challengeId: null, expiresAt: null, attemptsRemaining: null }],
+  [false, { over: "exhausted", challengeId: "c1" }],
+])("another code too soon after one that ended, and one stands: %s", async (live, expected) => {
+  const house = await openWithCode();
+  house.client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: 0 });
+  await does(house, ({ submitOtp }) => submitOtp("000000"));
+  house.client.sent = refused("resend_too_soon", { retryAfterSeconds: 9, live });
+  expect(await does(house, ({ resendOtp }) => resendOtp())).toMatchObject(expected);
+});
+
 test("another code whose answer was lost: any code is judged by itself", async () => {
   const house = await openWithCode();
   house.client.sent = refused("network_error");
   const auth = await does(house, ({ resendOtp }) => resendOtp());
-  expect(auth).toMatchObject({ step: "code", challengeId: null, expiresAt: null, over: false });
+  expect(auth).toMatchObject({ step: "code", challengeId: null, expiresAt: null, over: null });
 });
 
 // A code that costs work
@@ -262,7 +287,7 @@ describe.each(PLACES)("%s costs work", (_, how, step) => {
     });
     expect(auth).toMatchObject({ step, busy: false, working: null });
     expect(auth).toMatchObject({ refusal: { error: "work_required", retryAt: null } });
-    if (auth.step === "code") expect(auth).toMatchObject({ over: false, challengeId: "c1" });
+    if (auth.step === "code") expect(auth).toMatchObject({ over: null, challengeId: "c1" });
     await work.reaches(900);
     expect(house.seen.current.auth).toMatchObject({ working: null });
   });

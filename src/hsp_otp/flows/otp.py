@@ -179,7 +179,7 @@ class Otp:
         """Hand the message of an issued code over; on any failure, withdraw the challenge."""
         challenge = issued.challenge
         row = of_ask(attrs.evolve(row, lane=challenge.lane), again=issued.again)
-        receipt, for_good = None, False
+        receipt, resend_at, for_good = None, None, False
         try:
             receipt = await self._hand_over(challenge, language)
         except SendFailed as failure:
