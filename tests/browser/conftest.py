@@ -160,6 +160,15 @@ _MARK: Final = (
 LONGEST_NAME: Final = "Wiederherstellungsdienstversicherungen W"
 """Forty characters, with a word that no line of a phone has room for."""
 
+NEEDY: Final = """\
+pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number
+HSP-9000-0001,pending,Gold,,n1@example.com,A,B,+919000090001
+HSP-9000-0002,paid,Gold,,n2@example.com,A,B,
+HSP-9000-0003,paid,Gold,2020-12-31,n3@example.com,A,B,+919000090003
+HSP-9000-0004,paid,Gold,2020-12-31,n4@example.com,A,B,+919000090004
+"""
+"""An unpaid pass, one without a number, and two expired ones."""
+
 BRANDED_STEPS: Final = "en: Your details, Account; es: Sus datos, Cuenta; hi: आपका विवरण, खाता"
 
 
@@ -193,7 +202,12 @@ def branded_house(
         """,
         "utf-8",
     )
-    yield from serve(folder, prepared, gateway, CONFIG="brands.toml", SIGNUP_REGIONS="IN,ES,GB")
+    (folder / "more.csv").write_text(NEEDY, "utf-8")
+    branded = {"CONFIG": "brands.toml", "SIGNUP_REGIONS": "IN,ES,GB"}
+    for house in serve(folder, prepared, gateway, **branded):
+        added = command(folder, "passes", "import", "more.csv", **prepared.keys)
+        assert added.returncode == 0, added.stderr
+        yield house
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ def test_the_whole_way_by_keys(visit: Open) -> None:
     app = visit()
     to_code(app)
     app.type(app.wrong)
-    assert refused(app) == "This code is wrong. 2 attempts left."
+    assert refused(app) == "This code is wrong. Please enter it again. 2 attempts left."
     app.focused(CODE)
     app.type(app.code)
     signed_in(app)
@@ -143,7 +143,7 @@ def test_while_it_waits(visit: Open) -> None:
     waiting: list[Route] = []
     app.page.route(VERIFY, lambda route: waiting.append(route))  # noqa: PLW0108
     app.type(app.code)
-    busy = app.page.get_by_role("button", name="One moment…")
+    busy = app.page.get_by_role("button", name="Checking…")
     busy.wait_for()
     assert busy.get_attribute("aria-busy") == "true"
     app.press("Enter", "Enter", "1")
@@ -187,10 +187,8 @@ def test_what_is_not_ours_does_not_run(visit: Open) -> None:
 
 def resend(visit: Visit) -> None:
     """Ask for another code by keys, as soon as that is possible."""
-    wait = visit.page.get_by_text("You can ask for a new code in")
-    wait.wait_for()
-    wait.wait_for(state="detached")
-    visit.page.get_by_role("button", name="Send a new code").focus()
+    visit.page.get_by_role("button", name="Send a new code in").wait_for()
+    visit.page.get_by_role("button", name="Send a new code", exact=True).focus()
     with visit.page.expect_response(SEND):
         visit.press("Enter")
 
@@ -212,7 +210,7 @@ def test_a_third_code_costs_work(hasty_visit: Open) -> None:
     app.page.wait_for_selector("[role=progressbar]:not([aria-valuenow='0'])")
     app.page.wait_for_selector("[role=progressbar]", state="detached", timeout=30_000)
     assert len(app.messages) == 3
-    assert focus(app) == "Send a new code"
+    app.focused(CODE)
     app.page.fill(CODE, app.code)
     signed_in(app)
 
@@ -240,7 +238,8 @@ def test_a_known_device_does_no_work(hasty_visit: Open) -> None:
     to_code(app)
     resend(app)
     resend(app)
-    app.page.get_by_text("You can ask for a new code in").wait_for()
+    app.focused(CODE)
+    app.page.get_by_role("button", name="Send a new code in").wait_for()
     assert len(app.messages) == 4
 
 

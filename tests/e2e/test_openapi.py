@@ -148,6 +148,11 @@ FLOWS: Final = {
     "/users/api/verify-otp/": "success",
     "/token/exchange/": "success",
 }
+OWN_MEMBERS: Final = {
+    "invalid_otp": {"attempts_remaining"},
+    "already_verified": {"next_step"},
+    "resend_too_soon": {"live"},
+}
 WAITS: Final = {"invalid_otp", "otp_expired", "too_many_attempts", "sms_failed"}
 """Words that say when a new code may be asked for."""
 
@@ -284,10 +289,7 @@ def test_an_example_of_an_error_is_what_is_answered(document: dict[str, Any]) ->
             members |= {"work", "work_seconds"}
         elif status == 429:
             members.add("retry_after_seconds")
-        if name == "invalid_otp":
-            members.add("attempts_remaining")
-        if name == "already_verified":
-            members.add("next_step")
+        members |= OWN_MEMBERS.get(name, set())
         if name in WAITS:
             members.add("resend_in")
         if status == 429 and name in WAITS:

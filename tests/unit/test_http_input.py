@@ -632,7 +632,7 @@ def test_another_method_of_the_routes_around(client: Client, path: str, method: 
         405,
         "Method Not Allowed",
         "method_not_allowed",
-        "This address does not take that kind of request.",
+        "This address does not accept this kind of request.",
     )
 
 

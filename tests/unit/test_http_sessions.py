@@ -677,7 +677,7 @@ def test_another_method(client: Client, path: str, allowed: str) -> None:
                 405,
                 "Method Not Allowed",
                 "method_not_allowed",
-                "This address does not take that kind of request.",
+                "This address does not accept this kind of request.",
             )
 
 
@@ -711,7 +711,7 @@ def test_what_is_malformed(client: Client, path: str, name: str) -> None:
     assert reply.status == 400
     assert reply.headers["content-type"] == "application/problem+json"
     assert reply.json == problem(
-        400, "Bad Request", "malformed_request", "The request cannot be understood."
+        400, "Bad Request", "malformed_request", "We could not understand the request."
     )
     assert client.world.audit.rows == []
 
@@ -736,7 +736,7 @@ def test_what_is_not_declared_as_json(client: Client, path: str, content_type: s
             415,
             "Unsupported Media Type",
             "unsupported_media_type",
-            "The request has to be JSON.",
+            "The request must be JSON.",
         )
         assert reply.reads == 0
     assert client.world.audit.rows == []

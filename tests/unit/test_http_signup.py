@@ -225,7 +225,8 @@ def test_send_to_another_region(client: Client, name: str) -> None:
     reply = client.sign_up(ELSEWHERE[name])
     assert is_problem(reply, 400)
     assert reply.json == refused(
-        "region_not_allowed", "We do not send codes to numbers of this country."
+        "region_not_allowed",
+        "We cannot send codes to numbers in this country. Please use another number.",
     )
     assert client.world.outbox.sent == []
     assert client.world.audit.rows == []

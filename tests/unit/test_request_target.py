@@ -16,7 +16,7 @@ from tests.http import SIGNUP_SEND, VALIDATE, Client, problem
 from tests.unit.test_ops_page import PASSWORD, Ops
 from tests.world import World
 
-MALFORMED = problem(400, "Bad Request", "malformed_request", "The request cannot be understood.")
+MALFORMED = problem(400, "Bad Request", "malformed_request", "We could not understand the request.")
 NOT_FOUND = problem(404, "Not Found", "not_found", "There is nothing at this address.")
 
 

@@ -80,7 +80,7 @@ export function lastDay(tag: Tag, iso: string): string {
   return format.format(new Date(iso).getTime() - (midnight ? 1 : 0));
 }
 
-interface Speech {
+export interface Speech {
   readonly tag: Tag;
   readonly choose: (tag: Tag) => void;
   readonly t: (id: TextId, values?: Values) => string;

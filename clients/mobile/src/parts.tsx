@@ -16,8 +16,8 @@ import {
   View,
 } from "react-native";
 
-import { clockTime, LANGUAGES, sentenceOf, TAGS, type TextId, useSpeech } from "./language";
-import { linkTo } from "./brand";
+import { clockTime, LANGUAGES, sentenceOf, type Speech, TAGS, useSpeech } from "./language";
+import { type Link, linkTo } from "./brand";
 import { useBrand, useTheme } from "./theme";
 
 const ON_WEB = Platform.OS === "web";
@@ -77,25 +77,33 @@ function Name(): ReactNode {
   );
 }
 
+function useSupport(): Link | null {
+  const { support } = useBrand();
+  return support === undefined ? null : linkTo(support);
+}
+
 function Links(): ReactNode {
   const { t } = useSpeech();
-  const { privacy, support, terms } = useBrand();
-  if (support === undefined && terms === undefined && privacy === undefined) return null;
+  const { privacy, terms } = useBrand();
+  const help = useSupport();
+  if (help === null && terms === undefined && privacy === undefined) return null;
   return (
     <View style={styles.links}>
-      <Support />
+      {help && <Away text={`${t("page.support")}: ${help.label}`} url={help.url} />}
       {terms === undefined ? null : <Away text={t("page.terms")} url={terms} />}
       {privacy === undefined ? null : <Away text={t("page.privacy")} url={privacy} />}
     </View>
   );
 }
 
-/** Where people get help, if the brand says so. */
-export function Support({ ink }: { readonly ink?: string }): ReactNode {
+/** Who helps with bad news, if the brand says so. */
+function Support(): ReactNode {
+  const theme = useTheme();
   const { t } = useSpeech();
-  const { support } = useBrand();
-  const link = support === undefined ? null : linkTo(support);
-  return link && <Away text={`${t("page.support")}: ${link.label}`} url={link.url} ink={ink} />;
+  const help = useSupport();
+  if (help === null) return null;
+  const text = t("page.contact_support", { support: help.label });
+  return <Away text={text} url={help.url} ink={theme.bad} />;
 }
 
 /** A link out of the app, in the accent or in *ink*. */
@@ -106,7 +114,7 @@ function Away({
 }: {
   readonly text: string;
   readonly url: string;
-  readonly ink?: string | undefined;
+  readonly ink?: string;
 }): ReactNode {
   const theme = useTheme();
   return (
@@ -219,10 +227,37 @@ function useSentence(refusal: Refusal | null, stands: boolean): string | null {
 }
 
 /**
- * Why the last request came to nothing, told aloud; nothing where it came to something.
- *
- * Its countdown stands beside it: inside, it would be told aloud every second.
+ * Bad news, told aloud. What belongs to it stands beside it: a countdown inside would be told aloud
+ * every second.
  */
+export function Warning({
+  text,
+  helped = false,
+  children,
+}: {
+  readonly text: string;
+  /** Whether the address of support belongs to it. */
+  readonly helped?: boolean;
+  readonly children?: ReactNode;
+}): ReactNode {
+  const theme = useTheme();
+  return (
+    <View style={[styles.note, { backgroundColor: theme.badTint, borderColor: theme.bad }]}>
+      <Text
+        role="alert"
+        aria-live="assertive"
+        style={[styles.small, { color: theme.bad }]}
+        {...web({ id: "refusal" })}
+      >
+        {text}
+      </Text>
+      {children}
+      {helped ? <Support /> : null}
+    </View>
+  );
+}
+
+/** Why the last request came to nothing; nothing where it came to something. */
 export function Refused({
   refusal,
   stands = false,
@@ -239,36 +274,29 @@ export function Refused({
   const { t } = useSpeech();
   const seconds = useSecondsUntil(waits ? (refusal?.retryAt ?? null) : null);
   const sentence = useSentence(refusal, stands);
-  const left =
-    attempts === null || attempts === 0
-      ? null
-      : attempts === 1
-        ? t("page.attempts_left_one")
-        : t("page.attempts_left", { count: attempts });
-  const told = sentence === null ? null : left === null ? sentence : `${sentence} ${left}`;
+  const told = sentence === null ? null : [sentence, ...whatIsLeft(t, refusal, attempts)].join(" ");
   useEffect(() => {
     // iOS has no live regions.
     if (told !== null && Platform.OS === "ios") AccessibilityInfo.announceForAccessibility(told);
   }, [told, refusal]);
-  if (told === null) return null;
+  if (refusal === null || told === null) return null;
   return (
-    <View style={[styles.note, { backgroundColor: theme.badTint, borderColor: theme.bad }]}>
-      <Text
-        role="alert"
-        aria-live="assertive"
-        style={[styles.small, { color: theme.bad }]}
-        {...web({ id: "refusal" })}
-      >
-        {told}
-      </Text>
+    <Warning text={told} helped={NEEDS_HELP.has(refusal.error)}>
       {seconds > 0 ? (
         <Text style={[styles.small, { color: theme.bad }]}>
           {t("page.retry_in", { time: clockTime(seconds) })}
         </Text>
       ) : null}
-      {refusal !== null && NEEDS_HELP.has(refusal.error) ? <Support ink={theme.bad} /> : null}
-    </View>
+    </Warning>
   );
+}
+
+/** Where to go on after a wrong code, and how often. */
+function whatIsLeft(t: Speech["t"], refusal: Refusal | null, attempts: number | null): string[] {
+  if (refusal?.error !== "invalid_otp" || attempts === null || attempts === 0) return [];
+  const left =
+    attempts === 1 ? t("page.attempts_left_one") : t("page.attempts_left", { count: attempts });
+  return [t("page.enter_again"), left];
 }
 
 /** Refusals that a customer cannot do anything about alone. */
@@ -325,7 +353,7 @@ export function Checking({
       >
         <View style={[styles.done, { backgroundColor: theme.accent, width: `${percent}%` }]} />
       </View>
-      <Button text="app.cancel" kind="link" onPress={onCancel} />
+      <Button text={t("app.cancel")} kind="link" onPress={onCancel} />
     </View>
   );
 }
@@ -348,13 +376,16 @@ function useLostFocus(ends: boolean, then: RefObject<Focusable | null>): void {
 /** A button; while it is busy or held it can still be reached, and does nothing. */
 export function Button({
   text,
+  busyText,
   kind,
   busy = false,
   held = false,
   button = null,
   onPress,
 }: {
-  readonly text: TextId;
+  readonly text: string;
+  /** What it says while it is busy; "One moment…" where that is left out. */
+  readonly busyText?: string;
   readonly kind: "primary" | "quiet" | "link";
   readonly busy?: boolean;
   readonly held?: boolean;
@@ -384,7 +415,7 @@ export function Button({
       style={[kind === "link" ? styles.link : styles.button, colours]}
     >
       <Text style={[styles.strong, kind === "link" ? styles.underlined : null, { color: ink }]}>
-        {t(busy ? "page.working" : text)}
+        {busy ? (busyText ?? t("page.working")) : text}
       </Text>
     </Pressable>
   );

@@ -1,9 +1,11 @@
 /** The screens of signing in, and which of them is shown. */
 
+import type { ErrorWord } from "@hsp-otp/api";
 import {
   type AskingCode,
   type AskingPass,
   type Auth,
+  type CodeEnd,
   type In,
   useAuth,
   useSecondsUntil,
@@ -23,8 +25,9 @@ import {
   styles as parts,
   Title,
   unbroken,
-  web,
+  Warning,
   Checking,
+  web,
 } from "./parts";
 import { PassCodeField } from "./pass-code-field";
 import { LookContext, useTheme } from "./theme";
@@ -124,7 +127,14 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
       <Text style={[parts.small, { color: theme.soft }]} {...web({ id: "hint" })}>
         {t("page.pass_code_hint")}
       </Text>
-      <Button text="page.continue" kind="primary" busy={auth.busy} held={held} onPress={go} />
+      <Button
+        text={t("page.send_code")}
+        busyText={t("page.sending")}
+        kind="primary"
+        busy={auth.busy}
+        held={held}
+        onPress={go}
+      />
       <Checking working={auth.working} then={field} onCancel={auth.cancelWork} />
     </Screen>
   );
@@ -138,10 +148,11 @@ function CodeScreen({
   readonly digits: number;
 }): ReactNode {
   const { t } = useSpeech();
-  const { attemptsRemaining, busy, expiresAt, refusal, resendAt, startOver } = auth;
+  const { attemptsRemaining, busy, challengeId, expiresAt, refusal, resendAt, startOver } = auth;
   const masked = unbroken(auth.phoneMasked);
   const life = useSecondsUntil(expiresAt);
-  const over = auth.over !== null || (expiresAt !== null && life === 0);
+  const over = auth.over ?? (expiresAt !== null && life === 0 ? "expired" : null);
+  const [sending, setSending] = useState(false);
 
   useEffect(() => {
     if (Platform.OS !== "android") return;
@@ -156,44 +167,71 @@ function CodeScreen({
 
   return (
     <Screen>
-      {over ? (
-        <>
-          <Title key="ended" arrives>
-            {t("page.ended_title")}
-          </Title>
-          <Lead>{t("page.ended_lead", { masked })}</Lead>
-          <Refused refusal={refusal} waits={refusal?.retryAt !== resendAt} />
-        </>
-      ) : (
+      {over === null ? (
         <>
           <Title>{t("page.code_title")}</Title>
           <Lead>{t("page.code_lead", { masked })}</Lead>
           {refusal === null && attemptsRemaining === null && expiresAt !== null ? (
-            <Note>{t("page.code_sent", { masked })}</Note>
+            <Note key={challengeId}>{t("page.code_sent", { masked })}</Note>
           ) : null}
-          <CodeEntry auth={auth} digits={digits} life={life} />
+          <CodeEntry auth={auth} digits={digits} life={life} judging={busy && !sending} />
+        </>
+      ) : (
+        <>
+          <Title key="ended" arrives>
+            {t("page.ended_title")}
+          </Title>
+          {refusal?.error === "sms_failed" ? null : <Warning text={t(endOf(auth, over))} />}
+          <Lead>{t("page.ended_lead", { masked })}</Lead>
+          {refusal === null || TELLS_THE_END.has(refusal.error) ? null : (
+            <Refused refusal={refusal} waits={refusal.retryAt !== resendAt} />
+          )}
         </>
       )}
-      <Resend auth={auth} kind={over ? "primary" : "quiet"} />
-      <Button text="page.other_pass" kind="link" held={busy} onPress={startOver} />
+      <Resend
+        auth={auth}
+        kind={over === null ? "quiet" : "primary"}
+        sending={busy && sending}
+        onSend={() => {
+          setSending(true);
+          void auth.resendOtp().finally(() => {
+            setSending(false);
+          });
+        }}
+      />
+      <Button text={t("page.other_pass")} kind="link" held={busy} onPress={startOver} />
     </Screen>
   );
+}
+
+/** Refusals that say no more than why the code is over. */
+const TELLS_THE_END: ReadonlySet<ErrorWord> = new Set([
+  "invalid_otp",
+  "otp_expired",
+  "too_many_attempts",
+]);
+
+function endOf({ wrongGuesses }: AskingCode, over: CodeEnd): TextId {
+  return over === "exhausted" && wrongGuesses === 3 ? "page.end_three_wrong" : `page.end_${over}`;
 }
 
 function CodeEntry({
   auth,
   digits,
   life,
+  judging,
 }: {
   readonly auth: Auth & AskingCode;
   readonly digits: number;
+  /** Seconds that the code is still valid for. */
   readonly life: number;
+  readonly judging: boolean;
 }): ReactNode {
   const theme = useTheme();
   const { t } = useSpeech();
   const field = useRef<TextInput>(null);
   const [code, setCode] = useState("");
-  const { busy, expiresAt, refusal, resendAt } = auth;
+  const { busy, challengeId, expiresAt, refusal, resendAt } = auth;
   const wrong = refusal?.error === "invalid_otp" || refusal?.error === "malformed_otp";
 
   const submit = (value: string): void => {
@@ -204,8 +242,17 @@ function CodeEntry({
   const [judged, setJudged] = useState(refusal);
   if (judged !== refusal) {
     setJudged(refusal);
-    if (refusal?.error === "invalid_otp") setCode("");
+    if (wrong) setCode("");
   }
+  // A newer code makes room for itself.
+  const [entered, setEntered] = useState(challengeId);
+  if (entered !== challengeId) {
+    setEntered(challengeId);
+    if (challengeId !== null) setCode("");
+  }
+  useEffect(() => {
+    if (challengeId !== null) field.current?.focus();
+  }, [challengeId]);
   useEffect(() => {
     if (wrong) field.current?.focus();
   }, [wrong, refusal]);
@@ -233,9 +280,11 @@ function CodeEntry({
         waits={refusal?.retryAt !== resendAt}
       />
       <Button
-        text="page.verify"
+        text={t("page.verify")}
+        busyText={t("page.judging")}
         kind="primary"
-        busy={busy}
+        busy={judging}
+        held={busy}
         onPress={() => {
           submit(code);
         }}
@@ -252,30 +301,28 @@ function CodeEntry({
 function Resend({
   auth,
   kind,
+  sending,
+  onSend,
 }: {
   readonly auth: Auth & AskingCode;
   readonly kind: "primary" | "quiet";
+  readonly sending: boolean;
+  readonly onSend: () => void;
 }): ReactNode {
-  const theme = useTheme();
   const { t } = useSpeech();
   const wait = useSecondsUntil(auth.resendAt);
   const button = useRef<View>(null);
   return (
     <>
       <Button
-        text="page.resend"
+        text={wait > 0 ? t("page.resend_wait", { time: clockTime(wait) }) : t("page.resend")}
+        busyText={t("page.sending")}
         kind={kind}
         button={button}
+        busy={sending}
         held={auth.busy || wait > 0}
-        onPress={() => {
-          void auth.resendOtp();
-        }}
+        onPress={onSend}
       />
-      {wait > 0 ? (
-        <Text style={[parts.small, { color: theme.soft }]}>
-          {t("page.resend_in", { time: clockTime(wait) })}
-        </Text>
-      ) : null}
       <Checking working={auth.working} then={button} onCancel={auth.cancelWork} />
     </>
   );
@@ -291,7 +338,7 @@ function InScreen({ auth }: { readonly auth: Auth & In }): ReactNode {
           <Title arrives>{t("page.signed_in")}</Title>
           <Refused refusal={auth.refusal} />
           <Button
-            text="app.try_again"
+            text={t("app.try_again")}
             kind="primary"
             busy={auth.busy}
             onPress={() => {
@@ -320,10 +367,11 @@ function InScreen({ auth }: { readonly auth: Auth & In }): ReactNode {
             )}
             <Fact name="page.email" value={user.email} />
           </View>
+          {pass.isExpired ? <Warning text={t("page.renew")} helped /> : null}
         </>
       )}
       <Button
-        text="page.sign_out"
+        text={t("page.sign_out")}
         kind="quiet"
         onPress={() => {
           void auth.signOut();

@@ -58,6 +58,8 @@ export interface AskingCode extends Sending {
   readonly resendAt: number | null;
   /** Guesses that the code still has; null before the first wrong one. */
   readonly attemptsRemaining: number | null;
+  /** Wrong guesses at the code that were made here. */
+  readonly wrongGuesses: number;
   /** Why no code stands that can be right; null while one does, as far as is known. */
   readonly over: CodeEnd | null;
 }
@@ -125,6 +127,7 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
           expiresAt: null,
           resendAt: null,
           attemptsRemaining: null,
+          wrongGuesses: 0,
           over: null,
         };
   if (answer.error === null) {
@@ -136,6 +139,7 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
       expiresAt: after(answer.expiresIn, now),
       resendAt: after(answer.resendIn, now),
       attemptsRemaining: null,
+      wrongGuesses: 0,
       over: null,
     };
   }
@@ -163,6 +167,7 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
         challengeId: null,
         expiresAt: null,
         attemptsRemaining: null,
+        wrongGuesses: 0,
         over: null,
       };
     default:
@@ -190,6 +195,7 @@ function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | 
         ...next,
         resendAt: after(answer.resendIn, now),
         attemptsRemaining: answer.attemptsRemaining,
+        wrongGuesses: state.wrongGuesses + 1,
         over: answer.attemptsRemaining === 0 ? "exhausted" : null,
       };
     case "otp_expired":

@@ -36,7 +36,7 @@ export const PASS = {
 
 const FOUND = { error: null, phoneMasked: "***-***-3210" } as const;
 
-const SENT = {
+export const SENT = {
   error: null,
   phoneMasked: "***-***-3210",
   challengeId: "c1",

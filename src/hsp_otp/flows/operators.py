@@ -60,10 +60,6 @@ class Operators:
 
         Args:
             name: The operator's name; empty for the shared password.
-
-        Raises:
-            Unavailable: The database did not answer, or the accounts cannot be read; nobody is
-                signed in.
         """
         row = self._row(Action.OPS_SIGN_IN, caller)
         async with audited_failures(self.audit, row):
@@ -127,12 +123,7 @@ class Operators:
     async def search(
         self, number: PhoneNumber, session: OperatorSession, caller: Caller
     ) -> tuple[str, ...]:
-        """
-        The fingerprints to find rows of *number* by. The search itself is audited as well.
-
-        Raises:
-            Unavailable: The database did not answer; nothing is returned.
-        """
+        """The fingerprints to find rows of *number* by. The search itself is audited as well."""
         row = about(
             self._row(Action.OPS_SEARCH, caller), Contact.of_phone(number), self.fingerprints
         )

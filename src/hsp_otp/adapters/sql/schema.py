@@ -64,12 +64,7 @@ async def upgrade(database: Database) -> None:
 
 
 async def is_newest(database: Database) -> bool:
-    """
-    Whether the database has the schema that this version was written for.
-
-    Raises:
-        Unavailable: The database did not answer.
-    """
+    """Whether the database has this version's schema; raises Unavailable if it does not answer."""
     return await schema_of(database) is Schema.NEWEST
 
 

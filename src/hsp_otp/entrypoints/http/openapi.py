@@ -40,11 +40,11 @@ _POLICY: Final = (
 )
 
 _ABOUT_TOKENS: Final = (
-    f"Every request carries a CSRF token twice: in the cookie `{csrf.COOKIE}`, which each page of "
-    f"the service sets (`/users/signup/`, for example), and in the header `{csrf.HEADER}`. A "
-    "script of a page on the same site reads the cookie and sets the header; with https, the "
-    f"cookie's name is `__Host-{csrf.COOKIE}`. *Try it out*, on the page `/docs`, does both by "
-    "itself."
+    "Every request that sends or verifies a code carries a CSRF token twice: in the cookie "
+    f"`{csrf.COOKIE}` (with https, `__Host-{csrf.COOKIE}`), which the browser sends, and in the "
+    f"header `{csrf.HEADER}`, which a script sets. `GET /users/api/csrf/` returns the token and "
+    "sets the cookie; so does each page of the service. *Try it out*, on the page `/docs`, does "
+    "all this by itself."
 )
 
 _EVERYWHERE: Final = (INTERNAL_ERROR,)

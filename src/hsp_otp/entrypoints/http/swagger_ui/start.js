@@ -5,15 +5,10 @@ SwaggerUIBundle({
   deepLinking: true,
   validatorUrl: null,
   requestInterceptor: async (request) => {
-    if (new URL(request.url, location.href).pathname.startsWith("/users/api/")) {
-      request.headers["x-csrftoken"] ??= await csrfToken();
+    if (request.method === "POST" && new URL(request.url, location.href).pathname.startsWith("/users/api/")) {
+      const answer = await fetch("/users/api/csrf/");
+      request.headers["x-csrftoken"] ??= (await answer.json()).csrf_token;
     }
     return request;
   },
 });
-
-async function csrfToken() {
-  const held = () => /(?:^|; )(?:__Host-)?csrftoken=([^;]*)/.exec(document.cookie)?.[1];
-  if (!held()) await fetch("/users/signup/");  // a page sets the cookie
-  return held();
-}

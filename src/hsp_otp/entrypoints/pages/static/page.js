@@ -355,14 +355,18 @@
   const FORMATS = { pass: asPassCode, phone: asPhone };
   const signsIn = (text) => (text.match(/[\p{L}\p{Nd}]/gu) || []).length;
 
-  /* Formats a field, and keeps the caret behind the letter or digit that it was behind. */
-  function format(input) {
+  /*
+   * Formats a field, and keeps the caret behind the letter or digit that it was behind. Deleting
+   * forwards takes it past a dash or space, which comes back.
+   */
+  function format(input, forwards) {
     const { value, selectionStart } = input;
     const text = FORMATS[input.dataset.format](value, input);
     if (text === value) return;
     let left = signsIn(value.slice(0, selectionStart)) + signsIn(text) - signsIn(value);
     let place = selectionStart === value.length ? text.length : 0;
     for (; place < text.length && left > 0; place += 1) left -= signsIn(text[place]);
+    while (forwards && place < text.length && !signsIn(text[place])) place += 1;
     input.value = text;
     input.setSelectionRange(place, place);
   }
@@ -370,7 +374,8 @@
   /* While a keyboard composes a word, as Android's do, the text is its own. */
   for (const act of ["input", "compositionend"]) {
     document.addEventListener(act, (event) => {
-      if (event.target.dataset.format && !event.isComposing) format(event.target);
+      if (!event.target.dataset.format || event.isComposing) return;
+      format(event.target, event.inputType === "deleteContentForward");
     });
   }
 
