@@ -9,6 +9,7 @@ from playwright.sync_api import Response, Route
 
 from tests.browser.conftest import House, Open
 from tests.browser.visit import LOGIN, SIGNUP, Visit, at_every_width, shut_out, sideways
+from tests.gateway import accept, decline
 
 LANGUAGES: Final = {"en": "en-US", "es": "es-ES", "hi": "hi-IN"}
 MOST_BYTES: Final = 60_000
@@ -23,6 +24,11 @@ def walk(visit: Visit, look: Callable[[str], None]) -> None:
     visit.told("pass_code")
     look("login-start-refused")
     visit.page.fill("#pass_code", visit.pass_code)
+    visit.gateway.behaviour = decline()
+    visit.press("Enter")
+    visit.told("send")
+    visit.gateway.behaviour = accept
+    look("login-found-unsent")
     visit.press("Enter")
     visit.reaches("code")
     look("login-code")

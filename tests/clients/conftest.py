@@ -80,7 +80,7 @@ def visits(browser: Browser, house: House) -> Iterator[Open]:
     """
     opened: list[Visit] = []
 
-    def open_app(**more: Any) -> Visit:  # noqa: ANN401 - what a browser can be told
+    def open_app(brand: str = "", **more: Any) -> Visit:  # noqa: ANN401 - what a browser can be told
         person = next(_people)
         told = {"locale": "en-US", "viewport": {"width": 375, "height": 720}} | more
         context = browser.new_context(
@@ -89,7 +89,7 @@ def visits(browser: Browser, house: House) -> Iterator[Open]:
         context.set_default_timeout(10_000)
         found = Visit.open(context, house.gateway, house.origin, person, scripts=True)
         opened.append(found)
-        found.go(APP)
+        found.go(f"{APP}?{brand}" if brand else APP)
         found.page.wait_for_selector("h1")
         return found
 

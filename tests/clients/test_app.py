@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Route
@@ -15,9 +16,23 @@ from tests.clients.conftest import APP, Open
 from tests.gateway import accept, break_down
 
 LANGUAGES: Final = {"en": "en-US", "es": "es-ES", "hi": "hi-IN"}
-WIDTHS: Final = (320, 375)
+WIDTHS: Final = (320, 390, 1280)
+BRANDS: Final = {
+    "plain": "",
+    "branded": urlencode(
+        {
+            "name": "Acme Homes and Household Services Limited",
+            "logo": "/static/icon.svg",
+            "accent": "#8a1c5b",
+            "support": "help@acme-homes.example",
+            "terms": "https://acme-homes.example/terms",
+            "privacy": "https://acme-homes.example/privacy",
+        }
+    ),
+}
 CODE: Final = "input[autocomplete=one-time-code]"
 PASS: Final = "input[autocomplete=username]"
+FIND: Final = "**/customer/validate-pass/"
 SEND: Final = "**/customer/send-otp/"
 VERIFY: Final = "**/customer/verify-otp/"
 KEPT: Final = "Object.keys(JSON.parse(localStorage.getItem('hsp-otp')))"
@@ -261,30 +276,37 @@ def endless(route: Route) -> None:
     route.fulfill(status=429, body=json.dumps(body), content_type="application/problem+json")
 
 
+def unpaid(route: Route) -> None:
+    """Say that a pass has not been paid for."""
+    body = {"valid": False, "error": "pass_not_paid", "message": ""}
+    route.fulfill(body=json.dumps(body), content_type="application/json")
+
+
 def walk(app: Visit, look: Callable[[str], None]) -> None:
     """Go through every state of the app, and look at each."""
     look("pass")
     app.press("Enter")
     refused(app)
     look("pass-refused")
+    app.page.route(FIND, unpaid)
+    submit_pass(app)
+    app.page.wait_for_selector("[aria-busy=true]", state="detached")
+    look("pass-unpaid")
+    app.page.unroute_all()
     walk_through_work(app, look)
     app.gateway.behaviour = break_down
     try:
-        app.page.fill(PASS, app.pass_code)
-        app.press("Enter")
-        app.page.locator("[role=alert] ~ *").wait_for()
-        look("pass-waits")
+        submit_pass(app)
+        app.page.wait_for_selector("[aria-busy=true]", state="detached")
+        look("pass-not-sent")
     finally:
         app.gateway.behaviour = accept
-    app.person += 100  # whoever stands beside: this pass has to wait
-    app.page.fill(PASS, app.pass_code)
-    app.press("Enter")
+    submit_pass(app)
     app.page.wait_for_selector(CODE)
     app.page.wait_for_selector("[role=status]")
     look("code")
-    app.page.get_by_role("button").last.click()  # another pass, which is the same
-    app.page.fill(PASS, app.pass_code)
-    app.press("Enter")
+    to_other_pass(app)
+    submit_pass(app)
     refused(app)
     look("code-too-soon")
     app.focused(CODE)
@@ -295,9 +317,8 @@ def walk(app: Visit, look: Callable[[str], None]) -> None:
     app.page.wait_for_selector("[aria-busy=true]")
     look("code-busy")
     app.page.unroute_all(behavior="ignoreErrors")
-    app.go(APP)
-    app.page.fill(PASS, app.pass_code)
-    app.press("Enter")
+    app.page.reload()
+    submit_pass(app)
     app.page.wait_for_selector(CODE)
     guess(app)
     refused(app)
@@ -305,13 +326,28 @@ def walk(app: Visit, look: Callable[[str], None]) -> None:
     while app.page.locator(CODE).count():
         guess(app)
     look("ended")
+    to_other_pass(app)
+    submit_pass(app)
+    app.page.locator("[role=alert] ~ *").wait_for()
+    look("pass-waits")
+
+
+def submit_pass(app: Visit) -> None:
+    """Ask for a code."""
+    app.page.fill(PASS, app.pass_code)
+    app.press("Enter")
+
+
+def to_other_pass(app: Visit) -> None:
+    """Go back to the pass code, whatever language the app speaks."""
+    app.page.get_by_role("button").last.click()
+    app.page.wait_for_selector(PASS)
 
 
 def walk_through_work(app: Visit, look: Callable[[str], None]) -> None:
     """Look at work, and at the screen after it was cancelled."""
     app.page.route(SEND, endless)
-    app.page.fill(PASS, app.pass_code)
-    app.press("Enter")
+    submit_pass(app)
     app.page.wait_for_selector("[role=progressbar]")
     look("pass-works")
     app.page.get_by_role("button").last.click()
@@ -334,9 +370,10 @@ def enter(app: Visit) -> None:
     signed_in(app)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("brand", BRANDS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nobody_is_shut_out(visit: Open, language: str) -> None:
+def test_nobody_is_shut_out(visit: Open, language: str, brand: str) -> None:
     """axe-core finds nothing in any state, in either scheme, and none scrolls sideways."""
     found: list[str] = []
     folder = os.environ.get("SCREENSHOTS")
@@ -347,8 +384,8 @@ def test_nobody_is_shut_out(visit: Open, language: str) -> None:
             for scheme in SCHEMES:
                 app.page.emulate_media(color_scheme=scheme)
                 for width in WIDTHS:
-                    app.page.set_viewport_size({"width": width, "height": 720})
-                    seen = f"app-{language}-{name}-{scheme}-{width}"
+                    app.page.set_viewport_size({"width": width, "height": 800})
+                    seen = f"app-{language}-{brand}-{name}-{scheme}-{width}"
                     if sideways(app) > 0:
                         found.append(f"{seen}: {sideways(app)} pixels too wide")
                     if folder:
@@ -357,9 +394,9 @@ def test_nobody_is_shut_out(visit: Open, language: str) -> None:
 
         return look
 
-    app = visit(locale=LANGUAGES[language])
+    app = visit(BRANDS[brand], locale=LANGUAGES[language])
     walk(app, looks_at(app))
-    app = visit(locale=LANGUAGES[language])
+    app = visit(BRANDS[brand], locale=LANGUAGES[language])
     enter(app)
     looks_at(app)("in")
     app.page.route("**/customer/me/", lambda route: route.abort())

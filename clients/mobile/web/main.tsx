@@ -5,6 +5,7 @@ import { AuthProvider } from "@hsp-otp/react";
 import { createRoot } from "react-dom/client";
 
 import { type Brand, checkBrand, createLanguage, SignIn } from "../src";
+import { themesOf } from "../src/brand";
 
 const KEY = "hsp-otp";
 
@@ -41,6 +42,9 @@ const client = createClient({
 const { logo, ...told } = Object.fromEntries(new URLSearchParams(location.search));
 const brand: Brand = logo ? { ...told, logo: <img src={logo} height={28} alt="" /> } : told;
 checkBrand(brand);
+const { light, dark } = themesOf(brand);
+document.documentElement.style.setProperty("--accent", light.accent);
+document.documentElement.style.setProperty("--accent-dark", dark.accent);
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
