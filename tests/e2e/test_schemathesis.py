@@ -65,7 +65,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             check=False,
         )
         assert found.returncode == 0, found.stdout + found.stderr
-        assert "15 selected / 15 total" in found.stdout
+        assert "16 selected / 16 total" in found.stdout
         assert "- GET /customer/me/" not in found.stdout  # it would warn of nothing but 401
         assert "is your NeoBank code" in server.output
         told = {word for word in SIGNUP_WORDS if word in server.errors}

@@ -53,9 +53,9 @@ def test_an_answer_is_in_the_caller_s_language(
         (
             ("GET", VALIDATE),
             "method_not_allowed",
-            "Esta dirección no admite ese tipo de solicitud.",
+            "Esta dirección no admite este tipo de solicitud.",
         ),
-        (("POST", SEND), "unsupported_media_type", "La solicitud tiene que ser JSON."),
+        (("POST", SEND), "unsupported_media_type", "La solicitud debe ser JSON."),
         (("GET", ME), "invalid_token", "Su sesión ha terminado. Inicie sesión de nuevo."),
     ],
 )
