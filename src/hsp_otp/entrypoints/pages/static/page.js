@@ -337,7 +337,7 @@
   /* Writes a national number in the groups of an example, and leaves other text as it is. */
   function asPhone(text, input) {
     const example = exampleFor(input);
-    const digits = plain(text).replace(/[\s().-]/g, "");
+    const digits = plain(text).replace(/[\s()-]/g, "");
     const sizes = (example.match(/[0-9]+/g) || []).map((group) => group.length);
     if (!/^\p{Nd}+$/u.test(digits)) return text;
     const signs = [...digits];
@@ -404,7 +404,8 @@
     const here = typing ? boxes[Math.min(selectionStart, boxes.length - 1)] : null;
     for (const box of boxes) box.classList.toggle("here", box === here);
     parentElement.classList.add("marked");
-    parentElement.classList.toggle("caret", typing && selectionStart === value.length && value.length < boxes.length);
+    const atEnd = selectionStart === value.length && value.length < boxes.length;
+    parentElement.classList.toggle("caret", typing && atEnd);
   }
 
   for (const act of ["selectionchange", "focusin", "focusout", "input", "keyup"]) {
