@@ -23,7 +23,7 @@ jest.mock(
 test("the example signs in, asks a backend, stays signed in, and signs out", async () => {
   const { unmount } = render(<App />);
   fireEvent.changeText(await screen.findByLabelText("Pass code"), person.passCode);
-  fireEvent.press(screen.getByRole("button", { name: "Continue" }));
+  fireEvent.press(screen.getByRole("button", { name: "Send the code" }));
   const field = await screen.findByLabelText("Code");
   const code = await person.code();
   await act(async () => {

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from tests import gateway as played
-from tests.e2e.production import number_of, prepare, start, wrong
-from tests.e2e.server import PATIENCE_SECONDS, Server, until
+from tests.e2e.production import number_of, pass_of, prepare, start, wrong
+from tests.e2e.server import PATIENCE_SECONDS, Server, command, until
 from tests.e2e.sessions import csrf_token, prove, refresh, sign_up
 from tests.e2e.test_twilio_over_http import Site
 from tests.gateway import Gateway
@@ -120,7 +120,7 @@ def watching(folder: Path, server: Server) -> Iterator[Prometheus]:
         prometheus.stop()
 
 
-def use(site: Site, page: str, first: int) -> None:
+def use(site: Site, page: str, key: str, first: int) -> None:
     """People of all sorts, from *first* on: for everything that is counted there is somebody."""
     server, gateway = site.server, site.gateway
     assert site.send(first).status == 200
@@ -142,6 +142,20 @@ def use(site: Site, page: str, first: int) -> None:
     assert site.send(first + 1)["error"] == "sms_failed"
     gateway.behaviour = played.accept
     work_for_a_code(site, first)
+    of_backend(server, key, first)
+
+
+def of_backend(server: Server, key: str, number: int) -> None:
+    """Requests of another backend: with a key and without, a new pass, and an unknown code."""
+    path, bearer = "/token/exchange/", {"Authorization": f"Bearer {key}"}
+    assert server.post(path, {"code": "k1.a.b.c"}).status == 401
+    assert server.post(path, {"code": "k1.a.b.c"}, **bearer)["error"] == "invalid_code"
+    listed = {"payment_status": "paid", "user": {"email": f"asha.{number}@example.com"}}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    told = {"Content-Type": "application/json", **bearer}
+    connection.request("PUT", f"/v1/passes/{pass_of(20_000 + number)}", json.dumps(listed), told)
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def work_for_a_code(site: Site, person: int) -> None:
@@ -184,9 +198,12 @@ def test_a_prometheus_finds_what_is_asked_for(tmp_path: Path) -> None:
     with Gateway() as gateway, start(tmp_path, keys, gateway, **settings) as server:
         site = Site(server, gateway, count())
         page = csrf_token(keys["SECRET_KEYS"])
+        made = command(
+            tmp_path, *["api-keys", "new", "--name", "a", "--scopes", "passes,exchange"], **keys
+        )
         with watching(tmp_path, server) as prometheus:
             for number in range(ROUNDS):
-                use(site, page, 2 * number)
+                use(site, page, made.stdout.strip(), 2 * number)
                 prometheus.wait()
             connection = http.client.HTTPConnection("127.0.0.1", server.metrics_port)
             connection.request("GET", "/metrics")
