@@ -249,6 +249,7 @@ def test_a_known_device_does_no_work(hasty_visit: Open) -> None:
     app = hasty_visit()
     enter(app)
     app.page.get_by_role("button", name="Sign out").click()
+    app.page.locator(PASS).wait_for()  # until then, the app still holds its tokens
     app.go(APP)
     to_code(app)
     resend(app)
