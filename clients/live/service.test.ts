@@ -183,14 +183,27 @@ test("a provider that is down", async () => {
   await gateway("break_down");
   try {
     const found = await client.sendOtp(person.passCode);
-    expect(found).toMatchObject({ error: "sms_failed" });
-    if (found.error !== "sms_failed") throw new Error();
-    expect(found.resendIn).toBe(0);
+    expect(found).toMatchObject({ error: "sms_failed", resendIn: 0 });
   } finally {
     await gateway("accept");
   }
   const found = await client.verifyOtp(person.passCode, "123456");
   expect(found).toMatchObject({ error: "otp_expired" });
+  expect(await client.sendOtp(person.passCode)).toMatchObject({ error: null });
+  expect(await client.verifyOtp(person.passCode, await person.code())).toMatchObject({
+    error: null,
+  });
+});
+
+test("too soon for another code: it is told whether the last one is still good", async () => {
+  const person = new Person();
+  const client = person.client();
+  await client.sendOtp(person.passCode);
+  const soon = { error: "resend_too_soon", live: true };
+  expect(await client.sendOtp(person.passCode)).toMatchObject(soon);
+  const wrong = await person.wrong();
+  for (let guess = 0; guess < 3; guess += 1) await client.verifyOtp(person.passCode, wrong);
+  expect(await client.sendOtp(person.passCode)).toMatchObject({ ...soon, live: false });
 });
 
 test("a provider that takes too long for this client", async () => {
