@@ -232,22 +232,29 @@ function useSentence(refusal: Refusal | null, stands: boolean): string | null {
  */
 export function Warning({
   text,
+  id,
   helped = false,
   children,
 }: {
   readonly text: string;
+  /** By which a field names it as its description, in a browser. */
+  readonly id?: string;
   /** Whether the address of support belongs to it. */
   readonly helped?: boolean;
   readonly children?: ReactNode;
 }): ReactNode {
   const theme = useTheme();
+  useEffect(() => {
+    // iOS has no live regions.
+    if (Platform.OS === "ios") AccessibilityInfo.announceForAccessibility(text);
+  }, [text]);
   return (
     <View style={[styles.note, { backgroundColor: theme.badTint, borderColor: theme.bad }]}>
       <Text
         role="alert"
         aria-live="assertive"
         style={[styles.small, { color: theme.bad }]}
-        {...web({ id: "refusal" })}
+        {...web({ id })}
       >
         {text}
       </Text>
@@ -275,13 +282,9 @@ export function Refused({
   const seconds = useSecondsUntil(waits ? (refusal?.retryAt ?? null) : null);
   const sentence = useSentence(refusal, stands);
   const told = sentence === null ? null : [sentence, ...whatIsLeft(t, refusal, attempts)].join(" ");
-  useEffect(() => {
-    // iOS has no live regions.
-    if (told !== null && Platform.OS === "ios") AccessibilityInfo.announceForAccessibility(told);
-  }, [told, refusal]);
   if (refusal === null || told === null) return null;
   return (
-    <Warning text={told} helped={NEEDS_HELP.has(refusal.error)}>
+    <Warning text={told} id="refusal" helped={NEEDS_HELP.has(refusal.error)}>
       {seconds > 0 ? (
         <Text style={[styles.small, { color: theme.bad }]}>
           {t("page.retry_in", { time: clockTime(seconds) })}
@@ -478,8 +481,7 @@ export const styles = StyleSheet.create({
   button: {
     minHeight: 52,
     justifyContent: "center",
-    paddingVertical: 8,
-    paddingHorizontal: 20,
+    padding: 8,
     borderWidth: 1.5,
     borderRadius: 12,
   },

@@ -170,10 +170,11 @@ function CodeScreen({
       {over === null ? (
         <>
           <Title>{t("page.code_title")}</Title>
-          <Lead>{t("page.code_lead", { masked })}</Lead>
           {refusal === null && attemptsRemaining === null && expiresAt !== null ? (
             <Note key={challengeId}>{t("page.code_sent", { masked })}</Note>
-          ) : null}
+          ) : (
+            <Lead>{t("page.code_lead", { masked })}</Lead>
+          )}
           <CodeEntry auth={auth} digits={digits} life={life} judging={busy && !sending} />
         </>
       ) : (
@@ -181,7 +182,9 @@ function CodeScreen({
           <Title key="ended" arrives>
             {t("page.ended_title")}
           </Title>
-          {refusal?.error === "sms_failed" ? null : <Warning text={t(endOf(auth, over))} />}
+          {refusal?.error === "sms_failed" && over === "undelivered" ? null : (
+            <Warning text={t(endOf(auth, over))} />
+          )}
           <Lead>{t("page.ended_lead", { masked })}</Lead>
           {refusal === null || TELLS_THE_END.has(refusal.error) ? null : (
             <Refused refusal={refusal} waits={refusal.retryAt !== resendAt} />
