@@ -92,7 +92,7 @@ def test_what_is_told_meanwhile(eager_house: House, open_in: Open, path: str) ->
     without_end(visit)
     ask(visit)
     working(visit)
-    visit.page.wait_for_function("document.querySelector('progress').value > 0")
+    visit.page.wait_for_function("() => document.querySelector('progress').value > 0")
     assert visit.page.get_by_role("progressbar", name=ANNOUNCED).is_visible()
     visit.focused(SEND)
     assert visit.page.get_attribute(SEND, "aria-disabled") == "true"
