@@ -212,7 +212,7 @@ def test_the_front_page_of_development() -> None:
     found = client(mode="development", service_name="Pass", signup_service_name="Bank")
     page = Visitor(found).get("/")
     assert "For customers of Pass" in page.main
-    assert "Bank begins with your mobile number" in page.main
+    assert "For new customers of Bank" in page.main
     assert page.texts["header"].startswith("hsp-otp ")
     assert own_files(page) == []
 

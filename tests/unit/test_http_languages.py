@@ -10,7 +10,7 @@ from tests.http import ME, REFRESH, SEND, VALIDATE, VERIFY, Client, problem
 from tests.world import PASS_CODE, PHONE, ring
 
 WRONG_FORM = {
-    "en": "A pass code looks like HSP-1234-5678. Please check it.",
+    "en": "A pass code looks like HSP-1234-5678. Please check yours.",
     "es": "Un código de pase tiene la forma HSP-1234-5678. Revíselo, por favor.",
     "hi": "पास कोड HSP-1234-5678 जैसा होता है। कृपया इसे जाँच लें।",
 }

@@ -22,7 +22,7 @@ NO_NUMBER = "We cannot send messages to this number. Please check it."
 ENDED = "This session has ended. Please start again."
 TOO_MANY_REQUESTS = "There were too many requests from your network. Please try again later."
 LOCKED = "There were too many wrong codes. Please try again later or contact support."
-USED_UP = "There were too many wrong codes. Please ask for a new one."
+USED_UP = "There were too many wrong codes. Please ask for a new code."
 
 
 @pytest.fixture
