@@ -278,7 +278,8 @@ def test_the_steps_of_a_signup(
 
 
 def test_a_signup_without_further_steps() -> None:
-    """Nothing speaks of steps."""
+    """Nothing speaks of steps, at the beginning or at the end."""
     begun, page = signed_up(signup_steps={})
     assert "चरण" not in begun.main
+    assert "चरण" not in page.main
     assert "ol" not in page.attributes

@@ -71,7 +71,7 @@ def test_the_whole_way(world: World, visitor: Visitor) -> None:
     page = visitor.submit(page, "verify", otp=code(world))
     assert (page.step, page.buttons) == ("verified", ["restart"])
     assert "Step 2 of 5" in page.main
-    assert "***-***-3210 is confirmed. Next steps with NeoBank:" in page.main
+    assert "You have verified ***-***-3210. Next steps with NeoBank:" in page.main
     assert "Personal details Aadhaar PAN Account and password" in page.main
     assert "You can continue this sign-up for another 30:00." in page.main
     assert visitor.get(SIGNUP).step == "verified"
@@ -135,7 +135,7 @@ def test_number_and_country(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "Please enter your phone number."),
+        ("", "Please enter your mobile number."),
         ("12", "We cannot send messages to this number. Please check it."),
         ("tel:9876543210", "We cannot send messages to this number. Please check it."),
         (
