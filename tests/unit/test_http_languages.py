@@ -12,7 +12,7 @@ from tests.world import PASS_CODE, PHONE, ring
 WRONG_FORM = {
     "en": "A pass code looks like HSP-1234-5678. Please check yours.",
     "es": "Un código de pase tiene la forma HSP-1234-5678. Revise el suyo.",
-    "hi": "पास कोड HSP-1234-5678 जैसा होता है। कृपया इसे जाँच लें।",
+    "hi": "पास कोड HSP-1234-5678 जैसा होता है। कृपया अपना पास कोड जाँच लें।",
 }
 
 
