@@ -851,7 +851,7 @@ def test_the_funnel(visitor: Visitor) -> None:
         "Verified 20 Verified: 20 91 % of the codes entered",
         "Handed over 19 Handed over: 19 95 % of those verified",
         "Codes sent include 5 sent again; numbers entered include 2 corrections.",
-        "over 90 days: verified 20, sent a code, not verified 5, came, and were sent no code 1015.",
+        "over 90 days: verified 20, sent a code, not verified 5, not sent a code 1015.",
         "code asked for too many from one address 6 15 %",
         "code asked for invalid phone 4 10 %",
         "code entered wrong code 5 20 %",

@@ -166,7 +166,7 @@ def _picture(seen: Seen, days: Mapping[str, Funnel]) -> Picture:
     names = (
         ("verified", "of-verified"),
         ("sent a code, not verified", "of-delivered"),
-        ("came, and were sent no code", "of-asked"),
+        ("not sent a code", "of-asked"),
     )
     series = [
         Series(name, look, tuple(stair[place] for stair in stairs))
