@@ -224,9 +224,9 @@ class Side:
                     flow=flow,
                     contact=Contact.of_phone(PhoneNumber(phone)),
                     client=ClientAddress(client),
-                    lane=Lane.OTHERS,
-                ),
-                Lane,
+                    lane=lane,
+                )
+                for lane in Lane
             )
         )
 

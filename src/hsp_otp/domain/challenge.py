@@ -98,7 +98,7 @@ def lanes_of(request: Request) -> tuple[Lane, ...]:
 
 def usage_keys(request: Request) -> tuple[UsageKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
-    return send_keys(_sent(request, Lane.OTHERS), lanes_of(request))
+    return send_keys(request.sends[lane] for lane in lanes_of(request))
 
 
 def lane_for(
@@ -157,8 +157,7 @@ def ask(
         return Decision(locked, held)
     if isinstance(request.work, Malformed):
         return Decision(MalformedWork(), held)
-    sent = _sent(request, lane)
-    demands = send_demands(sent, policy, is_let=let is not None)
+    demands = send_demands(request.sends[lane], policy, is_let=let is not None)
     refusal = judge(held.usages, demands, now)
     free_at = _free_at(record, request, policy, lane, now) if let is None else now
     if free_at > now and (refusal is None or free_at > refusal.retry_at):
@@ -166,7 +165,7 @@ def ask(
         refusal = Refusal(Limit.COOLDOWN, free_at, live)
     if refusal is not None:
         return Decision(refusal, held)
-    level = work_level(held.usages, sent, policy, now) if let is None else 0
+    level = work_level(held.usages, request.sends[lane], policy, now) if let is None else 0
     done = _work_done(record, request, level)
     if level and done is None:
         return Decision(WorkRequired(level), held)
@@ -466,10 +465,6 @@ def _issued(request: Request, drawn: Drawn, policy: Policy, lane: Lane, now: Ins
     )
 
 
-def _sent(request: Request, lane: Lane) -> Sent:
-    return Sent(flow=request.flow, contact=request.contact, client=request.client, lane=lane)
-
-
 def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord:
     """*record* with another *lane*."""
     if lane is Lane.KNOWN:
@@ -494,10 +489,10 @@ def _verified(
         until=after(now, policy.devices_for),
     )
     asked = [
-        (attrs.evolve(_sent(request, lane), client=one.client), one.at)
+        (attrs.evolve(request.sends[lane], client=one.client), one.at)
         for one in _still_counted(record.lane(lane).asked, policy, now)
     ]
-    usages = given_back(held.usages, ((sent, at) for sent, at in asked))
+    usages = given_back(held.usages, asked)
     becomes = Held(attrs.evolve(record, others=others, known=known, devices=devices), usages)
     elsewhere = tuple((sent, at) for sent, at in asked if sent.client != request.client)
     resend_at = _resend_at(becomes, request, policy, lane, now)
@@ -681,7 +676,7 @@ def _resend_at(
     locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    refusal = judge(held.usages, send_demands(_sent(request, lane), policy, is_let=is_let), now)
+    refusal = judge(held.usages, send_demands(request.sends[lane], policy, is_let=is_let), now)
     return max(
         now if is_let else _free_at(record, request, policy, lane, now),
         (locked and locked.retry_at) or now,
