@@ -14,7 +14,7 @@ import pytest
 import structlog
 from litestar.exceptions import ImproperlyConfiguredException
 
-from hsp_otp.adapters.instrumentation.port_times import port_times
+from hsp_otp.adapters.instrumentation.port_times import PortTimes
 from hsp_otp.adapters.instrumentation.ports import Watch
 from hsp_otp.domain.instant import HOUR, Duration
 from hsp_otp.domain.names import PassCode
@@ -492,7 +492,7 @@ def test_nobody_pays_for_another(lines: Lines) -> None:
     passes = world.observer.passes(Slow())
 
     async def ask(name: str, times: int) -> None:
-        with port_times() as found:
+        with PortTimes() as found:
             for _ in range(times):
                 # What a request starts and awaits is its own.
                 await asyncio.create_task(passes.find(PassCode(PASS_CODE)))

@@ -1,8 +1,7 @@
 """The caller of a journey, and what the audit tells of the request."""
 
 import base64
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import attrs
@@ -40,15 +39,26 @@ class Caller:
     work: str | None = attrs.field(default=None, repr=False)
 
 
-@asynccontextmanager
-async def audited_failures(audit: AuditTrail, facts: AuditFacts) -> AsyncGenerator[None]:
+@attrs.frozen
+class _AuditedFailures:
+    # Not a generator, which would cost several times as much in every request.
+    audit: AuditTrail
+    facts: AuditFacts
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, _: object, failure: BaseException | None, __: object) -> None:
+        if isinstance(failure, Exception):
+            word = "unavailable" if isinstance(failure, Unavailable) else "internal_error"
+            await self.audit.note(AuditRow(facts=self.facts, outcome=word))
+
+
+def audited_failures(
+    audit: AuditTrail, facts: AuditFacts
+) -> AbstractAsyncContextManager[None, None]:
     """Audit a request that fails within the block; it still fails."""
-    try:
-        yield
-    except Exception as failure:
-        word = "unavailable" if isinstance(failure, Unavailable) else "internal_error"
-        await audit.note(AuditRow(facts=facts, outcome=word))
-        raise
+    return _AuditedFailures(audit, facts)
 
 
 def about(facts: AuditFacts, contact: Contact, fingerprints: KeyRing) -> AuditFacts:
