@@ -138,13 +138,13 @@ def test_zero_switches_off() -> None:
     off = demand(Quota(0, HOUR))
     assert judge({KEY: at(0, 0, 0)}, (off,), START) is None
     assert charge({}, (off,), START) == {}
-    assert off.longest == 0
+    assert off.reach == (0, 0)
 
 
 def test_a_quota_that_is_off_leaves_the_others_on() -> None:
     """One quota of a key can be off while another holds."""
     mixed = demand(Quota(0, DAY), Quota(1, MINUTE))
-    assert mixed.longest == 60_000_000
+    assert mixed.reach == (60_000_000, 1)
     assert judge({KEY: at(0)}, (mixed,), START) == Refusal(
         Limit.CONTACT_SENDS, Instant(START + 60_000_000)
     )

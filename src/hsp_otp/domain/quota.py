@@ -86,14 +86,13 @@ class Demand:
     weight: int = 1
 
     @property
-    def longest(self) -> Duration:
-        """The longest window that is switched on, or 0 if none is."""
-        return max([quota.window for quota in self.quotas if quota.limit], default=0)
-
-    @property
-    def most(self) -> int:
-        """How many of the latest charges suffice to judge the quotas."""
-        return max([quota.limit for quota in self.quotas], default=0)
+    def reach(self) -> tuple[Duration, int]:
+        """The longest window, and how many of the latest charges suffice; 0 if all are off."""
+        longest, most = 0, 0
+        for quota in self.quotas:
+            if quota.limit:
+                longest, most = max(longest, quota.window), max(most, quota.limit)
+        return longest, most
 
 
 @attrs.frozen
@@ -158,13 +157,13 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
     charged: dict[UsageKey, Usage] = {}
     for demand in demands:
-        longest = demand.longest
+        longest, most = demand.reach
         if longest and demand.weight:
-            reach = now - longest - CLOCK_SKEW
-            kept = [at for at in usages.get(demand.key, ()) if at > reach]
+            since = now - longest - CLOCK_SKEW
+            kept = [at for at in usages.get(demand.key, ()) if at > since]
             for _ in range(demand.weight):
                 bisect.insort(kept, now)
-            charged[demand.key] = tuple(kept[-demand.most :])
+            charged[demand.key] = tuple(kept[-most:])
     return {**usages, **charged} if charged else usages
 
 
