@@ -109,11 +109,9 @@ class RequestMiddleware:
         if not probed:
             self._warn_of_proxies(found, lines, services)
         parents = lines[b"traceparent"] if found.is_peer_trusted else ()
-        with (
-            _span(services, parents, wanted=not probed) as span,
-            port_times() as waited,
-            structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
-        ):
+        with _span(services, parents, wanted=not probed) as span, port_times() as waited:
+            # Faster than the library's block for it, which reads the whole context first.
+            named = structlog.contextvars.bind_contextvars(**_names(state["request_id"], span))
             try:
                 if refused is not None:
                     await self._answer(refused, scope, receive, finish)
@@ -141,6 +139,7 @@ class RequestMiddleware:
                     )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
                     _log_request(told, state["client"], took, waited)
+                structlog.contextvars.reset_contextvars(**named)
 
     def _headers(
         self,
