@@ -4,7 +4,7 @@ import bisect
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -48,10 +48,9 @@ class Quota:
     window: Duration
 
 
-@attrs.frozen(cache_hash=True)
-class UsageKey:
+class UsageKey(NamedTuple):
     """
-    The key that a usage is stored under.
+    The key that a usage is stored under; a tuple, since a request makes and compares dozens.
 
     Attributes:
         scope: What is counted, for example ``phone_sends``.
@@ -59,10 +58,13 @@ class UsageKey:
     """
 
     scope: str
-    who: str = attrs.field(repr=False)
+    who: str
 
     def __str__(self) -> str:
         return f"{self.scope}:{self.who}"
+
+    def __repr__(self) -> str:
+        return f"UsageKey(scope={self.scope!r})"
 
 
 Usages: TypeAlias = Mapping[UsageKey, Usage]

@@ -182,7 +182,7 @@ class SqlLimitRecovery:
     async def _with_counted(self, told: Usages) -> Usages:
         """Add the charges that this database counted while another store was away."""
         records = records_of(told)
-        rows = await self.database.fetch(READ, [*records.values()])
+        rows = await self.database.fetch(READ, list(records.values()))
         counted = usages_in({key: body for key, body, _ in rows}, records)
         return {key: union(usage, counted[key]) for key, usage in told.items()}
 

@@ -1,7 +1,7 @@
 """Slots, usages, token families and signup records, stored as JSON."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -25,8 +25,6 @@ from hsp_otp.domain.slot_record import Held, SlotRecord
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
 
-_EMPTY: Final = SlotRecord()
-
 
 @attrs.frozen
 class SqlSlots:
@@ -45,13 +43,12 @@ class SqlSlots:
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
-            record = SLOTS.format.decode(body) if body else _EMPTY
+            record = SLOTS.format.decode(body) if body else SlotRecord()
             held = Held(record, usages_in(bodies, records))
             decision = decide(held)
-            becomes = decision.becomes
-            changed = _changed(held.usages, becomes.usages, records)
-            if becomes.record is not record:
-                changed[key] = SLOTS.format.encode(becomes.record)
+            changed = _changed(held.usages, decision.becomes.usages, records)
+            if decision.becomes.record is not held.record:
+                changed[key] = SLOTS.format.encode(decision.becomes.record)
             return Decision(decision.outcome, changed, decision.rows)
 
         return await self.commits.step((key, *records.values()), step)
@@ -75,7 +72,7 @@ class SqlUsage:
             changed = _changed(held, decision.becomes, records)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step((*records.values(),), step)
+        return await self.commits.step(tuple(records.values()), step)
 
 
 @attrs.frozen
@@ -153,8 +150,8 @@ def records_of(keys: Iterable[UsageKey]) -> dict[UsageKey, str]:
 
 
 def usages_in(bodies: Bodies, records: Mapping[UsageKey, str]) -> Usages:
-    """The usages in the records, as `records_of` names them; empty for missing ones."""
-    found = [(key, bodies.get(record)) for key, record in records.items()]
+    """The usages in those *records*; empty for missing ones."""
+    found = [(key, bodies.get(name)) for key, name in records.items()]
     return {key: USAGES.format.decode(body) if body else () for key, body in found}
 
 
