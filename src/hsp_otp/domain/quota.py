@@ -4,6 +4,7 @@ import bisect
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 import attrs
@@ -40,8 +41,7 @@ class Limit(enum.Enum):
     LOOKUPS = "lookup_rate_limited"
 
 
-@attrs.frozen
-class Quota:
+class Quota(NamedTuple):
     """At most *limit* charges in any half-open interval of *window* microseconds; 0 is no limit."""
 
     limit: int
@@ -86,15 +86,6 @@ class Demand:
     key: UsageKey
     quotas: tuple[Quota, ...]
     weight: int = 1
-
-    @property
-    def reach(self) -> tuple[Duration, int]:
-        """The longest window, and how many of the latest charges suffice; 0 if all are off."""
-        longest, most = 0, 0
-        for quota in self.quotas:
-            if quota.limit:
-                longest, most = max(longest, quota.window), max(most, quota.limit)
-        return longest, most
 
 
 @attrs.frozen
@@ -149,6 +140,14 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
     return worst
 
 
+@lru_cache(maxsize=1024)  # policies have a few dozen
+def reach(quotas: tuple[Quota, ...]) -> tuple[Duration, int]:
+    """The longest window, and how many of the latest charges suffice to judge; 0 if all are off."""
+    on = [quota for quota in quotas if quota.limit]
+    longest = max([quota.window for quota in on], default=0)
+    return longest, max([quota.limit for quota in on], default=0)
+
+
 def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
     *usages* with every demand charged; the same mapping if nothing is charged.
@@ -159,7 +158,7 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
     charged: dict[UsageKey, Usage] = {}
     for demand in demands:
-        longest, most = demand.reach
+        longest, most = reach(demand.quotas)
         if longest and demand.weight:
             since = now - longest - CLOCK_SKEW
             kept = [at for at in usages.get(demand.key, ()) if at > since]

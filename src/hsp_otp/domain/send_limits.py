@@ -6,7 +6,7 @@ one network gets only part of it, and so does a flow that anybody may start.
 """
 
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import attrs
@@ -91,8 +91,13 @@ def send_keys(sent: Iterable[Sent]) -> tuple[UsageKey, ...]:
 
 def send_demands(sent: Sent, policy: Policy, *, is_let: bool) -> tuple[Demand, ...]:
     """The limits that *sent* has to pass; if an operator lets it in, only the contact's own."""
-    total = policy.contact_sends
-    quotas = (total,) if sent.lane is Lane.KNOWN else (total, *_others_quotas(sent.flow, policy))
+    quotas = _contact_quotas(
+        sent.flow,
+        sent.lane,
+        policy.contact_sends,
+        policy.sends_kept_for_known,
+        policy.sends_of_one_network,
+    )
     demands = [
         Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=(quota,))
         for key, quota in zip(sent.contact_keys, quotas, strict=True)
@@ -144,12 +149,17 @@ def _others_key(contact: Contact) -> UsageKey:
     return UsageKey(f"{contact.kind.value}{_TO_OTHERS}", contact.value)
 
 
-def _others_quotas(flow: Flow, policy: Policy) -> tuple[Quota, ...]:
+@lru_cache(maxsize=1024)  # policies have a few
+def _contact_quotas(
+    flow: Flow, lane: Lane, total: Quota, kept: int, of_one_network: int
+) -> tuple[Quota, ...]:
     """In the order of `Sent.contact_keys`. If sends to a contact have no limit, these have none."""
-    total = policy.contact_sends
-    left = max(1, total.limit - policy.sends_kept_for_known)
-    limits = [left, policy.sends_of_one_network]
+    if lane is Lane.KNOWN:
+        return (total,)
+    left = max(1, total.limit - kept)
+    limits = [left, of_one_network]
     share = FLOWS[flow].share_of_others
     if share is not None:
         limits.append(max(1, int(left * share)))
-    return tuple(Quota(limit if total.limit else 0, total.window) for limit in limits)
+    window = total.window
+    return (total, *(Quota(limit if total.limit else 0, window) for limit in limits))
