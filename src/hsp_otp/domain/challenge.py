@@ -99,7 +99,7 @@ def lanes_of(request: Request) -> tuple[Lane, ...]:
 
 def usage_keys(request: Request) -> tuple[UsageKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
-    return send_keys(request.sends[lane] for lane in lanes_of(request))
+    return send_keys(_sent(request, lane) for lane in lanes_of(request))
 
 
 def lane_for(
@@ -158,7 +158,8 @@ def ask(
         return Decision(locked, held)
     if isinstance(request.work, Malformed):
         return Decision(MalformedWork(), held)
-    demands = send_demands(request.sends[lane], policy, is_let=let is not None)
+    sent = _sent(request, lane)
+    demands = send_demands(sent, policy, is_let=let is not None)
     refusal = judge(held.usages, demands, now)
     free_at = _free_at(record, request, policy, lane, now) if let is None else now
     if free_at > now and (refusal is None or free_at > refusal.retry_at):
@@ -166,7 +167,7 @@ def ask(
         refusal = Refusal(Limit.COOLDOWN, free_at, live)
     if refusal is not None:
         return Decision(refusal, held)
-    level = work_level(held.usages, request.sends[lane], policy, now) if let is None else 0
+    level = work_level(held.usages, sent, policy, now) if let is None else 0
     done = _work_done(record, request, level)
     if level and done is None:
         return Decision(WorkRequired(level), held)
@@ -227,9 +228,9 @@ def check(
     key = ring.find(challenge.key_id)
     if key is None:
         return Decision(NoLiveCode(resend_at(held)), held)
-    judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
     if is_right(presented.code, request, challenge, key, policy.digits):
-        return _verified(held, request, judged, policy, lane=lane, now=now)
+        return _verified(held, request, challenge, policy, lane=lane, now=now)
+    judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
     becomes = attrs.evolve(
         held,
         record=attrs.evolve(
@@ -411,11 +412,11 @@ def lock(
     Both lanes together admit twice the guesses of one, and the run of one in half; an address that
     an operator lets in is judged by both together alone.
     """
-    own, runs = record.lane(lane), [one.run for one in record.lanes]
-    shared = policy.max_run and sum(runs) >= policy.max_run
+    own, (others, known) = record.lane(lane), record.lanes
+    shared = policy.max_run and others.run + known.run >= policy.max_run
     if shared or (policy.max_run and not is_let and own.run >= _share_of_run(policy, lane)):
         return Locked(None)
-    everything = sorted(at for one in record.lanes for at in one.failures)
+    everything = sorted(others.failures + known.failures)
     if not everything:
         return None
     twice = tuple(Quota(2 * quota.limit, quota.window) for quota in policy.failures)
@@ -468,6 +469,10 @@ def _issued(request: Request, drawn: Drawn, policy: Policy, lane: Lane, now: Ins
     )
 
 
+def _sent(request: Request, lane: Lane) -> Sent:
+    return request.sends[lane]
+
+
 def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord:
     """*record* with another *lane*."""
     if lane is Lane.KNOWN:
@@ -476,23 +481,25 @@ def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord
 
 
 def _verified(
-    held: Held, request: Request, judged: Challenge, policy: Policy, *, lane: Lane, now: Instant
+    held: Held, request: Request, challenge: Challenge, policy: Policy, *, lane: Lane, now: Instant
 ) -> Decision[Held, CheckOutcome]:
     """
     A success ends the runs of both lanes, makes the device known, and gives the addresses that
     asked in this lane their sends back.
     """
     record = held.record
-    used = attrs.evolve(judged, ended=Ended.USED)
-    own = attrs.evolve(record.lane(lane), challenge=used, asked=())
-    others, known = (attrs.evolve(one, run=0) for one in with_lane(record, lane, own).lanes)
+    used = attrs.evolve(challenge, attempts=challenge.attempts + 1, ended=Ended.USED)
+    own = attrs.evolve(record.lane(lane), challenge=used, run=0, asked=())
+    others, known = [
+        attrs.evolve(one, run=0) if one.run else one for one in with_lane(record, lane, own).lanes
+    ]
     devices = Devices(
-        seed=record.devices.seed if record.devices else judged.nonce,
+        seed=record.devices.seed if record.devices else challenge.nonce,
         since=now,
         until=after(now, policy.devices_for),
     )
     asked = [
-        (attrs.evolve(request.sends[lane], client=one.client), one.at)
+        (Sent(flow=request.flow, contact=request.contact, client=one.client, lane=lane), one.at)
         for one in _still_counted(record.lane(lane).asked, policy, now)
     ]
     usages = given_back(held.usages, asked)
@@ -505,7 +512,7 @@ def _verified(
 def give_back(held: Held, sent: Sequence[tuple[Sent, Instant]]) -> Decision[Held, None]:
     """Give other addresses the sends back that a right code has paid for."""
     usages = given_back(held.usages, sent)
-    return Decision(None, held if usages is held.usages else attrs.evolve(held, usages=usages))
+    return Decision(None, held if usages is held.usages else Held(held.record, usages))
 
 
 def give_back_keys(sent: Sequence[tuple[Sent, Instant]]) -> tuple[UsageKey, ...]:
@@ -690,7 +697,7 @@ def _resend_at(
     locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    demands = demands or send_demands(request.sends[lane], policy, is_let=is_let)
+    demands = demands or send_demands(_sent(request, lane), policy, is_let=is_let)
     refusal = judge(held.usages, demands, now)
     return max(
         now if is_let else _free_at(record, request, policy, lane, now),
