@@ -86,8 +86,8 @@ class Charged:
 
 def keys(counted: Counted, client: ClientAddress) -> tuple[UsageKey, ...]:
     """The keys that a limit of *client* reads and charges."""
-    whos = dict.fromkeys((client.value, client.network))
-    return tuple(UsageKey(counted.value, who) for who in whos)
+    scope, whos = counted.value, dict.fromkeys((client.value, client.network))
+    return tuple([UsageKey(scope, who) for who in whos])
 
 
 def look_up_keys(client: ClientAddress, *, checking: bool) -> tuple[UsageKey, ...]:

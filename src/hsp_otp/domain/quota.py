@@ -173,7 +173,8 @@ def as_of(usages: Usages, now: Instant) -> Usages:
     *usages* with future instants, left behind by a clock that ran ahead, taken as *now*. Returns
     the same mapping if there are none.
     """
-    if all(not usage or is_credible(usage[-1], now) for usage in usages.values()):
+    latest = max([usage[-1] for usage in usages.values() if usage], default=now)
+    if is_credible(latest, now):
         return usages
     return {key: tuple(sorted(believed(at, now) for at in usage)) for key, usage in usages.items()}
 

@@ -56,17 +56,13 @@ class Sent:
         of_shares = [UsageKey(others.scope, f"{others.who} {share}") for share in shares]
         return (total, others, *of_shares)
 
-    @property
-    def client_scope(self) -> str:
-        """The scope of the keys that count it for the client."""
-        lane = "_known" if self.lane is Lane.KNOWN else ""
-        return f"{self.flow.value}{lane}{_SENDS}"
-
     @cached_property
     def client_keys(self) -> tuple[UsageKey, ...]:
         """The keys that count it for the client's address and network."""
+        lane = "_known" if self.lane is Lane.KNOWN else ""
+        scope = f"{self.flow.value}{lane}{_SENDS}"
         whos = dict.fromkeys((self.client.value, self.client.network))
-        return tuple([UsageKey(self.client_scope, who) for who in whos])
+        return tuple([UsageKey(scope, who) for who in whos])
 
 
 def contact_sends(contact: Contact) -> UsageKey:
@@ -108,7 +104,7 @@ def send_demands(sent: Sent, policy: Policy, *, is_let: bool) -> tuple[Demand, .
         *demands,
         *client_demands(
             Limit.CLIENT,
-            sent.client_scope,
+            sent.client_keys[0].scope,
             sent.client,
             policy.client_sends,
             factor=policy.network_factor,

@@ -141,7 +141,7 @@ async def _transition(
 
 def record_of(key: UsageKey) -> str:
     """The key of the record that contains a usage."""
-    return USAGES.key(str(key))
+    return f"{USAGES.name}:{key}"
 
 
 def records_of(keys: Iterable[UsageKey]) -> dict[UsageKey, str]:
