@@ -2,15 +2,19 @@
 Measure the cost of a request in one process without a socket, and the most expensive functions.
 
 Run it as ``PYTHONPATH=. .venv/bin/python bench/profiling.py [--store STORE] [--requests N]
-[--functions]``. STORE is sqlite, postgres, redis (for counts) or challenges (in Redis too). 32
-clients at once look up, ask and check, each for a different person and from a different address.
-With ``--functions``, the ten most expensive functions of each layer are shown, by their own time.
+[--provider] [--samples | --functions]``. STORE is sqlite, postgres, redis (for counts) or
+challenges (in Redis too). 32 clients at once look up, ask and check, each for a different person
+and from a different address. With ``--provider``, the service is in production mode and hands its
+messages to a provider over HTTP. ``--samples`` tells what each part of a request costs, by samples
+of CPU time. ``--functions`` shows the ten most expensive functions of each layer, by their own
+time, which measuring them makes longer.
 """
 
 # ruff: noqa: INP001, PLR2004, S101 - a script that prints
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import cProfile
 import io
@@ -19,21 +23,50 @@ import os
 import pstats
 import re
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 import uvloop
 from tests.e2e.production import address, number_of, pass_of, prepare
 from tests.integration.postgres_server import Server as Postgres
-from tests.integration.redis_server import RedisServer
+from tests.integration.redis_server import RedisServer, free_port
 
 BOX: Final = re.compile(r"SMS to (\+\d+).*?\|\s+(\d{6}) is your", re.DOTALL)
+TAKEN: Final = re.compile(r"(\+\d+)\|[^\n]*?(\d{6}) is your")
+PROVIDER: Final = Path(__file__).resolve().parent / "peers" / "provider.py"
 AT_ONCE: Final = 32
+SAMPLE_SECONDS: Final = 0.002
+
+PARTS: Final = {
+    "one line of the log": r"structlog/|entrypoints/logs|middleware.py:_log_request",
+    "metrics and times of ports": r"prometheus|adapters/instrumentation/",
+    "the message to the provider": r"adapters/senders/(?!console)|aiohttp/|yarl/|multidict/",
+    "the console's box, in development": r"adapters/senders/console",
+    "creating audit rows": r"flows/caller|domain[./](audit|funnel)|adapters/sql/rows",
+    "HMACs of codes and fingerprints": r"domain/(keys|code|lanes)",
+    "Redis: our records and scripts": r"adapters/redis/",
+    "Redis: the library": r"/redis/",
+    "statements and records: keys, JSON, batches": r"adapters/(sql/|record_format|early)",
+    "asyncpg, SQLAlchemy and the pool": r"asyncpg/|sqlalchemy/",
+    "limits and the challenge's rules": r"hsp_otp[./]domain",
+    "flows: one step after another": r"hsp_otp[./]flows",
+    "tokens": r"adapters/jwt|/jwt/|cryptography/",
+    "Litestar: routing, request and response": r"litestar/|msgspec|multipart",
+    "our own HTTP code: address, language, body, answer": r"hsp_otp[./]entrypoints",
+    "everything else in adapters": r"hsp_otp/adapters/",
+    "this program": r"bench/profiling",
+}
+"""The parts of a request, by the innermost function that belongs to one. What belongs to none is
+the event loop's."""
 RESULTS: Final = sys.stdout
 
 Job = tuple[str, dict[str, str], str]
@@ -94,26 +127,47 @@ async def served() -> Any:  # noqa: ANN401 - ASGI
     await life
 
 
-async def phase(app: Any, name: str, jobs: list[Job], *, functions: bool) -> None:  # noqa: ANN401
-    """Run *jobs*, and print their cost."""
+async def phase(app: Any, name: str, jobs: list[Job], measure: str | None = None) -> None:  # noqa: ANN401
+    """Run *jobs*, and print their cost; *measure* is samples or functions."""
     left = iter(jobs)
 
     async def work() -> None:
         for job in left:
             await call(app, job)
 
-    profile = cProfile.Profile()
-    if functions:
+    profile, samples = cProfile.Profile(), Counter[str]()
+    if measure == "functions":
         profile.enable()
+    if measure == "samples":
+        signal.signal(signal.SIGPROF, lambda _, frame: samples.update([_part(frame)]))
+        signal.setitimer(signal.ITIMER_PROF, SAMPLE_SECONDS, SAMPLE_SECONDS)
     cpu, clock = time.process_time(), time.perf_counter()
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     cpu, clock = time.process_time() - cpu, time.perf_counter() - clock
     profile.disable()
+    signal.setitimer(signal.ITIMER_PROF, 0)
     count = len(jobs)
     told = f"{name:9} {cpu / count * 1e6:6.0f} us of CPU, {count / clock:6.0f}/s"
     print(told, file=RESULTS, flush=True)
-    if functions:
+    if measure == "functions":
         _show(profile, count)
+    for part, number in samples.most_common():
+        print(f"  {number / samples.total() * cpu / count * 1e6:6.0f} us  {part}", file=RESULTS)
+
+
+def _part(frame: FrameType | None) -> str:
+    """The part of a request that *frame* belongs to, or else the one that called it."""
+    while frame is not None:
+        part = _owner(f"{frame.f_code.co_filename}:{frame.f_code.co_name}")
+        if part is not None:
+            return part
+        frame = frame.f_back
+    return "uvloop, tasks and contexts"
+
+
+@cache
+def _owner(where: str) -> str | None:
+    return next((part for part, pattern in PARTS.items() if re.search(pattern, where)), None)
 
 
 def _layer(path: str) -> str:
@@ -144,7 +198,7 @@ def _show(profile: cProfile.Profile, jobs: int) -> None:
 
 @contextlib.contextmanager
 def stored(store: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The settings of *store*."""
+    """The settings of *store*, with people in it."""
     with contextlib.ExitStack() as stack:
         settings: dict[str, str] = {}
         if store != "sqlite":
@@ -160,8 +214,30 @@ def stored(store: str, folder: Path) -> Iterator[dict[str, str]]:
         yield settings
 
 
-async def measure(requests: int, console: io.StringIO, *, functions: bool) -> None:
-    """Run all three phases, after a short warm-up."""
+@contextlib.contextmanager
+def provided(taken: Path) -> Iterator[dict[str, str]]:
+    """The settings of production mode with a provider, which writes what it takes to a file."""
+    port = free_port()
+    taken.touch()
+    provider = subprocess.Popen([sys.executable, str(PROVIDER), str(port), str(taken)])  # noqa: S603
+    secrets = {name: base64.b64encode(name.encode() * 32).decode() for name in "wsj"}
+    try:
+        yield {
+            "MODE": "production",
+            "SENDERS": "webhook",
+            "WEBHOOK_URL": f"http://127.0.0.1:{port}/",
+            "WEBHOOK_SECRET": secrets["w"],
+            "SECRET_KEYS": f"k1:{secrets['s']}",
+            "JWT_ALGORITHM": "HS256",
+            "JWT_KEYS": f"j1:{secrets['j']}",
+        }
+    finally:
+        provider.kill()
+        provider.wait()
+
+
+async def run(requests: int, codes: Callable[[], dict[str, str]], measure: str | None) -> None:
+    """Run all three phases, after a short warm-up; *codes* tells those sent by number."""
 
     def jobs(path: str, people: Iterable[int], salt: int) -> list[Job]:
         return [
@@ -172,16 +248,16 @@ async def measure(requests: int, console: io.StringIO, *, functions: bool) -> No
     people = range(requests)
     async with served() as app:
         warm = range(19_000, 19_500)
-        await phase(app, "warm", jobs("validate-pass", warm, 0), functions=False)
-        await phase(app, "warm", jobs("send-otp", warm, 1), functions=False)
-        await phase(app, "validate", jobs("validate-pass", people, 2), functions=functions)
-        await phase(app, "send", jobs("send-otp", people, 3), functions=functions)
-        codes = dict(BOX.findall(console.getvalue()))
+        await phase(app, "warm", jobs("validate-pass", warm, 0))
+        await phase(app, "warm", jobs("send-otp", warm, 1))
+        await phase(app, "validate", jobs("validate-pass", people, 2), measure)
+        await phase(app, "send", jobs("send-otp", people, 3), measure)
+        sent = codes()
         checks = [
-            (path, told | {"otp": codes[number_of(who)]}, client)
+            (path, told | {"otp": sent[number_of(who)]}, client)
             for who, (path, told, client) in zip(people, jobs("verify-otp", people, 4), strict=True)
         ]
-        await phase(app, "verify", checks, functions=functions)
+        await phase(app, "verify", checks, measure)
 
 
 def main() -> None:
@@ -189,22 +265,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", default="postgres")
     parser.add_argument("--requests", type=int, default=3000)
-    parser.add_argument("--functions", action="store_true")
+    parser.add_argument("--provider", action="store_true")
+    for measure in ("samples", "functions"):
+        parser.add_argument(f"--{measure}", dest="measure", action="store_const", const=measure)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="otp-profile-"))
+    taken, console = folder / "taken", io.StringIO()
+
+    def codes() -> dict[str, str]:
+        if asked.provider:
+            return dict(TAKEN.findall(taken.read_text()))
+        return dict(BOX.findall(console.getvalue()))
+
     try:
-        with stored(asked.store, folder) as settings:
+        with contextlib.ExitStack() as stack:
+            given = {"MODE": "development", "JWT_ALGORITHM": "EdDSA"}
+            given |= stack.enter_context(stored(asked.store, folder))
+            if asked.provider:
+                given |= stack.enter_context(provided(taken))
+            given["TRUSTED_PROXIES"] = "127.0.0.1/32"
             os.chdir(folder)
-            given = settings | {"MODE": "development", "TRUSTED_PROXIES": "127.0.0.1/32"}
-            given["JWT_ALGORITHM"] = "EdDSA"
             os.environ.update({f"HSP_OTP_{name}": value for name, value in given.items()})
-            console = io.StringIO()
-            with (
-                Path(os.devnull).open("w") as nowhere,
-                contextlib.redirect_stdout(console),
-                contextlib.redirect_stderr(nowhere),
-            ):
-                uvloop.run(measure(asked.requests, console, functions=asked.functions))
+            nowhere = stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(contextlib.redirect_stdout(console))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
+            uvloop.run(run(asked.requests, codes, asked.measure))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -115,7 +115,7 @@ FLOW: Final = Addition(
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts
 from hsp_otp.domain.challenge import subject_of
 from hsp_otp.domain.challenge_outcomes import CheckOutcome, Verified
 from hsp_otp.domain.client_limits import Counted
@@ -141,28 +141,28 @@ class PhoneCheck:
 
     async def send(self, phone: PhoneNumber, caller: Caller) -> AskedOutcome:
         """Send a code to a number."""
-        request, row = self._asked(phone, Action.SEND, caller)
-        async with audited_failures(self.otp.audit, row):
-            return await self.otp.ask(request, row, caller.language)
+        request, facts = self._asked(phone, Action.SEND, caller)
+        async with audited_failures(self.otp.audit, facts):
+            return await self.otp.ask(request, facts, caller.language)
 
     async def verify(
         self, phone: PhoneNumber, guess: Code, caller: Caller
     ) -> CheckOutcome | Refusal:
         """Check a code."""
-        request, row = self._asked(phone, Action.CHECK, caller)
-        async with audited_failures(self.otp.audit, row):
-            refusal = await self.limiter.admit(Counted.CHECKS, caller.client, row)
+        request, facts = self._asked(phone, Action.CHECK, caller)
+        async with audited_failures(self.otp.audit, facts):
+            refusal = await self.limiter.admit(Counted.CHECKS, caller.client, facts)
             if refusal is not None:
                 return refusal
-            row = attrs.evolve(row, charged=(Counted.CHECKS.value,))
-            outcome = await self.otp.check(request, Presented(guess), row)
+            facts = attrs.evolve(facts, charged=(Counted.CHECKS.value,))
+            outcome = await self.otp.check(request, Presented(guess), facts)
             if isinstance(outcome, Verified):
-                await self.otp.audit.write(with_outcome(row, outcome, changed=True))
+                await self.otp.audit.write(with_outcome(facts, outcome, changed=True))
             return outcome
 
     def _asked(
         self, phone: PhoneNumber, action: Action, caller: Caller
-    ) -> tuple[Request, AuditRow]:
+    ) -> tuple[Request, AuditFacts]:
         contact = Contact.of_phone(phone)
         request = Request(
             slot=Slot(subject_of(contact), Purpose.PHONE_CHECK),
@@ -170,16 +170,15 @@ class PhoneCheck:
             contact=contact,
             client=caller.client,
         )
-        row = AuditRow(
+        facts = AuditFacts(
             at=self.otp.clock.now(),
             flow=Flow.PHONE_CHECK,
             purpose=Purpose.PHONE_CHECK,
             action=action,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
         )
-        return request, about(row, contact, self.fingerprints)
+        return request, about(facts, contact, self.fingerprints)
 ''',
         "entrypoints/http/phone_check/__init__.py": '"""The routes of the phone check."""\n',
         "entrypoints/http/phone_check/bodies.py": '''\
@@ -588,7 +587,7 @@ import attrs
 from hsp_otp.domain.challenge_outcomes import Issued, Verified
 from hsp_otp.domain.slot_record import Presented, Request
 from hsp_otp.domain.challenge import slots_about
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.names import ENGLISH, ClientAddress
@@ -613,15 +612,15 @@ world = World(policy=policy)
 request = Request(
     slot=slot, flow=Flow.PASS_LOGIN, contact=contact, client=ClientAddress(CLIENT)
 )
-row = AuditRow(
-    at=world.clock.now(), flow=Flow.PASS_LOGIN, purpose=purpose, action=Action.SEND, outcome="",
+facts = AuditFacts(
+    at=world.clock.now(), flow=Flow.PASS_LOGIN, purpose=purpose, action=Action.SEND,
     client=request.client, request_id="r1",
 )
-assert isinstance(run(world.otp.ask(request, row, ENGLISH)), Issued)
+assert isinstance(run(world.otp.ask(request, facts, ENGLISH)), Issued)
 presented = Presented(Code(world.outbox.codes[-1]))
 other = attrs.evolve(request, slot=Slot(slot.subject, Purpose.PHONE_VERIFICATION))
-assert not isinstance(run(world.otp.check(other, presented, row)), Verified)
-assert isinstance(run(world.otp.check(request, presented, row)), Verified)
+assert not isinstance(run(world.otp.check(other, presented, facts)), Verified)
+assert isinstance(run(world.otp.check(request, presented, facts)), Verified)
 """
     run(grown, tmp_path, sys.executable, "-c", program, RESET_CODE_SECONDS="90")
 

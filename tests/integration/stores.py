@@ -198,11 +198,11 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
     async def told() -> list[Told]:
         return [
             Told(
-                at=row.at,
-                action=row.action.value,
+                at=row.facts.at,
+                action=row.facts.action.value,
                 outcome=row.outcome,
-                client=None if row.client is None else row.client.value,
-                request_id=row.request_id,
+                client=None if row.facts.client is None else row.facts.client.value,
+                request_id=row.facts.request_id,
                 count=1,
             )
             for row in rows.rows

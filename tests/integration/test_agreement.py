@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge import let, unlock
 from hsp_otp.domain.challenge_outcomes import Issued, WrongCode
 from hsp_otp.domain.code import Code
@@ -38,6 +38,7 @@ from hsp_otp.flows.signup import (
 )
 from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed
+from tests.audit_rows import row_of
 from tests.integration.stores import KINDS, Kind, Stores
 from tests.integration.test_contracts import look_at_session
 from tests.strategies import MACHINE_ROUNDS
@@ -200,7 +201,7 @@ class Side:
         if step.kind == "unlock devices":
             await slots.transition(slot, (), partial(unlock, devices=True))
             return
-        row = AuditRow(
+        row = row_of(
             at=now,
             flow=None,
             purpose=None,
@@ -223,9 +224,9 @@ class Side:
                     flow=flow,
                     contact=Contact.of_phone(PhoneNumber(phone)),
                     client=ClientAddress(client),
-                    lane=Lane.OTHERS,
-                ),
-                Lane,
+                    lane=lane,
+                )
+                for lane in Lane
             )
         )
 

@@ -16,7 +16,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.domain.api_keys import ApiKey, PresentedKey, Scope, Unauthorized, use
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.client_limits import keys as keys_of
 from hsp_otp.domain.instant import HOUR, Instant, after
@@ -27,6 +27,7 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit_queries import Wanted
 from hsp_otp.ports.failures import Unavailable
+from tests.audit_rows import evolved, row_of
 from tests.integration.behind import execute, lock_held, raw
 from tests.integration.stores import Stores
 from tests.world import START, ManualClock, ring
@@ -262,7 +263,7 @@ async def test_a_database_that_is_away(url: str, file: Path) -> None:
 
 async def test_audit_rows_name_the_key(database: Database, commits: GroupCommit) -> None:
     """Rows of a flood fold for each key apart, and the key is listed."""
-    row = AuditRow(
+    row = row_of(
         at=START,
         flow=None,
         purpose=None,
@@ -273,8 +274,8 @@ async def test_audit_rows_name_the_key(database: Database, commits: GroupCommit)
         charged=("failed_authentications",),
         folds=True,
     )
-    await commits.write(*(attrs.evolve(row, api_key_id=key) for key in ("a", None, "b", "a")))
-    await commits.write(row, attrs.evolve(row, api_key_id="b"))
+    await commits.write(*(evolved(row, api_key_id=key) for key in ("a", None, "b", "a")))
+    await commits.write(row, evolved(row, api_key_id="b"))
     entries = await SqlAuditQueries(database).latest(Wanted(), 9)
     told = sorted((entry.api_key_id or "", entry.count) for entry in entries)
     assert told == [("", 2), ("a", 2), ("b", 2)]

@@ -20,6 +20,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 from hsp_otp.ports.failures import Unavailable
+from tests.audit_rows import evolved
 from tests.integration.behind import execute, execute_many
 from tests.integration.plans import plan
 from tests.integration.stores import POSTGRES, SQLITE, Kind
@@ -55,10 +56,12 @@ def row(
     **more: Any,  # noqa: ANN401 - what else the row says
 ) -> AuditRow:
     """A row of a request, under the older key unless told otherwise."""
-    made = attrs.evolve(
+    made = evolved(
         audit_row(outcome, f"r{at}", Instant(START + at)), client=ClientAddress(client), **more
     )
-    return made if phone is None else about(made, Contact(ContactKind.PHONE, phone), OLD)
+    if phone is None:
+        return made
+    return attrs.evolve(made, facts=about(made.facts, Contact(ContactKind.PHONE, phone), OLD))
 
 
 async def listed(asked: SqlAuditQueries, wanted: Wanted) -> list[str | None]:
@@ -73,7 +76,8 @@ async def test_rows_of_a_number_under_every_key(
     asked: SqlAuditQueries, commits: GroupCommit
 ) -> None:
     """A number's rows are found whichever key made their fingerprint, and nobody else's are."""
-    newer = about(audit_row("valid", "new", after(START, 5)), Contact.of_phone(NUMBER), NEW)
+    newer = audit_row("valid", "new", after(START, 5))
+    newer = attrs.evolve(newer, facts=about(newer.facts, Contact.of_phone(NUMBER), NEW))
     await commits.write(row("valid", 1), row("valid", 2, "+919876543211"), newer)
     phones = NEW.fingerprints(NUMBER.e164)
     assert await listed(asked, Wanted(contacts=phones)) == ["r1", "new"]
@@ -156,7 +160,7 @@ async def test_the_most_traffic(asked: SqlAuditQueries, commits: GroupCommit) ->
         row("unlocked", 9, action=Action.UNLOCK),
         row("work_required", 9),
     )
-    await commits.write(attrs.evolve(row("unlocked", 10), client=None))
+    await commits.write(evolved(row("unlocked", 10), client=None))
     one, two = await asked.top_addresses(Span(), 9)
     assert one == Tally(
         kind="address", who=SCANNER, requests=9, sent=2, verified=0, wrong=0, missed=2, refused=5

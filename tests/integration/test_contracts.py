@@ -20,6 +20,7 @@ from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.signup import AlreadyRecorded, Recorded, SignupSession, SignupStep, record
 from hsp_otp.domain.slot_record import Challenge, Ended, Held, SlotRecord
+from tests.audit_rows import row_of
 from tests.integration.stores import Stores, Told
 from tests.world import CLIENT, PHONE, START, of_run, of_strangers, ring, slot_of
 
@@ -84,7 +85,7 @@ def audit_row(
     outcome: str = "otp_expired", request_id: str = "r1", at: Instant = START
 ) -> AuditRow:
     """A row of some request."""
-    return AuditRow(
+    return row_of(
         at=at,
         flow=Flow.PASS_LOGIN,
         purpose=Purpose.PHONE_VERIFICATION,

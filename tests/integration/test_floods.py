@@ -19,6 +19,7 @@ from hsp_otp.domain.instant import MINUTE, SECOND, after
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.audit_queries import Entry, Wanted
+from tests.audit_rows import evolved
 from tests.integration.behind import execute, lock_held
 from tests.integration.test_contracts import audit_row
 from tests.world import CLIENT, START, ring
@@ -37,10 +38,12 @@ def refused(
     place: int | None, at: int = 0, outcome: str = "rate_limited", charged: tuple[str, ...] = ()
 ) -> AuditRow:
     """A refused request for a code to a number, or to none that is known."""
-    row = attrs.evolve(
+    row = evolved(
         audit_row(outcome, at=after(START, at)), action=Action.SEND, charged=charged, folds=True
     )
-    return row if place is None else about(row, number(place), FINGERPRINTS)
+    if place is None:
+        return row
+    return attrs.evolve(row, facts=about(row.facts, number(place), FINGERPRINTS))
 
 
 async def told(database: Database, place: int) -> list[Entry]:
@@ -90,7 +93,7 @@ async def test_a_number_has_a_row_for_each_minute_and_limit(
 
 async def test_a_hundred_numbers_have_a_row(database: Database, commits: GroupCommit) -> None:
     """All others of a flood share one, which names no number and no pass."""
-    rows = [attrs.evolve(refused(place), pass_code="HSP-****-0001") for place in range(130)]
+    rows = [evolved(refused(place), pass_code="HSP-****-0001") for place in range(130)]
     await commits.write(*rows[:60])
     await commits.write(*rows[50:])
     await commits.write(*rows)

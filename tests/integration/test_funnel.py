@@ -31,6 +31,7 @@ from hsp_otp.flows.purge import purge
 from hsp_otp.flows.signup import Proved, SignupCodeSent
 from hsp_otp.ports.audit_queries import Wanted
 from hsp_otp.ports.traffic_queries import By, StepCount
+from tests.audit_rows import evolved
 from tests.integration.behind import (
     allow,
     execute,
@@ -67,14 +68,14 @@ OPENED: Final = StepRow(day=START, flow=Flow.SIGNUP, step=Step.OPENED, language=
 
 def asked(at: int = 0, outcome: str = "sent", **more: Any) -> AuditRow:  # noqa: ANN401
     """A request for a code."""
-    row = attrs.evolve(
+    row = evolved(
         audit_row(outcome, at=after(START, at)),
         flow=Flow.SIGNUP,
         action=Action.SEND,
         region="IN",
         visit=Visit(language=SPANISH, entered=Entered.NEW),
     )
-    return attrs.evolve(row, **more)
+    return evolved(row, **more)
 
 
 async def steps(database: Database, since: Instant = START, by: By = "day") -> list[StepCount]:

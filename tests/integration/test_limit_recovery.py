@@ -24,6 +24,7 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from tests.audit_rows import evolved
 from tests.integration.behind import execute, postgres_url, upgrade_to
 from tests.integration.plans import plan
 from tests.integration.postgres_server import DATABASES
@@ -53,7 +54,7 @@ def row(
 ) -> AuditRow:
     """The row of a request so many seconds after the start."""
     at = Instant(START + round(seconds * SECOND))
-    return attrs.evolve(audit_row(outcome, at=at), client=client, charged=charged)
+    return evolved(audit_row(outcome, at=at), client=client, charged=charged)
 
 
 def send(name: int, at: Instant, phone: str, client: ClientAddress = HERE) -> SendRow:
@@ -161,7 +162,7 @@ async def test_who_has_signed_in(told: SqlLimitRecovery, commits: GroupCommit) -
     verified = row(1, *HIT, "checks", outcome="verified")
     await commits.write(
         verified,
-        attrs.evolve(verified, client=FAR, flow=Flow.SIGNUP),
+        evolved(verified, client=FAR, flow=Flow.SIGNUP),
         row(2, *HIT, client=NEAR),
     )
     assert await told.signed_in(HERE, START)
@@ -308,7 +309,7 @@ async def test_all_is_told_page_by_page_as_each_is(
     alone = (("unsent_asks",), ("rejected_requests",), ("failed_authentications",))
     charges = (HIT, MISS, (*HIT, "checks"), *alone, ())
     rows = [
-        attrs.evolve(
+        evolved(
             row(chance.randrange(7200), *charged, client=chance.choice(clients)),
             action=Action.CHECK,
             outcome="pass_not_found" if charged == MISS else "valid",

@@ -22,6 +22,7 @@ from hsp_otp.domain.pass_changes import Change, HeldPass, PassPut, PutOutcome, U
 from hsp_otp.domain.passes import KeptPass, Pass, User
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.passes import PassRepository
+from tests.audit_rows import evolved, row_of
 from tests.integration.behind import LATE, execute, upgrade_to
 from tests.integration.postgres_server import DATABASES
 from tests.integration.racers import Call, Racers, listed
@@ -38,7 +39,7 @@ from tests.integration.stores import (
 pytestmark = pytest.mark.anyio
 
 CODE = PassCode("HSP-1234-5678")
-ROW = AuditRow(
+ROW = row_of(
     at=Instant(1),
     flow=None,
     purpose=None,
@@ -278,7 +279,7 @@ async def test_waiting_steps_leave_connections_to_requests(tmp_path: Path) -> No
                 for one in range(50)
             ]
             for number in range(20):
-                row = attrs.evolve(ROW, request_id=f"r{number}")
+                row = evolved(ROW, request_id=f"r{number}")
                 await asyncio.wait_for(stores.audit.write(row), 1)
             assert not any(task.done() for task in puts)
         assert all(isinstance(one, PassPut) for one in await asyncio.gather(*puts))

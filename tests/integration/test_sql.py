@@ -36,6 +36,7 @@ from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.ports.failures import Unavailable
+from tests.audit_rows import evolved
 from tests.integration.behind import (
     LATE,
     PATIENCE_SECONDS,
@@ -551,7 +552,7 @@ def refused(
     outcome: str = "rate_limited",
 ) -> AuditRow:
     """One of many refusals."""
-    return attrs.evolve(
+    return evolved(
         audit_row(outcome, at=after(START, at)),
         client=ClientAddress(client),
         action=action,

@@ -22,6 +22,7 @@ from hsp_otp.flows.caller import about
 from hsp_otp.flows.overview import A_DAY, Overview
 from hsp_otp.ports.audit_queries import Span
 from hsp_otp.ports.traffic_queries import STEPS, Delivery, Movement, Proof
+from tests.audit_rows import evolved
 from tests.day import SWEPT_REGION, Day, statements
 from tests.integration.behind import execute, execute_many
 from tests.integration.plans import plan
@@ -52,8 +53,10 @@ def asked(database: Database) -> SqlTrafficQueries:
 
 def row(outcome: str, at: int, phone: str | None = PHONE, **more: Any) -> AuditRow:  # noqa: ANN401
     """A row of a request."""
-    made = attrs.evolve(audit_row(outcome, f"r{at}", after(START, at)), **more)
-    return made if phone is None else about(made, Contact(ContactKind.PHONE, phone), RING)
+    made = evolved(audit_row(outcome, f"r{at}", after(START, at)), **more)
+    if phone is None:
+        return made
+    return attrs.evolve(made, facts=about(made.facts, Contact(ContactKind.PHONE, phone), RING))
 
 
 def sent(at: int, name: str, phone: str = PHONE, sender: str = "twilio") -> AuditRow:
@@ -150,7 +153,7 @@ async def test_from_the_message_to_the_right_code(
         sent(0, "early"),
         sent(20 * SECOND, "late", sender="vonage"),
         sent(21 * SECOND, "another's", OTHER),
-        attrs.evolve(sent(22 * SECOND, "in signup"), flow=Flow.SIGNUP),
+        evolved(sent(22 * SECOND, "in signup"), flow=Flow.SIGNUP),
         row("verified", 30 * SECOND),
         row("verified", 21 * SECOND + 2 * HOUR),
         row("verified", 40 * SECOND, "+14155550199"),

@@ -7,18 +7,19 @@ import pytest
 
 from hsp_otp.adapters.memory import MemoryApiKeys
 from hsp_otp.domain.api_keys import ApiKey, Forbidden, Scope, Unauthorized
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.quota import Limit, Quota, Refusal
 from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.caller import Caller
 from hsp_otp.ports.failures import Unavailable
+from tests.audit_rows import evolved, row_of
 from tests.world import CLIENT, OTHER_CLIENT, START, World, ring, run
 
 Outcome: TypeAlias = ApiKey | Unauthorized | Forbidden | Refusal
 
-ROW = AuditRow(
+ROW = row_of(
     at=START,
     flow=None,
     purpose=None,
@@ -97,7 +98,7 @@ def test_a_revoked_key_is_named_in_the_audit() -> None:
         key, revoked_at=after(START, SECOND)
     )
     assert opened(world, text) == Unauthorized(key.id)
-    assert world.audit.rows == [attrs.evolve(ROW, api_key_id=key.id)]
+    assert world.audit.rows == [evolved(ROW, api_key_id=key.id)]
 
 
 def test_a_key_without_the_scope_is_forbidden_and_not_charged() -> None:
@@ -106,7 +107,7 @@ def test_a_key_without_the_scope_is_forbidden_and_not_charged() -> None:
     text = made(world, Scope.EXCHANGE)
     key = only_key(world)
     assert opened(world, text) == Forbidden(key.id)
-    forbidden = attrs.evolve(ROW, outcome="forbidden", charged=(), api_key_id=key.id)
+    forbidden = evolved(ROW, outcome="forbidden", charged=(), api_key_id=key.id)
     assert world.audit.rows == [forbidden]
     assert world.charged("failed_authentications") == 0
     assert only_key(world).last_used_at is None
@@ -138,9 +139,9 @@ def test_a_refusal_folds_and_names_the_key_that_was_right() -> None:
     opened(world, None)
     opened(world, text)
     opened(world, "rubbish")
-    refused = attrs.evolve(ROW, outcome="rate_limited", charged=(), retry_at=after(START, MINUTE))
+    refused = evolved(ROW, outcome="rate_limited", charged=(), retry_at=after(START, MINUTE))
     key = only_key(world)
-    assert world.audit.rows[1:] == [attrs.evolve(refused, api_key_id=key.id), refused]
+    assert world.audit.rows[1:] == [evolved(refused, api_key_id=key.id), refused]
 
 
 def test_a_network_has_ten_times_as_many_failures() -> None:
@@ -208,7 +209,7 @@ def test_a_failure_is_audited(failure: Exception, outcome: str) -> None:
     world = World(api_keys=_Away(failure))
     with pytest.raises(type(failure)):
         opened(world, made(World()))
-    assert world.audit.rows == [attrs.evolve(ROW, outcome=outcome, charged=(), folds=False)]
+    assert world.audit.rows == [evolved(ROW, outcome=outcome, charged=(), folds=False)]
     assert world.charged("failed_authentications") == 0
 
 

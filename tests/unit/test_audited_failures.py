@@ -134,10 +134,10 @@ def test_a_failed_request_leaves_one_row(
         request(scene)
     assert caught.value is raised
     (row,) = scene.world.audit.rows
-    assert (row.action, row.outcome) == (action, word)
+    assert (row.facts.action, row.outcome) == (action, word)
     knows_the_number = name == "sign up" or port in {"slots", "families", "signup_steps"}
-    if knows_the_number and row.action in {Action.SEND, Action.CHECK}:
-        assert row.contact_fingerprint is not None
+    if knows_the_number and row.facts.action in {Action.SEND, Action.CHECK}:
+        assert row.facts.contact_fingerprint is not None
 
 
 def test_a_send_whose_withdrawal_fails_leaves_one_row(scene: Scene) -> None:
@@ -149,7 +149,7 @@ def test_a_send_whose_withdrawal_fails_leaves_one_row(scene: Scene) -> None:
     world.outbox.failure = RuntimeError("a bug of a sender")
     with pytest.raises(Unavailable):
         world.send()
-    assert [(row.outcome, row.contact) for row in world.audit.rows] == [
+    assert [(row.outcome, row.facts.contact) for row in world.audit.rows] == [
         ("unavailable", "***-***-3210")
     ]
 

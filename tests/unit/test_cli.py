@@ -10,7 +10,10 @@ from cyclopts import App
 
 from hsp_otp.entrypoints.cli.main import COMMANDS
 
-HEAVY = {"litestar", "sqlalchemy", "alembic", "redis", "twilio", "phonenumbers", "cryptography"}
+HEAVY = {
+    *("litestar", "sqlalchemy", "alembic", "redis", "twilio", "phonenumbers", "cryptography"),
+    "markdown_it",
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -6,7 +6,6 @@ import attrs
 import pytest
 
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration
-from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow
@@ -177,7 +176,7 @@ def test_what_counts_a_send() -> None:
     assert charged_keys(stranger_s) == (total, *theirs, share, *clients)
     assert charged_keys(owner_s) == (total, *known)
     assert charged_keys(sent_by(HOME))[:3] == (total, *theirs)
-    assert send_keys(owner_s, (Lane.KNOWN, Lane.OTHERS)) == (
+    assert send_keys([owner_s, stranger_s]) == (
         *(total, *known),
         *(*theirs, share, *clients),
     )

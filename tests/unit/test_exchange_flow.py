@@ -16,6 +16,7 @@ from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.refresh_tokens import ExchangeCode, InvalidToken
 from hsp_otp.flows.pass_login import LedBack
 from hsp_otp.flows.sessions import Grant, Me, Redeemed
+from tests.audit_rows import evolved, row_of
 from tests.world import (
     CLIENT,
     OTHER_CLIENT,
@@ -29,7 +30,7 @@ from tests.world import (
     run,
 )
 
-UNREAD = AuditRow(
+UNREAD = row_of(
     at=START,
     flow=Flow.PASS_LOGIN,
     purpose=None,
@@ -63,7 +64,7 @@ def redeemed(world: World, code: str) -> Redeemed:
 def with_phone(row: AuditRow, phone: str = "+919876543210") -> AuditRow:
     """*row* with what is told of the sign-in and its number."""
     fingerprints: KeyRing = ring("fingerprints")
-    return attrs.evolve(
+    return evolved(
         row,
         purpose=Purpose.PHONE_VERIFICATION,
         pass_code="HSP-****-5678",
@@ -84,8 +85,8 @@ def test_the_sign_in_is_recorded_with_the_right_code() -> None:
     world, outcome = led_back(expires_at=START)
     assert outcome.handed.until == START + 60_000_000
     row = world.audit.rows[-1]
-    assert (row.action, row.outcome) == (Action.CHECK, "verified")
-    assert (row.client, row.api_key_id) == (ClientAddress(CLIENT), None)
+    assert (row.facts.action, row.outcome) == (Action.CHECK, "verified")
+    assert (row.facts.client, row.facts.api_key_id) == (ClientAddress(CLIENT), None)
     (marks,) = world.audit.sign_ins
     assert (marks.user_id, marks.pass_ended) == ("u1", True)
     assert world.access_tokens.signed == []
@@ -101,7 +102,7 @@ def test_the_exchange_gives_what_a_sign_in_gives() -> None:
     assert given.at == START + 1_000_000
     assert isinstance(world.me(given.grant.access_token), Me)
     assert isinstance(world.refresh(given.grant.refresh_token), Grant)
-    row = attrs.evolve(UNREAD, at=given.at, outcome="exchanged", folds=False)
+    row = evolved(UNREAD, at=given.at, outcome="exchanged", folds=False)
     assert world.audit.rows[-2] == with_phone(row)
     assert len(world.audit.sign_ins) == 1
 
@@ -169,7 +170,11 @@ def test_a_pass_that_is_no_longer_usable(change: dict[str, Any]) -> None:
     world.add(**change)
     assert world.exchange(outcome.handed.code) == PassUnusable()
     row = world.audit.rows[-1]
-    assert (row.outcome, row.pass_code, row.contact) == ("invalid_code", "HSP-****-5678", None)
+    assert (row.outcome, row.facts.pass_code, row.facts.contact) == (
+        "invalid_code",
+        "HSP-****-5678",
+        None,
+    )
     assert not row.folds
     world.add()
     assert world.exchange(outcome.handed.code) == InvalidCode()

@@ -5,7 +5,7 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from hsp_otp.domain.audit import Action, AuditRow, Entered, Step, StepRow, Visit
+from hsp_otp.domain.audit import Action, Entered, Step, StepRow, Visit
 from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.funnel import FIGURES, Funnel, Loss, counted, figure_of
@@ -17,12 +17,13 @@ from hsp_otp.domain.quota import Quota, Refusal
 from hsp_otp.domain.signup import SessionNotFound
 from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.signup import Proved, SignupCodeSent
+from tests.audit_rows import evolved, row_of
 from tests.world import CLIENT, PHONE, START, World
 
 OTHER_PHONE: Final = "+919812345678"
 SPANISH: Final = Language("es")
 
-ROW: Final = AuditRow(
+ROW: Final = row_of(
     at=after(START, DAY - 1),
     flow=Flow.SIGNUP,
     purpose=Purpose.SIGNUP,
@@ -86,22 +87,22 @@ def test_an_ask_for_a_new_number() -> None:
 )
 def test_other_asks(entered: Entered | None, outcome: str, steps: tuple[Step, ...]) -> None:
     """Another number is entered too, the same one is not; a resend is one that was sent."""
-    row = attrs.evolve(ROW, outcome=outcome, visit=Visit(language=SPANISH, entered=entered))
+    row = evolved(ROW, outcome=outcome, visit=Visit(language=SPANISH, entered=entered))
     assert counted(row) == (step(Step.SEND, outcome), *map(step, steps))
 
 
 def test_an_ask_with_its_work() -> None:
     """It was counted as entered when it was first made; sent again, it is a resend all the same."""
     visit = Visit(language=SPANISH, entered=Entered.NEW, retried=True)
-    assert counted(attrs.evolve(ROW, visit=visit)) == (step(Step.SEND, "sent"),)
+    assert counted(evolved(ROW, visit=visit)) == (step(Step.SEND, "sent"),)
     visit = attrs.evolve(visit, entered=Entered.AGAIN)
-    assert counted(attrs.evolve(ROW, visit=visit)) == (step(Step.SEND, "sent"), step(Step.RESENT))
+    assert counted(evolved(ROW, visit=visit)) == (step(Step.SEND, "sent"), step(Step.RESENT))
 
 
 def test_guesses() -> None:
     """A code is entered with the first guess that is judged for it."""
-    row = attrs.evolve(ROW, action=Action.CHECK, outcome="invalid_otp", region=None)
-    first = attrs.evolve(row, visit=Visit(language=SPANISH, first_guess=True))
+    row = evolved(ROW, action=Action.CHECK, outcome="invalid_otp", region=None)
+    first = evolved(row, visit=Visit(language=SPANISH, first_guess=True))
     judged = step(Step.CHECK, "invalid_otp", region=None)
     assert counted(row) == (judged,)
     assert counted(first) == (judged, step(Step.CODE_ENTERED, region=None))
@@ -109,7 +110,7 @@ def test_guesses() -> None:
 
 def test_a_look_up() -> None:
     """It counts with its outcome alone."""
-    row = attrs.evolve(ROW, action=Action.LOOK_UP, outcome="valid")
+    row = evolved(ROW, action=Action.LOOK_UP, outcome="valid")
     assert counted(row) == (step(Step.LOOK_UP, "valid"),)
 
 
@@ -125,7 +126,7 @@ def test_a_look_up() -> None:
 )
 def test_rows_of_no_visitor(change: dict[str, Any]) -> None:
     """Neither what operators do nor what follows a sign-in is a step."""
-    assert counted(attrs.evolve(ROW, **change)) == ()
+    assert counted(evolved(ROW, **change)) == ()
 
 
 # --- What the figures are

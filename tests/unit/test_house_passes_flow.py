@@ -8,7 +8,7 @@ import pytest
 
 from hsp_otp.adapters.memory import MemoryAudit, MemoryPasses
 from hsp_otp.domain.api_keys import ApiKey, Scope
-from hsp_otp.domain.audit import Action, AuditRow, Row
+from hsp_otp.domain.audit import Action, Row
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.listed_passes import ListedPass, ListedUser
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -19,6 +19,7 @@ from hsp_otp.domain.refresh_tokens import PassLapsed
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.ports.failures import Unavailable
+from tests.audit_rows import evolved, row_of
 from tests.world import CLIENT, PHONE, START, World, ring, run
 
 CODE = PassCode("HSP-1234-5678")
@@ -44,7 +45,7 @@ LISTED = ListedPass(
         phone=PhoneNumber(PHONE),
     ),
 )
-ROW = AuditRow(
+ROW = row_of(
     at=START,
     flow=None,
     purpose=None,
@@ -101,7 +102,7 @@ def test_a_row_of_a_user_without_a_number() -> None:
     world = World()
     put(world, with_user(phone=None))
     (row,) = world.audit.rows
-    assert row == attrs.evolve(
+    assert row == evolved(
         ROW, contact=None, region=None, contact_fingerprint=None, range_fingerprint=None
     )
 
@@ -134,7 +135,7 @@ def test_an_end() -> None:
     grant = world.sign_in()
     world.audit.rows.clear()
     assert run(passes_of(world).end(CODE, KEY, CALLER)) is Change.ENDED
-    assert world.audit.rows == [attrs.evolve(ROW, action=Action.END_PASS, outcome="ended")]
+    assert world.audit.rows == [evolved(ROW, action=Action.END_PASS, outcome="ended")]
     assert world.validate() == PassNotFound()
     assert world.refresh(grant.refresh_token) == PassLapsed()
     assert put(world) == PassPut(of_pass=Change.ADDED, of_user=Change.UNCHANGED)
@@ -186,5 +187,5 @@ def test_a_database_that_is_away(action: Action) -> None:
     with pytest.raises(Unavailable):
         run(asked)
     (row,) = world.audit.rows
-    assert (row.action, row.outcome, row.api_key_id) == (action, "unavailable", KEY.id)
-    assert row.at == Instant(START)
+    assert (row.facts.action, row.outcome, row.facts.api_key_id) == (action, "unavailable", KEY.id)
+    assert row.facts.at == Instant(START)

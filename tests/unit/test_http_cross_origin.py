@@ -409,4 +409,4 @@ def test_a_page_of_another_origin_knows_no_other_cookie() -> None:
         again = {"phone": PHONE, "device_token": proved.json["device_token"]}
         reply = client.post(SIGNUP_SEND, again, headers=CROSS_SITE)
         assert reply.status == 200
-    assert client.world.audit.rows[-1].lane is Lane.KNOWN
+    assert client.world.audit.rows[-1].facts.lane is Lane.KNOWN

@@ -122,8 +122,8 @@ def test_the_audit_names_the_key_and_holds_no_secret(client: Client, key: str) -
     code = led_back(client)
     token = client.exchange(code, key).json["refresh_token"]
     client.exchange(code, key)
-    rows = [row for row in client.world.audit.rows if row.action.value == "exchange"]
-    assert [(row.outcome, row.api_key_id) for row in rows] == [
+    rows = [row for row in client.world.audit.rows if row.facts.action.value == "exchange"]
+    assert [(row.outcome, row.facts.api_key_id) for row in rows] == [
         ("exchanged", key.split("_")[1]),
         ("code_reused", key.split("_")[1]),
     ]

@@ -14,7 +14,7 @@ import pytest
 import structlog
 from litestar.exceptions import ImproperlyConfiguredException
 
-from hsp_otp.adapters.instrumentation.port_times import port_times
+from hsp_otp.adapters.instrumentation.port_times import PortTimes
 from hsp_otp.adapters.instrumentation.ports import Watch
 from hsp_otp.domain.instant import HOUR, Duration
 from hsp_otp.domain.names import PassCode
@@ -107,7 +107,7 @@ def test_a_request_id_is_taken_over(client: Client, lines: Lines, given: str) ->
     reply = client.post(VALIDATE, {"pass_code": "HSP-0000-0000"}, headers={"x-request-id": given})
     assert reply.headers["x-request-id"] == given
     assert reply.json["request_id"] == given
-    assert client.world.audit.rows[-1].request_id == given
+    assert client.world.audit.rows[-1].facts.request_id == given
     assert [line["request_id"] for line in lines()] == [given]
 
 
@@ -141,7 +141,7 @@ def test_another_request_id_is_made(client: Client, lines: Lines, given: str | N
         made = reply.headers["x-request-id"]
         assert re.fullmatch(r"[0-9a-f]{32}", made)
         assert reply.json["request_id"] == made
-        assert client.world.audit.rows[-1].request_id == made
+        assert client.world.audit.rows[-1].facts.request_id == made
         assert [line["request_id"] for line in lines()] == [made]
         seen.add(made)
     assert len(seen) == 3
@@ -310,8 +310,8 @@ def test_the_same_address_reaches_limits_audit_and_log(lines: Lines, name: str) 
         assert reply.json["valid"]
         assert client.world.charged("lookups", address) == 1
         (row,) = client.world.audit.rows
-        assert row.client is not None
-        assert row.client.value == address
+        assert row.facts.client is not None
+        assert row.facts.client.value == address
         assert lines()[-1]["client"] == address
 
 
@@ -348,7 +348,7 @@ def test_forwarded_names_the_client_where_the_setting_says_so(lines: Lines) -> N
             client=PROXY,
         )
         assert client.world.charged("lookups", "2001:db8:1:2::/64") == 1
-        assert str(client.world.audit.rows[-1].client) == "2001:db8:1:2::/64"
+        assert str(client.world.audit.rows[-1].facts.client) == "2001:db8:1:2::/64"
     (line,) = lines()
     assert line["client"] == "2001:db8:1:2::/64"
 
@@ -492,7 +492,7 @@ def test_nobody_pays_for_another(lines: Lines) -> None:
     passes = world.observer.passes(Slow())
 
     async def ask(name: str, times: int) -> None:
-        with port_times() as found:
+        with PortTimes() as found:
             for _ in range(times):
                 # What a request starts and awaits is its own.
                 await asyncio.create_task(passes.find(PassCode(PASS_CODE)))

@@ -268,7 +268,7 @@ def test_what_was_not_made_here(client: Client, token: str) -> None:
     client.world.audit.rows.clear()
     reply = refresh(client, token)
     assert refused(reply, INVALID)
-    assert [(row.action, row.outcome) for row in client.world.audit.rows] == [
+    assert [(row.facts.action, row.outcome) for row in client.world.audit.rows] == [
         (Action.REFRESH, "invalid_token")
     ]
     assert revoke(client, token).json == {"success": True}
@@ -355,7 +355,11 @@ def test_signing_out_with_any_string(client: Client, token: str) -> None:
     assert reply.status == 200
     assert reply.json == {"success": True}
     (row,) = client.world.audit.rows
-    assert (row.action, row.outcome, row.pass_code) == (Action.REVOKE, "invalid_token", None)
+    assert (row.facts.action, row.outcome, row.facts.pass_code) == (
+        Action.REVOKE,
+        "invalid_token",
+        None,
+    )
 
 
 def test_signing_out_says_nothing_of_the_token(client: Client) -> None:
@@ -602,7 +606,10 @@ def test_every_request_leaves_one_row(client: Client) -> None:
     client.post(REFRESH, {"refresh_token": token}, client=OTHER_CLIENT)
     refresh(client, newest)
     revoke(client, newest)
-    told = [(row.action.value, row.outcome, str(row.client)) for row in client.world.audit.rows]
+    told = [
+        (row.facts.action.value, row.outcome, str(row.facts.client))
+        for row in client.world.audit.rows
+    ]
     assert told == [
         ("refresh", "refreshed", "198.51.100.7"),
         ("refresh", "refreshed", "198.51.100.7"),
@@ -610,8 +617,8 @@ def test_every_request_leaves_one_row(client: Client) -> None:
         ("refresh", "invalid_token", "198.51.100.7"),
         ("revoke", "invalid_token", "198.51.100.7"),
     ]
-    assert {row.request_id for row in client.world.audit.rows} == {"r-1"}
-    assert {row.pass_code for row in client.world.audit.rows} == {"HSP-****-5678"}
+    assert {row.facts.request_id for row in client.world.audit.rows} == {"r-1"}
+    assert {row.facts.pass_code for row in client.world.audit.rows} == {"HSP-****-5678"}
 
 
 def test_nothing_of_these_routes_is_charged(client: Client) -> None:

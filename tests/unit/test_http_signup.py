@@ -302,7 +302,7 @@ def test_every_spelling_is_one_number(client: Client, spelling: str) -> None:
     client.world.clock.advance(30 * SECOND)
     assert client.sign_up(spelling).json["phone_masked"] == "***-***-3210"
     assert [sms.to.value for sms in client.world.outbox.sent] == ["+919876543210"] * 2
-    assert len({row.contact_fingerprint for row in client.world.audit.rows}) == 1
+    assert len({row.facts.contact_fingerprint for row in client.world.audit.rows}) == 1
 
 
 def test_all_spellings_share_the_sends_of_a_number() -> None:

@@ -586,10 +586,12 @@ Told = tuple[str, str, str | None, str | None]
 def audited(client: Client) -> list[Told]:
     """Every row's action, outcome, masked number and region."""
     rows = client.world.audit.rows
-    assert all((row.flow, row.purpose) == (rows[0].flow, rows[0].purpose) for row in rows)
-    assert all(str(row.client) == "198.51.100.7" for row in rows)
-    assert all(row.request_id == "r-1" for row in rows)
-    return [(row.action.value, row.outcome, row.contact, row.region) for row in rows]
+    assert len({(row.facts.flow, row.facts.purpose) for row in rows}) == 1
+    assert all(str(row.facts.client) == "198.51.100.7" for row in rows)
+    assert all(row.facts.request_id == "r-1" for row in rows)
+    return [
+        (row.facts.action.value, row.outcome, row.facts.contact, row.facts.region) for row in rows
+    ]
 
 
 def test_every_outcome_leaves_a_row() -> None:
@@ -642,7 +644,7 @@ def test_every_outcome_leaves_a_row() -> None:
             ("send", "phone_rate_limited", *ours),
             ("send", "sms_failed", *ours),
         ]
-        assert {(row.flow, row.purpose) for row in client.world.audit.rows} == {
+        assert {(row.facts.flow, row.facts.purpose) for row in client.world.audit.rows} == {
             (client.world.audit.sends[0].flow, client.world.audit.sends[0].purpose)
         }
 
@@ -672,9 +674,10 @@ def test_rows_hold_fingerprints_and_no_numbers(client: Client) -> None:
     client.session(OTHER_PHONE, client=OTHER_CLIENT)
     first, second, third = client.world.audit.rows
     prints = ring("fingerprints")
-    assert first.contact_fingerprint == second.contact_fingerprint == prints.fingerprint(PHONE)
-    assert first.range_fingerprint == prints.fingerprint("+91987654")
-    assert third.contact_fingerprint == prints.fingerprint(OTHER_PHONE)
+    assert first.facts.contact_fingerprint == prints.fingerprint(PHONE)
+    assert second.facts.contact_fingerprint == prints.fingerprint(PHONE)
+    assert first.facts.range_fingerprint == prints.fingerprint("+91987654")
+    assert third.facts.contact_fingerprint == prints.fingerprint(OTHER_PHONE)
     assert (first.sender, first.provider_message_id) == ("outbox", "message-1")
     told = repr([attrs.astuple(row) for row in client.world.audit.rows])
     for secret in ("9876543210", "9812345678", code, session_id, "proof-1"):

@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant
 from hsp_otp.domain.policy import ClientLimits
@@ -25,6 +25,7 @@ from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import SendOutcome, SignedIn, VerifyOutcome
 from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed
+from tests.audit_rows import row_of
 from tests.strategies import MACHINE_ROUNDS, nudges
 from tests.world import (
     CLIENT,
@@ -46,7 +47,7 @@ Rules = tuple[tuple[int, Duration], ...]
 Told = tuple[str, int | None, int | None]
 """The word, the remaining guesses or the wait, and when a new code may be asked for."""
 
-UNLOCKED: Final = AuditRow(
+UNLOCKED: Final = row_of(
     at=START,
     flow=None,
     purpose=Purpose.PHONE_VERIFICATION,

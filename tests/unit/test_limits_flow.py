@@ -122,7 +122,7 @@ def test_asking_while_every_sender_is_skipped_has_a_limit_of_its_own() -> None:
     assert isinstance(world.sign_up(), SignupCodeSent)
     assert len(rows_of(world, "sms_failed")) == 31
     assert all(
-        not row.folds and "unsent_asks" in row.charged for row in rows_of(world, "sms_failed")
+        not row.folds and "unsent_asks" in row.facts.charged for row in rows_of(world, "sms_failed")
     )
     assert all(row.folds for row in rows_of(world, "rate_limited"))
 
@@ -145,7 +145,7 @@ def test_rubbish_for_refresh_tokens_is_limited_and_folded() -> None:
     assert world.revoke(granted.refresh_token) is None
     rejected = rows_of(world, "invalid_token")
     assert len(rejected) == 120
-    assert all(row.charged == ("rejected_requests",) and row.folds for row in rejected)
+    assert all(row.facts.charged == ("rejected_requests",) and row.folds for row in rejected)
     assert world.charged("rejected_requests") == 120
 
 
@@ -163,7 +163,7 @@ def test_tokens_of_a_family_are_not_charged() -> None:
         assert world.revoke(token) is None
     assert world.charged("rejected_requests") == 0
     assert len(rows_of(world, "revoked")) == 1
-    assert all(row.folds and not row.charged for row in rows_of(world, "invalid_token"))
+    assert all(row.folds and not row.facts.charged for row in rows_of(world, "invalid_token"))
 
 
 def test_signup_sessions_that_are_not_good_are_limited() -> None:
@@ -215,7 +215,7 @@ def test_rows_tell_what_a_request_was_charged() -> None:
     sent = world.sign_up(OTHER_PHONE)
     assert isinstance(sent, SignupCodeSent)
     world.prove(world.outbox.codes[-1], sent.session_id)
-    assert [(row.outcome, row.charged) for row in world.audit.rows] == [
+    assert [(row.outcome, row.facts.charged) for row in world.audit.rows] == [
         ("valid", ("lookups",)),
         ("sent", ("lookups",)),
         ("invalid_otp", ("lookups", "checks")),

@@ -19,7 +19,7 @@ from hsp_otp.adapters.prometheus.worker_files import Workers, exposed
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.domain.api_keys import Scope
-from hsp_otp.domain.audit import Action, AuditRow, Visit
+from hsp_otp.domain.audit import Action, Visit
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
@@ -36,6 +36,7 @@ from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
 from hsp_otp.ports.sender import Message
 from hsp_otp.ports.usage_counter import UsageCounter
+from tests.audit_rows import evolved, row_of
 from tests.http import OPEN, Client
 from tests.observed import Observed
 from tests.visitor import SIGNUP, Visitor
@@ -55,7 +56,7 @@ DESCRIBED = Path(__file__).parents[2] / "docs" / "metrics.md"
 DEAD = 4_194_305
 """More than any process' number may be."""
 
-ROW = AuditRow(
+ROW = row_of(
     at=START,
     flow=Flow.SIGNUP,
     purpose=Purpose.SIGNUP,
@@ -269,15 +270,15 @@ def test_what_a_race_lost_is_not_counted(world: Measured) -> None:
 @pytest.mark.parametrize("region", [None, "001", "ZZ", "+919876543210", "in"])
 def test_a_region_is_one_of_those_there_are(world: Measured, region: str | None) -> None:
     """What is no region is none, so that nobody makes labels."""
-    world.metrics.told(attrs.evolve(ROW, region=region, flow=None))
+    world.metrics.told(evolved(ROW, region=region, flow=None))
     assert world.value("asks_total", flow="none", outcome="sent", region="none") == 1
 
 
 def test_what_an_operator_does_is_not_asked_for(world: Measured) -> None:
     """An unlock is a row, and no request; so is letting an address in."""
     before = list(world.registry.collect())
-    world.metrics.told(attrs.evolve(ROW, action=Action.UNLOCK, outcome="unlocked"))
-    world.metrics.told(attrs.evolve(ROW, action=Action.LET, outcome="let_in"))
+    world.metrics.told(evolved(ROW, action=Action.UNLOCK, outcome="unlocked"))
+    world.metrics.told(evolved(ROW, action=Action.LET, outcome="let_in"))
     assert list(world.registry.collect()) == before
 
 
@@ -577,14 +578,14 @@ def with_everything(folder: Path) -> CollectorRegistry:
     metrics.answered("/healthz", "GET", 200, 0.1)
     metrics.told(
         *(
-            attrs.evolve(ROW, action=action, outcome=outcome)
+            evolved(ROW, action=action, outcome=outcome)
             for action in Action
             for outcome in ("sent", "locked_out")
         )
     )
-    metrics.told(attrs.evolve(ROW, lane=Lane.KNOWN))
+    metrics.told(evolved(ROW, lane=Lane.KNOWN))
     visit = Visit(language=ENGLISH)
-    metrics.told(attrs.evolve(ROW, outcome="locked_out", visit=visit))
+    metrics.told(evolved(ROW, outcome="locked_out", visit=visit))
     metrics.verified(Flow.SIGNUP, SECOND)
     metrics.posed(1)
     metrics.solved(1, SECOND)

@@ -93,8 +93,8 @@ def test_in_and_out(door: Operators, audit: MemoryAudit, clock: ManualClock) -> 
     run(door.sign_out(session))
     assert run(door.is_over(session))
     (row,) = audit.rows
-    assert (row.action.value, row.outcome) == ("ops_sign_in", "signed_in")
-    assert (row.client, row.request_id) == (CALLER.client, "r-1")
+    assert (row.facts.action.value, row.outcome) == ("ops_sign_in", "signed_in")
+    assert (row.facts.client, row.facts.request_id) == (CALLER.client, "r-1")
     another = run(door.sign_in("", PASSWORD, CALLER))
     assert isinstance(another, OperatorSession)
     assert another.id != session.id
@@ -143,7 +143,7 @@ def test_an_operator_by_name(
     assert session.operator == "asha"
     assert not run(door.is_over(session))
     run(door.search(PhoneNumber(PHONE), session, CALLER))
-    assert [(row.outcome, row.operator) for row in audit.rows] == [
+    assert [(row.outcome, row.facts.operator) for row in audit.rows] == [
         ("signed_in", "asha"),
         ("searched", "asha"),
     ]
@@ -169,7 +169,7 @@ def test_a_wrong_name_or_password(
     assert isinstance(door.accounts, RememberedAccounts)
     assert run(door.sign_in(name, password, CALLER)) == WrongPassword()
     told = name if name in door.accounts.passwords else None
-    assert [(row.outcome, row.operator) for row in audit.rows] == [("wrong_password", told)]
+    assert [(row.outcome, row.facts.operator) for row in audit.rows] == [("wrong_password", told)]
     assert door.accounts.compared == compared
 
 
@@ -291,13 +291,13 @@ def test_a_search_is_written_down(door: Operators, audit: MemoryAudit) -> None:
     number, shared = PhoneNumber(PHONE), OperatorSession("s", START, START)
     found = run(door.search(number, shared, CALLER))
     (row,) = audit.rows
-    assert (row.action.value, row.outcome, row.contact) == (
+    assert (row.facts.action.value, row.outcome, row.facts.contact) == (
         "ops_search",
         "searched",
         "***-***-3210",
     )
     assert len(found) == 2
-    assert row.contact_fingerprint == found[0]
+    assert row.facts.contact_fingerprint == found[0]
     assert PHONE not in repr(row)
 
 

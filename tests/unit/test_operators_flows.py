@@ -158,9 +158,13 @@ def test_the_holder_of_a_pass_is_unlocked() -> None:
     unlock(world, person)
     assert (world.record().failures, world.record().run) == ((), 0)
     row = world.audit.rows[-1]
-    assert (row.action, row.outcome, row.reason) == (Action.UNLOCK, "unlocked", REASON)
-    assert (row.pass_code, row.contact, row.flow) == ("HSP-****-5678", "***-***-3210", None)
-    assert row.purpose is Purpose.PHONE_VERIFICATION
+    assert (row.facts.action, row.outcome, row.facts.reason) == (Action.UNLOCK, "unlocked", REASON)
+    assert (row.facts.pass_code, row.facts.contact, row.facts.flow) == (
+        "HSP-****-5678",
+        "***-***-3210",
+        None,
+    )
+    assert row.facts.purpose is Purpose.PHONE_VERIFICATION
 
 
 def test_a_pass_that_is_not_there() -> None:
@@ -181,8 +185,8 @@ def test_a_number_is_unlocked_with_all_who_have_it() -> None:
         "phone_verification:user:u2",
         f"signup:phone:{PHONE}",
     ]
-    assert [row.contact for row in world.audit.rows] == ["***-***-3210"] * 3
-    assert [row.pass_code for row in world.audit.rows] == [None] * 3
+    assert [row.facts.contact for row in world.audit.rows] == ["***-***-3210"] * 3
+    assert [row.facts.pass_code for row in world.audit.rows] == [None] * 3
     only = run(people(world).of_number(PhoneNumber(PHONE), (Purpose.SIGNUP,)))
     assert [str(slot) for slot in only.slots] == [f"signup:phone:{PHONE}"]
     assert run(people(World()).of_number(PhoneNumber(PHONE), ())).slots == ()
@@ -193,7 +197,7 @@ def test_a_holder_without_a_number_is_unlocked() -> None:
     world = World()
     world.add(phone=None)
     unlock(world, holder(world))
-    assert world.audit.rows[-1].contact is None
+    assert world.audit.rows[-1].facts.contact is None
 
 
 def test_an_unlock_keeps_known_devices_unless_told() -> None:
@@ -208,7 +212,7 @@ def test_an_unlock_keeps_known_devices_unless_told() -> None:
     unlock(world, holder(world), devices=True)
     assert world.whole_record().devices is None
     assert [row.outcome for row in world.audit.rows[-2:]] == ["unlocked", "devices_forgotten"]
-    assert {row.action for row in world.audit.rows[-2:]} == {Action.UNLOCK}
+    assert {row.facts.action for row in world.audit.rows[-2:]} == {Action.UNLOCK}
 
 
 # Let in
@@ -253,11 +257,15 @@ def test_who_is_let_in_is_audited() -> None:
     world = world_with_a_pass()
     let(world, holder(world))
     (row,) = world.audit.rows
-    assert (row.action, row.outcome, row.reason) == (Action.LET, "let_in", REASON)
-    assert (row.client, row.request_id) == (ClientAddress(CALLED_FROM), None)
-    assert (row.pass_code, row.contact, row.flow) == ("HSP-****-5678", "***-***-3210", None)
-    assert row.contact_fingerprint == ring("fingerprints").fingerprint(PHONE)
-    assert (row.purpose, row.folds) == (Purpose.PHONE_VERIFICATION, False)
+    assert (row.facts.action, row.outcome, row.facts.reason) == (Action.LET, "let_in", REASON)
+    assert (row.facts.client, row.facts.request_id) == (ClientAddress(CALLED_FROM), None)
+    assert (row.facts.pass_code, row.facts.contact, row.facts.flow) == (
+        "HSP-****-5678",
+        "***-***-3210",
+        None,
+    )
+    assert row.facts.contact_fingerprint == ring("fingerprints").fingerprint(PHONE)
+    assert (row.facts.purpose, row.folds) == (Purpose.PHONE_VERIFICATION, False)
 
 
 def test_an_address_is_let_in_by_a_number() -> None:
@@ -270,7 +278,7 @@ def test_an_address_is_let_in_by_a_number() -> None:
         "phone_verification:user:u2",
         f"signup:phone:{PHONE}",
     ]
-    assert [row.purpose for row in world.audit.rows] == [one.slot.purpose for one in found]
+    assert [row.facts.purpose for row in world.audit.rows] == [one.slot.purpose for one in found]
 
 
 def test_letting_in_again_starts_again() -> None:
@@ -363,9 +371,9 @@ def test_a_person_is_erased() -> None:
     assert world.record().challenge is None
     assert erased.records == [("u1",), ("u1",)]
     (row,) = erased.rows
-    assert (row.action, row.outcome, row.reason) == (Action.ERASE, "erased", REASON)
-    assert (row.contact, row.region) == (None, "IN")
-    assert row.contact_fingerprint == ring("fingerprints").fingerprint(PHONE)
+    assert (row.facts.action, row.outcome, row.facts.reason) == (Action.ERASE, "erased", REASON)
+    assert (row.facts.contact, row.facts.region) == (None, "IN")
+    assert row.facts.contact_fingerprint == ring("fingerprints").fingerprint(PHONE)
 
 
 def test_what_is_locked_is_not_erased() -> None:

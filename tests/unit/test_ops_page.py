@@ -561,7 +561,7 @@ def test_an_operator_by_name(named: Visitor, ops: Ops) -> None:
     page = named.get(OPS)
     assert "<p>asha</p>" in page.reply.body.decode()
     assert named.post("/ops/story/", {**page.fields, "phone": PHONE}).status == 200
-    assert [(row.outcome, row.operator) for row in ops.world.audit.rows] == [
+    assert [(row.outcome, row.facts.operator) for row in ops.world.audit.rows] == [
         ("signed_in", "asha"),
         ("searched", "asha"),
     ]
@@ -1029,12 +1029,12 @@ def test_a_story(visitor: Visitor, ops: Ops) -> None:
     assert b"<script>alert" not in reply.body
     assert "9876543210" not in reply.body.decode()
     row = ops.world.audit.rows[-1]
-    assert (row.action.value, row.outcome, row.contact) == (
+    assert (row.facts.action.value, row.outcome, row.facts.contact) == (
         "ops_search",
         "searched",
         "***-***-3210",
     )
-    assert ops.asked == [(row.contact_fingerprint,)]
+    assert ops.asked == [(row.facts.contact_fingerprint,)]
 
 
 @pytest.mark.parametrize("typed", ["", "4711", "HSP-1234-5678", "<b>1</b>", "tel:+919876543210"])

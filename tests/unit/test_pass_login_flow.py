@@ -25,6 +25,7 @@ from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant, Me
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.tokens import Access
+from tests.audit_rows import evolved, row_of
 from tests.world import (
     CLIENT,
     OTHER_CLIENT,
@@ -98,12 +99,12 @@ def test_an_unusable_pass_is_a_miss_for_every_request(
     assert world.charged("checks") == 1
     assert world.charged("lookup_misses", "everybody") == 3
     assert world.outbox.sent == []
-    assert [(row.action, row.outcome) for row in world.audit.rows] == [
+    assert [(row.facts.action, row.outcome) for row in world.audit.rows] == [
         (Action.LOOK_UP, answer.word),
         (Action.SEND, answer.word),
         (Action.CHECK, answer.word),
     ]
-    assert {row.contact for row in world.audit.rows} == {None}
+    assert {row.facts.contact for row in world.audit.rows} == {None}
 
 
 def test_too_many_look_ups() -> None:
@@ -120,7 +121,7 @@ def test_too_many_look_ups() -> None:
     assert world.outbox.sent == []
     refused = world.audit.rows[1:]
     assert [row.outcome for row in refused] == ["lookup_rate_limited"] * 6
-    assert all(row.folds and row.contact is None for row in refused)
+    assert all(row.folds and row.facts.contact is None for row in refused)
 
 
 def test_too_many_checks() -> None:
@@ -399,7 +400,7 @@ def test_a_number_changed_meanwhile() -> None:
     outcome = world.verify(code)
     assert isinstance(outcome, WrongCode)
     assert outcome.attempts_remaining == 2
-    assert last(world).contact == "***-***-5678"
+    assert last(world).facts.contact == "***-***-5678"
 
 
 def test_a_pass_past_its_end_signs_in() -> None:
@@ -474,7 +475,11 @@ def test_a_right_code_again_in_the_same_browser() -> None:
         *("sent", "verified", "verified_again", "invalid_token", "refreshed", "otp_expired"),
     ]
     again = world.audit.rows[2]
-    assert (again.action, again.contact, again.region) == (Action.CHECK, "***-***-3210", "IN")
+    assert (again.facts.action, again.facts.contact, again.facts.region) == (
+        Action.CHECK,
+        "***-***-3210",
+        "IN",
+    )
 
 
 @pytest.mark.parametrize("browser", [None, "another"])
@@ -554,7 +559,7 @@ def test_one_row_for_every_request() -> None:
     world.verify(code)
     fingerprint = ring("fingerprints").fingerprint("+919876543210")
     prefix = ring("fingerprints").fingerprint("+91987654")
-    row = AuditRow(
+    row = row_of(
         at=START,
         flow=Flow.PASS_LOGIN,
         purpose=Purpose.PHONE_VERIFICATION,
@@ -569,7 +574,7 @@ def test_one_row_for_every_request() -> None:
         range_fingerprint=prefix,
         charged=("lookups",),
     )
-    later = attrs.evolve(
+    later = evolved(
         row,
         at=Instant(START + 1_000_000),
         action=Action.CHECK,
@@ -578,7 +583,7 @@ def test_one_row_for_every_request() -> None:
     )
     assert world.audit.rows == [
         row,
-        attrs.evolve(
+        evolved(
             row,
             action=Action.SEND,
             outcome="sent",
@@ -643,7 +648,7 @@ def test_clients_do_not_share_their_limits() -> None:
     world.validate()
     assert isinstance(world.validate(), Refusal)
     assert isinstance(world.validate(client=OTHER_CLIENT), UsablePass)
-    assert world.audit.rows[-1].client == ClientAddress(OTHER_CLIENT)
+    assert world.audit.rows[-1].facts.client == ClientAddress(OTHER_CLIENT)
 
 
 def test_an_outcome_shows_no_number() -> None:

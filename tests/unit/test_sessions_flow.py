@@ -14,22 +14,23 @@ from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, RefreshToken, TokenReused
 from hsp_otp.flows.sessions import Grant, Me
 from hsp_otp.ports.tokens import Access
+from tests.audit_rows import evolved, row_of
 from tests.world import CLIENT, OTHER_PHONE, PASS_CODE, START, World, ring
 
-ROW = AuditRow(
+ROW = row_of(
     at=START,
     flow=Flow.PASS_LOGIN,
     purpose=Purpose.PHONE_VERIFICATION,
     action=Action.REFRESH,
-    outcome="",
+    outcome="refreshed",
     client=ClientAddress(CLIENT),
     request_id=f"request-of-{CLIENT}",
     pass_code="HSP-****-5678",
 )
-"""What every row about a family tells."""
+"""The row of a refresh, without the number of the pass."""
 
 INVALID = attrs.evolve(ROW, outcome="invalid_token", folds=True)
-REJECTED = attrs.evolve(INVALID, purpose=None, pass_code=None, charged=("rejected_requests",))
+REJECTED = evolved(INVALID, purpose=None, pass_code=None, charged=("rejected_requests",))
 """What the row of a token tells that was good for nothing."""
 
 
@@ -57,7 +58,7 @@ def family_id(grant: Grant) -> str:
 def with_phone(row: AuditRow) -> AuditRow:
     """*row* with what is told of the number of the pass."""
     fingerprints = ring("fingerprints")
-    return attrs.evolve(
+    return evolved(
         row,
         contact="***-***-3210",
         region="IN",
@@ -96,7 +97,7 @@ def test_a_refresh_leaves_one_row() -> None:
     """One row, with the pass and the number masked, and the number's fingerprints."""
     world, grant = signed_in()
     refreshed(world, grant.refresh_token)
-    assert world.audit.rows == [with_phone(attrs.evolve(ROW, outcome="refreshed"))]
+    assert world.audit.rows == [with_phone(ROW)]
     assert len(world.audit.sign_ins) == 1
 
 
@@ -179,7 +180,7 @@ def test_what_was_not_made_here_changes_nothing(name: str) -> None:
     forged = FORGERIES[name](grant.refresh_token)
     assert world.refresh(forged) == InvalidToken()
     world.revoke(forged)
-    assert world.audit.rows == [REJECTED, attrs.evolve(REJECTED, action=Action.REVOKE)]
+    assert world.audit.rows == [REJECTED, evolved(REJECTED, action=Action.REVOKE)]
     assert world.family(family_id(grant)) is before
     refreshed(world, grant.refresh_token)
 
@@ -190,7 +191,7 @@ def test_a_token_of_a_family_that_is_gone() -> None:
     stray = RefreshToken.mint(ring("refresh").first, "gone", bytes(32)).value
     assert world.refresh(stray) == InvalidToken()
     world.revoke(stray)
-    assert world.audit.rows == [REJECTED, attrs.evolve(REJECTED, action=Action.REVOKE)]
+    assert world.audit.rows == [REJECTED, evolved(REJECTED, action=Action.REVOKE)]
     assert world.family("gone") is None
 
 
@@ -249,7 +250,7 @@ def test_a_number_changed_meanwhile_still_refreshes() -> None:
     world, grant = signed_in()
     world.add(phone=OTHER_PHONE)
     refreshed(world, grant.refresh_token)
-    assert world.audit.rows[0].contact == "***-***-5678"
+    assert world.audit.rows[0].facts.contact == "***-***-5678"
 
 
 # Signing out
@@ -263,8 +264,8 @@ def test_signing_out_leaves_one_row_each() -> None:
     world.revoke(new.refresh_token)
     world.revoke(new.refresh_token)
     world.revoke(grant.refresh_token)
-    row = attrs.evolve(ROW, action=Action.REVOKE, outcome="revoked")
-    again = attrs.evolve(INVALID, action=Action.REVOKE)
+    row = evolved(ROW, action=Action.REVOKE, outcome="revoked")
+    again = evolved(INVALID, action=Action.REVOKE)
     assert world.audit.rows == [row, again, again]
     assert world.refresh(new.refresh_token) == InvalidToken()
     assert world.me(new.access_token) == InvalidToken()

@@ -33,6 +33,7 @@ from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.tokens import Proof
+from tests.audit_rows import evolved, row_of
 from tests.world import (
     CLIENT,
     OTHER_CLIENT,
@@ -96,7 +97,7 @@ def last(world: World) -> AuditRow:
 def told(outcome: str, action: Action, charged: tuple[str, ...] = ()) -> AuditRow:
     """The audit row of a request about the usual number."""
     fingerprints = ring("fingerprints")
-    return AuditRow(
+    return row_of(
         at=START,
         flow=Flow.SIGNUP,
         purpose=Purpose.SIGNUP,
@@ -131,7 +132,7 @@ def test_a_number_begins_a_session() -> None:
     )
     assert SessionId.parse(outcome.session_id.value) == outcome.session_id
     assert world.audit.rows == [
-        attrs.evolve(
+        evolved(
             told("sent", Action.SEND),
             lane=Lane.OTHERS,
             sender="outbox",
@@ -246,7 +247,7 @@ def test_an_ask_in_a_session_that_has_ended_sends_nothing(session: SessionId | N
     sent, sends = len(world.outbox.sent), len(world.audit.sends)
     assert world.sign_up(PHONE, session) == SessionNotFound()
     row = told("session_not_found", Action.SEND, charged=("rejected_requests",))
-    assert attrs.evolve(last(world), at=START) == attrs.evolve(row, folds=True)
+    assert evolved(last(world), at=START) == attrs.evolve(row, folds=True)
     assert (len(world.outbox.sent), len(world.audit.sends)) == (sent, sends)
 
 
@@ -320,7 +321,7 @@ def test_the_right_code_proves_the_number() -> None:
     )
     assert held.step == 2
     verified = told("verified", Action.CHECK, ("checks",))
-    assert world.audit.rows[1:] == [attrs.evolve(verified, lane=Lane.OTHERS)]
+    assert world.audit.rows[1:] == [evolved(verified, lane=Lane.OTHERS)]
 
 
 def test_a_proof_is_signed_again_for_a_page() -> None:
@@ -404,7 +405,7 @@ def test_a_check_in_a_session_that_is_not_there(*, ended: bool) -> None:
     assert world.prove(code, session) == SessionNotFound()
     assert world.charged("checks") == 1
     assert last(world).outcome == "session_not_found"
-    assert last(world).contact is None
+    assert last(world).facts.contact is None
 
 
 def test_the_checks_of_a_client_are_counted_for_both_journeys() -> None:

@@ -210,7 +210,7 @@ def test_work_is_posed_for_one_ask() -> None:
     for _ in range(2):
         assert isinstance(world.send(client=HOME.value), Issued)
     posed = posed_for(world, HOME)
-    assert (world.audit.rows[-1].outcome, world.audit.rows[-1].lane) == (
+    assert (world.audit.rows[-1].outcome, world.audit.rows[-1].facts.lane) == (
         "work_required",
         Lane.OTHERS,
     )

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
+from msgspec import json
 
 from hsp_otp.adapters.key_format import decode_secret, read_keys
 from hsp_otp.domain.instant import CLOCK_SKEW, SECOND, Duration, Instant
@@ -40,6 +41,8 @@ _PROOF_TYPE: Final = "proof+jwt"
 _PROOF: Final = "proof"
 _METHODS: Final = ["otp", "sms"]
 """The claim `amr`: the method by which the holder was authenticated (RFC 8176)."""
+
+_JWS: Final = jwt.PyJWS()
 
 _LONGEST: Final = 4096
 """Maximum characters of a token: about five times the length of a token made here."""
@@ -242,7 +245,8 @@ def _times(issued_at: Instant, expires_at: Instant) -> dict[str, int]:
 
 def _signed(key: SigningKey, kind: str, claims: dict[str, Any]) -> str:
     headers = {"typ": kind, "kid": key.id}
-    return jwt.encode(claims, key.material, algorithm=key.algorithm, headers=headers)
+    # The library's own encoder of claims takes three times as long.
+    return _JWS.encode(json.encode(claims), key.material, key.algorithm, headers)
 
 
 def _read_file(algorithm: PemAlgorithm, key_id: str, path: str) -> SigningKey:

@@ -205,12 +205,12 @@ class MemoryAudit:
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
         """Implement `SignInHistory.signed_in`."""
         return any(
-            row.flow is not None
-            and FLOWS[row.flow].signs_in
+            row.facts.flow is not None
+            and FLOWS[row.facts.flow].signs_in
             and row.outcome == Verified.word
-            and row.at > since
+            and row.facts.at > since
             for row in self.rows
-            if row.client == client
+            if row.facts.client == client
         )
 
     async def note(self, row: AuditRow) -> None:

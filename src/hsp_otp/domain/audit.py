@@ -76,31 +76,24 @@ class Visit:
 
 
 @attrs.frozen(kw_only=True)
-class AuditRow:
+class AuditFacts:
     """
-    One request and its outcome. Never holds a code, digest, token, full contact or full pass code.
+    What the audit tells of a request beside its outcome. Flows add to it what they find out.
+
+    Never holds a code, digest, token, full contact or full pass code.
 
     Attributes:
-        outcome: The stable word of the outcome, for example ``invalid_otp``.
         pass_code: Masked.
         contact: Masked.
         region: ISO 3166-1 alpha-2 code of the contact's region.
         contact_fingerprint: Keyed fingerprint of the contact, prefixed with the key's id.
         range_fingerprint: Keyed fingerprint of the contact's range, prefixed with the key's id.
-        sender: The adapter that took the message.
-        provider_message_id: The provider's own id for the message.
         reason: The operator's reason for the action.
-        retry_at: When a refusal ends; None if nothing was refused, or if only an operator can end
-            it.
         charged: The scopes of client limits that the request was charged to, repeated once per
             charge. A store of counts that lost its data is refilled from them.
         lane: Of an ask or a guess.
         api_key_id: The id of the API key that the request was made with.
         operator: The name of the operator who acted, or tried to sign in.
-        folds: True for rows that may arrive in a flood. Rows with the same client, action, outcome
-            and number within a minute are stored as a single row, which keeps the first one's
-            details and a count. A hundred numbers have such a row; all others share one, which
-            names no number.
         visit: None for requests that no visitor makes.
     """
 
@@ -108,7 +101,6 @@ class AuditRow:
     flow: Flow | None
     purpose: Purpose | None
     action: Action
-    outcome: str
     client: ClientAddress | None
     request_id: str | None
     pass_code: str | None = None
@@ -116,16 +108,37 @@ class AuditRow:
     region: str | None = None
     contact_fingerprint: str | None = None
     range_fingerprint: str | None = None
-    sender: str | None = None
-    provider_message_id: str | None = None
     reason: str | None = None
-    retry_at: Instant | None = None
     charged: tuple[str, ...] = ()
     lane: Lane | None = None
     api_key_id: str | None = None
     operator: str | None = None
-    folds: bool = False
     visit: Visit | None = attrs.field(default=None, eq=False)
+
+
+@attrs.frozen(kw_only=True)
+class AuditRow:
+    """
+    One request and its outcome.
+
+    Attributes:
+        outcome: The stable word of the outcome, for example ``invalid_otp``.
+        retry_at: When a refusal ends; None if nothing was refused, or if only an operator can end
+            it.
+        folds: True for rows that may arrive in a flood. Rows with the same client, action, outcome
+            and number within a minute are stored as a single row, which keeps the first one's
+            details and a count. A hundred numbers have such a row; all others share one, which
+            names no number.
+        sender: The adapter that took the message.
+        provider_message_id: The provider's own id for the message.
+    """
+
+    facts: AuditFacts
+    outcome: str = attrs.field(validator=attrs.validators.min_len(1))
+    retry_at: Instant | None = None
+    folds: bool = False
+    sender: str | None = None
+    provider_message_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)

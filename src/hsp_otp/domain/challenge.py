@@ -39,6 +39,7 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import LET_GUESSES, LET_LIFETIME, LET_SENDS, Policy
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import (
+    Demand,
     Limit,
     Quota,
     Refusal,
@@ -98,7 +99,7 @@ def lanes_of(request: Request) -> tuple[Lane, ...]:
 
 def usage_keys(request: Request) -> tuple[UsageKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
-    return send_keys(_sent(request, Lane.OTHERS), lanes_of(request))
+    return send_keys(_sent(request, lane) for lane in lanes_of(request))
 
 
 def lane_for(
@@ -181,7 +182,9 @@ def ask(
         ),
         charge(held.usages, demands, now),
     )
-    resend_at = _resend_at(becomes, request, policy, lane, now)
+    resend_at = _resend_at(
+        becomes, request, policy, lane, now, demands=demands if let is None else None
+    )
     return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
 
 
@@ -225,9 +228,9 @@ def check(
     key = ring.find(challenge.key_id)
     if key is None:
         return Decision(NoLiveCode(resend_at(held)), held)
-    judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
     if is_right(presented.code, request, challenge, key, policy.digits):
-        return _verified(held, request, judged, policy, lane=lane, now=now)
+        return _verified(held, request, challenge, policy, lane=lane, now=now)
+    judged = attrs.evolve(challenge, attempts=challenge.attempts + 1)
     becomes = attrs.evolve(
         held,
         record=attrs.evolve(
@@ -409,11 +412,11 @@ def lock(
     Both lanes together admit twice the guesses of one, and the run of one in half; an address that
     an operator lets in is judged by both together alone.
     """
-    own, runs = record.lane(lane), [one.run for one in record.lanes]
-    shared = policy.max_run and sum(runs) >= policy.max_run
+    own, (others, known) = record.lane(lane), record.lanes
+    shared = policy.max_run and others.run + known.run >= policy.max_run
     if shared or (policy.max_run and not is_let and own.run >= _share_of_run(policy, lane)):
         return Locked(None)
-    everything = sorted(at for one in record.lanes for at in one.failures)
+    everything = sorted(others.failures + known.failures)
     if not everything:
         return None
     twice = tuple(Quota(2 * quota.limit, quota.window) for quota in policy.failures)
@@ -467,7 +470,7 @@ def _issued(request: Request, drawn: Drawn, policy: Policy, lane: Lane, now: Ins
 
 
 def _sent(request: Request, lane: Lane) -> Sent:
-    return Sent(flow=request.flow, contact=request.contact, client=request.client, lane=lane)
+    return request.sends[lane]
 
 
 def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord:
@@ -478,26 +481,28 @@ def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord
 
 
 def _verified(
-    held: Held, request: Request, judged: Challenge, policy: Policy, *, lane: Lane, now: Instant
+    held: Held, request: Request, challenge: Challenge, policy: Policy, *, lane: Lane, now: Instant
 ) -> Decision[Held, CheckOutcome]:
     """
     A success ends the runs of both lanes, makes the device known, and gives the addresses that
     asked in this lane their sends back.
     """
     record = held.record
-    used = attrs.evolve(judged, ended=Ended.USED)
-    own = attrs.evolve(record.lane(lane), challenge=used, asked=())
-    others, known = (attrs.evolve(one, run=0) for one in with_lane(record, lane, own).lanes)
+    used = attrs.evolve(challenge, attempts=challenge.attempts + 1, ended=Ended.USED)
+    own = attrs.evolve(record.lane(lane), challenge=used, run=0, asked=())
+    others, known = [
+        attrs.evolve(one, run=0) if one.run else one for one in with_lane(record, lane, own).lanes
+    ]
     devices = Devices(
-        seed=record.devices.seed if record.devices else judged.nonce,
+        seed=record.devices.seed if record.devices else challenge.nonce,
         since=now,
         until=after(now, policy.devices_for),
     )
     asked = [
-        (attrs.evolve(_sent(request, lane), client=one.client), one.at)
+        (Sent(flow=request.flow, contact=request.contact, client=one.client, lane=lane), one.at)
         for one in _still_counted(record.lane(lane).asked, policy, now)
     ]
-    usages = given_back(held.usages, ((sent, at) for sent, at in asked))
+    usages = given_back(held.usages, asked)
     becomes = Held(attrs.evolve(record, others=others, known=known, devices=devices), usages)
     elsewhere = tuple((sent, at) for sent, at in asked if sent.client != request.client)
     resend_at = _resend_at(becomes, request, policy, lane, now)
@@ -507,7 +512,7 @@ def _verified(
 def give_back(held: Held, sent: Sequence[tuple[Sent, Instant]]) -> Decision[Held, None]:
     """Give other addresses the sends back that a right code has paid for."""
     usages = given_back(held.usages, sent)
-    return Decision(None, held if usages is held.usages else attrs.evolve(held, usages=usages))
+    return Decision(None, held if usages is held.usages else Held(held.record, usages))
 
 
 def give_back_keys(sent: Sequence[tuple[Sent, Instant]]) -> tuple[UsageKey, ...]:
@@ -672,16 +677,28 @@ def _free_at(
 
 
 def _resend_at(
-    held: Held, request: Request, policy: Policy, lane: Lane, now: Instant
+    held: Held,
+    request: Request,
+    policy: Policy,
+    lane: Lane,
+    now: Instant,
+    *,
+    demands: tuple[Demand, ...] | None = None,
 ) -> Instant | None:
-    """When the lock and every limit on sends would admit an ask; None if waiting does not help."""
+    """
+    When the lock and every limit on sends would admit an ask; None if waiting does not help.
+
+    Args:
+        demands: Those of *request*, if they are known.
+    """
     record = held.record
     let = _let(record, request, lane, now)
     is_let = let is not None and let.sends > 0
     locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    refusal = judge(held.usages, send_demands(_sent(request, lane), policy, is_let=is_let), now)
+    demands = demands or send_demands(_sent(request, lane), policy, is_let=is_let)
+    refusal = judge(held.usages, demands, now)
     return max(
         now if is_let else _free_at(record, request, policy, lane, now),
         (locked and locked.retry_at) or now,

@@ -110,7 +110,7 @@ def ended(circuit: Circuit, result: Result, *, prefix: str, probed: bool, now: I
         return circuit
     failed = result is Result.FAILED
     recent = (
-        *(one for one in circuit.recent if now - WINDOW < one.at <= now),
+        *[one for one in circuit.recent if now - WINDOW < one.at <= now],
         Attempt(now, prefix if failed else None),
     )[-SAMPLE:]
     if not failed:

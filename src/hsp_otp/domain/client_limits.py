@@ -10,6 +10,7 @@ each miss.
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
@@ -85,8 +86,8 @@ class Charged:
 
 def keys(counted: Counted, client: ClientAddress) -> tuple[UsageKey, ...]:
     """The keys that a limit of *client* reads and charges."""
-    whos = dict.fromkeys((client.value, client.network))
-    return tuple(UsageKey(counted.value, who) for who in whos)
+    scope, whos = counted.value, dict.fromkeys((client.value, client.network))
+    return tuple([UsageKey(scope, who) for who in whos])
 
 
 def look_up_keys(client: ClientAddress, *, checking: bool) -> tuple[UsageKey, ...]:
@@ -209,11 +210,14 @@ def client_demands(
     address = Demand(limit=limit, key=UsageKey(scope, client.value), quotas=quotas, weight=weight)
     if not factor or client.network == client.value:
         return (address,)
-    wider = tuple(Quota(quota.limit * factor, quota.window) for quota in quotas)
-    return (
-        address,
-        Demand(limit=limit, key=UsageKey(scope, client.network), quotas=wider, weight=weight),
-    )
+    network = UsageKey(scope, client.network)
+    wider = _wider(quotas, factor)
+    return (address, Demand(limit=limit, key=network, quotas=wider, weight=weight))
+
+
+@lru_cache(maxsize=1024)  # policies have a few dozen
+def _wider(quotas: tuple[Quota, ...], factor: int) -> tuple[Quota, ...]:
+    return tuple(Quota(quota.limit * factor, quota.window) for quota in quotas)
 
 
 def _demands(

@@ -50,8 +50,9 @@ def is_loss(word: str) -> bool:
 
 def counted(row: AuditRow) -> tuple[StepRow, ...]:
     """The steps that the request of *row* was."""
-    request, visit = _REQUESTS.get(row.action), row.visit
-    if request is None or visit is None or row.flow is None:
+    facts = row.facts
+    request, visit = _REQUESTS.get(facts.action), facts.visit
+    if request is None or visit is None or facts.flow is None:
         return ()
     found = [(request, row.outcome)]
     match request:
@@ -68,11 +69,11 @@ def counted(row: AuditRow) -> tuple[StepRow, ...]:
             pass
     return tuple(
         StepRow(
-            day=day_of(row.at),
-            flow=row.flow,
+            day=day_of(facts.at),
+            flow=facts.flow,
             step=step,
             word=word,
-            region=row.region,
+            region=facts.region,
             language=visit.language,
         )
         for step, word in found

@@ -19,8 +19,10 @@ class Key:
 
         Each part is prefixed with its length, so that no two lists of parts collide.
         """
-        told = [part.encode() if isinstance(part, str) else part for part in parts]
-        message = b"".join([len(data).to_bytes(4, "big") + data for data in told])
+        message = b""
+        for part in parts:
+            data = part.encode() if isinstance(part, str) else part
+            message += len(data).to_bytes(4, "big") + data
         return hmac.digest(self.secret, message, hashlib.sha256)
 
 

@@ -4,7 +4,8 @@ import bisect
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeAlias
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -40,18 +41,16 @@ class Limit(enum.Enum):
     LOOKUPS = "lookup_rate_limited"
 
 
-@attrs.frozen
-class Quota:
+class Quota(NamedTuple):
     """At most *limit* charges in any half-open interval of *window* microseconds; 0 is no limit."""
 
     limit: int
     window: Duration
 
 
-@attrs.frozen(cache_hash=True)
-class UsageKey:
+class UsageKey(NamedTuple):
     """
-    The key that a usage is stored under.
+    The key that a usage is stored under; a tuple, since a request makes and compares dozens.
 
     Attributes:
         scope: What is counted, for example ``phone_sends``.
@@ -59,10 +58,13 @@ class UsageKey:
     """
 
     scope: str
-    who: str = attrs.field(repr=False)
+    who: str
 
     def __str__(self) -> str:
         return f"{self.scope}:{self.who}"
+
+    def __repr__(self) -> str:
+        return f"UsageKey(scope={self.scope!r})"
 
 
 Usages: TypeAlias = Mapping[UsageKey, Usage]
@@ -84,16 +86,6 @@ class Demand:
     key: UsageKey
     quotas: tuple[Quota, ...]
     weight: int = 1
-
-    @property
-    def longest(self) -> Duration:
-        """The longest window that is switched on, or 0 if none is."""
-        return max([quota.window for quota in self.quotas if quota.limit], default=0)
-
-    @property
-    def most(self) -> int:
-        """How many of the latest charges suffice to judge the quotas."""
-        return max([quota.limit for quota in self.quotas], default=0)
 
 
 @attrs.frozen
@@ -148,6 +140,14 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
     return worst
 
 
+@lru_cache(maxsize=1024)  # policies have a few dozen
+def reach(quotas: tuple[Quota, ...]) -> tuple[Duration, int]:
+    """The longest window, and how many of the latest charges suffice to judge; 0 if all are off."""
+    on = [quota for quota in quotas if quota.limit]
+    longest = max([quota.window for quota in on], default=0)
+    return longest, max([quota.limit for quota in on], default=0)
+
+
 def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
     *usages* with every demand charged; the same mapping if nothing is charged.
@@ -158,13 +158,13 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     """
     charged: dict[UsageKey, Usage] = {}
     for demand in demands:
-        longest = demand.longest
+        longest, most = reach(demand.quotas)
         if longest and demand.weight:
-            reach = now - longest - CLOCK_SKEW
-            kept = [at for at in usages.get(demand.key, ()) if at > reach]
+            since = now - longest - CLOCK_SKEW
+            kept = [at for at in usages.get(demand.key, ()) if at > since]
             for _ in range(demand.weight):
                 bisect.insort(kept, now)
-            charged[demand.key] = tuple(kept[-demand.most :])
+            charged[demand.key] = tuple(kept[-most:])
     return {**usages, **charged} if charged else usages
 
 
@@ -173,7 +173,8 @@ def as_of(usages: Usages, now: Instant) -> Usages:
     *usages* with future instants, left behind by a clock that ran ahead, taken as *now*. Returns
     the same mapping if there are none.
     """
-    if all(not usage or is_credible(usage[-1], now) for usage in usages.values()):
+    latest = max([usage[-1] for usage in usages.values() if usage], default=now)
+    if is_credible(latest, now):
         return usages
     return {key: tuple(sorted(believed(at, now) for at in usage)) for key, usage in usages.items()}
 

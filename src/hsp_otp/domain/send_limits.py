@@ -6,6 +6,7 @@ one network gets only part of it, and so does a flow that anybody may start.
 """
 
 from collections.abc import Iterable
+from functools import cached_property, lru_cache
 from typing import Final
 
 import attrs
@@ -38,6 +39,31 @@ class Sent:
     client: ClientAddress
     lane: Lane
 
+    @cached_property
+    def contact_keys(self) -> tuple[UsageKey, ...]:
+        """
+        The keys that count it for the contact.
+
+        Of others: all of theirs, those of one network, and those of one flow.
+        """
+        total = contact_sends(self.contact)
+        if self.lane is Lane.KNOWN:
+            return (total,)
+        others = _others_key(self.contact)
+        shares = [self.client.network]
+        if FLOWS[self.flow].share_of_others is not None:
+            shares.append(self.flow.value)
+        of_shares = [UsageKey(others.scope, f"{others.who} {share}") for share in shares]
+        return (total, others, *of_shares)
+
+    @cached_property
+    def client_keys(self) -> tuple[UsageKey, ...]:
+        """The keys that count it for the client's address and network."""
+        lane = "_known" if self.lane is Lane.KNOWN else ""
+        scope = f"{self.flow.value}{lane}{_SENDS}"
+        whos = dict.fromkeys((self.client.value, self.client.network))
+        return tuple([UsageKey(scope, who) for who in whos])
+
 
 def contact_sends(contact: Contact) -> UsageKey:
     """The key that counts sends to *contact*, across all flows and lanes."""
@@ -51,31 +77,34 @@ def contact_of(key: UsageKey) -> str:
 
 def charged_keys(sent: Sent) -> tuple[UsageKey, ...]:
     """The keys that *sent* is charged to."""
-    return (*_contact_keys(sent), *_client_keys(sent))
+    return sent.contact_keys + sent.client_keys
 
 
-def send_keys(sent: Sent, lanes: Iterable[Lane]) -> tuple[UsageKey, ...]:
-    """Every key that limits *sent*, whichever of *lanes* it is in."""
-    keys = (key for lane in lanes for key in charged_keys(attrs.evolve(sent, lane=lane)))
-    return tuple(dict.fromkeys(keys))
+def send_keys(sent: Iterable[Sent]) -> tuple[UsageKey, ...]:
+    """Every key that limits any of these sends."""
+    return tuple(dict.fromkeys([key for one in sent for key in charged_keys(one)]))
 
 
 def send_demands(sent: Sent, policy: Policy, *, is_let: bool) -> tuple[Demand, ...]:
     """The limits that *sent* has to pass; if an operator lets it in, only the contact's own."""
-    total = policy.contact_sends
-    keys = _contact_keys(sent)
-    quotas = (total,) if sent.lane is Lane.KNOWN else (total, *_others_quotas(sent.flow, policy))
-    demands = tuple(
-        Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=(quota,))
-        for key, quota in zip(keys, quotas, strict=True)
+    quotas = _contact_quotas(
+        sent.flow,
+        sent.lane,
+        policy.contact_sends,
+        policy.sends_kept_for_known,
+        policy.sends_of_one_network,
     )
+    demands = [
+        Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=(quota,))
+        for key, quota in zip(sent.contact_keys, quotas, strict=True)
+    ]
     if is_let:
-        return demands[:1]
+        return (demands[0],)
     return (
         *demands,
         *client_demands(
             Limit.CLIENT,
-            _client_scope(sent),
+            sent.client_keys[0].scope,
             sent.client,
             policy.client_sends,
             factor=policy.network_factor,
@@ -99,7 +128,7 @@ def given_back(usages: Usages, sent: Iterable[tuple[Sent, Instant]]) -> Usages:
     """
     becomes: dict[UsageKey, Usage] = {}
     for one, at in sent:
-        for key in _client_keys(one):
+        for key in one.client_keys:
             usage = becomes.get(key, usages.get(key, ()))
             if at in usage:
                 place = usage.index(at)
@@ -109,41 +138,24 @@ def given_back(usages: Usages, sent: Iterable[tuple[Sent, Instant]]) -> Usages:
 
 def client_keys(sent: Iterable[Sent]) -> tuple[UsageKey, ...]:
     """The keys that these sends are charged to for their clients."""
-    return tuple(dict.fromkeys(key for one in sent for key in _client_keys(one)))
+    return tuple(dict.fromkeys([key for one in sent for key in one.client_keys]))
 
 
 def _others_key(contact: Contact) -> UsageKey:
     return UsageKey(f"{contact.kind.value}{_TO_OTHERS}", contact.value)
 
 
-def _contact_keys(sent: Sent) -> tuple[UsageKey, ...]:
-    """Of others: all of theirs, those of one network, and those of one flow."""
-    total = contact_sends(sent.contact)
-    if sent.lane is Lane.KNOWN:
+@lru_cache(maxsize=1024)  # policies have a few
+def _contact_quotas(
+    flow: Flow, lane: Lane, total: Quota, kept: int, of_one_network: int
+) -> tuple[Quota, ...]:
+    """In the order of `Sent.contact_keys`. If sends to a contact have no limit, these have none."""
+    if lane is Lane.KNOWN:
         return (total,)
-    others = _others_key(sent.contact)
-    shares = [sent.client.network]
-    if FLOWS[sent.flow].share_of_others is not None:
-        shares.append(sent.flow.value)
-    return (total, others, *(UsageKey(others.scope, f"{others.who} {share}") for share in shares))
-
-
-def _others_quotas(flow: Flow, policy: Policy) -> tuple[Quota, ...]:
-    """In the order of `_contact_keys`. If sends to a contact have no limit, these have none."""
-    total = policy.contact_sends
-    left = max(1, total.limit - policy.sends_kept_for_known)
-    limits = [left, policy.sends_of_one_network]
+    left = max(1, total.limit - kept)
+    limits = [left, of_one_network]
     share = FLOWS[flow].share_of_others
     if share is not None:
         limits.append(max(1, int(left * share)))
-    return tuple(Quota(limit if total.limit else 0, total.window) for limit in limits)
-
-
-def _client_scope(sent: Sent) -> str:
-    lane = "_known" if sent.lane is Lane.KNOWN else ""
-    return f"{sent.flow.value}{lane}{_SENDS}"
-
-
-def _client_keys(sent: Sent) -> tuple[UsageKey, ...]:
-    scope, client = _client_scope(sent), sent.client
-    return tuple(UsageKey(scope, who) for who in dict.fromkeys((client.value, client.network)))
+    window = total.window
+    return (total, *(Quota(limit if total.limit else 0, window) for limit in limits))

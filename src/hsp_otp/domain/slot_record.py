@@ -6,6 +6,8 @@ wrong guesses. `domain/challenge.py` has the rules.
 """
 
 import enum
+from collections.abc import Mapping
+from functools import cached_property
 
 import attrs
 
@@ -16,6 +18,7 @@ from hsp_otp.domain.lanes import Devices, Lane, Let
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.send_limits import Sent
 from hsp_otp.domain.work import Judgement, Solved
 
 
@@ -165,6 +168,14 @@ class Request:
     session: str | None = attrs.field(default=None, repr=False)
     devices: tuple[str, ...] = attrs.field(default=(), repr=False)
     work: Judgement | None = None
+
+    @cached_property
+    def sends(self) -> Mapping[Lane, Sent]:
+        """The send that it asks for, as limits count it in each lane."""
+        return {
+            lane: Sent(flow=self.flow, contact=self.contact, client=self.client, lane=lane)
+            for lane in Lane
+        }
 
 
 @attrs.frozen(kw_only=True)

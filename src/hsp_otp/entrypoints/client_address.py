@@ -97,15 +97,15 @@ def find_client(
         return FoundClient(address=_bucket(hop))
     read = _forwarded if header == FORWARDED else _x_forwarded_for
     entries = islice(read(",".join(lines)), MAX_HOPS)
-    walked = 0
-    while _is_in(hop, trusted):
-        entry = next(entries, None)
-        before = None if entry is None else _parse(entry)
+    is_named = False
+    for entry in entries:
+        before = _parse(entry)
         if before is None:
-            is_proxy = entry is not None or walked == 0
-            return FoundClient(address=_bucket(hop), is_peer_trusted=True, is_proxy=is_proxy)
-        hop, walked = before, walked + 1
-    return FoundClient(address=_bucket(hop), is_peer_trusted=True)
+            return FoundClient(address=_bucket(hop), is_peer_trusted=True, is_proxy=True)
+        hop, is_named = before, True
+        if not _is_in(hop, trusted):
+            break
+    return FoundClient(address=_bucket(hop), is_peer_trusted=True, is_proxy=not is_named)
 
 
 def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:

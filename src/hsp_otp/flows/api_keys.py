@@ -12,7 +12,7 @@ from hsp_otp.domain.api_keys import (
     Scope,
     Unauthorized,
 )
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.quota import Refusal
@@ -54,36 +54,35 @@ class ApiKeys:
         Raises:
             Unavailable: A store did not answer.
         """
-        row = AuditRow(
+        facts = AuditFacts(
             at=self.clock.now(),
             flow=None,
             purpose=None,
             action=Action.AUTHENTICATE,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
         )
-        async with audited_failures(self.audit, row):
+        async with audited_failures(self.audit, facts):
             presented = None if text is None else PresentedKey.read(text)
             held = None if presented is None else await self.keys.find(presented.id)
             outcome = api_keys.authenticate(held, presented, scope, self.ring)
-            refusal = await self._charge(outcome, row, caller)
+            refusal = await self._charge(outcome, facts, caller)
         if refusal is not None:
             return refusal
         if isinstance(outcome, ApiKey) and presented is not None:
-            becomes = api_keys.use(outcome, presented, self.ring, row.at)
+            becomes = api_keys.use(outcome, presented, self.ring, facts.at)
             if becomes is not outcome:
                 self.keys.note_use(outcome, becomes)
         return outcome
 
     async def _charge(
-        self, outcome: ApiKey | Unauthorized | Forbidden, row: AuditRow, caller: Caller
+        self, outcome: ApiKey | Unauthorized | Forbidden, facts: AuditFacts, caller: Caller
     ) -> Refusal | None:
         known = outcome.id if isinstance(outcome, ApiKey) else outcome.api_key_id
         return await self.limiter.admit(
             Counted.AUTHENTICATIONS,
             caller.client,
-            attrs.evolve(row, api_key_id=known),
+            attrs.evolve(facts, api_key_id=known),
             None if isinstance(outcome, ApiKey) else outcome.word,
             charges=isinstance(outcome, Unauthorized),
         )

@@ -1,17 +1,17 @@
-"""The caller of a journey, and the audit row of the request."""
+"""The caller of a journey, and what the audit tells of the request."""
 
 import base64
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow, Entered, Visit
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, Entered, Visit
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
+from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
 from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.quota import Refusal
@@ -39,21 +39,32 @@ class Caller:
     work: str | None = attrs.field(default=None, repr=False)
 
 
-@asynccontextmanager
-async def audited_failures(audit: AuditTrail, row: AuditRow) -> AsyncGenerator[None]:
-    """Complete *row* and write it for a request that fails within the block; it still fails."""
-    try:
-        yield
-    except Exception as failure:
-        word = "unavailable" if isinstance(failure, Unavailable) else "internal_error"
-        await audit.note(attrs.evolve(row, outcome=word))
-        raise
+@attrs.frozen
+class _AuditedFailures:
+    # Not a generator, which would cost several times as much in every request.
+    audit: AuditTrail
+    facts: AuditFacts
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, _: object, failure: BaseException | None, __: object) -> None:
+        if isinstance(failure, Exception):
+            word = "unavailable" if isinstance(failure, Unavailable) else "internal_error"
+            await self.audit.note(AuditRow(facts=self.facts, outcome=word))
 
 
-def about(row: AuditRow, contact: Contact, fingerprints: KeyRing) -> AuditRow:
-    """*row* with the permitted details of *contact*: masked, its region and fingerprints."""
+def audited_failures(
+    audit: AuditTrail, facts: AuditFacts
+) -> AbstractAsyncContextManager[None, None]:
+    """Audit a request that fails within the block; it still fails."""
+    return _AuditedFailures(audit, facts)
+
+
+def about(facts: AuditFacts, contact: Contact, fingerprints: KeyRing) -> AuditFacts:
+    """*facts* with the permitted details of *contact*: masked, its region and fingerprints."""
     return attrs.evolve(
-        row,
+        facts,
         contact=contact.masked,
         region=contact.region,
         contact_fingerprint=fingerprints.fingerprint(contact.value),
@@ -62,22 +73,22 @@ def about(row: AuditRow, contact: Contact, fingerprints: KeyRing) -> AuditRow:
 
 
 def with_outcome(
-    row: AuditRow,
+    facts: AuditFacts,
     outcome: Any,  # noqa: ANN401 - any outcome of a rule; it has a word
     *,
     changed: bool = False,
 ) -> AuditRow:
     """
-    *row* with the outcome of the request, and the end of the wait if it was refused.
+    The row of a request with this outcome, and the end of the wait if it was refused.
 
     A refusal may be part of a flood, and so may a request that charged nothing and neither granted
     something nor *changed* the state that was judged.
     """
     refused = isinstance(outcome, Refusal)
-    return attrs.evolve(
-        row,
+    return AuditRow(
+        facts=facts,
         outcome=outcome.word,
-        folds=refused or not (changed or row.charged),
+        folds=refused or not (changed or facts.charged),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
     )
 
@@ -87,31 +98,31 @@ def visit_of(caller: Caller) -> Visit:
     return Visit(language=caller.language, retried=caller.work is not None)
 
 
-def of_ask(row: AuditRow, *, again: bool) -> AuditRow:
-    """*row* of an ask, with what the slot tells of its visit, unless the flow knows better."""
-    visit = row.visit
-    if visit is None or visit.entered is not None:
-        return row
-    return attrs.evolve(
-        row, visit=attrs.evolve(visit, entered=Entered.AGAIN if again else Entered.NEW)
-    )
+def of_ask(facts: AuditFacts, lane: Lane, *, again: bool) -> AuditFacts:
+    """*facts* of an ask, with what the slot tells of its visit, unless the flow knows better."""
+    visit = facts.visit
+    if visit is not None and visit.entered is None:
+        visit = attrs.evolve(visit, entered=Entered.AGAIN if again else Entered.NEW)
+    return attrs.evolve(facts, lane=lane, visit=visit)
 
 
-def of_first_guess(row: AuditRow) -> AuditRow:
-    """*row* of the first guess that was judged for a code."""
-    return attrs.evolve(row, visit=row.visit and attrs.evolve(row.visit, first_guess=True))
+def of_guess(facts: AuditFacts, lane: Lane, *, is_first: bool) -> AuditFacts:
+    """*facts* of a guess; the first one is the first that was judged for its code."""
+    visit = facts.visit
+    if visit is not None and is_first:
+        visit = attrs.evolve(visit, first_guess=True)
+    return attrs.evolve(facts, lane=lane, visit=visit)
 
 
-def operator_row(
-    at: Instant, action: Action, outcome: str, reason: str, client: ClientAddress | None = None
-) -> AuditRow:
-    """The row of an operator's command, with the *reason* that the operator gave."""
-    return AuditRow(
+def of_command(
+    at: Instant, action: Action, reason: str, client: ClientAddress | None = None
+) -> AuditFacts:
+    """What the audit tells of an operator's command, with the *reason* that the operator gave."""
+    return AuditFacts(
         at=at,
         flow=None,
         purpose=None,
         action=action,
-        outcome=outcome,
         client=client,
         request_id=None,
         reason=reason,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from hsp_otp.domain.audit import Action
+from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge import forget, slots_about
 from hsp_otp.domain.challenge_outcomes import Forgotten, Locked
 from hsp_otp.domain.contact import Contact
@@ -16,7 +16,7 @@ from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import LONGEST_WINDOW
 from hsp_otp.domain.slot_record import Held
-from hsp_otp.flows.caller import about, operator_row
+from hsp_otp.flows.caller import about, of_command
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.erasure import Erasure, Kept
@@ -85,13 +85,14 @@ class Erasing:
                 erased then.
         """
         now = self.clock.now()
-        row = operator_row(now, Action.ERASE, "erased", reason)
         locked = await self._forget(phone, found, now)
         if locked is not None:
             return locked
         # Only somebody who searches for the number finds this row.
-        told = attrs.evolve(about(row, Contact.of_phone(phone), self.fingerprints), contact=None)
-        await self.erasure.erase(phone, found.slots, _counted_since(now), told)
+        command = of_command(now, Action.ERASE, reason)
+        told = about(command, Contact.of_phone(phone), self.fingerprints)
+        row = AuditRow(facts=attrs.evolve(told, contact=None), outcome="erased")
+        await self.erasure.erase(phone, found.slots, _counted_since(now), row)
         # Repeated for people who were asking or signing in meanwhile. A lock no longer matters
         # here.
         await self._forget(phone, found, now)

@@ -4,7 +4,7 @@ import attrs
 
 from hsp_otp.domain import pass_changes
 from hsp_otp.domain.api_keys import ApiKey
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.keys import KeyRing
@@ -46,16 +46,16 @@ class HousePasses:
                 may be repeated.
         """
         identity = new_id(self.randomness)
-        row = self._row(Action.PUT_PASS, listed.code, key, caller)
+        facts = self._facts(Action.PUT_PASS, listed.code, key, caller)
 
         def decide(held: HeldPass) -> Decision[HeldPass, PutOutcome]:
             decision = pass_changes.put(held, listed, identity)
             if not isinstance(decision.outcome, PassPut) or decision.becomes is held:
                 return decision
-            rows = (self._told(row, decision.outcome.change, listed.user.phone),)
+            rows = (self._row(facts, decision.outcome.change, listed.user.phone),)
             return attrs.evolve(decision, rows=rows)
 
-        async with audited_failures(self.audit, row):
+        async with audited_failures(self.audit, facts):
             return await self.passes.transition(listed.code, listed.user, decide)
 
     async def find(self, code: PassCode) -> KeptPass | PassNotFound:
@@ -75,31 +75,31 @@ class HousePasses:
             Unavailable: The database did not answer; the pass may have ended, and the request may
                 be repeated.
         """
-        row = self._row(Action.END_PASS, code, key, caller)
+        facts = self._facts(Action.END_PASS, code, key, caller)
 
         def decide(held: HeldPass) -> Decision[HeldPass, Change]:
             decision = pass_changes.end(held)
             if held.stored is None:
                 return decision
-            told = self._told(row, decision.outcome, held.stored.user.phone)
-            return attrs.evolve(decision, rows=(told,))
+            row = self._row(facts, decision.outcome, held.stored.user.phone)
+            return attrs.evolve(decision, rows=(row,))
 
-        async with audited_failures(self.audit, row):
+        async with audited_failures(self.audit, facts):
             return await self.passes.transition(code, None, decide)
 
-    def _row(self, action: Action, code: PassCode, key: ApiKey, caller: Caller) -> AuditRow:
-        return AuditRow(
+    def _facts(self, action: Action, code: PassCode, key: ApiKey, caller: Caller) -> AuditFacts:
+        return AuditFacts(
             at=self.clock.now(),
             flow=None,
             purpose=None,
             action=action,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
             pass_code=code.masked,
             api_key_id=key.id,
         )
 
-    def _told(self, row: AuditRow, change: Change, phone: PhoneNumber | None) -> AuditRow:
-        told = attrs.evolve(row, outcome=change.value)
-        return told if phone is None else about(told, Contact.of_phone(phone), self.fingerprints)
+    def _row(self, facts: AuditFacts, change: Change, phone: PhoneNumber | None) -> AuditRow:
+        if phone is not None:
+            facts = about(facts, Contact.of_phone(phone), self.fingerprints)
+        return AuditRow(facts=facts, outcome=change.value)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
 from hsp_otp.domain.challenge import let, lock
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.decision import Decision
@@ -15,7 +15,7 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.slot_record import Held
-from hsp_otp.flows.caller import operator_row
+from hsp_otp.flows.caller import of_command
 from hsp_otp.flows.person import Person
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -54,16 +54,18 @@ class Letting:
             Unavailable: A store did not answer. Slots before that one let the address in.
         """
         now = self.clock.now()
-        row = operator_row(now, Action.LET, "let_in", reason, client)
+        facts = of_command(now, Action.LET, reason, client)
         return tuple(
             [
-                await self._let(slot, client, now, person.row_of(slot, row, self.fingerprints))
+                await self._let(slot, client, now, person.about(slot, facts, self.fingerprints))
                 for slot in person.slots
             ]
         )
 
-    async def _let(self, slot: Slot, client: ClientAddress, now: Instant, row: AuditRow) -> LetIn:
-        policy = self.policies[slot.purpose]
+    async def _let(
+        self, slot: Slot, client: ClientAddress, now: Instant, facts: AuditFacts
+    ) -> LetIn:
+        policy, row = self.policies[slot.purpose], AuditRow(facts=facts, outcome="let_in")
 
         def decide(held: Held) -> Decision[Held, LetIn]:
             given = let(held, client, now)

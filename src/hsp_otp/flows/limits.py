@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.audit import AuditFacts, AuditRow
 from hsp_otp.domain.client_limits import (
     Admitted,
     Counted,
@@ -45,7 +45,7 @@ class Limiter:
         self,
         counted: Counted,
         client: ClientAddress,
-        row: AuditRow,
+        facts: AuditFacts,
         ends_with: str | None = None,
         *,
         charges: bool = True,
@@ -54,7 +54,7 @@ class Limiter:
         Judge and charge one activity of a client. A refusal is audited in the same step.
 
         Args:
-            row: The request's row; its instant is the instant of the charge.
+            facts: What is known of the request; its instant is the instant of the charge.
             ends_with: The outcome word of a request that ends here if admitted; audited in the same
                 step.
             charges: Whether the activity is charged if it is admitted.
@@ -70,16 +70,16 @@ class Limiter:
                 client=client,
                 limits=self.limits,
                 charges=charges,
-                now=row.at,
+                now=facts.at,
             )
             if decision.outcome is not None:
-                return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
+                return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome),))
             if ends_with is None:
                 return decision
-            ended = attrs.evolve(
-                row,
+            charged = (*facts.charged, counted.value) if charges else facts.charged
+            ended = AuditRow(
+                facts=attrs.evolve(facts, charged=charged),
                 outcome=ends_with,
-                charged=(*row.charged, counted.value) if charges else row.charged,
                 folds=counted in _ONLY_CHARGES,
             )
             return attrs.evolve(decision, rows=(ended,))
@@ -89,7 +89,7 @@ class Limiter:
     async def look_up(
         self,
         client: ClientAddress,
-        row: AuditRow,
+        facts: AuditFacts,
         *,
         missed: bool,
         checking: bool,
@@ -99,7 +99,7 @@ class Limiter:
         Judge and charge a look-up that has been made. A refusal is audited in the same step.
 
         Args:
-            row: The request's row; its instant is the instant of the charges.
+            facts: What is known of the request; its instant is the instant of the charges.
             missed: The look-up found no usable pass.
             checking: A code was presented too.
             ended: The row, with its charges, of a request that ends with the look-up. If the
@@ -119,17 +119,17 @@ class Limiter:
                 limits=self.limits,
                 missed=missed,
                 checking=checking,
-                now=row.at,
+                now=facts.at,
             )
             match decision.outcome:
                 case Refusal():
-                    return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
+                    return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome),))
                 case Admitted() if ended is not None:
                     return attrs.evolve(decision, rows=(ended,))
                 case _:
                     return decision
 
-        since = after(row.at, -self.limits.known_for)
+        since = after(facts.at, -self.limits.known_for)
         known: bool | None = None
         while True:
             outcome = await self.usage.transition(

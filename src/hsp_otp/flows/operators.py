@@ -8,7 +8,7 @@ from functools import partial
 import attrs
 
 from hsp_otp.domain import operator_sessions
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ClientAddress
@@ -61,31 +61,31 @@ class Operators:
         Args:
             name: The operator's name; empty for the shared password.
         """
-        row = self._row(Action.OPS_SIGN_IN, caller)
-        async with audited_failures(self.audit, row):
+        facts = self._facts(Action.OPS_SIGN_IN, caller)
+        async with audited_failures(self.audit, facts):
             if not name or self.accounts is None:
                 # Hashes have the same length, so the time taken reveals nothing about either.
                 same = hmac.compare_digest(_hash(password), _hash(self.password))
                 right = same and self.password != ""
-                return await self._begin(row, None, await self._judge(caller.client, right=right))
+                return await self._begin(facts, None, await self._judge(caller.client, right=right))
             # One at a time, because a comparison takes much memory.
             async with self._turn:
                 account = await self.accounts.find(name)
-                row = attrs.evolve(row, operator=account.name if account.exists else None)
+                facts = attrs.evolve(facts, operator=account.name if account.exists else None)
                 # An attempt that is refused anyway is not compared.
                 refused = await self._judge(caller.client, right=True)
                 if refused is None:
                     right = await self.accounts.opens(account, password)
                     refused = await self._judge(caller.client, right=right)
-                return await self._begin(row, account, refused)
+                return await self._begin(facts, account, refused)
 
     async def _begin(
-        self, row: AuditRow, account: Account | None, refused: WrongPassword | Refusal | None
+        self, facts: AuditFacts, account: Account | None, refused: WrongPassword | Refusal | None
     ) -> OperatorSession | WrongPassword | Refusal:
         if refused is not None:
-            await self.audit.write(with_outcome(row, refused, changed=True))
+            await self.audit.write(with_outcome(facts, refused, changed=True))
             return refused
-        await self.audit.write(attrs.evolve(row, outcome="signed_in"))
+        await self.audit.write(AuditRow(facts=facts, outcome="signed_in"))
         now = self.clock.now()
         session = OperatorSession(new_id(self.randomness), now, now)
         if account is None:
@@ -124,11 +124,9 @@ class Operators:
         self, number: PhoneNumber, session: OperatorSession, caller: Caller
     ) -> tuple[str, ...]:
         """The fingerprints to find rows of *number* by. The search itself is audited as well."""
-        row = about(
-            self._row(Action.OPS_SEARCH, caller), Contact.of_phone(number), self.fingerprints
-        )
-        row = attrs.evolve(row, outcome="searched", operator=session.operator)
-        await self.audit.write(row)
+        facts = attrs.evolve(self._facts(Action.OPS_SEARCH, caller), operator=session.operator)
+        facts = about(facts, Contact.of_phone(number), self.fingerprints)
+        await self.audit.write(AuditRow(facts=facts, outcome="searched"))
         return self.fingerprints.fingerprints(number.e164)
 
     async def _is_current(self, session: OperatorSession) -> bool:
@@ -139,13 +137,12 @@ class Operators:
         account = await self.accounts.find(session.operator)
         return account.exists and account.version == session.version
 
-    def _row(self, action: Action, caller: Caller) -> AuditRow:
-        return AuditRow(
+    def _facts(self, action: Action, caller: Caller) -> AuditFacts:
+        return AuditFacts(
             at=self.clock.now(),
             flow=None,
             purpose=None,
             action=action,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
         )

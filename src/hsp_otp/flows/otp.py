@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow
+from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, SendRow
 from hsp_otp.domain.challenge import (
     ask,
     check,
@@ -46,7 +46,7 @@ from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
 from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request
-from hsp_otp.flows.caller import new_id, of_ask, of_first_guess, with_outcome
+from hsp_otp.flows.caller import new_id, of_ask, of_guess, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
@@ -118,13 +118,13 @@ class Otp:
     policies: Mapping[Purpose, Policy]
 
     async def ask(
-        self, request: Request, row: AuditRow, language: Language, work: str | None = None
+        self, request: Request, facts: AuditFacts, language: Language, work: str | None = None
     ) -> AskedOutcome:
         """
         Issue a new code and hand its message over.
 
         Args:
-            row: The request's row, complete except for its outcome.
+            facts: What is known of the request.
             language: The language of the message.
             work: The payload of the work that was done for it, if any.
 
@@ -132,12 +132,14 @@ class Otp:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
-        outcome = await self.issue(request, row, work)
+        outcome = await self.issue(request, facts, work)
         if isinstance(outcome, Issued):
-            return await self.deliver(outcome, request, row, language)
+            return await self.deliver(outcome, request, facts, language)
         return outcome
 
-    async def issue(self, request: Request, row: AuditRow, work: str | None = None) -> AskedOutcome:
+    async def issue(
+        self, request: Request, facts: AuditFacts, work: str | None = None
+    ) -> AskedOutcome:
         """
         Put a new challenge into the slot; call `deliver` or `withdraw` next.
 
@@ -146,7 +148,7 @@ class Otp:
         if not self.senders[request.channel].available():
             unsent = Undelivered(None)
             refusal = await self.limiter.admit(
-                Counted.UNSENT_ASKS, request.client, row, unsent.word
+                Counted.UNSENT_ASKS, request.client, facts, unsent.word
             )
             return refusal or unsent
         policy = self.policies[request.slot.purpose]
@@ -164,9 +166,9 @@ class Otp:
             lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
             decision = ask(held, request, drawn, policy, now, lane=lane)
             if isinstance(decision.outcome, Issued):
-                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request, row),))
+                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request, facts),))
             again = has_live_code(held.record, lane, now)
-            return _audited(decision, held, of_ask(attrs.evolve(row, lane=lane), again=again))
+            return _audited(decision, held, of_ask(facts, lane, again=again))
 
         outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
         if isinstance(outcome, WorkRequired):
@@ -174,11 +176,11 @@ class Otp:
         return outcome
 
     async def deliver(
-        self, issued: Issued, request: Request, row: AuditRow, language: Language
+        self, issued: Issued, request: Request, facts: AuditFacts, language: Language
     ) -> Issued | Undelivered:
         """Hand the message of an issued code over; on any failure, withdraw the challenge."""
         challenge = issued.challenge
-        row = of_ask(attrs.evolve(row, lane=challenge.lane), again=issued.again)
+        facts = of_ask(facts, challenge.lane, again=issued.again)
         receipt, resend_at, for_good = None, None, False
         try:
             receipt = await self._hand_over(challenge, language)
@@ -186,14 +188,14 @@ class Otp:
             for_good = not failure.tries_next
         finally:
             if receipt is None:
-                resend_at = await self.unsent(request, challenge, row)
+                resend_at = await self.unsent(request, challenge, facts)
         if receipt is None:
             undelivered = Undelivered(resend_at, for_good)
-            await self.audit.write(with_outcome(row, undelivered, changed=True))
+            await self.audit.write(with_outcome(facts, undelivered, changed=True))
             return undelivered
         await self.audit.write(
             attrs.evolve(
-                with_outcome(row, issued, changed=True),
+                with_outcome(facts, issued, changed=True),
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
@@ -206,21 +208,23 @@ class Otp:
         return issued
 
     async def withdraw(
-        self, slot: Slot, challenge_id: str, row: AuditRow
+        self, slot: Slot, challenge_id: str, facts: AuditFacts
     ) -> Withdrawn | NotStanding:
         """
         End a challenge, so that it can never succeed; a superseded one has ended already.
 
-        *row* is of the request that this is part of, with what may be told of the contact. A
+        *facts* are of the request that this is part of, with what may be told of the contact. A
         withdrawal leaves a row of its own.
         """
 
         def decide(held: Held) -> Decision[Held, Withdrawn | NotStanding]:
-            return _told_of_withdrawal(withdraw(held, challenge_id), row)
+            return _told_of_withdrawal(withdraw(held, challenge_id), facts)
 
         return await self.slots.transition(slot, (), decide)
 
-    async def unsent(self, request: Request, challenge: Challenge, row: AuditRow) -> Instant | None:
+    async def unsent(
+        self, request: Request, challenge: Challenge, facts: AuditFacts
+    ) -> Instant | None:
         """
         `withdraw` the *challenge* of a request whose message nobody got, and end the cooldown.
 
@@ -230,7 +234,7 @@ class Otp:
         policy, now = self.policies[challenge.purpose], self.clock.now()
 
         def decide(held: Held) -> Decision[Held, Standing]:
-            ended = _told_of_withdrawal(withdraw(held, challenge.id, undelivered=True), row)
+            ended = _told_of_withdrawal(withdraw(held, challenge.id, undelivered=True), facts)
             looked = look(ended.becomes, request, policy, now, lane=challenge.lane)
             return Decision(looked.outcome, ended.becomes, ended.rows)
 
@@ -251,16 +255,18 @@ class Otp:
 
         return await self.slots.transition(request.slot, usage_keys(request), decide)
 
-    async def check(self, request: Request, presented: Presented, row: AuditRow) -> CheckOutcome:
+    async def check(
+        self, request: Request, presented: Presented, facts: AuditFacts
+    ) -> CheckOutcome:
         """
         Judge a presented code, once.
 
         A success is not audited here; the journey audits it together with the step that follows.
         """
-        return await self._check(request, presented, row, check)
+        return await self._check(request, presented, facts, check)
 
     async def check_in_browser(
-        self, request: Request, presented: Presented, row: AuditRow, browser: str
+        self, request: Request, presented: Presented, facts: AuditFacts, browser: str
     ) -> CheckOutcome | VerifiedAgain:
         """
         `check`, but accept a code again that was right in the same *browser* moments ago.
@@ -268,7 +274,7 @@ class Otp:
         That success is not audited here either.
         """
         judge = partial(check_in_browser, browser=browser)
-        return await self._check(request, presented, row, judge)
+        return await self._check(request, presented, facts, judge)
 
     def device_token(self, request: Request, verified: Verified | VerifiedAgain) -> str:
         """The token for the device on which a code was right."""
@@ -278,7 +284,7 @@ class Otp:
         self,
         request: Request,
         presented: Presented,
-        row: AuditRow,
+        facts: AuditFacts,
         judge: Callable[..., Decision[Held, C]],
     ) -> C:
         policy = self.policies[request.slot.purpose]
@@ -291,10 +297,9 @@ class Otp:
             decision = judge(held, request, presented, policy, ring=self.codes, now=now, lane=lane)
             if isinstance(decision.outcome, Verified | VerifiedAgain):
                 return decision
-            told, guessed = attrs.evolve(row, lane=lane), decision.outcome
-            if isinstance(guessed, WrongCode) and guessed.attempts_remaining == most - 1:
-                told = of_first_guess(told)
-            return _audited(decision, held, told)
+            guessed = decision.outcome
+            is_first = isinstance(guessed, WrongCode) and guessed.attempts_remaining == most - 1
+            return _audited(decision, held, of_guess(facts, lane, is_first=is_first))
 
         outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
         if isinstance(outcome, Verified) and outcome.given_back:
@@ -329,21 +334,21 @@ class Otp:
 
 
 def _told_of_withdrawal(
-    decision: Decision[Held, Withdrawn | NotStanding], row: AuditRow
+    decision: Decision[Held, Withdrawn | NotStanding], facts: AuditFacts
 ) -> Decision[Held, Withdrawn | NotStanding]:
     if not isinstance(decision.outcome, Withdrawn):
         return decision
-    told = attrs.evolve(row, action=Action.WITHDRAW, charged=())
+    told = attrs.evolve(facts, action=Action.WITHDRAW, charged=())
     rows = (with_outcome(told, decision.outcome, changed=True),)
     return attrs.evolve(decision, rows=rows)
 
 
-def _audited(decision: Decision[Held, O], held: Held, row: AuditRow) -> Decision[Held, O]:
+def _audited(decision: Decision[Held, O], held: Held, facts: AuditFacts) -> Decision[Held, O]:
     changed = decision.becomes is not held
-    return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome, changed=changed),))
+    return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome, changed=changed),))
 
 
-def _send_row(issued: Issued, request: Request, row: AuditRow) -> SendRow:
+def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
     return SendRow(
         challenge_id=issued.challenge.id,
         at=issued.challenge.issued_at,
@@ -353,15 +358,14 @@ def _send_row(issued: Issued, request: Request, row: AuditRow) -> SendRow:
         contact=request.contact.value,
         client=request.client,
         lane=issued.challenge.lane,
-        language=None if row.visit is None else row.visit.language,
+        language=None if facts.visit is None else facts.visit.language,
     )
 
 
-def of_success(row: AuditRow, verified: Verified | VerifiedAgain) -> AuditRow:
-    """*row* of the request whose code was right."""
-    row = attrs.evolve(row, lane=verified.challenge.lane)
+def of_success(facts: AuditFacts, verified: Verified | VerifiedAgain) -> AuditFacts:
+    """*facts* of the request whose code was right."""
     is_first = isinstance(verified, Verified) and verified.challenge.attempts == 1
-    return of_first_guess(row) if is_first else row
+    return of_guess(facts, verified.challenge.lane, is_first=is_first)
 
 
 def _bound_to(request: Request) -> str:

@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, Verified, WrongCode
 from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
@@ -75,8 +75,8 @@ class LedBack:
 
 
 FoundPass = UsablePass | UnusablePass
-_SignIn = Callable[[Verified | VerifiedAgain, Pass, AuditRow, Request], Awaitable[S | NoLiveCode]]
-"""What follows a right code; its row is complete except for its outcome."""
+_SignIn = Callable[[Verified | VerifiedAgain, Pass, AuditFacts, Request], Awaitable[S | NoLiveCode]]
+"""What follows a right code."""
 
 LookUpOutcome = FoundPass | Refusal
 SendOutcome = AskedOutcome | UnusablePass
@@ -120,10 +120,10 @@ class PassLogin:
         found = looked.outcome
         if not isinstance(found, UsablePass):
             return _alike(found) if looked.uniform else found
-        row = about(looked.row, found.contact, self.fingerprints)
-        async with audited_failures(self.otp.audit, row):
+        facts = about(looked.facts, found.contact, self.fingerprints)
+        async with audited_failures(self.otp.audit, facts):
             request = _request(found, caller)
-            return await self.otp.ask(request, row, caller.language, caller.work)
+            return await self.otp.ask(request, facts, caller.language, caller.work)
 
     async def verify(
         self,
@@ -187,21 +187,21 @@ class PassLogin:
         found = looked.outcome
         if isinstance(found, UnusablePass) and looked.uniform:
             # Checks must not serve as a scan either: answer as for a usable pass without a code.
-            return NoLiveCode(looked.row.at)
+            return NoLiveCode(looked.facts.at)
         if not isinstance(found, UsablePass):
             return found
         request, presented = _request(found, caller), Presented(guess, challenge_id)
-        row = about(looked.row, found.contact, self.fingerprints)
-        async with audited_failures(self.otp.audit, row):
+        facts = about(looked.facts, found.contact, self.fingerprints)
+        async with audited_failures(self.otp.audit, facts):
             outcome = await (
-                self.otp.check(request, presented, row)
+                self.otp.check(request, presented, facts)
                 if browser is None
-                else self.otp.check_in_browser(request, presented, row, browser)
+                else self.otp.check_in_browser(request, presented, facts, browser)
             )
             if not isinstance(outcome, Verified | VerifiedAgain):
                 return outcome
-            row = of_success(row, outcome)
-            return await sign_in(outcome, found.found, row, request)
+            facts = of_success(facts, outcome)
+            return await sign_in(outcome, found.found, facts, request)
 
     async def may_guess(self, code: PassCode, challenge_id: str | None, caller: Caller) -> bool:
         """
@@ -227,12 +227,12 @@ class PassLogin:
 
         If the request ends with the look-up, it is audited here, in the same step.
         """
-        row = self._row(code, caller, action)
+        facts = self._facts(code, caller, action)
         checking = action is Action.CHECK
-        async with audited_failures(self.otp.audit, row):
+        async with audited_failures(self.otp.audit, facts):
             found = usable(await self.passes.find(code))
             missed = not isinstance(found, UsablePass)
-            charged = attrs.evolve(row, charged=look_up_charges(missed=missed, checking=checking))
+            charged = attrs.evolve(facts, charged=look_up_charges(missed=missed, checking=checking))
             ended: AuditRow | None = None
             if not isinstance(found, UsablePass):
                 ended = with_outcome(charged, found, changed=True)
@@ -240,16 +240,16 @@ class PassLogin:
                 about_it = about(charged, found.contact, self.fingerprints)
                 ended = with_outcome(about_it, found, changed=True)
             outcome = await self.limiter.look_up(
-                caller.client, row, missed=missed, checking=checking, ended=ended
+                caller.client, facts, missed=missed, checking=checking, ended=ended
             )
         if isinstance(outcome, Refusal):
-            return _LookedUp(outcome, row)
+            return _LookedUp(outcome, facts)
         return _LookedUp(found, charged, outcome.uniform)
 
     async def _sign_in(
-        self, verified: Verified | VerifiedAgain, found: Pass, row: AuditRow, request: Request
+        self, verified: Verified | VerifiedAgain, found: Pass, facts: AuditFacts, request: Request
     ) -> SignedIn | NoLiveCode:
-        grant = await self.sessions.begin(verified.challenge, found, row)
+        grant = await self.sessions.begin(verified.challenge, found, facts)
         if isinstance(grant, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
         token = self.otp.device_token(request, verified)
@@ -260,23 +260,22 @@ class PassLogin:
         self,
         verified: Verified | VerifiedAgain,
         found: Pass,
-        row: AuditRow,
+        facts: AuditFacts,
         request: Request,
         return_url: str,
     ) -> LedBack | NoLiveCode:
-        handed = await self.sessions.hand_over(verified.challenge, found, row, return_url)
+        handed = await self.sessions.hand_over(verified.challenge, found, facts, return_url)
         if isinstance(handed, AlreadyBegan):
             return NoLiveCode(verified.resend_at)
         contact, again = verified.challenge.contact, isinstance(verified, VerifiedAgain)
         return LedBack(handed, contact, self.otp.device_token(request, verified), again)
 
-    def _row(self, code: PassCode, caller: Caller, action: Action) -> AuditRow:
-        return AuditRow(
+    def _facts(self, code: PassCode, caller: Caller, action: Action) -> AuditFacts:
+        return AuditFacts(
             at=self.otp.clock.now(),
             flow=Flow.PASS_LOGIN,
             purpose=Purpose.PHONE_VERIFICATION,
             action=action,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
             pass_code=code.masked,
@@ -290,12 +289,13 @@ class _LookedUp:
     The result of a look-up.
 
     Attributes:
-        row: The request's row. Its instant equals that of the charges, so each leads to the other.
+        facts: What is known of the request. Their instant equals that of the charges, so each leads
+            to the other.
         uniform: The caller must not learn why a pass is not usable.
     """
 
     outcome: LookUpOutcome
-    row: AuditRow
+    facts: AuditFacts
     uniform: bool = False
 
 

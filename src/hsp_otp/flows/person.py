@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.audit import AuditFacts
 from hsp_otp.domain.challenge import slots_about
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
@@ -24,9 +24,9 @@ class Person:
     phones: Mapping[str, PhoneNumber | None] = attrs.field(repr=False)
     pass_code: str | None = None
 
-    def row_of(self, slot: Slot, row: AuditRow, fingerprints: KeyRing) -> AuditRow:
-        """*row* with what may be told of *slot*."""
-        told = attrs.evolve(row, purpose=slot.purpose, pass_code=self.pass_code)
+    def about(self, slot: Slot, facts: AuditFacts, fingerprints: KeyRing) -> AuditFacts:
+        """*facts* with what may be told of *slot*."""
+        told = attrs.evolve(facts, purpose=slot.purpose, pass_code=self.pass_code)
         phone = self.phones[slot.subject.id]
         return told if phone is None else about(told, Contact.of_phone(phone), fingerprints)
 

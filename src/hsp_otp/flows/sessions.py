@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow, SignInRow
+from hsp_otp.domain.audit import Action, AuditFacts, SignInRow
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.exchange import (
@@ -136,26 +136,28 @@ class Sessions:
     access_lifetime: Duration
     family_lifetime: Duration
 
-    async def begin(self, challenge: Challenge, found: Pass, row: AuditRow) -> Grant | AlreadyBegan:
+    async def begin(
+        self, challenge: Challenge, found: Pass, facts: AuditFacts
+    ) -> Grant | AlreadyBegan:
         """
         Sign the holder of *found* in, once per challenge.
 
         Args:
             challenge: The challenge of the right code; it remembers the browser, if there is one.
-            row: The request's row, complete except for its outcome.
+            facts: What is known of the request.
 
         Raises:
             Unavailable: The database did not answer; the sign-in may have been recorded.
         """
         token = self._fresh_token(challenge.id)
         now = self.clock.now()
-        outcome = await self._begin(challenge, found, row, token=token, now=now)
+        outcome = await self._begin(challenge, found, facts, token=token, now=now)
         if isinstance(outcome, AlreadyBegan):
             return outcome
         return self._grant(outcome.family, found.user, token, now)
 
     async def hand_over(
-        self, challenge: Challenge, found: Pass, row: AuditRow, return_url: str
+        self, challenge: Challenge, found: Pass, facts: AuditFacts, return_url: str
     ) -> Handed | AlreadyBegan:
         """
         Sign the holder of *found* in as `begin` does, with an exchange code in place of tokens.
@@ -170,7 +172,7 @@ class Sessions:
         code = ExchangeCode.mint(self.exchange_keys.first, challenge.id, random)
         now = self.clock.now()
         made = Exchange(return_url, after(now, EXCHANGE_LIFETIME))
-        outcome = await self._begin(challenge, found, row, token=code, now=now, made=made)
+        outcome = await self._begin(challenge, found, facts, token=code, now=now, made=made)
         if isinstance(outcome, AlreadyBegan):
             return outcome
         return Handed(code.value, made.until)
@@ -179,7 +181,7 @@ class Sessions:
         self,
         challenge: Challenge,
         found: Pass,
-        row: AuditRow,
+        facts: AuditFacts,
         *,
         token: RefreshToken,
         now: Instant,
@@ -204,7 +206,7 @@ class Sessions:
                 exchange=made,
             )
             began = isinstance(decision.outcome, Began)
-            ended = with_outcome(row, decision.outcome, changed=decision.becomes is not held)
+            ended = with_outcome(facts, decision.outcome, changed=decision.becomes is not held)
             return attrs.evolve(decision, rows=(ended, marks) if began else (ended,))
 
         return await self.families.transition(challenge.id, decide)
@@ -235,22 +237,24 @@ class Sessions:
         Raises:
             Unavailable: A store did not answer; the code may have been used.
         """
-        row = attrs.evolve(self._row(Action.EXCHANGE, caller), api_key_id=api_key_id)
-        async with audited_failures(self.audit, row):
-            return await self._exchange(text, return_url, row)
+        facts = attrs.evolve(self._facts(Action.EXCHANGE, caller), api_key_id=api_key_id)
+        async with audited_failures(self.audit, facts):
+            return await self._exchange(text, return_url, facts)
 
-    async def _exchange(self, text: str, return_url: str, row: AuditRow) -> Redeemed | RefusedCode:
+    async def _exchange(
+        self, text: str, return_url: str, facts: AuditFacts
+    ) -> Redeemed | RefusedCode:
         presented = ExchangeCode.read(text, self.exchange_keys)
         if presented is None:
-            return await self._unknown(row)
+            return await self._unknown(facts)
         family = await self.families.transition(presented.family_id, _look)
         if family is None:
-            return await self._unknown(row)
+            return await self._unknown(facts)
         found = usable(await self.passes.find(family.pass_code))
         if isinstance(found, UsablePass) and found.found.user.id == family.user_id:
-            row, held_by = self._about(row, family, found), found.found
+            facts, held_by = self._about(facts, family, found), found.found
         else:
-            row, held_by = self._about(row, family, None), None
+            facts, held_by = self._about(facts, family, None), None
         fresh = self._fresh_token(family.id)
 
         def decide(held: Family | None) -> Decision[Family | None, ExchangeOutcome]:
@@ -260,22 +264,22 @@ class Sessions:
                 return_url=return_url,
                 fresh=fresh,
                 usable=held_by,
-                now=row.at,
+                now=facts.at,
             )
             changed = decision.becomes is not held
             return attrs.evolve(
-                decision, rows=(with_outcome(row, decision.outcome, changed=changed),)
+                decision, rows=(with_outcome(facts, decision.outcome, changed=changed),)
             )
 
         outcome = await self.families.transition(family.id, decide)
         if isinstance(outcome, Exchanged):
-            grant = self._grant(outcome.family, outcome.signed_in.user, fresh, row.at)
-            return Redeemed(grant, outcome.signed_in, row.at)
+            grant = self._grant(outcome.family, outcome.signed_in.user, fresh, facts.at)
+            return Redeemed(grant, outcome.signed_in, facts.at)
         return outcome
 
-    async def _unknown(self, row: AuditRow) -> InvalidCode:
+    async def _unknown(self, facts: AuditFacts) -> InvalidCode:
         outcome = InvalidCode()
-        await self.audit.write(with_outcome(row, outcome))
+        await self.audit.write(with_outcome(facts, outcome))
         return outcome
 
     async def refresh(self, text: str, caller: Caller) -> Grant | RefusedToken | Refusal:
@@ -288,31 +292,31 @@ class Sessions:
         Raises:
             Unavailable: A store did not answer; the token may have been rotated.
         """
-        row = self._row(Action.REFRESH, caller)
-        async with audited_failures(self.audit, row):
-            return await self._refresh(text, row, caller)
+        facts = self._facts(Action.REFRESH, caller)
+        async with audited_failures(self.audit, facts):
+            return await self._refresh(text, facts, caller)
 
     async def _refresh(
-        self, text: str, row: AuditRow, caller: Caller
+        self, text: str, facts: AuditFacts, caller: Caller
     ) -> Grant | RefusedToken | Refusal:
-        now = row.at
+        now = facts.at
         presented = RefreshToken.read(text, self.refresh_keys)
         if presented is None:
-            return await self._rejected(row, caller)
+            return await self._rejected(facts, caller)
         family = await self.families.transition(presented.family_id, _look)
         if family is None:
-            return await self._rejected(row, caller)
+            return await self._rejected(facts, caller)
         found = usable(await self.passes.find(family.pass_code))
         user = found.found.user if isinstance(found, UsablePass) else None
         is_usable = user is not None and user.id == family.user_id
-        row = self._about(row, family, found if is_usable else None)
+        facts = self._about(facts, family, found if is_usable else None)
         fresh = self._fresh_token(family.id)
 
         def decide(held: Family | None) -> Decision[Family | None, RefreshOutcome]:
             decision = refresh(held, presented=presented, fresh=fresh, usable=is_usable, now=now)
             changed = decision.becomes is not held
             return attrs.evolve(
-                decision, rows=(with_outcome(row, decision.outcome, changed=changed),)
+                decision, rows=(with_outcome(facts, decision.outcome, changed=changed),)
             )
 
         outcome = await self.families.transition(family.id, decide)
@@ -330,28 +334,28 @@ class Sessions:
         Raises:
             Unavailable: The database did not answer.
         """
-        row = self._row(Action.REVOKE, caller)
-        async with audited_failures(self.audit, row):
-            outcome = await self._revoke(text, row, caller)
+        facts = self._facts(Action.REVOKE, caller)
+        async with audited_failures(self.audit, facts):
+            outcome = await self._revoke(text, facts, caller)
             return outcome if isinstance(outcome, Refusal) else None
 
     async def _revoke(
-        self, text: str, row: AuditRow, caller: Caller
+        self, text: str, facts: AuditFacts, caller: Caller
     ) -> Revoked | InvalidToken | Refusal:
         presented = RefreshToken.read(text, self.refresh_keys)
         if presented is None:
-            return await self._rejected(row, caller)
+            return await self._rejected(facts, caller)
 
         def decide(held: Family | None) -> Decision[Family | None, Revoked | InvalidToken | None]:
             if held is None:
                 return Decision(None, None)
-            decision = revoke(held, now=row.at)
+            decision = revoke(held, now=facts.at)
             changed = decision.becomes is not held
-            ended = with_outcome(self._about(row, held, None), decision.outcome, changed=changed)
+            ended = with_outcome(self._about(facts, held, None), decision.outcome, changed=changed)
             return Decision(decision.outcome, decision.becomes, (ended,))
 
         outcome = await self.families.transition(presented.family_id, decide)
-        return outcome or await self._rejected(row, caller)
+        return outcome or await self._rejected(facts, caller)
 
     async def me(self, access_token: str) -> Me | InvalidToken:
         """
@@ -395,26 +399,25 @@ class Sessions:
             expires_in=self.access_lifetime,
         )
 
-    def _row(self, action: Action, caller: Caller) -> AuditRow:
-        return AuditRow(
+    def _facts(self, action: Action, caller: Caller) -> AuditFacts:
+        return AuditFacts(
             at=self.clock.now(),
             flow=Flow.PASS_LOGIN,
             purpose=None,
             action=action,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
         )
 
-    def _about(self, row: AuditRow, family: Family, found: object) -> AuditRow:
-        row = attrs.evolve(row, purpose=family.purpose, pass_code=family.pass_code.masked)
+    def _about(self, facts: AuditFacts, family: Family, found: object) -> AuditFacts:
+        facts = attrs.evolve(facts, purpose=family.purpose, pass_code=family.pass_code.masked)
         if isinstance(found, UsablePass):
-            return about(row, found.contact, self.fingerprints)
-        return row
+            return about(facts, found.contact, self.fingerprints)
+        return facts
 
-    async def _rejected(self, row: AuditRow, caller: Caller) -> InvalidToken | Refusal:
+    async def _rejected(self, facts: AuditFacts, caller: Caller) -> InvalidToken | Refusal:
         outcome = InvalidToken()
-        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, row, outcome.word)
+        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, facts, outcome.word)
         return refusal or outcome
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow, Entered
+from hsp_otp.domain.audit import Action, AuditFacts, Entered
 from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
     Issued,
@@ -138,25 +138,25 @@ class Signup:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
-        row = about(self._row(Action.SEND, caller), Contact.of_phone(phone), self.fingerprints)
-        async with audited_failures(self.otp.audit, row):
-            return await self._send(phone, session_id, caller, row)
+        facts = about(self._facts(Action.SEND, caller), Contact.of_phone(phone), self.fingerprints)
+        async with audited_failures(self.otp.audit, facts):
+            return await self._send(phone, session_id, caller, facts)
 
     async def _send(
-        self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller, row: AuditRow
+        self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller, facts: AuditFacts
     ) -> SignupSendOutcome:
         entered = Entered.NEW
         if session_id is not None:
             found = await self._find(session_id)
             if not isinstance(found, SignupSession):
-                return await self._rejected(found, row, caller)
+                return await self._rejected(found, facts, caller)
             entered = Entered.AGAIN if found.phone == phone else Entered.CORRECTED
-        row = attrs.evolve(row, visit=attrs.evolve(visit_of(caller), entered=entered))
+        facts = attrs.evolve(facts, visit=attrs.evolve(visit_of(caller), entered=entered))
         session = session_id or SessionId(new_id(self.otp.randomness))
         request = _request(session, phone, caller)
-        outcome = await self.otp.issue(request, row, caller.work)
+        outcome = await self.otp.issue(request, facts, caller.work)
         if isinstance(outcome, Locked):
-            return await self.limiter.admit(Counted.REJECTED, caller.client, row) or outcome
+            return await self.limiter.admit(Counted.REJECTED, caller.client, facts) or outcome
         if not isinstance(outcome, Issued):
             return outcome
         stepped = await self.sessions.transition(
@@ -169,16 +169,16 @@ class Signup:
             ),
         )
         if not isinstance(stepped, Stepped):  # the session has ended or moved on meanwhile
-            await self.otp.unsent(request, outcome.challenge, row)
-            return await self._ended(stepped, row)
+            await self.otp.unsent(request, outcome.challenge, facts)
+            return await self._ended(stepped, facts)
         if stepped.left is not None:
             left = Contact.of_phone(stepped.left.phone)
             await self.otp.withdraw(
                 slot_of(stepped.left.phone),
                 stepped.left.challenge_id,
-                about(row, left, self.fingerprints),
+                about(facts, left, self.fingerprints),
             )
-        delivered = await self.otp.deliver(outcome, request, row, caller.language)
+        delivered = await self.otp.deliver(outcome, request, facts, caller.language)
         if isinstance(delivered, Undelivered):
             return delivered
         return SignupCodeSent(session, delivered)
@@ -195,24 +195,24 @@ class Signup:
         Raises:
             Unavailable: A store did not answer; the guess may have been counted.
         """
-        row = self._row(Action.CHECK, caller)
-        async with audited_failures(self.otp.audit, row):
-            refusal = await self.limiter.admit(Counted.CHECKS, caller.client, row)
+        facts = self._facts(Action.CHECK, caller)
+        async with audited_failures(self.otp.audit, facts):
+            refusal = await self.limiter.admit(Counted.CHECKS, caller.client, facts)
             if refusal is not None:
                 return refusal
-            row = attrs.evolve(row, charged=(Counted.CHECKS.value,))
+            facts = attrs.evolve(facts, charged=(Counted.CHECKS.value,))
             found = await self._find(session_id)
             if isinstance(found, SessionNotFound):
-                return await self._ended(found, row)
-        row = about(row, Contact.of_phone(found.phone), self.fingerprints)
-        async with audited_failures(self.otp.audit, row):
+                return await self._ended(found, facts)
+        facts = about(facts, Contact.of_phone(found.phone), self.fingerprints)
+        async with audited_failures(self.otp.audit, facts):
             if isinstance(found, AlreadyVerified):
-                return await self._ended(found, row)
+                return await self._ended(found, facts)
             request = _request(session_id, found.phone, caller)
-            outcome = await self.otp.check(request, Presented(guess), row)
+            outcome = await self.otp.check(request, Presented(guess), facts)
             if not isinstance(outcome, Verified):
                 return outcome
-            return await self._prove(session_id, outcome, row, request)
+            return await self._prove(session_id, outcome, facts, request)
 
     async def progress(self, session_id: SessionId, caller: Caller) -> Progress | SessionNotFound:
         """
@@ -228,12 +228,12 @@ class Signup:
         return Progress(held, await self.otp.look(_request(session_id, held.phone, caller)))
 
     async def _prove(
-        self, session_id: SessionId, verified: Verified, row: AuditRow, request: Request
+        self, session_id: SessionId, verified: Verified, facts: AuditFacts, request: Request
     ) -> Proved | NoLiveCode | Closed:
         """Record the step once in the SQL database, then move the session."""
         now = self.otp.clock.now()
         challenge = verified.challenge
-        row = of_success(row, verified)
+        facts = of_success(facts, verified)
         phone = PhoneNumber(challenge.contact.value)
 
         def decide_record(
@@ -242,7 +242,7 @@ class Signup:
             decision = record(held, now=now)
             if isinstance(decision.outcome, Recorded):
                 return decision
-            return attrs.evolve(decision, rows=(with_outcome(row, decision.outcome),))
+            return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome),))
 
         def decide(
             held: SignupSession | None,
@@ -251,7 +251,7 @@ class Signup:
             changed = decision.becomes is not held
             return attrs.evolve(
                 decision,
-                rows=(with_outcome(row, decision.outcome, changed=changed),),
+                rows=(with_outcome(facts, decision.outcome, changed=changed),),
             )
 
         recorded = await self.steps.transition(challenge.id, decide_record)
@@ -289,21 +289,22 @@ class Signup:
         held = await self.sessions.transition(session_id, _look)
         return find(held, self.otp.clock.now())
 
-    async def _ended(self, outcome: Closed, row: AuditRow) -> Closed:
-        await self.otp.audit.write(with_outcome(row, outcome, changed=True))
+    async def _ended(self, outcome: Closed, facts: AuditFacts) -> Closed:
+        await self.otp.audit.write(with_outcome(facts, outcome, changed=True))
         return outcome
 
-    async def _rejected(self, outcome: Closed, row: AuditRow, caller: Caller) -> Closed | Refusal:
-        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, row, outcome.word)
+    async def _rejected(
+        self, outcome: Closed, facts: AuditFacts, caller: Caller
+    ) -> Closed | Refusal:
+        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, facts, outcome.word)
         return refusal or outcome
 
-    def _row(self, action: Action, caller: Caller) -> AuditRow:
-        return AuditRow(
+    def _facts(self, action: Action, caller: Caller) -> AuditFacts:
+        return AuditFacts(
             at=self.otp.clock.now(),
             flow=Flow.SIGNUP,
             purpose=Purpose.SIGNUP,
             action=action,
-            outcome="",
             client=caller.client,
             request_id=caller.request_id,
             visit=visit_of(caller),

@@ -10,7 +10,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.slot_record import Held
-from hsp_otp.flows.caller import operator_row
+from hsp_otp.flows.caller import of_command
 from hsp_otp.flows.person import Person
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -38,10 +38,11 @@ class Unlocking:
             Unavailable: A store did not answer. Slots that were unlocked before stay unlocked.
         """
         outcome = DEVICES_FORGOTTEN if devices else UNLOCKED
-        row = operator_row(self.clock.now(), Action.UNLOCK, outcome, reason)
+        facts = of_command(self.clock.now(), Action.UNLOCK, reason)
         for slot in person.slots:
-            told = person.row_of(slot, row, self.fingerprints)
-            await unlock_slot(self.slots, slot, told, devices=devices)
+            told = person.about(slot, facts, self.fingerprints)
+            row = AuditRow(facts=told, outcome=outcome)
+            await unlock_slot(self.slots, slot, row, devices=devices)
 
 
 async def unlock_slot(

@@ -303,13 +303,15 @@ class Metrics:
             self._losses.labels(flow, row.step.value, row.word, language).inc(row.count)
 
     def _count_lane(self, row: AuditRow) -> None:
-        if row.lane is not None and row.action in {Action.SEND, Action.CHECK}:
-            self._lanes.labels(row.lane.value, row.outcome).inc()
+        lane = row.facts.lane
+        if lane is not None and row.facts.action in {Action.SEND, Action.CHECK}:
+            self._lanes.labels(lane.value, row.outcome).inc()
 
     def _count(self, row: AuditRow) -> None:
-        flow = _NONE if row.flow is None else row.flow.value
-        region = row.region if row.region in _REGIONS else _NONE
-        match row.action:
+        facts = row.facts
+        flow = _NONE if facts.flow is None else facts.flow.value
+        region = facts.region if facts.region in _REGIONS else _NONE
+        match facts.action:
             case Action.SEND:
                 self._asks.labels(flow, row.outcome, region).inc()
                 if row.outcome == Issued.word:
@@ -327,7 +329,7 @@ class Metrics:
                 | Action.PUT_PASS
                 | Action.END_PASS
             ):
-                self._by_outcome[row.action].labels(row.outcome).inc()
+                self._by_outcome[facts.action].labels(row.outcome).inc()
             case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
                 pass  # an operator's action, which only the audit records
         if row.outcome in _LIMITS:

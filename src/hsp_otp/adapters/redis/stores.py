@@ -1,6 +1,6 @@
 """Slots, usages and signup sessions as JSON records in Redis."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -49,14 +49,14 @@ class RedisSlots:
         self, slot: Slot, usages: tuple[UsageKey, ...], decide: Callable[[Held], Decision[Held, O]]
     ) -> O:
         """Implement `SlotRepository.transition`."""
-        key = f"slot:{slot}"
+        key, names = f"slot:{slot}", _keys(usages)
         told: dict[UsageKey, Usage] = {}
         asked_at: list[Mapping[Lane, Instant]] = []
 
         async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Held]:
             now = self.clock.now()
             kept, lacks = found[key], epoch.lacks(LONGEST_WINDOW, now)
-            known, lost = _known({one: found[_key(one)] for one in usages}, lacks=lacks)
+            known, lost = _known(found, names, lacks=lacks)
             if missing := tuple(one for one in lost if one not in told):
                 told.update(await self.history.sends(missing, now))
             loaded = _learned(known, {one: told[one] for one in lost})
@@ -71,12 +71,12 @@ class RedisSlots:
 
         def step(held: Held) -> tuple[Decision[Held, O], dict[str, Change]]:
             decision = decide(held)
-            changes = _changed(held.usages, decision.becomes.usages)
+            changes = _changed(held.usages, decision.becomes.usages, names)
             if decision.becomes.record is not held.record:
                 changes[key] = _slot_change(decision.becomes.record)
             return decision, changes
 
-        decision = await self.records.step((key, *map(_key, usages)), load, step)
+        decision = await self.records.step((key, *names.values()), load, step)
         return await _told(self.rows, decision)
 
     async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
@@ -105,21 +105,22 @@ class RedisUsage:
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
         """Implement `UsageCounter.transition`."""
+        names = _keys(keys)
         told: dict[UsageKey, Usage] = {}
 
         async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Usages]:
             now = self.clock.now()
             lacks = epoch.lacks(CLIENT_WINDOW, now)
-            known, lost = _known({key: found[_key(key)] for key in keys}, lacks=lacks)
+            known, lost = _known(found, names, lacks=lacks)
             if missing := tuple(key for key in lost if key not in told):
                 told.update(await self.history.usages(missing, now))
             return _learned(known, {key: told[key] for key in lost})
 
         def step(held: Usages) -> tuple[Decision[Usages, O], dict[str, Change]]:
             decision = decide(held)
-            return decision, {} if decision.becomes is held else _changed(held, decision.becomes)
+            return decision, _changed(held, decision.becomes, names)
 
-        decision = await self.records.step(tuple(map(_key, keys)), load, step)
+        decision = await self.records.step((*names.values(),), load, step)
         return await _told(self.rows, decision)
 
     async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
@@ -214,12 +215,14 @@ def _usage_change(usage: Usage) -> Change:
 
 
 def _known(
-    found: Mapping[UsageKey, Kept | None], *, lacks: bool
+    found: Mapping[str, Kept | None], names: Mapping[UsageKey, str], *, lacks: bool
 ) -> tuple[Usages, tuple[UsageKey, ...]]:
     """The usages in the records, and the keys that another store has to be asked about."""
-    held = {key: USAGE.decode(kept.body) if kept else () for key, kept in found.items()}
-    lost = tuple(key for key, kept in found.items() if kept is None or kept.is_stale)
-    return held, lost if lacks else ()
+    usages = {key: found[name] for key, name in names.items()}
+    held = {key: USAGE.decode(kept.body) if kept else () for key, kept in usages.items()}
+    if not lacks:
+        return held, ()
+    return held, tuple(key for key, kept in usages.items() if kept is None or kept.is_stale)
 
 
 def _learned(held: Usages, told: Usages) -> Loaded[Usages]:
@@ -239,5 +242,13 @@ def _key(key: UsageKey) -> str:
     return f"usage:{key}"
 
 
-def _changed(held: Usages, becomes: Usages) -> dict[str, Change]:
-    return {_key(key): _usage_change(usage) for key, usage in becomes.items() if held[key] != usage}
+def _keys(keys: Iterable[UsageKey]) -> dict[UsageKey, str]:
+    return {key: _key(key) for key in keys}
+
+
+def _changed(held: Usages, becomes: Usages, names: Mapping[UsageKey, str]) -> dict[str, Change]:
+    if becomes is held:
+        return {}
+    return {
+        names[key]: _usage_change(usage) for key, usage in becomes.items() if held[key] != usage
+    }

@@ -1,7 +1,7 @@
 """Prints messages to the terminal, for development. This is the only place that shows a code."""
 
+import re
 import sys
-import textwrap
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final, TextIO
@@ -16,7 +16,8 @@ from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 NAME: Final = "console"
 
 _WIDTH: Final = 60
-_WRAPPER: Final = textwrap.TextWrapper(_WIDTH, break_on_hyphens=False)
+_ROW: Final = re.compile(rf"\S(?:.{{0,{_WIDTH - 2}}}\S)?(?!\S)|\S{{{_WIDTH}}}")
+"""As many words as fit into a row, or a part of a word that is too long."""
 
 
 class ConsoleSms:
@@ -46,7 +47,7 @@ class ConsoleSms:
 
 
 def _box(title: str, text: str) -> str:
-    wrapped = [row for line in text.splitlines() for row in _WRAPPER.wrap(line) or [""]]
+    wrapped = [row for line in text.splitlines() for row in _ROW.findall(line) or [""]]
     edge = f"+{'-' * (_WIDTH + 2)}+"
     rows = [f"| {row:<{_WIDTH}} |" for row in (title, "", *wrapped)]
     return "\n".join((edge, *rows, edge, ""))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.batched_reads import BatchedReads
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.stores import record_of, usages_in
+from hsp_otp.adapters.sql.stores import records_of, usages_in
 from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.adapters.sql.write_statements import READ
 from hsp_otp.domain.challenge_outcomes import Verified
@@ -181,8 +181,9 @@ class SqlLimitRecovery:
 
     async def _with_counted(self, told: Usages) -> Usages:
         """Add the charges that this database counted while another store was away."""
-        rows = await self.database.fetch(READ, [record_of(key) for key in told])
-        counted = usages_in({key: body for key, body, _ in rows}, tuple(told))
+        records = records_of(told)
+        rows = await self.database.fetch(READ, list(records.values()))
+        counted = usages_in({key: body for key, body, _ in rows}, records)
         return {key: union(usage, counted[key]) for key, usage in told.items()}
 
     async def _misses(self, connection: AsyncConnection, recent: ColumnElement[bool]) -> Usage:

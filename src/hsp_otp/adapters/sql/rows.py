@@ -18,6 +18,7 @@ from hsp_otp.adapters.sql.write_statements import (
     Written,
 )
 from hsp_otp.domain.audit import (
+    AuditFacts,
     AuditRow,
     HandedOverRow,
     LateRow,
@@ -59,8 +60,8 @@ def floods(rows: Iterable[LateRow]) -> list[tuple[str, str, int, int]]:
     found: dict[tuple[str, str, int, int], None] = {}
     for row in rows:
         if isinstance(row, AuditRow) and row.folds and _number(row) is not None:
-            minute = row.at - row.at % MINUTE
-            found[str(row.client), row.outcome, minute, minute + MINUTE] = None
+            minute = row.facts.at - row.facts.at % MINUTE
+            found[str(row.facts.client), row.outcome, minute, minute + MINUTE] = None
     return list(found)
 
 
@@ -139,41 +140,46 @@ def _folded(rows: Sequence[AuditRow], numbered: Iterable[Sequence[str]]) -> list
 
 def _flood(row: AuditRow) -> str:
     """Requests that were charged differently are apart, since limits are recounted from them."""
-    charged = " ".join(row.charged)
-    key = f"{row.at // MINUTE}|{row.client}|{row.action.value}|{row.outcome}|{charged}"
-    return key if row.api_key_id is None else f"{key}|{row.api_key_id}"
+    facts = row.facts
+    charged = " ".join(facts.charged)
+    key = f"{facts.at // MINUTE}|{facts.client}|{facts.action.value}|{row.outcome}|{charged}"
+    return key if facts.api_key_id is None else f"{key}|{facts.api_key_id}"
 
 
 def _number(row: AuditRow) -> str | None:
-    return None if row.client is None else row.contact_fingerprint
+    return None if row.facts.client is None else row.facts.contact_fingerprint
 
 
 def _without_number(row: AuditRow) -> AuditRow:
-    if row.contact_fingerprint is None:
+    if row.facts.contact_fingerprint is None:
         return row
-    return attrs.evolve(
-        row,
+    facts = attrs.evolve(
+        row.facts,
         pass_code=None,
         contact=None,
         region=None,
         contact_fingerprint=None,
         range_fingerprint=None,
     )
+    return attrs.evolve(row, facts=facts)
 
 
-_DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {
-    "flow": lambda row: None if row.flow is None else row.flow.value,
-    "purpose": lambda row: None if row.purpose is None else row.purpose.value,
-    "action": lambda row: row.action.value,
-    "client": lambda row: None if row.client is None else row.client.value,
-    "network": lambda row: None if row.client is None else row.client.network,
-    "charged": lambda row: " ".join(row.charged) or None,
-    "lane": lambda row: None if row.lane is None else row.lane.value,
+_DERIVED: Final[Mapping[str, Callable[[AuditFacts], Any]]] = {
+    "flow": lambda facts: None if facts.flow is None else facts.flow.value,
+    "purpose": lambda facts: None if facts.purpose is None else facts.purpose.value,
+    "action": lambda facts: facts.action.value,
+    "client": lambda facts: None if facts.client is None else facts.client.value,
+    "network": lambda facts: None if facts.client is None else facts.client.network,
+    "charged": lambda facts: " ".join(facts.charged) or None,
+    "lane": lambda facts: None if facts.lane is None else facts.lane.value,
 }
 """The columns that hold something other than the member of that name."""
 
-_MEMBERS: Final = frozenset(field.name for field in attrs.fields(AuditRow))
-_READ: Final = attrgetter(*(name if name in _MEMBERS else "at" for name in AUDIT.columns))
+_MEMBERS: Final = {
+    **{field.name: f"facts.{field.name}" for field in attrs.fields(AuditFacts)},
+    **{field.name: field.name for field in attrs.fields(AuditRow)},
+}
+_READ: Final = attrgetter(*(_MEMBERS.get(name, "outcome") for name in AUDIT.columns))
 """Reads all columns in one call, which is faster. Values that are no members are replaced later."""
 
 _PLACES: Final = [
@@ -193,7 +199,7 @@ def _audited(row: AuditRow, flood_key: str | None = None, count: int = 1) -> tup
     """
     told = [*_READ(row)]
     for place, derive in _PLACES:
-        told[place] = derive(row)
+        told[place] = derive(row.facts)
     told[_FLOOD_KEY] = flood_key
     told[_COUNT] = count
     return tuple(told)

@@ -1,6 +1,6 @@
 """Slots, usages, token families and signup records, stored as JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import attrs
@@ -39,19 +39,19 @@ class SqlSlots:
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
         """Implement `SlotRepository.transition`."""
-        key = SLOTS.key(str(slot))
+        key, records = SLOTS.key(str(slot)), records_of(usages)
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
             record = SLOTS.format.decode(body) if body else SlotRecord()
-            held = Held(record, usages_in(bodies, usages))
+            held = Held(record, usages_in(bodies, records))
             decision = decide(held)
-            changed = _changed(held.usages, decision.becomes.usages)
+            changed = _changed(held.usages, decision.becomes.usages, records)
             if decision.becomes.record is not held.record:
                 changed[key] = SLOTS.format.encode(decision.becomes.record)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step((key, *map(record_of, usages)), step)
+        return await self.commits.step((key, *records.values()), step)
 
 
 @attrs.frozen
@@ -64,14 +64,15 @@ class SqlUsage:
         self, keys: tuple[UsageKey, ...], decide: Callable[[Usages], Decision[Usages, O]]
     ) -> O:
         """Implement `UsageCounter.transition`."""
+        records = records_of(keys)
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
-            held = usages_in(bodies, keys)
+            held = usages_in(bodies, records)
             decision = decide(held)
-            changed = {} if decision.becomes is held else _changed(held, decision.becomes)
+            changed = _changed(held, decision.becomes, records)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step(tuple(map(record_of, keys)), step)
+        return await self.commits.step(tuple(records.values()), step)
 
 
 @attrs.frozen
@@ -140,18 +141,27 @@ async def _transition(
 
 def record_of(key: UsageKey) -> str:
     """The key of the record that contains a usage."""
-    return USAGES.key(str(key))
+    return f"{USAGES.name}:{key}"
 
 
-def usages_in(bodies: Bodies, keys: tuple[UsageKey, ...]) -> Usages:
-    """The usages in the records; empty for missing ones."""
-    found = ((key, bodies.get(record_of(key))) for key in keys)
+def records_of(keys: Iterable[UsageKey]) -> dict[UsageKey, str]:
+    """The keys of the records that contain usages."""
+    return {key: record_of(key) for key in keys}
+
+
+def usages_in(bodies: Bodies, records: Mapping[UsageKey, str]) -> Usages:
+    """The usages in those *records*; empty for missing ones."""
+    found = [(key, bodies.get(name)) for key, name in records.items()]
     return {key: USAGES.format.decode(body) if body else () for key, body in found}
 
 
-def _changed(held: Usages, becomes: Usages) -> dict[str, str | None]:
+def _changed(
+    held: Usages, becomes: Usages, records: Mapping[UsageKey, str]
+) -> dict[str, str | None]:
+    if becomes is held:
+        return {}
     return {
-        record_of(key): USAGES.format.encode(usage)
+        records[key]: USAGES.format.encode(usage)
         for key, usage in becomes.items()
         if held[key] != usage
     }

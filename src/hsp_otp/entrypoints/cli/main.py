@@ -49,7 +49,9 @@ def made(*, listed: bool) -> "cyclopts.App":
     app = cyclopts.App(
         name="hsp-otp",
         help="Proves, with a one-time code, that somebody holds a phone number right now.",
-        help_epilogue="Settings are environment variables: see `hsp-otp settings`.",
+        help_epilogue="Settings are environment variables: see hsp-otp settings.",
+        # Loading a parser of Markdown takes as long as all the rest.
+        help_format="plaintext" if listed else "markdown",
     )
     for name, what_for in COMMANDS.items():
         module = "serve" if name == "dev" else name

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from litestar import Request
@@ -33,7 +34,7 @@ def chosen(
         cookies: The values of the request's Cookie headers.
         languages: The available languages.
     """
-    there = list(languages)
+    there = tuple(languages)
     for line in cookies:
         for pair in line.split(";"):
             name, _, value = pair.strip().partition("=")
@@ -53,8 +54,11 @@ def negotiate(header: str, languages: Iterable[Language]) -> Language:
         header: The value of Accept-Language, with several lines joined.
         languages: The available languages; ``*`` means the first that is not excluded.
     """
-    if len(header) > MAX_HEADER:
-        return ENGLISH
+    return ENGLISH if len(header) > MAX_HEADER else _preferred(header, tuple(languages))
+
+
+@lru_cache(maxsize=256)  # people of one region send much the same
+def _preferred(header: str, languages: tuple[Language, ...]) -> Language:
     ranges = [
         (found[1].lower(), float(found[2] or 1))
         for member in header.split(",")

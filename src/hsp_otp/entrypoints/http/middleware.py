@@ -3,8 +3,8 @@
 import re
 import secrets
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,8 +13,9 @@ import structlog
 from litestar import Litestar, Request
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from hsp_otp.adapters.instrumentation.port_times import PortTimes, port_times
+from hsp_otp.adapters.instrumentation.port_times import PortTimes
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.entrypoints.client_address import HEADERS, FoundClient, find_client
@@ -109,11 +110,9 @@ class RequestMiddleware:
         if not probed:
             self._warn_of_proxies(found, lines, services)
         parents = lines[b"traceparent"] if found.is_peer_trusted else ()
-        with (
-            _span(services, parents, wanted=not probed) as span,
-            port_times() as waited,
-            structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
-        ):
+        with _span(services, parents, wanted=not probed) as span, PortTimes() as waited:
+            # Faster than the library's block for it, which reads the whole context first.
+            bound = bind_contextvars(**_names(state["request_id"], span))
             try:
                 if refused is not None:
                     await self._answer(refused, scope, receive, finish)
@@ -141,6 +140,7 @@ class RequestMiddleware:
                     )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
                     _log_request(told, state["client"], took, waited)
+                reset_contextvars(**bound)
 
     def _headers(
         self,
@@ -238,15 +238,12 @@ _PROBES: Final = frozenset({"/healthz", "/readyz"})
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 
 
-@contextmanager
 def _span(
     services: Services, parents: Sequence[str], *, wanted: bool
-) -> "Generator[RequestSpan | None]":
+) -> "AbstractContextManager[RequestSpan | None]":
     if services.spans is None or not wanted:
-        yield None
-        return
-    with services.spans.request(parents[0] if len(parents) == 1 else None) as span:
-        yield span
+        return nullcontext()
+    return services.spans.request(parents[0] if len(parents) == 1 else None)
 
 
 def _names(request_id: str, span: "RequestSpan | None") -> dict[str, str]:

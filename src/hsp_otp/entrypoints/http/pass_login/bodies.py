@@ -2,9 +2,7 @@
 
 import msgspec
 
-from hsp_otp.domain.instant import SECOND
-from hsp_otp.entrypoints.http.sessions.bodies import PassBody, UserBody
-from hsp_otp.flows.pass_login import SignedIn
+from hsp_otp.entrypoints.http.sessions.bodies import RedeemedBody
 
 
 class PassRequest(msgspec.Struct):
@@ -64,26 +62,7 @@ class SentBody(msgspec.Struct, kw_only=True):
     challenge_id: str
 
 
-class SignedInBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
+class SignedInBody(RedeemedBody, kw_only=True):
     """The code was right, and the holder of the pass is signed in."""
 
-    success: bool = True
-    access_token: str
-    refresh_token: str
-    token_type: str = "Bearer"  # noqa: S105 - the kind of token
-    expires_in: int
-    user: UserBody
-    pass_: PassBody
     device_token: str
-
-    @classmethod
-    def of_sign_in(cls, outcome: SignedIn) -> "SignedInBody":
-        """Create the body for *outcome*."""
-        return cls(
-            access_token=outcome.grant.access_token,
-            refresh_token=outcome.grant.refresh_token,
-            expires_in=outcome.grant.expires_in // SECOND,
-            user=UserBody.of(outcome.signed_in),
-            pass_=PassBody.of(outcome.signed_in, outcome.at),
-            device_token=outcome.device_token,
-        )

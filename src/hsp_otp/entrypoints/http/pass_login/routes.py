@@ -154,4 +154,4 @@ async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Resp
     if not isinstance(outcome, SignedIn):
         return answer(request, of_verify(outcome))
     count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
-    return Response(SignedInBody.of_sign_in(outcome))
+    return Response(SignedInBody.of(outcome, device_token=outcome.device_token))

@@ -1,11 +1,12 @@
 """The bodies of requests and answers for signed-in users."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
 from hsp_otp.domain.passes import Pass
+from hsp_otp.flows.pass_login import SignedIn
 from hsp_otp.flows.sessions import Grant, Redeemed
 
 DEVICE_TOKEN: Final = "k1.1793001600." + 4 * "fcde2b2edba56bf4"
@@ -168,7 +169,7 @@ class RedeemedBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
     pass_: PassBody
 
     @classmethod
-    def of(cls, outcome: Redeemed) -> "RedeemedBody":
+    def of(cls, outcome: Redeemed | SignedIn, **more: Any) -> Self:  # noqa: ANN401 - of a subclass
         """Create the body for *outcome*."""
         return cls(
             access_token=outcome.grant.access_token,
@@ -176,6 +177,7 @@ class RedeemedBody(msgspec.Struct, kw_only=True, rename={"pass_": "pass"}):
             expires_in=outcome.grant.expires_in // SECOND,
             user=UserBody.of(outcome.signed_in),
             pass_=PassBody.of(outcome.signed_in, outcome.at),
+            **more,
         )
 
 
