@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from litestar import Litestar, Request
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.typing import FilteringBoundLogger
 
 from hsp_otp.adapters.instrumentation.port_times import PortTimes
 from hsp_otp.domain.instant import HOUR, Instant
@@ -139,8 +141,14 @@ class RequestMiddleware:
                         request_id=state["request_id"],
                     )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
-                    _log_request(told, state["client"], took, waited)
+                    _log_request(self._bound_log, told, state["client"], took, waited)
                 reset_contextvars(**bound)
+
+    @cached_property
+    def _bound_log(self) -> FilteringBoundLogger:
+        """The log, bound with the first request: binding it takes a third as long as a line."""
+        bound: FilteringBoundLogger = _log.bind()
+        return bound
 
     def _headers(
         self,
@@ -203,8 +211,10 @@ class RequestMiddleware:
         return True
 
 
-def _log_request(told: _Told, client: ClientAddress, took: float, waited: PortTimes) -> None:
-    _log.info(
+def _log_request(
+    log: FilteringBoundLogger, told: _Told, client: ClientAddress, took: float, waited: PortTimes
+) -> None:
+    log.info(
         "request",
         route=told.route,
         method=told.method,
