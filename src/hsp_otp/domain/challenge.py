@@ -39,6 +39,7 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import LET_GUESSES, LET_LIFETIME, LET_SENDS, Policy
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import (
+    Demand,
     Limit,
     Quota,
     Refusal,
@@ -181,7 +182,9 @@ def ask(
         ),
         charge(held.usages, demands, now),
     )
-    resend_at = _resend_at(becomes, request, policy, lane, now)
+    resend_at = _resend_at(
+        becomes, request, policy, lane, now, demands=demands if let is None else None
+    )
     return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
 
 
@@ -672,16 +675,28 @@ def _free_at(
 
 
 def _resend_at(
-    held: Held, request: Request, policy: Policy, lane: Lane, now: Instant
+    held: Held,
+    request: Request,
+    policy: Policy,
+    lane: Lane,
+    now: Instant,
+    *,
+    demands: tuple[Demand, ...] | None = None,
 ) -> Instant | None:
-    """When the lock and every limit on sends would admit an ask; None if waiting does not help."""
+    """
+    When the lock and every limit on sends would admit an ask; None if waiting does not help.
+
+    Args:
+        demands: Those of *request*, if they are known.
+    """
     record = held.record
     let = _let(record, request, lane, now)
     is_let = let is not None and let.sends > 0
     locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    refusal = judge(held.usages, send_demands(_sent(request, lane), policy, is_let=is_let), now)
+    demands = demands or send_demands(_sent(request, lane), policy, is_let=is_let)
+    refusal = judge(held.usages, demands, now)
     return max(
         now if is_let else _free_at(record, request, policy, lane, now),
         (locked and locked.retry_at) or now,
