@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ import structlog
 from litestar import Litestar, Request
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 from hsp_otp.adapters.instrumentation.port_times import PortTimes, port_times
 from hsp_otp.domain.instant import HOUR, Instant
@@ -109,11 +111,9 @@ class RequestMiddleware:
         if not probed:
             self._warn_of_proxies(found, lines, services)
         parents = lines[b"traceparent"] if found.is_peer_trusted else ()
-        with (
-            _span(services, parents, wanted=not probed) as span,
-            port_times() as waited,
-            structlog.contextvars.bound_contextvars(**_names(state["request_id"], span)),
-        ):
+        with _span(services, parents, wanted=not probed) as span, port_times() as waited:
+            # Faster than the library's block for it, which reads the whole context first.
+            named = structlog.contextvars.bind_contextvars(**_names(state["request_id"], span))
             try:
                 if refused is not None:
                     await self._answer(refused, scope, receive, finish)
@@ -140,7 +140,14 @@ class RequestMiddleware:
                         request_id=state["request_id"],
                     )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
-                    _log_request(told, state["client"], took, waited)
+                    _log_request(self._bound_log, told, state["client"], took, waited)
+                structlog.contextvars.reset_contextvars(**named)
+
+    @cached_property
+    def _bound_log(self) -> FilteringBoundLogger:
+        """The log, bound with the first request: binding it takes a third as long as a line."""
+        bound: FilteringBoundLogger = _log.bind()
+        return bound
 
     def _headers(
         self,
@@ -203,8 +210,10 @@ class RequestMiddleware:
         return True
 
 
-def _log_request(told: _Told, client: ClientAddress, took: float, waited: PortTimes) -> None:
-    _log.info(
+def _log_request(
+    log: FilteringBoundLogger, told: _Told, client: ClientAddress, took: float, waited: PortTimes
+) -> None:
+    log.info(
         "request",
         route=told.route,
         method=told.method,
