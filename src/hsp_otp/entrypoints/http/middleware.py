@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ import structlog
 from litestar import Litestar, Request
 from litestar.enums import ScopeType
 from litestar.types import Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.typing import FilteringBoundLogger
 
 from hsp_otp.adapters.instrumentation.port_times import PortTimes
 from hsp_otp.domain.instant import HOUR, Instant
@@ -112,7 +113,7 @@ class RequestMiddleware:
         parents = lines[b"traceparent"] if found.is_peer_trusted else ()
         with _span(services, parents, wanted=not probed) as span, PortTimes() as waited:
             # Faster than the library's block for it, which reads the whole context first.
-            bound = bind_contextvars(**_names(state["request_id"], span))
+            named = structlog.contextvars.bind_contextvars(**_names(state["request_id"], span))
             try:
                 if refused is not None:
                     await self._answer(refused, scope, receive, finish)
@@ -139,8 +140,14 @@ class RequestMiddleware:
                         request_id=state["request_id"],
                     )
                 if not probed or status >= HTTPStatus.BAD_REQUEST:
-                    _log_request(told, state["client"], took, waited)
-                reset_contextvars(**bound)
+                    _log_request(self._bound_log, told, state["client"], took, waited)
+                structlog.contextvars.reset_contextvars(**named)
+
+    @cached_property
+    def _bound_log(self) -> FilteringBoundLogger:
+        """The log, bound with the first request: binding it takes a third as long as a line."""
+        bound: FilteringBoundLogger = _log.bind()
+        return bound
 
     def _headers(
         self,
@@ -203,8 +210,10 @@ class RequestMiddleware:
         return True
 
 
-def _log_request(told: _Told, client: ClientAddress, took: float, waited: PortTimes) -> None:
-    _log.info(
+def _log_request(
+    log: FilteringBoundLogger, told: _Told, client: ClientAddress, took: float, waited: PortTimes
+) -> None:
+    log.info(
         "request",
         route=told.route,
         method=told.method,
