@@ -263,7 +263,7 @@ async def test_marks_of_sign_ins(database: Database, file: Path) -> None:
 
 async def test_no_change_without_its_row(database: Database) -> None:
     """A row that cannot be written takes the change with it."""
-    bad = attrs.evolve(ROW, outcome=cast("str", None))
+    bad = evolved(ROW, at=cast("Instant", None))
     with pytest.raises(RefusedError):
         await do_put(repository(database), listed(CODE.value, "3210"), "u1", bad)
     assert await stored(repository(database)) is None

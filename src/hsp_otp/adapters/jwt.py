@@ -245,7 +245,7 @@ def _times(issued_at: Instant, expires_at: Instant) -> dict[str, int]:
 
 def _signed(key: SigningKey, kind: str, claims: dict[str, Any]) -> str:
     headers = {"typ": kind, "kid": key.id}
-    # The library's own encoder of claims takes three times as long.
+    # Encoding the claims takes the library several times as long.
     return _JWS.encode(json.encode(claims), key.material, key.algorithm, headers)
 
 
