@@ -45,7 +45,7 @@ test("passes that are none", async () => {
 
 test.each([
   ["en", "We cannot find a pass with this code. Please check it."],
-  ["es-MX", "No encontramos ningún pase con este código. Revíselo, por favor."],
+  ["es-MX", "No encontramos ningún pase con este código. Revíselo e inténtelo de nuevo."],
   ["hi", "इस कोड का कोई पास नहीं मिला। कृपया कोड जाँच लें।"],
 ])("sentences in %s", async (language, message) => {
   const client = new Person().client({ language: () => language });

@@ -188,7 +188,7 @@ def test_without_a_connection(house: House, open_in: Open, path: str) -> None:
     visit.to_code(path)
     visit.page.route("**/*", lambda route: route.abort())
     visit.enter(visit.code)
-    visit.page.wait_for_selector("#toasts :text('There is no connection. Please try again.')")
+    visit.page.wait_for_selector("#toasts :text('We could not reach the service.')")
     assert visit.page.get_attribute("button[value=verify]", "aria-busy") is None
     visit.page.unroute_all()
     visit.page.click("button[value=verify]")

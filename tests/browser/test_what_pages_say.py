@@ -201,7 +201,7 @@ def test_a_toast_goes_when_something_happens(house: House, open_in: Open, path: 
     assert visit.page.locator("#toasts p").count() == 0
     visit.page.route("**/*", lambda route: route.abort())
     visit.enter(visit.code)
-    visit.page.wait_for_selector("#toasts :text('There is no connection')")
+    visit.page.wait_for_selector("#toasts :text('We could not reach the service')")
     visit.page.unroute_all()
     visit.page.click("h1")
     assert visit.page.locator("#toasts p").count() == 0

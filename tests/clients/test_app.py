@@ -77,7 +77,9 @@ def test_the_whole_way_by_keys(visit: Open) -> None:
     app = visit()
     to_code(app)
     app.type(app.wrong)
-    assert refused(app) == "This code is wrong. Please enter it again. 2 attempts left."
+    assert refused(app) == (
+        "This code is wrong. Please check the message and try again. 2 attempts left."
+    )
     app.focused(CODE)
     app.type(app.code)
     signed_in(app)
@@ -174,7 +176,9 @@ def test_without_a_connection(visit: Open) -> None:
     to_code(app)
     app.page.route(VERIFY, lambda route: route.abort())
     app.type(app.code)
-    assert refused(app) == "There is no connection. Please try again."
+    assert refused(app) == (
+        "We could not reach the service. Please check your connection and try again."
+    )
     app.page.unroute_all()
     app.page.get_by_role("button", name="Verify").click()
     signed_in(app)

@@ -100,7 +100,7 @@ def test_a_visitor_signs_up(site: Site, server: Server) -> None:
     assert re.fullmatch(r"[^.]+\.[0-9]+\.[0-9a-f]{64}", answer.body.pop("device_token"))
     assert answer.body == {
         "success": True,
-        "message": "Your phone number is confirmed.",
+        "message": "Your mobile number is verified.",
         "next_step": 2,
     }
     assert proof.count(".") == 2

@@ -212,7 +212,7 @@ def test_the_front_page_of_development() -> None:
     found = client(mode="development", service_name="Pass", signup_service_name="Bank")
     page = Visitor(found).get("/")
     assert "For customers of Pass" in page.main
-    assert "Bank begins with your mobile number" in page.main
+    assert "For new customers of Bank" in page.main
     assert page.texts["header"].startswith("hsp-otp ")
     assert own_files(page) == []
 
@@ -278,7 +278,8 @@ def test_the_steps_of_a_signup(
 
 
 def test_a_signup_without_further_steps() -> None:
-    """Nothing speaks of steps."""
+    """Nothing speaks of steps, at the beginning or at the end."""
     begun, page = signed_up(signup_steps={})
     assert "चरण" not in begun.main
+    assert "चरण" not in page.main
     assert "ol" not in page.attributes

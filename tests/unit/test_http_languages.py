@@ -10,9 +10,9 @@ from tests.http import ME, REFRESH, SEND, VALIDATE, VERIFY, Client, problem
 from tests.world import PASS_CODE, PHONE, ring
 
 WRONG_FORM = {
-    "en": "A pass code looks like HSP-1234-5678. Please check it.",
-    "es": "Un código de pase tiene la forma HSP-1234-5678. Revíselo, por favor.",
-    "hi": "पास कोड HSP-1234-5678 जैसा होता है। कृपया इसे जाँच लें।",
+    "en": "A pass code looks like HSP-1234-5678. Please check yours.",
+    "es": "Un código de pase tiene la forma HSP-1234-5678. Revise el suyo.",
+    "hi": "पास कोड HSP-1234-5678 जैसा होता है। कृपया अपना पास कोड जाँच लें।",
 }
 
 
@@ -123,14 +123,14 @@ def test_signup_speaks_the_caller_s_language(client: Client) -> None:
     spanish = {"accept-language": "es-MX", "cookie": f"csrftoken={token}"}
     headers = {**spanish, "x-csrftoken": token}
     sent = client.post("/users/api/send-otp/", {"phone": PHONE}, headers=headers)
-    assert sent.json["message"] == "Hemos enviado un código a su teléfono."
+    assert sent.json["message"] == "Enviamos un código a su teléfono."
     assert " is your code in es, " in client.world.outbox.sent[0].text
     code = {"session_id": sent.json["session_id"], "otp_code": client.world.outbox.codes[0]}
     verified = client.post("/users/api/verify-otp/", code, headers=headers)
-    assert verified.json["message"] == "Su número de teléfono está confirmado."
+    assert verified.json["message"] == "Su número de celular está verificado."
     forged = client.post("/users/api/verify-otp/", code, headers=spanish)
     assert forged.json["message"] == (
-        "Esta página ha caducado. Vuelva a cargarla e inténtelo de nuevo."
+        "Esta página ya no es válida. Vuelva a cargarla e inténtelo de nuevo."
     )
     for reply in (sent, verified, forged):
         assert reply.headers["content-language"] == "es"

@@ -598,12 +598,12 @@ def test_a_sign_in_is_known_for_a_day() -> None:
         assert client.validate(UNKNOWN).status == 429
 
 
-def test_of_a_scan_of_thousands_six_hundred_are_judged_and_twenty_a_network() -> None:
+def test_of_a_scan_six_hundred_are_judged_and_twenty_a_network() -> None:
     """3.3: from a hundred networks of one /40, none of which comes near an address' own limit."""
     with Client() as client:
         client.world.add()
         judged = 0
-        for number in range(6_000):
+        for number in range(2_400):
             address = f"2001:db8:{number % 100:x}:{number // 100:x}::1"
             judged += client.validate(UNKNOWN, client=address).status == 200
         # Six of each network had been judged when the line was reached.

@@ -29,7 +29,7 @@ CANNOT_FIND = "We cannot find a pass with this code. Please check it."
 NO_PHONE = "There is no phone number for this pass. Please contact support."
 CANNOT_USE = "This pass code cannot be used. Please check it."
 NO_LONGER_VALID = "This code is no longer valid. Please ask for a new one."
-USED_UP = "There were too many wrong codes. Please ask for a new one."
+USED_UP = "There were too many wrong codes. Please ask for a new code."
 LOCKED = "There were too many wrong codes. Please try again later or contact support."
 TOO_MANY_LOOK_UPS = "Too many pass codes were tried from your network. Please try again later."
 TOO_MANY_REQUESTS = "There were too many requests from your network. Please try again later."
@@ -131,7 +131,7 @@ def test_validate_a_malformed_pass_code(client: Client, spelling: str) -> None:
         400,
         "Bad Request",
         "invalid_format",
-        "A pass code looks like HSP-1234-5678. Please check it.",
+        "A pass code looks like HSP-1234-5678. Please check yours.",
         valid=False,
     )
 

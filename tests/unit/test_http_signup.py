@@ -22,7 +22,7 @@ NO_NUMBER = "We cannot send messages to this number. Please check it."
 ENDED = "This session has ended. Please start again."
 TOO_MANY_REQUESTS = "There were too many requests from your network. Please try again later."
 LOCKED = "There were too many wrong codes. Please try again later or contact support."
-USED_UP = "There were too many wrong codes. Please ask for a new one."
+USED_UP = "There were too many wrong codes. Please ask for a new code."
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def limited(error: str, message: str, wait: int, **members: int | bool) -> dict[
 NOT_FOUND = refused("session_not_found", ENDED)
 ALREADY = refused(
     "already_verified",
-    "Your phone number is already confirmed. Please go on to the next step.",
+    "Your mobile number is already verified. Please go on to the next step.",
     next_step=2,
 )
 
@@ -168,7 +168,7 @@ def test_send_without_a_number(client: Client, members: dict[str, Any]) -> None:
     """5.3, send: missing, null, empty and nothing but white space are the same, and come first."""
     reply = client.post(SIGNUP_SEND, members)
     assert is_problem(reply, 400)
-    assert reply.json == refused("phone_required", "Please enter your phone number.")
+    assert reply.json == refused("phone_required", "Please enter your mobile number.")
 
 
 NO_PHONES = {
@@ -518,7 +518,7 @@ def test_the_right_code_proves_the_number(client: Client) -> None:
     assert is_json(reply, 200)
     assert reply.json == {
         "success": True,
-        "message": "Your phone number is confirmed.",
+        "message": "Your mobile number is verified.",
         "next_step": 2,
         "proof": "proof-1",
         "device_token": reply.json["device_token"],

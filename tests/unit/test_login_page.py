@@ -290,8 +290,8 @@ def test_what_tells_a_browser_apart_is_its_own(world: World) -> None:
     [
         ("", "Please enter your pass code."),
         ("  ", "Please enter your pass code."),
-        ("HSP-12", "A pass code looks like HSP-1234-5678. Please check it."),
-        ("<b>&\"'", "A pass code looks like HSP-1234-5678. Please check it."),
+        ("HSP-12", "A pass code looks like HSP-1234-5678. Please check yours."),
+        ("<b>&\"'", "A pass code looks like HSP-1234-5678. Please check yours."),
         ("HSP-0000-0000", "We cannot find a pass with this code. Please check it."),
     ],
 )
@@ -360,9 +360,9 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
     page = asked(visitor)
     wrong = other_than(code(world))
     page = visitor.submit(page, "verify", otp=wrong)
-    assert told(page, "code") == f"{WRONG} Please enter it again. 2 attempts left."
+    assert told(page, "code") == f"{WRONG} Please check the message and try again. 2 attempts left."
     page = visitor.submit(page, "verify", otp=wrong)
-    assert told(page, "code") == f"{WRONG} Please enter it again. 1 attempt left."
+    assert told(page, "code") == f"{WRONG} Please check the message and try again. 1 attempt left."
     for shown in (visitor.submit(page, "verify", otp=wrong), visitor.get(LOGIN)):
         assert (shown.step, shown.buttons) == ("ended", ["send", "restart"])
         assert told(shown, "code") == THREE_WRONG

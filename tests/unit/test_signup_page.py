@@ -71,7 +71,7 @@ def test_the_whole_way(world: World, visitor: Visitor) -> None:
     page = visitor.submit(page, "verify", otp=code(world))
     assert (page.step, page.buttons) == ("verified", ["restart"])
     assert "Step 2 of 5" in page.main
-    assert "***-***-3210 is confirmed. Next steps with NeoBank:" in page.main
+    assert "You have verified ***-***-3210. Next steps with NeoBank:" in page.main
     assert "Personal details Aadhaar PAN Account and password" in page.main
     assert "You can continue this sign-up for another 30:00." in page.main
     assert visitor.get(SIGNUP).step == "verified"
@@ -135,7 +135,7 @@ def test_number_and_country(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "Please enter your phone number."),
+        ("", "Please enter your mobile number."),
         ("12", "We cannot send messages to this number. Please check it."),
         ("tel:9876543210", "We cannot send messages to this number. Please check it."),
         (
@@ -207,8 +207,8 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
         page = visitor.submit(page, "verify", otp=wrong)
         said.append(told(page, "code"))
     assert said == [
-        "This code is wrong. Please enter it again. 2 attempts left.",
-        "This code is wrong. Please enter it again. 1 attempt left.",
+        "This code is wrong. Please check the message and try again. 2 attempts left.",
+        "This code is wrong. Please check the message and try again. 1 attempt left.",
         "Three wrong codes were entered.",
     ]
     assert (page.step, page.buttons) == ("ended", ["resend", "send"])

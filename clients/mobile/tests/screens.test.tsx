@@ -303,20 +303,20 @@ test("a wrong code leaves room for the next, and says how many are left", async 
   client.judged = refused("invalid_otp", { attemptsRemaining: 2, resendIn: 12 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent(
-    "This code is wrong. Please enter it again. 2 attempts left.",
+    "This code is wrong. Please check the message and try again. 2 attempts left.",
   );
   expect(boxes()).toBe("______");
   expect(screen.getByRole("button", { name: "Send a new code in 0:12" })).toBeDisabled();
   client.judged = refused("invalid_otp", { attemptsRemaining: 1, resendIn: 10 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent(
-    "This code is wrong. Please enter it again. 1 attempt left.",
+    "This code is wrong. Please check the message and try again. 1 attempt left.",
   );
   client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: 8 });
   await fill("000000");
   expect(title()).toBe("You need a new code");
   expect(screen.getByRole("alert")).toHaveTextContent("Three wrong codes were entered.");
-  expect(screen.getByText("We will send a new one to ***‑***‑3210.")).toBeOnTheScreen();
+  expect(screen.getByText("We can send a new one to ***‑***‑3210.")).toBeOnTheScreen();
   expect(screen.queryByText(/sent a code|on its way/)).toBeNull();
   expect(screen.queryByLabelText("Code")).toBeNull();
   expect(screen.getByRole("button", { name: "Send a new code in 0:08" })).toBeDisabled();
@@ -434,7 +434,7 @@ test("a code that runs out is over", async () => {
   await clock.advance(1);
   expect(title()).toBe("You need a new code");
   expect(screen.getByRole("alert")).toHaveTextContent("The last code has expired.");
-  expect(screen.getByText("We will send a new one to ***‑***‑3210.")).toBeOnTheScreen();
+  expect(screen.getByText("We can send a new one to ***‑***‑3210.")).toBeOnTheScreen();
   client.sent = refused("rate_limited", { retryAfterSeconds: 1800 });
   await press("Send a new code");
   const [end, refusal] = screen.getAllByRole("alert");
@@ -719,7 +719,9 @@ test("signed in without a network: it says so, and can be tried again", async ()
     scripted.who = refused("network_error");
   });
   expect(title()).toBe("You are signed in.");
-  expect(screen.getByRole("alert")).toHaveTextContent("There is no connection. Please try again.");
+  expect(screen.getByRole("alert")).toHaveTextContent(
+    "We could not reach the service. Please check your connection and try again.",
+  );
   client.who = new Scripted().who;
   await press("Try again");
   expect(title()).toBe("Welcome, Asha");

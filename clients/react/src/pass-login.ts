@@ -10,6 +10,8 @@ export interface PassLoginResult {
   readonly message?: string;
   /** Guesses that the code still has, after a wrong one. */
   readonly attemptsRemaining?: number;
+  /** After `resend_too_soon`: whether the code that was sent last can still be entered. */
+  readonly live?: boolean;
 }
 
 export interface PassLogin {
@@ -29,6 +31,7 @@ function resultOf(answer: { readonly error: null } | Failure): PassLoginResult {
     error,
     ...(message === null ? {} : { message }),
     ...(answer.error === "invalid_otp" ? { attemptsRemaining: answer.attemptsRemaining } : {}),
+    ...(answer.error === "resend_too_soon" ? { live: answer.live } : {}),
   };
 }
 

@@ -102,6 +102,15 @@ test.each([
   expect(result).toEqual({ success: false, error, message: `told: ${error}`, ...more });
 });
 
+test.each([true, false])("resend_too_soon says whether a code stands: %s", async (live) => {
+  const client = new Scripted();
+  client.sent = refused("resend_too_soon", { retryAfterSeconds: 12, live });
+  const { calls } = hook(client);
+  const message = "told: resend_too_soon";
+  const result = await calls.requestOTP(PASS_CODE);
+  expect(result).toEqual({ success: false, error: "resend_too_soon", message, live });
+});
+
 test("a success is nothing but that", async () => {
   const { calls } = hook(new Scripted());
   expect(await calls.requestOTP(PASS_CODE)).toEqual({ success: true });

@@ -1,7 +1,7 @@
 """The dashboard's figures of the funnel: from the page to the proof, over 90 days."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -38,6 +38,7 @@ class Stage:
 
     Attributes:
         of: What the share is of; empty if there is none.
+        reported: False if nobody reports it; the count means nothing then.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Stage:
     percent: int
     of: str
     svg: Markup
+    reported: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -53,12 +55,14 @@ class Conversion:
     All data of the funnel.
 
     Attributes:
+        reported: Whether any sender reports deliveries.
         losses: The kind of request, the error, how often, and its share in percent.
         countries: Figures by name, the most codes sent first.
         languages: Likewise.
     """
 
     whole: Funnel
+    reported: bool
     stages: Sequence[Stage]
     picture: Picture
     losses: Sequence[tuple[str, str, int, int]]
@@ -66,13 +70,20 @@ class Conversion:
     languages: Sequence[tuple[str, Funnel]]
 
 
-def conversion_of(seen: Seen, flow: str | None) -> Conversion:
-    """Create the data of the funnel of *flow*, or of all flows together."""
+def conversion_of(seen: Seen, flow: str | None, reporting: Collection[str]) -> Conversion:
+    """
+    Create the data of the funnel of *flow*, or of all flows together.
+
+    Args:
+        reporting: The senders that report deliveries.
+    """
     days = _grouped(seen.by_day, flow)
     whole = _funnel(one for one in seen.by_day if flow in {None, one.flow.value})
+    reported = bool(whole.delivered or reporting)
     return Conversion(
         whole=whole,
-        stages=_stages(whole),
+        reported=reported,
+        stages=_stages(whole, reported=reported),
         picture=_picture(seen, days),
         losses=[
             (
@@ -110,7 +121,7 @@ def _language(tag: str) -> str:
     return tag if tag == UNKNOWN else Locale.parse(tag, sep="-").get_display_name("en") or tag
 
 
-def _stages(whole: Funnel) -> list[Stage]:
+def _stages(whole: Funnel, *, reported: bool) -> list[Stage]:
     first = whole.sent - whole.resends
     rows = (
         ("Page opened", whole.opened, 0, 0, ""),
@@ -132,6 +143,7 @@ def _stages(whole: Funnel) -> list[Stage]:
         Stage(
             name=name,
             count=count,
+            reported=reported or name != "Delivered",
             percent=share(part, of),
             of=text if of else "",
             svg=lying(f"stage-{place}", f"{name}: {count}", [("of-verified", float(count))], most),
@@ -154,7 +166,7 @@ def _picture(seen: Seen, days: Mapping[str, Funnel]) -> Picture:
     names = (
         ("verified", "of-verified"),
         ("sent a code, not verified", "of-delivered"),
-        ("came, and were sent no code", "of-asked"),
+        ("not sent a code", "of-asked"),
     )
     series = [
         Series(name, look, tuple(stair[place] for stair in stairs))

@@ -129,7 +129,7 @@ def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
         prefixes=_tallies("prefix", seen.prefixes),
         to_verify=_to_verify(counts.proofs),
         to_deliver=_to_deliver(counts.deliveries),
-        conversion=conversion_of(seen, chosen.flow),
+        conversion=conversion_of(seen, chosen.flow, reporting),
     )
 
 

@@ -153,7 +153,7 @@ async def signup_send_otp(
         request={"session_id": "K8mYJ0V3qk6p7cQn2sTtWw", "otp_code": "048213"},
         success={
             "success": True,
-            "message": "Your phone number is confirmed.",
+            "message": "Your mobile number is verified.",
             "next_step": 2,
             "proof": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicHJvb2Yrand0In0.e30.c2lnbmF0dXJl",
             "device_token": DEVICE_TOKEN,
