@@ -120,6 +120,21 @@ Each costs a look-up."""
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""
 
+APP_SENDS_PER_MINUTE: Final = 60
+"""Sends of one app in 1 min: bounds what a leaked key costs until somebody notices."""
+
+APP_SENDS_PER_DAY: Final = 10_000
+"""Sends of one app in 24 h."""
+
+APP_SENDS_PER_CLIENT_HOUR: Final = 5
+"""Sends of one app from one client address in 1 h, where its backend names the address."""
+
+APP_CHECKS_PER_CLIENT_HOUR: Final = 60
+"""Presented codes of one app from one client address in 1 h, where its backend names it."""
+
+APP_MAX_ATTEMPTS: Final = 10
+"""The most guesses per code that an app may allow: with four digits, one chance in a thousand."""
+
 FAILED_GUESSES_PER_DAY: Final = 15
 """Failures of one subject and purpose in 24 h before the lock: 15 chances in a million per day."""
 
