@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hsp_otp.domain.apps import (
     ACCOUNT,
     APP,
-    App,
     AppLimits,
+    AppRules,
     MalformedNameError,
     MalformedQuotaError,
     PurposeNumbers,
@@ -22,15 +22,16 @@ from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.quota import Quota
 
-SHOP = App(id="AAECAwQFBgcICQoLDA0ODw", account_id="_" * 21 + "w", name="shop", service_name="Shop")
+SHOP = "AAECAwQFBgcICQoLDA0ODw"
+ACME = "_" * 21 + "w"
 
 
 def test_an_id_in_both_writings() -> None:
     """One number of 128 bits is written in base64 and, for Twilio's clients, in hex digits."""
-    assert id_of(bytes(range(16))) == SHOP.id
-    assert sid_of(SHOP.id, APP) == "VA000102030405060708090a0b0c0d0e0f"
-    assert sid_of(SHOP.account_id, ACCOUNT) == "AC" + "f" * 32
-    assert id_of_sid("VA000102030405060708090a0b0c0d0e0f", APP) == SHOP.id
+    assert id_of(bytes(range(16))) == SHOP
+    assert sid_of(SHOP, APP) == "VA000102030405060708090a0b0c0d0e0f"
+    assert sid_of(ACME, ACCOUNT) == "AC" + "f" * 32
+    assert id_of_sid("VA000102030405060708090a0b0c0d0e0f", APP) == SHOP
 
 
 @given(st.binary(min_size=16, max_size=16))
@@ -65,17 +66,11 @@ def test_an_app_departs_from_the_service() -> None:
     numbers = PurposeNumbers(
         digits=4, lifetime_seconds=300, max_attempts=5, cooldown_seconds=0, sends_per_contact_day=3
     )
-    app = App(
-        id=SHOP.id,
-        account_id=SHOP.account_id,
-        name="shop",
-        service_name="Shop",
-        purposes={Purpose.PHONE_VERIFICATION: numbers},
-    )
-    assert app.policy_of(Purpose.PHONE_VERIFICATION, Policy()) == Policy(
+    rules = AppRules(service_name="Shop", purposes={Purpose.PHONE_VERIFICATION: numbers})
+    assert rules.policy_of(Purpose.PHONE_VERIFICATION, Policy()) == Policy(
         digits=4, lifetime=300 * SECOND, max_attempts=5, cooldown=0, contact_sends=Quota(3, DAY)
     )
-    assert app.policy_of(Purpose.SIGNUP, Policy()) == Policy()
+    assert rules.policy_of(Purpose.SIGNUP, Policy()) == Policy()
 
 
 @pytest.mark.parametrize(

@@ -132,13 +132,11 @@ def _channels() -> dict[ContactKind, tuple[Channel, ...]]:
 
 
 @attrs.frozen(kw_only=True)
-class App:
+class AppRules:
     """
-    What codes are sent for, with its rules.
+    The rules of an app, which an operator writes.
 
     Attributes:
-        id: A public id.
-        name: Unique in the service.
         service_name: In messages.
         regions: ISO 3166-1 alpha-2 codes of the regions whose numbers may be verified; numbers in
             national format are of the first. Empty means those that may sign up.
@@ -154,9 +152,6 @@ class App:
         purposes: Where it departs from the service's numbers.
     """
 
-    id: str
-    account_id: str
-    name: str
     service_name: str
     regions: tuple[str, ...] = ()
     default_purposes: Mapping[ContactKind, Purpose] = attrs.field(factory=_default_purposes)
@@ -175,6 +170,22 @@ class App:
     def policy_of(self, purpose: Purpose, numbers: Policy) -> Policy:
         """The numbers of the app's codes for *purpose*, where the service's are *numbers*."""
         return self.purposes.get(purpose, PurposeNumbers()).applied_to(numbers)
+
+
+@attrs.frozen(kw_only=True)
+class App:
+    """
+    What codes are sent for.
+
+    Attributes:
+        id: A public id.
+        name: Unique in the service.
+    """
+
+    id: str
+    account_id: str
+    name: str
+    rules: AppRules
 
 
 def check_name(text: str) -> str:
