@@ -17,6 +17,7 @@ from hsp_otp.adapters.memory import (
     MemoryRecords,
     MemorySlots,
     MemoryUsage,
+    MemoryVerifications,
 )
 from hsp_otp.adapters.redis.client import open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
@@ -30,6 +31,7 @@ from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
+    SqlApprovals,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
@@ -37,6 +39,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.contact import Channel
@@ -44,6 +47,7 @@ from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.verification_request import Reach
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
@@ -60,6 +64,7 @@ from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
+from hsp_otp.ports.verifications import Approvals, Verifications
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
 from tests.world import (
@@ -69,6 +74,7 @@ from tests.world import (
     PlainWork,
     SignedAccess,
     SignedProofs,
+    app_policies,
     ring,
 )
 
@@ -102,6 +108,8 @@ class Stores:
     families: FamilyRepository
     signup_sessions: SignupSessions
     signup_steps: SignupSteps
+    verifications: Verifications
+    approvals: Approvals
     audit: AuditTrail
     passes: Passes
     pass_repository: PassRepository
@@ -150,6 +158,8 @@ class Stores:
             slots=self.slots,
             signup_sessions=self.signup_sessions,
             signup_steps=self.signup_steps,
+            verifications=self.verifications,
+            approvals=self.approvals,
             usage=self.usage,
             families=self.families,
             passes=self.passes,
@@ -174,6 +184,7 @@ RINGS: Final = Rings(
     exchange_codes=ring("exchange"),
     fingerprints=ring("fingerprints"),
     api_keys=ring("api keys"),
+    idempotency=ring("idempotency"),
 )
 
 
@@ -183,6 +194,8 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
         client_limits=limits or ClientLimits(),
         access_lifetime=900 * SECOND,
         family_lifetime=30 * DAY,
+        app_policies=app_policies(Policy()),
+        reach=Reach(frozenset({"IN"}), "IN"),
     )
 
 
@@ -209,10 +222,10 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         ]
 
     async def sent() -> list[str]:
-        return sorted(row.challenge_id for row in rows.sends)
+        return sorted(row.id for row in rows.sends)
 
     async def handed_over() -> list[HandedOverRow]:
-        return sorted(rows.handed_over, key=lambda row: row.challenge_id)
+        return sorted(rows.handed_over, key=lambda row: row.send_id)
 
     yield Stores(
         slots=MemorySlots(rows),
@@ -220,6 +233,8 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         families=MemoryRecords(rows),
         signup_sessions=MemoryRecords(rows),
         signup_steps=MemoryRecords(rows),
+        verifications=MemoryVerifications(rows),
+        approvals=MemoryRecords(rows),
         audit=rows,
         passes=kept,
         pass_repository=kept,
@@ -318,15 +333,15 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
 
     async def sent() -> list[str]:
         async with database.read() as connection:
-            found = await connection.execute(select(sends.c.challenge_id))
+            found = await connection.execute(select(sends.c.id))
             return sorted(found.scalars())
 
     async def handed_over() -> list[HandedOverRow]:
-        taken = select(sends).where(sends.c.sender.is_not(None)).order_by(sends.c.challenge_id)
+        taken = select(sends).where(sends.c.sender.is_not(None)).order_by(sends.c.id)
         async with database.read() as connection:
             return [
                 HandedOverRow(
-                    challenge_id=row.challenge_id,
+                    send_id=row.id,
                     sender=row.sender,
                     provider_message_id=row.provider_message_id,
                 )
@@ -340,6 +355,8 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         families=SqlFamilies(commits),
         signup_sessions=SqlSignupSessions(commits),
         signup_steps=SqlSignupSteps(commits),
+        verifications=SqlVerifications(database),
+        approvals=SqlApprovals(commits),
         audit=commits,
         passes=found,
         pass_repository=SqlPassRepository(database, found),

@@ -6,7 +6,7 @@ written, because there the rows of a flood are folded into one.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -26,6 +26,7 @@ from hsp_otp.domain.policy import WORK_LIFETIME
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.verification_record import Verification
 from hsp_otp.domain.work import Judgement, Solved
 from hsp_otp.ports.api_keys import ApiKeyRepository
 from hsp_otp.ports.audit import AuditTrail
@@ -39,6 +40,7 @@ from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.records import Records
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 from hsp_otp.ports.usage_counter import UsageCounter
+from hsp_otp.ports.verifications import Event, KeptSend, Verifications
 
 _SQL: Final = "sql"
 _SENDER: Final = "sender"
@@ -298,6 +300,30 @@ class ObservedPassRepository:
 
 
 @attrs.frozen
+class ObservedVerifications:
+    """Observes reads of verifications."""
+
+    verifications: Verifications
+    meter: Meter
+
+    async def find(self, verification_id: str) -> Verification | None:
+        """Implement `Verifications.find`."""
+        return await self.meter.call(self.verifications.find(verification_id))
+
+    async def find_send(self, send_ids: Sequence[str]) -> KeptSend | None:
+        """Implement `Verifications.find_send`."""
+        return await self.meter.call(self.verifications.find_send(send_ids))
+
+    async def sends_of(self, verification_id: str) -> Sequence[KeptSend]:
+        """Implement `Verifications.sends_of`."""
+        return await self.meter.call(self.verifications.sends_of(verification_id))
+
+    async def events_of(self, verification_id: str) -> Sequence[Event]:
+        """Implement `Verifications.events_of`."""
+        return await self.meter.call(self.verifications.events_of(verification_id))
+
+
+@attrs.frozen
 class ObservedApiKeys:
     """Observes look-ups of API keys."""
 
@@ -465,6 +491,10 @@ class Observer:
     def api_keys(self, keys: ApiKeyRepository) -> ApiKeyRepository:
         """Observe *keys*."""
         return ObservedApiKeys(keys, self._meter("api_keys", _SQL))
+
+    def verifications(self, verifications: Verifications) -> Verifications:
+        """Observe *verifications*."""
+        return ObservedVerifications(verifications, self._meter("verifications", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """Observe *deliveries*."""
