@@ -25,6 +25,7 @@ from hsp_otp.domain.verification import (
     Approval,
     Approved,
     ApprovedBefore,
+    ApprovedElsewhere,
     VerifiedBefore,
     approve,
     cancel,
@@ -218,20 +219,24 @@ class Verifying:
         self, verification: Verification, outcome: Verified | VerifiedBefore, row: AuditRow
     ) -> Success | Over:
         """Record the approval once in the SQL database, whichever store holds the challenges."""
-        spent = Over(Status.APPROVED, outcome.resend_at) if isinstance(outcome, Verified) else None
+        challenge = outcome.challenge
 
-        def decide(held: Approval | None) -> Decision[Approval | None, Approval | Over]:
-            decision = approve(held, row.at)
-            told = with_outcome(row, decision.outcome, changed=True)
+        def decide(
+            held: Approval | None,
+        ) -> Decision[Approval | None, Approved | ApprovedBefore | Over]:
+            decision = approve(held, challenge, row.at)
             match decision.outcome:
                 case Approved(approval):
                     ended = EndedRow(
                         verification_id=verification.id, status=Status.APPROVED, at=approval.at
                     )
-                    return Decision(approval, decision.becomes, (ended, told))
-                case ApprovedBefore(approval) if spent is None:
-                    return Decision(approval, held, (told,))
-                case ApprovedBefore():  # the slot has forgotten it
+                    told = with_outcome(row, decision.outcome, changed=True)
+                    return Decision(decision.outcome, decision.becomes, (ended, told))
+                case ApprovedBefore():
+                    told = with_outcome(row, decision.outcome, changed=True)
+                    return Decision(decision.outcome, held, (told,))
+                case ApprovedElsewhere():
+                    spent = Over(Status.APPROVED, outcome.resend_at)
                     return Decision(spent, held, (with_outcome(row, spent),))
                 case _:
                     assert_never(decision.outcome)
@@ -241,7 +246,7 @@ class Verifying:
             return approved
         return Success(
             verification=verification,
-            channel=outcome.challenge.channel,
-            approved_at=approved.at,
-            replayed=spent is None,
+            channel=challenge.channel,
+            approved_at=approved.approval.at,
+            replayed=isinstance(approved, ApprovedBefore),
         )
