@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import Any, Final, assert_never
+from typing import Final, assert_never, cast
 
 import attrs
 from cyclopts import App as Commands
@@ -12,7 +12,16 @@ from cyclopts import App as Commands
 from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.app_changes import AppsImported, Conflict, Conflicting, ListedApp, Tenants
-from hsp_otp.domain.apps import ACCOUNT, APP, MOST_APPS, Account, App
+from hsp_otp.domain.apps import (
+    ACCOUNT,
+    APP,
+    MOST_APPS,
+    Account,
+    App,
+    AppLimits,
+    AppRules,
+    PurposeNumbers,
+)
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.names import sid_of
 from hsp_otp.domain.quota import Quota
@@ -142,22 +151,18 @@ def _described(app: App, account: Account) -> Iterator[tuple[str, str]]:
     yield from _flat("", app.rules)
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - of any member
-    """The members of *value* in words, each with its name in the file; none that is not set."""
-    match value:
-        case None | ():
-            return
-        case tuple():
-            yield name, ", ".join(_in_words(one) for one in value)
-        case dict():
-            for key, one in value.items():
-                yield from _flat(f"{name}.{_in_words(key)}", one)
-        case _ if attrs.has(type(value)):
-            for field in attrs.fields(type(value)):
-                below = f"{name}.{field.name}" if name else field.name
-                yield from _flat(below, getattr(value, field.name))
-        case _:
-            yield name, _in_words(value)
+def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """The members of *value* in words, each with its place; none that is not set."""
+    if isinstance(value, AppRules | AppLimits | PurposeNumbers):
+        value = attrs.asdict(value, recurse=False)
+    if isinstance(value, dict):
+        for key, one in cast("dict[object, object]", value).items():
+            yield from _flat(f"{name}.{_in_words(key)}" if name else _in_words(key), one)
+    elif isinstance(value, tuple):
+        if value:
+            yield name, ", ".join(map(_in_words, cast("tuple[object, ...]", value)))
+    elif value is not None:
+        yield name, _in_words(value)
 
 
 def _in_words(value: object) -> str:

@@ -85,8 +85,8 @@ def _table_of(numbers: type[Any]) -> Any:  # noqa: ANN401 - a class
     fields: list[tuple[str, Any, Any]] = []
     for field in attrs.fields(numbers):
         least, most = field.metadata["bounds"]
-        kind = Annotated[int, msgspec.Meta(ge=least, le=most)]
-        fields.append((field.name, kind | None, field.default))
+        kind: Any = Annotated[int, msgspec.Meta(ge=least, le=most)]
+        fields.append((field.name, kind, field.default))
     return msgspec.defstruct("Numbers", fields, forbid_unknown_fields=True)
 
 
