@@ -49,7 +49,7 @@ def test_an_import_prints_the_new_ids(folder: Path) -> None:
     assert re.fullmatch(r"new app shop: [\w-]{22}, VA[0-9a-f]{32}", shop)
     assert club == "new app club: AAECAwQFBgcICQoLDA0ODw, VA000102030405060708090a0b0c0d0e0f"
     assert counts == "apps: 2 added, 0 changed, 0 unchanged"
-    again = (0, ["apps: 0 added, 0 changed, 2 unchanged"], [])
+    again: tuple[int, list[str], list[str]] = (0, ["apps: 0 added, 0 changed, 2 unchanged"], [])
     assert imported(folder, SHOP + CLUB) == again
     assert imported(folder, SHOP + CLUB.replace("sid =", "# sid =")) == again
 

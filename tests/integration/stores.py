@@ -158,6 +158,7 @@ class Stores:
             passes=self.passes,
             pass_repository=self.pass_repository,
             api_keys=self.api_keys,
+            apps=self.apps,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},

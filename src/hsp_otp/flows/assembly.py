@@ -11,6 +11,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.flows.api_keys import ApiKeys
+from hsp_otp.flows.apps import Apps
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
@@ -19,6 +20,7 @@ from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -52,6 +54,7 @@ class Ports:
     passes: Passes
     pass_repository: PassRepository
     api_keys: ApiKeyRepository
+    apps: AppRepository
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Sender]
@@ -115,6 +118,7 @@ class Journeys:
     pass_login: PassLogin
     signup: Signup
     api_keys: ApiKeys
+    apps: Apps
     house_passes: HousePasses
     visits: Visits
 
@@ -183,6 +187,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             clock=ports.clock,
             ring=rings.api_keys,
         ),
+        apps=Apps(ports.apps),
         house_passes=HousePasses(
             passes=ports.pass_repository,
             audit=ports.audit,
