@@ -161,3 +161,7 @@ class ClientAddress:
 
     def __str__(self) -> str:
         return self.value
+
+
+UNKNOWN_CLIENT: Final = ClientAddress("unknown")
+"""The one bucket for all callers without a usable address."""

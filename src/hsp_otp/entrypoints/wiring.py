@@ -29,6 +29,7 @@ from hsp_otp.adapters.secret_keys import (
     CSRF_TOKENS,
     DEVICES,
     EXCHANGE_CODES,
+    IDEMPOTENCY,
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
@@ -50,17 +51,20 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
+    SqlApprovals,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
     SqlSlots,
     SqlUsage,
 )
+from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
+from hsp_otp.domain.verification_request import Reach
 from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
@@ -359,6 +363,8 @@ def _ports(
         signup_sessions=parts.stores.signup_sessions,
         signup_steps=SqlSignupSteps(parts.commits),
         usage=parts.stores.usage,
+        verifications=SqlVerifications(parts.database),
+        approvals=SqlApprovals(parts.commits),
         families=SqlFamilies(parts.commits),
         passes=passes,
         pass_repository=SqlPassRepository(parts.database, passes),
@@ -508,6 +514,7 @@ def _rings(settings: Settings) -> Rings:
         exchange_codes=ring(settings.secret_keys, EXCHANGE_CODES),
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         api_keys=ring(settings.secret_keys, API_KEYS),
+        idempotency=ring(settings.secret_keys, IDEMPOTENCY),
     )
 
 
@@ -517,6 +524,8 @@ def _numbers(settings: Settings) -> Numbers:
         client_limits=settings.client_limits,
         access_lifetime=settings.access_token_seconds * SECOND,
         family_lifetime=settings.refresh_token_days * DAY,
+        app_policies=settings.app_policies,
+        reach=Reach(settings.signup_regions, settings.default_region or None),
     )
 
 
@@ -528,6 +537,8 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         signup_sessions=observer.records("signup_sessions", ports.signup_sessions, kept_in),
         signup_steps=observer.records("signup_steps", ports.signup_steps, "sql"),
         usage=observer.usage(ports.usage, settings.counts_in),
+        verifications=observer.verifications(ports.verifications),
+        approvals=observer.records("approvals", ports.approvals, "sql"),
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
         pass_repository=observer.pass_repository(ports.pass_repository),

@@ -11,7 +11,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.passes import Passes, Users
 
@@ -39,7 +39,7 @@ class People:
     users: Users
 
     async def of_pass(
-        self, code: PassCode, purposes: Iterable[Purpose] = Purpose
+        self, code: PassCode, purposes: Iterable[Purpose] = PURPOSES
     ) -> Person | PassNotFound:
         """The holder of a pass; their number's own slots are not included."""
         found = await self.passes.find(code)
@@ -49,7 +49,7 @@ class People:
         slots = slots_about((user.id,), None, purposes)
         return Person(tuple(slots), {user.id: user.phone}, code.masked)
 
-    async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = Purpose) -> Person:
+    async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = PURPOSES) -> Person:
         """Everybody who has a number, and the number itself. There may be no slot."""
         users = [user.id for user in await self.users.users_of(phone)]
         slots = slots_about(users, Contact.of_phone(phone), purposes)

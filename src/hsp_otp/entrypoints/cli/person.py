@@ -17,7 +17,7 @@ from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
-from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.purposes import PURPOSES, Purpose
 from hsp_otp.domain.typed_text import plain, visible, visible_in_names
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.client_address import find_client
@@ -104,7 +104,7 @@ async def find_person(
     settings: Settings,
     pass_code: str | None,
     phone: str | None,
-    purposes: Iterable[Purpose] = Purpose,
+    purposes: Iterable[Purpose] = PURPOSES,
 ) -> Person:
     """The person with that pass or that number."""
     people = People(passes=desk.passes, users=desk.passes)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
-from hsp_otp.domain.purposes import Purpose, Slot, SubjectKind
+from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, SubjectKind
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.cli.person import (
     find_person,
@@ -45,11 +45,13 @@ def unlock(
     insist_on_one("unlock", pass_code, phone)
     why = read_reason(reason, settings)
     insist_on_stores(settings)
-    if pass_code and purpose and purpose.subject_kind is SubjectKind.PHONE:
+    if purpose and purpose not in PURPOSES:
+        raise CommandError(f"{purpose.value} concerns the users of apps")
+    if pass_code and purpose and PURPOSES[purpose].subject_kind is SubjectKind.PHONE:
         raise CommandError(f"{purpose.value} concerns a number: use --phone to unlock it")
 
     async def work() -> Person:
-        purposes = Purpose if purpose is None else (purpose,)
+        purposes = PURPOSES if purpose is None else (purpose,)
         async with open_desk(settings) as desk:
             person = await find_person(desk, settings, pass_code, phone, purposes)
             unlocking = Unlocking(

@@ -20,7 +20,7 @@ from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import Language
 from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.purposes import FLOWS, PURPOSES, Flow, Purpose, PurposeRow
+from hsp_otp.domain.purposes import APP_PURPOSES, FLOWS, PURPOSES, Flow, Purpose, PurposeRow
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.client_address import (
     HEADERS,
@@ -526,13 +526,31 @@ class Settings:
     @property
     def policies(self) -> dict[Purpose, Policy]:
         """The numbers of every purpose."""
-        return {purpose: self._policy(purpose) for purpose in PURPOSES}
+        return {
+            purpose: attrs.evolve(
+                self._policy,
+                lifetime=self.numbers[purpose].code_seconds * SECOND,
+                client_sends=tuple(
+                    Quota(getattr(self.numbers[purpose], end), quota.window)
+                    for end, quota in row.client_sends.items()
+                ),
+            )
+            for purpose, row in PURPOSES.items()
+        }
 
-    def _policy(self, purpose: Purpose) -> Policy:
-        numbers = self.numbers[purpose]
+    @property
+    def app_policies(self) -> dict[Purpose, Policy]:
+        """The numbers of every purpose of apps, where an app has no others."""
+        return {
+            purpose: attrs.evolve(self._policy.for_apps, lifetime=row.code_seconds * SECOND)
+            for purpose, row in APP_PURPOSES.items()
+        }
+
+    @property
+    def _policy(self) -> Policy:
+        """The numbers that all purposes share."""
         return Policy(
             digits=self.code_digits,
-            lifetime=numbers.code_seconds * SECOND,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
             failures=(
@@ -547,10 +565,6 @@ class Settings:
             fresh_for=self.fresh_code_seconds * SECOND,
             binds_guesses=self.bind_guesses,
             devices_for=self.device_days * DAY,
-            client_sends=tuple(
-                Quota(getattr(numbers, end), quota.window)
-                for end, quota in PURPOSES[purpose].client_sends.items()
-            ),
             network_factor=self.network_factor,
         )
 
