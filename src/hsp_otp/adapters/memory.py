@@ -1,11 +1,14 @@
 """In-memory implementations of all stores, for tests and single-worker development."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import attrs
 
 from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.app_changes import Tenants
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import (
     Action,
     AuditRow,
@@ -166,6 +169,34 @@ class MemoryPasses:
             one.code: attrs.evolve(one, user=user) if one.user.id == user.id else one
             for one in (self.stored | {code: stored}).values()
         }
+
+
+@attrs.define
+class MemoryApps:
+    """Accounts and apps in tuples."""
+
+    stored: Tenants = Tenants()
+
+    async def find(self, app_id: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        return next((one for one in self.stored.apps if one.id == app_id), None)
+
+    async def of_account(self, account_id: str) -> list[App]:
+        """Implement `AppRepository.of_account`."""
+        return [one for one in self.stored.apps if one.account_id == account_id]
+
+    async def tenants(self) -> Tenants:
+        """Implement `AppRegister.tenants`."""
+        return self.stored
+
+    async def transition(self, decide: Callable[[Tenants], Decision[Tenants, O]]) -> O:
+        """Implement `AppRegister.transition`."""
+        decision = decide(self.stored)
+        self.stored = Tenants(
+            accounts=tuple(sorted(decision.becomes.accounts, key=attrgetter("name"))),
+            apps=tuple(sorted(decision.becomes.apps, key=attrgetter("name"))),
+        )
+        return decision.outcome
 
 
 @attrs.frozen

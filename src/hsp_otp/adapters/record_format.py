@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import json
 
+from hsp_otp.domain.apps import AppRules
 from hsp_otp.domain.quota import Usage
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
@@ -70,6 +71,7 @@ USAGE: Final = RecordFormat[Usage](Usage)
 SIGNUP_SESSION: Final = RecordFormat[SignupSession](SignupSession)
 SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
+APP_RULES: Final = RecordFormat[AppRules](AppRules)
 APPROVAL: Final = RecordFormat[Approval](Approval)
 
 _EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'

@@ -13,6 +13,7 @@ import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision, H, O
@@ -29,6 +30,7 @@ from hsp_otp.domain.slot_record import Held
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.domain.work import Judgement, Solved
 from hsp_otp.ports.api_keys import ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -340,6 +342,22 @@ class ObservedApiKeys:
 
 
 @attrs.frozen
+class ObservedApps:
+    """Observes look-ups of apps."""
+
+    apps: AppRepository
+    meter: Meter
+
+    async def find(self, app_id: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        return await self.meter.call(self.apps.find(app_id))
+
+    async def of_account(self, account_id: str) -> Sequence[App]:
+        """Implement `AppRepository.of_account`."""
+        return await self.meter.call(self.apps.of_account(account_id))
+
+
+@attrs.frozen
 class ObservedDeliveries:
     """Observes the states of messages, and counts every step forward."""
 
@@ -491,6 +509,10 @@ class Observer:
     def api_keys(self, keys: ApiKeyRepository) -> ApiKeyRepository:
         """Observe *keys*."""
         return ObservedApiKeys(keys, self._meter("api_keys", _SQL))
+
+    def apps(self, apps: AppRepository) -> AppRepository:
+        """Observe *apps*."""
+        return ObservedApps(apps, self._meter("apps", _SQL))
 
     def verifications(self, verifications: Verifications) -> Verifications:
         """Observe *verifications*."""
