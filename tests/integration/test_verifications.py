@@ -16,14 +16,15 @@ from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.domain.app_limits import AppSent, charged_keys, check_demand, claim_keys
 from hsp_otp.domain.audit import Action, EndedRow, HandedOverRow, SendRow, UnsentRow
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import DAY, MINUTE, SECOND, after
+from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import UNKNOWN_CLIENT, ClientAddress, Language
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import APP_PURPOSES, Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.slot_record import Challenge
-from hsp_otp.domain.verification import Approved, ApprovedElsewhere, approve
+from hsp_otp.domain.verification import Approval, Approved, ApprovedElsewhere, approve
 from hsp_otp.domain.verification_record import NamedValue, Status, Verification
 from hsp_otp.ports.verifications import Event, KeptSend
 from tests.backend import SHOP
@@ -218,9 +219,14 @@ async def test_verifications_are_purged_and_erased(
 
 async def test_an_approval_stands_once(stores: Stores) -> None:
     """In every store, the first approval of a verification stands."""
+
+    def note(held: Approval | None, at: Instant) -> Decision[Approval | None, object]:
+        decision = approve(held, CHALLENGE, at)
+        return Decision(decision.outcome, decision.becomes)
+
     for at, approved in ((START, Approved), (after(START, SECOND), ApprovedElsewhere)):
-        decide = partial(approve, challenge=CHALLENGE, now=at)
-        assert isinstance(await stores.approvals.transition("v1", decide), approved)
+        told = await stores.approvals.transition("v1", partial(note, at=at))
+        assert isinstance(told, approved)
 
 
 # What a store that has lost its data is told
