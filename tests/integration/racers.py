@@ -34,7 +34,7 @@ from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import LedBack, PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
-from hsp_otp.flows.verification_outcomes import Sent, Success
+from hsp_otp.flows.verification_outcomes import ResendOutcome, Sent, Success
 from hsp_otp.ports.failures import Unavailable
 from tests.backend import BACKEND, SHOP
 from tests.e2e.preloaded import LOADED
@@ -344,6 +344,7 @@ async def _put(house: HousePasses, call: Call) -> str:
 
 async def _for_an_app(journeys: Journeys, call: Call, verifications: list[str]) -> str:
     sends, backend = journeys.verification_sends, BACKEND
+    sent: ResendOutcome
     match call.step:
         case "start":
             sent = await sends.start(SHOP, Given(to=call.to), backend, call.key)

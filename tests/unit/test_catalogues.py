@@ -112,13 +112,21 @@ def placeholders(text: str) -> list[str]:
 
 
 def sms(
+    language: Language, code: str = "012345", name: str = "House Service Pass", **lines: str
+) -> str:
+    """A message of ten minutes."""
+    return sms_for(Purpose.PHONE_VERIFICATION, language, code, name, **lines)
+
+
+def sms_for(
+    purpose: Purpose,
     language: Language,
     code: str = "012345",
     name: str = "House Service Pass",
-    purpose: Purpose = Purpose.PHONE_VERIFICATION,
+    /,
     **lines: str,
 ) -> str:
-    """A message of ten minutes."""
+    """A message of ten minutes for that purpose."""
     texts = GettextMessages({purpose: name}, **lines)
     return texts.sms(purpose, Code(code), 10 * MINUTE, language).text
 
@@ -280,16 +288,16 @@ def test_one_minute(language: str, told: str) -> None:
 )
 def test_a_message_says_what_its_code_is_for(purpose: Purpose, told: str) -> None:
     """In every language, the codes of apps for signing in and for a new password have own texts."""
-    assert told in sms(ENGLISH, purpose=purpose)
+    assert told in sms_for(purpose, ENGLISH)
     for language in TEXTS.languages:
-        assert sms(language, purpose=purpose) != sms(language)
+        assert sms_for(purpose, language) != sms(language)
 
 
 @pytest.mark.parametrize("purpose", Purpose)
 @pytest.mark.parametrize("language", TEXTS.languages)
 def test_a_message_has_the_code_once_and_no_link(language: Language, purpose: Purpose) -> None:
     """In every language, the code stands in the text once, with nothing that a phone would open."""
-    text = sms(language, name="W" * 40, purpose=purpose)
+    text = sms_for(purpose, language, "012345", "W" * 40)
     assert re.findall(r"\d{3,}", text) == ["012345"]
     assert text.count("W" * 40) == 1
     assert not re.search(r"[/@#\n]|\.\S|www|http", text)
@@ -307,7 +315,7 @@ def test_the_longest_message_of_gsm_7(language: Language, septets: int) -> None:
 @pytest.mark.parametrize("language", TEXTS.languages)
 def test_the_longest_message_of_an_app(language: Language, purpose: Purpose) -> None:
     """For every purpose of apps, the longest message fits as many segments as that of a login."""
-    text = sms(language, code="0123456789", name="W" * 40, purpose=purpose)
+    text = sms_for(purpose, language, "0123456789", "W" * 40)
     if language == HINDI:
         assert len(text.encode("utf-16-be")) <= 2 * 134
     else:

@@ -158,9 +158,9 @@ class Verifying:
         """A verification with its sends and what happened to it; charges nothing."""
         found = await self.requests.find(verification_id, backend)
         if found is None:
-            return await self.requests.missing(Action.LOOK_UP, backend)
+            return await self.requests.missing(Action.READ, backend)
         app, verification = found
-        row = self.requests.row(Action.LOOK_UP, backend, app, verification.client)
+        row = self.requests.row(Action.READ, backend, app, verification.client)
         row, now = self.requests.row_about(row, verification), row.at
         async with audited_failures(self.otp.audit, row):
             seen = await self.requests.look(app, verification, now)

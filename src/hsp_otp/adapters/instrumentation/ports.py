@@ -16,6 +16,7 @@ from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision, H, O
 from hsp_otp.domain.delivery import DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Duration, Instant
@@ -323,6 +324,10 @@ class ObservedVerifications:
     async def events_of(self, verification_id: str) -> Sequence[Event]:
         """Implement `Verifications.events_of`."""
         return await self.meter.call(self.verifications.events_of(verification_id))
+
+    async def slots_of(self, contact: Contact) -> Sequence[Slot]:
+        """Implement `Verifications.slots_of`."""
+        return await self.meter.call(self.verifications.slots_of(contact))
 
 
 @attrs.frozen
