@@ -93,7 +93,7 @@ class Erased:
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """Keep the promise of `Erasure.erase`."""
-        assert (phone, len(slots)) == (PhoneNumber(PHONE), 2)
+        assert (phone, slots[1].subject.id) == (PhoneNumber(PHONE), PHONE)
         assert counted_since == after(self.world.clock.now(), -DAY - CLOCK_SKEW)
         self.rows.append(row)
         if self.fails:

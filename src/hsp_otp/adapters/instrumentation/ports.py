@@ -41,7 +41,7 @@ from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.records import Records
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender, Senders
 from hsp_otp.ports.usage_counter import UsageCounter
 from hsp_otp.ports.verifications import Event, KeptSend, Verifications
 
@@ -433,21 +433,24 @@ class ObservedSender:
 class ObservedSenders:
     """Observes all senders together, for the flows."""
 
-    senders: Sender
+    senders: Senders
     names: tuple[str, ...]
     counts: Counts
 
-    def available(self) -> bool:
-        """Implement `Sender.available`. If no sender is available, all of them count as skipped."""
-        found = self.senders.available()
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Implement `Senders.available`. If none is available, each of them counts as skipped."""
+        found = self.senders.available(names)
         if not found:
             for name in self.names:
-                self.counts.skipped(name)
+                if name in names or not names:
+                    self.counts.skipped(name)
         return found
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Implement `Sender.send`."""
-        return await self.senders.send(message, within)
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Implement `Senders.send`."""
+        return await self.senders.send(message, within, names)
 
 
 @attrs.frozen
@@ -534,7 +537,7 @@ class Observer:
         """
         return ObservedSender(sender, name, self.watch)
 
-    def senders(self, senders: Sender, names: tuple[str, ...]) -> Sender:
+    def senders(self, senders: Senders, names: tuple[str, ...]) -> Senders:
         """Observe all senders together, for flows that send; not for checks of their health."""
         return ObservedSenders(senders, names, self.watch.counts)
 
