@@ -27,6 +27,7 @@ from hsp_otp.domain.slot_record import Challenge
 from hsp_otp.domain.verification import Approval, Approved, ApprovedElsewhere, approve
 from hsp_otp.domain.verification_record import NamedValue, Status, Verification
 from hsp_otp.ports.verifications import Event, KeptSend
+from tests.audit_rows import evolved
 from tests.backend import SHOP
 from tests.integration.stores import Stores
 from tests.integration.test_contracts import audit_row
@@ -173,7 +174,7 @@ async def test_the_events_of_a_verification(commits: GroupCommit, found: SqlVeri
         (4, Action.SEND, "v2"),
     ):
         row = audit_row("sent", at=after(START, at))
-        await commits.write(attrs.evolve(row, action=action, verification_id=of))
+        await commits.write(evolved(row, action=action, verification_id=of))
     assert await found.events_of("v1") == [
         Event(after(START, 1), "send", "sent"),
         Event(after(START, 2), "check", "sent"),
@@ -270,7 +271,7 @@ async def test_the_checks_of_an_app_are_recovered(commits: GroupCommit, database
     now = after(START, MINUTE)
     key = check_demand(SHOP, HERE).key
     row = audit_row("invalid_otp", at=START)
-    await commits.write(attrs.evolve(row, client=HERE, charged=(key.scope,)))
+    await commits.write(evolved(row, client=HERE, charged=(key.scope,)))
     history = SqlLimitRecovery(database)
     assert await history.usages((key,), now) == {key: (START,)}
     pages: list[Usages] = [page async for page in history.all_usages(now)]
