@@ -25,7 +25,7 @@ SELECT
     md5(n::text), 'HSP-****-0002', 1, 'lookups lookups lookup_misses'
 FROM generate_series(1, 10000) AS n, beginning;
 
-INSERT INTO sends (challenge_id, at, flow, purpose, slot, contact, client, network)
+INSERT INTO sends (id, at, flow, purpose, slot, contact, client, network)
 SELECT
     'earlier' || n, now - (n::numeric / :rows * 86400 * 1000000)::bigint,
     'signup', 'signup', 'signup:phone:+4479' || n, '+4479' || n,

@@ -25,7 +25,7 @@ AUDIT: Final = (
     *("retry_at", "count"),
 )
 SENDS: Final = (
-    *("challenge_id", "at", "flow", "purpose", "slot", "contact", "client", "sender"),
+    *("id", "at", "flow", "purpose", "slot", "contact", "client", "sender"),
     *("provider_message_id", "state", "state_at"),
 )
 FUNNEL: Final = ("at", "flow", "step", "word", "region", "language", "shard", "count")

@@ -6,7 +6,7 @@ Nothing in it suspends, so `run` drives a flow without an event loop.
 
 import hashlib
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -14,11 +14,13 @@ import attrs
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import (
     MemoryApiKeys,
+    MemoryApps,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
     MemorySlots,
     MemoryUsage,
+    MemoryVerifications,
 )
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
@@ -30,11 +32,13 @@ from hsp_otp.domain.names import ENGLISH, ClientAddress, Language, PassCode, Ses
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.purposes import APP_PURPOSES, Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal, Usage, UsageKey
 from hsp_otp.domain.refresh_tokens import Family, InvalidToken
 from hsp_otp.domain.signup import SessionNotFound, SignupSession, SignupStep
 from hsp_otp.domain.slot_record import Held, LaneRecord, SlotRecord
+from hsp_otp.domain.verification import Approval
+from hsp_otp.domain.verification_request import Reach
 from hsp_otp.domain.work import Judgement, Malformed, Solved, Stale, Wrong
 from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.caller import Caller
@@ -53,7 +57,7 @@ from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.messages import Text
+from hsp_otp.ports.messages import Letterhead, Text
 from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
@@ -138,6 +142,7 @@ class Outbox:
         witness: Called when a message arrives, before it is accepted or refused.
         skipped: Whether it reports that it would not try.
         given: The time limit of each call.
+        chosen: The names of the senders that each call may try.
     """
 
     sent: list[Message] = attrs.field(factory=list[Message])
@@ -145,14 +150,18 @@ class Outbox:
     witness: Callable[[], None] | None = None
     skipped: bool = False
     given: list[Duration] = attrs.field(factory=list[Duration])
+    chosen: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
 
-    def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
-        return not self.skipped
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Keep the promise of `Senders.available`; the sender of the name ``away`` never is."""
+        return not self.skipped and tuple(names) != ("away",)
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Keep the promise of `Senders.send`."""
         self.given.append(within)
+        self.chosen.append(tuple(names))
         if self.witness is not None:
             self.witness()
         if self.failure is not None:
@@ -201,9 +210,9 @@ class SentMessages:
     def _held(self, key: tuple[str, str]) -> TakenMessage | None:
         if key not in self._known:
             return None
-        sends = {row.challenge_id: row for row in self.audit.sends}
+        sends = {row.id: row for row in self.audit.sends}
         found = (
-            sends.get(row.challenge_id)
+            sends.get(row.send_id)
             for row in self.audit.handed_over
             if (row.sender, row.provider_message_id) == key
         )
@@ -218,8 +227,8 @@ class SentMessages:
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
         """Keep the promise of `Deliveries.may_become_known`."""
-        taken = {row.challenge_id for row in self.audit.handed_over}
-        untaken = [row for row in self.audit.sends if row.challenge_id not in taken]
+        taken = {row.send_id for row in self.audit.handed_over}
+        untaken = [row for row in self.audit.sends if row.id not in taken]
         in_time = [row for row in untaken if row.at > since]
         return bool(in_time) or (sender, provider_message_id) in self._known
 
@@ -294,9 +303,18 @@ class RememberedAccounts:
 class PlainMessages:
     """Texts from which a test can read a code."""
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
+    def sms(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> Text:
         """Keep the promise of `Messages.sms`."""
         named = "" if language == ENGLISH else f" in {language}"
+        if letterhead is not None:
+            named += f" of {letterhead.service_name}"
         told = f"{code.reveal()} is your code{named}, for {lifetime // MINUTE} min"
         return Text(text=f"{told} ({purpose.value}).", template_id="t1", entity_id="e1")
 
@@ -376,11 +394,13 @@ class World:
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
     passes: MemoryPasses = attrs.field()
     api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
+    apps: MemoryApps = attrs.field(factory=MemoryApps)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
     signup_sessions: MemoryRecords[SessionId, SignupSession] = attrs.field()
     signup_steps: MemoryRecords[str, SignupStep] = attrs.field()
+    approvals: MemoryRecords[str, Approval] = attrs.field()
     proofs: SignedProofs = attrs.field(factory=SignedProofs)
     deliveries: SentMessages = attrs.field()
     early: MemoryEarlyReceipts = attrs.field()
@@ -392,6 +412,7 @@ class World:
     devices: KeyRing = attrs.field(factory=lambda: ring("devices"))
     refresh_keys: KeyRing = attrs.field(factory=lambda: ring("refresh"))
     api_key_ring: KeyRing = attrs.field(factory=lambda: ring("api keys"))
+    idempotency_keys: KeyRing = attrs.field(factory=lambda: ring("idempotency"))
 
     @passes.default
     def _passes(self) -> MemoryPasses:
@@ -417,6 +438,10 @@ class World:
     def _signup_steps(self) -> MemoryRecords[str, SignupStep]:
         return MemoryRecords(self.audit)
 
+    @approvals.default
+    def _approvals(self) -> MemoryRecords[str, Approval]:
+        return MemoryRecords(self.audit)
+
     @deliveries.default
     def _deliveries(self) -> SentMessages:
         return SentMessages(self.audit)
@@ -433,10 +458,13 @@ class World:
             signup_sessions=self.signup_sessions,
             signup_steps=self.signup_steps,
             usage=self.usage,
+            verifications=MemoryVerifications(self.audit),
+            approvals=self.approvals,
             families=self.families,
             passes=self.passes,
             pass_repository=self.passes,
             api_keys=self.api_keys,
+            apps=self.apps,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
@@ -458,6 +486,7 @@ class World:
             exchange_codes=ring("exchange"),
             fingerprints=ring("fingerprints"),
             api_keys=self.api_key_ring,
+            idempotency=self.idempotency_keys,
         )
         policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,
@@ -468,6 +497,8 @@ class World:
             client_limits=self.limits,
             access_lifetime=900 * SECOND,
             family_lifetime=30 * DAY,
+            app_policies=app_policies(self.policy),
+            reach=Reach(frozenset({"IN"}), "IN"),
         )
         return build(self.ports, rings, numbers)
 
@@ -640,6 +671,14 @@ class World:
         key = UsageKey(scope, who)
         held = run(self.usage.transition((key,), lambda usages: Decision(usages, usages)))
         return len(held[key])
+
+
+def app_policies(policy: Policy) -> dict[Purpose, Policy]:
+    """The numbers of the purposes of apps, where the service's are *policy*."""
+    return {
+        purpose: attrs.evolve(policy.for_apps, lifetime=row.code_seconds * SECOND)
+        for purpose, row in APP_PURPOSES.items()
+    }
 
 
 def of_strangers(**facts: Any) -> SlotRecord:  # noqa: ANN401 - of `LaneRecord`

@@ -36,7 +36,7 @@ PATIENCE_SECONDS: Final = 30
 LATE: Final = 10
 """Seconds that tell a kept promise of three seconds from the drivers' default of a minute."""
 
-TABLES = ("users", "passes", "api_keys", "records", "sends", "audit", "funnel")
+TABLES = ("users", "passes", "api_keys", "records", "sends", "verifications", "audit", "funnel")
 
 
 async def upgrade_to(database: Database, revision: str) -> None:

@@ -12,17 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.memory import (
     MemoryApiKeys,
+    MemoryApps,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
     MemorySlots,
     MemoryUsage,
+    MemoryVerifications,
 )
 from hsp_otp.adapters.redis.client import open_redis
 from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
@@ -30,6 +33,7 @@ from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
+    SqlApprovals,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
@@ -37,6 +41,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.contact import Channel
@@ -44,7 +49,8 @@ from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
+from hsp_otp.domain.verification_request import Reach
+from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
@@ -56,10 +62,11 @@ from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
-from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.sender import Senders
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
+from hsp_otp.ports.verifications import Approvals, Verifications
 from tests.integration import redis_sites
 from tests.integration.postgres_server import DATABASES
 from tests.world import (
@@ -69,6 +76,7 @@ from tests.world import (
     PlainWork,
     SignedAccess,
     SignedProofs,
+    app_policies,
     ring,
 )
 
@@ -102,10 +110,13 @@ class Stores:
     families: FamilyRepository
     signup_sessions: SignupSessions
     signup_steps: SignupSteps
+    verifications: Verifications
+    approvals: Approvals
     audit: AuditTrail
     passes: Passes
     pass_repository: PassRepository
     api_keys: MemoryApiKeys | SqlApiKeys
+    apps: MemoryApps | SqlApps
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
@@ -116,7 +127,7 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: Sender,
+        sender: Senders,
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> PassLogin:
@@ -128,7 +139,7 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: Sender,
+        sender: Senders,
         proofs: Proofs,
         *,
         policy: Policy | None = None,
@@ -138,6 +149,12 @@ class Stores:
         ports = self._ports(clock, randomness, sender, proofs)
         return build(ports, RINGS, _numbers(policies, limits)).signup
 
+    def verification(  # noqa: D102 - the name says it
+        self, clock: Clock, randomness: Randomness, sender: Senders
+    ) -> Journeys:
+        ports = self._ports(clock, randomness, sender, SignedProofs())
+        return build(ports, RINGS, _numbers({}, None))
+
     def house_passes(self, clock: Clock, randomness: Randomness) -> HousePasses:  # noqa: D102
         ports = self._ports(clock, randomness, Outbox(), SignedProofs())
         return build(ports, RINGS, _numbers({}, None)).house_passes
@@ -145,16 +162,21 @@ class Stores:
     def limiter(self, limits: ClientLimits | None = None) -> Limiter:  # noqa: D102
         return Limiter(usage=self.usage, limits=limits or ClientLimits(), sign_ins=self.sign_ins)
 
-    def _ports(self, clock: Clock, randomness: Randomness, sender: Sender, proofs: Proofs) -> Ports:
+    def _ports(
+        self, clock: Clock, randomness: Randomness, sender: Senders, proofs: Proofs
+    ) -> Ports:
         return Ports(
             slots=self.slots,
             signup_sessions=self.signup_sessions,
             signup_steps=self.signup_steps,
+            verifications=self.verifications,
+            approvals=self.approvals,
             usage=self.usage,
             families=self.families,
             passes=self.passes,
             pass_repository=self.pass_repository,
             api_keys=self.api_keys,
+            apps=self.apps,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
@@ -174,6 +196,7 @@ RINGS: Final = Rings(
     exchange_codes=ring("exchange"),
     fingerprints=ring("fingerprints"),
     api_keys=ring("api keys"),
+    idempotency=ring("idempotency"),
 )
 
 
@@ -183,6 +206,8 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
         client_limits=limits or ClientLimits(),
         access_lifetime=900 * SECOND,
         family_lifetime=30 * DAY,
+        app_policies=app_policies(Policy()),
+        reach=Reach(frozenset({"IN"}), "IN"),
     )
 
 
@@ -209,10 +234,10 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         ]
 
     async def sent() -> list[str]:
-        return sorted(row.challenge_id for row in rows.sends)
+        return sorted(row.id for row in rows.sends)
 
     async def handed_over() -> list[HandedOverRow]:
-        return sorted(rows.handed_over, key=lambda row: row.challenge_id)
+        return sorted(rows.handed_over, key=lambda row: row.send_id)
 
     yield Stores(
         slots=MemorySlots(rows),
@@ -220,10 +245,13 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         families=MemoryRecords(rows),
         signup_sessions=MemoryRecords(rows),
         signup_steps=MemoryRecords(rows),
+        verifications=MemoryVerifications(rows),
+        approvals=MemoryRecords(rows),
         audit=rows,
         passes=kept,
         pass_repository=kept,
         api_keys=MemoryApiKeys(),
+        apps=MemoryApps(),
         sign_ins=rows,
         add=add,
         told=told,
@@ -318,15 +346,15 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
 
     async def sent() -> list[str]:
         async with database.read() as connection:
-            found = await connection.execute(select(sends.c.challenge_id))
+            found = await connection.execute(select(sends.c.id))
             return sorted(found.scalars())
 
     async def handed_over() -> list[HandedOverRow]:
-        taken = select(sends).where(sends.c.sender.is_not(None)).order_by(sends.c.challenge_id)
+        taken = select(sends).where(sends.c.sender.is_not(None)).order_by(sends.c.id)
         async with database.read() as connection:
             return [
                 HandedOverRow(
-                    challenge_id=row.challenge_id,
+                    send_id=row.id,
                     sender=row.sender,
                     provider_message_id=row.provider_message_id,
                 )
@@ -340,10 +368,13 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         families=SqlFamilies(commits),
         signup_sessions=SqlSignupSessions(commits),
         signup_steps=SqlSignupSteps(commits),
+        verifications=SqlVerifications(database),
+        approvals=SqlApprovals(commits),
         audit=commits,
         passes=found,
         pass_repository=SqlPassRepository(database, found),
         api_keys=SqlApiKeys(database),
+        apps=SqlApps(database),
         sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,

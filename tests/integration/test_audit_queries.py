@@ -126,7 +126,7 @@ async def test_the_latest_rows(asked: SqlAuditQueries, commits: GroupCommit) -> 
 
 async def test_what_a_row_tells(asked: SqlAuditQueries, commits: GroupCommit, file: Path) -> None:
     """A row tells until when it is refused, and of a message what became of it and when."""
-    handed = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
+    handed = HandedOverRow(send_id="c1", sender="twilio", provider_message_id="SM1")
     sent = row("sent", 1, action=Action.SEND, sender="twilio", provider_message_id="SM1")
     refused = [
         row("resend_too_soon", 2, retry_at=after(START, SECOND), folds=True) for _ in range(2)

@@ -99,7 +99,7 @@ def audit_row(
 def send_row(challenge_id: str) -> SendRow:
     """The row of some send."""
     return SendRow(
-        challenge_id=challenge_id,
+        id=challenge_id,
         at=START,
         flow=Flow.PASS_LOGIN,
         purpose=Purpose.PHONE_VERIFICATION,
@@ -322,8 +322,8 @@ async def test_a_message_that_was_taken_is_kept_with_its_send(stores: Stores) ->
     """Who took the message of a send, and what it is called there, stands beside the send."""
     await stores.audit.write(send_row("c1"), send_row("c2"), send_row("c3"))
     taken = [
-        HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1"),
-        HandedOverRow(challenge_id="c3", sender="console", provider_message_id=None),
+        HandedOverRow(send_id="c1", sender="twilio", provider_message_id="SM1"),
+        HandedOverRow(send_id="c3", sender="console", provider_message_id=None),
     ]
     for row in reversed(taken):
         await stores.audit.write(audit_row("sent"), row)

@@ -65,7 +65,7 @@ pytestmark = pytest.mark.anyio
 
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED
 
-TAKEN = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
+TAKEN = HandedOverRow(send_id="c1", sender="twilio", provider_message_id="SM1")
 
 MADE_UP = TakenMessage(
     state=DELIVERED,
@@ -101,7 +101,7 @@ async def report(
 
 def states(file: Path) -> list[tuple[str | None]]:
     """The state of every send."""
-    return execute(file, "SELECT state FROM sends ORDER BY challenge_id")
+    return execute(file, "SELECT state FROM sends ORDER BY id")
 
 
 async def held(deliveries: SqlDeliveries, message: str = "SM1") -> DeliveryState | None:
@@ -130,7 +130,7 @@ async def test_when_a_receipt_came(deliveries: SqlDeliveries, file: Path) -> Non
     """Beside the state stands when a receipt moved it; one that tells nothing new leaves it."""
 
     def told() -> int | None:
-        at: int | None = execute(file, "SELECT state_at FROM sends ORDER BY challenge_id")[0][0]
+        at: int | None = execute(file, "SELECT state_at FROM sends ORDER BY id")[0][0]
         return at
 
     assert told() is None
@@ -232,7 +232,7 @@ async def test_no_message_becomes_known_of_sends_that_were_taken(
     deliveries: SqlDeliveries, stores: Stores
 ) -> None:
     """Where every send has been taken there is none that another message could be of."""
-    await stores.audit.write(attrs.evolve(TAKEN, challenge_id="c2", provider_message_id=None))
+    await stores.audit.write(attrs.evolve(TAKEN, send_id="c2", provider_message_id=None))
     assert not await deliveries.may_become_known("twilio", "SM9", after(START, -MINUTE))
 
 

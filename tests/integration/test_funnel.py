@@ -193,7 +193,7 @@ async def test_a_delivery_counts_once(database: Database, commits: GroupCommit, 
     """On the day of its send, by its country and language, in the step that notes the receipt."""
     sent = attrs.evolve(send_row("c1"), at=after(START, DAY - 1), flow=Flow.SIGNUP)
     await commits.write(attrs.evolve(sent, language=SPANISH))
-    await commits.write(HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="m"))
+    await commits.write(HandedOverRow(send_id="c1", sender="twilio", provider_message_id="m"))
     deliveries = SqlDeliveries(database, ManualClock(after(START, 2 * DAY)))
     for state in (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.DELIVERED):
         outcome = await deliveries.transition("twilio", "m", partial(note, reported=state))
@@ -209,7 +209,7 @@ async def test_a_send_of_before_has_no_language(
 ) -> None:
     """Its delivery counts without one."""
     await commits.write(send_row("c1"))
-    await commits.write(HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="m"))
+    await commits.write(HandedOverRow(send_id="c1", sender="twilio", provider_message_id="m"))
     await SqlDeliveries(database, ManualClock(START)).transition(
         "twilio", "m", lambda held: note(held, DeliveryState.DELIVERED)
     )

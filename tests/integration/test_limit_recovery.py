@@ -60,7 +60,7 @@ def row(
 def send(name: int, at: Instant, phone: str, client: ClientAddress = HERE) -> SendRow:
     """An admitted send of a signup."""
     return SendRow(
-        challenge_id=f"c{name}",
+        id=f"c{name}",
         at=at,
         flow=Flow.SIGNUP,
         purpose=Purpose.SIGNUP,

@@ -114,7 +114,7 @@ async def test_sends_from_before(purge: SqlPurge, stores: Stores, file: Path) ->
     """Rows of sends from before the instant go; those of it and after it stay."""
     await stores.audit.write(*(send_row(f"c{number}") for number in range(4)))
     for number, at in enumerate((-1_000_000, -1, 0, 1)):
-        execute(file, "UPDATE sends SET at = ? WHERE challenge_id = ?", START + at, f"c{number}")
+        execute(file, "UPDATE sends SET at = ? WHERE id = ?", START + at, f"c{number}")
     await stores.audit.write(audit_row(at=Instant(0)))
     assert await purge.sends(START) == 2
     assert await stores.sent() == ["c2", "c3"]
@@ -299,7 +299,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
     put_audit(file, (3, ago(31 * DAY)), (2, ago(29 * DAY)))
     await stores.audit.write(*(send_row(f"c{days}") for days in (6, 8, 9)))
     for days in (6, 8, 9):
-        execute(file, "UPDATE sends SET at = ? WHERE challenge_id = ?", ago(days * DAY), f"c{days}")
+        execute(file, "UPDATE sends SET at = ? WHERE id = ?", ago(days * DAY), f"c{days}")
     for key, body in {
         "slot:asked": {"asked_at": ago(HOUR)},
         "slot:asking": {"asked_at": after(now, HOUR)},
@@ -325,12 +325,14 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
     assert done.stdout.splitlines() == [
         "audit: 3 deleted",
         "sends: 2 deleted",
+        "verifications: 0 deleted",
         "funnel: 0 deleted",
         "slots: 2 deleted",
         "usages: 2 deleted",
         "sign-ins: 1 deleted",
         "signup sessions: 3 deleted",
         "signup steps: 1 deleted",
+        "approvals: 0 deleted",
     ]
     assert count(file, "audit") == 2
     assert await stores.sent() == ["c6"]

@@ -67,7 +67,7 @@ def sent(at: int, name: str, phone: str = PHONE, sender: str = "twilio") -> Audi
 async def hand_over(commits: GroupCommit, name: str, at: int, sender: str = "twilio") -> None:
     """A send, and that somebody took it."""
     await commits.write(attrs.evolve(send_row(name), at=after(START, at)))
-    await commits.write(HandedOverRow(challenge_id=name, sender=sender, provider_message_id=name))
+    await commits.write(HandedOverRow(send_id=name, sender=sender, provider_message_id=name))
 
 
 # --- Movements
@@ -124,12 +124,12 @@ async def test_what_became_of_messages(
     await commits.write(sent(9, "purged", OTHER))
     execute(
         file,
-        "UPDATE sends SET state = 'delivered', state_at = ? WHERE challenge_id = 'a'",
+        "UPDATE sends SET state = 'delivered', state_at = ? WHERE id = 'a'",
         START + 2 * SECOND,
     )
     execute(
         file,
-        "UPDATE sends SET state = 'failed', state_at = ? WHERE challenge_id = 'b'",
+        "UPDATE sends SET state = 'failed', state_at = ? WHERE id = 'b'",
         START + SECOND,
     )
     own: dict[str, Any] = {"at": START, "flow": "pass_login", "sender": "twilio", "messages": 1}

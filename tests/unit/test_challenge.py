@@ -188,6 +188,7 @@ def test_an_ask_issues_a_challenge() -> None:
             key_id="k1",
             nonce=(1).to_bytes(16, "big"),
             network="198.51.100.0/24",
+            digits=6,
             issued_at=START,
             expires_at=Instant(START + 600_000_000),
             attempts=0,

@@ -164,7 +164,7 @@ def test_a_message_without_an_id() -> None:
 
 # --- The flow
 
-MESSAGE = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id="SM1")
+MESSAGE = HandedOverRow(send_id="c1", sender="twilio", provider_message_id="SM1")
 
 
 def test_a_receipt_is_noted() -> None:

@@ -39,7 +39,7 @@ class Desk:
 
     def take(self, message: str) -> None:
         """A message of Twilio's becomes known."""
-        row = HandedOverRow(challenge_id=message, sender="twilio", provider_message_id=message)
+        row = HandedOverRow(send_id=message, sender="twilio", provider_message_id=message)
         run(self.messages.audit.write(row))
 
     def wait(self, seconds: float) -> None:

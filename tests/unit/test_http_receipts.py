@@ -56,7 +56,7 @@ def status(state: str, sid: str = SID) -> dict[str, str]:
 def opened(**settings: Any) -> Client:  # noqa: ANN401 - of every kind
     """A client of a service that sends by Twilio; one message was handed over."""
     world = World()
-    row = HandedOverRow(challenge_id="c1", sender="twilio", provider_message_id=SID)
+    row = HandedOverRow(send_id="c1", sender="twilio", provider_message_id=SID)
     run(world.audit.write(row))
     given: dict[str, Any] = {
         "senders": ("twilio",),
@@ -204,7 +204,7 @@ def test_a_receipt_before_the_answer_to_the_send(client: Client) -> None:
     world.outbox.witness = lambda: seen.append(report(client, status("delivered", sid="SM9")))
     client.send()
     assert [(reply.status, reply.json) for reply in seen] == [(200, {})]
-    row = HandedOverRow(challenge_id="c9", sender="twilio", provider_message_id="SM9")
+    row = HandedOverRow(send_id="c9", sender="twilio", provider_message_id="SM9")
     run(world.audit.write(row))
     world.clock.advance(250_000)
     run(world.early.try_again())
@@ -219,7 +219,7 @@ def test_a_forged_receipt_before_the_answer_to_the_send(client: Client) -> None:
     world.outbox.witness = lambda: seen.append(post(client, body, "forged"))
     client.send()
     assert [reply.status for reply in seen] == [403]
-    row = HandedOverRow(challenge_id="c9", sender="twilio", provider_message_id="SM9")
+    row = HandedOverRow(send_id="c9", sender="twilio", provider_message_id="SM9")
     run(world.audit.write(row))
     run(world.early.close())
     assert world.deliveries.states == {}

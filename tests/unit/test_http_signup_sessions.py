@@ -694,7 +694,7 @@ def test_a_send_is_written_down_before_its_message_goes(client: Client) -> None:
     assert seen == [(1, 0)]
     (row,) = client.world.audit.sends
     assert (row.flow.value, row.purpose.value, row.contact) == ("signup", "signup", PHONE)
-    assert [taken.challenge_id for taken in client.world.audit.handed_over] == [row.challenge_id]
+    assert [taken.send_id for taken in client.world.audit.handed_over] == [row.id]
 
 
 def test_no_log_line_holds_a_secret(client: Client) -> None:

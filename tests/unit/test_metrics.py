@@ -584,6 +584,7 @@ def with_everything(folder: Path) -> CollectorRegistry:
         )
     )
     metrics.told(evolved(ROW, lane=Lane.KNOWN))
+    metrics.told(evolved(ROW, app="shop"))
     visit = Visit(language=ENGLISH)
     metrics.told(evolved(ROW, outcome="locked_out", visit=visit))
     metrics.verified(Flow.SIGNUP, SECOND)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
-from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, Subject, SubjectKind
 from tests.strategies import codes, dashes, invisibles, pasted
 
 
@@ -152,11 +152,11 @@ def test_the_network_of_a_client(address: str, network: str) -> None:
     assert ClientAddress(address).network == network
 
 
-@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize("purpose", PURPOSES)
 def test_every_purpose_is_about_somebody(purpose: Purpose) -> None:
     """The kind of its subjects says who is unlocked and erased with whom."""
     expected = {"phone_verification": SubjectKind.USER, "signup": SubjectKind.PHONE}
-    assert purpose.subject_kind is expected[purpose.value]
+    assert PURPOSES[purpose].subject_kind is expected[purpose.value]
 
 
 def test_a_text_that_holds_a_pass_code() -> None:

@@ -20,7 +20,7 @@ from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
-from hsp_otp.ports.messages import Text
+from hsp_otp.ports.messages import Letterhead, Text
 from tests.world import (
     CLIENT,
     PHONE,
@@ -87,7 +87,7 @@ def test_the_challenge_and_the_send_stand_before_the_message_goes_out() -> None:
     assert challenge_id == outcome.challenge.id
     assert sends == [
         SendRow(
-            challenge_id=outcome.challenge.id,
+            id=outcome.challenge.id,
             at=START,
             flow=Flow.PASS_LOGIN,
             purpose=Purpose.PHONE_VERIFICATION,
@@ -120,7 +120,7 @@ def test_a_taken_message_is_found_by_its_receipts() -> None:
     assert isinstance(outcome, Issued)
     assert world.audit.handed_over == [
         HandedOverRow(
-            challenge_id=outcome.challenge.id, sender="outbox", provider_message_id="message-1"
+            send_id=outcome.challenge.id, sender="outbox", provider_message_id="message-1"
         )
     ]
 
@@ -129,7 +129,7 @@ def test_a_message_is_useful_for_what_is_left_of_the_code() -> None:
     """The sender is told how long the code lives on, counted from now and not from the asking."""
     world = World()
 
-    def sms(purpose: Purpose, code: Code, lifetime: Duration, _: Language) -> Text:
+    def sms(purpose: Purpose, code: Code, lifetime: Duration) -> Text:
         world.clock.advance(1_500_000)
         return Text(text=f"{code.reveal()} {purpose.value} {lifetime}")
 
@@ -150,7 +150,19 @@ def test_the_ids_of_a_text_go_with_it() -> None:
 class SlowMessages:
     """Texts that take their time."""
 
-    sms: Callable[[Purpose, Code, Duration, Language], Text]
+    told: Callable[[Purpose, Code, Duration], Text]
+
+    def sms(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> Text:
+        """Keep the promise of `Messages.sms`."""
+        assert (language, letterhead) == (ENGLISH, None)
+        return self.told(purpose, code, lifetime)
 
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""

@@ -52,7 +52,7 @@ def vonage(state: str, message: str = MESSAGE, secret: str = SECRET, **more: str
 def client_of(sender: str, message: str, account: object) -> Client:
     """A client of a service that sends by one provider; one message was handed over."""
     world = World()
-    row = HandedOverRow(challenge_id="c1", sender=sender, provider_message_id=message)
+    row = HandedOverRow(send_id="c1", sender=sender, provider_message_id=message)
     run(world.audit.write(row))
     accounts = {sender: account}
     return Client(world, senders=(sender,), accounts=accounts, public_url="https://otp.example.com")

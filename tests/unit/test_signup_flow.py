@@ -142,7 +142,7 @@ def test_a_number_begins_a_session() -> None:
     assert [row.slot for row in world.audit.sends] == ["signup:phone:+919876543210"]
     assert world.audit.handed_over == [
         HandedOverRow(
-            challenge_id=outcome.issued.challenge.id,
+            send_id=outcome.issued.challenge.id,
             sender="outbox",
             provider_message_id="message-1",
         )

@@ -1,14 +1,29 @@
 """In-memory implementations of all stores, for tests and single-worker development."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import attrs
 
 from hsp_otp.domain.api_keys import ApiKey
-from hsp_otp.domain.audit import AuditRow, HandedOverRow, Row, SendRow, SignInRow, StepRow
+from hsp_otp.domain.app_changes import Tenants
+from hsp_otp.domain.apps import App
+from hsp_otp.domain.audit import (
+    Action,
+    AuditRow,
+    EndedRow,
+    HandedOverRow,
+    Row,
+    SendRow,
+    SignInRow,
+    StepRow,
+    UnsentRow,
+)
 from hsp_otp.domain.challenge_outcomes import Verified
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.listed_passes import ListedUser
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -17,7 +32,9 @@ from hsp_otp.domain.passes import KeptPass, Pass, User
 from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.verification_record import Verification
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.verifications import Event, KeptSend
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -155,6 +172,88 @@ class MemoryPasses:
         }
 
 
+@attrs.define
+class MemoryApps:
+    """Accounts and apps in tuples."""
+
+    stored: Tenants = Tenants()
+
+    async def find(self, app_id: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        return next((one for one in self.stored.apps if one.id == app_id), None)
+
+    async def of_account(self, account_id: str) -> list[App]:
+        """Implement `AppRepository.of_account`."""
+        return [one for one in self.stored.apps if one.account_id == account_id]
+
+    async def tenants(self) -> Tenants:
+        """Implement `AppRegister.tenants`."""
+        return self.stored
+
+    async def transition(self, decide: Callable[[Tenants], Decision[Tenants, O]]) -> O:
+        """Implement `AppRegister.transition`."""
+        decision = decide(self.stored)
+        self.stored = Tenants(
+            accounts=tuple(sorted(decision.becomes.accounts, key=attrgetter("name"))),
+            apps=tuple(sorted(decision.becomes.apps, key=attrgetter("name"))),
+        )
+        return decision.outcome
+
+
+@attrs.frozen
+class MemoryVerifications:
+    """Reads the verifications in *audit*; states of deliveries end with the hand-over."""
+
+    audit: "MemoryAudit"
+
+    async def find(self, verification_id: str) -> Verification | None:
+        """Implement `Verifications.find`."""
+        return self.audit.verifications.get(verification_id)
+
+    async def find_send(self, send_ids: Sequence[str]) -> KeptSend | None:
+        """Implement `Verifications.find_send`."""
+        found = (row for row in self.audit.sends if row.id in send_ids)
+        return next(
+            (self._kept(row, row.verification_id) for row in found if row.verification_id), None
+        )
+
+    async def sends_of(self, verification_id: str) -> list[KeptSend]:
+        """Implement `Verifications.sends_of`."""
+        return [
+            self._kept(row, verification_id)
+            for row in self.audit.sends
+            if row.verification_id == verification_id
+        ]
+
+    async def events_of(self, verification_id: str) -> list[Event]:
+        """Implement `Verifications.events_of`."""
+        return [
+            Event(row.facts.at, row.facts.action.value, row.outcome)
+            for row in self.audit.rows
+            if row.facts.verification_id == verification_id and row.facts.action is not Action.READ
+        ]
+
+    async def slots_of(self, contact: Contact) -> list[Slot]:
+        """Implement `Verifications.slots_of`."""
+        found = self.audit.verifications.values()
+        return list(dict.fromkeys(one.slot for one in found if one.contact == contact))
+
+    def _kept(self, row: SendRow, verification_id: str) -> KeptSend:
+        taken = next((one for one in self.audit.handed_over if one.send_id == row.id), None)
+        unsent = next((one for one in self.audit.unsent if one.send_id == row.id), None)
+        state = DeliveryState.QUEUED if taken else DeliveryState.FAILED if unsent else None
+        return KeptSend(
+            id=row.id,
+            verification_id=verification_id,
+            at=row.at,
+            channel=row.channel,
+            sender=None if taken is None else taken.sender,
+            state=state,
+            state_at=None if unsent is None else unsent.at,
+            request=row.request,
+        )
+
+
 class MemoryApiKeys:
     """API keys in a dictionary, by id."""
 
@@ -201,6 +300,8 @@ class MemoryAudit:
     handed_over: list[HandedOverRow] = attrs.field(factory=list[HandedOverRow])
     sign_ins: list[SignInRow] = attrs.field(factory=list[SignInRow])
     steps: list[StepRow] = attrs.field(factory=list[StepRow])
+    unsent: list[UnsentRow] = attrs.field(factory=list[UnsentRow])
+    verifications: dict[str, Verification] = attrs.field(factory=dict[str, Verification])
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
         """Implement `SignInHistory.signed_in`."""
@@ -235,6 +336,17 @@ class MemoryAudit:
                     self.sign_ins.append(row)
                 case StepRow():
                     self.steps.append(row)
+                case UnsentRow():
+                    self.unsent.append(row)
+                case Verification():
+                    self.verifications.setdefault(row.id, row)
+                case EndedRow():
+                    self._end(row)
+
+    def _end(self, row: EndedRow) -> None:
+        held = self.verifications[row.verification_id]
+        if held.ended is None:
+            self.verifications[held.id] = attrs.evolve(held, ended=row.status, ended_at=row.at)
 
 
 def _read(usages: dict[UsageKey, Usage], keys: tuple[UsageKey, ...]) -> Usages:

@@ -19,7 +19,7 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.ports.messages import Text, Wording, Wordings
+from hsp_otp.ports.messages import Letterhead, Text, Wording, Wordings
 
 LOCALE: Final = files("hsp_otp") / "locale"
 """A folder for each language, which contains its catalogue."""
@@ -65,7 +65,8 @@ class GettextMessages:
     """
     Texts in every language that has a catalogue, with English for missing texts.
 
-    A message id in a catalogue is an error word, the name of another sentence, or ``sms``.
+    A message id in a catalogue is an error word, the name of another sentence, or ``sms``, which a
+    dot and a purpose may follow.
     *languages* are the available ones, English first.
     """
 
@@ -101,6 +102,10 @@ class GettextMessages:
             for message in catalogues[ENGLISH]
             if isinstance(message.id, str) and message.id
         }
+        # The id of a text with plural forms has two parts, which are the same here.
+        self._messages = {
+            message.id[0] for message in catalogues[ENGLISH] if isinstance(message.id, tuple)
+        }
         self._texts = {language: _compiled(one) for language, one in catalogues.items()}
         for language, texts in self._texts.items():
             if language != ENGLISH:
@@ -112,33 +117,45 @@ class GettextMessages:
         """The name of each language in that language. Loads about 5 MB, so only pages call it."""
         return _own_names(self.languages)
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
+    def sms(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> Text:
         """
         Implement `Messages.sms`: in English, one GSM-7 segment without a link.
 
         If an autofill line would make the text longer than Android reads, the text is in English.
         It gives *lifetime* in whole minutes, rounded down, but at least one.
         """
-        origin = f"@{self._web_origin} #{code.reveal()}" if self._web_origin else ""
+        head = letterhead or Letterhead(
+            service_name=self._service_names[purpose],
+            web_origin=self._web_origin,
+            android_hash=self._android_hash,
+        )
+        origin = f"@{head.web_origin} #{code.reveal()}" if head.web_origin else ""
         # Both formats require the last line, and each allows the other on it.
-        last = " ".join(filter(None, (origin, self._android_hash)))
-        told = self._sentences(purpose, code, lifetime, language)
+        last = " ".join(filter(None, (origin, head.android_hash)))
+        told = self._sentences(purpose, code, lifetime, language, head.service_name)
         if not last:
             return told
         if len(f"{told.text}\n{last}".encode()) > MAX_AUTOFILL_BYTES:
-            told = self._sentences(purpose, code, lifetime, ENGLISH)
+            told = self._sentences(purpose, code, lifetime, ENGLISH, head.service_name)
         return attrs.evolve(told, text=f"{told.text}\n{last}")
 
     def _sentences(
-        self, purpose: Purpose, code: Code, lifetime: Duration, language: Language
+        self, purpose: Purpose, code: Code, lifetime: Duration, language: Language, service: str
     ) -> Text:
         minutes = max(1, lifetime // MINUTE)
         wording = self._wordings.get((purpose, language)) or self._registered(purpose)
         if wording is None:
-            wording = Wording(text=self._in(language).ngettext("sms", "sms", minutes))
-        text = wording.text.format(
-            code=code.reveal(), service=self._service_names[purpose], minutes=minutes
-        )
+            own = f"sms.{purpose.value}"
+            word = own if own in self._messages else "sms"
+            wording = Wording(text=self._in(language).ngettext(word, word, minutes))
+        text = wording.text.format(code=code.reveal(), service=service, minutes=minutes)
         return Text(text=text, template_id=wording.template_id, entity_id=wording.entity_id)
 
     def _registered(self, purpose: Purpose) -> Wording | None:

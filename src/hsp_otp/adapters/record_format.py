@@ -10,10 +10,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import json
 
+from hsp_otp.domain.apps import AppRules
 from hsp_otp.domain.quota import Usage
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
 from hsp_otp.domain.slot_record import SlotRecord
+from hsp_otp.domain.verification import Approval
 
 T = TypeVar("T")
 
@@ -69,6 +71,8 @@ USAGE: Final = RecordFormat[Usage](Usage)
 SIGNUP_SESSION: Final = RecordFormat[SignupSession](SignupSession)
 SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
+APP_RULES: Final = RecordFormat[AppRules](AppRules)
+APPROVAL: Final = RecordFormat[Approval](Approval)
 
 _EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'
 

@@ -1,14 +1,16 @@
-"""The rows that are written together with a decision: audit, send and sign-in rows."""
+"""The rows that are written together with a decision."""
 
 import enum
 from typing import TypeAlias
 
 import attrs
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, Language
 from hsp_otp.domain.purposes import Flow, Purpose
+from hsp_otp.domain.verification_record import NamedValue, Status, Verification
 
 
 class Action(enum.Enum):
@@ -17,6 +19,8 @@ class Action(enum.Enum):
     LOOK_UP = "look_up"
     SEND = "send"
     CHECK = "check"
+    CANCEL = "cancel"
+    READ = "read"
     WITHDRAW = "withdraw"
     REFRESH = "refresh"
     EXCHANGE = "exchange"
@@ -94,6 +98,11 @@ class AuditFacts:
         lane: Of an ask or a guess.
         api_key_id: The id of the API key that the request was made with.
         operator: The name of the operator who acted, or tried to sign in.
+        app: The name of the app that an API key was used for.
+        verification_id: The verification that the request was about.
+        subject_fingerprint: Keyed fingerprint of the user that an app's backend named, prefixed
+            with the key's id.
+        channel: Of a send.
         visit: None for requests that no visitor makes.
     """
 
@@ -113,6 +122,10 @@ class AuditFacts:
     lane: Lane | None = None
     api_key_id: str | None = None
     operator: str | None = None
+    app: str | None = None
+    verification_id: str | None = None
+    subject_fingerprint: str | None = None
+    channel: Channel | None = None
     visit: Visit | None = attrs.field(default=None, eq=False)
 
 
@@ -148,13 +161,18 @@ class SendRow:
     rebuilt from the database.
 
     Attributes:
-        challenge_id: The challenge that the message is for; unique.
+        id: The challenge that the message is for, or, of an app, an id of its own.
         slot: The slot as text, which may contain a full contact.
         contact: The contact in canonical form.
+        client: ``unknown`` if an app's backend did not name it.
         language: Of the message.
+        verification_id: Of an app: the verification that the message is for.
+        values: Of an app: what its named limits count.
+        request: Of an app: keyed fingerprint of the request with an idempotency key, prefixed with
+            the key's id.
     """
 
-    challenge_id: str
+    id: str
     at: Instant
     flow: Flow
     purpose: Purpose
@@ -163,6 +181,11 @@ class SendRow:
     client: ClientAddress
     lane: Lane = Lane.OTHERS
     language: Language | None = None
+    channel: Channel = Channel.SMS
+    verification_id: str | None = None
+    app_id: str | None = None
+    values: tuple[NamedValue, ...] = ()
+    request: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -186,12 +209,34 @@ class HandedOverRow:
     Records that a provider took the message of an admitted send. Receipts find the send through it.
 
     Attributes:
-        challenge_id: The challenge of that send.
+        send_id: The id of that send.
     """
 
-    challenge_id: str
+    send_id: str
     sender: str
     provider_message_id: str | None
+
+
+@attrs.frozen(kw_only=True)
+class UnsentRow:
+    """
+    Records that no sender took the message of an app's send.
+
+    Attributes:
+        send_id: The id of that send.
+    """
+
+    send_id: str
+    at: Instant
+
+
+@attrs.frozen(kw_only=True)
+class EndedRow:
+    """Records the end of a verification; the first end that is recorded stays."""
+
+    verification_id: str
+    status: Status
+    at: Instant
 
 
 @attrs.frozen(kw_only=True)
@@ -215,7 +260,7 @@ class StepRow:
     count: int = 1
 
 
-LateRow: TypeAlias = AuditRow | HandedOverRow | StepRow
+LateRow: TypeAlias = AuditRow | HandedOverRow | UnsentRow | EndedRow | StepRow
 """Rows that report what has happened. They may be written late, and nothing waits for them."""
 
-Row: TypeAlias = LateRow | SendRow | SignInRow
+Row: TypeAlias = LateRow | SendRow | SignInRow | Verification

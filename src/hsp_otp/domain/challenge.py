@@ -37,7 +37,7 @@ from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.lanes import Devices, Lane, Let, lane_of, let_of
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import LET_GUESSES, LET_LIFETIME, LET_SENDS, Policy
-from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
+from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import (
     Demand,
     Limit,
@@ -75,7 +75,10 @@ from hsp_otp.domain.work import Malformed, Solved
 def slots_about(
     users: Sequence[str], contact: Contact | None, purposes: Iterable[Purpose] = Purpose
 ) -> list[Slot]:
-    """Every slot of *purposes* for users with these ids, or for their contact, if known."""
+    """
+    Every slot of *purposes* in the customers' own journeys, for users with these ids, or for their
+    contact, if known.
+    """
     subjects = [Subject(SubjectKind.USER, user) for user in users]
     if contact is not None:
         subjects.append(subject_of(contact))
@@ -83,7 +86,7 @@ def slots_about(
         Slot(subject, purpose)
         for purpose in purposes
         for subject in subjects
-        if subject.kind is purpose.subject_kind
+        if purpose in PURPOSES and subject.kind is PURPOSES[purpose].subject_kind
     ]
 
 
@@ -99,6 +102,8 @@ def lanes_of(request: Request) -> tuple[Lane, ...]:
 
 def usage_keys(request: Request) -> tuple[UsageKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
+    if request.demands is not None:
+        return (*dict.fromkeys(one.key for one in request.demands), *request.claims)
     return send_keys(_sent(request, lane) for lane in lanes_of(request))
 
 
@@ -158,15 +163,10 @@ def ask(
         return Decision(locked, held)
     if isinstance(request.work, Malformed):
         return Decision(MalformedWork(), held)
-    sent = _sent(request, lane)
-    demands = send_demands(sent, policy, is_let=let is not None)
-    refusal = judge(held.usages, demands, now)
-    free_at = _free_at(record, request, policy, lane, now) if let is None else now
-    if free_at > now and (refusal is None or free_at > refusal.retry_at):
-        live = _can_be_right(record.lane(lane).challenge, request, policy, now)
-        refusal = Refusal(Limit.COOLDOWN, free_at, live)
+    refusal = _refusal(held, request, policy, lane, now, is_let=let is not None)
     if refusal is not None:
         return Decision(refusal, held)
+    sent = _sent(request, lane)
     level = work_level(held.usages, sent, policy, now) if let is None else 0
     done = _work_done(record, request, level)
     if level and done is None:
@@ -174,6 +174,7 @@ def ask(
     challenge = _issued(request, drawn, policy, lane, now)
     own = record.lane(lane)
     asked = (*_still_counted(own.asked, policy, now), Asked(now, request.client))
+    demands = _demands(request, policy, lane, is_let=let is not None)
     own = attrs.evolve(own, challenge=challenge, asked_at=now, asked=asked)
     spent = _unspent(record, now) if done is None else (*_unspent(record, now), done)
     becomes = Held(
@@ -185,6 +186,38 @@ def ask(
     resend_at = _resend_at(
         becomes, request, policy, lane, now, demands=demands if let is None else None
     )
+    return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
+
+
+def ask_of_app(
+    held: Held,
+    request: Request,
+    drawn: Drawn,
+    policy: Policy,
+    now: Instant,
+    *,
+    resends: Challenge | None = None,
+) -> Decision[Held, Issued | Refusal | Locked]:
+    """
+    `ask` at the request of an app's backend: there is one lane, and no work.
+
+    Args:
+        resends: The live challenge of the slot whose code is sent again. A new one takes its place
+            if this is None.
+    """
+    held = _as_of(held, now)
+    record, lane = held.record, Lane.OTHERS
+    locked = lock(record, policy, now)
+    if locked is not None:
+        return Decision(locked, held)
+    refusal = _refusal(held, request, policy, lane, now, is_let=False)
+    if refusal is not None:
+        return Decision(refusal, held)
+    challenge = resends or _issued(request, drawn, policy, lane, now)
+    own = attrs.evolve(record.others, challenge=challenge, asked_at=now)
+    demands = _demands(request, policy, lane, is_let=False)
+    becomes = Held(attrs.evolve(record, others=own), charge(held.usages, demands, now))
+    resend_at = _resend_at(becomes, request, policy, lane, now)
     return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
 
 
@@ -290,7 +323,11 @@ def has_live_code(record: SlotRecord, lane: Lane, now: Instant) -> bool:
 
 
 def withdraw(
-    held: Held, challenge_id: str, *, undelivered: bool = False
+    held: Held,
+    challenge_id: str,
+    *,
+    undelivered: bool = False,
+    ended: Ended = Ended.WITHDRAWN,
 ) -> Decision[Held, Withdrawn | NotStanding]:
     """
     End the challenge with that id, so that it can never succeed. Other challenges stay.
@@ -298,13 +335,14 @@ def withdraw(
     Args:
         undelivered: No sender took its message, so the cooldown ends as well. The one before had
             ended when the challenge was issued, unless an operator let its address in.
+        ended: What is noted as its end.
     """
     for lane in Lane:
         own = held.record.lane(lane)
         challenge = own.challenge
         if challenge is None or challenge.id != challenge_id or challenge.ended is not None:
             continue
-        withdrawn = attrs.evolve(challenge, ended=Ended.WITHDRAWN)
+        withdrawn = attrs.evolve(challenge, ended=ended)
         asked_at = None if undelivered else own.asked_at
         own = attrs.evolve(own, challenge=withdrawn, asked_at=asked_at)
         record = with_lane(held.record, lane, own)
@@ -427,7 +465,11 @@ def lock(
 
 
 def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
-    """The code of *challenge*, bound to everything that it is valid for."""
+    """
+    The code of *challenge*, bound to everything that it is valid for.
+
+    *digits* counts if the challenge does not tell how many there are.
+    """
     bound_to = (
         challenge.flow.value,
         challenge.purpose.value,
@@ -436,7 +478,7 @@ def code_of(challenge: Challenge, key: Key, digits: int) -> Code:
         challenge.session or "",
         challenge.id,
     )
-    return derive(key, challenge.nonce, bound_to, digits)
+    return derive(key, challenge.nonce, bound_to, challenge.digits or digits)
 
 
 def is_right(code: Code, request: Request, challenge: Challenge, key: Key, digits: int) -> bool:
@@ -464,9 +506,29 @@ def _issued(request: Request, drawn: Drawn, policy: Policy, lane: Lane, now: Ins
         nonce=drawn.nonce,
         lane=lane,
         network=request.client.network,
+        digits=policy.digits,
         issued_at=now,
         expires_at=after(now, policy.lifetime),
     )
+
+
+def _refusal(
+    held: Held, request: Request, policy: Policy, lane: Lane, now: Instant, *, is_let: bool
+) -> Refusal | None:
+    """The refusal with the longest wait, of all limits on sends and the cooldown."""
+    record = held.record
+    refusal = judge(held.usages, _demands(request, policy, lane, is_let=is_let), now)
+    free_at = now if is_let else _free_at(record, request, policy, lane, now)
+    if free_at > now and (refusal is None or free_at > refusal.retry_at):
+        live = _can_be_right(record.lane(lane).challenge, request, policy, now)
+        return Refusal(Limit.COOLDOWN, free_at, live)
+    return refusal
+
+
+def _demands(request: Request, policy: Policy, lane: Lane, *, is_let: bool) -> tuple[Demand, ...]:
+    if request.demands is not None:
+        return request.demands
+    return send_demands(_sent(request, lane), policy, is_let=is_let)
 
 
 def _sent(request: Request, lane: Lane) -> Sent:
@@ -503,7 +565,8 @@ def _verified(
         for one in _still_counted(record.lane(lane).asked, policy, now)
     ]
     usages = given_back(held.usages, asked)
-    becomes = Held(attrs.evolve(record, others=others, known=known, devices=devices), usages)
+    kept = devices if policy.knows_devices else None
+    becomes = Held(attrs.evolve(record, others=others, known=known, devices=kept), usages)
     elsewhere = tuple((sent, at) for sent, at in asked if sent.client != request.client)
     resend_at = _resend_at(becomes, request, policy, lane, now)
     return Decision(Verified(used, resend_at, devices, elsewhere), becomes)
@@ -610,6 +673,8 @@ def _share_of_run(policy: Policy, lane: Lane) -> int:
 
     Others may have the odd one: whatever they use up, known devices have their half.
     """
+    if not policy.knows_devices:
+        return policy.max_run
     half = policy.max_run // 2
     return max(1, half if lane is Lane.KNOWN else policy.max_run - half)
 
@@ -697,7 +762,7 @@ def _resend_at(
     locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    demands = demands or send_demands(_sent(request, lane), policy, is_let=is_let)
+    demands = demands or _demands(request, policy, lane, is_let=is_let)
     refusal = judge(held.usages, demands, now)
     return max(
         now if is_let else _free_at(record, request, policy, lane, now),

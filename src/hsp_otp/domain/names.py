@@ -1,5 +1,6 @@
 """Names and ids: languages, pass codes, signup sessions and client addresses."""
 
+import base64
 import re
 from functools import cached_property
 from ipaddress import ip_network
@@ -13,6 +14,7 @@ from hsp_otp.domain.typed_text import plain, with_ascii_digits
 _PASS_CODE = re.compile(r"HSP *- *([0-9]{4}) *- *([0-9]{4})")
 _TYPED_PASS_CODE = re.compile(r"(?:HSP)?([0-9]{4})([0-9]{4})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 
 Language = NewType("Language", str)
@@ -28,6 +30,37 @@ class MalformedPassCodeError(ValueError):
 
 class MalformedSessionIdError(ValueError):
     """The text is not the id of a signup session."""
+
+
+class MalformedSidError(ValueError):
+    """The text is not an id in hex digits, or an id of something else."""
+
+
+def id_of(random: bytes) -> str:
+    """The public id that is *random*, 16 bytes: 22 characters of URL-safe base64."""
+    return base64.urlsafe_b64encode(random).rstrip(b"=").decode()
+
+
+def sid_of(identity: str, letters: str) -> str:
+    """
+    A public id as Twilio's clients know ids: two letters and 32 lower-case hex digits.
+
+    Args:
+        letters: What it is the id of: ``VA`` for apps, ``AC`` for accounts.
+    """
+    return letters + base64.urlsafe_b64decode(f"{identity}==").hex()
+
+
+def id_of_sid(sid: str, letters: str) -> str:
+    """
+    The public id that *sid* writes in hex digits; the inverse of `sid_of`.
+
+    Raises:
+        MalformedSidError: *sid* is of another form, or begins with other letters.
+    """
+    if not _SID.fullmatch(sid) or not sid.startswith(letters):
+        raise MalformedSidError(f"not {letters} and 32 lower-case hex digits")
+    return id_of(bytes.fromhex(sid.removeprefix(letters)))
 
 
 @attrs.frozen
@@ -128,3 +161,7 @@ class ClientAddress:
 
     def __str__(self) -> str:
         return self.value
+
+
+UNKNOWN_CLIENT: Final = ClientAddress("unknown")
+"""The one bucket for all callers without a usable address."""

@@ -23,6 +23,16 @@ SIGNUP_CODE_SECONDS: Final = 300
 MAX_CODE_SECONDS: Final = 600
 """The longest lifetime of any code: ten minutes (NIST SP 800-63B-4, 3.1.3.2)."""
 
+APP_CODE_SECONDS: Final = 600
+"""Lifetime of a code of an app, in seconds."""
+
+APP_LOGIN_CODE_SECONDS: Final = 300
+"""Lifetime of a code with which an app signs somebody in, in seconds."""
+
+LEAST_RESENT_SECONDS: Final = 120
+"""A start sends a live code again only if it lives for that many more seconds. With less, a message
+that is slow to arrive would be of no use."""
+
 MAX_ATTEMPTS: Final = 3
 """Guesses judged per code: with six digits, three chances in a million."""
 
@@ -120,6 +130,21 @@ Each costs a look-up."""
 CHECKS_PER_CLIENT_HOUR: Final = 60
 """Presented codes from one client address in 1 h."""
 
+APP_SENDS_PER_MINUTE: Final = 60
+"""Sends of one app in 1 min: bounds what a leaked key costs until somebody notices."""
+
+APP_SENDS_PER_DAY: Final = 10_000
+"""Sends of one app in 24 h."""
+
+APP_SENDS_PER_CLIENT_HOUR: Final = 5
+"""Sends of one app from one client address in 1 h, where its backend names the address."""
+
+APP_CHECKS_PER_CLIENT_HOUR: Final = 60
+"""Presented codes of one app from one client address in 1 h, where its backend names it."""
+
+APP_MAX_ATTEMPTS: Final = 10
+"""The most guesses per code that an app may allow: with four digits, one chance in a thousand."""
+
 FAILED_GUESSES_PER_DAY: Final = 15
 """Failures of one subject and purpose in 24 h before the lock: 15 chances in a million per day."""
 
@@ -148,6 +173,17 @@ EXCHANGE_LIFETIME: Final[Duration] = 60 * SECOND
 Lifetime of the code that a page gives to another site in place of tokens. RFC 6749, 4.1.2, allows
 ten minutes at most; a browser takes the code there within seconds.
 """
+
+CLAIM_SECONDS: Final = 10
+"""Seconds in which a request with an idempotency key is under way: longer than any takes."""
+
+REPEATED_CHECK_SECONDS: Final = 600
+"""Seconds in which the request whose code was right can be repeated under its idempotency key."""
+
+MOST_IN_A_SLOT: Final = 600
+"""Sends of an app in 1 min up to which they are counted in the step that admits a send. A higher
+limit is judged before that step, by the counter of checks: otherwise all sends of the app would
+wait for one record."""
 
 AUDIT_DAYS: Final = 90
 """Days for which audit rows are kept: long enough to investigate a fraud that shows up in a
@@ -197,6 +233,7 @@ class Policy:
         devices_for: How long a device stays known after its last success.
         client_sends: Sends from one client address.
         network_factor: How many times the client limits its network has; 0 means no limit.
+        knows_devices: Known devices have a lane of their own. Without it, there is only one lane.
     """
 
     digits: int = CODE_DIGITS
@@ -218,6 +255,17 @@ class Policy:
     devices_for: Duration = DEVICE_DAYS * DAY
     client_sends: tuple[Quota, ...] = (Quota(LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),)
     network_factor: int = NETWORK_FACTOR
+    knows_devices: bool = True
+
+    @property
+    def for_apps(self) -> "Policy":
+        """
+        These numbers for codes of apps, whose backends decide who may ask: nothing holds strangers
+        back from each other.
+        """
+        return attrs.evolve(
+            self, knows_devices=False, asks_for_work=False, fresh_for=0, binds_guesses=False
+        )
 
 
 @attrs.frozen(kw_only=True)

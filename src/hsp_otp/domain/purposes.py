@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain import policy
+from hsp_otp.domain.contact import ContactKind
 from hsp_otp.domain.instant import HOUR, MINUTE
 from hsp_otp.domain.quota import Quota
 
@@ -21,6 +22,7 @@ class Flow(enum.Enum):
 
     PASS_LOGIN = "pass_login"  # noqa: S105 - a name, not a password
     SIGNUP = "signup"
+    VERIFICATION = "verification"
 
 
 class SubjectKind(enum.Enum):
@@ -28,18 +30,16 @@ class SubjectKind(enum.Enum):
 
     USER = "user"
     PHONE = "phone"
+    APP = "app"
 
 
 class Purpose(enum.Enum):
-    """The use that a proof is made for; described in `PURPOSES`."""
+    """The use that a proof is made for; described in `PURPOSES` and `APP_PURPOSES`."""
 
     PHONE_VERIFICATION = "phone_verification"
     SIGNUP = "signup"
-
-    @property
-    def subject_kind(self) -> SubjectKind:
-        """The kind of subject that the proofs are about."""
-        return PURPOSES[self].subject_kind
+    LOGIN_VERIFICATION = "login_verification"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, not a password
 
 
 @attrs.frozen(kw_only=True)
@@ -72,13 +72,14 @@ FLOWS: Final[Mapping[Flow, FlowRow]] = {
         page="signup",
         service_name="signup_service_name",
     ),
+    Flow.VERIFICATION: FlowRow(title="Verification"),
 }
 
 
 @attrs.frozen(kw_only=True)
 class PurposeRow:
     """
-    The properties of a purpose.
+    The properties of a purpose of the customers' own journeys.
 
     Attributes:
         title: The name that operators see.
@@ -123,13 +124,39 @@ PURPOSES: Final[Mapping[Purpose, PurposeRow]] = {
 }
 
 
+@attrs.frozen(kw_only=True)
+class AppPurposeRow:
+    """
+    The properties of a purpose that apps may have contacts verified for.
+
+    Attributes:
+        title: The name that operators see.
+        contacts: The kinds of contact that it allows.
+        code_seconds: Lifetime of a code, which an app may change.
+    """
+
+    title: str
+    contacts: frozenset[ContactKind] = frozenset({ContactKind.PHONE})
+    code_seconds: int = policy.APP_CODE_SECONDS
+
+
+APP_PURPOSES: Final[Mapping[Purpose, AppPurposeRow]] = {
+    Purpose.PHONE_VERIFICATION: AppPurposeRow(title="verification of a number"),
+    Purpose.LOGIN_VERIFICATION: AppPurposeRow(
+        title="login", code_seconds=policy.APP_LOGIN_CODE_SECONDS
+    ),
+    Purpose.PASSWORD_RESET: AppPurposeRow(title="password reset"),
+}
+
+
 @attrs.frozen
 class Subject:
     """
     The user or contact that a proof is about.
 
     Attributes:
-        id: Unique within *kind*. May be a full number, so `repr` leaves it out.
+        id: Unique within *kind*. May be a full number, so `repr` leaves it out. Of an app, it is
+            the app's id, a colon, and either the id that the app's backend gave or the contact.
     """
 
     kind: SubjectKind

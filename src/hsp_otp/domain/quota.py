@@ -39,6 +39,8 @@ class Limit(enum.Enum):
     CLIENT = "rate_limited"
     COOLDOWN = "resend_too_soon"
     LOOKUPS = "lookup_rate_limited"
+    APP = "app_rate_limited"
+    NAMED = "named_limit"
 
 
 class Quota(NamedTuple):
@@ -80,12 +82,14 @@ class Demand:
         quotas: All of them must admit the request; those that are off are skipped.
         weight: How often the key is charged if the request is admitted. It does not affect the
             judgement, so a refusal reveals nothing about the reason for the weight.
+        name: Of a limit that an app has named.
     """
 
     limit: Limit
     key: UsageKey
     quotas: tuple[Quota, ...]
     weight: int = 1
+    name: str | None = None
 
 
 @attrs.frozen
@@ -98,11 +102,13 @@ class Refusal:
             charged in the meantime.
         live: Of the cooldown, whether the code that was sent last can still be right; None of other
             limits.
+        name: Of the limit that an app has named; None of other limits.
     """
 
     limit: Limit
     retry_at: Instant
     live: bool | None = None
+    name: str | None = None
 
     @property
     def word(self) -> str:
@@ -136,7 +142,7 @@ def judge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Refusal | 
             continue
         ready = admitted_at(usage, demand.quotas, now)
         if ready > now and (worst is None or ready > worst.retry_at):
-            worst = Refusal(demand.limit, ready)
+            worst = Refusal(demand.limit, ready, name=demand.name)
     return worst
 
 
@@ -146,6 +152,42 @@ def reach(quotas: tuple[Quota, ...]) -> tuple[Duration, int]:
     on = [quota for quota in quotas if quota.limit]
     longest = max([quota.window for quota in on], default=0)
     return longest, max([quota.limit for quota in on], default=0)
+
+
+@attrs.frozen(kw_only=True)
+class Headroom:
+    """
+    What is left of one quota.
+
+    Attributes:
+        name: Of a limit that an app has named.
+        retry_at: When it admits one more.
+    """
+
+    limit: Limit
+    name: str | None
+    remaining: int
+    window: Duration
+    retry_at: Instant
+
+
+def headroom(usages: Usages, demands: Iterable[Demand], now: Instant) -> tuple[Headroom, ...]:
+    """What is left of the quotas of *demands* that are on."""
+    left = list[Headroom]()
+    for demand in demands:
+        usage = usages.get(demand.key, ())
+        for quota in demand.quotas:
+            counted = len(usage) - bisect.bisect_right(usage, now - quota.window)
+            if quota.limit:
+                one = Headroom(
+                    limit=demand.limit,
+                    name=demand.name,
+                    remaining=max(0, quota.limit - counted),
+                    window=quota.window,
+                    retry_at=admitted_at(usage, (quota,), now),
+                )
+                left.append(one)
+    return tuple(left)
 
 
 def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:

@@ -17,7 +17,7 @@ from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.lanes import Devices, Lane, Let
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
-from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.quota import Demand, Usage, UsageKey, Usages
 from hsp_otp.domain.send_limits import Sent
 from hsp_otp.domain.work import Judgement, Solved
 
@@ -27,6 +27,7 @@ class Ended(enum.Enum):
 
     USED = "used"
     WITHDRAWN = "withdrawn"
+    CANCELED = "canceled"
 
 
 @attrs.frozen
@@ -53,6 +54,7 @@ class Challenge:
         nonce: Private; never leaves the store.
         lane: The lane that it was asked for in.
         network: The network that asked; None for a code from a time when nobody noted it.
+        digits: How many the code has; None for a code from a time when nobody noted it.
         expires_at: The first instant at which the challenge is no longer live.
         attempts: Guesses judged so far.
         success: Set once the code was right, so that the same browser, which may not have seen the
@@ -70,6 +72,7 @@ class Challenge:
     nonce: bytes = attrs.field(repr=False)
     lane: Lane = Lane.OTHERS
     network: str | None = None
+    digits: int | None = None
     issued_at: Instant
     expires_at: Instant
     attempts: int = 0
@@ -158,6 +161,9 @@ class Request:
         session: The session that a code is bound to in addition to its slot, or None.
         devices: The device tokens that it came with.
         work: What the work that it came with was judged to be, if any.
+        demands: Of an app: the limits on its sends. None means those of the flow, by lane.
+        claims: Of an app: where the idempotency key of the request is noted, the first under the
+            present secret key; the others are only read.
     """
 
     slot: Slot
@@ -168,6 +174,8 @@ class Request:
     session: str | None = attrs.field(default=None, repr=False)
     devices: tuple[str, ...] = attrs.field(default=(), repr=False)
     work: Judgement | None = None
+    demands: tuple[Demand, ...] | None = None
+    claims: tuple[UsageKey, ...] = ()
 
     @cached_property
     def sends(self) -> Mapping[Lane, Sent]:

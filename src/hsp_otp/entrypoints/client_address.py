@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.names import UNKNOWN_CLIENT, ClientAddress
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -23,7 +23,7 @@ FORWARDED: Final = "forwarded"
 HEADERS: Final = (X_FORWARDED_FOR, FORWARDED)
 """The headers in which proxies can name their callers."""
 
-_UNKNOWN = ClientAddress("unknown")
+_UNKNOWN = UNKNOWN_CLIENT
 _IPV6_PREFIX = 64  # assigned to one customer, so all its addresses count as one caller
 _IPV4_INSIDE: Final = (
     IPv6Network("::ffff:0:0/96"),  # RFC 4291, 2.5.5.2

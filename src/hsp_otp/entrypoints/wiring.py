@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -22,12 +22,14 @@ from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.proof_of_work import AltchaProofOfWork
 from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.sandbox import FileOutbox, RecordedSenders, SharedClock
 from hsp_otp.adapters.secret_keys import (
     API_KEYS,
     CODES,
     CSRF_TOKENS,
     DEVICES,
     EXCHANGE_CODES,
+    IDEMPOTENCY,
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
@@ -41,6 +43,7 @@ from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.group_commit import GroupCommit
@@ -48,24 +51,27 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.stores import (
+    SqlApprovals,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
     SqlSlots,
     SqlUsage,
 )
+from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
+from hsp_otp.domain.verification_request import Reach
+from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
-from hsp_otp.entrypoints.services import Dashboard, Services
+from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
@@ -78,6 +84,9 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
     from hsp_otp.adapters.redis.client import RedisClient
+
+_CLOCK: Final = "clock"
+"""The file in the folder of development mode that says how far the clock is ahead."""
 
 
 @attrs.frozen
@@ -157,6 +166,14 @@ def open_stores(
     return Stores(slots, sessions, usage, tuple(upkeep))
 
 
+def clock_of(settings: Settings) -> Clock:
+    """Return the clock of commands; in development mode, that of the server beside them."""
+    file = settings.development_folder / _CLOCK
+    if settings.in_development and file.exists():
+        return SharedClock(file, SystemClock())
+    return SystemClock()
+
+
 def open_database(settings: Settings) -> Database:
     """Open the database of *settings*."""
     return Database(settings.database_url, durable=not settings.in_development)
@@ -178,7 +195,7 @@ async def _open_senders(
             opening = SENDERS[name].open(settings.accounts[name], means)
             sender = await stack.enter_async_context(opening)
             circuits.append(CircuitBreaker(name, observer.sender(name, sender), clock))
-        opened[channel] = Failover(circuits, clock)
+        opened[channel] = Failover(circuits, clock, names)
     return opened
 
 
@@ -217,8 +234,10 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     Args:
         settings: The settings, including keys.
     """
-    clock, randomness = SystemClock(), SystemRandomness()
+    randomness = SystemRandomness()
     async with AsyncExitStack() as stack:
+        sandbox = _open_sandbox(stack, settings) if settings.in_development else None
+        clock = SystemClock() if sandbox is None else sandbox.clock
         metrics = await _open_metrics(stack) if settings.measures else None
         traces = _open_traces(stack, settings, clock) if settings.traces_url else None
         observer = _observer(metrics, traces, clock)
@@ -251,6 +270,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             signing_keys=parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys),
         )
         ports = _ports(settings, parts, senders, clock=clock, randomness=randomness)
+        if sandbox is not None:
+            ports = _recorded(sandbox, ports)
         ports = _observed(observer, settings, ports)
         services = Services(
             settings=settings,
@@ -266,15 +287,36 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             database_answers=_shared(stack, database.takes_writes, DATABASE_SECONDS),
             redis_answers=_shared(stack, redis.takes_writes, REDIS_SECONDS) if redis else None,
             answered=metrics.answered if metrics else None,
-            dashboard=await _open_dashboard(stack, settings, parts, ports.audit, observer)
+            dashboard=await _open_dashboard(stack, settings, parts, ports, observer)
             if settings.has_ops
             else None,
+            sandbox=sandbox,
         )
         if traces is not None:
             services = traced(services, traces.spans)
             # Shutdown begins here first and is awaited last, so that the rest closes meanwhile.
             stack.callback(traces.end)
         yield services
+
+
+def _open_sandbox(stack: AsyncExitStack, settings: Settings) -> Sandbox:
+    folder = settings.development_folder
+    make_private_folder(folder)
+    clock = SharedClock(folder / _CLOCK, SystemClock())
+    stack.callback(clock.close)
+    outbox = FileOutbox(folder / "outbox")
+    stack.callback(outbox.close)
+    return Sandbox(outbox=outbox, clock=clock)
+
+
+def _recorded(sandbox: Sandbox, ports: Ports) -> Ports:
+    recorded = {
+        channel: RecordedSenders(
+            senders=senders, channel=channel, outbox=sandbox.outbox, clock=sandbox.clock
+        )
+        for channel, senders in ports.senders.items()
+    }
+    return attrs.evolve(ports, senders=recorded)
 
 
 @attrs.frozen(kw_only=True)
@@ -321,10 +363,13 @@ def _ports(
         signup_sessions=parts.stores.signup_sessions,
         signup_steps=SqlSignupSteps(parts.commits),
         usage=parts.stores.usage,
+        verifications=SqlVerifications(parts.database),
+        approvals=SqlApprovals(parts.commits),
         families=SqlFamilies(parts.commits),
         passes=passes,
         pass_repository=SqlPassRepository(parts.database, passes),
         api_keys=parts.api_keys,
+        apps=SqlApps(parts.database),
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
@@ -374,7 +419,7 @@ async def _open_dashboard(
     stack: AsyncExitStack,
     settings: Settings,
     parts: _Parts,
-    audit: AuditTrail,
+    ports: Ports,
     observer: Observer,
 ) -> Dashboard:
     # Imported late, so that the page's code is loaded only if the page is served.
@@ -387,7 +432,7 @@ async def _open_dashboard(
     from hsp_otp.flows.operators import Operators  # noqa: PLC0415
     from hsp_otp.flows.overview import Overview  # noqa: PLC0415
 
-    clock = SystemClock()
+    clock = ports.clock
     stats = SenderStats(folder(), clock, began())
     await stack.enter_async_context(_running(stats.keep_looking))
     overview = Overview(SqlTrafficQueries(parts.database), SqlAuditQueries(parts.database), clock)
@@ -400,7 +445,7 @@ async def _open_dashboard(
         operators=Operators(
             usage=observer.usage(usage, "sql"),
             ended=observer.ended_sessions(ended),
-            audit=audit,
+            audit=ports.audit,
             clock=clock,
             randomness=SystemRandomness(),
             password=settings.ops_password,
@@ -469,6 +514,7 @@ def _rings(settings: Settings) -> Rings:
         exchange_codes=ring(settings.secret_keys, EXCHANGE_CODES),
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         api_keys=ring(settings.secret_keys, API_KEYS),
+        idempotency=ring(settings.secret_keys, IDEMPOTENCY),
     )
 
 
@@ -478,6 +524,8 @@ def _numbers(settings: Settings) -> Numbers:
         client_limits=settings.client_limits,
         access_lifetime=settings.access_token_seconds * SECOND,
         family_lifetime=settings.refresh_token_days * DAY,
+        app_policies=settings.app_policies,
+        reach=Reach(settings.signup_regions, settings.default_region or None),
     )
 
 
@@ -489,10 +537,13 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         signup_sessions=observer.records("signup_sessions", ports.signup_sessions, kept_in),
         signup_steps=observer.records("signup_steps", ports.signup_steps, "sql"),
         usage=observer.usage(ports.usage, settings.counts_in),
+        verifications=observer.verifications(ports.verifications),
+        approvals=observer.records("approvals", ports.approvals, "sql"),
         families=observer.records("families", ports.families, "sql"),
         passes=observer.passes(ports.passes),
         pass_repository=observer.pass_repository(ports.pass_repository),
         api_keys=observer.api_keys(ports.api_keys),
+        apps=observer.apps(ports.apps),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),
         senders={

@@ -10,15 +10,21 @@ from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.verification_request import Reach
 from hsp_otp.flows.api_keys import ApiKeys
+from hsp_otp.flows.app_requests import AppRequests
+from hsp_otp.flows.apps import Apps
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
+from hsp_otp.flows.verification import Verifying
+from hsp_otp.flows.verification_sends import VerificationSends
 from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -28,10 +34,11 @@ from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
-from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.sender import Senders
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import AccessTokens, Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
+from hsp_otp.ports.verifications import Approvals, Verifications
 
 
 @attrs.frozen(kw_only=True)
@@ -41,20 +48,23 @@ class Ports:
 
     Attributes:
         sign_ins: Tells which clients are known; asked only during a scan.
-        senders: The sender of each channel.
+        senders: The senders of each channel.
     """
 
     slots: SlotRepository
     signup_sessions: SignupSessions
     signup_steps: SignupSteps
     usage: UsageCounter
+    verifications: Verifications
+    approvals: Approvals
     families: FamilyRepository
     passes: Passes
     pass_repository: PassRepository
     api_keys: ApiKeyRepository
+    apps: AppRepository
     audit: AuditTrail
     sign_ins: SignInHistory
-    senders: Mapping[Channel, Sender]
+    senders: Mapping[Channel, Senders]
     messages: Messages
     access_tokens: AccessTokens
     proofs: Proofs
@@ -72,6 +82,7 @@ class Rings:
         devices: For device tokens.
         fingerprints: For fingerprints of contacts in the audit.
         api_keys: For digests of API keys.
+        idempotency: For the idempotency keys of backends.
     """
 
     codes: KeyRing
@@ -80,6 +91,7 @@ class Rings:
     exchange_codes: KeyRing
     fingerprints: KeyRing
     api_keys: KeyRing
+    idempotency: KeyRing
 
 
 @attrs.frozen(kw_only=True)
@@ -91,12 +103,16 @@ class Numbers:
         policies: One for each purpose.
         access_lifetime: Lifetime of an access token.
         family_lifetime: Lifetime of a family of refresh tokens, from the sign-in.
+        app_policies: One for each purpose of apps.
+        reach: The numbers of apps that name no regions.
     """
 
     policies: Mapping[Purpose, Policy]
     client_limits: ClientLimits
     access_lifetime: Duration
     family_lifetime: Duration
+    app_policies: Mapping[Purpose, Policy]
+    reach: Reach
 
 
 @attrs.frozen(kw_only=True)
@@ -115,7 +131,10 @@ class Journeys:
     pass_login: PassLogin
     signup: Signup
     api_keys: ApiKeys
+    apps: Apps
     house_passes: HousePasses
+    verification_sends: VerificationSends
+    verification: Verifying
     visits: Visits
 
     @property
@@ -157,6 +176,15 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         access_lifetime=numbers.access_lifetime,
         family_lifetime=numbers.family_lifetime,
     )
+    requests = AppRequests(
+        slots=ports.slots,
+        verifications=ports.verifications,
+        audit=ports.audit,
+        clock=ports.clock,
+        fingerprints=rings.fingerprints,
+        policies=numbers.app_policies,
+        reach=numbers.reach,
+    )
     return Journeys(
         limiter=limiter,
         otp=otp,
@@ -183,12 +211,19 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             clock=ports.clock,
             ring=rings.api_keys,
         ),
+        apps=Apps(ports.apps),
         house_passes=HousePasses(
             passes=ports.pass_repository,
             audit=ports.audit,
             clock=ports.clock,
             randomness=ports.randomness,
             fingerprints=rings.fingerprints,
+        ),
+        verification_sends=VerificationSends(
+            otp=otp, limiter=limiter, requests=requests, idempotency=rings.idempotency
+        ),
+        verification=Verifying(
+            otp=otp, limiter=limiter, requests=requests, approvals=ports.approvals
         ),
         visits=Visits(audit=ports.audit, clock=ports.clock),
     )

@@ -1,6 +1,5 @@
 """The caller of a journey, and what the audit tells of the request."""
 
-import base64
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -12,7 +11,7 @@ from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lanes import Lane
-from hsp_otp.domain.names import ENGLISH, ClientAddress, Language
+from hsp_otp.domain.names import ENGLISH, ClientAddress, Language, id_of
 from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.ports.audit import AuditTrail
@@ -131,4 +130,4 @@ def of_command(
 
 def new_id(randomness: Randomness) -> str:
     """A public id of 128 random bits: 22 characters of URL-safe base64."""
-    return base64.urlsafe_b64encode(randomness.draw(ID_BYTES)).rstrip(b"=").decode()
+    return id_of(randomness.draw(ID_BYTES))

@@ -19,7 +19,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import ClientLimits
-from hsp_otp.domain.quota import Refusal, Usages
+from hsp_otp.domain.quota import Demand, Refusal, Usages, as_of, charge, judge
 from hsp_otp.flows.caller import with_outcome
 from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.usage_counter import UsageCounter
@@ -85,6 +85,27 @@ class Limiter:
             return attrs.evolve(decision, rows=(ended,))
 
         return await self.usage.transition(keys(counted, client), decide)
+
+    async def admit_demand(self, demand: Demand, facts: AuditFacts) -> Refusal | None:
+        """
+        Judge and charge one limit of an app. A refusal is audited in the same step.
+
+        Args:
+            demand: The limit.
+            facts: What is known of the request; its instant is the instant of the charge.
+
+        Raises:
+            Unavailable: The store did not answer.
+        """
+
+        def decide(held: Usages) -> Decision[Usages, Refusal | None]:
+            usages = as_of(held, facts.at)
+            refusal = judge(usages, (demand,), facts.at)
+            if refusal is not None:
+                return Decision(refusal, held, (with_outcome(facts, refusal),))
+            return Decision(None, charge(usages, (demand,), facts.at))
+
+        return await self.usage.transition((demand.key,), decide)
 
     async def look_up(
         self,

@@ -1,6 +1,6 @@
 """The engine that journeys share: issuing, delivering and checking codes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -37,7 +37,7 @@ from hsp_otp.domain.challenge_outcomes import (
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Instant, after
+from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lanes import device_token
 from hsp_otp.domain.names import Language
@@ -52,10 +52,10 @@ from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import SendFailed, Unavailable
-from hsp_otp.ports.messages import Messages
+from hsp_otp.ports.messages import Letterhead, Messages
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Message, Receipt, Sender
+from hsp_otp.ports.sender import Message, Receipt, Senders
 
 C = TypeVar("C", CheckOutcome, CheckOutcome | VerifiedAgain)
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
@@ -107,7 +107,7 @@ class Otp:
 
     slots: SlotRepository
     limiter: Limiter
-    senders: Mapping[Channel, Sender]
+    senders: Mapping[Channel, Senders]
     messages: Messages
     audit: AuditTrail
     clock: Clock
@@ -183,7 +183,8 @@ class Otp:
         facts = of_ask(facts, challenge.lane, again=issued.again)
         receipt, resend_at, for_good = None, None, False
         try:
-            receipt = await self._hand_over(challenge, language)
+            lifetime = self.policies[challenge.purpose].lifetime
+            receipt = await self.hand_over(challenge, language, lifetime)
         except SendFailed as failure:
             for_good = not failure.tries_next
         finally:
@@ -200,7 +201,7 @@ class Otp:
                 provider_message_id=receipt.provider_message_id,
             ),
             HandedOverRow(
-                challenge_id=challenge.id,
+                send_id=challenge.id,
                 sender=receipt.sender,
                 provider_message_id=receipt.provider_message_id,
             ),
@@ -319,10 +320,31 @@ class Otp:
             self.randomness.draw(WORK_BYTES),
         )
 
-    async def _hand_over(self, challenge: Challenge, language: Language) -> Receipt:
-        policy = self.policies[challenge.purpose]
-        code = code_of(challenge, self.codes.first, policy.digits)
-        text = self.messages.sms(challenge.purpose, code, policy.lifetime, language)
+    async def hand_over(
+        self,
+        challenge: Challenge,
+        language: Language,
+        lifetime: Duration,
+        letterhead: Letterhead | None = None,
+        senders: Sequence[str] = (),
+    ) -> Receipt:
+        """
+        Hand the message with the code of *challenge* to a sender.
+
+        Args:
+            challenge: Of a key that is in the ring.
+            language: The language of the message.
+            lifetime: What the message says of the code.
+            letterhead: What an app's messages say in place of the service's.
+            senders: The names of those that may be tried, in that order; without any, all are.
+
+        Raises:
+            SendFailed: No sender took it.
+        """
+        key = self.codes.find(challenge.key_id) or self.codes.first
+        digits = challenge.digits or self.policies[challenge.purpose].digits
+        code = code_of(challenge, key, digits)
+        text = self.messages.sms(challenge.purpose, code, lifetime, language, letterhead)
         message = Message(
             to=challenge.contact,
             text=text.text,
@@ -330,7 +352,7 @@ class Otp:
             template_id=text.template_id,
             entity_id=text.entity_id,
         )
-        return await self.senders[challenge.channel].send(message)
+        return await self.senders[challenge.channel].send(message, names=senders)
 
 
 def _told_of_withdrawal(
@@ -350,7 +372,7 @@ def _audited(decision: Decision[Held, O], held: Held, facts: AuditFacts) -> Deci
 
 def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
     return SendRow(
-        challenge_id=issued.challenge.id,
+        id=issued.challenge.id,
         at=issued.challenge.issued_at,
         flow=request.flow,
         purpose=request.slot.purpose,
@@ -358,6 +380,7 @@ def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
         contact=request.contact.value,
         client=request.client,
         lane=issued.challenge.lane,
+        channel=request.channel,
         language=None if facts.visit is None else facts.visit.language,
     )
 

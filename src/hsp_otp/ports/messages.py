@@ -46,11 +46,43 @@ class Wording:
 Wordings: TypeAlias = Mapping[tuple[Purpose, Language], Wording]
 
 
+@attrs.frozen(kw_only=True)
+class Letterhead:
+    """
+    What the messages of an app say in place of the service's.
+
+    Attributes:
+        service_name: The name of the app's service.
+        web_origin: The host whose pages a browser may fill the code into.
+        android_hash: The app that Android's SMS Retriever passes the message to.
+    """
+
+    service_name: str
+    web_origin: str | None = None
+    android_hash: str | None = None
+
+
 class Messages(Protocol):
     """The texts that are sent, in every available language, with English as the fallback."""
 
-    def sms(self, purpose: Purpose, code: Code, lifetime: Duration, language: Language) -> Text:
-        """The text message with *code*: the service, the code once, and the minutes."""
+    def sms(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> Text:
+        """
+        The text message with *code*: the service, the code once, and the minutes.
+
+        Args:
+            purpose: The use of the code.
+            code: The code.
+            lifetime: How long the code is still live.
+            language: The language of the text.
+            letterhead: What an app's messages say in place of the service's own.
+        """
         ...
 
 

@@ -6,15 +6,17 @@ written, because there the rows of a flood are folded into one.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision, H, O
 from hsp_otp.domain.delivery import DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Duration, Instant
@@ -26,8 +28,10 @@ from hsp_otp.domain.policy import WORK_LIFETIME
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.verification_record import Verification
 from hsp_otp.domain.work import Judgement, Solved
 from hsp_otp.ports.api_keys import ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -37,8 +41,9 @@ from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.records import Records
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender, Senders
 from hsp_otp.ports.usage_counter import UsageCounter
+from hsp_otp.ports.verifications import Event, KeptSend, Verifications
 
 _SQL: Final = "sql"
 _SENDER: Final = "sender"
@@ -298,6 +303,34 @@ class ObservedPassRepository:
 
 
 @attrs.frozen
+class ObservedVerifications:
+    """Observes reads of verifications."""
+
+    verifications: Verifications
+    meter: Meter
+
+    async def find(self, verification_id: str) -> Verification | None:
+        """Implement `Verifications.find`."""
+        return await self.meter.call(self.verifications.find(verification_id))
+
+    async def find_send(self, send_ids: Sequence[str]) -> KeptSend | None:
+        """Implement `Verifications.find_send`."""
+        return await self.meter.call(self.verifications.find_send(send_ids))
+
+    async def sends_of(self, verification_id: str) -> Sequence[KeptSend]:
+        """Implement `Verifications.sends_of`."""
+        return await self.meter.call(self.verifications.sends_of(verification_id))
+
+    async def events_of(self, verification_id: str) -> Sequence[Event]:
+        """Implement `Verifications.events_of`."""
+        return await self.meter.call(self.verifications.events_of(verification_id))
+
+    async def slots_of(self, contact: Contact) -> Sequence[Slot]:
+        """Implement `Verifications.slots_of`."""
+        return await self.meter.call(self.verifications.slots_of(contact))
+
+
+@attrs.frozen
 class ObservedApiKeys:
     """Observes look-ups of API keys."""
 
@@ -311,6 +344,22 @@ class ObservedApiKeys:
     def note_use(self, key: ApiKey, becomes: ApiKey) -> None:
         """Implement `ApiKeyRepository.note_use`."""
         self.keys.note_use(key, becomes)
+
+
+@attrs.frozen
+class ObservedApps:
+    """Observes look-ups of apps."""
+
+    apps: AppRepository
+    meter: Meter
+
+    async def find(self, app_id: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        return await self.meter.call(self.apps.find(app_id))
+
+    async def of_account(self, account_id: str) -> Sequence[App]:
+        """Implement `AppRepository.of_account`."""
+        return await self.meter.call(self.apps.of_account(account_id))
 
 
 @attrs.frozen
@@ -384,21 +433,24 @@ class ObservedSender:
 class ObservedSenders:
     """Observes all senders together, for the flows."""
 
-    senders: Sender
+    senders: Senders
     names: tuple[str, ...]
     counts: Counts
 
-    def available(self) -> bool:
-        """Implement `Sender.available`. If no sender is available, all of them count as skipped."""
-        found = self.senders.available()
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Implement `Senders.available`. If none is available, each of them counts as skipped."""
+        found = self.senders.available(names)
         if not found:
             for name in self.names:
-                self.counts.skipped(name)
+                if name in names or not names:
+                    self.counts.skipped(name)
         return found
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Implement `Sender.send`."""
-        return await self.senders.send(message, within)
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Implement `Senders.send`."""
+        return await self.senders.send(message, within, names)
 
 
 @attrs.frozen
@@ -466,6 +518,14 @@ class Observer:
         """Observe *keys*."""
         return ObservedApiKeys(keys, self._meter("api_keys", _SQL))
 
+    def apps(self, apps: AppRepository) -> AppRepository:
+        """Observe *apps*."""
+        return ObservedApps(apps, self._meter("apps", _SQL))
+
+    def verifications(self, verifications: Verifications) -> Verifications:
+        """Observe *verifications*."""
+        return ObservedVerifications(verifications, self._meter("verifications", _SQL))
+
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """Observe *deliveries*."""
         return ObservedDeliveries(deliveries, self._meter("deliveries", _SQL))
@@ -477,7 +537,7 @@ class Observer:
         """
         return ObservedSender(sender, name, self.watch)
 
-    def senders(self, senders: Sender, names: tuple[str, ...]) -> Sender:
+    def senders(self, senders: Senders, names: tuple[str, ...]) -> Senders:
         """Observe all senders together, for flows that send; not for checks of their health."""
         return ObservedSenders(senders, names, self.watch.counts)
 

@@ -13,7 +13,15 @@ from hsp_otp.adapters.sql.connections import Changes, Found, HeldError, deadline
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import needed
 from hsp_otp.adapters.sql.write_statements import RECORDS
-from hsp_otp.domain.audit import AuditRow, HandedOverRow, LateRow, Row, StepRow
+from hsp_otp.domain.audit import (
+    AuditRow,
+    EndedRow,
+    HandedOverRow,
+    LateRow,
+    Row,
+    StepRow,
+    UnsentRow,
+)
 from hsp_otp.domain.decision import Decision, O
 from hsp_otp.ports.failures import Unavailable
 
@@ -34,6 +42,8 @@ and the rest of the request, this keeps the answer within 3 s."""
 
 _HELD_UP_SECONDS: Final = 0.1
 """A transaction that takes longer is waiting for a lock or for an unresponsive database."""
+
+_LATE: Final = (AuditRow, HandedOverRow, UnsentRow, EndedRow, StepRow)
 
 _log = structlog.get_logger()
 
@@ -268,7 +278,7 @@ def _is_flood(row: LateRow) -> bool:
 
 
 def _late(rows: Sequence[Row]) -> tuple[LateRow, ...]:
-    return tuple(row for row in rows if isinstance(row, AuditRow | HandedOverRow | StepRow))
+    return tuple(row for row in rows if isinstance(row, _LATE))
 
 
 def _decided(steps: list[_Step], found: Found) -> tuple[list[Any], Changes]:

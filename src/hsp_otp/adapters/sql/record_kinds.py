@@ -12,6 +12,7 @@ from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Usage
+from hsp_otp.domain.verification import APPROVAL_LIFE
 
 T = TypeVar("T")
 
@@ -90,10 +91,18 @@ FAMILIES: Final = RecordKind(
     is_about=lambda family, users, _: family.user_id in users,
 )
 
+APPROVALS: Final = RecordKind(
+    name="approval",
+    plural="approvals",
+    format=record_format.APPROVAL,
+    is_over=lambda approval, _, now: now >= after(approval.at, APPROVAL_LIFE),
+)
+
 RECORD_KINDS: Final[tuple[RecordKind[Any], ...]] = (
     SLOTS,
     USAGES,
     FAMILIES,
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
+    APPROVALS,
 )

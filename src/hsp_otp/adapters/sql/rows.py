@@ -6,13 +6,17 @@ from operator import attrgetter
 from typing import Any, Final
 
 import attrs
+from msgspec import json
 
 from hsp_otp.adapters.sql.write_statements import (
     AUDIT,
+    ENDED_VERIFICATIONS,
     EXPIRED,
     FUNNEL,
     HANDED_OVER,
     SENDS,
+    UNSENT,
+    VERIFICATIONS,
     VERIFIED,
     Part,
     Written,
@@ -20,15 +24,18 @@ from hsp_otp.adapters.sql.write_statements import (
 from hsp_otp.domain.audit import (
     AuditFacts,
     AuditRow,
+    EndedRow,
     HandedOverRow,
     LateRow,
     Row,
     SendRow,
     SignInRow,
     StepRow,
+    UnsentRow,
 )
 from hsp_otp.domain.funnel import counted
 from hsp_otp.domain.instant import MINUTE
+from hsp_otp.domain.verification_record import NamedValue, Verification
 
 NUMBERS_OF_A_FLOOD: Final = 100
 """Numbers that have a row each, of the requests of one client that one limit refuses in a minute.
@@ -36,7 +43,7 @@ All others share a row."""
 
 
 def needed(rows: Iterable[Row]) -> Written:
-    """The rows that a request depends on: sends, and the changes of sign-ins."""
+    """The rows that a request depends on: sends, verifications, and the changes of sign-ins."""
     written: dict[Part, list[tuple[Any, ...]]] = defaultdict(list)
     for row in rows:
         match row:
@@ -46,7 +53,9 @@ def needed(rows: Iterable[Row]) -> Written:
                 written[VERIFIED].append((row.user_id,))
                 if row.pass_ended:
                     written[EXPIRED].append((row.pass_code,))
-            case AuditRow() | HandedOverRow() | StepRow():
+            case Verification():
+                written[VERIFICATIONS].append(_verification(row))
+            case AuditRow() | HandedOverRow() | UnsentRow() | EndedRow() | StepRow():
                 pass
     return written
 
@@ -80,8 +89,16 @@ def late(
     handed = [row for row in rows if isinstance(row, HandedOverRow)]
     if handed:
         written[HANDED_OVER] = [
-            (row.sender, row.provider_message_id, row.challenge_id) for row in handed
+            (row.sender, row.provider_message_id, row.send_id) for row in handed
         ]
+    unsent = [(row.at, row.send_id) for row in rows if isinstance(row, UnsentRow)]
+    if unsent:
+        written[UNSENT] = unsent
+    ended = [
+        (row.status.value, row.at, row.verification_id) for row in rows if isinstance(row, EndedRow)
+    ]
+    if ended:
+        written[ENDED_VERIFICATIONS] = ended
     audited = [row for row in rows if isinstance(row, AuditRow)]
     if audited:
         written[AUDIT] = _folded(audited, numbered)
@@ -126,6 +143,9 @@ def _folded(rows: Sequence[AuditRow], numbered: Iterable[Sequence[str]]) -> list
             continue
         flood, number = _flood(row), _number(row)
         key = None if number is None else places.get((flood, number))
+        if row.facts.app is not None and row.facts.client is None:
+            # The backend is known by its key, and may have a row for each verification.
+            key = f"{flood}|{row.facts.contact_fingerprint}|{row.facts.verification_id}"
         if key is None and number is not None and taken[flood] < NUMBERS_OF_A_FLOOD:
             taken[flood] += 1
             key = places[flood, number] = f"{flood}|{taken[flood]}"
@@ -160,6 +180,8 @@ def _without_number(row: AuditRow) -> AuditRow:
         region=None,
         contact_fingerprint=None,
         range_fingerprint=None,
+        subject_fingerprint=None,
+        verification_id=None,
     )
     return attrs.evolve(row, facts=facts)
 
@@ -172,6 +194,7 @@ _DERIVED: Final[Mapping[str, Callable[[AuditFacts], Any]]] = {
     "network": lambda facts: None if facts.client is None else facts.client.network,
     "charged": lambda facts: " ".join(facts.charged) or None,
     "lane": lambda facts: None if facts.lane is None else facts.lane.value,
+    "channel": lambda facts: None if facts.channel is None else facts.channel.value,
 }
 """The columns that hold something other than the member of that name."""
 
@@ -208,7 +231,7 @@ def _audited(row: AuditRow, flood_key: str | None = None, count: int = 1) -> tup
 def _send(row: SendRow) -> tuple[Any, ...]:
     """The values in the order of the table's columns."""
     return (
-        row.challenge_id,
+        row.id,
         row.at,
         row.flow.value,
         row.purpose.value,
@@ -218,4 +241,39 @@ def _send(row: SendRow) -> tuple[Any, ...]:
         row.client.network,
         row.lane.value,
         row.language,
+        row.channel.value,
+        row.verification_id,
+        row.app_id,
+        _named_values(row.values),
+        row.request,
     )
+
+
+def _verification(row: Verification) -> tuple[Any, ...]:
+    """The values in the order of the table's columns."""
+    return (
+        row.id,
+        row.created_at,
+        row.app_id,
+        row.purpose.value,
+        row.subject,
+        row.contact.value,
+        row.channel.value,
+        row.language,
+        None if row.client is None else row.client.value,
+        _named_values(row.values),
+        json.encode(row.metadata).decode(),
+        row.app_hash,
+        row.digits,
+        row.expires_at,
+    )
+
+
+def _named_values(values: Iterable[NamedValue]) -> str | None:
+    return " ".join(f"{value.name}:{value.fingerprint}" for value in values) or None
+
+
+def named_values(text: str | None) -> tuple[NamedValue, ...]:
+    """The values in a column of rows."""
+    pairs = (pair.partition(":") for pair in (text or "").split())
+    return tuple(NamedValue(name, fingerprint) for name, _, fingerprint in pairs)

@@ -7,6 +7,7 @@ import attrs
 
 from hsp_otp.adapters.sql.group_commit import Bodies, GroupCommit
 from hsp_otp.adapters.sql.record_kinds import (
+    APPROVALS,
     FAMILIES,
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
@@ -21,6 +22,7 @@ from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
 from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.verification import Approval
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
@@ -103,6 +105,21 @@ class SqlSignupSessions:
     ) -> O:
         """Implement `SignupSessions.transition`."""
         return await _transition(self.commits, SIGNUP_SESSIONS, session_id.value, decide)
+
+
+@attrs.frozen
+class SqlApprovals:
+    """Stores the approvals of verifications."""
+
+    commits: GroupCommit
+
+    async def transition(
+        self,
+        verification_id: str,
+        decide: Callable[[Approval | None], Decision[Approval | None, O]],
+    ) -> O:
+        """Implement `Approvals.transition`."""
+        return await _transition(self.commits, APPROVALS, verification_id, decide)
 
 
 @attrs.frozen

@@ -51,6 +51,25 @@ passes = Table(
     Column("expires_at", BigInteger),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("made_at", BigInteger, nullable=False),
+)
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("rules", Text, nullable=False, comment="JSON"),
+    Column("made_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -62,6 +81,8 @@ api_keys = Table(
     Column("revoked_at", BigInteger),
     Column("ring_key_id", Text, nullable=False, comment="of the secret key behind the digest"),
     Column("digest", Text, nullable=False, comment="HMAC-SHA-256 of the secret, in hex"),
+    Column("app_id", Text, comment="the app that it acts for"),
+    Column("account_id", Text, comment="the account for all of whose apps it acts"),
 )
 
 records = Table(
@@ -80,7 +101,7 @@ records = Table(
 sends = Table(
     "sends",
     metadata,
-    Column("challenge_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True, comment="of the challenge, or of an app's send"),
     Column("at", BigInteger, nullable=False),
     Column("flow", Text, nullable=False),
     Column("purpose", Text, nullable=False),
@@ -90,6 +111,11 @@ sends = Table(
     Column("network", Text, comment="of the client"),
     Column("lane", Text, comment="known, others"),
     Column("language", Text, comment="of the message"),
+    Column("channel", Text, comment="sms if not given"),
+    Column("verification_id", Text, comment="of an app's send"),
+    Column("app_id", Text),
+    Column("named_values", Text, comment="name, colon, fingerprint, with spaces in between"),
+    Column("request", Text, comment="fingerprint of a request with an idempotency key"),
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
@@ -99,6 +125,32 @@ sends = Table(
     Index("sends_by_contact", "contact", "at"),
     Index("sends_by_slot", "slot", "at"),
     Index("sends_by_network", "network", "at"),
+    _index_of_known("sends_by_verification", "verification_id", "at"),
+    _index_of_known("sends_by_app", "app_id", "at"),
+)
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("id", Text, primary_key=True, comment="of the challenge"),
+    Column("at", BigInteger, nullable=False),
+    Column("app_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("subject", Text, comment="as the backend gave it"),
+    Column("contact", Text, nullable=False, comment="canonical"),
+    Column("channel", Text, nullable=False),
+    Column("language", Text, nullable=False, comment="of the messages"),
+    Column("client", Text, comment="as the backend gave it"),
+    Column("named_values", Text, comment="name, colon, fingerprint, with spaces in between"),
+    Column("metadata", Text, nullable=False, comment="JSON, as the backend gave it"),
+    Column("app_hash", Text, comment="of the Android app"),
+    Column("digits", BigInteger, nullable=False, comment="of the code"),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("ended", Text, comment="approved, canceled, failed, replaced, max_attempts_reached"),
+    Column("ended_at", BigInteger),
+    Index("verifications_by_time", "at"),
+    Index("verifications_by_contact", "contact"),
+    Index("verifications_by_subject", "app_id", "subject"),
 )
 
 audit = Table(
@@ -127,6 +179,10 @@ audit = Table(
     Column("lane", Text, comment="known, others"),
     Column("api_key_id", Text),
     Column("operator", Text, comment="who acted at the operators' page, or tried to sign in"),
+    Column("app", Text, comment="its name"),
+    Column("verification_id", Text),
+    Column("subject_fingerprint", Text, comment="of the user that an app's backend named"),
+    Column("channel", Text, comment="of an app's send"),
     Column("flood_key", Text, comment="one row a minute, client, limit, number and API key"),
     Index("audit_by_time", "at"),
     _index_of_known("audit_by_flood", "flood_key", unique=True),
@@ -134,6 +190,7 @@ audit = Table(
     _index_of_known(
         "audit_by_contact", "contact_fingerprint", "at", "outcome", "range_fingerprint"
     ),
+    _index_of_known("audit_by_verification", "verification_id", "at"),
     Index("audit_by_client", "client", "at", "outcome", "count"),
     # For a store of counts that has lost its data.
     Index("audit_by_network", "network", "at", postgresql_where=_charged, sqlite_where=_charged),

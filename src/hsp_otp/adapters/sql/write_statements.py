@@ -8,7 +8,15 @@ import attrs
 from msgspec import json
 from sqlalchemy import BigInteger, Table
 
-from hsp_otp.adapters.sql.tables import audit, funnel, passes, records, sends, users
+from hsp_otp.adapters.sql.tables import (
+    audit,
+    funnel,
+    passes,
+    records,
+    sends,
+    users,
+    verifications,
+)
 from hsp_otp.domain.delivery import DeliveryState
 
 
@@ -74,6 +82,13 @@ RECORDS: Final = _insertion("written", records, then=(_REPLACED, f"{_REPLACED} R
 """Records by key: the body, and the version after the one that was read."""
 
 SENDS: Final = _insertion("sent", sends, "sender", "provider_message_id", "state", "state_at")
+
+_ONCE: Final = "ON CONFLICT (id) DO NOTHING"
+
+VERIFICATIONS: Final = _insertion(
+    "verifying", verifications, "ended", "ended_at", then=(_ONCE, _ONCE)
+)
+"""Verifications, unless an earlier send of the code has stored them."""
 
 VERIFIED: Final = Part(
     name="verified",
@@ -151,20 +166,50 @@ ENDED: Final = Part(
 
 HANDED_OVER: Final = Part(
     name="handed_over",
-    columns={"sender": "text", "provider_message_id": "text", "challenge_id": "text"},
+    columns={"sender": "text", "provider_message_id": "text", "id": "text"},
     # Only once: after a receipt, writing it again would reset the state.
     sqlite=f"UPDATE sends SET sender = ?, provider_message_id = ?, {_QUEUED} "
-    "WHERE challenge_id = ? AND state IS NULL",
+    "WHERE id = ? AND state IS NULL",
     postgres="UPDATE sends SET sender = given.sender, "
     f"provider_message_id = given.provider_message_id, {_QUEUED} FROM {{given}} "
-    "WHERE sends.challenge_id = given.challenge_id AND state IS NULL",
+    "WHERE sends.id = given.id AND state IS NULL",
 )
+
+UNSENT: Final = Part(
+    name="unsent",
+    columns={"at": "bigint", "id": "text"},
+    sqlite=f"UPDATE sends SET state = '{DeliveryState.FAILED.value}', state_at = ? "
+    "WHERE id = ? AND state IS NULL",
+    postgres=f"UPDATE sends SET state = '{DeliveryState.FAILED.value}', state_at = given.at "
+    "FROM {given} WHERE sends.id = given.id AND state IS NULL",
+)
+"""Sends of apps whose message no sender took."""
+
+ENDED_VERIFICATIONS: Final = Part(
+    name="ended_verifications",
+    columns={"ended": "text", "at": "bigint", "id": "text"},
+    sqlite="UPDATE verifications SET ended = ?, ended_at = ? WHERE id = ? AND ended IS NULL",
+    postgres="UPDATE verifications SET ended = given.ended, ended_at = given.at FROM {given} "
+    "WHERE verifications.id = given.id AND verifications.ended IS NULL",
+)
+"""The first end of each verification."""
+
+_CHANGED: Final = {
+    HANDED_OVER: SENDS,
+    UNSENT: SENDS,
+    ENDED_VERIFICATIONS: VERIFICATIONS,
+}
+"""The parts that change rows which another part adds. The last column is the row's id."""
 
 
 def is_apart(written: Written) -> bool:
-    """Whether one statement can write everything. It cannot see a send that it adds itself."""
-    added = {row[0] for row in written.get(SENDS, ())}
-    return added.isdisjoint(row[2] for row in written.get(HANDED_OVER, ()))
+    """Whether one statement can write everything. It cannot see a row that it adds itself."""
+    return all(
+        {row[0] for row in written.get(added, ())}.isdisjoint(
+            row[-1] for row in written.get(changed, ())
+        )
+        for changed, added in _CHANGED.items()
+    )
 
 
 AUDIT: Final = _insertion(

@@ -2,19 +2,20 @@
 
 import asyncio
 
+import attrs
+
 from hsp_otp.adapters.sql.purge import SqlPurge
-from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import DAY
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import clock_of, open_database
 from hsp_otp.flows.purge import purge as delete_what_is_over
 
 
 def purge() -> None:
     """
-    Delete expired data: audit rows, sends, slots, usages, signups and sign-ins.
+    Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.
 
     Servers may be running; once a night is enough. Example: hsp-otp purge
     """
@@ -23,9 +24,16 @@ def purge() -> None:
 
 
 async def _purge(settings: Settings) -> dict[str, int]:
-    now = SystemClock().now()
+    now = clock_of(settings).now()
     async with open_database(settings) as database:
         await insist_on_newest(database)
         return await delete_what_is_over(
-            SqlPurge(database), settings.policies.values(), settings.audit_days * DAY, now
+            SqlPurge(database),
+            [
+                *settings.policies.values(),
+                # As long a cooldown as an app may have.
+                *(attrs.evolve(one, cooldown=DAY) for one in settings.app_policies.values()),
+            ],
+            settings.audit_days * DAY,
+            now,
         )

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
-from hsp_otp.adapters.system import SystemClock
-from hsp_otp.domain.purposes import Purpose, Slot, SubjectKind
+from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, SubjectKind
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.cli.person import (
     find_person,
@@ -17,6 +16,7 @@ from hsp_otp.entrypoints.cli.person import (
     read_reason,
 )
 from hsp_otp.entrypoints.errors import CommandError
+from hsp_otp.entrypoints.wiring import clock_of
 from hsp_otp.flows.person import Person
 from hsp_otp.flows.unlock import Unlocking
 
@@ -45,7 +45,8 @@ def unlock(
     insist_on_one("unlock", pass_code, phone)
     why = read_reason(reason, settings)
     insist_on_stores(settings)
-    if pass_code and purpose and purpose.subject_kind is SubjectKind.PHONE:
+    of_users = {one for one, row in PURPOSES.items() if row.subject_kind is SubjectKind.USER}
+    if pass_code and purpose and purpose not in of_users:
         raise CommandError(f"{purpose.value} concerns a number: use --phone to unlock it")
 
     async def work() -> Person:
@@ -54,7 +55,7 @@ def unlock(
             person = await find_person(desk, settings, pass_code, phone, purposes)
             unlocking = Unlocking(
                 slots=desk.slots,
-                clock=SystemClock(),
+                clock=clock_of(settings),
                 fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
             )
             await unlocking.unlock(person, why, devices=devices)
@@ -69,4 +70,7 @@ def _in_words(slots: Sequence[Slot]) -> str:
     users = len({slot.subject for slot in slots if slot.subject.kind is SubjectKind.USER})
     told = [f"{users} user{'' if users == 1 else 's'}"] if users else []
     numbers = [slot for slot in slots if slot.subject.kind is SubjectKind.PHONE]
-    return " and ".join([*told, *(f"the number's {slot.purpose.value}" for slot in numbers)])
+    told += [f"the number's {slot.purpose.value}" for slot in numbers]
+    if any(slot.subject.kind is SubjectKind.APP for slot in slots):
+        told.append("the number's verifications for apps")
+    return " and ".join(told)

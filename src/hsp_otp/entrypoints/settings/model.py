@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
+from sqlalchemy import make_url
 
 from hsp_otp.adapters.jwt import Algorithm
 from hsp_otp.adapters.messages import LOCALE, GettextMessages, check_service_name
@@ -19,7 +20,7 @@ from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import Language
 from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.purposes import FLOWS, PURPOSES, Flow, Purpose, PurposeRow
+from hsp_otp.domain.purposes import APP_PURPOSES, FLOWS, PURPOSES, Flow, Purpose, PurposeRow
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.client_address import (
     HEADERS,
@@ -447,6 +448,11 @@ class Settings:
     docs: bool | None = flag(
         None, "serve /docs and the OpenAPI document", shown_default="on in development"
     )
+    verify_api: bool | None = flag(
+        None,
+        "serve /v1/verifications and /v1/standing, the verification API for other backends",
+        shown_default="on in development",
+    )
     accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
     """The settings of every sender's own, by its name."""
     numbers: Mapping[Purpose, Any] = attrs.field(factory=_numbers)
@@ -471,6 +477,11 @@ class Settings:
         return self.in_development if self.docs is None else self.docs
 
     @property
+    def serves_verifications(self) -> bool:
+        """Whether the verification API is served."""
+        return self.in_development if self.verify_api is None else self.verify_api
+
+    @property
     def has_ops(self) -> bool:
         """Whether the operators' page is served."""
         return bool(self.ops_password) or self.ops_users is not None
@@ -491,6 +502,14 @@ class Settings:
         return self.mode == DEVELOPMENT
 
     @property
+    def development_folder(self) -> Path:
+        """The folder of the files that development mode keeps beside the database."""
+        url = make_url(self.database_url)
+        # A database server has no folder for our files, so they go into the current folder.
+        kept = url.database if url.get_backend_name() == "sqlite" else "hsp-otp"
+        return Path(f"{kept}.keys")
+
+    @property
     def texts(self) -> GettextMessages:
         """The translated texts."""
         return GettextMessages(
@@ -507,13 +526,31 @@ class Settings:
     @property
     def policies(self) -> dict[Purpose, Policy]:
         """The numbers of every purpose."""
-        return {purpose: self._policy(purpose) for purpose in PURPOSES}
+        return {
+            purpose: attrs.evolve(
+                self._policy,
+                lifetime=self.numbers[purpose].code_seconds * SECOND,
+                client_sends=tuple(
+                    Quota(getattr(self.numbers[purpose], end), quota.window)
+                    for end, quota in row.client_sends.items()
+                ),
+            )
+            for purpose, row in PURPOSES.items()
+        }
 
-    def _policy(self, purpose: Purpose) -> Policy:
-        numbers = self.numbers[purpose]
+    @property
+    def app_policies(self) -> dict[Purpose, Policy]:
+        """The numbers of every purpose of apps, where an app has no others."""
+        return {
+            purpose: attrs.evolve(self._policy.for_apps, lifetime=row.code_seconds * SECOND)
+            for purpose, row in APP_PURPOSES.items()
+        }
+
+    @property
+    def _policy(self) -> Policy:
+        """The numbers that all purposes share."""
         return Policy(
             digits=self.code_digits,
-            lifetime=numbers.code_seconds * SECOND,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
             failures=(
@@ -528,10 +565,6 @@ class Settings:
             fresh_for=self.fresh_code_seconds * SECOND,
             binds_guesses=self.bind_guesses,
             devices_for=self.device_days * DAY,
-            client_sends=tuple(
-                Quota(getattr(numbers, end), quota.window)
-                for end, quota in PURPOSES[purpose].client_sends.items()
-            ),
             network_factor=self.network_factor,
         )
 

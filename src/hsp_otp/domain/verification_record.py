@@ -1,0 +1,83 @@
+"""What is stored of a verification; `domain/verification.py` has the rules."""
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from hsp_otp.domain.contact import Channel, Contact
+from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import ClientAddress, Language
+from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
+
+
+class Status(enum.Enum):
+    """What has become of a verification, by the word that backends get."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    CANCELED = "canceled"
+    FAILED = "failed"
+    MAX_ATTEMPTS_REACHED = "max_attempts_reached"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+
+
+@attrs.frozen
+class NamedValue:
+    """
+    A value that a named limit of an app counts.
+
+    Attributes:
+        fingerprint: Keyed; the value itself is not kept.
+    """
+
+    name: str
+    fingerprint: str
+
+
+@attrs.frozen(kw_only=True)
+class Verification:
+    """
+    A challenge as its backend sees it, stored for as long as rows of sends.
+
+    Attributes:
+        id: The id of the challenge.
+        subject: The id of the user that the backend gave; None if it gave none.
+        channel: The one that was asked for.
+        client: The person's address, if the backend named it.
+        values: What named limits count at each of its sends.
+        metadata: As the backend gave it.
+        app_hash: The Android app that the message is passed to.
+        digits: Of the code.
+        expires_at: The first instant at which the code is no longer live.
+        ended: Its noted end. Expiry and exhaustion are derived as long as its slot tells of them.
+    """
+
+    id: str
+    app_id: str
+    purpose: Purpose
+    subject: str | None = attrs.field(default=None, repr=False)
+    contact: Contact
+    channel: Channel
+    language: Language
+    client: ClientAddress | None = None
+    values: tuple[NamedValue, ...] = ()
+    metadata: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    app_hash: str | None = None
+    digits: int
+    created_at: Instant
+    expires_at: Instant
+    ended: Status | None = None
+    ended_at: Instant | None = None
+
+    @property
+    def slot(self) -> Slot:
+        """The slot of its challenge."""
+        return slot_of(self.app_id, self.purpose, self.subject, self.contact)
+
+
+def slot_of(app_id: str, purpose: Purpose, subject: str | None, contact: Contact) -> Slot:
+    """The slot of an app's user, or, if the backend names no user, of the contact."""
+    whose = contact.value if subject is None else subject
+    return Slot(Subject(SubjectKind.APP, f"{app_id}:{whose}"), purpose)

@@ -1,0 +1,197 @@
+"""What a backend asks for when it starts a verification, read by the rules of its app."""
+
+import enum
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from hsp_otp.domain.app_limits import MOST_NAMED
+from hsp_otp.domain.apps import App
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.names import ClientAddress, Language
+from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
+from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
+
+_SUBJECT: Final = re.compile("[ -~]{1,128}")
+_APP_HASH: Final = re.compile("[A-Za-z0-9+/]{11}")
+_KEY: Final = re.compile(r'"([A-Za-z0-9._-]{1,64})"|([A-Za-z0-9._-]{1,64})')
+_MOST_CHARACTERS: Final = 128
+_MOST_METADATA: Final = 10
+
+
+class MalformedKeyError(ValueError):
+    """The text is not an idempotency key."""
+
+
+class Flaw(enum.Enum):
+    """What makes a request unacceptable, in the order in which that is judged."""
+
+    NO_CONTACT = "to_required"
+    PHONE = "invalid_phone"
+    REGION = "region_not_allowed"
+    NO_CLIENT = "client_ip_required"
+    CHANNEL = "channel_not_available"
+    PURPOSE = "purpose_not_available"
+    CLIENT = "invalid_client_ip"
+    SUBJECT = "invalid_subject"
+    LOCALE = "invalid_locale"
+    APP_HASH = "invalid_app_hash"
+    LIMITS = "invalid_limits"
+    METADATA = "invalid_metadata"
+
+
+@attrs.frozen
+class Unacceptable:
+    """The request cannot be judged. Nothing was charged."""
+
+    flaw: Flaw
+
+    @property
+    def word(self) -> str:
+        """The stable word of this outcome."""
+        return self.flaw.value
+
+
+@attrs.frozen(kw_only=True)
+class Given:
+    """
+    A request for a verification as its backend wrote it; None or empty for what it left out.
+
+    Attributes:
+        client: The person's address.
+        language: That of the locale.
+        limits: Values by the names of the app's limits.
+        unread: A member that is malformed, but for those that only the app's rules can tell.
+    """
+
+    to: str | None = attrs.field(default=None, repr=False)
+    channel: str | None = None
+    purpose: str | None = None
+    subject: str | None = attrs.field(default=None, repr=False)
+    client: ClientAddress | None = None
+    language: Language | None = None
+    app_hash: str | None = None
+    limits: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    metadata: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    unread: Flaw | None = None
+
+
+@attrs.frozen
+class Reach:
+    """
+    The service's numbers that apps without regions of their own may have verified.
+
+    Attributes:
+        regions: ISO 3166-1 alpha-2 codes.
+        default: The region of numbers in national format, if there is one.
+    """
+
+    regions: frozenset[str]
+    default: str | None
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """A well-formed request for a verification, with the app's choices where it made none."""
+
+    contact: Contact
+    channel: Channel
+    purpose: Purpose
+    subject: str | None = attrs.field(repr=False)
+    client: ClientAddress | None
+    language: Language
+    app_hash: str | None
+    limits: Mapping[str, str] = attrs.field(repr=False)
+    metadata: Mapping[str, str] = attrs.field(repr=False)
+
+
+def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
+    """The request that *given* is, by the rules of *app*; of several flaws, the first counts."""
+    contact = read_contact(given.to, app, reach)
+    if isinstance(contact, Flaw):
+        return Unacceptable(contact)
+    if app.rules.client_ip_required and given.client is None and given.unread is not Flaw.CLIENT:
+        return Unacceptable(Flaw.NO_CLIENT)
+    channel = read_channel(given.channel, contact.kind, app)
+    if channel is None:
+        return Unacceptable(Flaw.CHANNEL)
+    purpose = _purpose(given.purpose, contact.kind, app)
+    if purpose is None:
+        return Unacceptable(Flaw.PURPOSE)
+    flaw = _flaw(given, app)
+    if flaw is not None:
+        return Unacceptable(flaw)
+    return Wanted(
+        contact=contact,
+        channel=channel,
+        purpose=purpose,
+        subject=given.subject or None,
+        client=given.client,
+        language=given.language or app.rules.default_language,
+        app_hash=given.app_hash or None,
+        limits=given.limits,
+        metadata=given.metadata,
+    )
+
+
+def read_contact(text: str | None, app: App, reach: Reach) -> Contact | Flaw:
+    """The contact in *text*, if codes of *app* may be sent to it."""
+    if not text:
+        return Flaw.NO_CONTACT
+    if "@" in text:  # an e-mail address, which no channel reaches
+        return Flaw.CHANNEL
+    own = app.rules.regions
+    default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
+    try:
+        phone = PhoneNumber.parse(text, default, regions)
+    except InvalidPhoneError:
+        return Flaw.PHONE
+    except RegionNotAllowedError:
+        return Flaw.REGION
+    return Contact.of_phone(phone)
+
+
+def read_channel(name: str | None, kind: ContactKind, app: App) -> Channel | None:
+    """The channel of that name; the app's first if none is named. None if the app has it not."""
+    has = app.rules.channels.get(kind, ())
+    named = [one for one in has if not name or one.value == name]
+    return named[0] if named else None
+
+
+def read_key(text: str) -> str:
+    """
+    The idempotency key in *text*, which may stand in quotes.
+
+    Raises:
+        MalformedKeyError: The text is not 1 to 64 letters, digits, dots, dashes and underscores.
+    """
+    found = _KEY.fullmatch(text)
+    if found is None:
+        raise MalformedKeyError("not 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'")
+    return found[1] or found[2]
+
+
+def _purpose(name: str | None, kind: ContactKind, app: App) -> Purpose | None:
+    if not name:
+        return app.rules.default_purposes.get(kind)
+    allowed = (one for one, row in APP_PURPOSES.items() if kind in row.contacts)
+    return next((one for one in allowed if one.value == name), None)
+
+
+def _flaw(given: Given, app: App) -> Flaw | None:
+    if given.subject and not _SUBJECT.fullmatch(given.subject):
+        return Flaw.SUBJECT
+    if given.app_hash and not _APP_HASH.fullmatch(given.app_hash):
+        return Flaw.APP_HASH
+    if len(given.limits) > MOST_NAMED or not all(
+        name in app.rules.named_limits and 0 < len(value) <= _MOST_CHARACTERS
+        for name, value in given.limits.items()
+    ):
+        return Flaw.LIMITS
+    if len(given.metadata) > _MOST_METADATA or any(
+        len(text) > _MOST_CHARACTERS for pair in given.metadata.items() for text in pair
+    ):
+        return Flaw.METADATA
+    return given.unread

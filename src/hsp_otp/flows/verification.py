@@ -1,0 +1,252 @@
+"""Verification: other backends check the codes of their users, and ask what became of them."""
+
+from typing import Final, assert_never
+
+import attrs
+
+from hsp_otp.domain.app_limits import check_demand
+from hsp_otp.domain.apps import App
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, EndedRow, Row
+from hsp_otp.domain.challenge import usage_keys
+from hsp_otp.domain.challenge_outcomes import (
+    Exhausted,
+    Locked,
+    NoLiveCode,
+    Verified,
+    Withdrawn,
+    WrongCode,
+)
+from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.slot_record import Held, Presented
+from hsp_otp.domain.verification import (
+    Approval,
+    Approved,
+    ApprovedBefore,
+    ApprovedElsewhere,
+    VerifiedBefore,
+    approve,
+    cancel,
+    check_once,
+)
+from hsp_otp.domain.verification_record import Status, Verification
+from hsp_otp.domain.verification_request import read_contact
+from hsp_otp.flows.app_requests import (
+    AppRequests,
+    Backend,
+    Seen,
+    only_app,
+    over,
+    see,
+    view_of,
+)
+from hsp_otp.flows.caller import audited_failures, with_outcome
+from hsp_otp.flows.limits import Limiter
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.verification_outcomes import (
+    Canceled,
+    Found,
+    MalformedCode,
+    NotFound,
+    Over,
+    Success,
+    VerificationCheckOutcome,
+)
+from hsp_otp.ports.verifications import Approvals
+
+_NOBODY: Final = Contact(ContactKind.PHONE, "")
+
+
+@attrs.frozen(kw_only=True)
+class Verifying:
+    """
+    Checks codes for the backends of apps, and tells what became of verifications.
+
+    Every method raises Unavailable if a store does not answer; a guess may have been counted then.
+
+    Attributes:
+        approvals: The approvals, in the SQL database.
+    """
+
+    otp: Otp
+    limiter: Limiter
+    requests: AppRequests
+    approvals: Approvals
+
+    async def check(
+        self,
+        verification_id: str,
+        text: str,
+        backend: Backend,
+        *,
+        client: ClientAddress | None = None,
+        to: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> VerificationCheckOutcome:
+        """
+        Judge a code that somebody presented to the backend.
+
+        Args:
+            verification_id: The verification that it is for.
+            text: The code as it was typed.
+            backend: The backend.
+            client: The person's address, if the backend names it.
+            to: What the code was sent to, if the backend names it.
+            idempotency_key: A success is told again under it.
+        """
+        found = await self.requests.find(verification_id, backend)
+        app, verification = found or (only_app(backend), None)
+        try:
+            code = Code.parse(text, verification.digits if verification else len(text))
+        except MalformedCodeError:
+            return MalformedCode()
+        facts = self.requests.facts(Action.CHECK, backend, app, client)
+        if verification is not None:
+            facts = self.requests.about(facts, verification)
+        async with audited_failures(self.otp.audit, facts):
+            if app is not None and client is not None:
+                demand = check_demand(app, client)
+                refusal = await self.limiter.admit_demand(demand, facts)
+                if refusal is not None:
+                    return refusal
+                facts = attrs.evolve(facts, charged=(demand.key.scope,))
+            if found is None:
+                await self.otp.audit.write(with_outcome(facts, NotFound()))
+                return NotFound()
+            return await self._check(*found, code, facts, to=to, idempotency_key=idempotency_key)
+
+    async def cancel(
+        self, verification_id: str, backend: Backend
+    ) -> Canceled | NotFound | Over | Exhausted:
+        """End a verification, so that its code is right no more."""
+        found = await self.requests.find(verification_id, backend)
+        if found is None:
+            return await self.requests.missing(Action.CANCEL, backend)
+        app, verification = found
+        policy = self.requests.policy_of(app, verification.purpose)
+        request = self.requests.request(app, verification, verification.channel)
+        facts = self.requests.facts(Action.CANCEL, backend, app, verification.client)
+        facts, now = self.requests.about(facts, verification), facts.at
+        noted = EndedRow(verification_id=verification.id, status=Status.CANCELED, at=now)
+        told = AuditRow(facts=facts, outcome=Canceled.word)
+
+        def decide(held: Held) -> Decision[Held, Seen | Over | Exhausted]:
+            before = see(verification, held, request, policy, now)
+            if before.status is Status.CANCELED:
+                again = attrs.evolve(told, folds=True)
+                return Decision(before, held, (again,))
+            decision = cancel(held, verification.id)
+            if before.status is not Status.PENDING or not isinstance(decision.outcome, Withdrawn):
+                ended = over(verification, held, request, policy, now)
+                return Decision(ended, held, (with_outcome(facts, ended),))
+            seen = see(verification, decision.becomes, request, policy, now)
+            rows: tuple[Row, ...] = (noted, told)
+            return Decision(seen, decision.becomes, rows)
+
+        async with audited_failures(self.otp.audit, facts):
+            outcome = await self.otp.slots.transition(
+                verification.slot, usage_keys(request), decide
+            )
+            if isinstance(outcome, Over | Exhausted):
+                return outcome
+            stored = await self.requests.verifications.find(verification.id) or verification
+            return Canceled(await self.requests.view(app, stored, outcome, now))
+
+    async def get(self, verification_id: str, backend: Backend) -> Found | NotFound:
+        """A verification with its sends and what happened to it; charges nothing."""
+        found = await self.requests.find(verification_id, backend)
+        if found is None:
+            return await self.requests.missing(Action.READ, backend)
+        app, verification = found
+        facts = self.requests.facts(Action.READ, backend, app, verification.client)
+        facts, now = self.requests.about(facts, verification), facts.at
+        async with audited_failures(self.otp.audit, facts):
+            seen = await self.requests.look(app, verification, now)
+            sends = await self.requests.verifications.sends_of(verification.id)
+            events = await self.requests.verifications.events_of(verification.id)
+            await self.otp.audit.write(AuditRow(facts=facts, outcome=Found.word, folds=True))
+        view = view_of(app, verification, seen, sends, now)
+        return Found(view=view, sends=sends, events=events)
+
+    async def _check(
+        self,
+        app: App,
+        verification: Verification,
+        code: Code,
+        facts: AuditFacts,
+        *,
+        to: str | None,
+        idempotency_key: str | None,
+    ) -> Success | WrongCode | Over | Exhausted | Locked:
+        now, policy = facts.at, self.requests.policy_of(app, verification.purpose)
+        request = self.requests.request(app, verification, verification.channel)
+        if to is not None:
+            contact = read_contact(to, app, self.requests.reach)
+            # Whatever else was meant, the code was not sent to it.
+            other = contact if isinstance(contact, Contact) else _NOBODY
+            request = attrs.evolve(request, contact=other)
+        presented = Presented(code, verification.id)
+
+        def decide(
+            held: Held,
+        ) -> Decision[Held, Verified | VerifiedBefore | WrongCode | Over | Exhausted | Locked]:
+            decision = check_once(
+                held,
+                request,
+                presented,
+                policy,
+                ring=self.otp.codes,
+                now=now,
+                idempotency_key=idempotency_key,
+            )
+            outcome, becomes = decision.outcome, decision.becomes
+            if isinstance(outcome, Verified | VerifiedBefore):
+                return Decision(outcome, becomes)
+            if isinstance(outcome, NoLiveCode):
+                ended = over(verification, held, request, policy, now)
+                return Decision(ended, becomes, (with_outcome(facts, ended),))
+            changed = isinstance(outcome, WrongCode)
+            return Decision(outcome, becomes, (with_outcome(facts, outcome, changed=changed),))
+
+        outcome = await self.otp.slots.transition(verification.slot, usage_keys(request), decide)
+        if not isinstance(outcome, Verified | VerifiedBefore):
+            return outcome
+        return await self._approve(verification, outcome, facts)
+
+    async def _approve(
+        self, verification: Verification, outcome: Verified | VerifiedBefore, facts: AuditFacts
+    ) -> Success | Over:
+        """Record the approval once in the SQL database, whichever store holds the challenges."""
+        challenge = outcome.challenge
+
+        def decide(
+            held: Approval | None,
+        ) -> Decision[Approval | None, Approved | ApprovedBefore | Over]:
+            decision = approve(held, challenge, facts.at)
+            match decision.outcome:
+                case Approved(approval):
+                    ended = EndedRow(
+                        verification_id=verification.id, status=Status.APPROVED, at=approval.at
+                    )
+                    told = with_outcome(facts, decision.outcome, changed=True)
+                    return Decision(decision.outcome, decision.becomes, (ended, told))
+                case ApprovedBefore():
+                    told = with_outcome(facts, decision.outcome, changed=True)
+                    return Decision(decision.outcome, held, (told,))
+                case ApprovedElsewhere():
+                    spent = Over(Status.APPROVED, outcome.resend_at)
+                    return Decision(spent, held, (with_outcome(facts, spent),))
+                case _:
+                    assert_never(decision.outcome)
+
+        approved = await self.approvals.transition(verification.id, decide)
+        if isinstance(approved, Over):
+            return approved
+        return Success(
+            verification=verification,
+            channel=challenge.channel,
+            approved_at=approved.approval.at,
+            replayed=isinstance(approved, ApprovedBefore),
+        )
