@@ -22,7 +22,7 @@ from tests.world import CLIENT, PHONE
 
 REACH = Reach(frozenset({"IN", "GB"}), "GB")
 APP = other_app("shop", {"named_limits": {"user": (Quota(1, HOUR),)}})
-STRICT = other_app("strict", {"client_required": True})
+STRICT = other_app("strict", {"client_ip_required": True})
 
 
 def test_the_choices_of_the_app() -> None:
