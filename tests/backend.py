@@ -22,10 +22,17 @@ from hsp_otp.flows.verification_outcomes import (
     StartOutcome,
     VerificationCheckOutcome,
 )
-from tests.world import PHONE, World, run
+from tests.world import PHONE, START, World, run
 
 RULES: Final = AppRules(service_name="Acme Shop", regions=("IN",))
-SHOP: Final = App(id="shop-shop-shop-shop-00", account_id="acme", name="shop", rules=RULES)
+SHOP: Final = App(
+    id="shop-shop-shop-shop-00",
+    account_id="acme",
+    name="shop",
+    rules=RULES,
+    made_at=START,
+    changed_at=START,
+)
 
 
 @attrs.define

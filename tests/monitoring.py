@@ -57,7 +57,7 @@ VALUES: Final[Mapping[str, Collection[str]]] = {
     "status": {str(status.value) for status in HTTPStatus},
     "port": {
         *("slots", "usage", "families", "signup_sessions", "signup_steps"),
-        *("passes", "api_keys", "audit", "deliveries"),
+        *("passes", "api_keys", "apps", "audit", "deliveries"),
     },
     "store": {"sql", "redis", "memory"},
     "sender": {*SENDERS, "none"},

@@ -42,6 +42,7 @@ class Observed(World):
             passes=observer.passes(self.found or ports.passes),
             pass_repository=observer.pass_repository(ports.pass_repository),
             api_keys=observer.api_keys(ports.api_keys),
+            apps=observer.apps(ports.apps),
             audit=observer.audit(ports.audit),
             work=observer.work(ports.work),
             senders={Channel.SMS: observer.senders(sender, ("outbox", "other"))},

@@ -14,6 +14,7 @@ import attrs
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import (
     MemoryApiKeys,
+    MemoryApps,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -388,6 +389,7 @@ class World:
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
     passes: MemoryPasses = attrs.field()
     api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
+    apps: MemoryApps = attrs.field(factory=MemoryApps)
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
@@ -457,6 +459,7 @@ class World:
             passes=self.passes,
             pass_repository=self.passes,
             api_keys=self.api_keys,
+            apps=self.apps,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},

@@ -222,7 +222,14 @@ def test_what_the_commands_refuse(tmp_path: Path) -> None:
     for arguments, line in (
         ((*new, "shop", "--scopes", "passes,start"), "--scopes: takes passes and exchange, "),
         ((*new, "shop", "--scopes", ""), "--scopes: takes passes and exchange, "),
-        ((*new, "shop"), 'Command "api-keys new" parameter --scopes requires an argument.'),
+        ((*new, "shop"), "--scopes: takes passes and exchange, separated by commas, without --app"),
+        ((*new, "shop", "--app", "shop"), "there is no app 'shop'; hsp-otp apps show lists all"),
+        ((*new, "shop", "--account", "acme"), "there is no account 'acme'; hsp-otp apps show"),
+        ((*new, "shop", "--app", "a", "--account", "b"), "takes either --app or --account"),
+        (
+            (*new, "shop", "--app", "a", "--scopes", "start,passes"),
+            "--scopes: takes start, check and read, separated by commas, of an app or account",
+        ),
         ((*new, " ", "--scopes", "passes"), "--name: takes printable text of 64 characters"),
         ((*new, "a\tb", "--scopes", "passes"), "--name: takes printable text of 64 characters"),
         ((*new, "n" * 65, "--scopes", "passes"), "--name: takes printable text of 64 characters"),

@@ -119,6 +119,7 @@ def test_the_server_reads_and_writes_rows_alone(
         ("audit", "timeline", "--phone", number_of(1)),
         ("api-keys", "new", "--name", "shop", "--scopes", "passes"),
         ("api-keys", "list"),
+        ("apps", "show"),
         ("audit", "top"),
         ("audit", "suspicious"),
         ("erase", number_of(2)),

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.memory import (
     MemoryApiKeys,
+    MemoryApps,
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
@@ -24,6 +25,7 @@ from hsp_otp.adapters.redis.records import RedisRecords
 from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, RedisUsage
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
@@ -114,6 +116,7 @@ class Stores:
     passes: Passes
     pass_repository: PassRepository
     api_keys: MemoryApiKeys | SqlApiKeys
+    apps: MemoryApps | SqlApps
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
@@ -165,6 +168,7 @@ class Stores:
             passes=self.passes,
             pass_repository=self.pass_repository,
             api_keys=self.api_keys,
+            apps=self.apps,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
@@ -239,6 +243,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         passes=kept,
         pass_repository=kept,
         api_keys=MemoryApiKeys(),
+        apps=MemoryApps(),
         sign_ins=rows,
         add=add,
         told=told,
@@ -361,6 +366,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         passes=found,
         pass_repository=SqlPassRepository(database, found),
         api_keys=SqlApiKeys(database),
+        apps=SqlApps(database),
         sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,

@@ -110,6 +110,20 @@ async def test_a_key_is_found_as_it_was_stored(stores: Stores) -> None:
     assert await keys.list() == [made(0), made(1, Scope.EXCHANGE)]
 
 
+async def test_whom_a_key_acts_for(stores: Stores) -> None:
+    """A key is found with its app or account, and a key of the service with neither."""
+    keys = stores.api_keys
+    expected = [
+        made(0),
+        attrs.evolve(made(1), app_id="a" * 22),
+        attrs.evolve(made(2), account_id="b" * 22),
+    ]
+    for key in expected:
+        await keys.add(key)
+    assert [await keys.find(key.id) for key in expected] == expected
+    assert await keys.list() == expected
+
+
 async def test_a_key_is_revoked_once(stores: Stores) -> None:
     """The first instant stays, other keys stay alive, and an unknown id is told apart."""
     keys = stores.api_keys
@@ -247,7 +261,7 @@ async def test_a_scope_of_a_later_version_opens_nothing(url: str, file: Path) ->
     """This version reads the key, and knows only the scopes that it has."""
     async with worker(url) as keys:
         await keys.add(made(0, Scope.PASSES))
-        execute(file, "UPDATE api_keys SET scopes = 'start passes check'")
+        execute(file, "UPDATE api_keys SET scopes = 'fly passes swim'")
         assert await keys.find(made().id) == made(0, Scope.PASSES)
 
 

@@ -1,11 +1,14 @@
 """In-memory implementations of all stores, for tests and single-worker development."""
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import attrs
 
 from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.app_changes import Tenants
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import (
     Action,
     AuditRow,
@@ -215,6 +218,32 @@ class MemoryVerifications:
             state_at=None if unsent is None else unsent.at,
             request=row.request,
         )
+
+
+@attrs.define
+class MemoryApps:
+    """Accounts and apps in tuples."""
+
+    stored: Tenants = Tenants()
+
+    async def find(self, name: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        by_name = {one.name: one for one in self.stored.apps}
+        by_id = {one.id: one for one in self.stored.apps}
+        return (by_name | by_id).get(name)
+
+    async def tenants(self) -> Tenants:
+        """Implement `AppRegister.tenants`."""
+        return self.stored
+
+    async def transition(self, decide: Callable[[Tenants], Decision[Tenants, O]]) -> O:
+        """Implement `AppRegister.transition`."""
+        decision = decide(self.stored)
+        self.stored = Tenants(
+            accounts=tuple(sorted(decision.becomes.accounts, key=attrgetter("name"))),
+            apps=tuple(sorted(decision.becomes.apps, key=attrgetter("name"))),
+        )
+        return decision.outcome
 
 
 class MemoryApiKeys:

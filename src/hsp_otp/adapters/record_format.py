@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from msgspec import json
 
+from hsp_otp.domain.apps import AppRules
 from hsp_otp.domain.quota import Usage
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
@@ -71,6 +72,7 @@ SIGNUP_SESSION: Final = RecordFormat[SignupSession](SignupSession)
 SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
 APPROVAL: Final = RecordFormat[Approval](Approval)
+APP_RULES: Final = RecordFormat[AppRules](AppRules)
 
 _EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 import attrs
 
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.keys import Key, KeyRing
 
@@ -26,6 +27,13 @@ class Scope(enum.Enum):
 
     PASSES = "passes"
     EXCHANGE = "exchange"
+    START = "start"
+    CHECK = "check"
+    READ = "read"
+
+
+OF_TENANTS: Final = frozenset({Scope.START, Scope.CHECK, Scope.READ})
+"""The scopes of keys that act for apps. All others are for the keys of the service itself."""
 
 
 @attrs.frozen
@@ -84,6 +92,9 @@ class ApiKey:
         revoked_at: From then on it opens nothing.
         ring_key_id: The key of the ring that made `digest`.
         digest: Keyed hash of the secret.
+        app_id: The app that it acts for.
+        account_id: The account for all of whose apps it acts. With neither, it is a key of the
+            service itself.
     """
 
     id: str
@@ -94,6 +105,8 @@ class ApiKey:
     revoked_at: Instant | None = None
     ring_key_id: str
     digest: bytes = attrs.field(repr=False)
+    app_id: str | None = None
+    account_id: str | None = None
 
     @classmethod
     def make(
@@ -104,6 +117,8 @@ class ApiKey:
         scopes: frozenset[Scope],
         ring: KeyRing,
         now: Instant,
+        app_id: str | None = None,
+        account_id: str | None = None,
     ) -> "ApiKey":
         """The form in which a new key is stored."""
         return cls(
@@ -113,7 +128,13 @@ class ApiKey:
             made_at=now,
             ring_key_id=ring.first.id,
             digest=_digest(ring.first, presented),
+            app_id=app_id,
+            account_id=account_id,
         )
+
+    def acts_for(self, app: App) -> bool:
+        """Whether it may be used for *app*."""
+        return self.app_id == app.id or self.account_id == app.account_id
 
 
 @attrs.frozen

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 from attrs import validators
 
 from hsp_otp.domain import policy
 from hsp_otp.domain.contact import Channel, ContactKind
-from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Purpose
@@ -22,9 +22,10 @@ APP: Final = "VA"
 """The letters of an app's id in hex digits; Twilio calls an app a service."""
 
 MOST_APPS: Final = 100
-"""The most apps of an account."""
+"""The most apps of an account, so that a list of them fits on a page."""
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
+_ID_OR_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LIMIT_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _QUOTA: Final = re.compile(r"([0-9]{1,7}) in ([0-9]{1,5}) s")
 
@@ -117,10 +118,12 @@ class Account:
 
     Attributes:
         id: A public id.
+        name: Unique in the service.
     """
 
     id: str
     name: str
+    made_at: Instant
 
 
 def _default_purposes() -> dict[ContactKind, Purpose]:
@@ -143,7 +146,7 @@ class AppRules:
         default_purposes: The purpose of a verification that names none.
         default_language: Of messages that are not asked for in a language.
         proof_audience: The audience of its proofs; None makes no proofs.
-        client_required: A verification has to name the client's address.
+        client_ip_required: A verification has to name the client's address.
         channels: By which it may send, in the order of falling back.
         senders: The names of senders that it may use for a channel, in the order to try them. A
             channel without any may use all, in the service's order.
@@ -157,7 +160,7 @@ class AppRules:
     default_purposes: Mapping[ContactKind, Purpose] = attrs.field(factory=_default_purposes)
     default_language: Language = ENGLISH
     proof_audience: str | None = None
-    client_required: bool = False
+    client_ip_required: bool = False
     channels: Mapping[ContactKind, tuple[Channel, ...]] = attrs.field(factory=_channels)
     senders: Mapping[Channel, tuple[str, ...]] = attrs.field(factory=dict[Channel, tuple[str, ...]])
     web_origin: str | None = None
@@ -180,12 +183,27 @@ class App:
     Attributes:
         id: A public id.
         name: Unique in the service.
+        changed_at: When an import last changed its rules or its account.
     """
 
     id: str
     account_id: str
     name: str
     rules: AppRules
+    made_at: Instant
+    changed_at: Instant
+
+
+@attrs.frozen
+class AppNotFound:
+    """A key's owner has no such app."""
+
+    word: ClassVar[str] = "app_not_found"
+
+
+def may_name_app(text: str) -> bool:
+    """Whether *text* has the form of an app's id or name."""
+    return _ID_OR_NAME.fullmatch(text) is not None
 
 
 def check_name(text: str) -> str:

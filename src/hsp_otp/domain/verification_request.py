@@ -112,7 +112,7 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
     contact = read_contact(given.to, app, reach)
     if isinstance(contact, Flaw):
         return Unacceptable(contact)
-    if app.rules.client_required and given.client is None and given.unread is not Flaw.CLIENT:
+    if app.rules.client_ip_required and given.client is None and given.unread is not Flaw.CLIENT:
         return Unacceptable(Flaw.NO_CLIENT)
     channel = read_channel(given.channel, contact.kind, app)
     if channel is None:

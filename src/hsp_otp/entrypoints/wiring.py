@@ -42,6 +42,7 @@ from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.deliveries import SqlDeliveries
 from hsp_otp.adapters.sql.group_commit import GroupCommit
@@ -331,6 +332,7 @@ def _ports(
         passes=passes,
         pass_repository=SqlPassRepository(parts.database, passes),
         api_keys=parts.api_keys,
+        apps=SqlApps(parts.database),
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
@@ -504,6 +506,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         passes=observer.passes(ports.passes),
         pass_repository=observer.pass_repository(ports.pass_repository),
         api_keys=observer.api_keys(ports.api_keys),
+        apps=observer.apps(ports.apps),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),
         senders={

@@ -95,6 +95,8 @@ async def make_api_key(
     name: str,
     scopes: frozenset[Scope],
     *,
+    app_id: str | None = None,
+    account_id: str | None = None,
     clock: Clock,
     randomness: Randomness,
 ) -> PresentedKey:
@@ -103,11 +105,21 @@ async def make_api_key(
 
     Args:
         ring: The ring of API keys.
+        app_id: The app that it is to act for.
+        account_id: The account for all of whose apps it is to act.
 
     Raises:
         Unavailable: The database did not answer; the key may have been stored.
     """
     presented = PresentedKey.mint(randomness.draw(ID_BYTES + SECRET_BYTES))
-    key = ApiKey.make(presented, name=name, scopes=scopes, ring=ring, now=clock.now())
+    key = ApiKey.make(
+        presented,
+        name=name,
+        scopes=scopes,
+        ring=ring,
+        now=clock.now(),
+        app_id=app_id,
+        account_id=account_id,
+    )
     await register.add(key)
     return presented

@@ -13,6 +13,7 @@ from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.flows.api_keys import ApiKeys
 from hsp_otp.flows.app_requests import AppRequests
+from hsp_otp.flows.apps import Apps
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
@@ -23,6 +24,7 @@ from hsp_otp.flows.verification import Verifying
 from hsp_otp.flows.verification_sends import VerificationSends
 from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -59,6 +61,7 @@ class Ports:
     passes: Passes
     pass_repository: PassRepository
     api_keys: ApiKeyRepository
+    apps: AppRepository
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Sender]
@@ -128,6 +131,7 @@ class Journeys:
     pass_login: PassLogin
     signup: Signup
     api_keys: ApiKeys
+    apps: Apps
     house_passes: HousePasses
     verification_sends: VerificationSends
     verification: Verifying
@@ -207,6 +211,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             clock=ports.clock,
             ring=rings.api_keys,
         ),
+        apps=Apps(ports.apps),
         house_passes=HousePasses(
             passes=ports.pass_repository,
             audit=ports.audit,

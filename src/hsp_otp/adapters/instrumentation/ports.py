@@ -13,6 +13,7 @@ import attrs
 
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.decision import Decision, H, O
@@ -29,6 +30,7 @@ from hsp_otp.domain.slot_record import Held
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.domain.work import Judgement, Solved
 from hsp_otp.ports.api_keys import ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -340,6 +342,18 @@ class ObservedApiKeys:
 
 
 @attrs.frozen
+class ObservedApps:
+    """Observes look-ups of apps."""
+
+    apps: AppRepository
+    meter: Meter
+
+    async def find(self, name: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        return await self.meter.call(self.apps.find(name))
+
+
+@attrs.frozen
 class ObservedDeliveries:
     """Observes the states of messages, and counts every step forward."""
 
@@ -495,6 +509,10 @@ class Observer:
     def verifications(self, verifications: Verifications) -> Verifications:
         """Observe *verifications*."""
         return ObservedVerifications(verifications, self._meter("verifications", _SQL))
+
+    def apps(self, apps: AppRepository) -> AppRepository:
+        """Observe *apps*."""
+        return ObservedApps(apps, self._meter("apps", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """Observe *deliveries*."""

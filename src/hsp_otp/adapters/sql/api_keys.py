@@ -10,19 +10,16 @@ import attrs
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from hsp_otp.adapters.sql.batched_reads import BatchedReads
+from hsp_otp.adapters.sql.batched_reads import RememberedReads
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.tables import api_keys
 from hsp_otp.domain.api_keys import ApiKey, Scope
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.failures import Unavailable
 
-REMEMBERED_SECONDS: Final = 5.0
-"""How long a process may use a key without asking the database again. A revocation takes effect
-everywhere within this time."""
-
 _FIND: Final = (
-    "SELECT id, name, scopes, made_at, last_used_at, revoked_at, ring_key_id, digest "
+    "SELECT id, name, scopes, made_at, last_used_at, revoked_at, ring_key_id, digest, "
+    "app_id, account_id "
     "FROM api_keys WHERE id {any}"
 )
 
@@ -38,35 +35,23 @@ class SqlApiKeys:
 
     database: Database
     timer: Callable[[], float] = time.monotonic
-    _reads: BatchedReads[str, ApiKey] = attrs.field(
+    _reads: RememberedReads[str, ApiKey] = attrs.field(
         init=False,
-        default=attrs.Factory(lambda self: BatchedReads(self._found), takes_self=True),
-    )
-    _remembered: dict[str, tuple[float, ApiKey]] = attrs.field(
-        init=False, factory=dict[str, tuple[float, ApiKey]]
+        default=attrs.Factory(
+            lambda self: RememberedReads(self._found, self.timer), takes_self=True
+        ),
     )
     _uses: dict[str, ApiKey] = attrs.field(init=False, factory=dict[str, ApiKey])
     _writing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set[asyncio.Task[None]])
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Implement `ApiKeyRepository.find`."""
-        # Before the query, so that the time it takes is part of the key's age.
-        now = self.timer()
-        until, key = self._remembered.get(key_id, (now, None))
-        if now < until:
-            return key
-        found = await self._reads.answer(key_id)
-        # Unknown ids are not remembered: callers choose them, and could fill the memory.
-        if found is not None:
-            self._remembered[key_id] = (now + REMEMBERED_SECONDS, found)
-        return found
+        return await self._reads.answer(key_id)
 
     def note_use(self, key: ApiKey, becomes: ApiKey) -> None:
         """Implement `ApiKeyRepository.note_use`."""
-        until, held = self._remembered.get(key.id, (0.0, None))
-        # Otherwise it was read again meanwhile, and may have been revoked.
-        if held is key:
-            self._remembered[key.id] = (until, becomes)
+        # Unless it was read again meanwhile, and may have been revoked.
+        self._reads.replace(key.id, key, becomes)
         self._uses[key.id] = becomes
         if not self._writing:
             task = asyncio.get_running_loop().create_task(self._write_uses())
@@ -141,7 +126,8 @@ def _columns(key: ApiKey) -> dict[str, Any]:
 
 
 def _key(row: Sequence[Any]) -> ApiKey:
-    key_id, name, scopes, made_at, last_used_at, revoked_at, ring_key_id, digest = row
+    key_id, name, scopes, made_at, last_used_at, revoked_at, ring_key_id, digest, *owner = row
+    app_id, account_id = owner
     words = scopes.split()
     return ApiKey(
         id=key_id,
@@ -153,4 +139,6 @@ def _key(row: Sequence[Any]) -> ApiKey:
         revoked_at=revoked_at,
         ring_key_id=ring_key_id,
         digest=bytes.fromhex(digest),
+        app_id=app_id,
+        account_id=account_id,
     )

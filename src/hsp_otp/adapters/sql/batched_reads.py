@@ -1,11 +1,16 @@
-"""Combines reads that are requested at the same time into one query."""
+"""Combines reads that are requested at the same time into one query, and remembers answers."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 N = TypeVar("N", bound=Hashable)
 T = TypeVar("T")
+
+REMEMBERED_SECONDS: Final = 5.0
+"""How long a process may use an answer without asking the database again. A change takes effect
+everywhere within this time."""
 
 _HELD_UP_SECONDS: Final = 0.02
 """Later reads do not wait for a query that takes longer than this."""
@@ -54,3 +59,41 @@ class BatchedReads(Generic[N, T]):
             return
         for name, waiting in together.items():
             waiting.set_result(answers.get(name))
+
+
+class RememberedReads(Generic[N, T]):
+    """Look-ups by name, of which each process remembers what it found for a while."""
+
+    def __init__(
+        self,
+        ask: Callable[[Sequence[N]], Awaitable[Mapping[N, T]]],
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Look names up as `BatchedReads` does.
+
+        Args:
+            timer: A monotonic clock, in seconds.
+        """
+        self._reads = BatchedReads(ask)
+        self._timer = timer
+        self._remembered: dict[N, tuple[float, T]] = {}
+
+    async def answer(self, name: N) -> T | None:
+        """The value for *name*, or None; raises the query's exception."""
+        # Before the query, so that the time it takes is part of the answer's age.
+        now = self._timer()
+        until, found = self._remembered.get(name, (now, None))
+        if now < until:
+            return found
+        found = await self._reads.answer(name)
+        # Unknown names are not remembered: callers choose them, and could fill the memory.
+        if found is not None:
+            self._remembered[name] = (now + REMEMBERED_SECONDS, found)
+        return found
+
+    def replace(self, name: N, held: T, becomes: T) -> None:
+        """Remember *becomes* instead, unless another value than *held* was read meanwhile."""
+        until, remembered = self._remembered.get(name, (0.0, None))
+        if remembered is held:
+            self._remembered[name] = (until, becomes)

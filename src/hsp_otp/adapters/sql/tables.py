@@ -51,6 +51,25 @@ passes = Table(
     Column("expires_at", BigInteger),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("made_at", BigInteger, nullable=False),
+)
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False, unique=True),
+    Column("rules", Text, nullable=False, comment="JSON"),
+    Column("made_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -62,6 +81,8 @@ api_keys = Table(
     Column("revoked_at", BigInteger),
     Column("ring_key_id", Text, nullable=False, comment="of the secret key behind the digest"),
     Column("digest", Text, nullable=False, comment="HMAC-SHA-256 of the secret, in hex"),
+    Column("app_id", Text, comment="the app that it acts for"),
+    Column("account_id", Text, comment="the account for all of whose apps it acts"),
 )
 
 records = Table(

@@ -1,16 +1,21 @@
 """The `api-keys` commands, for the keys with which other backends authenticate."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
-from cyclopts import App, Parameter
+from cyclopts import App as Commands
+from cyclopts import Parameter
 
 from hsp_otp.adapters.secret_keys import API_KEYS, ring
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
+from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.api_keys import ApiKey, PresentedKey, Scope
+from hsp_otp.domain.api_keys import OF_TENANTS, ApiKey, PresentedKey, Scope
+from hsp_otp.domain.app_changes import Tenants
+from hsp_otp.domain.apps import Account, App
 from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.domain.typed_text import plain, visible, visible_in_names
 from hsp_otp.entrypoints.cli.common import insist_on_newest
@@ -23,35 +28,54 @@ from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.entrypoints.wiring import open_database
 from hsp_otp.flows.api_keys import make_api_key
 
-api_keys = App(name="api-keys", help="Make, list and revoke API keys for other backends.")
+api_keys = Commands(name="api-keys", help="Make, list and revoke API keys for other backends.")
 
 _LONGEST_NAME: Final = 64
-_SCOPES: Final = " and ".join(scope.value for scope in Scope)
-_HEADINGS: Final = ("id", "name", "scopes", "made", "last used", "revoked", "secret key")
+_OF_SERVICE: Final = frozenset(Scope) - OF_TENANTS
+_HEADINGS: Final = ("id", "name", "for", "scopes", "made", "last used", "revoked", "secret key")
 
 
 @api_keys.command
-def new(*, name: str, scopes: str) -> None:
+def new(
+    *,
+    name: str,
+    app: str | None = None,
+    account: str | None = None,
+    scopes: str | None = None,
+) -> None:
     """
     Make an API key and print it; nothing can print it again.
 
-    Example: hsp-otp api-keys new --name shop --scopes passes,exchange
+    A key is for an app, for all apps of an account, or for the service's own passes and sign-ins.
+
+    Example: hsp-otp api-keys new --app shop --name checkout
+    Example: hsp-otp api-keys new --name house --scopes passes,exchange
 
     Args:
         name: A name by which people recognize the key, such as that of the backend.
-        scopes: What the key may be used for, separated by commas: passes, to read, put and end
-            passes; exchange, to exchange codes of sign-ins for tokens.
+        app: The name of the app that the key acts for.
+        account: The name of the account for all of whose apps the key acts.
+        scopes: What the key may be used for, separated by commas. With an app or account: start, to
+            start, send again and cancel verifications; check, to check codes; read, to read
+            verifications; all three by default. Otherwise: passes, to read, put and end passes;
+            exchange, to exchange codes of sign-ins for tokens.
     """
-    called, wanted = _read_name(name), _read_scopes(scopes)
+    if app is not None and account is not None:
+        raise CommandError("takes either --app or --account")
+    owned = app is not None or account is not None
+    called, wanted = _read_name(name), _read_scopes(scopes, OF_TENANTS if owned else _OF_SERVICE)
     settings = load_with_keys()
 
     async def work() -> PresentedKey:
-        async with _open_keys(settings) as keys:
+        async with _open(settings) as database:
+            tenants = await SqlApps(database).tenants()
             return await make_api_key(
-                keys,
+                SqlApiKeys(database),
                 ring(settings.secret_keys, API_KEYS),
                 called,
                 wanted,
+                app_id=_id_of("app", app, tenants.apps),
+                account_id=_id_of("account", account, tenants.accounts),
                 clock=SystemClock(),
                 randomness=SystemRandomness(),
             )
@@ -69,7 +93,9 @@ def list_(*, json: Annotated[bool, FLAG] = False) -> None:
     Args:
         json: Print one JSON object per line.
     """
-    keys = asyncio.run(_all(load()))
+    keys, tenants = asyncio.run(_all(load()))
+    apps = {one.id: one.name for one in tenants.apps}
+    accounts = {one.id: one.name for one in tenants.accounts}
     if json:
         writer = JsonLines()
         for key in keys:
@@ -77,6 +103,8 @@ def list_(*, json: Annotated[bool, FLAG] = False) -> None:
                 {
                     "id": key.id,
                     "name": key.name,
+                    "app": key.app_id and apps[key.app_id],
+                    "account": key.account_id and accounts[key.account_id],
                     "scopes": _words(key),
                     "made_at": to_iso(key.made_at),
                     "last_used_at": _iso(key.last_used_at),
@@ -87,7 +115,8 @@ def list_(*, json: Annotated[bool, FLAG] = False) -> None:
         return
     rows = (
         (
-            *(key.id, key.name, ",".join(_words(key)), in_short(key.made_at)),
+            *(key.id, key.name, _owner(key, apps, accounts), ",".join(_words(key))),
+            in_short(key.made_at),
             *(None if at is None else in_short(at) for at in (key.last_used_at, key.revoked_at)),
             key.ring_key_id,
         )
@@ -113,20 +142,20 @@ def revoke(key_id: Annotated[str, Parameter(name="ID")], /) -> None:
 
 
 @asynccontextmanager
-async def _open_keys(settings: Settings) -> AsyncGenerator[SqlApiKeys]:
+async def _open(settings: Settings) -> AsyncGenerator[Database]:
     async with open_database(settings) as database:
         await insist_on_newest(database)
-        yield SqlApiKeys(database)
+        yield database
 
 
-async def _all(settings: Settings) -> list[ApiKey]:
-    async with _open_keys(settings) as keys:
-        return await keys.list()
+async def _all(settings: Settings) -> tuple[list[ApiKey], Tenants]:
+    async with _open(settings) as database:
+        return await SqlApiKeys(database).list(), await SqlApps(database).tenants()
 
 
 async def _revoke(key_id: str, settings: Settings) -> ApiKey | None:
-    async with _open_keys(settings) as keys:
-        return await keys.revoke(key_id, SystemClock().now())
+    async with _open(settings) as database:
+        return await SqlApiKeys(database).revoke(key_id, SystemClock().now())
 
 
 def _read_name(text: str) -> str:
@@ -136,11 +165,33 @@ def _read_name(text: str) -> str:
     return name
 
 
-def _read_scopes(text: str) -> frozenset[Scope]:
+def _read_scopes(text: str | None, scopes: frozenset[Scope]) -> frozenset[Scope]:
+    """Read some of the *scopes* that a key of its kind can have."""
+    by_word = {scope.value: scope for scope in Scope if scope in scopes}
+    if text is None and scopes == OF_TENANTS:
+        return scopes
     try:
-        return frozenset(Scope(word.strip()) for word in text.split(","))
-    except ValueError:
-        raise CommandError(f"--scopes: takes {_SCOPES}, separated by commas") from None
+        return frozenset(by_word[word.strip()] for word in (text or "").split(","))
+    except KeyError:
+        *others, last = by_word
+        takes = f"{', '.join(others)} and {last}, separated by commas"
+        whose = "of an app or account" if scopes == OF_TENANTS else "without --app or --account"
+        raise CommandError(f"--scopes: takes {takes}, {whose}") from None
+
+
+def _id_of(kind: str, name: str | None, among: Sequence[App | Account]) -> str | None:
+    if name is None:
+        return None
+    for one in among:
+        if one.name == name:
+            return one.id
+    raise CommandError(f"there is no {kind} {name!r}; hsp-otp apps show lists all")
+
+
+def _owner(key: ApiKey, apps: Mapping[str, str], accounts: Mapping[str, str]) -> str | None:
+    if key.app_id is not None:
+        return f"app {apps[key.app_id]}"
+    return None if key.account_id is None else f"account {accounts[key.account_id]}"
 
 
 def _words(key: ApiKey) -> list[str]:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "dev": "Serve in development mode: SQLite, console sender, generated keys and a demo pass.",
     "settings": "Print every setting with its default, accepted values and meaning.",
     "keys": "Create keys for the service.",
+    "apps": "Import and show the apps that other backends send codes for.",
     "api-keys": "Make, list and revoke API keys for other backends.",
     "db": "Manage the SQL database.",
     "passes": "Import and show passes.",

@@ -1,0 +1,313 @@
+"""Reads apps and their accounts from a TOML file: docs/contract.md, section 11."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, Final, Literal, TypeVar, overload
+
+import attrs
+import msgspec
+
+from hsp_otp.adapters.messages import (
+    LOCALE,
+    MAX_AUTOFILL_BYTES,
+    GettextMessages,
+    check_service_name,
+)
+from hsp_otp.adapters.senders.console import CONSOLE
+from hsp_otp.domain.app_changes import ListedApp
+from hsp_otp.domain.apps import (
+    ACCOUNT,
+    APP,
+    AppLimits,
+    AppRules,
+    PurposeNumbers,
+    check_limit_name,
+    check_name,
+    read_quota,
+)
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Channel, ContactKind
+from hsp_otp.domain.names import ENGLISH, Language, id_of_sid
+from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.quota import Quota
+from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings import readers
+from hsp_otp.entrypoints.settings.model import PREFIX, Settings
+from hsp_otp.entrypoints.settings.toml_file import read_toml
+
+T = TypeVar("T")
+
+_PURPOSES: Final = {one.value: one for one in (Purpose.PHONE_VERIFICATION,)}
+_CHANNELS: Final = {one.value: one for one in Channel}
+
+_KINDS: Final = {one.value: one for one in ContactKind}
+
+_LATER: Final = frozenset(
+    {"email", "voice", "whatsapp", "email_verification", "transaction_confirmation"}
+)
+"""Kinds of contact, channels and purposes of the contract that this version does not have."""
+
+_HARMLESS: Final[Mapping[str, object]] = {"call_cooldown_seconds": 60, "email": False}
+"""Members of a purpose that this version does not have, with the values that change nothing."""
+
+_PLACE: Final = re.compile(r"(?P<fault>.*) - at `\$(?P<place>.*)`")
+
+
+class UnusableError(ValueError):
+    """The file cannot be used; the message is one line, which names the place in the file."""
+
+
+class _AppTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The table of an app, as far as its types are concerned."""
+
+    account: str
+    account_sid: str | None = None
+    sid: str | None = None
+    service_name: str
+    regions: list[str] = []
+    default_purposes: dict[str, str] = {}
+    default_language: str = ENGLISH
+    proof_audience: str | None = None
+    client_ip: Literal["optional", "required"] = "optional"
+    channels: dict[str, list[str]] = {}
+    senders: dict[str, list[str]] = {}
+    web_origin: str | None = None
+    limits: dict[str, object] = {}
+    named_limits: dict[str, list[str]] = {}
+    purposes: dict[str, dict[str, object]] = {}
+    webhooks: list[object] = []
+    texts: dict[str, object] = {}
+
+
+def _table_of(numbers: type[Any]) -> Any:  # noqa: ANN401 - a class
+    """The type of a table of the numbers that an attrs class has, each within its bounds."""
+    fields: list[tuple[str, Any, Any]] = []
+    for field in attrs.fields(numbers):
+        least, most = field.metadata["bounds"]
+        kind: Any = Annotated[int, msgspec.Meta(ge=least, le=most)]
+        fields.append((field.name, kind, field.default))
+    return msgspec.defstruct("Numbers", fields, forbid_unknown_fields=True)
+
+
+_TABLES: Final[Mapping[Any, Any]] = {
+    numbers: _table_of(numbers) for numbers in (AppLimits, PurposeNumbers)
+}
+
+
+def read_apps(path: str, settings: Settings) -> list[ListedApp]:
+    """
+    Read the apps of a file, in its order.
+
+    Args:
+        settings: What the service can offer to apps.
+
+    Raises:
+        UnusableError: The file cannot be read, or something in it cannot be used.
+    """
+    try:
+        found = read_toml(path)
+    except ValueError as error:
+        raise UnusableError(f"it {error}") from None
+    return [_app(name, value, settings) for name, value in found.items()]
+
+
+def _app(name: str, value: object, settings: Settings) -> ListedApp:
+    _read("the name of an app", check_name, name)
+    table = _converted(name, value, _AppTable)
+    listed = ListedApp(
+        name=name,
+        account=_read(f"{name}.account", check_name, table.account),
+        id=_sid(f"{name}.sid", table.sid, APP),
+        account_id=_sid(f"{name}.account_sid", table.account_sid, ACCOUNT),
+        rules=_rules(name, table, settings),
+    )
+    _check_length(name, listed.rules, settings)
+    return listed
+
+
+def _rules(name: str, table: _AppTable, settings: Settings) -> AppRules:
+    for member in ("webhooks", "texts"):
+        if getattr(table, member):
+            raise _later(f"{name}.{member}")
+    return AppRules(
+        service_name=_read(f"{name}.service_name", check_service_name, table.service_name),
+        regions=_each(f"{name}.regions", readers.region, table.regions),
+        default_purposes=_default_purposes(f"{name}.default_purposes", table.default_purposes),
+        default_language=_language(f"{name}.default_language", table.default_language),
+        proof_audience=_audience(f"{name}.proof_audience", table.proof_audience, settings),
+        client_ip_required=table.client_ip == "required",
+        channels=_channels(f"{name}.channels", table.channels),
+        senders=_senders(f"{name}.senders", table.senders, settings),
+        web_origin=_read(f"{name}.web_origin", readers.host_name, table.web_origin),
+        limits=_numbers(f"{name}.limits", AppLimits, table.limits),
+        named_limits=_named_limits(f"{name}.named_limits", table.named_limits),
+        purposes=_purposes(f"{name}.purposes", table.purposes, settings),
+    )
+
+
+def _language(where: str, text: str) -> Language:
+    return _one_of(where, {str(one): one for one in GettextMessages({}).languages}, text)
+
+
+def _default_purposes(where: str, given: Mapping[str, str]) -> dict[ContactKind, Purpose]:
+    found = {ContactKind.PHONE: Purpose.PHONE_VERIFICATION}
+    for word, purpose in given.items():
+        # This one is the default, which changes nothing as long as there is no e-mail.
+        if (word, purpose) != ("email", "email_verification"):
+            kind = _one_of(where, _KINDS, word)
+            found[kind] = _one_of(f"{where}.{word}", _PURPOSES, purpose)
+    return found
+
+
+def _audience(where: str, text: str | None, settings: Settings) -> str | None:
+    if text is None:
+        return None
+    if not text.strip() or not text.isprintable():
+        raise _unusable(where, text, "it takes a printable text")
+    for name, taken in (("JWT", settings.jwt_audience), ("PROOF", settings.proof_audience)):
+        if text == taken:
+            raise _unusable(where, text, f"it is {PREFIX}{name}_AUDIENCE; it takes another")
+    return text
+
+
+def _channels(
+    where: str, given: Mapping[str, Sequence[str]]
+) -> dict[ContactKind, tuple[Channel, ...]]:
+    found: dict[ContactKind, tuple[Channel, ...]] = {ContactKind.PHONE: (Channel.SMS,)}
+    for word, names in given.items():
+        kind, place = _one_of(where, _KINDS, word), f"{where}.{word}"
+        found[kind] = _filled(place, _each(place, partial(_one_of, place, _CHANNELS), names))
+    return found
+
+
+def _senders(
+    where: str, given: Mapping[str, Sequence[str]], settings: Settings
+) -> dict[Channel, tuple[str, ...]]:
+    found: dict[Channel, tuple[str, ...]] = {}
+    for word, names in given.items():
+        channel = _one_of(where, _CHANNELS, word)
+        configured = {
+            name: name
+            for name in settings.senders or (CONSOLE.name,)
+            if SENDERS[name].channel is channel
+        }
+        place = f"{where}.{word}"
+        found[channel] = _filled(place, _each(place, partial(_one_of, place, configured), names))
+    return found
+
+
+def _named_limits(where: str, given: Mapping[str, Sequence[str]]) -> dict[str, tuple[Quota, ...]]:
+    found: dict[str, tuple[Quota, ...]] = {}
+    for limit, quotas in given.items():
+        place = f"{where}.{_read(where, check_limit_name, limit)}"
+        found[limit] = _filled(place, _each(place, read_quota, quotas))
+    return found
+
+
+def _purposes(
+    where: str, given: Mapping[str, Mapping[str, object]], settings: Settings
+) -> dict[Purpose, PurposeNumbers]:
+    found: dict[Purpose, PurposeNumbers] = {}
+    for word, members in given.items():
+        purpose, place = _one_of(where, _PURPOSES, word), f"{where}.{word}"
+        for member, harmless in _HARMLESS.items():
+            if members.get(member, harmless) != harmless:
+                raise _later(f"{place}.{member}")
+        rest = {name: value for name, value in members.items() if name not in _HARMLESS}
+        numbers = _numbers(place, PurposeNumbers, rest)
+        most = settings.phone_sends_per_day
+        if most and (numbers.sends_per_contact_day or 0) > most:
+            raise UnusableError(
+                f"{place}.sends_per_contact_day: it is above {PREFIX}PHONE_SENDS_PER_DAY, {most}"
+            )
+        found[purpose] = numbers
+    return found
+
+
+def _check_length(name: str, rules: AppRules, settings: Settings) -> None:
+    """Refuse an autofill line for which no message has room."""
+    if rules.web_origin is None:
+        return
+    for purpose in _PURPOSES.values():
+        texts = GettextMessages(
+            {purpose: rules.service_name},
+            LOCALE,
+            settings.wordings,
+            web_origin=rules.web_origin,
+            android_hash=settings.android_hash or None,
+        )
+        policy = rules.policy_of(purpose, settings.policies[purpose])
+        code = Code("0" * policy.digits)
+        size = len(texts.sms(purpose, code, policy.lifetime, ENGLISH).text.encode())
+        if size > MAX_AUTOFILL_BYTES:
+            raise UnusableError(
+                f"{name}.web_origin: messages with it have {size} bytes, and the limit is "
+                f"{MAX_AUTOFILL_BYTES}; shorten it, or {name}.service_name"
+            )
+
+
+def _converted(where: str, value: object, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        found = _PLACE.fullmatch(str(error))
+        fault, place = (found["fault"], found["place"]) if found else (str(error), "")
+        raise UnusableError(f"{where}{place}: {fault}") from None
+
+
+def _numbers(where: str, made: Callable[..., T], given: Mapping[str, object]) -> T:
+    return made(**msgspec.structs.asdict(_converted(where, dict(given), _TABLES[made])))
+
+
+def _sid(where: str, text: str | None, letters: str) -> str | None:
+    return _read(where, partial(id_of_sid, letters=letters), text)
+
+
+@overload
+def _read(where: str, read: Callable[[str], T], text: str) -> T: ...
+
+
+@overload
+def _read(where: str, read: Callable[[str], T], text: str | None) -> T | None: ...
+
+
+def _read(where: str, read: Callable[[str], T], text: str | None) -> T | None:
+    if text is None:
+        return None
+    try:
+        return read(text)
+    except UnusableError:
+        raise
+    except ValueError as error:
+        raise _unusable(where, text, str(error)) from None
+
+
+def _each(where: str, read: Callable[[str], T], texts: Sequence[str]) -> tuple[T, ...]:
+    found = tuple(_read(where, read, text) for text in texts)
+    if len(set(found)) < len(found):
+        raise UnusableError(f"{where}: it names one twice")
+    return found
+
+
+def _filled(where: str, found: tuple[T, ...]) -> tuple[T, ...]:
+    if not found:
+        raise UnusableError(f"{where}: it is empty; leave it out for the default")
+    return found
+
+
+def _one_of(where: str, choices: Mapping[str, T], word: str) -> T:
+    if word in choices:
+        return choices[word]
+    if word in _LATER:
+        raise _later(where, word)
+    raise _unusable(where, word, f"it takes {', '.join(choices) or 'nothing'}")
+
+
+def _unusable(where: str, text: str, fault: str) -> UnusableError:
+    return UnusableError(f"{where}: got {text!r}" + (f": {fault}" if fault else ""))
+
+
+def _later(where: str, word: str | None = None) -> UnusableError:
+    named = "it is" if word is None else f"{word!r} is"
+    return UnusableError(f"{where}: {named} not offered by this version")

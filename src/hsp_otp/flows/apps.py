@@ -1,0 +1,57 @@
+"""Apps: importing them, and finding the one that a request is for."""
+
+from collections.abc import Sequence
+
+import attrs
+
+from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.app_changes import AppsImported, Conflicting, ListedApp, Tenants, import_listed
+from hsp_otp.domain.apps import App, AppNotFound, may_name_app
+from hsp_otp.domain.decision import Decision
+from hsp_otp.flows.caller import new_id
+from hsp_otp.ports.apps import AppRegister, AppRepository
+from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.randomness import Randomness
+
+
+@attrs.frozen
+class Apps:
+    """Finds the apps that API keys act for."""
+
+    apps: AppRepository
+
+    async def find(self, key: ApiKey, name: str | None) -> App | AppNotFound:
+        """
+        The app that a request with *key* is for.
+
+        Args:
+            name: The id or name of the app; None if the request names none, which only the key of
+                an app can do without.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        name = key.app_id if name is None else name
+        if name is None or not may_name_app(name):
+            return AppNotFound()
+        app = await self.apps.find(name)
+        return app if app is not None and key.acts_for(app) else AppNotFound()
+
+
+async def import_apps(
+    register: AppRegister, listed: Sequence[ListedApp], *, clock: Clock, randomness: Randomness
+) -> AppsImported | Conflicting:
+    """
+    Store the apps of a file and their accounts, for an operator.
+
+    Raises:
+        Unavailable: The database did not answer; the apps may have been stored, and the import may
+            be repeated.
+    """
+    new_ids = [(new_id(randomness), new_id(randomness)) for _ in listed]
+    now = clock.now()
+
+    def decide(held: Tenants) -> Decision[Tenants, AppsImported | Conflicting]:
+        return import_listed(held, listed, new_ids, now)
+
+    return await register.transition(decide)

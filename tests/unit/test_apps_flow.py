@@ -1,0 +1,86 @@
+"""The app that a request is for: docs/contract.md, 11."""
+
+import attrs
+import pytest
+
+from hsp_otp.adapters.memory import MemoryApps
+from hsp_otp.domain.api_keys import ApiKey, PresentedKey, Scope
+from hsp_otp.domain.app_changes import AppsImported, ListedApp
+from hsp_otp.domain.apps import App, AppNotFound, AppRules
+from hsp_otp.flows.apps import Apps, import_apps
+from tests.world import START, ManualClock, ScriptedRandomness, ring, run
+
+KEY = ApiKey.make(
+    PresentedKey.mint(bytes(48)),
+    name="checkout",
+    scopes=frozenset({Scope.START}),
+    ring=ring("api keys"),
+    now=START,
+)
+"""A key of the service itself."""
+
+
+@attrs.frozen
+class Shops:
+    """Two apps of one account and one of another, each called by its name."""
+
+    kept: MemoryApps
+    apps: dict[str, App]
+
+    def find(self, key: ApiKey, name: str | None) -> App | AppNotFound:
+        """The app that a request with *key* is for."""
+        return run(Apps(self.kept).find(key, name))
+
+
+@pytest.fixture
+def shops() -> Shops:
+    """The apps ``shop`` and ``club`` of acme, and ``bank`` of bolt."""
+    kept = MemoryApps()
+    rules = AppRules(service_name="Shop")
+    owners = {"shop": "acme", "club": "acme", "bank": "bolt"}
+    listed = [ListedApp(name=name, account=owner, rules=rules) for name, owner in owners.items()]
+    done = run(import_apps(kept, listed, clock=ManualClock(), randomness=ScriptedRandomness()))
+    assert isinstance(done, AppsImported)
+    return Shops(kept, {one.name: one for one in done.added})
+
+
+def test_an_import_makes_ids(shops: Shops) -> None:
+    """Each app and account gets an id of its own."""
+    tenants = run(shops.kept.tenants())
+    ids = {one.id for one in tenants.accounts} | {one.id for one in tenants.apps}
+    assert len(ids) == 5
+    assert {len(one) for one in ids} == {22}
+    assert {one.made_at for one in tenants.apps} == {START}
+
+
+def test_the_key_of_an_app(shops: Shops) -> None:
+    """It acts for its app, whether a request names it by name, by id or not at all."""
+    shop = shops.apps["shop"]
+    key = attrs.evolve(KEY, app_id=shop.id)
+    for name in (None, "shop", shop.id):
+        assert shops.find(key, name) == shop
+    for other in ("club", shops.apps["club"].id, "bank", "", "nothing"):
+        assert shops.find(key, other) == AppNotFound()
+
+
+def test_the_key_of_an_account(shops: Shops) -> None:
+    """It acts for all apps of the account, and a request has to name one of them."""
+    key = attrs.evolve(KEY, account_id=shops.apps["shop"].account_id)
+    for name in ("shop", "club"):
+        assert shops.find(key, name) == shops.apps[name]
+        assert shops.find(key, shops.apps[name].id) == shops.apps[name]
+    for other in (None, "bank", shops.apps["bank"].id, "nothing"):
+        assert shops.find(key, other) == AppNotFound()
+
+
+def test_a_key_of_the_service_acts_for_no_app(shops: Shops) -> None:
+    """It has neither app nor account."""
+    for name in (None, "shop", shops.apps["shop"].id):
+        assert shops.find(KEY, name) == AppNotFound()
+
+
+@pytest.mark.parametrize("name", ["\0", "shop\0", "sh op", "ſhop", "x" * 41, "shop\n", "\ud800"])
+def test_what_cannot_name_an_app(name: str, shops: Shops) -> None:
+    """A text of another form is not looked up."""
+    key = attrs.evolve(KEY, account_id=shops.apps["shop"].account_id)
+    assert shops.find(key, name) == AppNotFound()
