@@ -17,9 +17,11 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import PROOF_LIFETIME
 from hsp_otp.domain.slot_record import Held, Presented
 from hsp_otp.domain.verification import (
     Approval,
@@ -53,6 +55,7 @@ from hsp_otp.flows.verification_outcomes import (
     Success,
     VerificationCheckOutcome,
 )
+from hsp_otp.ports.tokens import AppProof, Proofs
 from hsp_otp.ports.verifications import Approvals
 
 _NOBODY: Final = Contact(ContactKind.PHONE, "")
@@ -67,12 +70,14 @@ class Verifying:
 
     Attributes:
         approvals: The approvals, in the SQL database.
+        proofs: Signs the proofs of apps.
     """
 
     otp: Otp
     limiter: Limiter
     requests: AppRequests
     approvals: Approvals
+    proofs: Proofs
 
     async def check(
         self,
@@ -212,10 +217,14 @@ class Verifying:
         outcome = await self.otp.slots.transition(verification.slot, usage_keys(request), decide)
         if not isinstance(outcome, Verified | VerifiedBefore):
             return outcome
-        return await self._approve(verification, outcome, row)
+        return await self._approve(app, verification, outcome, row)
 
     async def _approve(
-        self, verification: Verification, outcome: Verified | VerifiedBefore, row: AuditRow
+        self,
+        app: App,
+        verification: Verification,
+        outcome: Verified | VerifiedBefore,
+        row: AuditRow,
     ) -> Success | Over:
         """Record the approval once in the SQL database, whichever store holds the challenges."""
         spent = Over(Status.APPROVED, outcome.resend_at) if isinstance(outcome, Verified) else None
@@ -239,9 +248,29 @@ class Verifying:
         approved = await self.approvals.transition(verification.id, decide)
         if isinstance(approved, Over):
             return approved
+        channel = outcome.challenge.channel
         return Success(
             verification=verification,
-            channel=outcome.challenge.channel,
+            channel=channel,
             approved_at=approved.at,
+            proof=self._proof(app, verification, channel, approved.at),
             replayed=spent is None,
+        )
+
+    def _proof(
+        self, app: App, verification: Verification, channel: Channel, approved_at: Instant
+    ) -> str | None:
+        if app.rules.proof_audience is None:
+            return None
+        return self.proofs.sign(
+            AppProof(
+                audience=app.rules.proof_audience,
+                subject=verification.subject or verification.id,
+                verification_id=verification.id,
+                contact=verification.contact,
+                channel=channel,
+                purpose=verification.purpose,
+                issued_at=approved_at,
+                expires_at=after(approved_at, PROOF_LIFETIME),
+            )
         )
