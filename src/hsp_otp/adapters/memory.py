@@ -232,6 +232,10 @@ class MemoryApps:
         by_id = {one.id: one for one in self.stored.apps}
         return (by_name | by_id).get(name)
 
+    async def of_account(self, account_id: str) -> list[App]:
+        """Implement `AppRepository.of_account`."""
+        return [one for one in self.stored.apps if one.account_id == account_id]
+
     async def tenants(self) -> Tenants:
         """Implement `AppRegister.tenants`."""
         return self.stored

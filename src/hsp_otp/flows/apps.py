@@ -37,6 +37,18 @@ class Apps:
         app = await self.apps.find(name)
         return app if app is not None and key.acts_for(app) else AppNotFound()
 
+    async def of_key(self, key: ApiKey) -> Sequence[App]:
+        """
+        The apps that *key* acts for.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        if key.account_id is not None:
+            return await self.apps.of_account(key.account_id)
+        own = None if key.app_id is None else await self.apps.find(key.app_id)
+        return () if own is None else (own,)
+
 
 async def import_apps(
     register: AppRegister, listed: Sequence[ListedApp], *, clock: Clock, randomness: Randomness

@@ -1,6 +1,6 @@
 """Accounts and apps: finding them for requests, and keeping them for operators."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from hsp_otp.domain.app_changes import Tenants
@@ -16,6 +16,15 @@ class AppRepository(Protocol):
     async def find(self, name: str) -> App | None:
         """
         The app of that id, otherwise the app of that name, or None. Its state is at most 5 s old.
+
+        Raises:
+            Unavailable: The database did not answer.
+        """
+        ...
+
+    async def of_account(self, account_id: str) -> Sequence[App]:
+        """
+        The apps of that account, in the order of their names. Their state is at most 5 s old.
 
         Raises:
             Unavailable: The database did not answer.

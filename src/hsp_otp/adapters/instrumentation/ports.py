@@ -352,6 +352,10 @@ class ObservedApps:
         """Implement `AppRepository.find`."""
         return await self.meter.call(self.apps.find(name))
 
+    async def of_account(self, account_id: str) -> Sequence[App]:
+        """Implement `AppRepository.of_account`."""
+        return await self.meter.call(self.apps.of_account(account_id))
+
 
 @attrs.frozen
 class ObservedDeliveries:

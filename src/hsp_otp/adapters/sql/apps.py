@@ -33,6 +33,9 @@ _FIND: Final = (
 )
 
 
+_OF_ACCOUNTS: Final = f"SELECT {_COLUMNS} FROM apps WHERE account_id {{any}}"  # noqa: S608 - constants
+
+
 @attrs.frozen
 class SqlApps:
     """
@@ -50,10 +53,20 @@ class SqlApps:
             lambda self: RememberedReads(self._found, self.timer), takes_self=True
         ),
     )
+    _lists: RememberedReads[str, tuple[App, ...]] = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: RememberedReads(self._of_accounts, self.timer), takes_self=True
+        ),
+    )
 
     async def find(self, name: str) -> App | None:
         """Implement `AppRepository.find`."""
         return await self._reads.answer(name)
+
+    async def of_account(self, account_id: str) -> Sequence[App]:
+        """Implement `AppRepository.of_account`."""
+        return await self._lists.answer(account_id) or ()
 
     async def tenants(self) -> Tenants:
         """Implement `AppRegister.tenants`."""
@@ -87,6 +100,14 @@ class SqlApps:
     async def _found(self, names: Sequence[str]) -> dict[str, App]:
         found = [_app(row) for row in await self.database.fetch(_FIND, names)]
         return {one.name: one for one in found} | {one.id: one for one in found}
+
+    async def _of_accounts(self, account_ids: Sequence[str]) -> dict[str, tuple[App, ...]]:
+        rows = await self.database.fetch(_OF_ACCOUNTS, account_ids)
+        found = sorted(map(_app, rows), key=_NAME)
+        return {
+            account_id: tuple(one for one in found if one.account_id == account_id)
+            for account_id in account_ids
+        }
 
 
 async def _tenants(connection: AsyncConnection) -> Tenants:
