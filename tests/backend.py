@@ -35,6 +35,11 @@ SHOP: Final = App(
 )
 
 
+BACKEND: Final = Backend(
+    api_key_id="a" * 32, apps={SHOP.id: SHOP}, request_id="request-of-the-shop"
+)
+
+
 @attrs.define
 class Shop:
     """The backend of one app, and the world that it asks."""
@@ -45,9 +50,7 @@ class Shop:
     @property
     def backend(self) -> Backend:
         """The backend, with its key."""
-        return Backend(
-            api_key_id="a" * 32, apps={self.app.id: self.app}, request_id="request-of-the-shop"
-        )
+        return attrs.evolve(BACKEND, apps={self.app.id: self.app})
 
     def start(
         self, to: str | None = PHONE, key: str | None = None, **given: object

@@ -27,12 +27,16 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.verification_request import Given
+from hsp_otp.flows.assembly import Journeys
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import LedBack, PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
+from hsp_otp.flows.verification_outcomes import ResendOutcome, Sent, Success
 from hsp_otp.ports.failures import Unavailable
+from tests.backend import BACKEND, SHOP
 from tests.e2e.preloaded import LOADED
 from tests.integration.stores import RINGS, Kind
 from tests.world import RETURN_URL, SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
@@ -71,6 +75,9 @@ class Call:
         work: The work that comes with it, if any.
         challenge_id: The challenge that is named, if any.
         handed: The exchange code to exchange.
+        to: The number that an app's backend has verified; everything else belongs to other flows.
+        key: The idempotency key of that request, if any.
+        verification_id: The verification whose code is checked, or sent again.
     """
 
     step: str
@@ -84,6 +91,9 @@ class Call:
     work: str | None = None
     challenge_id: str | None = None
     handed: str = ""
+    to: str = ""
+    key: str | None = None
+    verification_id: str = ""
 
     @property
     def caller(self) -> Caller:
@@ -105,6 +115,7 @@ class Result:
         issued: The id and the code of each challenge of pass login, by the name of its lane.
         works: The solutions of the work that was asked for.
         handed: The exchange codes of sign-ins that another backend completes.
+        verifications: The verifications of which an app's backend was told.
     """
 
     words: list[str]
@@ -114,6 +125,7 @@ class Result:
     issued: dict[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
     works: list[str] = attrs.field(factory=list[str])
     handed: list[str] = attrs.field(factory=list[str])
+    verifications: list[str] = attrs.field(factory=list[str])
 
 
 class Racers:
@@ -169,6 +181,7 @@ class Racers:
             together.issued.update(result.issued)
             together.works.extend(result.works)
             together.handed.extend(result.handed)
+            together.verifications.extend(result.verifications)
         return together
 
     def alone(self, call: Call) -> Result:
@@ -201,6 +214,7 @@ async def _serve(
         sign_ups = attrs.evolve(SIGNUP_POLICY, asks_for_work=False)
         signup = stores.signup(clock, randomness, outbox, proofs, policy=sign_ups)
         house = stores.house_passes(clock, randomness)
+        journeys = stores.verification(clock, randomness, outbox)
         while True:
             try:
                 calls: list[Call] = line.recv()
@@ -212,6 +226,7 @@ async def _serve(
             issued: dict[str, tuple[str, str]] = {}
             works: list[str] = []
             handed: list[str] = []
+            verifications: list[str] = []
             start.wait(PATIENCE_SECONDS)
             words = await asyncio.gather(
                 *(
@@ -219,6 +234,8 @@ async def _serve(
                     if call.phone
                     else _told(partial(_put, house, call))
                     if call.step == "put"
+                    else _told(partial(_for_an_app, journeys, call, verifications))
+                    if call.to
                     else _told(
                         partial(
                             _made,
@@ -233,7 +250,18 @@ async def _serve(
                 )
             )
             proved = [(proof.session_id, proof.phone.e164) for proof in proofs.signed]
-            line.send(Result(list(words), outbox.codes, sessions, proved, issued, works, handed))
+            line.send(
+                Result(
+                    list(words),
+                    outbox.codes,
+                    sessions,
+                    proved,
+                    issued,
+                    works,
+                    handed,
+                    verifications,
+                )
+            )
 
 
 async def _told(ask: Callable[[], Awaitable[str]]) -> str:
@@ -312,6 +340,28 @@ async def _put(house: HousePasses, call: Call) -> str:
             continue
         break
     return outcome.change.value if isinstance(outcome, PassPut) else outcome.word
+
+
+async def _for_an_app(journeys: Journeys, call: Call, verifications: list[str]) -> str:
+    sends, backend = journeys.verification_sends, BACKEND
+    sent: ResendOutcome
+    match call.step:
+        case "start":
+            sent = await sends.start(SHOP, Given(to=call.to), backend, call.key)
+        case "resend":
+            sent = await sends.resend(call.verification_id, None, backend, call.key)
+        case "cancel":
+            return (await journeys.verification.cancel(call.verification_id, backend)).word
+        case _:
+            checked = await journeys.verification.check(
+                call.verification_id, call.digits, backend, idempotency_key=call.key
+            )
+            again = isinstance(checked, Success) and checked.replayed
+            return "verified_again" if again else checked.word
+    if isinstance(sent, Sent):
+        verifications.append(sent.view.verification.id)
+        return "replayed" if sent.replayed else "sent"
+    return sent.word
 
 
 async def _signed_up(signup: Signup, call: Call, sessions: list[str]) -> str:

@@ -50,7 +50,7 @@ from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.verification_request import Reach
-from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
@@ -148,6 +148,12 @@ class Stores:
         policies = {Purpose.SIGNUP: policy or SIGNUP_POLICY}
         ports = self._ports(clock, randomness, sender, proofs)
         return build(ports, RINGS, _numbers(policies, limits)).signup
+
+    def verification(  # noqa: D102 - the name says it
+        self, clock: Clock, randomness: Randomness, sender: Sender
+    ) -> Journeys:
+        ports = self._ports(clock, randomness, sender, SignedProofs())
+        return build(ports, RINGS, _numbers({}, None))
 
     def house_passes(self, clock: Clock, randomness: Randomness) -> HousePasses:  # noqa: D102
         ports = self._ports(clock, randomness, Outbox(), SignedProofs())

@@ -15,7 +15,7 @@ from hsp_otp.adapters.messages import LOCALE, GettextMessages
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ENGLISH, Language
-from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Limit
 from tests.unit.test_messages import GSM_7
 
@@ -63,8 +63,27 @@ WORDS = {
     "csrf_failed",
     "signup_sent",
     "signup_verified",
+    "app_rate_limited",
+    "named_limit",
+    "to_required",
+    "client_ip_required",
+    "channel_not_available",
+    "purpose_not_available",
+    "invalid_client_ip",
+    "invalid_subject",
+    "invalid_locale",
+    "invalid_app_hash",
+    "invalid_limits",
+    "invalid_metadata",
+    "invalid_idempotency_key",
+    "idempotency_in_progress",
+    "idempotency_mismatch",
+    "delivery_failed",
+    "verification_not_found",
 }
 """Error words, what some of them say in another case, and the names of what successes say."""
+
+MESSAGES = {"sms", "sms.login_verification", "sms.password_reset"}
 
 FOLDERS = sorted(folder.name for folder in LOCALE.iterdir() if folder.is_dir())
 SPANISH, HINDI = Language("es"), Language("hi")
@@ -96,8 +115,20 @@ def sms(
     language: Language, code: str = "012345", name: str = "House Service Pass", **lines: str
 ) -> str:
     """A message of ten minutes."""
-    texts = GettextMessages({Purpose.PHONE_VERIFICATION: name}, **lines)
-    return texts.sms(Purpose.PHONE_VERIFICATION, Code(code), 10 * MINUTE, language).text
+    return sms_for(Purpose.PHONE_VERIFICATION, language, code, name, **lines)
+
+
+def sms_for(
+    purpose: Purpose,
+    language: Language,
+    code: str = "012345",
+    name: str = "House Service Pass",
+    /,
+    **lines: str,
+) -> str:
+    """A message of ten minutes for that purpose."""
+    texts = GettextMessages({purpose: name}, **lines)
+    return texts.sms(purpose, Code(code), 10 * MINUTE, language).text
 
 
 # The catalogues
@@ -117,7 +148,7 @@ def test_the_english_catalogue_holds_what_is_used() -> None:
     """Every text that is used stands in English, and none that is not."""
     ids = {message.id for message in entries_of("en")}
     spoken = {one for one in ids if not str(one).startswith(("page.", "app."))}
-    assert spoken == WORDS | {("sms", "sms")}
+    assert spoken == WORDS | {(one, one) for one in MESSAGES}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -248,10 +279,25 @@ def test_one_minute(language: str, told: str) -> None:
     assert f" {told}" in text
 
 
+@pytest.mark.parametrize(
+    ("purpose", "told"),
+    [
+        (Purpose.LOGIN_VERIFICATION, "to sign in to"),
+        (Purpose.PASSWORD_RESET, "If you did not ask for it, ignore this."),
+    ],
+)
+def test_a_message_says_what_its_code_is_for(purpose: Purpose, told: str) -> None:
+    """In every language, the codes of apps for signing in and for a new password have own texts."""
+    assert told in sms_for(purpose, ENGLISH)
+    for language in TEXTS.languages:
+        assert sms_for(purpose, language) != sms(language)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
 @pytest.mark.parametrize("language", TEXTS.languages)
-def test_a_message_has_the_code_once_and_no_link(language: Language) -> None:
+def test_a_message_has_the_code_once_and_no_link(language: Language, purpose: Purpose) -> None:
     """In every language, the code stands in the text once, with nothing that a phone would open."""
-    text = sms(language, name="W" * 40)
+    text = sms_for(purpose, language, "012345", "W" * 40)
     assert re.findall(r"\d{3,}", text) == ["012345"]
     assert text.count("W" * 40) == 1
     assert not re.search(r"[/@#\n]|\.\S|www|http", text)
@@ -263,6 +309,18 @@ def test_the_longest_message_of_gsm_7(language: Language, septets: int) -> None:
     text = sms(language, code="0123456789", name="W" * 40)
     assert set(text) <= set(GSM_7)
     assert len(text) == septets
+
+
+@pytest.mark.parametrize("purpose", APP_PURPOSES)
+@pytest.mark.parametrize("language", TEXTS.languages)
+def test_the_longest_message_of_an_app(language: Language, purpose: Purpose) -> None:
+    """For every purpose of apps, the longest message fits as many segments as that of a login."""
+    text = sms_for(purpose, language, "0123456789", "W" * 40)
+    if language == HINDI:
+        assert len(text.encode("utf-16-be")) <= 2 * 134
+    else:
+        assert set(text) <= set(GSM_7)
+        assert len(text) <= 160
 
 
 @pytest.mark.parametrize(

@@ -618,7 +618,7 @@ CLAIM_CHANGES: dict[str, dict[str, object]] = {
     "a family that is a number": {"sid": 1},
     "a family that is null": {"sid": None},
     "a family that is a list": {"sid": ["a-family"]},
-    "another purpose": {"purpose": "transfer"},
+    "another purpose": {"purpose": "password_reset"},
     "a purpose that is a list": {"purpose": ["phone_verification"]},
     "a purpose that is an object": {"purpose": {}},
     "a longer life": {"exp": SECONDS + 901},

@@ -583,6 +583,7 @@ def with_everything(folder: Path) -> CollectorRegistry:
         )
     )
     metrics.told(attrs.evolve(ROW, lane=Lane.KNOWN))
+    metrics.told(attrs.evolve(ROW, app="shop"))
     visit = Visit(language=ENGLISH)
     metrics.told(attrs.evolve(ROW, outcome="locked_out", visit=visit))
     metrics.verified(Flow.SIGNUP, SECOND)

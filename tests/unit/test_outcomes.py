@@ -45,7 +45,7 @@ SAMPLES: Final[dict[type, list[Any]]] = {
 
 LIMITS: Final = {
     "validatePass": {Limit.LOOKUPS},
-    "sendOtp": set(Limit),
+    "sendOtp": {Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, Limit.LOOKUPS},
     "verifyOtp": {Limit.CLIENT, Limit.LOOKUPS},
     "signupSendOtp": {Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN},
     "signupVerifyOtp": {Limit.CLIENT},

@@ -26,7 +26,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 from hsp_otp.adapters.key_format import decode_secret, read_keys
 from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import CLOCK_SKEW, SECOND, Duration, Instant
-from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.purposes import PURPOSES
 from hsp_otp.ports.tokens import Access, AppProof, Proof
 
 PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
@@ -44,6 +44,9 @@ _METHODS: Final = ["otp", "sms"]
 
 _METHODS_OF: Final[dict[Channel, list[str]]] = {Channel.SMS: _METHODS}
 """The same, by the channel of the code."""
+
+_PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
+"""Those of the customers' own journeys; codes of apps sign nobody in here."""
 
 _LONGEST: Final = 4096
 """Maximum characters of a token: about five times the length of a token made here."""
@@ -128,7 +131,7 @@ class JwtAccessTokens:
                 user_id=_text(claims["sub"]),
                 family_id=_text(claims["sid"]),
                 token_id=_text(claims["jti"]),
-                purpose=Purpose(claims["purpose"]),
+                purpose=_PURPOSES[claims["purpose"]],
                 issued_at=self._issued_at(claims, now),
                 expires_at=Instant(claims["exp"] * SECOND),
             )

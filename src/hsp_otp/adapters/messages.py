@@ -65,7 +65,8 @@ class GettextMessages:
     """
     Texts in every language that has a catalogue, with English for missing texts.
 
-    A message id in a catalogue is an error word, the name of another sentence, or ``sms``.
+    A message id in a catalogue is an error word, the name of another sentence, or ``sms``, which a
+    dot and a purpose may follow.
     *languages* are the available ones, English first.
     """
 
@@ -100,6 +101,10 @@ class GettextMessages:
             message.id
             for message in catalogues[ENGLISH]
             if isinstance(message.id, str) and message.id
+        }
+        # The id of a text with plural forms has two parts, which are the same here.
+        self._messages = {
+            message.id[0] for message in catalogues[ENGLISH] if isinstance(message.id, tuple)
         }
         self._texts = {language: _compiled(one) for language, one in catalogues.items()}
         for language, texts in self._texts.items():
@@ -147,7 +152,9 @@ class GettextMessages:
         minutes = max(1, lifetime // MINUTE)
         wording = self._wordings.get((purpose, language)) or self._registered(purpose)
         if wording is None:
-            wording = Wording(text=self._in(language).ngettext("sms", "sms", minutes))
+            own = f"sms.{purpose.value}"
+            word = own if own in self._messages else "sms"
+            wording = Wording(text=self._in(language).ngettext(word, word, minutes))
         text = wording.text.format(code=code.reveal(), service=service, minutes=minutes)
         return Text(text=text, template_id=wording.template_id, entity_id=wording.entity_id)
 

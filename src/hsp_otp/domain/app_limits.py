@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.apps import App
+from hsp_otp.domain.client_limits import APP_CHECKS
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
@@ -19,11 +20,13 @@ from hsp_otp.domain.quota import Demand, Limit, Quota, UsageKey
 from hsp_otp.domain.send_limits import contact_sends
 from hsp_otp.domain.verification_record import NamedValue
 
-APP_SENDS: Final = "app_sends"
-NAMED_SENDS: Final = "named_sends"
-CLAIMS: Final = "claims"
+_APP_SENDS: Final = "app_sends"
+_NAMED_SENDS: Final = "named_sends"
+_CLAIMS: Final = "claims"
 _CLIENT_SENDS: Final = "app_client_sends/"
-_CLIENT_CHECKS: Final = "app_client_checks/"
+
+APP_SCOPES: Final = frozenset({_APP_SENDS, _NAMED_SENDS})
+"""The scopes that count sends of an app, whoever they are for."""
 
 MOST_NAMED: Final = 4
 """Named limits in one request."""
@@ -50,7 +53,7 @@ def charged_keys(sent: AppSent) -> tuple[UsageKey, ...]:
     client = sent.client
     return (
         contact_sends(sent.contact),
-        UsageKey(APP_SENDS, sent.app_id),
+        UsageKey(_APP_SENDS, sent.app_id),
         *([] if client is None else [UsageKey(_CLIENT_SENDS + sent.app_id, client.value)]),
         *(_named_key(sent.app_id, value) for value in sent.values),
     )
@@ -96,26 +99,31 @@ def demand_apart(app: App) -> Demand | None:
     apart = tuple(quota for quota in app.rules.limits.sends if _is_apart(quota))
     if not apart:
         return None
-    return Demand(limit=Limit.APP, key=UsageKey(APP_SENDS, app.id), quotas=apart)
+    return Demand(limit=Limit.APP, key=UsageKey(_APP_SENDS, app.id), quotas=apart)
 
 
 def check_demand(app: App, client: ClientAddress) -> Demand:
     """The limit on checks from one client of an app."""
     return Demand(
         limit=Limit.CLIENT,
-        key=UsageKey(_CLIENT_CHECKS + app.id, client.value),
+        key=UsageKey(APP_CHECKS + app.id, client.value),
         quotas=(app.rules.limits.client_checks,),
     )
 
 
+def app_of(key: UsageKey) -> str:
+    """The app that a key of one of `APP_SCOPES` counts for."""
+    return key.who.partition(" ")[0]
+
+
 def claim_keys(send_ids: Sequence[str]) -> tuple[UsageKey, ...]:
     """Where it is noted that a send with one of these ids was admitted."""
-    return tuple(UsageKey(CLAIMS, send_id) for send_id in send_ids)
+    return tuple(UsageKey(_CLAIMS, send_id) for send_id in send_ids)
 
 
-def is_check_scope(scope: str) -> bool:
-    """Whether *scope*, in a row of the audit, is of checks from one client of an app."""
-    return scope.startswith(_CLIENT_CHECKS)
+def send_claimed_by(key: UsageKey) -> str | None:
+    """The id of the send that a key of `claim_keys` is about; None for every other key."""
+    return key.who if key.scope == _CLAIMS else None
 
 
 def _is_apart(quota: Quota) -> bool:
@@ -123,4 +131,4 @@ def _is_apart(quota: Quota) -> bool:
 
 
 def _named_key(app_id: str, value: NamedValue) -> UsageKey:
-    return UsageKey(NAMED_SENDS, f"{app_id} {value.name} {value.fingerprint}")
+    return UsageKey(_NAMED_SENDS, f"{app_id} {value.name} {value.fingerprint}")

@@ -20,6 +20,7 @@ class Action(enum.Enum):
     SEND = "send"
     CHECK = "check"
     CANCEL = "cancel"
+    READ = "read"
     WITHDRAW = "withdraw"
     REFRESH = "refresh"
     EXCHANGE = "exchange"
@@ -100,7 +101,7 @@ class AuditRow:
         lane: Of an ask or a guess.
         api_key_id: The id of the API key that the request was made with.
         operator: The name of the operator who acted, or tried to sign in.
-        app_id: The app that an API key was used for.
+        app: The name of the app that an API key was used for.
         verification_id: The verification that the request was about.
         subject_fingerprint: Keyed fingerprint of the user that an app's backend named, prefixed
             with the key's id.
@@ -132,7 +133,7 @@ class AuditRow:
     lane: Lane | None = None
     api_key_id: str | None = None
     operator: str | None = None
-    app_id: str | None = None
+    app: str | None = None
     verification_id: str | None = None
     subject_fingerprint: str | None = None
     channel: Channel | None = None

@@ -49,6 +49,10 @@ MISSES_OF_ALL: Final = UsageKey(Counted.MISSES.value, "everybody")
 """The one usage that is counted for everybody together."""
 
 
+APP_CHECKS: Final = "app_client_checks/"
+"""Begins the scopes of checks from the clients of an app. Its id follows."""
+
+
 @attrs.frozen
 class Admitted:
     """
@@ -73,7 +77,7 @@ class Charged:
     The charges of a request, as its audit row records them.
 
     Attributes:
-        scopes: Values of `Counted`, repeated once per charge.
+        scopes: Values of `Counted`, or of `APP_CHECKS` and an app, repeated once per charge.
         count: Requests that the row stands for.
     """
 
@@ -183,7 +187,10 @@ def recount(rows: Iterable[Charged]) -> dict[UsageKey, Usage]:
     told: dict[UsageKey, list[Instant]] = {}
     for row in rows:
         for scope in row.scopes:
-            charged_to = list(keys(Counted(scope), row.client))
+            if scope.startswith(APP_CHECKS):
+                charged_to = [UsageKey(scope, row.client.value)]
+            else:
+                charged_to = list(keys(Counted(scope), row.client))
             if scope == MISSES_OF_ALL.scope:
                 charged_to.append(MISSES_OF_ALL)
             for key in charged_to:

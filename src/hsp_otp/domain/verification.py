@@ -47,9 +47,15 @@ from hsp_otp.domain.verification_record import Status, Verification
 
 @attrs.frozen
 class Approval:
-    """The success of a verification, stored under its id so that there is only one."""
+    """
+    The success of a verification, stored under its id so that there is only one.
+
+    Attributes:
+        key: Keyed digest of the idempotency key of the check that succeeded, if it had one.
+    """
 
     at: Instant
+    key: bytes | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen
@@ -62,10 +68,15 @@ class Approved:
 
 @attrs.frozen
 class ApprovedBefore:
-    """The approval stood before."""
+    """The approval stood before, by a check with the same idempotency key."""
 
     word: ClassVar[str] = "verified_again"
     approval: Approval
+
+
+@attrs.frozen
+class ApprovedElsewhere:
+    """The approval stood before, and the slot has forgotten it."""
 
 
 @attrs.frozen
@@ -99,6 +110,7 @@ class VerifiedBefore:
 
     word: ClassVar[str] = "verified_again"
     challenge: Challenge
+    resend_at: Instant | None
 
 
 _LEAST_LIFE: Final[Duration] = LEAST_RESENT_SECONDS * SECOND
@@ -201,19 +213,21 @@ def check_once(
         return Decision(attrs.evolve(outcome, challenge=noted), _with(becomes, noted))
     if isinstance(outcome, NoLiveCode) and _is_repeated(challenge, digest, now):
         if is_right(presented.code, request, challenge, key, policy.digits):
-            return Decision(VerifiedBefore(challenge), held)
+            return Decision(VerifiedBefore(challenge, outcome.resend_at), held)
         return Decision(outcome, _with(held, attrs.evolve(challenge, success=None)))
     return Decision(outcome, becomes)
 
 
 def approve(
-    held: Approval | None, now: Instant
-) -> Decision[Approval | None, Approved | ApprovedBefore]:
-    """Note the success of a verification, once."""
-    if held is not None:
-        return Decision(ApprovedBefore(held), held)
-    approval = Approval(now)
-    return Decision(Approved(approval), approval)
+    held: Approval | None, challenge: Challenge, now: Instant
+) -> Decision[Approval | None, Approved | ApprovedBefore | ApprovedElsewhere]:
+    """Note the success of *challenge*, once; repetitions of one check may arrive in any order."""
+    key = None if challenge.success is None else challenge.success.browser
+    if held is None:
+        approval = Approval(now, key)
+        return Decision(Approved(approval), approval)
+    is_same = key is not None and held.key is not None and hmac.compare_digest(key, held.key)
+    return Decision(ApprovedBefore(held) if is_same else ApprovedElsewhere(), held)
 
 
 def cancel(held: Held, challenge_id: str) -> Decision[Held, Withdrawn | NotStanding]:

@@ -15,6 +15,8 @@ _DID: Final[Mapping[str, str]] = {
     Action.LOOK_UP.value: "looked up the pass",
     Action.SEND.value: "asked for a code",
     Action.CHECK.value: "presented a code",
+    Action.CANCEL.value: "canceled the verification",
+    Action.READ.value: "asked about the verification",
     Action.WITHDRAW.value: "the code was withdrawn",
     Action.REFRESH.value: "asked for new tokens",
     Action.REVOKE.value: "signed out",
@@ -40,6 +42,15 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "rate_limited": "refused, too many requests from this address",
     "resend_too_soon": "refused, too soon after the last one",
     "lookup_rate_limited": "refused, too many look-ups",
+    "app_rate_limited": "refused, too many codes sent for this app",
+    "named_limit": "refused by a limit that the app has named",
+    "replayed": "it was sent before under the same key",
+    "idempotency_in_progress": "the same request was still under way",
+    "idempotency_mismatch": "its key belongs to another request",
+    "delivery_failed": "no sender accepted the message",
+    "verification_not_found": "there is no such verification",
+    "canceled": "",
+    "found": "",
     "withdrawn": "",
     "locked_out": "refused, locked after wrong guesses",
     "sms_failed": "no sender accepted the message",
@@ -87,6 +98,7 @@ _OF_PASSES: Final = {Action.LOOK_UP.value, Action.PUT_PASS.value, Action.END_PAS
 
 _MORE: Final[Mapping[str, str]] = {
     "reason": "because: {}",
+    "app": "for the app {}",
     "api_key_id": "with API key {}",
     "client": "from {}",
 }

@@ -135,7 +135,7 @@ class AppRequests:
             client=client,
             request_id=backend.request_id,
             api_key_id=backend.api_key_id,
-            app_id=None if app is None else app.id,
+            app=None if app is None else app.name,
         )
 
     def row_about(self, row: AuditRow, verification: Verification) -> AuditRow:

@@ -27,6 +27,7 @@ from hsp_otp.domain.verification import (
     Approval,
     Approved,
     ApprovedBefore,
+    ApprovedElsewhere,
     VerifiedBefore,
     approve,
     cancel,
@@ -162,9 +163,9 @@ class Verifying:
         """A verification with its sends and what happened to it; charges nothing."""
         found = await self.requests.find(verification_id, backend)
         if found is None:
-            return await self.requests.missing(Action.LOOK_UP, backend)
+            return await self.requests.missing(Action.READ, backend)
         app, verification = found
-        row = self.requests.row(Action.LOOK_UP, backend, app, verification.client)
+        row = self.requests.row(Action.READ, backend, app, verification.client)
         row, now = self.requests.row_about(row, verification), row.at
         async with audited_failures(self.otp.audit, row):
             seen = await self.requests.look(app, verification, now)
@@ -227,20 +228,24 @@ class Verifying:
         row: AuditRow,
     ) -> Success | Over:
         """Record the approval once in the SQL database, whichever store holds the challenges."""
-        spent = Over(Status.APPROVED, outcome.resend_at) if isinstance(outcome, Verified) else None
+        challenge = outcome.challenge
 
-        def decide(held: Approval | None) -> Decision[Approval | None, Approval | Over]:
-            decision = approve(held, row.at)
-            told = with_outcome(row, decision.outcome, changed=True)
+        def decide(
+            held: Approval | None,
+        ) -> Decision[Approval | None, Approved | ApprovedBefore | Over]:
+            decision = approve(held, challenge, row.at)
             match decision.outcome:
                 case Approved(approval):
                     ended = EndedRow(
                         verification_id=verification.id, status=Status.APPROVED, at=approval.at
                     )
-                    return Decision(approval, decision.becomes, (ended, told))
-                case ApprovedBefore(approval) if spent is None:
-                    return Decision(approval, held, (told,))
-                case ApprovedBefore():  # the slot has forgotten it
+                    told = with_outcome(row, decision.outcome, changed=True)
+                    return Decision(decision.outcome, decision.becomes, (ended, told))
+                case ApprovedBefore():
+                    told = with_outcome(row, decision.outcome, changed=True)
+                    return Decision(decision.outcome, held, (told,))
+                case ApprovedElsewhere():
+                    spent = Over(Status.APPROVED, outcome.resend_at)
                     return Decision(spent, held, (with_outcome(row, spent),))
                 case _:
                     assert_never(decision.outcome)
@@ -248,13 +253,12 @@ class Verifying:
         approved = await self.approvals.transition(verification.id, decide)
         if isinstance(approved, Over):
             return approved
-        channel = outcome.challenge.channel
         return Success(
             verification=verification,
-            channel=channel,
-            approved_at=approved.at,
-            proof=self._proof(app, verification, channel, approved.at),
-            replayed=spent is None,
+            channel=challenge.channel,
+            approved_at=approved.approval.at,
+            proof=self._proof(app, verification, challenge.channel, approved.approval.at),
+            replayed=isinstance(approved, ApprovedBefore),
         )
 
     def _proof(

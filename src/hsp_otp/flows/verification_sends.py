@@ -195,7 +195,7 @@ class VerificationSends:
         if isinstance(wanted, Unacceptable):
             return wanted
         ask = self._ask(app, self._new(app, wanted), backend, None, ())
-        row = attrs.evolve(ask.row, action=Action.LOOK_UP, outcome=Prospect.word, folds=True)
+        row = attrs.evolve(ask.row, action=Action.READ, outcome=Prospect.word, folds=True)
 
         def decide(held: Held) -> Decision[Held, Prospects]:
             found = prospects(held, ask.request, ask.drawn, ask.policy, ask.at)

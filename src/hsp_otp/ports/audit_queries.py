@@ -50,6 +50,10 @@ class Entry:
     retry_at: Instant | None
     reason: str | None
     operator: str | None
+    app: str | None
+    verification_id: str | None
+    subject_fingerprint: str | None
+    channel: str | None
     count: int
 
 

@@ -15,6 +15,7 @@ from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.refresh_tokens import TokenReused
+from hsp_otp.domain.verification_record import Status
 from hsp_otp.ports.failures import Unavailable
 
 _LOOK_SECONDS: Final = 1.0
@@ -41,7 +42,8 @@ class Metrics:
     The metrics of one worker.
 
     No label contains text that callers choose: a route is its template, a region is one that
-    libphonenumber knows, and all others are the service's own words.
+    libphonenumber knows, an app's name is the operator's, and all others are the service's own
+    words.
     """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
@@ -85,6 +87,11 @@ class Metrics:
         )
         self._withdrawals = self._counter(
             "withdrawals_total", "Codes that were withdrawn before their time.", "flow"
+        )
+        self._of_apps = self._counter(
+            "app_requests_total",
+            "Requests about verifications, by app.",
+            *("app", "request", "outcome"),
         )
         self._revocations = self._counter("revocations_total", "Requests to sign out.", "outcome")
         self._exchanges = self._counter(
@@ -318,6 +325,8 @@ class Metrics:
                 self._checks.labels(flow, row.outcome, region).inc()
             case Action.WITHDRAW:
                 self._withdrawals.labels(flow).inc()
+            case Action.CANCEL:
+                self._withdrawals.labels(flow).inc(row.outcome == Status.CANCELED.value)
             case (
                 Action.LOOK_UP
                 | Action.REFRESH
@@ -328,7 +337,16 @@ class Metrics:
                 | Action.END_PASS
             ):
                 self._by_outcome[row.action].labels(row.outcome).inc()
-            case Action.UNLOCK | Action.LET | Action.ERASE | Action.OPS_SIGN_IN | Action.OPS_SEARCH:
-                pass  # an operator's action, which only the audit records
+            case (
+                Action.READ
+                | Action.UNLOCK
+                | Action.LET
+                | Action.ERASE
+                | Action.OPS_SIGN_IN
+                | Action.OPS_SEARCH
+            ):
+                pass  # counted by app, or an operator's action, which only the audit records
+        if row.app is not None:
+            self._of_apps.labels(row.app, row.action.value, row.outcome).inc()
         if row.outcome in _LIMITS:
             self._refusals.labels(flow, row.outcome).inc()

@@ -11,25 +11,40 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.batched_reads import BatchedReads
 from hsp_otp.adapters.sql.database import Database
+from hsp_otp.adapters.sql.rows import named_values
 from hsp_otp.adapters.sql.stores import record_of, usages_in
 from hsp_otp.adapters.sql.tables import audit, sends
 from hsp_otp.adapters.sql.write_statements import READ
+from hsp_otp.domain import app_limits
+from hsp_otp.domain.app_limits import (
+    APP_SCOPES,
+    AppSent,
+    app_of,
+    claim_keys,
+    send_claimed_by,
+)
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.domain.lanes import Lane
-from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.names import UNKNOWN_CLIENT, ClientAddress
 from hsp_otp.domain.passes import MISSES
 from hsp_otp.domain.purposes import FLOWS, Flow, Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.send_limits import CONTACT_SCOPES, Sent, charged_keys, contact_of
 
-_SENT: Final = "SELECT contact, flow, client, lane, at FROM sends"
+_SENT: Final = (
+    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request FROM sends"
+)
 
 _SENDS_TO: Final = f"{_SENT} WHERE contact {{any}} AND at > {{since}}"
 
 _SENDS_FROM: Final = f"{_SENT} WHERE network {{any}} AND at > {{since}}"
+
+_SENDS_OF_APP: Final = f"{_SENT} WHERE app_id {{any}} AND at > {{since}}"
+
+_SENDS_BY_ID: Final = f"{_SENT} WHERE id {{any}}"
 
 _LATEST_SENDS: Final = "SELECT slot, lane, max(at) FROM sends WHERE slot {any} GROUP BY slot, lane"
 
@@ -38,7 +53,10 @@ _CHARGED_FROM: Final = (
     "WHERE network {any} AND at > {since} AND charged IS NOT NULL"
 )
 
-_OF_SEND: Final = (sends.c.contact, sends.c.flow, sends.c.client, sends.c.lane, sends.c.at)
+_OF_SEND: Final = (
+    *(sends.c.contact, sends.c.flow, sends.c.client, sends.c.lane, sends.c.at),
+    *(sends.c.app_id, sends.c.named_values, sends.c.id, sends.c.request),
+)
 
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
 
@@ -98,6 +116,9 @@ class SqlLimitRecovery:
                 ones = {one for (one,), _ in page}
                 told = _of_clients(row for _, rows in page for row in rows)
                 yield {key: told[key] for key in told if key.who in ones}
+        # One by one, because an app has many sends.
+        async for page in self._groups((sends.c.app_id,), _OF_SEND, of_day, size=1):
+            yield _of_apps(row for _, rows in page for row in rows)
 
     async def all_asked_at(
         self, now: Instant
@@ -146,10 +167,17 @@ class SqlLimitRecovery:
     async def _sends_of(self, asked: Sequence[_Asked]) -> dict[_Asked, Usage]:
         now = min(now for _, now in asked)
         keys = [key for key, _ in asked]
-        contacts = {contact_of(key) for key in keys if key.scope in CONTACT_SCOPES}
-        networks = {
-            ClientAddress(key.who).network for key in keys if key.scope not in CONTACT_SCOPES
-        }
+        contacts, apps, claims, networks = set[str](), set[str](), set[str](), set[str]()
+        for key in keys:
+            claimed = send_claimed_by(key)
+            if claimed is not None:
+                claims.add(claimed)
+            elif key.scope in CONTACT_SCOPES:
+                contacts.add(contact_of(key))
+            elif key.scope in APP_SCOPES:
+                apps.add(app_of(key))
+            else:
+                networks.add(ClientAddress(key.who).network)
         told: dict[UsageKey, Usage] = {}
         if contacts:
             since = after(now, -_CONTACT_WINDOW)
@@ -157,6 +185,11 @@ class SqlLimitRecovery:
         if networks:
             since = after(now, -_CLIENT_WINDOW)
             told |= _of_clients(await self.database.fetch(_SENDS_FROM, sorted(networks), since))
+        if apps:
+            since = after(now, -_CONTACT_WINDOW)
+            told |= _of_apps(await self.database.fetch(_SENDS_OF_APP, sorted(apps), since))
+        if claims:
+            told |= _of_apps(await self.database.fetch(_SENDS_BY_ID, sorted(claims)))
         return {(key, now): told.get(key, ()) for key, now in asked}
 
     async def _latest_of(self, slots: Sequence[str]) -> dict[str, Mapping[Lane, Instant]]:
@@ -199,14 +232,15 @@ class SqlLimitRecovery:
         by: tuple[Column[Any], ...],
         columns: tuple[ColumnElement[Any], ...],
         where: ColumnElement[bool],
+        size: int | None = None,
     ) -> AsyncIterator[list[_Group]]:
-        """The *columns* of one table's rows, grouped by the columns *by*, in pages."""
+        """The *columns* of one table's rows, grouped by the columns *by*, in pages of a *size*."""
         asked = (
             select(*by, _together(columns, is_postgres=self.database.is_postgres))
             .where(where, *(column.is_not(None) for column in by))
             .group_by(*by)
             .order_by(*by)
-            .limit(self._page)
+            .limit(size or self._page)
         )
         last: tuple[str, ...] | None = None
         while True:
@@ -222,14 +256,27 @@ class SqlLimitRecovery:
 def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
     """What sends were charged to, by rows of `_OF_SEND`."""
     told = defaultdict[UsageKey, list[Instant]](list)
-    for contact, flow, client, lane, at in rows:
-        sent = Sent(
-            flow=Flow(flow),
-            contact=Contact.stored(contact),
-            client=ClientAddress(client),
-            lane=_lane(lane),
-        )
-        for key in charged_keys(sent):
+    for contact, flow, client, lane, at, app_id, values, send_id, request in rows:
+        address = ClientAddress(client)
+        if app_id is None:
+            sent = Sent(
+                flow=Flow(flow),
+                contact=Contact.stored(contact),
+                client=address,
+                lane=_lane(lane),
+            )
+            keys = charged_keys(sent)
+        else:
+            of_app = AppSent(
+                app_id=app_id,
+                contact=Contact.stored(contact),
+                client=None if address == UNKNOWN_CLIENT else address,
+                values=named_values(values),
+            )
+            keys = app_limits.charged_keys(of_app)
+            if request is not None:
+                keys += claim_keys((send_id,))
+        for key in keys:
             told[key].append(Instant(at))
     return {key: tuple(sorted(instants)) for key, instants in told.items()}
 
@@ -241,7 +288,20 @@ def _of_contacts(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
 
 def _of_clients(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
     """What sends were charged to for their clients and networks."""
-    return {key: usage for key, usage in _charges(rows).items() if key.scope not in CONTACT_SCOPES}
+    return {
+        key: usage
+        for key, usage in _charges(rows).items()
+        if key.scope not in CONTACT_SCOPES and not _is_of_app(key)
+    }
+
+
+def _of_apps(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
+    """What sends were charged to for their apps, and the idempotency keys that they had."""
+    return {key: usage for key, usage in _charges(rows).items() if _is_of_app(key)}
+
+
+def _is_of_app(key: UsageKey) -> bool:
+    return key.scope in APP_SCOPES or send_claimed_by(key) is not None
 
 
 def _latest(rows: Iterable[Sequence[Any]]) -> dict[Lane, Instant]:

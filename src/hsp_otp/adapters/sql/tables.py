@@ -179,7 +179,7 @@ audit = Table(
     Column("lane", Text, comment="known, others"),
     Column("api_key_id", Text),
     Column("operator", Text, comment="who acted at the operators' page, or tried to sign in"),
-    Column("app_id", Text),
+    Column("app", Text, comment="its name"),
     Column("verification_id", Text),
     Column("subject_fingerprint", Text, comment="of the user that an app's backend named"),
     Column("channel", Text, comment="of an app's send"),

@@ -58,7 +58,7 @@ class SqlVerifications:
             select(audit.c.at, audit.c.action, audit.c.outcome)
             .where(
                 audit.c.verification_id == verification_id,
-                audit.c.action != Action.LOOK_UP.value,
+                audit.c.action != Action.READ.value,
             )
             .order_by(audit.c.at, audit.c.id)
         )

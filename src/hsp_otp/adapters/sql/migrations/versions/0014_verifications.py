@@ -16,7 +16,7 @@ def upgrade() -> None:
     op.alter_column("sends", "challenge_id", new_column_name="id")
     for name in ("channel", "verification_id", "app_id", "named_values", "request"):
         op.add_column("sends", sa.Column(name, sa.Text))
-    for name in ("app_id", "verification_id", "subject_fingerprint", "channel"):
+    for name in ("app", "verification_id", "subject_fingerprint", "channel"):
         op.add_column("audit", sa.Column(name, sa.Text))
     op.create_table(
         "verifications",

@@ -1,0 +1,129 @@
+"""Several processes over one database verify for an app's backend: docs/contract.md."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import attrs
+import pytest
+
+from tests.integration.racers import Call, Racers
+from tests.integration.stores import SHARED, SQLITE
+from tests.world import other_than
+
+ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))
+"""Of every race; the soak asks for a hundred."""
+
+pytestmark = pytest.mark.timeout(120 + 10 * ROUNDS)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((kind, processes), id=f"{kind.name}-{processes}")
+        for kind in SHARED
+        for processes in (2, 4)
+        if "RACE_ROUNDS" in os.environ or processes == 4 or kind is SQLITE
+    ],
+)
+def racers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Racers]:
+    """Two processes, and four, over a new database."""
+    kind, processes = request.param
+    folder = tmp_path_factory.mktemp("races")
+
+    async def make() -> None:
+        async with kind.open(folder):
+            pass
+
+    asyncio.run(make())
+    with Racers(kind, folder, processes) as found:
+        yield found
+
+
+def start(person: int, key: str | None = None) -> Call:
+    """A start for that person."""
+    return Call(step="start", client="", to=f"+9198{person:08d}", key=key)
+
+
+def begun(racers: Racers, person: int) -> Call:
+    """A verification of that person, and the call that presents its code."""
+    sent = racers.alone(start(person))
+    (verification_id,), (digits,) = sent.verifications, sent.codes
+    call = start(person)
+    return attrs.evolve(call, step="check", verification_id=verification_id, digits=digits)
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_fifty_right_checks_one_is_approved(racers: Racers, number: int) -> None:
+    """Of fifty right codes at the same instant, with fifty keys, exactly one succeeds."""
+    right = begun(racers, 8 * number)
+    calls = [attrs.evolve(right, key=f"check-{number}-{place}") for place in range(50)]
+    assert Counter(racers.race(calls).words) == {"verified": 1, "otp_expired": 49}
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_fifty_checks_with_one_key_one_is_first(racers: Racers, number: int) -> None:
+    """Fifty repetitions of one right check all succeed, and one alone is the first."""
+    right = attrs.evolve(begun(racers, 8 * number + 1), key=f"same-{number}")
+    assert Counter(racers.race([right] * 50).words) == {"verified": 1, "verified_again": 49}
+    assert racers.alone(attrs.evolve(right, key=None)).words == ["otp_expired"]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_fifty_wrong_checks_three_are_judged(racers: Racers, number: int) -> None:
+    """Of fifty wrong codes at the same instant exactly three are judged; then none is right."""
+    right = begun(racers, 8 * number + 2)
+    wrong = attrs.evolve(right, digits=other_than(right.digits))
+    assert Counter(racers.race([wrong] * 50).words) == {"invalid_otp": 3, "too_many_attempts": 47}
+    assert racers.alone(right).words == ["too_many_attempts"]
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_forty_starts_with_one_key_one_makes_a_message(racers: Racers, number: int) -> None:
+    """Forty starts with one idempotency key make one message, and none of them is refused."""
+    asked = start(8 * number + 3, key=f"start-{number}")
+    result = racers.race([asked] * 40)
+    words = Counter(result.words)
+    assert words.pop("sent") == 1
+    assert set(words) <= {"replayed", "idempotency_in_progress"}
+    assert len(result.codes) == 1
+    again = racers.race([asked] * 8)
+    assert again.words == ["replayed"] * 8
+    assert set(again.verifications) == set(result.verifications)
+    assert len(set(again.verifications)) == 1
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_forty_starts_of_one_slot_one_makes_a_message(racers: Racers, number: int) -> None:
+    """Forty starts with forty keys for one slot make one message; 39 are asked to wait."""
+    calls = [start(8 * number + 4, key=f"key-{number}-{place}") for place in range(40)]
+    result = racers.race(calls)
+    assert Counter(result.words) == {"sent": 1, "resend_too_soon": 39}
+    assert len(result.codes) == 1
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_forty_numbers_with_one_key_one_gets_a_message(racers: Racers, number: int) -> None:
+    """Forty starts for forty numbers with one key make one message; the others do not match it."""
+    calls = [start(1000 + 40 * number + place, key=f"many-{number}") for place in range(40)]
+    result = racers.race(calls)
+    words = Counter(result.words)
+    assert words.pop("sent") == 1
+    assert set(words) <= {"idempotency_mismatch", "idempotency_in_progress"}
+    assert len(result.codes) == 1
+    assert Counter(racers.race(calls).words) == {"replayed": 1, "idempotency_mismatch": 39}
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_cancellation_races_with_the_right_code(racers: Racers, number: int) -> None:
+    """Either the code is right and nothing is canceled, or it is canceled and never right."""
+    right = begun(racers, 8 * number + 5)
+    cancel = attrs.evolve(right, step="cancel")
+    words = Counter(racers.race([right, cancel] * 4).words)
+    if words["verified"]:
+        assert words == {"verified": 1, "otp_expired": 7}
+    else:
+        assert words == {"canceled": 4, "otp_expired": 4}
