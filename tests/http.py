@@ -23,7 +23,7 @@ from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.entrypoints.app import create_routes
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
-from hsp_otp.entrypoints.services import Dashboard, Services
+from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import NUMBERS, PREFIX, Settings, purpose_variables
 from hsp_otp.entrypoints.wiring import receipts, traced
 from hsp_otp.flows.api_keys import make_api_key
@@ -139,9 +139,9 @@ async def _answers() -> bool:
 
 
 @cache
-def _routes(*, ops: bool) -> Litestar:
+def _routes(*, ops: bool, sandbox: bool) -> Litestar:
     """Return the routes, shared by all clients of the process because making them takes 20 ms."""
-    return create_routes(ops=ops)
+    return create_routes(ops=ops, sandbox=sandbox)
 
 
 def _configured(given: Mapping[str, Any]) -> tuple[Settings, GettextMessages]:
@@ -192,6 +192,7 @@ class Client:
         spans: Spans | None = None,
         trial: Path | None = None,
         ops: Dashboard | None = None,
+        sandbox: Sandbox | None = None,
         routes: Litestar | None = None,
         **settings: Any,  # noqa: ANN401 - of every kind
     ) -> None:
@@ -205,6 +206,7 @@ class Client:
             spans: Makes the spans of requests and flows.
             trial: The folder with the app's screens.
             ops: The services of the operators' page.
+            sandbox: The services of development mode.
             routes: Other routes than the service's.
             settings: Settings by name; the others have the contract's defaults.
         """
@@ -233,13 +235,16 @@ class Client:
             redis_answers=redis_answers,
             answered=answered,
             dashboard=ops,
+            sandbox=sandbox,
         )
         if spans is not None:
             services = traced(services, spans)
 
         self.services = services
         self._routes = routes or (
-            _routes(ops=ops is not None) if trial is None else create_routes(trial=trial)
+            _routes(ops=ops is not None, sandbox=sandbox is not None)
+            if trial is None
+            else create_routes(trial=trial)
         )
         self._app = RequestMiddleware(self._routes)
 

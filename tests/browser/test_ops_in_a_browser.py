@@ -18,7 +18,6 @@ from tests.day import Day, fingerprint, statements
 
 OPS: Final = "/ops/"
 COOKIE: Final = "hsp_otp_ops"
-WIDTHS: Final = (320, 390, 1280)
 
 REFRESH: Final = "document.dispatchEvent(new Event('visibilitychange'))"
 
@@ -94,7 +93,7 @@ def test_every_state(busy: Busy, open_in: Open) -> None:
         mistakes.extend(f"{state}: {one}" for one in shut_out(visit))
 
     def see(name: str) -> None:
-        at_every_width(visit, name, look, WIDTHS)
+        at_every_width(visit, name, look)
 
     visit.go(OPS)
     see("ops-door")
@@ -104,8 +103,8 @@ def test_every_state(busy: Busy, open_in: Open) -> None:
     sign_in(visit)
     visit.page.wait_for_selector("#live")
     see("ops")
-    for one in visit.page.query_selector_all("summary"):
-        one.click()
+    # At once, since the page is renewed meanwhile.
+    visit.page.evaluate("document.querySelectorAll('summary').forEach(one => one.click())")
     see("ops-numbers")
     visit.page.click("#range-hour")
     visit.page.wait_for_selector("#range-hour[aria-current]")
@@ -133,13 +132,13 @@ def test_every_state_with_names(named_house: House, open_in: Open) -> None:
 
     visit.go(OPS)
     visit.focused("#username")
-    at_every_width(visit, "ops-named-door", look, WIDTHS)
+    at_every_width(visit, "ops-named-door", look)
     for password, next_one in (("wrong", "#password-error"), (OPS_PASSWORD, "#live")):
         visit.page.fill("#username", OPERATOR.title())
         visit.page.fill("#password", password)
         visit.press("Enter")
         visit.page.wait_for_selector(next_one)
-        at_every_width(visit, f"ops-named{next_one[1:]}", look, WIDTHS)
+        at_every_width(visit, f"ops-named{next_one[1:]}", look)
     assert visit.page.inner_text("form.out p") == OPERATOR
     card = visit.page.locator(".figures li", has_text="Delivered")
     assert card.locator(".count").inner_text() == "not reported"

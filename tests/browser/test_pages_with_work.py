@@ -16,7 +16,6 @@ from tests.browser.visit import LOGIN, SIGNUP, Visit, at_every_width, shut_out, 
 ARRIVED = {LOGIN: "in", SIGNUP: "verified"}
 BOTH = pytest.mark.parametrize("path", [LOGIN, SIGNUP])
 LANGUAGES: Final = {"en": "en-US", "es": "es-ES", "hi": "hi-IN"}
-WIDTHS: Final = (320, 390, 1280)
 
 NO_WORK: Final = (
     "Several codes have been requested. To get another one now, turn on JavaScript and use a secure"
@@ -333,7 +332,7 @@ def test_nobody_is_shut_out(eager_house: House, open_in: Open, language: str) ->
             if seen.endswith("390"):
                 found.extend(f"{seen}: {one}" for one in shut_out(visit))
 
-        at_every_width(visit, f"{language}-{name}", judge, WIDTHS)
+        at_every_width(visit, f"{language}-{name}", judge)
 
     visit = open_in(eager_house, **still)
     to_third(visit, LOGIN)

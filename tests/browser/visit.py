@@ -16,7 +16,7 @@ from tests.gateway import Gateway, Taken
 LOGIN: Final = "/customer/login/"
 SIGNUP: Final = "/users/signup/"
 AXE: Final = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
-WIDTHS: Final = (320, 768, 1280)
+WIDTHS: Final = (320, 390, 1280)
 SCHEMES: Final = ("light", "dark")
 
 _REFUSED: Final = re.compile(r"Failed to load resource: .* status of 4\d\d ")

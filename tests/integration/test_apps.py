@@ -61,14 +61,16 @@ async def worker(url: str, timer: Timer | None = None) -> AsyncGenerator[SqlApps
 
 
 async def test_an_app_is_found_as_it_was_imported(stores: Stores) -> None:
-    """It is found by its id and its name, with all its rules."""
+    """It is found by its id, and with the others of its account, with all its rules."""
     apps = stores.apps
     outcome = await imported(apps, SHOP, CLUB)
     assert isinstance(outcome, AppsImported)
     shop, club = outcome.added
     assert shop.rules == RULES
-    assert [await apps.find(name) for name in (shop.id, "shop", "club")] == [shop, shop, club]
-    assert await apps.find("nothing") is None
+    assert [await apps.find(app_id) for app_id in (shop.id, club.id)] == [shop, club]
+    assert await apps.find("shop") is None
+    assert list(await apps.of_account(shop.account_id)) == [club, shop]
+    assert list(await apps.of_account(shop.id)) == []
     tenants = await apps.tenants()
     assert (tenants.accounts, tenants.apps) == (outcome.accounts, (club, shop))
     again = await imported(apps, SHOP, CLUB, seconds=1)
@@ -110,21 +112,29 @@ async def test_a_change_is_seen_after_five_seconds(url: str) -> None:
         first = await imported(other, SHOP)
         assert isinstance(first, AppsImported)
         (shop,) = first.added
-        assert await apps.find("shop") == shop
+        assert await apps.find(shop.id) == shop
+        assert await apps.of_account(shop.account_id) == (shop,)
         timer.seconds += 4.99
-        second = await imported(other, attrs.evolve(SHOP, rules=CLUB.rules))
+        second = await imported(other, attrs.evolve(SHOP, rules=CLUB.rules), CLUB)
         assert isinstance(second, AppsImported)
-        assert await apps.find("shop") == shop
+        assert await apps.find(shop.id) == shop
+        assert await apps.of_account(shop.account_id) == (shop,)
         timer.seconds += 0.01
-        assert await apps.find("shop") == second.changed[0]
+        assert await apps.find(shop.id) == second.changed[0]
+        both = (second.added[0], second.changed[0])
+        assert await apps.of_account(shop.account_id) == both
 
 
 async def test_an_unknown_app_is_not_remembered(url: str) -> None:
-    """An app is found at once after it was imported, even if somebody has tried its name before."""
+    """An app is found at once after it was imported, even if somebody has tried its id before."""
     async with worker(url) as apps, worker(url) as other:
-        assert await apps.find("shop") is None
-        await imported(other, SHOP)
-        assert await apps.find("shop") is not None
+        listed = attrs.evolve(SHOP, id="a" * 21 + "w", account_id="b" * 21 + "w")
+        assert await apps.find("a" * 21 + "w") is None
+        assert await apps.of_account("b" * 21 + "w") == ()
+        await imported(other, listed)
+        found = await apps.find("a" * 21 + "w")
+        assert found is not None
+        assert await apps.of_account("b" * 21 + "w") == (found,)
 
 
 async def test_imports_at_once(url: str) -> None:
@@ -139,16 +149,6 @@ async def test_imports_at_once(url: str) -> None:
         tenants = await one.tenants()
     assert [one.name for one in tenants.apps] == [one.name for one in listed]
     assert len(tenants.accounts) == 1
-
-
-async def test_an_id_is_found_before_a_name(url: str) -> None:
-    """An app whose name is the id of another cannot be taken for it."""
-    identity = "a" * 21 + "w"
-    async with worker(url) as apps:
-        await imported(apps, attrs.evolve(SHOP, id=identity), attrs.evolve(CLUB, name=identity))
-        found = await apps.find(identity)
-    assert found is not None
-    assert found.name == "shop"
 
 
 async def test_a_database_that_is_away(url: str, file: Path) -> None:

@@ -29,7 +29,7 @@ account_sid = "ACffffffffffffffffffffffffffffffff"
 sid = "VA000102030405060708090a0b0c0d0e0f"
 service_name = " Acme Shop "
 regions = ["IN", "gb"]
-default_purposes = { phone = "phone_verification", email = "email_verification" }
+default_purposes = { phone = "login_verification", email = "email_verification" }
 default_language = "es"
 proof_audience = "acme-shop"
 client_ip = "required"
@@ -96,6 +96,7 @@ def test_an_app_with_all_that_it_can_have(tmp_path: Path) -> None:
         rules=AppRules(
             service_name="Acme Shop",
             regions=("IN", "GB"),
+            default_purposes={ContactKind.PHONE: Purpose.LOGIN_VERIFICATION},
             default_language=SETTINGS.texts.languages[1],
             proof_audience="acme-shop",
             client_ip_required=True,
@@ -173,7 +174,7 @@ def test_what_this_version_does_not_have(more: str, place: str, tmp_path: Path) 
         ('default_language = "xx"', "shop.default_language: got 'xx': it takes en, "),
         (
             'default_purposes = { phone = "signup" }',
-            "shop.default_purposes.phone: got 'signup': it takes phone_verification",
+            "shop.default_purposes.phone: got 'signup': it takes phone_verification, ",
         ),
         ('default_purposes = { fax = "x" }', "shop.default_purposes: got 'fax': it takes phone"),
         ('client_ip = "never"', "shop.client_ip: Invalid enum value 'never'"),
@@ -212,7 +213,7 @@ def test_what_this_version_does_not_have(more: str, place: str, tmp_path: Path) 
             '[shop.named_limits]\nuser = ["5 a day"]',
             "shop.named_limits.user: got '5 a day': not of the form '5 in 600 s'",
         ),
-        ("[shop.purposes.signup]", "shop.purposes: got 'signup': it takes phone_verification"),
+        ("[shop.purposes.signup]", "shop.purposes: got 'signup': it takes phone_verification, "),
         (
             "[shop.purposes.phone_verification]\ndigits = 3",
             "shop.purposes.phone_verification.digits: Expected `int` >= 4",

@@ -171,6 +171,34 @@ class MemoryPasses:
         }
 
 
+@attrs.define
+class MemoryApps:
+    """Accounts and apps in tuples."""
+
+    stored: Tenants = Tenants()
+
+    async def find(self, app_id: str) -> App | None:
+        """Implement `AppRepository.find`."""
+        return next((one for one in self.stored.apps if one.id == app_id), None)
+
+    async def of_account(self, account_id: str) -> list[App]:
+        """Implement `AppRepository.of_account`."""
+        return [one for one in self.stored.apps if one.account_id == account_id]
+
+    async def tenants(self) -> Tenants:
+        """Implement `AppRegister.tenants`."""
+        return self.stored
+
+    async def transition(self, decide: Callable[[Tenants], Decision[Tenants, O]]) -> O:
+        """Implement `AppRegister.transition`."""
+        decision = decide(self.stored)
+        self.stored = Tenants(
+            accounts=tuple(sorted(decision.becomes.accounts, key=attrgetter("name"))),
+            apps=tuple(sorted(decision.becomes.apps, key=attrgetter("name"))),
+        )
+        return decision.outcome
+
+
 @attrs.frozen
 class MemoryVerifications:
     """Reads the verifications in *audit*; states of deliveries end with the hand-over."""
@@ -201,7 +229,7 @@ class MemoryVerifications:
         return [
             Event(row.at, row.action.value, row.outcome)
             for row in self.audit.rows
-            if row.verification_id == verification_id and row.action is not Action.READ
+            if row.verification_id == verification_id and row.action is not Action.LOOK_UP
         ]
 
     def _kept(self, row: SendRow, verification_id: str) -> KeptSend:
@@ -218,36 +246,6 @@ class MemoryVerifications:
             state_at=None if unsent is None else unsent.at,
             request=row.request,
         )
-
-
-@attrs.define
-class MemoryApps:
-    """Accounts and apps in tuples."""
-
-    stored: Tenants = Tenants()
-
-    async def find(self, name: str) -> App | None:
-        """Implement `AppRepository.find`."""
-        by_name = {one.name: one for one in self.stored.apps}
-        by_id = {one.id: one for one in self.stored.apps}
-        return (by_name | by_id).get(name)
-
-    async def of_account(self, account_id: str) -> list[App]:
-        """Implement `AppRepository.of_account`."""
-        return [one for one in self.stored.apps if one.account_id == account_id]
-
-    async def tenants(self) -> Tenants:
-        """Implement `AppRegister.tenants`."""
-        return self.stored
-
-    async def transition(self, decide: Callable[[Tenants], Decision[Tenants, O]]) -> O:
-        """Implement `AppRegister.transition`."""
-        decision = decide(self.stored)
-        self.stored = Tenants(
-            accounts=tuple(sorted(decision.becomes.accounts, key=attrgetter("name"))),
-            apps=tuple(sorted(decision.becomes.apps, key=attrgetter("name"))),
-        )
-        return decision.outcome
 
 
 class MemoryApiKeys:

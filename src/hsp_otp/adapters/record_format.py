@@ -71,8 +71,8 @@ USAGE: Final = RecordFormat[Usage](Usage)
 SIGNUP_SESSION: Final = RecordFormat[SignupSession](SignupSession)
 SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
-APPROVAL: Final = RecordFormat[Approval](Approval)
 APP_RULES: Final = RecordFormat[AppRules](AppRules)
+APPROVAL: Final = RecordFormat[Approval](Approval)
 
 _EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'
 

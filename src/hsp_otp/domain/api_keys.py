@@ -9,7 +9,6 @@ from typing import ClassVar, Final
 
 import attrs
 
-from hsp_otp.domain.apps import App
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.keys import Key, KeyRing
 
@@ -131,10 +130,6 @@ class ApiKey:
             app_id=app_id,
             account_id=account_id,
         )
-
-    def acts_for(self, app: App) -> bool:
-        """Whether it may be used for *app*."""
-        return self.app_id == app.id or self.account_id == app.account_id
 
 
 @attrs.frozen

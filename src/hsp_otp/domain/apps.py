@@ -25,7 +25,6 @@ MOST_APPS: Final = 100
 """The most apps of an account, so that a list of them fits on a page."""
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,40}")
-_ID_OR_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LIMIT_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _QUOTA: Final = re.compile(r"([0-9]{1,7}) in ([0-9]{1,5}) s")
 
@@ -196,14 +195,23 @@ class App:
 
 @attrs.frozen
 class AppNotFound:
-    """A key's owner has no such app."""
+    """A key does not act for such an app."""
 
     word: ClassVar[str] = "app_not_found"
 
 
-def may_name_app(text: str) -> bool:
-    """Whether *text* has the form of an app's id or name."""
-    return _ID_OR_NAME.fullmatch(text) is not None
+def app_named(apps: Mapping[str, App], name: str | None, own: str | None) -> App | AppNotFound:
+    """
+    The app that a request is for.
+
+    Args:
+        apps: Those that its key acts for, by their ids.
+        name: The id or name of the app; None if the request names none.
+        own: The id of the app whose key it is; None for the key of an account.
+    """
+    wanted = own if name is None else name
+    by_name = {one.name: one for one in apps.values()}
+    return AppNotFound() if wanted is None else {**by_name, **apps}.get(wanted) or AppNotFound()
 
 
 def check_name(text: str) -> str:

@@ -23,6 +23,7 @@ from hsp_otp.entrypoints.http.problems import (
     of_status,
 )
 from hsp_otp.entrypoints.http.receipts import delivery_status
+from hsp_otp.entrypoints.http.sandbox import ROUTES as SANDBOX
 from hsp_otp.entrypoints.http.sessions.routes import (
     exchange_code,
     key_set,
@@ -84,6 +85,7 @@ def create_app(
     trial: Path | None = None,
     *,
     ops: bool = False,
+    sandbox: bool = False,
 ) -> RequestMiddleware:
     """
     Create the application, which keeps its services open while it runs.
@@ -93,6 +95,7 @@ def create_app(
         docs: The sentences for the API's description; None to leave the description out.
         trial: The folder with the app's screens for a browser; None to leave them out.
         ops: Whether to serve the operators' page.
+        sandbox: Whether to serve the sandbox of development mode.
     """
 
     @asynccontextmanager
@@ -101,7 +104,8 @@ def create_app(
             app.state.services = services
             yield
 
-    return RequestMiddleware(create_routes(docs, trial, ops=ops, lifespan=lifespan))
+    routes = create_routes(docs, trial, ops=ops, sandbox=sandbox, lifespan=lifespan)
+    return RequestMiddleware(routes)
 
 
 def create_routes(
@@ -109,6 +113,7 @@ def create_routes(
     trial: Path | None = None,
     *,
     ops: bool = False,
+    sandbox: bool = False,
     lifespan: Lifespan | None = None,
 ) -> Litestar:
     """
@@ -118,6 +123,7 @@ def create_routes(
         docs: As for `create_app`.
         trial: As for `create_app`.
         ops: As for `create_app`.
+        sandbox: As for `create_app`.
         lifespan: Keeps the services in the state while the application runs.
     """
     return Litestar(
@@ -127,6 +133,7 @@ def create_routes(
             *(docs_routes(ROUTES, docs) if docs else ()),
             *(trial_routes(trial) if trial else ()),
             *(_ops_routes() if ops else ()),
+            *(SANDBOX if sandbox else ()),
         ],
         state=State({"members": members_of(ROUTES), "tell": tell}),
         lifespan=[lifespan] if lifespan else [],

@@ -1,4 +1,4 @@
-"""Generates keys and a demo pass in development mode."""
+"""Generates keys, a demo pass and a demo app in development mode."""
 
 import os
 from datetime import UTC, datetime
@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from sqlalchemy import make_url
 
 from hsp_otp.adapters.jwt import Algorithm, new_signing_key_pem, parse_signing_keys
-from hsp_otp.adapters.secret_keys import new_secret_key, parse_secret_keys
+from hsp_otp.adapters.secret_keys import API_KEYS, new_secret_key, parse_secret_keys, ring
+from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.pass_changes import import_passes
 from hsp_otp.adapters.sql.passes import SqlPasses
-from hsp_otp.adapters.system import SystemRandomness
+from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.api_keys import OF_TENANTS, ApiKey, PresentedKey, Scope, authenticate
+from hsp_otp.domain.app_changes import ListedApp
+from hsp_otp.domain.apps import App, AppRules
 from hsp_otp.domain.instant import from_datetime
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.listed_passes import ListedPass, ListedUser
@@ -22,11 +26,19 @@ from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PaymentStatus
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.errors import SettingsError
-from hsp_otp.entrypoints.private_files import make_private_folder
+from hsp_otp.entrypoints.private_files import make_private_folder, write_private_file
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
+from hsp_otp.flows.api_keys import make_api_key
+from hsp_otp.flows.apps import import_apps
 from hsp_otp.flows.caller import new_id
 
 DEMO_PASS: Final = "HSP-1234-5678"  # noqa: S105 - a pass code, shown to all
+
+DEMO_PHONE: Final = "+919876543210"
+"""The number of the user who holds the demo pass."""
+
+_DEMO: Final = "demo"
+"""The name of the demo app, of its account and of its API key."""
 
 _KEY_ID: Final = "dev"
 
@@ -40,10 +52,7 @@ def with_generated_keys(settings: Settings) -> Settings:
     """
     if not settings.in_development:
         return settings
-    url = make_url(settings.database_url)
-    # A database server has no folder for our files, so the keys go into the current folder.
-    kept = url.database if url.get_backend_name() == "sqlite" else "hsp-otp"
-    folder = Path(f"{kept}.keys")
+    folder = settings.development_folder
     try:
         make_private_folder(folder)
         if not settings.secret_keys:
@@ -95,7 +104,7 @@ async def add_demo_pass(database: Database) -> None:
         email="asha@example.com",
         first_name="Asha",
         last_name="Rao",
-        phone=PhoneNumber("+919876543210"),
+        phone=PhoneNumber(DEMO_PHONE),
     )
     listed = ListedPass(
         code=code,
@@ -105,6 +114,53 @@ async def add_demo_pass(database: Database) -> None:
         expires_at=from_datetime(datetime(2099, 12, 31, tzinfo=UTC)),
     )
     await import_passes(database, [listed], partial(new_id, SystemRandomness()), lambda _: None)
+
+
+async def add_demo_app(database: Database, settings: Settings) -> PresentedKey:
+    """
+    Store the demo app and an API key for it, unless they are there, and return the key.
+
+    The key is kept with the generated keys, so that it is the same at the next start.
+
+    Raises:
+        Unavailable: The database is away.
+        SettingsError: The key cannot be kept.
+    """
+    app, keys = await _demo_app(database, settings), SqlApiKeys(database)
+    of_keys = ring(settings.secret_keys, API_KEYS)
+    file = settings.development_folder / "api-key"
+    try:
+        kept = PresentedKey.read(file.read_text("ascii")) if file.exists() else None
+        held = None if kept is None else await keys.find(kept.id)
+        usable = authenticate(held, kept, Scope.START, of_keys)
+        if kept is not None and isinstance(usable, ApiKey) and usable.app_id == app.id:
+            return kept
+        made = await make_api_key(
+            keys,
+            of_keys,
+            _DEMO,
+            OF_TENANTS,
+            app_id=app.id,
+            clock=SystemClock(),
+            randomness=SystemRandomness(),
+        )
+        write_private_file(file, made.reveal())
+    except OSError as error:
+        raise SettingsError(
+            f"the API key of the demo app cannot be kept in {str(file)!r}: {error.strerror}"
+        ) from None
+    return made
+
+
+async def _demo_app(database: Database, settings: Settings) -> App:
+    apps = SqlApps(database)
+    while True:
+        for one in (await apps.tenants()).apps:
+            if one.name == _DEMO:
+                return one
+        rules = AppRules(service_name=settings.service_name)
+        listed = ListedApp(name=_DEMO, account=_DEMO, rules=rules)
+        await import_apps(apps, [listed], clock=SystemClock(), randomness=SystemRandomness())
 
 
 def _kept(path: Path, fresh: bytes) -> Path:

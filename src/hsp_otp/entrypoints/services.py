@@ -16,6 +16,7 @@ from hsp_otp.ports.audit_queries import Entry
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.messages import Sentences
+from hsp_otp.ports.sandbox import Outbox, TurnableClock
 from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.sender_stats import SenderLately
 
@@ -43,6 +44,19 @@ class Dashboard:
 
 
 @attrs.frozen(kw_only=True)
+class Sandbox:
+    """
+    The services of development mode alone.
+
+    Attributes:
+        clock: The clock of all other services.
+    """
+
+    outbox: Outbox
+    clock: TurnableClock
+
+
+@attrs.frozen(kw_only=True)
 class Services:
     """
     All services that answer requests.
@@ -60,6 +74,7 @@ class Services:
         answered: Counts a request by its route, method, status and seconds; None without metrics.
         spans: Makes the spans of requests; None without traces.
         dashboard: The services of the operators' page; None without the page.
+        sandbox: The services of development mode; None in production.
     """
 
     settings: Settings
@@ -77,3 +92,4 @@ class Services:
     answered: Callable[[str, str, int, float], None] | None = None
     spans: "Spans | None" = None
     dashboard: "Dashboard | None" = None
+    sandbox: Sandbox | None = None

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -22,6 +22,7 @@ from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.proof_of_work import AltchaProofOfWork
 from hsp_otp.adapters.redis.topology import Topology
+from hsp_otp.adapters.sandbox import FileOutbox, RecordedSender, SharedClock
 from hsp_otp.adapters.secret_keys import (
     API_KEYS,
     CODES,
@@ -64,13 +65,13 @@ from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.domain.verification_request import Reach
+from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
-from hsp_otp.entrypoints.services import Dashboard, Services
+from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
-from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
@@ -83,6 +84,9 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
     from hsp_otp.adapters.redis.client import RedisClient
+
+_CLOCK: Final = "clock"
+"""The file in the folder of development mode that says how far the clock is ahead."""
 
 
 @attrs.frozen
@@ -162,6 +166,14 @@ def open_stores(
     return Stores(slots, sessions, usage, tuple(upkeep))
 
 
+def clock_of(settings: Settings) -> Clock:
+    """Return the clock of commands; in development mode, that of the server beside them."""
+    file = settings.development_folder / _CLOCK
+    if settings.in_development and file.exists():
+        return SharedClock(file, SystemClock())
+    return SystemClock()
+
+
 def open_database(settings: Settings) -> Database:
     """Open the database of *settings*."""
     return Database(settings.database_url, durable=not settings.in_development)
@@ -222,8 +234,10 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
     Args:
         settings: The settings, including keys.
     """
-    clock, randomness = SystemClock(), SystemRandomness()
+    randomness = SystemRandomness()
     async with AsyncExitStack() as stack:
+        sandbox = _open_sandbox(stack, settings) if settings.in_development else None
+        clock = SystemClock() if sandbox is None else sandbox.clock
         metrics = await _open_metrics(stack) if settings.measures else None
         traces = _open_traces(stack, settings, clock) if settings.traces_url else None
         observer = _observer(metrics, traces, clock)
@@ -256,6 +270,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             signing_keys=parse_signing_keys(settings.jwt_algorithm, settings.jwt_keys),
         )
         ports = _ports(settings, parts, senders, clock=clock, randomness=randomness)
+        if sandbox is not None:
+            ports = _recorded(sandbox, ports)
         ports = _observed(observer, settings, ports)
         services = Services(
             settings=settings,
@@ -271,15 +287,36 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             database_answers=_shared(stack, database.takes_writes, DATABASE_SECONDS),
             redis_answers=_shared(stack, redis.takes_writes, REDIS_SECONDS) if redis else None,
             answered=metrics.answered if metrics else None,
-            dashboard=await _open_dashboard(stack, settings, parts, ports.audit, observer)
+            dashboard=await _open_dashboard(stack, settings, parts, ports, observer)
             if settings.has_ops
             else None,
+            sandbox=sandbox,
         )
         if traces is not None:
             services = traced(services, traces.spans)
             # Shutdown begins here first and is awaited last, so that the rest closes meanwhile.
             stack.callback(traces.end)
         yield services
+
+
+def _open_sandbox(stack: AsyncExitStack, settings: Settings) -> Sandbox:
+    folder = settings.development_folder
+    make_private_folder(folder)
+    clock = SharedClock(folder / _CLOCK, SystemClock())
+    stack.callback(clock.close)
+    outbox = FileOutbox(folder / "outbox")
+    stack.callback(outbox.close)
+    return Sandbox(outbox=outbox, clock=clock)
+
+
+def _recorded(sandbox: Sandbox, ports: Ports) -> Ports:
+    senders = {
+        channel: RecordedSender(
+            sender=sender, channel=channel, outbox=sandbox.outbox, clock=sandbox.clock
+        )
+        for channel, sender in ports.senders.items()
+    }
+    return attrs.evolve(ports, senders=senders)
 
 
 @attrs.frozen(kw_only=True)
@@ -382,7 +419,7 @@ async def _open_dashboard(
     stack: AsyncExitStack,
     settings: Settings,
     parts: _Parts,
-    audit: AuditTrail,
+    ports: Ports,
     observer: Observer,
 ) -> Dashboard:
     # Imported late, so that the page's code is loaded only if the page is served.
@@ -395,7 +432,7 @@ async def _open_dashboard(
     from hsp_otp.flows.operators import Operators  # noqa: PLC0415
     from hsp_otp.flows.overview import Overview  # noqa: PLC0415
 
-    clock = SystemClock()
+    clock = ports.clock
     stats = SenderStats(folder(), clock, began())
     await stack.enter_async_context(_running(stats.keep_looking))
     overview = Overview(SqlTrafficQueries(parts.database), SqlAuditQueries(parts.database), clock)
@@ -408,7 +445,7 @@ async def _open_dashboard(
         operators=Operators(
             usage=observer.usage(usage, "sql"),
             ended=observer.ended_sessions(ended),
-            audit=audit,
+            audit=ports.audit,
             clock=clock,
             randomness=SystemRandomness(),
             password=settings.ops_password,

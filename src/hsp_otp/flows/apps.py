@@ -6,7 +6,7 @@ import attrs
 
 from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.app_changes import AppsImported, Conflicting, ListedApp, Tenants, import_listed
-from hsp_otp.domain.apps import App, AppNotFound, may_name_app
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.decision import Decision
 from hsp_otp.flows.caller import new_id
 from hsp_otp.ports.apps import AppRegister, AppRepository
@@ -20,34 +20,19 @@ class Apps:
 
     apps: AppRepository
 
-    async def find(self, key: ApiKey, name: str | None) -> App | AppNotFound:
+    async def of_key(self, key: ApiKey) -> dict[str, App]:
         """
-        The app that a request with *key* is for.
-
-        Args:
-            name: The id or name of the app; None if the request names none, which only the key of
-                an app can do without.
+        The apps that *key* acts for, by their ids.
 
         Raises:
             Unavailable: The database did not answer.
         """
-        name = key.app_id if name is None else name
-        if name is None or not may_name_app(name):
-            return AppNotFound()
-        app = await self.apps.find(name)
-        return app if app is not None and key.acts_for(app) else AppNotFound()
-
-    async def of_key(self, key: ApiKey) -> Sequence[App]:
-        """
-        The apps that *key* acts for.
-
-        Raises:
-            Unavailable: The database did not answer.
-        """
+        if key.app_id is not None:
+            found = await self.apps.find(key.app_id)
+            return {} if found is None else {found.id: found}
         if key.account_id is not None:
-            return await self.apps.of_account(key.account_id)
-        own = None if key.app_id is None else await self.apps.find(key.app_id)
-        return () if own is None else (own,)
+            return {one.id: one for one in await self.apps.of_account(key.account_id)}
+        return {}
 
 
 async def import_apps(

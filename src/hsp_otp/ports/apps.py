@@ -13,9 +13,9 @@ O = TypeVar("O")  # noqa: E741
 class AppRepository(Protocol):
     """Finds apps for requests."""
 
-    async def find(self, name: str) -> App | None:
+    async def find(self, app_id: str) -> App | None:
         """
-        The app of that id, otherwise the app of that name, or None. Its state is at most 5 s old.
+        The app of that id, or None. Its state is at most 5 s old.
 
         Raises:
             Unavailable: The database did not answer.
@@ -24,7 +24,7 @@ class AppRepository(Protocol):
 
     async def of_account(self, account_id: str) -> Sequence[App]:
         """
-        The apps of that account, in the order of their names. Their state is at most 5 s old.
+        The apps of an account, in the order of their names. Their state is at most 5 s old.
 
         Raises:
             Unavailable: The database did not answer.

@@ -348,9 +348,9 @@ class ObservedApps:
     apps: AppRepository
     meter: Meter
 
-    async def find(self, name: str) -> App | None:
+    async def find(self, app_id: str) -> App | None:
         """Implement `AppRepository.find`."""
-        return await self.meter.call(self.apps.find(name))
+        return await self.meter.call(self.apps.find(app_id))
 
     async def of_account(self, account_id: str) -> Sequence[App]:
         """Implement `AppRepository.of_account`."""
@@ -510,13 +510,13 @@ class Observer:
         """Observe *keys*."""
         return ObservedApiKeys(keys, self._meter("api_keys", _SQL))
 
-    def verifications(self, verifications: Verifications) -> Verifications:
-        """Observe *verifications*."""
-        return ObservedVerifications(verifications, self._meter("verifications", _SQL))
-
     def apps(self, apps: AppRepository) -> AppRepository:
         """Observe *apps*."""
         return ObservedApps(apps, self._meter("apps", _SQL))
+
+    def verifications(self, verifications: Verifications) -> Verifications:
+        """Observe *verifications*."""
+        return ObservedVerifications(verifications, self._meter("verifications", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """Observe *deliveries*."""

@@ -26,13 +26,7 @@ _NAME: Final = attrgetter("name")
 
 _COLUMNS: Final = "id, account_id, name, rules, made_at, changed_at"
 
-_FIND: Final = (
-    f"SELECT {_COLUMNS} FROM ("  # noqa: S608 - constants
-    f"SELECT {_COLUMNS}, id AS known FROM apps UNION ALL SELECT {_COLUMNS}, name FROM apps"
-    ") AS found WHERE known {any}"
-)
-
-
+_FIND: Final = f"SELECT {_COLUMNS} FROM apps WHERE id {{any}}"  # noqa: S608 - constants
 _OF_ACCOUNTS: Final = f"SELECT {_COLUMNS} FROM apps WHERE account_id {{any}}"  # noqa: S608 - constants
 
 
@@ -53,20 +47,20 @@ class SqlApps:
             lambda self: RememberedReads(self._found, self.timer), takes_self=True
         ),
     )
-    _lists: RememberedReads[str, tuple[App, ...]] = attrs.field(
+    _reads_of_accounts: RememberedReads[str, Sequence[App]] = attrs.field(
         init=False,
         default=attrs.Factory(
-            lambda self: RememberedReads(self._of_accounts, self.timer), takes_self=True
+            lambda self: RememberedReads(self._found_of_accounts, self.timer), takes_self=True
         ),
     )
 
-    async def find(self, name: str) -> App | None:
+    async def find(self, app_id: str) -> App | None:
         """Implement `AppRepository.find`."""
-        return await self._reads.answer(name)
+        return await self._reads.answer(app_id)
 
     async def of_account(self, account_id: str) -> Sequence[App]:
         """Implement `AppRepository.of_account`."""
-        return await self._lists.answer(account_id) or ()
+        return await self._reads_of_accounts.answer(account_id) or ()
 
     async def tenants(self) -> Tenants:
         """Implement `AppRegister.tenants`."""
@@ -97,16 +91,16 @@ class SqlApps:
 
         return await self.database.step(work)
 
-    async def _found(self, names: Sequence[str]) -> dict[str, App]:
-        found = [_app(row) for row in await self.database.fetch(_FIND, names)]
-        return {one.name: one for one in found} | {one.id: one for one in found}
+    async def _found(self, ids: Sequence[str]) -> dict[str, App]:
+        found = (_app(row) for row in await self.database.fetch(_FIND, ids))
+        return {one.id: one for one in found}
 
-    async def _of_accounts(self, account_ids: Sequence[str]) -> dict[str, tuple[App, ...]]:
-        rows = await self.database.fetch(_OF_ACCOUNTS, account_ids)
-        found = sorted(map(_app, rows), key=_NAME)
+    async def _found_of_accounts(self, ids: Sequence[str]) -> dict[str, Sequence[App]]:
+        found = [_app(row) for row in await self.database.fetch(_OF_ACCOUNTS, ids)]
+        in_order = sorted(found, key=_NAME)
         return {
-            account_id: tuple(one for one in found if one.account_id == account_id)
-            for account_id in account_ids
+            account: tuple(one for one in in_order if one.account_id == account)
+            for account in {one.account_id for one in found}
         }
 
 

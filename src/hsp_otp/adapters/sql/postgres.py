@@ -223,7 +223,7 @@ class PostgresConnections:
             found = [
                 await driver.fetch(on_postgres(statement), values) for statement, values in reads
             ]
-            await _write(driver, decide(found))
+            await _write(driver, decide(found), alone=True)
 
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Implement `Connections.fetch`."""
@@ -274,11 +274,12 @@ async def _numbered(driver: Any, asked: Sequence[Any]) -> list[Any]:  # noqa: AN
         return found
 
 
-async def _write(driver: Any, written: Written) -> None:  # noqa: ANN401
+async def _write(driver: Any, written: Written, *, alone: bool = False) -> None:  # noqa: ANN401
+    """Write rows; if they are the only ones of a transaction, it needs no savepoint."""
     if not written:
         return
     rows = map(as_json, written.values())
-    async with _point(driver):
+    async with nullcontext() if alone else _point(driver):
         await driver.execute(postgres_statement(tuple(written)), *rows)
 
 

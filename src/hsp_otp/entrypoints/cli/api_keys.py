@@ -12,7 +12,7 @@ from hsp_otp.adapters.secret_keys import API_KEYS, ring
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.api_keys import OF_TENANTS, ApiKey, PresentedKey, Scope
 from hsp_otp.domain.app_changes import Tenants
 from hsp_otp.domain.apps import Account, App
@@ -25,7 +25,7 @@ from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import clock_of, open_database
 from hsp_otp.flows.api_keys import make_api_key
 
 api_keys = Commands(name="api-keys", help="Make, list and revoke API keys for other backends.")
@@ -76,7 +76,7 @@ def new(
                 wanted,
                 app_id=_id_of("app", app, tenants.apps),
                 account_id=_id_of("account", account, tenants.accounts),
-                clock=SystemClock(),
+                clock=clock_of(settings),
                 randomness=SystemRandomness(),
             )
 
@@ -155,7 +155,7 @@ async def _all(settings: Settings) -> tuple[list[ApiKey], Tenants]:
 
 async def _revoke(key_id: str, settings: Settings) -> ApiKey | None:
     async with _open(settings) as database:
-        return await SqlApiKeys(database).revoke(key_id, SystemClock().now())
+        return await SqlApiKeys(database).revoke(key_id, clock_of(settings).now())
 
 
 def _read_name(text: str) -> str:

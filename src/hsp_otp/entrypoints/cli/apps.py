@@ -10,7 +10,7 @@ import attrs
 from cyclopts import App as Commands
 
 from hsp_otp.adapters.sql.apps import SqlApps
-from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.app_changes import AppsImported, Conflict, Conflicting, ListedApp, Tenants
 from hsp_otp.domain.apps import (
     ACCOUNT,
@@ -32,7 +32,7 @@ from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import clock_of, open_database
 from hsp_otp.flows.apps import import_apps
 
 apps = Commands(name="apps", help="Import and show the apps that other backends send codes for.")
@@ -112,7 +112,7 @@ async def _import(listed: Sequence[ListedApp], settings: Settings) -> AppsImport
     async with open_database(settings) as database:
         await insist_on_newest(database)
         return await import_apps(
-            SqlApps(database), listed, clock=SystemClock(), randomness=SystemRandomness()
+            SqlApps(database), listed, clock=clock_of(settings), randomness=SystemRandomness()
         )
 
 

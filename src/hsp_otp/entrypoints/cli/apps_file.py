@@ -8,12 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, overload
 import attrs
 import msgspec
 
-from hsp_otp.adapters.messages import (
-    LOCALE,
-    MAX_AUTOFILL_BYTES,
-    GettextMessages,
-    check_service_name,
-)
+from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.domain.app_changes import ListedApp
 from hsp_otp.domain.apps import (
@@ -29,16 +24,17 @@ from hsp_otp.domain.apps import (
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.names import ENGLISH, Language, id_of_sid
-from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Quota
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import readers
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 from hsp_otp.entrypoints.settings.toml_file import read_toml
+from hsp_otp.ports.messages import Letterhead
 
 T = TypeVar("T")
 
-_PURPOSES: Final = {one.value: one for one in (Purpose.PHONE_VERIFICATION,)}
+_PURPOSES: Final = {one.value: one for one in APP_PURPOSES}
 _CHANNELS: Final = {one.value: one for one in Channel}
 
 _KINDS: Final = {one.value: one for one in ContactKind}
@@ -156,7 +152,8 @@ def _default_purposes(where: str, given: Mapping[str, str]) -> dict[ContactKind,
         # This one is the default, which changes nothing as long as there is no e-mail.
         if (word, purpose) != ("email", "email_verification"):
             kind = _one_of(where, _KINDS, word)
-            found[kind] = _one_of(f"{where}.{word}", _PURPOSES, purpose)
+            allowed = {one.value: one for one, row in APP_PURPOSES.items() if kind in row.contacts}
+            found[kind] = _one_of(f"{where}.{word}", allowed, purpose)
     return found
 
 
@@ -229,17 +226,12 @@ def _check_length(name: str, rules: AppRules, settings: Settings) -> None:
     """Refuse an autofill line for which no message has room."""
     if rules.web_origin is None:
         return
-    for purpose in _PURPOSES.values():
-        texts = GettextMessages(
-            {purpose: rules.service_name},
-            LOCALE,
-            settings.wordings,
-            web_origin=rules.web_origin,
-            android_hash=settings.android_hash or None,
-        )
-        policy = rules.policy_of(purpose, settings.policies[purpose])
+    letterhead = Letterhead(service_name=rules.service_name, web_origin=rules.web_origin)
+    texts = settings.texts
+    for purpose, numbers in settings.app_policies.items():
+        policy = rules.policy_of(purpose, numbers)
         code = Code("0" * policy.digits)
-        size = len(texts.sms(purpose, code, policy.lifetime, ENGLISH).text.encode())
+        size = len(texts.sms(purpose, code, policy.lifetime, ENGLISH, letterhead).text.encode())
         if size > MAX_AUTOFILL_BYTES:
             raise UnusableError(
                 f"{name}.web_origin: messages with it have {size} bytes, and the limit is "

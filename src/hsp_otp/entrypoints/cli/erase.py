@@ -7,7 +7,6 @@ from cyclopts import Parameter
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.erasure import SqlErasure
-from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.instant import DAY, after
 from hsp_otp.domain.phone import PhoneNumber
@@ -23,6 +22,7 @@ from hsp_otp.entrypoints.cli.person import (
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
+from hsp_otp.entrypoints.wiring import clock_of
 from hsp_otp.flows.erase import Erasing, Found
 
 
@@ -64,7 +64,7 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
             users=desk.passes,
             slots=desk.slots,
             erasure=SqlErasure(desk.database),
-            clock=SystemClock(),
+            clock=clock_of(settings),
             fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
             policies=settings.policies,
         )
@@ -92,7 +92,7 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
         "kept:",
     ]
     if kept.sends:
-        past = in_short(after(SystemClock().now(), SEND_ROW_DAYS * DAY))
+        past = in_short(after(clock_of(settings).now(), SEND_ROW_DAYS * DAY))
         lines.append(f"  sends that limits count: {kept.sends}, until purge after {past} UTC")
     if found.until is not None:
         lines.append(f"  wrong guesses and cooldown, until {in_short(found.until)} UTC")

@@ -3,7 +3,6 @@
 import asyncio
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
-from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.purposes import SubjectKind
 from hsp_otp.entrypoints.cli.person import (
@@ -16,6 +15,7 @@ from hsp_otp.entrypoints.cli.person import (
     read_reason,
 )
 from hsp_otp.entrypoints.time_range import in_short
+from hsp_otp.entrypoints.wiring import clock_of
 from hsp_otp.flows.let import LetIn, Letting
 
 
@@ -45,7 +45,7 @@ def let(
         async with open_desk(settings) as desk:
             letting = Letting(
                 slots=desk.slots,
-                clock=SystemClock(),
+                clock=clock_of(settings),
                 fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
                 policies=settings.policies,
             )

@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from hsp_otp.adapters.sql.pass_changes import Counts, import_passes
 from hsp_otp.adapters.sql.passes import SqlPasses
-from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import KeptPass, Pass
@@ -25,7 +25,7 @@ from hsp_otp.entrypoints.cli.passes_csv import BadLine, read
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import clock_of, open_database
 from hsp_otp.flows.caller import new_id
 
 passes = App(name="passes", help="Import and show passes.")
@@ -85,10 +85,11 @@ def show(code: str, /) -> None:
         parsed = PassCode.parse(code)
     except MalformedPassCodeError as error:
         raise CommandError(f"the pass code is {error}") from None
-    kept = asyncio.run(_find(parsed, load()))
+    settings = load()
+    kept = asyncio.run(_find(parsed, settings))
     if kept is None:
         raise CommandError(f"there is no pass {parsed}")
-    for name, value in _described(kept, SystemClock().now()):
+    for name, value in _described(kept, clock_of(settings).now()):
         print(f"{name + ':':<10}{value}")
 
 

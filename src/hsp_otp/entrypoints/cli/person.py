@@ -13,7 +13,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
-from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
@@ -26,7 +26,7 @@ from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.checks import check_secret_keys
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.entrypoints.wiring import open_database, open_redis_of, open_stores
+from hsp_otp.entrypoints.wiring import clock_of, open_database, open_redis_of, open_stores
 from hsp_otp.flows.person import People, Person
 from hsp_otp.ports.challenges import SlotRepository
 
@@ -55,7 +55,7 @@ async def open_desk(settings: Settings) -> AsyncGenerator[Desk]:
             GroupCommit(database),
             SqlLimitRecovery(database),
             redis,
-            clock=SystemClock(),
+            clock=clock_of(settings),
             randomness=SystemRandomness(),
         )
         yield Desk(database, SqlPasses(database), stores.slots)

@@ -3,12 +3,11 @@
 import asyncio
 
 from hsp_otp.adapters.sql.purge import SqlPurge
-from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.instant import DAY
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
-from hsp_otp.entrypoints.wiring import open_database
+from hsp_otp.entrypoints.wiring import clock_of, open_database
 from hsp_otp.flows.purge import purge as delete_what_is_over
 
 
@@ -23,7 +22,7 @@ def purge() -> None:
 
 
 async def _purge(settings: Settings) -> dict[str, int]:
-    now = SystemClock().now()
+    now = clock_of(settings).now()
     async with open_database(settings) as database:
         await insist_on_newest(database)
         return await delete_what_is_over(

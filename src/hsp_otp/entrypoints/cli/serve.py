@@ -4,12 +4,21 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.domain.api_keys import PresentedKey
 from hsp_otp.entrypoints.cli.common import insist_on_fit, insist_on_known, insist_on_newest
-from hsp_otp.entrypoints.development import DEMO_PASS, add_demo_pass, with_generated_keys
+from hsp_otp.entrypoints.development import (
+    DEMO_PASS,
+    DEMO_PHONE,
+    add_demo_app,
+    add_demo_pass,
+    with_generated_keys,
+)
 from hsp_otp.entrypoints.errors import FAILED, OK, CommandError
 from hsp_otp.entrypoints.pages.app_preview import is_built
 from hsp_otp.entrypoints.server import run as server
@@ -33,8 +42,21 @@ Demo pass: {demo}
   curl {url}/customer/validate-pass/ -H "$json" -d '{{"pass_code": "{demo}"}}'
   curl {url}/customer/send-otp/ -H "$json" -d '{{"pass_code": "{demo}"}}'
   curl {url}/customer/verify-otp/ -H "$json" -d '{{"pass_code": "{demo}", "otp": "CODE"}}'
-
+{verify}
 Import your own passes: .venv/bin/hsp-otp passes import FILE.csv
+"""
+
+VERIFY: Final = """
+Verify a number for another backend, as the demo app:
+
+  key='authorization: Bearer {key}'
+  curl {url}/v1/verifications -H "$json" -H "$key" -d '{{"to": "{phone}"}}'
+  curl {url}/v1/verifications/ID/check -H "$json" -H "$key" -d '{{"code": "CODE"}}'
+
+Read the last messages, and turn the clock forward, in tests:
+
+  curl {url}/dev/outbox/
+  curl {url}/dev/clock/ -H "$json" -d '{{"advance_seconds": 660}}'
 """
 
 
@@ -66,8 +88,8 @@ def dev(*, host: str | None = None, port: str | None = None) -> int:
             os.environ[f"{PREFIX}{name}"] = value
     settings = _served(load())
     _warn_of_variables()
-    asyncio.run(_prepare(settings))
-    return _run(settings, banner=True)
+    key = asyncio.run(_prepare(settings))
+    return _run(settings, partial(_banner, key))
 
 
 async def _insist(settings: Settings) -> None:
@@ -90,13 +112,18 @@ async def _insist_on_redis(settings: Settings) -> None:
             _warn(found.what)
 
 
-async def _prepare(settings: Settings) -> None:
+async def _prepare(settings: Settings) -> PresentedKey | None:
+    """Prepare the stores and their demo data; return the demo app's key, if it can be used."""
+    key = None
     async with open_database(settings) as database:
         await insist_on_fit(database)
         await insist_on_known(database)
         await upgrade(database)
         await add_demo_pass(database)
+        if settings.serves_verifications:
+            key = await add_demo_app(database, settings)
     await _insist_on_redis(settings)
+    return key
 
 
 def _warn_of_variables() -> None:
@@ -115,16 +142,20 @@ def _served(settings: Settings) -> Settings:
     return settings
 
 
-def _run(settings: Settings, *, banner: bool = False) -> int:
+def _banner(key: PresentedKey | None, url: str) -> str:
+    trial = f"  {url}/app/              the mobile app\n" if is_built() else ""
+    verify = "" if key is None else VERIFY.format(url=url, key=key.reveal(), phone=DEMO_PHONE)
+    return BANNER.format(url=url, trial=trial, demo=DEMO_PASS, verify=verify)
+
+
+def _run(settings: Settings, banner: Callable[[str], str] | None = None) -> int:
     listening = _bind(settings.host, settings.port)
     showing = None
     if settings.metrics_port is not None:
         showing = _bind(settings.host, settings.metrics_port)
     if banner:
         host, port = listening.getsockname()[:2]
-        url = f"http://{host}:{port}"
-        trial = f"  {url}/app/              the mobile app\n" if is_built() else ""
-        print(BANNER.format(url=url, trial=trial, demo=DEMO_PASS), flush=True)
+        print(banner(f"http://{host}:{port}"), flush=True)
     return OK if server.run(settings, listening, showing) else FAILED
 
 

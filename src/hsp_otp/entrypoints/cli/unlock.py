@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
-from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, SubjectKind
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.cli.person import (
@@ -17,6 +16,7 @@ from hsp_otp.entrypoints.cli.person import (
     read_reason,
 )
 from hsp_otp.entrypoints.errors import CommandError
+from hsp_otp.entrypoints.wiring import clock_of
 from hsp_otp.flows.person import Person
 from hsp_otp.flows.unlock import Unlocking
 
@@ -56,7 +56,7 @@ def unlock(
             person = await find_person(desk, settings, pass_code, phone, purposes)
             unlocking = Unlocking(
                 slots=desk.slots,
-                clock=SystemClock(),
+                clock=clock_of(settings),
                 fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
             )
             await unlocking.unlock(person, why, devices=devices)

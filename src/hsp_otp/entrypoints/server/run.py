@@ -194,7 +194,13 @@ def app() -> RequestMiddleware:
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
     docs = settings.texts if settings.shows_docs else None
-    return create_app(lambda: _open(settings), docs, trial_folder(settings), ops=settings.has_ops)
+    return create_app(
+        lambda: _open(settings),
+        docs,
+        trial_folder(settings),
+        ops=settings.has_ops,
+        sandbox=settings.in_development,
+    )
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
+from sqlalchemy import make_url
 
 from hsp_otp.adapters.jwt import Algorithm
 from hsp_otp.adapters.messages import LOCALE, GettextMessages, check_service_name
@@ -447,6 +448,11 @@ class Settings:
     docs: bool | None = flag(
         None, "serve /docs and the OpenAPI document", shown_default="on in development"
     )
+    verify_api: bool | None = flag(
+        None,
+        "serve /v1/verifications and /v1/standing, the verification API for other backends",
+        shown_default="on in development",
+    )
     accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
     """The settings of every sender's own, by its name."""
     numbers: Mapping[Purpose, Any] = attrs.field(factory=_numbers)
@@ -471,6 +477,11 @@ class Settings:
         return self.in_development if self.docs is None else self.docs
 
     @property
+    def serves_verifications(self) -> bool:
+        """Whether the verification API is served."""
+        return self.in_development if self.verify_api is None else self.verify_api
+
+    @property
     def has_ops(self) -> bool:
         """Whether the operators' page is served."""
         return bool(self.ops_password) or self.ops_users is not None
@@ -489,6 +500,14 @@ class Settings:
     def in_development(self) -> bool:
         """Whether development mode is on."""
         return self.mode == DEVELOPMENT
+
+    @property
+    def development_folder(self) -> Path:
+        """The folder of the files that development mode keeps beside the database."""
+        url = make_url(self.database_url)
+        # A database server has no folder for our files, so they go into the current folder.
+        kept = url.database if url.get_backend_name() == "sqlite" else "hsp-otp"
+        return Path(f"{kept}.keys")
 
     @property
     def texts(self) -> GettextMessages:
