@@ -98,7 +98,7 @@ class Reply:
 
 
 def problem(
-    status: int, title: str, error: str, message: str, **members: bool | int
+    status: int, title: str, error: str, message: str, **members: bool | int | str
 ) -> dict[str, Any]:
     """Return the whole body of an error (docs/contract.md, section 5) with additional *members*."""
     return {

@@ -67,7 +67,7 @@ class BackendClient:
 
     def started(self, to: str = PHONE, **members: object) -> tuple[str, str]:
         """Start a verification; return its id and its code."""
-        reply = self.start(to, **members)
+        reply = self.post({"to": to, **members})
         assert reply.status == 200, reply.json
         return reply.json["id"], self.world.outbox.codes[-1]
 

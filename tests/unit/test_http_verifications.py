@@ -379,8 +379,8 @@ def test_another_request_under_the_same_key(shop: BackendClient) -> None:
 def test_a_request_that_is_under_way(shop: BackendClient) -> None:
     """While the message is being handed over, the same request is a 409 that says to wait 1 s."""
     replies: list[Reply] = []
-    shop.world.outbox.witness = lambda: replies.append(other.start(key="a"))
     other = BackendClient(Client(shop.world, verify_api=True), shop.key)
+    shop.world.outbox.witness = lambda: replies.append(other.start(key="a"))
     assert shop.start(key="a").status == 200
     (reply,) = replies
     assert said(reply) == (409, "idempotency_in_progress")
