@@ -300,7 +300,7 @@ def refusals(
     for (_, path), operation in operations(document).items():
         for status in map(int, operation["responses"]):
             for name, body in examples(operation, status).items():
-                if "message" in body:
+                if "error" in body and "admitted" not in body:
                     yield path, status, name, body
 
 
