@@ -45,11 +45,12 @@ class Shop:
 
     world: World = attrs.field(factory=World)
     app: App = SHOP
+    others: tuple[App, ...] = ()
 
     @property
     def backend(self) -> Backend:
         """The backend, with its key."""
-        return attrs.evolve(BACKEND, apps={self.app.id: self.app})
+        return attrs.evolve(BACKEND, apps={app.id: app for app in (self.app, *self.others)})
 
     def start(
         self, to: str | None = PHONE, key: str | None = None, **given: object
@@ -114,7 +115,7 @@ class Shop:
         return run(sends.standing(self.app, asked, self.backend))
 
 
-def shop(policy: Policy | None = None, **rules: object) -> Shop:
+def shop(*, policy: Policy | None = None, **rules: object) -> Shop:
     """A shop with other rules, or in a world of other numbers."""
     app = attrs.evolve(SHOP, rules=attrs.evolve(RULES, **rules))  # type: ignore[arg-type]
     return Shop(World() if policy is None else World(policy=policy), app)

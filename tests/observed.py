@@ -1,11 +1,15 @@
 """A test world whose ports are observed, as in `wiring.py`."""
 
+from collections.abc import Sequence
+
 import attrs
 
 from hsp_otp.adapters.instrumentation.ports import Observer, Watch
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.instant import Duration
 from hsp_otp.flows.assembly import Ports
 from hsp_otp.ports.passes import Passes
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
 from tests.world import World
 
 
@@ -31,7 +35,7 @@ class Observed(World):
     def ports(self) -> Ports:
         """The ports, each observed."""
         observer, ports = self.observer, super().ports
-        sender = observer.sender("outbox", self.outbox)
+        sender = _Only(observer.sender("outbox", self.outbox))
         return attrs.evolve(
             ports,
             slots=observer.slots(ports.slots, "memory"),
@@ -47,3 +51,22 @@ class Observed(World):
             work=observer.work(ports.work),
             senders={Channel.SMS: observer.senders(sender, ("outbox", "other"))},
         )
+
+
+@attrs.frozen
+class _Only:
+    """The only sender of its channel, whose names do not matter."""
+
+    sender: Sender
+
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Keep the promise of `Senders.available`."""
+        del names
+        return self.sender.available()
+
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Keep the promise of `Senders.send`."""
+        del names
+        return await self.sender.send(message, within)

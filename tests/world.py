@@ -6,7 +6,7 @@ Nothing in it suspends, so `run` drives a flow without an event loop.
 
 import hashlib
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -142,6 +142,7 @@ class Outbox:
         witness: Called when a message arrives, before it is accepted or refused.
         skipped: Whether it reports that it would not try.
         given: The time limit of each call.
+        chosen: The names of the senders that each call may try.
     """
 
     sent: list[Message] = attrs.field(factory=list[Message])
@@ -149,14 +150,18 @@ class Outbox:
     witness: Callable[[], None] | None = None
     skipped: bool = False
     given: list[Duration] = attrs.field(factory=list[Duration])
+    chosen: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
 
-    def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
-        return not self.skipped
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Keep the promise of `Senders.available`; the sender of the name ``away`` never is."""
+        return not self.skipped and tuple(names) != ("away",)
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Keep the promise of `Senders.send`."""
         self.given.append(within)
+        self.chosen.append(tuple(names))
         if self.witness is not None:
             self.witness()
         if self.failure is not None:

@@ -62,7 +62,7 @@ from hsp_otp.ports.limit_recovery import SignInHistory
 from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
-from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.sender import Senders
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
@@ -127,7 +127,7 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: Sender,
+        sender: Senders,
         policy: Policy | None = None,
         limits: ClientLimits | None = None,
     ) -> PassLogin:
@@ -139,7 +139,7 @@ class Stores:
         self,
         clock: Clock,
         randomness: Randomness,
-        sender: Sender,
+        sender: Senders,
         proofs: Proofs,
         *,
         policy: Policy | None = None,
@@ -150,7 +150,7 @@ class Stores:
         return build(ports, RINGS, _numbers(policies, limits)).signup
 
     def verification(  # noqa: D102 - the name says it
-        self, clock: Clock, randomness: Randomness, sender: Sender
+        self, clock: Clock, randomness: Randomness, sender: Senders
     ) -> Journeys:
         ports = self._ports(clock, randomness, sender, SignedProofs())
         return build(ports, RINGS, _numbers({}, None))
@@ -162,7 +162,9 @@ class Stores:
     def limiter(self, limits: ClientLimits | None = None) -> Limiter:  # noqa: D102
         return Limiter(usage=self.usage, limits=limits or ClientLimits(), sign_ins=self.sign_ins)
 
-    def _ports(self, clock: Clock, randomness: Randomness, sender: Sender, proofs: Proofs) -> Ports:
+    def _ports(
+        self, clock: Clock, randomness: Randomness, sender: Senders, proofs: Proofs
+    ) -> Ports:
         return Ports(
             slots=self.slots,
             signup_sessions=self.signup_sessions,

@@ -7,7 +7,10 @@ from hsp_otp.adapters.memory import MemoryApps
 from hsp_otp.domain.api_keys import ApiKey, PresentedKey, Scope
 from hsp_otp.domain.app_changes import AppsImported, ListedApp
 from hsp_otp.domain.apps import App, AppNotFound, AppRules, app_named
+from hsp_otp.domain.contact import Channel
 from hsp_otp.flows.apps import Apps, import_apps
+from hsp_otp.flows.verification_outcomes import NotDelivered, Sent
+from tests.backend import shop
 from tests.world import START, ManualClock, ScriptedRandomness, ring, run
 
 KEY = ApiKey.make(
@@ -91,3 +94,18 @@ def test_an_app_that_is_gone(shops: Shops) -> None:
     key = attrs.evolve(KEY, app_id="nothing")
     assert run(Apps(shops.kept).of_key(key)) == {}
     assert shops.named(key, None) == AppNotFound()
+
+
+def test_the_senders_of_an_app() -> None:
+    """Its messages are offered to its own senders, in its order, and to no others."""
+    backend = shop(senders={Channel.SMS: ("vonage", "twilio")})
+    assert isinstance(backend.start(), Sent)
+    assert backend.world.outbox.chosen == [("vonage", "twilio")]
+
+
+def test_an_app_whose_senders_are_skipped() -> None:
+    """Nothing is sent, charged or stored, though the service has other senders."""
+    backend = shop(senders={Channel.SMS: ("away",)})
+    assert isinstance(backend.start(), NotDelivered)
+    assert backend.world.outbox.chosen == []
+    assert backend.world.audit.sends == []

@@ -44,7 +44,7 @@ class Chain:
             for failure, time in zip(failures, takes, strict=False)
         ]
         self.circuits = [CircuitBreaker("one", box, self.clock) for box in self.boxes]
-        self.sender = Failover(self.circuits, self.clock)
+        self.sender = Failover(self.circuits, self.clock, ("one", "two", "three"))
 
     def _passing(self, time: int) -> Callable[[], None]:
         return lambda: self.clock.advance(time)
@@ -69,6 +69,29 @@ def test_the_next_takes_it() -> None:
     assert run(chain.sender.send(SMS)) == TAKEN
     assert chain.asked == [1, 1, 0]
     assert chain.boxes[1].sent == [SMS]
+
+
+def test_some_senders_in_another_order() -> None:
+    """Only the named senders are tried, in the order in which they are named."""
+    chain = Chain(None, SendFailed("away"), SendFailed("away"))
+    names = ("three", "gone", "two")
+    with pytest.raises(SendFailed, match=r"^no sender took the message$"):
+        run(chain.sender.send(SMS, names=names))
+    assert chain.asked == [0, 1, 1]
+    chain.boxes[1].failure = None
+    assert run(chain.sender.send(SMS, names=names)) == TAKEN
+    assert chain.asked == [0, 2, 2]
+
+
+def test_senders_that_are_all_gone() -> None:
+    """Nothing is tried where none of the named senders is configured any more."""
+    chain = Chain(None, None, None)
+    assert chain.sender.available()
+    assert chain.sender.available(("gone", "two"))
+    assert not chain.sender.available(("gone",))
+    with pytest.raises(SendFailed, match=r"^no sender took the message$"):
+        run(chain.sender.send(SMS, names=("gone",)))
+    assert chain.asked == [0, 0, 0]
 
 
 def test_nobody_takes_it() -> None:

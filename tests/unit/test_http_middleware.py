@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from typing import Any
@@ -623,9 +623,11 @@ def test_nothing_secret_is_written(client: Client, written: Callable[[], str]) -
 class Leaking(Outbox):
     """A sender whose bug has the code and the number in its message, and in its locals."""
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
         """Keep no promise."""
-        await super().send(message, within)
+        await super().send(message, within, names)
         code, number = self.codes[-1], message.to.value
         try:
             dict[tuple[str, str], str]()[code, number]
@@ -732,8 +734,10 @@ def test_the_store_is_lost_while_a_message_is_sent() -> None:
     """5.6: 503, and no success; the send stays counted, and the next one is not held up."""
 
     class Cut(Outbox):
-        async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-            await super().send(message, within)
+        async def send(
+            self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+        ) -> Receipt:
+            await super().send(message, within, names)
             raise Unavailable
 
     with Client(World(outbox=Cut())) as client:

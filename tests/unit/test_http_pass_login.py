@@ -1,7 +1,7 @@
 """Every row of the tables of docs/contract.md, 5.1, and what section 2 says of their order."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -276,9 +276,11 @@ def test_no_sender_took_the_message(client: Client, how: str) -> None:
 class Losing(Outbox):
     """A provider that sends the message and says that it did not."""
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
         """Keep the promise of `Sender.send`."""
-        await super().send(message, within)
+        await super().send(message, within, names)
         raise SendFailed
 
 

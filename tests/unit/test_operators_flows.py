@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
+from hsp_otp.adapters.memory import MemoryVerifications
 from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge_outcomes import Issued, Locked, WrongCode
 from hsp_otp.domain.contact import Contact
@@ -13,7 +14,7 @@ from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.passes import PassNotFound, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Flow, Purpose, Slot
+from hsp_otp.domain.purposes import Flow, Purpose, Slot, SubjectKind
 from hsp_otp.domain.quota import Quota, Refusal
 from hsp_otp.domain.slot_record import Request
 from hsp_otp.flows.erase import Erasing, Found
@@ -21,12 +22,25 @@ from hsp_otp.flows.let import LetIn, Letting
 from hsp_otp.flows.person import People, Person
 from hsp_otp.flows.purge import purge
 from hsp_otp.flows.unlock import Unlocking
+from hsp_otp.flows.verification_outcomes import Sent
 from hsp_otp.ports.erasure import Kept
-from tests.world import OTHER_PHONE, PASS_CODE, PHONE, START, World, other_than, ring, run, slot_of
+from tests.backend import Shop
+from tests.world import (
+    OTHER_PHONE,
+    PASS_CODE,
+    PHONE,
+    START,
+    World,
+    app_policies,
+    other_than,
+    ring,
+    run,
+    slot_of,
+)
 
 REASON = "called back"
 CALLED_FROM = "203.0.113.9"
-KEPT = Kept(passes=1, old_sends=2, sends=3, audit=4, records={"sign-ins": 5})
+KEPT = Kept(passes=1, old_sends=2, sends=3, verifications=6, audit=4, records={"sign-ins": 5})
 STRICT = Policy(failures=(Quota(2, HOUR),), cooldown=0)
 
 
@@ -66,7 +80,8 @@ class Erased:
     ) -> Kept:
         """Keep the promise of `Erasure.kept`."""
         assert phone == PhoneNumber(PHONE)
-        assert [str(slot) for slot in slots] == [
+        own = [slot for slot in slots if slot.subject.kind is not SubjectKind.APP]
+        assert [str(slot) for slot in own] == [
             *(f"phone_verification:user:{user}" for user in users),
             f"signup:phone:{PHONE}",
         ]
@@ -78,7 +93,7 @@ class Erased:
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """Keep the promise of `Erasure.erase`."""
-        assert (phone, len(slots)) == (PhoneNumber(PHONE), 2)
+        assert (phone, slots[1].subject.id) == (PhoneNumber(PHONE), PHONE)
         assert counted_since == after(self.world.clock.now(), -DAY - CLOCK_SKEW)
         self.rows.append(row)
         if self.fails:
@@ -106,7 +121,11 @@ def world_with_a_pass() -> World:
 
 def people(world: World) -> People:
     """What is tested."""
-    return People(passes=world.passes, users=Holders(world))
+    return People(
+        passes=world.passes,
+        users=Holders(world),
+        verifications=MemoryVerifications(world.audit),
+    )
 
 
 def holder(world: World) -> Person:
@@ -138,10 +157,12 @@ def erasing(world: World, erased: Erased) -> Erasing:
     return Erasing(
         users=Holders(world),
         slots=world.slots,
+        verifications=MemoryVerifications(world.audit),
         erasure=erased,
         clock=world.clock,
         fingerprints=ring("fingerprints"),
         policies=world.otp.policies,
+        app_policies=app_policies(world.policy),
     )
 
 
@@ -309,6 +330,64 @@ def test_the_sends_of_a_number_hold_for_who_is_let_in() -> None:
     assert isinstance(world.send(client=CALLED_FROM), Refusal)
 
 
+# In apps
+
+
+def in_apps(world: World) -> Shop:
+    """Where two wrong guesses have locked the number in a shop, for a user of it and for itself."""
+    shop = Shop(world)
+    for subject in ("u1", None):
+        verification = shop.sent(subject=subject).view.verification
+        for _ in range(2):
+            shop.check(verification.id, other_than(world.outbox.codes[-1]))
+        assert isinstance(shop.check(verification.id, "123456"), Locked)
+    return shop
+
+
+def test_a_number_is_unlocked_in_apps_too() -> None:
+    """Unlocking a number unlocks it in every app, with the users that codes were sent for."""
+    world = world_with_a_pass()
+    shop = in_apps(world)
+    person = run(people(world).of_number(PhoneNumber(PHONE)))
+    unlock(world, person)
+    assert {row.purpose for row in world.audit.rows if row.action is Action.UNLOCK} == {
+        Purpose.PHONE_VERIFICATION,
+        Purpose.SIGNUP,
+    }
+    for subject in ("u1", None):
+        assert shop.sent(subject=subject).resent
+
+
+def test_another_purpose_stays_locked_in_apps() -> None:
+    """Unlocking one purpose leaves the others locked."""
+    world = world_with_a_pass()
+    shop = in_apps(world)
+    unlock(world, run(people(world).of_number(PhoneNumber(PHONE), (Purpose.SIGNUP,))))
+    assert not isinstance(shop.start(), Sent)
+
+
+def test_nobody_is_let_in_for_apps() -> None:
+    """An address is let past what holds strangers back, which codes of apps do not know."""
+    world = world_with_a_pass()
+    in_apps(world)
+    person = run(people(world).of_number(PhoneNumber(PHONE)))
+    found = let(world, person)
+    assert {one.slot.subject.kind for one in found} == {SubjectKind.USER, SubjectKind.PHONE}
+
+
+def test_the_slots_of_apps_are_erased() -> None:
+    """Erasing a number ends its codes in every app; what is locked there is not erased."""
+    world = world_with_a_pass()
+    shop = in_apps(world)
+    journey = erasing(world, Erased(world))
+    assert run(journey.look(PhoneNumber(PHONE))) == Locked(after(START, HOUR))
+    unlock(world, run(people(world).of_number(PhoneNumber(PHONE))))
+    found = run(journey.look(PhoneNumber(PHONE)))
+    assert isinstance(found, Found)
+    assert run(journey.erase(PhoneNumber(PHONE), found, REASON)) is None
+    assert not shop.sent().resent
+
+
 # Erase
 
 
@@ -413,6 +492,11 @@ class Purged:
         self.told.append(before)
         return 2
 
+    async def verifications(self, before: Instant) -> int:
+        """Keep the promise of `Purge.verifications`."""
+        self.told.append(before)
+        return 5
+
     async def funnel(self, before: Instant) -> int:
         """Keep the promise of `Purge.funnel`."""
         self.told.append(before)
@@ -426,11 +510,11 @@ class Purged:
 
 def test_what_is_past_its_time_is_purged() -> None:
     """
-    Audit rows as old as is set, sends of seven days, whole days of the funnel after ninety, and
-    records that mean nothing.
+    Audit rows as old as is set, sends of seven days, verifications a day later, whole days of the
+    funnel after ninety, and records that mean nothing.
     """
     store, now = Purged(), after(START, SECOND)
     purged = run(purge(store, [STRICT], 30 * DAY, now))
-    assert purged == {"audit": 1, "sends": 2, "funnel": 4, "slots": 3}
-    days = (after(now, -30 * DAY), after(now, -7 * DAY), after(START, -90 * DAY))
+    assert purged == {"audit": 1, "sends": 2, "verifications": 5, "funnel": 4, "slots": 3}
+    days = (*(after(now, -ago * DAY) for ago in (30, 7, 8)), after(START, -90 * DAY))
     assert store.told == [*days, [STRICT], now]

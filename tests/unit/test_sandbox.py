@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from hsp_otp.adapters.sandbox import FURTHEST, FileOutbox, RecordedSender, SharedClock
+from hsp_otp.adapters.sandbox import FURTHEST, FileOutbox, RecordedSenders, SharedClock
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, after
 from hsp_otp.domain.phone import PhoneNumber
@@ -138,7 +138,7 @@ def test_a_message_that_was_taken_is_recorded(
     """With its code, the number and the time of the shared clock."""
     provider, outbox = Provider(), outbox_in(opened, tmp_path)
     clock = ManualClock(after(START, DAY))
-    sender = RecordedSender(sender=provider, channel=Channel.SMS, outbox=outbox, clock=clock)
+    sender = RecordedSenders(senders=provider, channel=Channel.SMS, outbox=outbox, clock=clock)
     to = Contact.of_phone(PhoneNumber(PHONE))
     sent = Message(to=to, text=text, useful_for=MINUTE)
     assert sender.available()
@@ -156,8 +156,8 @@ def test_a_message_that_nobody_took_is_not_recorded(opened: ExitStack, tmp_path:
         Provider(failure=SendFailed("away"), skipped=True),
         outbox_in(opened, tmp_path),
     )
-    sender = RecordedSender(
-        sender=provider, channel=Channel.SMS, outbox=outbox, clock=ManualClock()
+    sender = RecordedSenders(
+        senders=provider, channel=Channel.SMS, outbox=outbox, clock=ManualClock()
     )
     assert not sender.available()
     with pytest.raises(SendFailed):

@@ -21,6 +21,7 @@ from hsp_otp.domain.audit import (
     UnsentRow,
 )
 from hsp_otp.domain.challenge_outcomes import Verified
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
@@ -231,6 +232,11 @@ class MemoryVerifications:
             for row in self.audit.rows
             if row.verification_id == verification_id and row.action is not Action.LOOK_UP
         ]
+
+    async def slots_of(self, contact: Contact) -> list[Slot]:
+        """Implement `Verifications.slots_of`."""
+        found = self.audit.verifications.values()
+        return list(dict.fromkeys(one.slot for one in found if one.contact == contact))
 
     def _kept(self, row: SendRow, verification_id: str) -> KeptSend:
         taken = next((one for one in self.audit.handed_over if one.send_id == row.id), None)

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, Duration, Instant, after
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.sandbox import Outbox, SentMessage
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Senders
 
 FURTHEST: Final[Duration] = 100 * 366 * DAY
 """How far the clock can be ahead of the real time: it must stay within four-digit years."""
@@ -103,21 +103,23 @@ class FileOutbox:
 
 
 @attrs.frozen(kw_only=True)
-class RecordedSender:
-    """Keeps the messages that a sender takes in an outbox."""
+class RecordedSenders:
+    """Keeps the messages that senders take in an outbox."""
 
-    sender: Sender
+    senders: Senders
     channel: Channel
     outbox: Outbox
     clock: Clock
 
-    def available(self) -> bool:
-        """Implement `Sender.available`."""
-        return self.sender.available()
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Implement `Senders.available`."""
+        return self.senders.available(names)
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Implement `Sender.send`."""
-        receipt = await self.sender.send(message, within)
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Implement `Senders.send`."""
+        receipt = await self.senders.send(message, within, names)
         found = _CODE.search(message.text)
         self.outbox.add(
             SentMessage(

@@ -73,9 +73,12 @@ from hsp_otp.domain.work import Malformed, Solved
 
 
 def slots_about(
-    users: Sequence[str], contact: Contact | None, purposes: Iterable[Purpose] = PURPOSES
+    users: Sequence[str], contact: Contact | None, purposes: Iterable[Purpose] = Purpose
 ) -> list[Slot]:
-    """Every slot of *purposes* for users with these ids, or for their contact, if known."""
+    """
+    Every slot of *purposes* in the customers' own journeys, for users with these ids, or for their
+    contact, if known.
+    """
     subjects = [Subject(SubjectKind.USER, user) for user in users]
     if contact is not None:
         subjects.append(subject_of(contact))
@@ -83,7 +86,7 @@ def slots_about(
         Slot(subject, purpose)
         for purpose in purposes
         for subject in subjects
-        if subject.kind is PURPOSES[purpose].subject_kind
+        if purpose in PURPOSES and subject.kind is PURPOSES[purpose].subject_kind
     ]
 
 

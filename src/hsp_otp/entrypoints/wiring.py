@@ -22,7 +22,7 @@ from hsp_otp.adapters.memory import MemoryRecords, MemorySlots, MemoryUsage
 from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.adapters.proof_of_work import AltchaProofOfWork
 from hsp_otp.adapters.redis.topology import Topology
-from hsp_otp.adapters.sandbox import FileOutbox, RecordedSender, SharedClock
+from hsp_otp.adapters.sandbox import FileOutbox, RecordedSenders, SharedClock
 from hsp_otp.adapters.secret_keys import (
     API_KEYS,
     CODES,
@@ -195,7 +195,7 @@ async def _open_senders(
             opening = SENDERS[name].open(settings.accounts[name], means)
             sender = await stack.enter_async_context(opening)
             circuits.append(CircuitBreaker(name, observer.sender(name, sender), clock))
-        opened[channel] = Failover(circuits, clock)
+        opened[channel] = Failover(circuits, clock, names)
     return opened
 
 
@@ -310,13 +310,13 @@ def _open_sandbox(stack: AsyncExitStack, settings: Settings) -> Sandbox:
 
 
 def _recorded(sandbox: Sandbox, ports: Ports) -> Ports:
-    senders = {
-        channel: RecordedSender(
-            sender=sender, channel=channel, outbox=sandbox.outbox, clock=sandbox.clock
+    recorded = {
+        channel: RecordedSenders(
+            senders=senders, channel=channel, outbox=sandbox.outbox, clock=sandbox.clock
         )
-        for channel, sender in ports.senders.items()
+        for channel, senders in ports.senders.items()
     }
-    return attrs.evolve(ports, senders=senders)
+    return attrs.evolve(ports, senders=recorded)
 
 
 @attrs.frozen(kw_only=True)

@@ -34,7 +34,7 @@ from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
-from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.sender import Senders
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import AccessTokens, Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
@@ -48,7 +48,7 @@ class Ports:
 
     Attributes:
         sign_ins: Tells which clients are known; asked only during a scan.
-        senders: The sender of each channel.
+        senders: The senders of each channel.
     """
 
     slots: SlotRepository
@@ -64,7 +64,7 @@ class Ports:
     apps: AppRepository
     audit: AuditTrail
     sign_ins: SignInHistory
-    senders: Mapping[Channel, Sender]
+    senders: Mapping[Channel, Senders]
     messages: Messages
     access_tokens: AccessTokens
     proofs: Proofs

@@ -13,7 +13,7 @@ from hsp_otp.domain.instant import CLOCK_SKEW, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.purposes import Purpose, Slot, SubjectKind
 from hsp_otp.domain.quota import LONGEST_WINDOW
 from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import about, operator_row
@@ -21,6 +21,7 @@ from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.erasure import Erasure, Kept
 from hsp_otp.ports.passes import Users
+from hsp_otp.ports.verifications import Verifications
 
 
 @attrs.frozen(kw_only=True)
@@ -43,14 +44,21 @@ class Found:
 
 @attrs.frozen(kw_only=True)
 class Erasing:
-    """Erases the data about a number; raises Unavailable if a store does not answer."""
+    """
+    Erases the data about a number; raises Unavailable if a store does not answer.
+
+    Attributes:
+        app_policies: One for each purpose of apps.
+    """
 
     users: Users
     slots: SlotRepository
+    verifications: Verifications
     erasure: Erasure
     clock: Clock
     fingerprints: KeyRing
     policies: Mapping[Purpose, Policy]
+    app_policies: Mapping[Purpose, Policy]
 
     async def look(self, phone: PhoneNumber) -> Found | Locked:
         """
@@ -59,13 +67,13 @@ class Erasing:
         """
         now = self.clock.now()
         users = tuple(user.id for user in await self.users.users_of(phone))
-        slots = tuple(slots_about(users, Contact.of_phone(phone)))
+        contact = Contact.of_phone(phone)
+        slots = (*slots_about(users, contact), *await self.verifications.slots_of(contact))
         until: Instant | None = None
         devices = False
         for slot in slots:
-            outcome = await forget_slot(
-                self.slots, slot, self.policies[slot.purpose], now, only_look=True
-            )
+            policy = self._policy_of(slot)
+            outcome = await forget_slot(self.slots, slot, policy, now, only_look=True)
             if isinstance(outcome, Locked):
                 return outcome
             devices = devices or outcome.devices
@@ -97,9 +105,13 @@ class Erasing:
         await self._forget(phone, found, now)
         return None
 
+    def _policy_of(self, slot: Slot) -> Policy:
+        is_of_app = slot.subject.kind is SubjectKind.APP
+        return (self.app_policies if is_of_app else self.policies)[slot.purpose]
+
     async def _forget(self, phone: PhoneNumber, found: Found, now: Instant) -> Locked | None:
         for slot in found.slots:
-            outcome = await forget_slot(self.slots, slot, self.policies[slot.purpose], now)
+            outcome = await forget_slot(self.slots, slot, self._policy_of(slot), now)
             if isinstance(outcome, Locked):
                 return outcome
         await self.erasure.erase_records(phone, found.users)

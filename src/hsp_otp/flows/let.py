@@ -13,7 +13,7 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lanes import Let
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.purposes import Purpose, Slot, SubjectKind
 from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import operator_row
 from hsp_otp.flows.person import Person
@@ -59,6 +59,7 @@ class Letting:
             [
                 await self._let(slot, client, now, person.row_of(slot, row, self.fingerprints))
                 for slot in person.slots
+                if slot.subject.kind is not SubjectKind.APP  # nothing holds strangers back there
             ]
         )
 

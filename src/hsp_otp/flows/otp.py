@@ -1,6 +1,6 @@
 """The engine that journeys share: issuing, delivering and checking codes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar, TypeVar
@@ -55,7 +55,7 @@ from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.messages import Letterhead, Messages
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Message, Receipt, Sender
+from hsp_otp.ports.sender import Message, Receipt, Senders
 
 C = TypeVar("C", CheckOutcome, CheckOutcome | VerifiedAgain)
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
@@ -107,7 +107,7 @@ class Otp:
 
     slots: SlotRepository
     limiter: Limiter
-    senders: Mapping[Channel, Sender]
+    senders: Mapping[Channel, Senders]
     messages: Messages
     audit: AuditTrail
     clock: Clock
@@ -321,6 +321,7 @@ class Otp:
         language: Language,
         lifetime: Duration,
         letterhead: Letterhead | None = None,
+        senders: Sequence[str] = (),
     ) -> Receipt:
         """
         Hand the message with the code of *challenge* to a sender.
@@ -330,6 +331,7 @@ class Otp:
             language: The language of the message.
             lifetime: What the message says of the code.
             letterhead: What an app's messages say in place of the service's.
+            senders: The names of those that may be tried, in that order; without any, all are.
 
         Raises:
             SendFailed: No sender took it.
@@ -345,7 +347,7 @@ class Otp:
             template_id=text.template_id,
             entity_id=text.entity_id,
         )
-        return await self.senders[challenge.channel].send(message)
+        return await self.senders[challenge.channel].send(message, names=senders)
 
 
 def _told_of_withdrawal(

@@ -11,9 +11,10 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot
+from hsp_otp.domain.purposes import Purpose, Slot
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.passes import Passes, Users
+from hsp_otp.ports.verifications import Verifications
 
 
 @attrs.frozen
@@ -37,9 +38,10 @@ class People:
 
     passes: Passes
     users: Users
+    verifications: Verifications
 
     async def of_pass(
-        self, code: PassCode, purposes: Iterable[Purpose] = PURPOSES
+        self, code: PassCode, purposes: Iterable[Purpose] = Purpose
     ) -> Person | PassNotFound:
         """The holder of a pass; their number's own slots are not included."""
         found = await self.passes.find(code)
@@ -49,8 +51,13 @@ class People:
         slots = slots_about((user.id,), None, purposes)
         return Person(tuple(slots), {user.id: user.phone}, code.masked)
 
-    async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = PURPOSES) -> Person:
-        """Everybody who has a number, and the number itself. There may be no slot."""
+    async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = Purpose) -> Person:
+        """Everybody who has a number, and the number itself, also in apps. There may be no slot."""
         users = [user.id for user in await self.users.users_of(phone)]
-        slots = slots_about(users, Contact.of_phone(phone), purposes)
-        return Person(tuple(slots), dict.fromkeys([*users, phone.e164], phone))
+        contact = Contact.of_phone(phone)
+        of_apps = await self.verifications.slots_of(contact)
+        slots = [
+            *slots_about(users, contact, purposes),
+            *(slot for slot in of_apps if slot.purpose in purposes),
+        ]
+        return Person(tuple(slots), dict.fromkeys([slot.subject.id for slot in slots], phone))

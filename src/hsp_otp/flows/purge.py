@@ -14,7 +14,7 @@ async def purge(
     Delete old rows and records, and return the number of deleted rows by kind.
 
     Args:
-        policies: One for each purpose.
+        policies: All that slots may be judged by.
         audit_kept_for: The maximum age of an audit row.
 
     Raises:
@@ -23,6 +23,8 @@ async def purge(
     return {
         "audit": await store.audit(after(now, -audit_kept_for)),
         "sends": await store.sends(after(now, -SEND_ROW_DAYS * DAY)),
+        # Later than their sends, which lead to them.
+        "verifications": await store.verifications(after(now, -(SEND_ROW_DAYS + 1) * DAY)),
         "funnel": await store.funnel(after(day_of(now), -FUNNEL_DAYS * DAY)),
         **await store.records_over(policies, now),
     }

@@ -277,7 +277,8 @@ class VerificationSends:
         replayed = await self._replayed(ask)
         if replayed is not None:
             return replayed
-        if not self.otp.senders[ask.request.channel].available():
+        channel = ask.request.channel
+        if not self.otp.senders[channel].available(ask.app.rules.senders.get(channel, ())):
             return await self._told(ask, NotDelivered(resend_at=None))
         apart = demand_apart(ask.app)
         if apart is None:
@@ -326,7 +327,11 @@ class VerificationSends:
         resend_at: Instant | None = None
         try:
             receipt = await self.otp.hand_over(
-                challenge, verification.language, challenge.expires_at - ask.at, letterhead
+                challenge,
+                verification.language,
+                challenge.expires_at - ask.at,
+                letterhead,
+                ask.app.rules.senders.get(challenge.channel, ()),
             )
         except SendFailed:
             pass

@@ -19,6 +19,7 @@ class Kept:
     Attributes:
         old_sends: Send rows that no limit counts any more.
         sends: Send rows that a limit still counts.
+        verifications: Verifications of the number.
         audit: Audit rows about the number, by its fingerprint.
         records: Records about the number's holders, by the display name of their kind.
     """
@@ -26,6 +27,7 @@ class Kept:
     passes: int
     old_sends: int
     sends: int
+    verifications: int
     audit: int
     records: Mapping[str, int]
 
@@ -51,7 +53,8 @@ class Erasure(Protocol):
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """
-        Delete users, passes and sends that no limit counts any more, and write *row*, in one step.
+        Delete users, passes, verifications and sends that no limit counts any more, and write
+        *row*, in one step.
 
         Of *slots*, those that no longer have any effect are deleted too.
         """

@@ -23,6 +23,10 @@ class Purge(Protocol):
         """Delete send rows older than *before*."""
         ...
 
+    async def verifications(self, before: Instant) -> int:
+        """Delete verifications that were started before *before*."""
+        ...
+
     async def funnel(self, before: Instant) -> int:
         """Delete the funnel's counts of days that began before *before*."""
         ...

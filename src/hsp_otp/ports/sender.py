@@ -1,5 +1,6 @@
 """Senders of messages, for any channel."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import attrs
@@ -64,5 +65,29 @@ class Sender(Protocol):
             SendRefusedHere: This provider refused it, and another one may take it.
             SendFailed: It could not be handed over, or the result is unknown; this counts against
                 the provider.
+        """
+        ...
+
+
+class Senders(Protocol):
+    """
+    The senders of one channel, tried in turn.
+
+    Both methods take the *names* of those that may be tried, in that order; without any, all are
+    tried in the service's order. A name that the service does not have is passed over.
+    """
+
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Whether a message sent now would be tried at all."""
+        ...
+
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """
+        Hand *message* over, to one sender after another until one takes it.
+
+        Raises:
+            SendFailed: None took it, or one refused it for all of them.
         """
         ...

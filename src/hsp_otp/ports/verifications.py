@@ -5,9 +5,10 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
-from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.verification import Approval
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.ports.records import Records
@@ -66,6 +67,15 @@ class Verifications(Protocol):
 
     async def events_of(self, verification_id: str) -> Sequence[Event]:
         """The requests about a verification, oldest first, without those that only looked."""
+        ...
+
+    async def slots_of(self, contact: Contact) -> Sequence[Slot]:
+        """
+        The slots of apps in which codes to *contact* may be.
+
+        These are its own in every app, and those of the users for whom codes were sent to it, as
+        far back as verifications are kept.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision, H, O
 from hsp_otp.domain.delivery import DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Duration, Instant
@@ -40,7 +41,7 @@ from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.records import Records
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender, Senders
 from hsp_otp.ports.usage_counter import UsageCounter
 from hsp_otp.ports.verifications import Event, KeptSend, Verifications
 
@@ -324,6 +325,10 @@ class ObservedVerifications:
         """Implement `Verifications.events_of`."""
         return await self.meter.call(self.verifications.events_of(verification_id))
 
+    async def slots_of(self, contact: Contact) -> Sequence[Slot]:
+        """Implement `Verifications.slots_of`."""
+        return await self.meter.call(self.verifications.slots_of(contact))
+
 
 @attrs.frozen
 class ObservedApiKeys:
@@ -428,21 +433,24 @@ class ObservedSender:
 class ObservedSenders:
     """Observes all senders together, for the flows."""
 
-    senders: Sender
+    senders: Senders
     names: tuple[str, ...]
     counts: Counts
 
-    def available(self) -> bool:
-        """Implement `Sender.available`. If no sender is available, all of them count as skipped."""
-        found = self.senders.available()
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Implement `Senders.available`. If none is available, each of them counts as skipped."""
+        found = self.senders.available(names)
         if not found:
             for name in self.names:
-                self.counts.skipped(name)
+                if name in names or not names:
+                    self.counts.skipped(name)
         return found
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Implement `Sender.send`."""
-        return await self.senders.send(message, within)
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Implement `Senders.send`."""
+        return await self.senders.send(message, within, names)
 
 
 @attrs.frozen
@@ -529,7 +537,7 @@ class Observer:
         """
         return ObservedSender(sender, name, self.watch)
 
-    def senders(self, senders: Sender, names: tuple[str, ...]) -> Sender:
+    def senders(self, senders: Senders, names: tuple[str, ...]) -> Senders:
         """Observe all senders together, for flows that send; not for checks of their health."""
         return ObservedSenders(senders, names, self.watch.counts)
 

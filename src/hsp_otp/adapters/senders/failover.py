@@ -21,28 +21,39 @@ class Failover:
     one code are better than none. *skips* has how often each sender was skipped, in their order.
     """
 
-    def __init__(self, senders: Sequence[Sender], clock: Clock) -> None:
-        """Try *senders*, one for each provider, in their order; unavailable ones are skipped."""
+    def __init__(self, senders: Sequence[Sender], clock: Clock, names: Sequence[str] = ()) -> None:
+        """
+        Try *senders*, one for each provider, in their order; unavailable ones are skipped.
+
+        Args:
+            names: The names of the senders, in the same order.
+        """
         self._senders = tuple(senders)
         self._clock = clock
+        self._places = {name: place for place, name in enumerate(names)}
         self.skips = [0] * len(self._senders)
 
-    def available(self) -> bool:
-        """Implement `Sender.available`."""
-        return any(sender.available() for sender in self._senders)
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Implement `Senders.available`."""
+        return any(self._senders[place].available() for place in self._order(names))
 
     def is_skipped(self, place: int) -> bool:
         """Whether the sender at *place* would be skipped right now."""
         return not self._senders[place].available()
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Implement `Sender.send`."""
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Implement `Senders.send`."""
         began = self._clock.now()
-        for place, sender in enumerate(self._senders):
+        left = self._order(names)
+        while left:
+            place, *left = left
+            sender = self._senders[place]
             if not sender.available():
                 self.skips[place] += 1
                 continue
-            others = sum(other.available() for other in self._senders[place + 1 :])
+            others = sum(self._senders[other].available() for other in left)
             # A clock that was set back in between must not extend the time.
             passed = max(0, self._clock.now() - began)
             given = share(within - passed, 1 + others)
@@ -58,3 +69,9 @@ class Failover:
                 if not failure.tries_next:
                     raise
         raise SendFailed("no sender took the message")
+
+    def _order(self, names: Sequence[str]) -> list[int]:
+        """The places of the senders to try, in that order."""
+        if not names:
+            return list(range(len(self._senders)))
+        return [self._places[name] for name in names if name in self._places]

@@ -13,7 +13,7 @@ from hsp_otp.adapters.sql.pass_changes import take_turn
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, SLOTS, RecordKind
 from hsp_otp.adapters.sql.rows import audit_columns
-from hsp_otp.adapters.sql.tables import audit, passes, records, sends
+from hsp_otp.adapters.sql.tables import audit, passes, records, sends, verifications
 from hsp_otp.adapters.sql.tables import users as user_rows
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
@@ -46,6 +46,7 @@ class SqlErasure:
             select(func.count()).where(told, sends.c.at < counted_since),
             select(func.count()).where(told, sends.c.at >= counted_since),
             select(func.count()).where(audit.c.contact_fingerprint.in_(fingerprints)),
+            select(func.count()).where(verifications.c.contact == phone.e164),
         )
         async with self.database.study() as connection:
             found = [int((await connection.execute(one)).scalar_one()) for one in counts]
@@ -55,6 +56,7 @@ class SqlErasure:
             old_sends=found[1],
             sends=found[2],
             audit=found[3],
+            verifications=found[4],
             records={
                 kind.plural: await purge.count(kind, is_theirs)
                 for kind, is_theirs in _told_in_records(phone, users)
@@ -75,6 +77,9 @@ class SqlErasure:
                 delete(user_rows).where(user_rows.c.phone_number == phone.e164)
             )
             await connection.execute(delete(sends).where(told, sends.c.at < counted_since))
+            await connection.execute(
+                delete(verifications).where(verifications.c.contact == phone.e164)
+            )
             await connection.execute(
                 delete(records).where(records.c.key.in_(keys), records.c.body.in_(EMPTY_SLOTS))
             )

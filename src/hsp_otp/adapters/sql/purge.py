@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
-from hsp_otp.adapters.sql.tables import audit, funnel, records, sends
+from hsp_otp.adapters.sql.tables import audit, funnel, records, sends, verifications
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.policy import Policy
 
@@ -48,6 +48,10 @@ class SqlPurge:
     async def sends(self, before: Instant) -> int:
         """Implement `Purge.sends`."""
         return await self._older(sends, before)
+
+    async def verifications(self, before: Instant) -> int:
+        """Implement `Purge.verifications`."""
+        return await self._older(verifications, before)
 
     async def funnel(self, before: Instant) -> int:
         """Implement `Purge.funnel`."""

@@ -9,14 +9,14 @@ from sqlalchemy import select
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import named_values
-from hsp_otp.adapters.sql.tables import audit, sends, verifications
+from hsp_otp.adapters.sql.tables import apps, audit, sends, verifications
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import ClientAddress, Language
-from hsp_otp.domain.purposes import Purpose
-from hsp_otp.domain.verification_record import Status, Verification
+from hsp_otp.domain.purposes import APP_PURPOSES, Purpose, Slot
+from hsp_otp.domain.verification_record import Status, Verification, slot_of
 from hsp_otp.ports.verifications import Event, KeptSend
 
 _METADATA: Final = json.Decoder(dict[str, str])
@@ -64,6 +64,20 @@ class SqlVerifications:
         )
         async with self.database.read() as connection:
             return [Event(Instant(at), *told) for at, *told in await connection.execute(asked)]
+
+    async def slots_of(self, contact: Contact) -> list[Slot]:
+        """Implement `Verifications.slots_of`."""
+        started = (
+            select(verifications.c.app_id, verifications.c.purpose, verifications.c.subject)
+            .where(verifications.c.contact == contact.value)
+            .distinct()
+        )
+        async with self.database.read() as connection:
+            app_ids = list((await connection.execute(select(apps.c.id))).scalars())
+            found = [(app_id, purpose, None) for app_id in app_ids for purpose in APP_PURPOSES]
+            for app_id, purpose, subject in await connection.execute(started):
+                found.append((app_id, Purpose(purpose), subject))
+        return [slot_of(*one, contact) for one in dict.fromkeys(found)]
 
 
 def _verification(row: Any) -> Verification:  # noqa: ANN401 - a row of the table

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.erasure import SqlErasure
+from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.instant import DAY, after
 from hsp_otp.domain.phone import PhoneNumber
@@ -63,10 +64,12 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
         erasing = Erasing(
             users=desk.passes,
             slots=desk.slots,
+            verifications=SqlVerifications(desk.database),
             erasure=SqlErasure(desk.database),
             clock=clock_of(settings),
             fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
             policies=settings.policies,
+            app_policies=settings.app_policies,
         )
         found = await erasing.look(phone)
         if isinstance(found, Locked):
@@ -86,6 +89,7 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
         f"  users: {len(found.users)}" + "".join(f", {user}" for user in found.users),
         f"  passes: {kept.passes}",
         *(f"  {plural}: {count}" for plural, count in kept.records.items()),
+        f"  verifications: {kept.verifications}",
         f"  sends that no limit counts any more: {kept.old_sends}",
         "  live codes",
         *(["  known devices, which become strangers"] if found.devices else []),

@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "passes": "Import and show passes.",
     "unlock": "Unlock a user or number after failed guesses, and clear the failures counted.",
     "let": "Let one address past the limits and the lock of unknown devices, for an hour.",
-    "purge": "Delete expired data: audit rows, sends, slots, usages, signups and sign-ins.",
+    "purge": "Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.",
     "report": "Report how many visitors reach each step of a flow.",
     "audit": "Query the audit: who requested what, and with which outcome.",
     "erase": "Erase a person's data by phone number; without --yes, only show what would be "

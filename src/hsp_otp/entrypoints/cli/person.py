@@ -13,11 +13,12 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
+from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
-from hsp_otp.domain.purposes import PURPOSES, Purpose
+from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.typed_text import plain, visible, visible_in_names
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.client_address import find_client
@@ -104,10 +105,12 @@ async def find_person(
     settings: Settings,
     pass_code: str | None,
     phone: str | None,
-    purposes: Iterable[Purpose] = PURPOSES,
+    purposes: Iterable[Purpose] = Purpose,
 ) -> Person:
     """The person with that pass or that number."""
-    people = People(passes=desk.passes, users=desk.passes)
+    people = People(
+        passes=desk.passes, users=desk.passes, verifications=SqlVerifications(desk.database)
+    )
     if pass_code is not None:
         found = await people.of_pass(read_pass_code(pass_code), purposes)
         if isinstance(found, PassNotFound):

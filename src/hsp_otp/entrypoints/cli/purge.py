@@ -2,6 +2,8 @@
 
 import asyncio
 
+import attrs
+
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.domain.instant import DAY
 from hsp_otp.entrypoints.cli.common import insist_on_newest
@@ -13,7 +15,7 @@ from hsp_otp.flows.purge import purge as delete_what_is_over
 
 def purge() -> None:
     """
-    Delete expired data: audit rows, sends, slots, usages, signups and sign-ins.
+    Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.
 
     Servers may be running; once a night is enough. Example: hsp-otp purge
     """
@@ -26,5 +28,12 @@ async def _purge(settings: Settings) -> dict[str, int]:
     async with open_database(settings) as database:
         await insist_on_newest(database)
         return await delete_what_is_over(
-            SqlPurge(database), settings.policies.values(), settings.audit_days * DAY, now
+            SqlPurge(database),
+            [
+                *settings.policies.values(),
+                # As long a cooldown as an app may have.
+                *(attrs.evolve(one, cooldown=DAY) for one in settings.app_policies.values()),
+            ],
+            settings.audit_days * DAY,
+            now,
         )

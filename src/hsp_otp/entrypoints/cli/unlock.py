@@ -45,13 +45,12 @@ def unlock(
     insist_on_one("unlock", pass_code, phone)
     why = read_reason(reason, settings)
     insist_on_stores(settings)
-    if purpose and purpose not in PURPOSES:
-        raise CommandError(f"{purpose.value} concerns the users of apps")
-    if pass_code and purpose and PURPOSES[purpose].subject_kind is SubjectKind.PHONE:
+    of_users = {one for one, row in PURPOSES.items() if row.subject_kind is SubjectKind.USER}
+    if pass_code and purpose and purpose not in of_users:
         raise CommandError(f"{purpose.value} concerns a number: use --phone to unlock it")
 
     async def work() -> Person:
-        purposes = PURPOSES if purpose is None else (purpose,)
+        purposes = Purpose if purpose is None else (purpose,)
         async with open_desk(settings) as desk:
             person = await find_person(desk, settings, pass_code, phone, purposes)
             unlocking = Unlocking(
@@ -71,4 +70,7 @@ def _in_words(slots: Sequence[Slot]) -> str:
     users = len({slot.subject for slot in slots if slot.subject.kind is SubjectKind.USER})
     told = [f"{users} user{'' if users == 1 else 's'}"] if users else []
     numbers = [slot for slot in slots if slot.subject.kind is SubjectKind.PHONE]
-    return " and ".join([*told, *(f"the number's {slot.purpose.value}" for slot in numbers)])
+    told += [f"the number's {slot.purpose.value}" for slot in numbers]
+    if any(slot.subject.kind is SubjectKind.APP for slot in slots):
+        told.append("the number's verifications for apps")
+    return " and ".join(told)
