@@ -113,7 +113,7 @@ def verifies() -> bool:
     )
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
         origin = f"http://127.0.0.1:{server.port}"
-        found = subprocess.run(
+        found = subprocess.run(  # noqa: S603
             ["node", "--input-type=module", "--eval", code.replace(BASE, origin) + DRIVEN],  # noqa: S607
             env={**os.environ, "OTP_KEY": (Path(folder) / KEY_FILE).read_text("ascii")},
             timeout=120,
