@@ -6,7 +6,6 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.apps import App, AppRules
-from hsp_otp.domain.challenge_outcomes import Exhausted
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.verification_request import Given, Unacceptable
@@ -81,6 +80,7 @@ class Shop:
         *,
         client: str | None = None,
         to: str | None = None,
+        bound_elsewhere: bool = False,
         key: str | None = None,
     ) -> VerificationCheckOutcome:
         """Check a code."""
@@ -91,11 +91,12 @@ class Shop:
                 self.backend,
                 client=None if client is None else ClientAddress(client),
                 to=to,
+                bound_elsewhere=bound_elsewhere,
                 idempotency_key=key,
             )
         )
 
-    def cancel(self, verification_id: str) -> Canceled | NotFound | Over | Exhausted:
+    def cancel(self, verification_id: str) -> Canceled | NotFound | Over:
         """Cancel a verification."""
         return run(self.world.journeys.verification.cancel(verification_id, self.backend))
 

@@ -66,16 +66,20 @@ class _Examples:
     Attributes:
         request: A body that it takes, if it takes one.
         successes: What it answers with 200.
+        needs_body: Whether a request has to have a body.
     """
 
     request: dict[str, Any] | None
     successes: list[dict[str, Any]]
+    needs_body: bool = True
 
 
 _WAITS: Final = {429: {"retry_after_seconds": 1800}}
 _MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "invalid_otp": {"resend_in": 12, "attempts_remaining": 2},
     "otp_expired": {"resend_in": 0},
+    "delivery_failed": {"resend_in": 0},
+    "named_limit": {"limit": "user"},
     "too_many_attempts": {"resend_in": 12},
     "sms_failed": {"resend_in": 0},
     "resend_too_soon": {"retry_after_seconds": 12, "live": True},
@@ -105,6 +109,7 @@ def described(
     success: dict[str, Any],
     request: dict[str, Any] | None = None,
     member: str | None = None,
+    needs_body: bool = True,
 ) -> dict[str, Any]:
     """
     The arguments of a route's decorator that describe its answers, each with an example.
@@ -114,9 +119,10 @@ def described(
         success: What it answers otherwise.
         request: A body that it takes, if it takes one.
         member: The member of its answers that says false in every refusal.
+        needs_body: Whether a request has to have a body.
     """
     told: dict[int, dict[str, Problem]] = {}
-    for one in (*refusals, *_EVERYWHERE, *(_WITH_BODY if request else ())):
+    for one in (*refusals, *_EVERYWHERE, *(() if request is None else _WITH_BODY)):
         told.setdefault(one.status, {}).setdefault(one.error, one)
     refused = [_refused(one, member) for one in told.pop(HTTPStatus.OK, {}).values()]
     return {
@@ -130,7 +136,7 @@ def described(
             )
             for status, words in sorted(told.items())
         },
-        "opt": {MEMBER: member, _EXAMPLES: _Examples(request, [success, *refused])},
+        "opt": {MEMBER: member, _EXAMPLES: _Examples(request, [success, *refused], needs_body)},
     }
 
 
@@ -163,7 +169,14 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                     "apiKey": SecurityScheme(
                         type="http",
                         scheme="bearer",
-                        description="An API key, as `hsp-otp api-keys new` prints it.",
+                        description="An API key of the service, as `hsp-otp api-keys new` prints "
+                        "it.",
+                    ),
+                    "appKey": SecurityScheme(
+                        type="http",
+                        scheme="bearer",
+                        description="An API key of an app or an account, as `hsp-otp api-keys new "
+                        "--app` or `--account` prints it.",
                     ),
                     "csrfCookie": SecurityScheme(
                         type="apiKey",
@@ -200,6 +213,7 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
             if "requestBody" in operation:
                 content = operation["requestBody"]["content"]["application/json"]
                 content["example"] = shown.request
+                operation["requestBody"]["required"] = shown.needs_body
             for status, response in operation["responses"].items():
                 _finish(shown, int(status), response, messages)
     return told
@@ -245,6 +259,10 @@ def _example(problem: Problem, member: str | None) -> Example:
     value |= members if "work" in members else _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
         value["retry_after_seconds"] = members["resend_in"]  # only a new code helps
+    if problem.next is not None:
+        value["next"] = {"sms": value["retry_after_seconds"]}
+    if problem.verification_status is not None:
+        value["verification_status"] = problem.verification_status
     return Example(summary=word, value=value)
 
 
@@ -257,7 +275,8 @@ def _finish(shown: _Examples, status: int, response: dict[str, Any], messages: S
         named = {}
         for example in content["examples"].values():
             value = example["value"]
-            word = value.get("error")
+            # What a start would meet is no refusal of the request that asked.
+            word = value.get("error") if "message" in value else None
             if word:
                 value["message"] = value["message"] or messages.explain(word, ENGLISH)
                 if "detail" in value:
