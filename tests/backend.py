@@ -6,7 +6,6 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.apps import App, AppRules
-from hsp_otp.domain.challenge_outcomes import Exhausted
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.verification_request import Given, Unacceptable
@@ -95,7 +94,7 @@ class Shop:
             )
         )
 
-    def cancel(self, verification_id: str) -> Canceled | NotFound | Over | Exhausted:
+    def cancel(self, verification_id: str) -> Canceled | NotFound | Over:
         """Cancel a verification."""
         return run(self.world.journeys.verification.cancel(verification_id, self.backend))
 

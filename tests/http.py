@@ -139,9 +139,9 @@ async def _answers() -> bool:
 
 
 @cache
-def _routes(*, ops: bool, sandbox: bool) -> Litestar:
+def _routes(*, ops: bool, verify: bool, sandbox: bool) -> Litestar:
     """Return the routes, shared by all clients of the process because making them takes 20 ms."""
-    return create_routes(ops=ops, sandbox=sandbox)
+    return create_routes(ops=ops, verify=verify, sandbox=sandbox)
 
 
 def _configured(given: Mapping[str, Any]) -> tuple[Settings, GettextMessages]:
@@ -242,7 +242,11 @@ class Client:
 
         self.services = services
         self._routes = routes or (
-            _routes(ops=ops is not None, sandbox=sandbox is not None)
+            _routes(
+                ops=ops is not None,
+                verify=self.settings.serves_verifications,
+                sandbox=sandbox is not None,
+            )
             if trial is None
             else create_routes(trial=trial)
         )

@@ -62,7 +62,7 @@ from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
-from hsp_otp.ports.tokens import Access, Proof
+from hsp_otp.ports.tokens import Access, AppProof, Proof
 
 T = TypeVar("T")
 
@@ -344,12 +344,22 @@ class SignedAccess:
 
 @attrs.define
 class SignedProofs:
-    """Proofs that are references to their content."""
+    """
+    Proofs that are references to their content.
+
+    Attributes:
+        signed: Those of signup.
+        of_apps: Those of apps.
+    """
 
     signed: list[Proof] = attrs.field(factory=list[Proof])
+    of_apps: list[AppProof] = attrs.field(factory=list[AppProof])
 
-    def sign(self, proof: Proof) -> str:
+    def sign(self, proof: Proof | AppProof) -> str:
         """Keep the promise of `Proofs.sign`."""
+        if isinstance(proof, AppProof):
+            self.of_apps.append(proof)
+            return f"app-proof-{len(self.of_apps)}"
         self.signed.append(proof)
         return f"proof-{len(self.signed)}"
 

@@ -80,6 +80,8 @@ WORDS = {
     "idempotency_mismatch",
     "delivery_failed",
     "verification_not_found",
+    "app_not_found",
+    "transaction_not_allowed",
 }
 """Error words, what some of them say in another case, and the names of what successes say."""
 

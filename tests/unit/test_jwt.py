@@ -33,10 +33,11 @@ from hsp_otp.adapters.jwt import (
     new_signing_key_pem,
     parse_signing_keys,
 )
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.ports.tokens import Access, Proof
+from hsp_otp.ports.tokens import Access, AppProof, Proof
 
 SECRET = bytes(range(32))
 BASE64 = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -60,6 +61,18 @@ PROOF = Proof(
     phone=PhoneNumber("+919876543210"),
     token_id="a-proof",
     purpose=Purpose.SIGNUP,
+    issued_at=ISSUED_AT,
+    expires_at=Instant(ISSUED_AT + 600_000_000),
+)
+
+
+APP_PROOF = AppProof(
+    audience="acme-shop",
+    subject="4711",
+    verification_id="a-verification",
+    contact=Contact(ContactKind.PHONE, "+919876543210"),
+    channel=Channel.SMS,
+    purpose=Purpose.LOGIN_VERIFICATION,
     issued_at=ISSUED_AT,
     expires_at=Instant(ISSUED_AT + 600_000_000),
 )
@@ -157,6 +170,31 @@ def test_what_a_proof_says(algorithm: Algorithm, tmp_path: Path) -> None:
                 "phone_number": "+919876543210",
             },
         }
+
+
+def test_what_a_proof_of_an_app_says() -> None:
+    """It names the app's audience, the verification and the channel, and the number as verified."""
+    key = SigningKey("k", "HS256", SECRET)
+    proofs = JwtProofs(keys=(key,), issuer="an issuer", audience="the next steps")
+    assert _opened(proofs.sign(APP_PROOF), key) == {
+        "header": {"typ": "proof+jwt", "alg": "HS256", "kid": "k"},
+        "claims": {
+            "iss": "an issuer",
+            "aud": "acme-shop",
+            "sub": "4711",
+            "iat": 1_767_225_600,
+            "nbf": 1_767_225_600,
+            "exp": 1_767_226_200,
+            "jti": "a-verification",
+            "token_type": "proof",
+            "purpose": "login_verification",
+            "verification_id": "a-verification",
+            "phone_number": "+919876543210",
+            "phone_number_verified": True,
+            "channel": "sms",
+            "amr": ["otp", "sms"],
+        },
+    }
 
 
 @pytest.mark.parametrize("audience", ["the next steps", "an audience"])

@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm
 
 from hsp_otp.adapters.key_format import decode_secret, read_keys
+from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import CLOCK_SKEW, SECOND, Duration, Instant
 from hsp_otp.domain.purposes import PURPOSES
-from hsp_otp.ports.tokens import Access, Proof
+from hsp_otp.ports.tokens import Access, AppProof, Proof
 
 PemAlgorithm: TypeAlias = Literal["ES256", "EdDSA"]
 """Algorithms with key pairs, on the curves P-256 and Ed25519."""
@@ -40,6 +41,9 @@ _PROOF_TYPE: Final = "proof+jwt"
 _PROOF: Final = "proof"
 _METHODS: Final = ["otp", "sms"]
 """The claim `amr`: the method by which the holder was authenticated (RFC 8176)."""
+
+_METHODS_OF: Final[dict[Channel, list[str]]] = {Channel.SMS: _METHODS}
+"""The same, by the channel of the code."""
 
 _PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
 """Those of the customers' own journeys; codes of apps sign nobody in here."""
@@ -179,27 +183,44 @@ class JwtProofs:
     Attributes:
         keys: The first one signs; at least one.
         issuer: The claim `iss`.
-        audience: The claim `aud`; different from the access tokens' audience.
+        audience: The claim `aud` of signup's proofs; different from the access tokens' audience.
     """
 
     keys: tuple[SigningKey, ...]
     issuer: str
     audience: str
 
-    def sign(self, proof: Proof) -> str:
+    def sign(self, proof: Proof | AppProof) -> str:
         """Implement `Proofs.sign`; times are rounded as for access tokens."""
+        own = self._of_app(proof) if isinstance(proof, AppProof) else self._of_signup(proof)
         claims = {
             "iss": self.issuer,
-            "aud": self.audience,
-            "sub": proof.session_id,
             **_times(proof.issued_at, proof.expires_at),
-            "jti": proof.token_id,
             "token_type": _PROOF,
-            "amr": _METHODS,
             "purpose": proof.purpose.value,
-            "phone_number": proof.phone.e164,
+            **own,
         }
         return _signed(self.keys[0], _PROOF_TYPE, claims)
+
+    def _of_signup(self, proof: Proof) -> dict[str, Any]:
+        return {
+            "aud": self.audience,
+            "sub": proof.session_id,
+            "jti": proof.token_id,
+            "amr": _METHODS,
+            "phone_number": proof.phone.e164,
+        }
+
+    def _of_app(self, proof: AppProof) -> dict[str, Any]:
+        return {
+            "aud": proof.audience,
+            "sub": proof.subject,
+            "jti": proof.verification_id,
+            "verification_id": proof.verification_id,
+            "channel": proof.channel.value,
+            "amr": _METHODS_OF[proof.channel],
+            **_proved(proof),
+        }
 
 
 def key_set(keys: tuple[SigningKey, ...]) -> dict[str, list[dict[str, str]]]:
@@ -241,6 +262,14 @@ def new_signing_key_pem(algorithm: PemAlgorithm) -> bytes:
 def _times(issued_at: Instant, expires_at: Instant) -> dict[str, int]:
     issued = issued_at // SECOND
     return {"iat": issued, "nbf": issued, "exp": issued + (expires_at - issued_at) // SECOND}
+
+
+def _proved(proof: AppProof) -> dict[str, Any]:
+    match proof.contact.kind:
+        case ContactKind.PHONE:
+            return {"phone_number": proof.contact.value, "phone_number_verified": True}
+        case _:
+            assert_never(proof.contact.kind)
 
 
 def _signed(key: SigningKey, kind: str, claims: dict[str, Any]) -> str:

@@ -230,7 +230,7 @@ class MemoryVerifications:
         return [
             Event(row.at, row.action.value, row.outcome)
             for row in self.audit.rows
-            if row.verification_id == verification_id and row.action is not Action.READ
+            if row.verification_id == verification_id and row.action is not Action.LOOK_UP
         ]
 
     async def slots_of(self, contact: Contact) -> list[Slot]:

@@ -17,6 +17,7 @@ from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 _SUBJECT: Final = re.compile("[ -~]{1,128}")
 _APP_HASH: Final = re.compile("[A-Za-z0-9+/]{11}")
 _KEY: Final = re.compile(r'"([A-Za-z0-9._-]{1,64})"|([A-Za-z0-9._-]{1,64})')
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MOST_CHARACTERS: Final = 128
 _MOST_METADATA: Final = 10
 
@@ -34,12 +35,13 @@ class Flaw(enum.Enum):
     NO_CLIENT = "client_ip_required"
     CHANNEL = "channel_not_available"
     PURPOSE = "purpose_not_available"
-    CLIENT = "invalid_client_ip"
     SUBJECT = "invalid_subject"
+    CLIENT = "invalid_client_ip"
     LOCALE = "invalid_locale"
     APP_HASH = "invalid_app_hash"
     LIMITS = "invalid_limits"
     METADATA = "invalid_metadata"
+    TRANSACTION = "transaction_not_allowed"
 
 
 @attrs.frozen
@@ -63,7 +65,7 @@ class Given:
         client: The person's address.
         language: That of the locale.
         limits: Values by the names of the app's limits.
-        unread: A member that is malformed, but for those that only the app's rules can tell.
+        unread: The flaws that show without the app's rules.
     """
 
     to: str | None = attrs.field(default=None, repr=False)
@@ -75,7 +77,7 @@ class Given:
     app_hash: str | None = None
     limits: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     metadata: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
-    unread: Flaw | None = None
+    unread: frozenset[Flaw] = frozenset()
 
 
 @attrs.frozen
@@ -112,7 +114,7 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
     contact = read_contact(given.to, app, reach)
     if isinstance(contact, Flaw):
         return Unacceptable(contact)
-    if app.rules.client_ip_required and given.client is None and given.unread is not Flaw.CLIENT:
+    if app.rules.client_ip_required and given.client is None and Flaw.CLIENT not in given.unread:
         return Unacceptable(Flaw.NO_CLIENT)
     channel = read_channel(given.channel, contact.kind, app)
     if channel is None:
@@ -181,17 +183,22 @@ def _purpose(name: str | None, kind: ContactKind, app: App) -> Purpose | None:
 
 
 def _flaw(given: Given, app: App) -> Flaw | None:
+    found = set(given.unread)
     if given.subject and not _SUBJECT.fullmatch(given.subject):
-        return Flaw.SUBJECT
+        found.add(Flaw.SUBJECT)
     if given.app_hash and not _APP_HASH.fullmatch(given.app_hash):
-        return Flaw.APP_HASH
-    if len(given.limits) > MOST_NAMED or not all(
-        name in app.rules.named_limits and 0 < len(value) <= _MOST_CHARACTERS
-        for name, value in given.limits.items()
+        found.add(Flaw.APP_HASH)
+    if not _are_fit(given.limits, MOST_NAMED) or not all(
+        name in app.rules.named_limits and value for name, value in given.limits.items()
     ):
-        return Flaw.LIMITS
-    if len(given.metadata) > _MOST_METADATA or any(
-        len(text) > _MOST_CHARACTERS for pair in given.metadata.items() for text in pair
-    ):
-        return Flaw.METADATA
-    return given.unread
+        found.add(Flaw.LIMITS)
+    if not _are_fit(given.metadata, _MOST_METADATA):
+        found.add(Flaw.METADATA)
+    return next((one for one in Flaw if one in found), None)
+
+
+def _are_fit(pairs: Mapping[str, str], most: int) -> bool:
+    texts = [text for pair in pairs.items() for text in pair]
+    return len(pairs) <= most and all(
+        len(text) <= _MOST_CHARACTERS and not _CONTROL.search(text) for text in texts
+    )

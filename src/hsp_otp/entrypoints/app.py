@@ -32,6 +32,7 @@ from hsp_otp.entrypoints.http.sessions.routes import (
     who_am_i,
 )
 from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.http.verification.routes import ROUTES as VERIFICATIONS
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
 from hsp_otp.entrypoints.pages.branding import brand_asset
@@ -85,6 +86,7 @@ def create_app(
     trial: Path | None = None,
     *,
     ops: bool = False,
+    verify: bool = False,
     sandbox: bool = False,
 ) -> RequestMiddleware:
     """
@@ -95,6 +97,7 @@ def create_app(
         docs: The sentences for the API's description; None to leave the description out.
         trial: The folder with the app's screens for a browser; None to leave them out.
         ops: Whether to serve the operators' page.
+        verify: Whether to serve the verification API.
         sandbox: Whether to serve the sandbox of development mode.
     """
 
@@ -104,7 +107,7 @@ def create_app(
             app.state.services = services
             yield
 
-    routes = create_routes(docs, trial, ops=ops, sandbox=sandbox, lifespan=lifespan)
+    routes = create_routes(docs, trial, ops=ops, verify=verify, sandbox=sandbox, lifespan=lifespan)
     return RequestMiddleware(routes)
 
 
@@ -113,6 +116,7 @@ def create_routes(
     trial: Path | None = None,
     *,
     ops: bool = False,
+    verify: bool = False,
     sandbox: bool = False,
     lifespan: Lifespan | None = None,
 ) -> Litestar:
@@ -123,19 +127,21 @@ def create_routes(
         docs: As for `create_app`.
         trial: As for `create_app`.
         ops: As for `create_app`.
+        verify: As for `create_app`.
         sandbox: As for `create_app`.
         lifespan: Keeps the services in the state while the application runs.
     """
+    routes = (*ROUTES, *(VERIFICATIONS if verify else ()))
     return Litestar(
         route_handlers=[
-            *ROUTES,
+            *routes,
             *PAGES,
-            *(docs_routes(ROUTES, docs) if docs else ()),
+            *(docs_routes(routes, docs) if docs else ()),
             *(trial_routes(trial) if trial else ()),
             *(_ops_routes() if ops else ()),
             *(SANDBOX if sandbox else ()),
         ],
-        state=State({"members": members_of(ROUTES), "tell": tell}),
+        state=State({"members": members_of(routes), "tell": tell}),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers={Exception: _answer_failure},
         openapi_config=None,

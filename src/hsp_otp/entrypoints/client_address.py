@@ -108,6 +108,12 @@ def find_client(
     return FoundClient(address=_bucket(hop), is_peer_trusted=True)
 
 
+def read_client(text: str) -> ClientAddress | None:
+    """Return the client whose address *text* is, as `find_client` would; None if it is none."""
+    address = _parse(text)
+    return None if address is None else _bucket(address)
+
+
 def _is_in(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)
 

@@ -187,9 +187,17 @@ def over(
     verification: Verification, held: Held, request: Request, policy: Policy, now: Instant
 ) -> Over | Exhausted:
     """The answer to a request that needs a live code, if *verification* has none."""
+    found = ended(verification, held, request, policy, now)
+    if found.status is Status.MAX_ATTEMPTS_REACHED:
+        return Exhausted(found.resend_at)
+    return found
+
+
+def ended(
+    verification: Verification, held: Held, request: Request, policy: Policy, now: Instant
+) -> Over:
+    """How *verification*, which has no live code, has ended."""
     seen = see(verification, held, request, policy, now)
-    if seen.status is Status.MAX_ATTEMPTS_REACHED:
-        return Exhausted(seen.resend_at)
     # The key that its code was made with may be gone.
     status = Status.EXPIRED if seen.status is Status.PENDING else seen.status
     return Over(status, seen.resend_at)

@@ -223,7 +223,11 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             otp=otp, limiter=limiter, requests=requests, idempotency=rings.idempotency
         ),
         verification=Verifying(
-            otp=otp, limiter=limiter, requests=requests, approvals=ports.approvals
+            otp=otp,
+            limiter=limiter,
+            requests=requests,
+            approvals=ports.approvals,
+            proofs=ports.proofs,
         ),
         visits=Visits(audit=ports.audit, clock=ports.clock),
     )

@@ -17,9 +17,11 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.policy import PROOF_LIFETIME
 from hsp_otp.domain.slot_record import Held, Presented
 from hsp_otp.domain.verification import (
     Approval,
@@ -37,6 +39,7 @@ from hsp_otp.flows.app_requests import (
     AppRequests,
     Backend,
     Seen,
+    ended,
     only_app,
     over,
     see,
@@ -54,9 +57,11 @@ from hsp_otp.flows.verification_outcomes import (
     Success,
     VerificationCheckOutcome,
 )
+from hsp_otp.ports.tokens import AppProof, Proofs
 from hsp_otp.ports.verifications import Approvals
 
 _NOBODY: Final = Contact(ContactKind.PHONE, "")
+"""What no code was sent to."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,12 +73,14 @@ class Verifying:
 
     Attributes:
         approvals: The approvals, in the SQL database.
+        proofs: Signs the proofs of apps.
     """
 
     otp: Otp
     limiter: Limiter
     requests: AppRequests
     approvals: Approvals
+    proofs: Proofs
 
     async def check(
         self,
@@ -83,6 +90,7 @@ class Verifying:
         *,
         client: ClientAddress | None = None,
         to: str | None = None,
+        bound_elsewhere: bool = False,
         idempotency_key: str | None = None,
     ) -> VerificationCheckOutcome:
         """
@@ -94,6 +102,7 @@ class Verifying:
             backend: The backend.
             client: The person's address, if the backend names it.
             to: What the code was sent to, if the backend names it.
+            bound_elsewhere: The backend takes the code for one that is bound to a transaction.
             idempotency_key: A success is told again under it.
         """
         found = await self.requests.find(verification_id, backend)
@@ -115,11 +124,12 @@ class Verifying:
             if found is None:
                 await self.otp.audit.write(with_outcome(row, NotFound()))
                 return NotFound()
-            return await self._check(*found, code, row, to=to, idempotency_key=idempotency_key)
+            sent_to = _NOBODY if bound_elsewhere else self._sent_to(*found, to)
+            return await self._check(
+                *found, code, row, sent_to=sent_to, idempotency_key=idempotency_key
+            )
 
-    async def cancel(
-        self, verification_id: str, backend: Backend
-    ) -> Canceled | NotFound | Over | Exhausted:
+    async def cancel(self, verification_id: str, backend: Backend) -> Canceled | NotFound | Over:
         """End a verification, so that its code is right no more."""
         found = await self.requests.find(verification_id, backend)
         if found is None:
@@ -132,15 +142,15 @@ class Verifying:
         noted = EndedRow(verification_id=verification.id, status=Status.CANCELED, at=now)
         told = attrs.evolve(row, outcome=Canceled.word)
 
-        def decide(held: Held) -> Decision[Held, Seen | Over | Exhausted]:
+        def decide(held: Held) -> Decision[Held, Seen | Over]:
             before = see(verification, held, request, policy, now)
             if before.status is Status.CANCELED:
                 again = attrs.evolve(told, folds=True)
                 return Decision(before, held, (again,))
             decision = cancel(held, verification.id)
             if before.status is not Status.PENDING or not isinstance(decision.outcome, Withdrawn):
-                ended = over(verification, held, request, policy, now)
-                return Decision(ended, held, (with_outcome(row, ended),))
+                over = ended(verification, held, request, policy, now)
+                return Decision(over, held, (with_outcome(row, over),))
             seen = see(verification, decision.becomes, request, policy, now)
             rows: tuple[Row, ...] = (noted, told)
             return Decision(seen, decision.becomes, rows)
@@ -149,7 +159,7 @@ class Verifying:
             outcome = await self.otp.slots.transition(
                 verification.slot, usage_keys(request), decide
             )
-            if isinstance(outcome, Over | Exhausted):
+            if isinstance(outcome, Over):
                 return outcome
             stored = await self.requests.verifications.find(verification.id) or verification
             return Canceled(await self.requests.view(app, stored, outcome, now))
@@ -170,6 +180,13 @@ class Verifying:
         view = view_of(app, verification, seen, sends, now)
         return Found(view=view, sends=sends, events=events)
 
+    def _sent_to(self, app: App, verification: Verification, to: str | None) -> Contact:
+        """What the backend takes the code to have been sent to."""
+        if to is None:
+            return verification.contact
+        contact = read_contact(to, app, self.requests.reach)
+        return contact if isinstance(contact, Contact) else _NOBODY
+
     async def _check(
         self,
         app: App,
@@ -177,16 +194,12 @@ class Verifying:
         code: Code,
         row: AuditRow,
         *,
-        to: str | None,
+        sent_to: Contact,
         idempotency_key: str | None,
     ) -> Success | WrongCode | Over | Exhausted | Locked:
         now, policy = row.at, self.requests.policy_of(app, verification.purpose)
         request = self.requests.request(app, verification, verification.channel)
-        if to is not None:
-            contact = read_contact(to, app, self.requests.reach)
-            # Whatever else was meant, the code was not sent to it.
-            other = contact if isinstance(contact, Contact) else _NOBODY
-            request = attrs.evolve(request, contact=other)
+        request = attrs.evolve(request, contact=sent_to)
         presented = Presented(code, verification.id)
 
         def decide(
@@ -205,18 +218,22 @@ class Verifying:
             if isinstance(outcome, Verified | VerifiedBefore):
                 return Decision(outcome, becomes)
             if isinstance(outcome, NoLiveCode):
-                ended = over(verification, held, request, policy, now)
-                return Decision(ended, becomes, (with_outcome(row, ended),))
+                dead = over(verification, held, request, policy, now)
+                return Decision(dead, becomes, (with_outcome(row, dead),))
             changed = isinstance(outcome, WrongCode)
             return Decision(outcome, becomes, (with_outcome(row, outcome, changed=changed),))
 
         outcome = await self.otp.slots.transition(verification.slot, usage_keys(request), decide)
         if not isinstance(outcome, Verified | VerifiedBefore):
             return outcome
-        return await self._approve(verification, outcome, row)
+        return await self._approve(app, verification, outcome, row)
 
     async def _approve(
-        self, verification: Verification, outcome: Verified | VerifiedBefore, row: AuditRow
+        self,
+        app: App,
+        verification: Verification,
+        outcome: Verified | VerifiedBefore,
+        row: AuditRow,
     ) -> Success | Over:
         """Record the approval once in the SQL database, whichever store holds the challenges."""
         challenge = outcome.challenge
@@ -248,5 +265,24 @@ class Verifying:
             verification=verification,
             channel=challenge.channel,
             approved_at=approved.approval.at,
+            proof=self._proof(app, verification, challenge.channel, approved.approval.at),
             replayed=isinstance(approved, ApprovedBefore),
+        )
+
+    def _proof(
+        self, app: App, verification: Verification, channel: Channel, approved_at: Instant
+    ) -> str | None:
+        if app.rules.proof_audience is None:
+            return None
+        return self.proofs.sign(
+            AppProof(
+                audience=app.rules.proof_audience,
+                subject=verification.subject or verification.id,
+                verification_id=verification.id,
+                contact=verification.contact,
+                channel=channel,
+                purpose=verification.purpose,
+                issued_at=approved_at,
+                expires_at=after(approved_at, PROOF_LIFETIME),
+            )
         )

@@ -139,6 +139,7 @@ class Success:
 
     Attributes:
         approved_at: The same whenever it is told again.
+        proof: For a service of the app, signed; None if the app has no audience for proofs.
         replayed: The request whose code was right was repeated under its idempotency key.
     """
 
@@ -146,6 +147,7 @@ class Success:
     verification: Verification
     channel: Channel
     approved_at: Instant
+    proof: str | None = attrs.field(default=None, repr=False)
     replayed: bool = False
 
 

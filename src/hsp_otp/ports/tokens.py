@@ -4,6 +4,7 @@ from typing import Protocol
 
 import attrs
 
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Purpose
@@ -65,9 +66,32 @@ class Proof:
     expires_at: Instant
 
 
-class Proofs(Protocol):
-    """Signs proofs, which the backend of the next steps checks."""
+@attrs.frozen(kw_only=True)
+class AppProof:
+    """
+    The content of a proof for a service of an app: the user holds the contact.
 
-    def sign(self, proof: Proof) -> str:
+    Attributes:
+        audience: That service.
+        subject: The backend's own id of the user; otherwise the id of the verification.
+        verification_id: It is also the id of the token, so that a proof which is signed again is
+            the same.
+        channel: By which the code reached the contact.
+    """
+
+    audience: str
+    subject: str = attrs.field(repr=False)
+    verification_id: str
+    contact: Contact
+    channel: Channel
+    purpose: Purpose
+    issued_at: Instant
+    expires_at: Instant
+
+
+class Proofs(Protocol):
+    """Signs proofs, which other backends check."""
+
+    def sign(self, proof: Proof | AppProof) -> str:
         """The signed proof, for its client only."""
         ...

@@ -15,9 +15,13 @@ COOKIE: Final = "language"
 MAX_HEADER: Final = 1000
 """The most characters of an Accept-Language header; browsers send some fifty."""
 
+_LONGEST_TAG: Final = 35
+"""RFC 5646, 4.4.1."""
+
 # RFC 9110, 12.5.4 and 12.4.2. Each text matches in one way only, so matching takes linear time.
+_TAG: Final = r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*"
 _MEMBER = re.compile(
-    r"(\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)"
+    rf"(\*|{_TAG})"
     r"(?:[ \t]*;[ \t]*[Qq]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?"
 )
 
@@ -68,10 +72,27 @@ def negotiate(header: str, languages: Iterable[Language]) -> Language:
     ]
     wanted = [one for one, weight in sorted(ranges, key=lambda one: -one[1]) if weight]
     for one in wanted:
-        found_in = [language for language in there if _begins(one, with_=language.lower())]
-        if found_in:
-            return max(found_in, key=len)
+        language = _looked_up(one, there)
+        if language is not None:
+            return language
     return there[0] if "*" in wanted and there else ENGLISH
+
+
+def look_up(tag: str, languages: Iterable[Language]) -> Language | None:
+    """
+    Return the language that *tag* finds by RFC 4647's lookup (3.4), if there is one.
+
+    Raises:
+        ValueError: *tag* does not have the form of a language tag (RFC 5646).
+    """
+    if len(tag) > _LONGEST_TAG or not re.fullmatch(_TAG, tag):
+        raise ValueError("not a language tag")
+    return _looked_up(tag.lower(), languages)
+
+
+def _looked_up(tag: str, languages: Iterable[Language]) -> Language | None:
+    found = [language for language in languages if _begins(tag, with_=language.lower())]
+    return max(found, key=len, default=None)
 
 
 def _begins(tag: str, *, with_: str) -> bool:

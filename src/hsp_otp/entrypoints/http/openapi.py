@@ -76,6 +76,8 @@ _WAITS: Final = {429: {"retry_after_seconds": 1800}}
 _MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "invalid_otp": {"resend_in": 12, "attempts_remaining": 2},
     "otp_expired": {"resend_in": 0},
+    "delivery_failed": {"resend_in": 0},
+    "named_limit": {"limit": "user"},
     "too_many_attempts": {"resend_in": 12},
     "sms_failed": {"resend_in": 0},
     "resend_too_soon": {"retry_after_seconds": 12, "live": True},
@@ -116,7 +118,7 @@ def described(
         member: The member of its answers that says false in every refusal.
     """
     told: dict[int, dict[str, Problem]] = {}
-    for one in (*refusals, *_EVERYWHERE, *(_WITH_BODY if request else ())):
+    for one in (*refusals, *_EVERYWHERE, *(() if request is None else _WITH_BODY)):
         told.setdefault(one.status, {}).setdefault(one.error, one)
     refused = [_refused(one, member) for one in told.pop(HTTPStatus.OK, {}).values()]
     return {
@@ -245,6 +247,10 @@ def _example(problem: Problem, member: str | None) -> Example:
     value |= members if "work" in members else _WAITS.get(status, {}) | members
     if status == HTTPStatus.TOO_MANY_REQUESTS and "resend_in" in members:
         value["retry_after_seconds"] = members["resend_in"]  # only a new code helps
+    if problem.next is not None:
+        value["next"] = {"sms": value["retry_after_seconds"]}
+    if problem.verification_status is not None:
+        value["verification_status"] = problem.verification_status
     return Example(summary=word, value=value)
 
 
@@ -257,7 +263,8 @@ def _finish(shown: _Examples, status: int, response: dict[str, Any], messages: S
         named = {}
         for example in content["examples"].values():
             value = example["value"]
-            word = value.get("error")
+            # What a start would meet is no refusal of the request that asked.
+            word = value.get("error") if "message" in value else None
             if word:
                 value["message"] = value["message"] or messages.explain(word, ENGLISH)
                 if "detail" in value:

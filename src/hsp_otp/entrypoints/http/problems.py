@@ -1,6 +1,7 @@
 """Error answers (RFC 9457), and the problems that all flows share."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, assert_never, get_args, get_type_hints
 
@@ -17,6 +18,7 @@ from hsp_otp.domain.challenge_outcomes import (
     NoLiveCode,
     WrongCode,
 )
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.names import ENGLISH
 from hsp_otp.domain.quota import Limit, Refusal
@@ -27,6 +29,9 @@ from hsp_otp.ports.proof_of_work import Work
 
 MEMBER: Final = "member"
 """Among a route's options: the member of its answers that says false in every refusal."""
+
+REPLAYED: Final = "Idempotent-Replayed"
+"""The header of answers to a request whose idempotency key has been used before."""
 
 UNAVAILABLE_RETRY_SECONDS = 2
 
@@ -43,8 +48,9 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     A problem by RFC 9457, with additional members of the flow.
 
     Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
-    code may be asked for, `work_seconds` that a phone needs for `work`. `live` says whether the
-    code that was sent last is still good.
+    code may be asked for, `next` until each channel may be used (null: only an operator can
+    unlock), `work_seconds` that a phone needs for `work`. `live` says whether the code that was
+    sent last is still good. `limit` is the app's name of a limit.
     """
 
     type_: str
@@ -59,6 +65,9 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     success: bool | msgspec.UnsetType = msgspec.UNSET
     retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
     live: bool | msgspec.UnsetType = msgspec.UNSET
+    next: dict[str, int | None] | msgspec.UnsetType = msgspec.UNSET
+    limit: str | msgspec.UnsetType = msgspec.UNSET
+    verification_status: str | msgspec.UnsetType = msgspec.UNSET
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
     attempts_remaining: int | msgspec.UnsetType = msgspec.UNSET
     next_step: int | msgspec.UnsetType = msgspec.UNSET
@@ -82,6 +91,11 @@ class Problem:
         work: The work to do before the same request may succeed.
         reason: An English sentence for the developer who made the request, in place of the word's.
         asks_for_support: Nobody but support can help.
+        retry_seconds: When to repeat the request, if no limit makes it wait.
+        next: When each channel may be used; None if only an operator can unlock.
+        limit: The app's name of the limit.
+        verification_status: What has become of the verification.
+        replayed: An earlier request with the same idempotency key met the same.
     """
 
     status: int
@@ -95,9 +109,14 @@ class Problem:
     live: bool | None = None
     sentence: str = ""
     asks_for_support: bool = False
+    retry_seconds: int | None = None
+    next: Mapping[Channel, Instant | None] | None = None
+    limit: str | None = None
+    verification_status: str | None = None
+    replayed: bool = False
 
 
-UNAVAILABLE = Problem(503, "unavailable")
+UNAVAILABLE = Problem(503, "unavailable", retry_seconds=UNAVAILABLE_RETRY_SECONDS)
 INTERNAL_ERROR = Problem(500, "internal_error")
 MALFORMED = Problem(400, "malformed_request")
 UNAUTHORIZED = Problem(401, Unauthorized.word)
@@ -119,28 +138,38 @@ def of_status(status: int) -> Problem:
     return _BY_STATUS.get(status, MALFORMED)
 
 
-def answers_of(mapping: Callable[..., Problem], *limits: Limit) -> list[Problem]:
+def answers_of(
+    mapping: Callable[..., Problem],
+    *limits: Limit,
+    facts: Mapping[type, Sequence[Mapping[str, Any]]] | None = None,
+) -> list[Problem]:
     """
     What *mapping* answers to each of the outcomes that its first parameter names.
 
-    The outcomes carry no facts, which change neither status nor word.
+    The outcomes carry no other facts than these, which change neither status nor word.
 
     Args:
         limits: Those that a `Refusal` may name.
+        facts: What other outcomes may carry, where the word depends on it.
     """
     outcome = next(iter(get_type_hints(mapping).values()))
-    shapes: dict[Any, list[dict[str, Any]]] = {Refusal: [{"limit": one} for one in limits]}
+    shapes: dict[Any, Sequence[Mapping[str, Any]]] = {
+        Refusal: [{"limit": one} for one in limits],
+        **(facts or {}),
+    }
     found: list[Problem] = []
     for kind in get_args(outcome) or (outcome,):
-        blank: dict[str, Any] = dict.fromkeys(field.name for field in attrs.fields(kind))
-        found += [mapping(kind(**blank | facts)) for facts in shapes.get(kind, [{}])]
+        names = [field.name for field in attrs.fields(kind)]
+        found += [
+            mapping(kind(**dict.fromkeys(names) | dict(shape))) for shape in shapes.get(kind, [{}])
+        ]
     return found
 
 
 def members_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, str]:
-    """The member that says false in every refusal, by the path of its route."""
+    """The member that says false in every refusal, by the path of its route or its template."""
     return {
-        path: handler.opt[MEMBER]
+        re.sub(r":\w+}", "}", path): handler.opt[MEMBER]
         for handler in handlers
         for path in handler.paths
         if handler.opt.get(MEMBER)
@@ -204,6 +233,14 @@ def of_check(outcome: Refusal | Locked | WrongCode | NoLiveCode | Exhausted) -> 
             assert_never(outcome)
 
 
+def waits_of(instants: Mapping[Channel, Instant | None], now: Instant) -> dict[str, int | None]:
+    """Return the whole seconds until each of *instants*, by the channels' words."""
+    return {
+        channel.value: None if at is None else seconds_until(at, now)
+        for channel, at in instants.items()
+    }
+
+
 def work_of(work: Work) -> dict[str, Any]:
     """What a client solves."""
     return {"parameters": work.parameters, "signature": work.signature}
@@ -213,6 +250,35 @@ def _told(request: Request[Any, Any, Any], problem: Problem) -> tuple[str, dict[
     if problem.reason is None:
         return told(request, problem.sentence or problem.error)
     return problem.reason, {"Content-Language": ENGLISH}
+
+
+def _members(problem: Problem, now: Instant) -> dict[str, Any]:
+    """The members that only some problems have."""
+    told: dict[str, Any] = {}
+    if problem.retry_at is not None:
+        told["retry_after_seconds"] = seconds_until(problem.retry_at, now)
+    if problem.resend_at is not None:
+        told["resend_in"] = seconds_until(problem.resend_at, now)
+    if problem.next is not None:
+        told["next"] = waits_of(problem.next, now)
+    for name in ("live", "attempts_remaining", "next_step", "limit", "verification_status"):
+        if getattr(problem, name) is not None:
+            told[name] = getattr(problem, name)
+    if problem.work is not None:
+        told["work"] = work_of(problem.work)
+        told["work_seconds"] = problem.work.seconds
+    return told
+
+
+def _headers(problem: Problem, wait: int | None) -> dict[str, str]:
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        # The problem of keys names no error: most of these requests present none (RFC 6750, 3.1).
+        named = "" if problem is UNAUTHORIZED else ' error="invalid_token"'
+        headers["WWW-Authenticate"] = f"Bearer{named}"
+    if problem.replayed:
+        headers[REPLAYED] = "true"
+    return headers
 
 
 def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
@@ -231,7 +297,8 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     }
     if problem.status == HTTPStatus.OK:
         body = {}
-    member = request.app.state.members.get(request.scope["path"])
+    members, scope = request.app.state.members, request.scope
+    member = members.get(scope["path"]) or members.get(scope.get("path_template"))
     if member:
         body[member] = False
     body |= {
@@ -239,24 +306,8 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
         "message": message,
         "request_id": request.scope["state"]["request_id"],
     }
-    now = services.clock.now()
-    if problem.retry_at is not None:
-        body["retry_after_seconds"] = seconds_until(problem.retry_at, now)
-        headers["Retry-After"] = str(body["retry_after_seconds"])
-    elif problem is UNAVAILABLE:
-        headers["Retry-After"] = str(UNAVAILABLE_RETRY_SECONDS)
-    if problem.resend_at is not None:
-        body["resend_in"] = seconds_until(problem.resend_at, now)
-    if problem.status == HTTPStatus.UNAUTHORIZED:
-        # The problem of keys names no error: most of these requests present none (RFC 6750, 3.1).
-        named = "" if problem is UNAUTHORIZED else ' error="invalid_token"'
-        headers["WWW-Authenticate"] = f"Bearer{named}"
-    for name in ("live", "attempts_remaining", "next_step"):
-        if getattr(problem, name) is not None:
-            body[name] = getattr(problem, name)
-    if problem.work is not None:
-        body["work"] = work_of(problem.work)
-        body["work_seconds"] = problem.work.seconds
+    body |= _members(problem, services.clock.now())
+    headers |= _headers(problem, body.get("retry_after_seconds", problem.retry_seconds))
     request.scope["state"]["outcome"] = problem.error
     ok = problem.status == HTTPStatus.OK
     return Response(

@@ -199,6 +199,7 @@ def app() -> RequestMiddleware:
         docs,
         trial_folder(settings),
         ops=settings.has_ops,
+        verify=settings.serves_verifications,
         sandbox=settings.in_development,
     )
 
