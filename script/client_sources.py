@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po
 from hsp_otp.adapters.messages import LOCALE, GettextMessages
 from hsp_otp.entrypoints.app import ROUTES
 from hsp_otp.entrypoints.http.openapi import document
+from hsp_otp.entrypoints.http.verification.routes import ROUTES as VERIFICATIONS
 from hsp_otp.entrypoints.settings.model import Settings
 
 CLIENTS = Path(__file__).parents[1] / "clients"
@@ -41,7 +42,7 @@ def texts() -> dict[str, dict[str, str]]:
 def main() -> None:
     """Write the files, or check that they are up to date."""
     sources: dict[str, Any] = {
-        "api/openapi.json": document(ROUTES, Settings().texts),
+        "api/openapi.json": document((*ROUTES, *VERIFICATIONS), Settings().texts),
         "mobile/src/texts.json": {
             "languages": dict(GettextMessages({}).own_names),
             "texts": texts(),

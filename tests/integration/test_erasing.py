@@ -151,13 +151,14 @@ async def test_a_person_is_forgotten(
     done = command(tmp_path, "erase", PHONE, "--yes", "--reason", "asked by letter", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.strip() for line in done.stdout.splitlines()]
-    assert lines[:9] == [
+    assert lines[:10] == [
         "***-***-3210 (IN)",
         "erased:",
         "users: 1, u1",
         "passes: 1",
         "sign-ins: 1",
         "signup sessions: 1",
+        "verifications: 0",
         "sends that no limit counts any more: 1",
         "live codes",
         "known devices, which become strangers",

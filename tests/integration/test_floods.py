@@ -88,6 +88,25 @@ async def test_a_number_has_a_row_for_each_minute_and_limit(
     }
 
 
+async def test_the_refusals_of_a_backend(database: Database, commits: GroupCommit) -> None:
+    """Without a client, each number and verification of a backend has a row a minute, unbounded."""
+
+    def of_backend(place: int) -> AuditRow:
+        return attrs.evolve(refused(place), client=None, app="shop", api_key_id="key1")
+
+    for _ in range(2):
+        for place in (1, 2):
+            row = of_backend(place)
+            await commits.write(row, row, attrs.evolve(row, verification_id="v1"))
+    await commits.write(*(of_backend(place) for place in range(3, 203)))
+    for place, expected in ((1, [2, 4]), (2, [2, 4]), (202, [1])):
+        assert sorted(one.count for one in await told(database, place)) == expected
+    of_one = [attrs.evolve(refused(place), app="shop", verification_id="v") for place in range(101)]
+    await commits.write(*of_one)
+    rest = [one for one in await SqlAuditQueries(database).latest(Wanted(), 999) if not one.contact]
+    assert [(one.count, one.verification_id) for one in rest] == [(1, None)]
+
+
 async def test_a_hundred_numbers_have_a_row(database: Database, commits: GroupCommit) -> None:
     """All others of a flood share one, which names no number and no pass."""
     rows = [attrs.evolve(refused(place), pass_code="HSP-****-0001") for place in range(130)]

@@ -325,12 +325,14 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
     assert done.stdout.splitlines() == [
         "audit: 3 deleted",
         "sends: 2 deleted",
+        "verifications: 0 deleted",
         "funnel: 0 deleted",
         "slots: 2 deleted",
         "usages: 2 deleted",
         "sign-ins: 1 deleted",
         "signup sessions: 3 deleted",
         "signup steps: 1 deleted",
+        "approvals: 0 deleted",
     ]
     assert count(file, "audit") == 2
     assert await stores.sent() == ["c6"]

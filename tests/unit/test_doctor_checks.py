@@ -10,12 +10,15 @@ from hsp_otp.adapters.jwt import new_signing_key_pem
 from hsp_otp.adapters.operator_accounts import new_account, text_of
 from hsp_otp.adapters.sql.server_checks import Rights
 from hsp_otp.domain.api_keys import ApiKey, Scope
+from hsp_otp.domain.apps import App, AppRules
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.keys import Key
 from hsp_otp.entrypoints.cli.doctor_checks import (
     Finding,
     Status,
     of_api_keys,
+    of_apps,
     of_callers,
     of_clock,
     of_keys,
@@ -32,6 +35,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
 from hsp_otp.entrypoints.private_files import write_private_file
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
+from tests.world import START
 
 NOW = Instant(1_800_000_000_000_000)
 DRAWN = base64.b64encode(bytes(range(7, 39))).decode()
@@ -155,6 +159,30 @@ def test_api_keys_and_the_secret_keys_behind_them(keys: list[str], says: list[st
 def test_api_keys_under_generated_keys() -> None:
     """Without configured secret keys, in development, there is nothing to compare them with."""
     assert list(of_api_keys([api_key(0, "dev")], Settings())) == []
+
+
+def test_apps_and_their_senders() -> None:
+    """A sender that an app names has to be configured, or its messages go nowhere."""
+    settings = Settings(senders=("twilio",))
+    names = {"shop": ("vonage", "twilio"), "club": ("twilio",), "bank": ()}
+    apps = [
+        App(
+            id=name,
+            account_id="acme",
+            name=name,
+            rules=AppRules(service_name="Shop", senders={Channel.SMS: senders}),
+            made_at=START,
+            changed_at=START,
+        )
+        for name, senders in names.items()
+    ]
+    assert [f"{one.status.value} {one.says}" for one in of_apps(apps, settings)] == [
+        "warning app shop names sender 'vonage', which is not configured"
+    ]
+    assert [f"{one.status.value} {one.says}" for one in of_apps(apps[1:], settings)] == [
+        "ok 2 apps"
+    ]
+    assert list(of_apps([], settings)) == []
 
 
 def test_a_key_that_is_shared() -> None:

@@ -19,7 +19,7 @@ from hsp_otp.domain.quota import Quota, Refusal
 from hsp_otp.domain.slot_record import Request
 from hsp_otp.flows.erase import Erasing, Found
 from hsp_otp.flows.let import LetIn, Letting
-from hsp_otp.flows.person import People, Person
+from hsp_otp.flows.person import People, Person, user_of_app
 from hsp_otp.flows.purge import purge
 from hsp_otp.flows.unlock import Unlocking
 from hsp_otp.flows.verification_outcomes import Sent
@@ -93,7 +93,7 @@ class Erased:
         self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """Keep the promise of `Erasure.erase`."""
-        assert (phone, len(slots)) == (PhoneNumber(PHONE), 2)
+        assert (phone, slots[1].subject.id) == (PhoneNumber(PHONE), PHONE)
         assert counted_since == after(self.world.clock.now(), -DAY - CLOCK_SKEW)
         self.rows.append(row)
         if self.fails:
@@ -356,6 +356,20 @@ def test_a_number_is_unlocked_in_apps_too() -> None:
     }
     for subject in ("u1", None):
         assert shop.sent(subject=subject).resent
+
+
+def test_a_user_of_an_app_is_unlocked() -> None:
+    """By the id that the app's backend has, one user is unlocked, and the number stays locked."""
+    world = world_with_a_pass()
+    shop = in_apps(world)
+    person = user_of_app(shop.app, "u1", (Purpose.PHONE_VERIFICATION, Purpose.SIGNUP))
+    assert [str(slot) for slot in person.slots] == [f"phone_verification:app:{shop.app.id}:u1"]
+    unlock(world, person)
+    (row,) = [row for row in world.audit.rows if row.action is Action.UNLOCK]
+    assert (row.app, row.contact) == ("shop", None)
+    assert row.subject_fingerprint == ring("fingerprints").fingerprint("u1")
+    assert shop.sent(subject="u1").resent
+    assert not isinstance(shop.start(), Sent)
 
 
 def test_another_purpose_stays_locked_in_apps() -> None:

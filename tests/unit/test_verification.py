@@ -266,7 +266,7 @@ def test_an_approval_stands_once() -> None:
 def test_subjects_of_an_app() -> None:
     """A slot is of an app, a purpose, and the user that the backend names, else the contact."""
     assert str(VERIFICATION.slot) == f"phone_verification:app:{APP.id}:{PHONE}"
-    named = slot_of(APP.id, Purpose.PASSWORD_RESET, "u1", CONTACT)
+    named = slot_of(APP.id, Purpose.PASSWORD_RESET, "u1")
     assert str(named) == f"password_reset:app:{APP.id}:u1"
 
 

@@ -211,7 +211,10 @@ def ask_of_app(
     refusal = _refusal(held, request, policy, lane, now, is_let=False)
     if refusal is not None:
         return Decision(refusal, held)
-    challenge = resends or _issued(request, drawn, policy, lane, now)
+    if resends is None:
+        challenge = _issued(request, drawn, policy, lane, now)
+    else:
+        challenge = attrs.evolve(resends, channel=request.channel)
     own = attrs.evolve(record.others, challenge=challenge, asked_at=now)
     demands = _demands(request, policy, lane, is_let=False)
     becomes = Held(attrs.evolve(record, others=own), charge(held.usages, demands, now))

@@ -74,10 +74,10 @@ class Verification:
     @property
     def slot(self) -> Slot:
         """The slot of its challenge."""
-        return slot_of(self.app_id, self.purpose, self.subject, self.contact)
+        whose = self.contact.value if self.subject is None else self.subject
+        return slot_of(self.app_id, self.purpose, whose)
 
 
-def slot_of(app_id: str, purpose: Purpose, subject: str | None, contact: Contact) -> Slot:
-    """The slot of an app's user, or, if the backend names no user, of the contact."""
-    whose = contact.value if subject is None else subject
+def slot_of(app_id: str, purpose: Purpose, whose: str) -> Slot:
+    """The slot of an app's user, by the backend's own id, or of a contact, by its value."""
     return Slot(Subject(SubjectKind.APP, f"{app_id}:{whose}"), purpose)

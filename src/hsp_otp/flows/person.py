@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.challenge import slots_about
 from hsp_otp.domain.contact import Contact
@@ -11,7 +12,8 @@ from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.purposes import APP_PURPOSES, Purpose, Slot
+from hsp_otp.domain.verification_record import slot_of
 from hsp_otp.flows.caller import about
 from hsp_otp.ports.passes import Passes, Users
 from hsp_otp.ports.verifications import Verifications
@@ -19,17 +21,37 @@ from hsp_otp.ports.verifications import Verifications
 
 @attrs.frozen
 class Person:
-    """The slots of a person, their numbers by the subjects' ids, and the masked pass, if any."""
+    """
+    The slots of a person.
+
+    Attributes:
+        phones: Their numbers, as far as known, by the subjects' ids.
+        pass_code: The pass that they were found by, masked.
+        app: The name of the app whose user they are.
+        subject: The id that the app's backend has for them.
+    """
 
     slots: tuple[Slot, ...]
     phones: Mapping[str, PhoneNumber | None] = attrs.field(repr=False)
     pass_code: str | None = None
+    app: str | None = None
+    subject: str | None = attrs.field(default=None, repr=False)
 
     def row_of(self, slot: Slot, row: AuditRow, fingerprints: KeyRing) -> AuditRow:
         """*row* with what may be told of *slot*."""
         told = attrs.evolve(row, purpose=slot.purpose, pass_code=self.pass_code)
-        phone = self.phones[slot.subject.id]
+        if self.subject is not None:
+            subject = fingerprints.fingerprint(self.subject)
+            told = attrs.evolve(told, app=self.app, subject_fingerprint=subject)
+        phone = self.phones.get(slot.subject.id)
         return told if phone is None else about(told, Contact.of_phone(phone), fingerprints)
+
+
+def user_of_app(app: App, subject: str, purposes: Iterable[Purpose] = Purpose) -> Person:
+    """The user of *app* for whom its backend has that id, whether or not it ever named them."""
+    named = [purpose for purpose in purposes if purpose in APP_PURPOSES]
+    slots = tuple(slot_of(app.id, purpose, subject) for purpose in named)
+    return Person(slots, {}, app=app.name, subject=subject)
 
 
 @attrs.frozen(kw_only=True)

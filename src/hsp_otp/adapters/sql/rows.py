@@ -142,6 +142,9 @@ def _folded(rows: Sequence[AuditRow], numbered: Iterable[Sequence[str]]) -> list
             continue
         flood, number = _flood(row), _number(row)
         key = None if number is None else places.get((flood, number))
+        if row.app is not None and row.client is None:
+            # The backend is known by its key, and may have a row for each verification.
+            key = f"{flood}|{row.contact_fingerprint}|{row.verification_id}"
         if key is None and number is not None and taken[flood] < NUMBERS_OF_A_FLOOD:
             taken[flood] += 1
             key = places[flood, number] = f"{flood}|{taken[flood]}"
@@ -175,6 +178,8 @@ def _without_number(row: AuditRow) -> AuditRow:
         region=None,
         contact_fingerprint=None,
         range_fingerprint=None,
+        subject_fingerprint=None,
+        verification_id=None,
     )
 
 

@@ -74,10 +74,15 @@ class SqlVerifications:
         )
         async with self.database.read() as connection:
             app_ids = list((await connection.execute(select(apps.c.id))).scalars())
-            found = [(app_id, purpose, None) for app_id in app_ids for purpose in APP_PURPOSES]
-            for app_id, purpose, subject in await connection.execute(started):
-                found.append((app_id, Purpose(purpose), subject))
-        return [slot_of(*one, contact) for one in dict.fromkeys(found)]
+            rows = (await connection.execute(started)).all()
+        found = [
+            *(slot_of(app_id, one, contact.value) for app_id in app_ids for one in APP_PURPOSES),
+            *(
+                slot_of(row.app_id, Purpose(row.purpose), row.subject or contact.value)
+                for row in rows
+            ),
+        ]
+        return list(dict.fromkeys(found))
 
 
 def _verification(row: Any) -> Verification:  # noqa: ANN401 - a row of the table

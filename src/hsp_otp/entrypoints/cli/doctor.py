@@ -15,6 +15,7 @@ from hsp_otp.adapters.redis.client import RedisClient
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql import server_checks as sql_checks
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
@@ -26,6 +27,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     Finding,
     Status,
     of_api_keys,
+    of_apps,
     of_callers,
     of_clock,
     of_keys,
@@ -207,6 +209,8 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
         )
     yield of_purge(settings, health.oldest_audit, health.oldest_send, after)
     for found in of_api_keys(await SqlApiKeys(database).list(), settings):
+        yield found
+    for found in of_apps((await SqlApps(database).tenants()).apps, settings):
         yield found
     if settings.trusted_proxies:
         yield of_callers(settings, await _requests(database, after))

@@ -13,8 +13,10 @@ import attrs
 from hsp_otp.adapters.jwt import key_set, parse_signing_keys
 from hsp_otp.adapters.operator_accounts import is_weak
 from hsp_otp.adapters.secret_keys import parse_secret_keys
+from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.sql.server_checks import Rights
 from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.entrypoints.errors import SettingsError
@@ -131,6 +133,24 @@ def of_api_keys(keys: Sequence[ApiKey], settings: Settings) -> Iterator[Finding]
                 )
             )
     yield from found or [ok(check, f"{len(alive)} in use")]
+
+
+def of_apps(apps: Sequence[App], settings: Settings) -> Iterator[Finding]:
+    """Check that every sender that an app names is configured; nothing without apps."""
+    configured = settings.senders or (CONSOLE.name,)
+    found = [
+        warning(
+            "apps",
+            f"app {app.name} names sender {name!r}, which is not configured",
+            f"add it to {PREFIX}SENDERS, or import the app without it",
+        )
+        for app in apps
+        for names in app.rules.senders.values()
+        for name in names
+        if name not in configured
+    ]
+    if apps:
+        yield from found or [ok("apps", f"{len(apps)} app{'' if len(apps) == 1 else 's'}")]
 
 
 def _of_accounts(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import attrs
 
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
@@ -28,7 +29,7 @@ from hsp_otp.entrypoints.settings.checks import check_secret_keys
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import clock_of, open_database, open_redis_of, open_stores
-from hsp_otp.flows.person import People, Person
+from hsp_otp.flows.person import People, Person, user_of_app
 from hsp_otp.ports.challenges import SlotRepository
 
 _LONGEST_REASON = 500
@@ -119,6 +120,20 @@ async def find_person(
         found = await people.of_number(read_number(phone or "", settings), purposes)
     if not found.slots:
         raise CommandError("nobody has that number")
+    return found
+
+
+async def find_user_of_app(
+    desk: Desk, name: str, subject: str, purposes: Iterable[Purpose] = Purpose
+) -> Person:
+    """The user of the app of that name for whom its backend has that id."""
+    tenants = await SqlApps(desk.database).tenants()
+    app = next((one for one in tenants.apps if one.name == name), None)
+    if app is None:
+        raise CommandError(f"there is no app {name}")
+    found = user_of_app(app, subject, purposes)
+    if not found.slots:
+        raise CommandError("apps verify nothing for that purpose")
     return found
 
 

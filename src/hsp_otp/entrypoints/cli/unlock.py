@@ -9,6 +9,7 @@ from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, SubjectKind
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.cli.person import (
     find_person,
+    find_user_of_app,
     insist_on_one,
     insist_on_stores,
     load_with_keys,
@@ -26,6 +27,8 @@ def unlock(
     reason: str,
     pass_code: str | None = None,
     phone: str | None = None,
+    app: str | None = None,
+    subject: str | None = None,
     purpose: Purpose | None = None,
     devices: Annotated[bool, FLAG] = False,
 ) -> None:
@@ -37,12 +40,17 @@ def unlock(
     Args:
         reason: The reason, which is written to the audit.
         pass_code: A pass of the user to unlock.
-        phone: The number to unlock with all its users, instead of a pass.
+        phone: The number to unlock with all its users, also in apps, instead of a pass.
+        app: The app whose user to unlock, instead of a pass.
+        subject: The id of that user, as the app's backend gives it.
         purpose: Unlock only this purpose; all purposes by default.
         devices: Also forget all known devices, for example after one was stolen.
     """
     settings = load_with_keys()
-    insist_on_one("unlock", pass_code, phone)
+    if app is None and subject is None:
+        insist_on_one("unlock", pass_code, phone)
+    elif app is None or subject is None or pass_code or phone:
+        raise CommandError("unlock takes --app and --subject together, and no pass or number")
     why = read_reason(reason, settings)
     insist_on_stores(settings)
     of_users = {one for one, row in PURPOSES.items() if row.subject_kind is SubjectKind.USER}
@@ -52,7 +60,10 @@ def unlock(
     async def work() -> Person:
         purposes = Purpose if purpose is None else (purpose,)
         async with open_desk(settings) as desk:
-            person = await find_person(desk, settings, pass_code, phone, purposes)
+            if app is not None and subject is not None:
+                person = await find_user_of_app(desk, app, subject, purposes)
+            else:
+                person = await find_person(desk, settings, pass_code, phone, purposes)
             unlocking = Unlocking(
                 slots=desk.slots,
                 clock=clock_of(settings),
@@ -72,5 +83,5 @@ def _in_words(slots: Sequence[Slot]) -> str:
     numbers = [slot for slot in slots if slot.subject.kind is SubjectKind.PHONE]
     told += [f"the number's {slot.purpose.value}" for slot in numbers]
     if any(slot.subject.kind is SubjectKind.APP for slot in slots):
-        told.append("the number's verifications for apps")
+        told.append("verifications for apps")
     return " and ".join(told)

@@ -75,6 +75,8 @@ _ROOT: Final = "/v1/verifications"
 _ONE: Final = f"{_ROOT}/{{verification_id:str}}"
 _STANDING: Final = "/v1/standing"
 
+_NO_MEMBERS: Final = b"{}"
+
 _ADMITTED: Final = "admitted"
 _KEY: Final = "idempotency-key"
 
@@ -116,13 +118,17 @@ def _admits(scope: Scope) -> Callable[[AnyRequest], Awaitable[Response[Any] | No
             own_app=key.app_id,
             idempotency_key=idempotency_key,
         )
-        if isinstance(request, _OptionalJsonRequest) and await request.is_empty():
-            return None
-        if isinstance(request, JsonRequest):
+        if isinstance(request, JsonRequest) and not await _is_empty(request):
             await refuse_malformed(request)
         return None
 
     return admit
+
+
+async def _is_empty(request: JsonRequest) -> bool:
+    """Whether the request has no body, and need not have one."""
+    may_be = isinstance(request, _OptionalJsonRequest) and "content-type" not in request.headers
+    return may_be and await body_of(request) == _NO_MEMBERS
 
 
 async def _backend(request: AnyRequest, key: ApiKey) -> Backend:
@@ -149,15 +155,9 @@ def _admitted(request: AnyRequest) -> _Admitted:
 class _OptionalJsonRequest(JsonRequest):
     """A request that may come without a body, which is as good as an empty object."""
 
-    async def is_empty(self) -> bool:
-        """Whether it has no body."""
-        return not await body_of(self)
-
-    async def json(self) -> object:
-        """Return the members that the route takes."""
-        if await self.is_empty():
-            return cast("Any", self.route_handler.parsed_data_field).annotation()
-        return await super().json()
+    async def body(self) -> bytes:
+        """Return the body."""
+        return await super().body() or _NO_MEMBERS
 
 
 @post_json(
