@@ -33,6 +33,7 @@ from hsp_otp.adapters.secret_keys import (
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
+    TEST_CODES,
     WORK_CHALLENGES,
     WORK_SOLUTIONS,
     ops_ring,
@@ -58,6 +59,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlSlots,
     SqlUsage,
 )
+from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
@@ -370,6 +372,7 @@ def _ports(
         pass_repository=SqlPassRepository(parts.database, passes),
         api_keys=parts.api_keys,
         apps=SqlApps(parts.database),
+        test_contacts=SqlTestContacts(parts.database),
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
@@ -515,6 +518,7 @@ def _rings(settings: Settings) -> Rings:
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         api_keys=ring(settings.secret_keys, API_KEYS),
         idempotency=ring(settings.secret_keys, IDEMPOTENCY),
+        test_codes=ring(settings.secret_keys, TEST_CODES),
     )
 
 
@@ -544,6 +548,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         pass_repository=observer.pass_repository(ports.pass_repository),
         api_keys=observer.api_keys(ports.api_keys),
         apps=observer.apps(ports.apps),
+        test_contacts=observer.test_contacts(ports.test_contacts),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),
         senders={

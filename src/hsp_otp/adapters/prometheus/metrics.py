@@ -339,6 +339,7 @@ class Metrics:
                 self._by_outcome[row.action].labels(row.outcome).inc()
             case (
                 Action.READ
+                | Action.TEST_CONTACT
                 | Action.UNLOCK
                 | Action.LET
                 | Action.ERASE
