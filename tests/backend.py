@@ -83,7 +83,7 @@ class Shop:
     def remove_test_contact(self, to: str = PHONE) -> KeptTestContact | None:
         """Make a number an ordinary contact again."""
         contact = Contact(ContactKind.PHONE, to)
-        return run(self.managing.remove(self.app, contact, "it is over"))
+        return run(self.managing.remove(self.app, contact))
 
     @property
     def managing(self) -> ManagingTestContacts:

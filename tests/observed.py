@@ -47,6 +47,7 @@ class Observed(World):
             pass_repository=observer.pass_repository(ports.pass_repository),
             api_keys=observer.api_keys(ports.api_keys),
             apps=observer.apps(ports.apps),
+            test_contacts=observer.test_contacts(ports.test_contacts),
             audit=observer.audit(ports.audit),
             work=observer.work(ports.work),
             senders={Channel.SMS: observer.senders(sender, ("outbox", "other"))},

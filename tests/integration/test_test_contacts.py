@@ -87,8 +87,8 @@ async def test_a_test_contact_is_found_as_it_was_added(stores: Stores) -> None:
     assert [*await found.of_app(SHOP.id)] == [kept]
     assert {*await found.list()} == {kept, others}
     assert await add(told) is NotAdded.STANDS
-    assert await told.remove(SHOP, CONTACT, "over") == kept
-    assert await told.remove(SHOP, CONTACT, "over") is None
+    assert await told.remove(SHOP, CONTACT) == kept
+    assert await told.remove(SHOP, CONTACT) is None
     assert await found.list() == [others]
     assert [row.outcome for row in await stores.told()] == ["added", "added", "removed"]
 
@@ -144,7 +144,7 @@ async def test_a_removal_is_seen_after_five_seconds(url: str) -> None:
         kept = await add(managing(other))
         timer.seconds += 5
         assert await found.of_app(SHOP.id) == (kept,)
-        await managing(other).remove(SHOP, CONTACT, "over")
+        await managing(other).remove(SHOP, CONTACT)
         timer.seconds += 4.99
         assert await found.of_app(SHOP.id) == (kept,)
         timer.seconds += 0.01

@@ -4,7 +4,11 @@ import pickle
 
 import attrs
 import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
+from hsp_otp.adapters.instrumentation.ports import Watch
+from hsp_otp.adapters.prometheus.metrics import Metrics
 from hsp_otp.domain.apps import AppLimits
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, WrongCode
@@ -25,6 +29,7 @@ from hsp_otp.flows.verification_outcomes import (
     Success,
 )
 from tests.backend import TEST_CODE, Shop, other_app, shop
+from tests.observed import Observed
 from tests.world import CLIENT, OTHER_PHONE, PHONE, START, World, other_than, ring
 
 WRONG = other_than(TEST_CODE)
@@ -361,6 +366,29 @@ def test_every_use_is_audited() -> None:
     assert [row.outcome for row in used] == ["send", "send", "check", "check"]
     assert {(row.app, row.contact, row.folds) for row in used} == {("shop", "***-***-3210", False)}
     assert [row.verification_id for row in used] == [None, first, first, first]
+
+
+def test_every_use_is_a_warning() -> None:
+    """The log warns of each use, without the number and the code."""
+    told = tried(world=Observed())
+    with capture_logs() as logged:
+        told.check(told.sent().view.verification.id, TEST_CODE)
+    event = {"event": "test_contact_used", "log_level": "warning", "app": "shop"}
+    assert logged == [event | {"request": "send"}, event | {"request": "check"}]
+
+
+def test_every_use_is_counted() -> None:
+    """The counter of an app's requests tells uses of test contacts apart."""
+    registry = CollectorRegistry()
+    told = tried(world=Observed(watch=Watch(counts=Metrics(registry))))
+    told.check(told.sent().view.verification.id, TEST_CODE)
+
+    def count(request: str, outcome: str) -> float | None:
+        labels = {"app": "shop", "request": request, "outcome": outcome}
+        return registry.get_sample_value("hsp_otp_app_requests_total", labels)
+
+    assert (count("test_contact", "send"), count("test_contact", "check")) == (1, 1)
+    assert (count("send", "not_sent"), count("check", "verified")) == (1, 1)
 
 
 # --- Its end

@@ -438,7 +438,12 @@ async def _open_dashboard(
     clock = ports.clock
     stats = SenderStats(folder(), clock, began())
     await stack.enter_async_context(_running(stats.keep_looking))
-    overview = Overview(SqlTrafficQueries(parts.database), SqlAuditQueries(parts.database), clock)
+    overview = Overview(
+        SqlTrafficQueries(parts.database),
+        SqlAuditQueries(parts.database),
+        SqlTestContacts(parts.database),
+        clock,
+    )
     stack.push_async_callback(overview.close)
     # Kept in SQL because Redis may forget it; operators' sign-ins are rare and use SQL anyway.
     usage = SqlUsage(parts.commits)

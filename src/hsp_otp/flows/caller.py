@@ -102,9 +102,13 @@ def of_first_guess(row: AuditRow) -> AuditRow:
 
 
 def operator_row(
-    at: Instant, action: Action, outcome: str, reason: str, client: ClientAddress | None = None
+    at: Instant,
+    action: Action,
+    outcome: str,
+    reason: str | None = None,
+    client: ClientAddress | None = None,
 ) -> AuditRow:
-    """The row of an operator's command, with the *reason* that the operator gave."""
+    """The row of an operator's command, with the *reason* that the operator gave, if any."""
     return AuditRow(
         at=at,
         flow=None,

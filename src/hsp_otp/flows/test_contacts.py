@@ -83,10 +83,10 @@ class ManagingTestContacts:
 
         return await self.register.transition(app.id, contact, fingerprints, decide)
 
-    async def remove(self, app: App, contact: Contact, reason: str) -> KeptTestContact | None:
+    async def remove(self, app: App, contact: Contact) -> KeptTestContact | None:
         """End the test contact of *app* at once; None if *contact* is an ordinary one."""
         now = self.clock.now()
-        row = attrs.evolve(operator_row(now, Action.TEST_CONTACT, "removed", reason), app=app.name)
+        row = attrs.evolve(operator_row(now, Action.TEST_CONTACT, "removed"), app=app.name)
         row = about(row, contact, self.fingerprints)
         fingerprints = self.fingerprints.fingerprints(contact.value)
 
