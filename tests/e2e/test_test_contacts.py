@@ -78,3 +78,10 @@ def test_what_is_refused(folder: Path) -> None:
         assert complaint(folder, *ADD[:2], number, *ADD[3:]).endswith(f"CONTACT: {says}")
     about_it = complaint(folder, *ADD[:-1], "for 98765 43210")
     assert "never holds a full number" in about_it
+
+
+def test_an_unknown_verification(folder: Path) -> None:
+    """There is nothing to show of an unknown id, also if it looks like an option."""
+    for unknown in ("aI7HpmwPr-rSBiYSYhURXQ", "-I7HpmwPr-rSBiYSYhURXQ", "VE" + 32 * "0"):
+        said = complaint(folder, "verifications", "show", unknown)
+        assert said == "hsp-otp: there is no verification with that id"

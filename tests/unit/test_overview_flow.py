@@ -93,9 +93,9 @@ ENDED = KeptTestContact(
     digest=b"",
     reason="a review",
     added_at=Instant(0),
-    ends_at=START,
+    ends_at=after(START, 7 * SECOND),
 )
-ALIVE = attrs.evolve(ENDED, id="t2", ends_at=after(START, 1))
+ALIVE = attrs.evolve(ENDED, id="t2", ends_at=after(START, 7 * SECOND + 1))
 
 
 def overview(database: Database, clock: ManualClock, patience: float = 10) -> Overview:
