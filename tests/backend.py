@@ -110,6 +110,7 @@ class Shop:
         *,
         client: str | None = None,
         to: str | None = None,
+        bound_elsewhere: bool = False,
         key: str | None = None,
     ) -> VerificationCheckOutcome:
         """Check a code."""
@@ -120,6 +121,7 @@ class Shop:
                 self.backend,
                 client=None if client is None else ClientAddress(client),
                 to=to,
+                bound_elsewhere=bound_elsewhere,
                 idempotency_key=key,
             )
         )

@@ -46,7 +46,7 @@ PATIENCE_SECONDS = 60
 
 _LISTENING = re.compile(r"^(?=.*\blistening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _SHOWING = re.compile(r"^(?=.*\bmetrics_listening\b).*?\bport\W+(\d+)", re.MULTILINE)
-_BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) is your ")
+_BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) (?:is your|resets) ")
 _EXPECTED = re.compile("sender_skipped|sender_works_again|trusted_proxy_names_no_client")
 _COMPLAINT = re.compile(
     r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|database is locked"

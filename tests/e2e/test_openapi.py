@@ -419,6 +419,9 @@ def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
         if "security" in operation
     }
     of_keys = {path for (_, path), words in NAMED.items() if "unauthorized" in words.get(401, ())}
+    of_apps = {path for path in of_keys if path.startswith(("/v1/verifications", "/v1/standing"))}
+    assert [asked.pop(path) for path in of_apps] == len(of_apps) * [[{"appKey": []}]]
+    of_keys -= of_apps
     assert [asked.pop(path) for path in of_keys] == len(of_keys) * [[{"apiKey": []}]]
     assert asked == {
         "/customer/me/": [{"bearer": []}],
@@ -433,6 +436,7 @@ def test_what_a_route_asks_for_is_described(document: dict[str, Any]) -> None:
     assert places == {
         "bearer": ("http", None, None),
         "apiKey": ("http", None, None),
+        "appKey": ("http", None, None),
         "csrfCookie": ("apiKey", "cookie", "csrftoken"),
         "csrfHeader": ("apiKey", "header", "x-csrftoken"),
     }

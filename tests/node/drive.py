@@ -1,6 +1,10 @@
-"""Start a server for each algorithm, sign in and sign up there, and hand over to verify.mjs."""
+"""
+Start a server for each algorithm, sign in and sign up there, and hand over to verify.mjs; then let
+the code of docs/verify.md verify a number.
+"""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +19,26 @@ VERIFY: Final = Path(__file__).with_name("verify.mjs")
 KEY_FILES: Final = {"ES256": "ES256.pem", "EdDSA": "EdDSA.pem", "HS256": "hs256"}
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "check-tokens.md"
+
+VERIFYING: Final = PAGE.with_name("verify.md")
+BASE: Final = "http://127.0.0.1:8000"
+KEY_FILE: Final = "hsp-otp.db.keys/api-key"
+
+DRIVEN: Final = """
+import assert from "node:assert/strict";
+
+const sent = await start("+919876543211", { metadata: { order: "A-17" } });
+assert.deepEqual(buttons(sent), [{ channel: "sms", seconds: 30 }]);
+const again = await resend(sent.id);
+assert.equal(again.error, "resend_too_soon");
+assert.equal(buttons(again).length, 1);
+const { messages } = await (await fetch(`${BASE}/dev/outbox/`)).json();
+assert.equal(messages.length, 1);
+const wrong = messages[0].code.slice(0, 5) + ((Number(messages[0].code[5]) + 1) % 10);
+assert.equal((await check(sent.id, wrong)).error, "invalid_otp");
+assert.equal((await check(sent.id, messages[0].code)).valid, true);
+console.log("verify.md: the code for Node verifies a number");
+"""
 
 ISSUER: Final = "https://otp.example"
 AUDIENCE: Final = "https://api.example"
@@ -82,5 +106,21 @@ def verified(algorithm: str) -> bool:
         return found.returncode == 0
 
 
+def verifies() -> bool:
+    """Run the code of docs/verify.md for Node on a server, and return whether a number passes."""
+    (code,) = re.findall(
+        r"^```js\n(.*?)^```$", VERIFYING.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
+        origin = f"http://127.0.0.1:{server.port}"
+        found = subprocess.run(  # noqa: S603
+            ["node", "--input-type=module", "--eval", code.replace(BASE, origin) + DRIVEN],  # noqa: S607
+            env={**os.environ, "OTP_KEY": (Path(folder) / KEY_FILE).read_text("ascii")},
+            timeout=120,
+            check=False,
+        )
+        return found.returncode == 0
+
+
 if __name__ == "__main__":
-    sys.exit(not all(verified(algorithm) for algorithm in KEY_FILES))
+    sys.exit(not (all(verified(algorithm) for algorithm in KEY_FILES) and verifies()))

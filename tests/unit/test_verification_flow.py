@@ -79,6 +79,15 @@ def test_another_contact_makes_a_code_wrong(to: str) -> None:
     assert isinstance(shop.check(verification_id, code, to="98765 43210"), Success)
 
 
+def test_a_code_for_a_transaction() -> None:
+    """No code is bound to a transaction yet, so one that is taken for such a code is wrong."""
+    shop = Shop()
+    verification_id, code = begun(shop)
+    outcome = shop.check(verification_id, code, bound_elsewhere=True, to=PHONE)
+    assert outcome == WrongCode(2, SOON)
+    assert isinstance(shop.check(verification_id, code), Success)
+
+
 def test_what_another_app_has_is_not_found() -> None:
     """A verification of another app is not found, and the client is charged all the same."""
     shop_ = shop(limits=AppLimits(checks_per_client_hour=2))
@@ -206,7 +215,7 @@ def test_what_has_ended_is_not_canceled() -> None:
     exhausted, code = begun(shop)
     for _ in range(3):
         shop.check(exhausted, other_than(code))
-    assert shop.cancel(exhausted) == Exhausted(SOON)
+    assert shop.cancel(exhausted) == Over(Status.MAX_ATTEMPTS_REACHED, SOON)
     shop = Shop()
     expired, _ = begun(shop)
     shop.world.clock.advance(600 * SECOND)

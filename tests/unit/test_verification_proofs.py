@@ -1,4 +1,4 @@
-"""Proofs of verifications, for the services of an app: docs/contract.md, 5.12."""
+"""Proofs of verifications, for the services of an app: docs/contract.md, 13.5."""
 
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, SECOND, after

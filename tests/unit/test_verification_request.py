@@ -22,7 +22,7 @@ from tests.world import CLIENT, PHONE
 
 REACH = Reach(frozenset({"IN", "GB"}), "GB")
 APP = other_app("shop", {"named_limits": {"user": (Quota(1, HOUR),)}})
-STRICT = other_app("strict", {"client_required": True})
+STRICT = other_app("strict", {"client_ip_required": True})
 
 
 def test_the_choices_of_the_app() -> None:
@@ -81,9 +81,14 @@ def test_everything_named() -> None:
         ({"limits": {"user": "1", "a": "", "b": "", "c": "", "d": ""}}, "invalid_limits"),
         ({"metadata": {"k" * 129: "v"}}, "invalid_metadata"),
         ({"metadata": {str(number): "" for number in range(11)}}, "invalid_metadata"),
-        ({"unread": Flaw.LOCALE}, "invalid_locale"),
+        ({"metadata": {"k": "v\n"}}, "invalid_metadata"),
+        ({"limits": {"user": "1\x00"}}, "invalid_limits"),
+        ({"unread": {Flaw.LOCALE}, "app_hash": "?"}, "invalid_locale"),
+        ({"unread": {Flaw.TRANSACTION, Flaw.CLIENT}, "metadata": {"k": "\n"}},
+         "invalid_client_ip"),
+        ({"unread": {Flaw.TRANSACTION}}, "transaction_not_allowed"),
     ],
-)
+)  # fmt: skip
 def test_the_first_flaw_counts(given: dict[str, object], word: str) -> None:
     """Of several flaws the first is told, in the order of the contract's table."""
     outcome = read(Given(**{"to": PHONE} | given), APP, REACH)  # type: ignore[arg-type]
@@ -94,7 +99,7 @@ def test_the_first_flaw_counts(given: dict[str, object], word: str) -> None:
 def test_an_app_may_demand_the_client() -> None:
     """Where the app demands the person's address, a start names it; a malformed one counts last."""
     assert read(Given(to=PHONE, channel="?"), STRICT, REACH) == Unacceptable(Flaw.NO_CLIENT)
-    malformed = Given(to=PHONE, unread=Flaw.CLIENT)
+    malformed = Given(to=PHONE, unread=frozenset({Flaw.CLIENT}))
     assert read(malformed, STRICT, REACH) == Unacceptable(Flaw.CLIENT)
     named = Given(to=PHONE, client=ClientAddress(CLIENT))
     assert isinstance(read(named, STRICT, REACH), Wanted)

@@ -158,7 +158,7 @@ async def _demo_app(database: Database, settings: Settings) -> App:
         for one in (await apps.tenants()).apps:
             if one.name == _DEMO:
                 return one
-        rules = AppRules(service_name=settings.service_name)
+        rules = AppRules(service_name=settings.service_name, proof_audience=_DEMO)
         listed = ListedApp(name=_DEMO, account=_DEMO, rules=rules)
         await import_apps(apps, [listed], clock=SystemClock(), randomness=SystemRandomness())
 

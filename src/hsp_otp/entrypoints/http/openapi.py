@@ -165,7 +165,14 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                     "apiKey": SecurityScheme(
                         type="http",
                         scheme="bearer",
-                        description="An API key, as `hsp-otp api-keys new` prints it.",
+                        description="An API key of the service, as `hsp-otp api-keys new` prints "
+                        "it.",
+                    ),
+                    "appKey": SecurityScheme(
+                        type="http",
+                        scheme="bearer",
+                        description="An API key of an app or an account, as `hsp-otp api-keys new "
+                        "--app` or `--account` prints it.",
                     ),
                     "csrfCookie": SecurityScheme(
                         type="apiKey",

@@ -80,6 +80,8 @@ _NO_MEMBERS: Final = b"{}"
 _ADMITTED: Final = "admitted"
 _KEY: Final = "idempotency-key"
 
+_KEY_NEEDED: Final[Any] = [{"appKey": []}]
+
 _REFUSALS: Final = (*KEY_REFUSALS, NOT_FOUND)
 """Of each route with an id in its path. A path with encoded characters is none."""
 
@@ -164,7 +166,7 @@ class _OptionalJsonRequest(JsonRequest):
     _ROOT,
     operation_id="startVerification",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     before_request=_admits(Scope.START),
     **described(*KEY_REFUSALS, *START_REFUSALS, request=START, success=SENT),
 )
@@ -189,7 +191,7 @@ async def start_verification(
     f"{_ONE}/resend",
     operation_id="resendVerification",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     request_class=_OptionalJsonRequest,
     before_request=_admits(Scope.START),
     **described(*_REFUSALS, *RESEND_REFUSALS, request={"channel": "sms"}, success=RESENT),
@@ -209,7 +211,7 @@ async def resend_verification(
     f"{_ONE}/check",
     operation_id="checkVerification",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     before_request=_admits(Scope.CHECK),
     **described(
         *_REFUSALS, *CHECK_REFUSALS, request={"code": "758239"}, success=APPROVED, member="valid"
@@ -244,7 +246,7 @@ async def check_verification(
     f"{_ONE}/cancel",
     operation_id="cancelVerification",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     request_class=_OptionalJsonRequest,
     before_request=_admits(Scope.START),
     **described(*_REFUSALS, *CANCEL_REFUSALS, request={}, success=CANCELED),
@@ -265,7 +267,7 @@ async def cancel_verification(
     _ONE,
     operation_id="getVerification",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     before_request=_admits(Scope.READ),
     **described(*_REFUSALS, *GET_REFUSALS, success=FOUND),
 )
@@ -289,7 +291,7 @@ async def get_verification(
     _STANDING,
     operation_id="getStanding",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     before_request=_admits(Scope.READ),
     **described(*KEY_REFUSALS, *STANDING_REFUSALS, success=STANDING),
 )
@@ -313,7 +315,7 @@ async def get_standing(
     _STANDING,
     operation_id="postStanding",
     tags=["verifications"],
-    security=[{"apiKey": []}],
+    security=_KEY_NEEDED,
     before_request=_admits(Scope.READ),
     **described(*KEY_REFUSALS, *STANDING_REFUSALS, request=ASK, success=STANDING),
 )
