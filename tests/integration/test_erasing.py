@@ -163,8 +163,8 @@ async def test_a_person_is_forgotten(
         "live codes",
         "known devices, which become strangers",
     ]
-    assert lines[10].startswith("sends that limits count: 2, ")
-    assert lines[11].startswith("wrong guesses and cooldown, until ")
+    assert lines[11].startswith("sends that limits count: 2, ")
+    assert lines[12].startswith("wrong guesses and cooldown, until ")
     assert "9876543210" not in told.stdout + done.stdout
     assert [row[0] for row in execute(file, "SELECT id FROM users")] == ["u2"]
     assert execute(file, "SELECT code FROM passes") == [("HSP-2000-0001",)]

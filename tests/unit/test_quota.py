@@ -212,6 +212,8 @@ def test_the_words_of_refusals() -> None:
         "rate_limited",
         "resend_too_soon",
         "lookup_rate_limited",
+        "app_rate_limited",
+        "named_limit",
     ]
 
 

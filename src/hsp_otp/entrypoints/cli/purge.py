@@ -2,8 +2,7 @@
 
 import asyncio
 
-import attrs
-
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.domain.instant import DAY
 from hsp_otp.entrypoints.cli.common import insist_on_newest
@@ -29,11 +28,14 @@ async def _purge(settings: Settings) -> dict[str, int]:
         await insist_on_newest(database)
         return await delete_what_is_over(
             SqlPurge(database),
-            [
+            {
                 *settings.policies.values(),
-                # As long a cooldown as an app may have.
-                *(attrs.evolve(one, cooldown=DAY) for one in settings.app_policies.values()),
-            ],
+                *(
+                    app.rules.policy_of(purpose, numbers)
+                    for app in (await SqlApps(database).tenants()).apps
+                    for purpose, numbers in settings.app_policies.items()
+                ),
+            },
             settings.audit_days * DAY,
             now,
         )
