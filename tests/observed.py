@@ -42,6 +42,7 @@ class Observed(World):
             signup_sessions=observer.records("signup_sessions", ports.signup_sessions, "memory"),
             signup_steps=observer.records("signup_steps", ports.signup_steps, "memory"),
             usage=observer.usage(ports.usage, "memory"),
+            approvals=observer.records("approvals", ports.approvals, "memory"),
             families=observer.records("families", ports.families, "memory"),
             passes=observer.passes(self.found or ports.passes),
             pass_repository=observer.pass_repository(ports.pass_repository),

@@ -1,11 +1,15 @@
-"""The commands for test contacts, and what verifies them: docs/contract.md, 5.13."""
+"""The commands for test contacts, and what verifies them: docs/contract.md, 13.9."""
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import command
+from tests.e2e.server import Server, command
+from tests.e2e.test_verifications import REVOKED_SECONDS, post
+from tests.world import other_than
 
 APPS = """
 [shop]
@@ -25,6 +29,19 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "apps.toml").write_text(APPS, "utf-8")
     assert command(tmp_path, "apps", "import", "apps.toml", **MODE).returncode == 0
     return tmp_path
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Two workers over one database, with the demo app."""
+    with Server(tmp_path, WORKERS="2") as found:
+        yield found
+
+
+@pytest.fixture
+def key(server: Server) -> str:
+    """The key of the demo app."""
+    return (server.folder / "hsp-otp.db.keys" / "api-key").read_text("ascii")
 
 
 def complaint(folder: Path, *arguments: str) -> str:
@@ -85,3 +102,37 @@ def test_an_unknown_verification(folder: Path) -> None:
     for unknown in ("aI7HpmwPr-rSBiYSYhURXQ", "-I7HpmwPr-rSBiYSYhURXQ", "VE" + 32 * "0"):
         said = complaint(folder, "verifications", "show", unknown)
         assert said == "hsp-otp: there is no verification with that id"
+
+
+def test_a_reviewer(server: Server, key: str) -> None:
+    """
+    A reviewer signs in thrice without a message, and the fourth wrong guess is refused; within five
+    seconds after the removal, the number is an ordinary one on every worker.
+    """
+    number, contact = "+919812300042", ("98123 00042", "--app", "demo")
+    added = command(server.folder, "test-contacts", "add", *contact, "--reason", "review", **MODE)
+    code = added.stdout.strip()
+    for _ in range(3):
+        sent = post(server, key, "", {"to": number})
+        assert (sent.status, sent["test"], sent["resend_in"]) == (200, True, 0)
+        approved = post(server, key, f"/{sent['id']}/check", {"code": code})
+        assert (approved.status, approved["test"]) == (200, True)
+    sent = post(server, key, "", {"to": number})
+    path = f"/{sent['id']}/check"
+    wrong = [post(server, key, path, {"code": other_than(code)})["error"] for _ in range(4)]
+    assert wrong == [*("invalid_otp",) * 3, "too_many_attempts"]
+    assert server.messages == []
+    assert server.errors.count("test_contact_used") == 11
+    assert not [secret for secret in (code, number) if secret in server.errors + server.output]
+    done = command(server.folder, "verifications", "show", sent["id"], **MODE)
+    assert "max_attempts_reached" in done.stdout
+    assert "a test contact: used to present a code, for the app demo" in done.stdout
+    assert command(server.folder, "test-contacts", "remove", *contact, **MODE).returncode == 0
+    time.sleep(REVOKED_SECONDS)
+    ordinary = post(server, key, "", {"to": number})
+    assert (ordinary.status, "test" in ordinary.body) == (200, False)
+    assert post(server, key, f"/{ordinary['id']}/check", {"code": code})["error"] == "invalid_otp"
+    sent_code = server.message_to(number).code
+    assert post(server, key, f"/{ordinary['id']}/check", {"code": sent_code}).status == 200
+    refused = complaint(server.folder, "test-contacts", "add", *contact, "--reason", "review")
+    assert refused.endswith("it has proved itself in the app, so it belongs to somebody")

@@ -1,4 +1,4 @@
-"""Test contacts: adding them, and verifying them for an app (docs/contract.md, 5.13)."""
+"""Test contacts: adding them, and verifying them for an app (docs/contract.md, 13.9)."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""The `test-contacts` commands: docs/contract.md, section 5.13."""
+"""The `test-contacts` commands: docs/contract.md, section 13.9."""
 
 import asyncio
 import sys
