@@ -120,5 +120,6 @@ def _columns(kept: KeptTestContact) -> dict[str, Any]:
 
 
 def _kept(row: Sequence[Any]) -> KeptTestContact:
-    told = dict(zip(_COLUMNS.split(", "), row, strict=True))
-    return KeptTestContact(**told | {"digest": bytes.fromhex(told["digest"])})
+    told: dict[str, Any] = dict(zip(_COLUMNS.split(", "), row, strict=True))
+    told["digest"] = bytes.fromhex(told["digest"])
+    return KeptTestContact(**told)
