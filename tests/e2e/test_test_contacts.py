@@ -1,4 +1,4 @@
-"""The commands for test contacts, and what verifies them: docs/contract.md, 13.9."""
+"""The commands for test contacts, and what verifies them: docs/contract.md, 13.10."""
 
 import json
 import time

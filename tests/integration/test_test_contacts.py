@@ -1,4 +1,4 @@
-"""Test contacts in every store that keeps them: docs/contract.md, 13.9."""
+"""Test contacts in every store that keeps them: docs/contract.md, 13.10."""
 
 import asyncio
 from collections import Counter

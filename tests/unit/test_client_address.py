@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.entrypoints.client_address import (
     FORWARDED,
     X_FORWARDED_FOR,
     find_client,
     parse_trusted_proxies,
+    read_client,
 )
 
 TRUSTED = parse_trusted_proxies("10.0.0.0/8, 2001:db8:ffff::/48")
@@ -402,3 +404,24 @@ def test_malformed_proxies_are_refused(text: str, message: str) -> None:
     """Whatever is neither an address nor a CIDR is refused with what it was."""
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         parse_trusted_proxies(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9:443", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("[2001:db8::1%eth0]:443", "2001:db8::/64"),
+    ],
+)
+def test_an_address_that_a_backend_names(text: str, address: str) -> None:
+    """It is read as an entry of a proxy's header (13.1)."""
+    assert read_client(text) == ClientAddress(address)
+
+
+@pytest.mark.parametrize("text", ["", "unknown", "1.2.3", "203.0.113.9, 198.51.100.7", "a\x00"])
+def test_what_is_no_address(text: str) -> None:
+    """Anything else names nobody."""
+    assert read_client(text) is None

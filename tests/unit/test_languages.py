@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.names import Language
-from hsp_otp.entrypoints.http.languages import MAX_HEADER, chosen, negotiate
+from hsp_otp.entrypoints.http.languages import MAX_HEADER, chosen, look_up, negotiate
 
 THERE = [Language(tag) for tag in ("en", "es", "hi")]
 
@@ -171,3 +171,19 @@ def test_hostile_headers_are_english(line: str) -> None:
     """Tens of thousands of characters in a header neither hang nor name a language."""
     assert chosen([line, line], [line, line], THERE) == "en"
     assert negotiate(line[:MAX_HEADER], THERE) == "en"
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("es", "es"), ("ES-mx", "es"), ("hi-Deva-IN", "hi"), ("de", None), ("english", None)],
+)
+def test_the_language_of_a_tag(tag: str, language: str | None) -> None:
+    """A tag finds a language as a header would, and otherwise none (13.1)."""
+    assert look_up(tag, THERE) == language
+
+
+@pytest.mark.parametrize("tag", ["", "*", "es_MX", "es;q=1", "es,hi", "é", "es\n", "a" * 36])
+def test_what_is_no_tag(tag: str) -> None:
+    """Anything else than one tag of at most 35 characters is an error."""
+    with pytest.raises(ValueError, match="not a language tag"):
+        look_up(tag, THERE)

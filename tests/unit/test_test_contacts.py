@@ -1,4 +1,4 @@
-"""Test contacts: adding them, and verifying them for an app (docs/contract.md, 13.9)."""
+"""Test contacts: adding them, and verifying them for an app (docs/contract.md, 13.10)."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""The `test-contacts` commands: docs/contract.md, section 13.9."""
+"""The `test-contacts` commands: docs/contract.md, section 13.10."""
 
 import asyncio
 import sys

@@ -66,10 +66,12 @@ class _Examples:
     Attributes:
         request: A body that it takes, if it takes one.
         successes: What it answers with 200.
+        needs_body: Whether a request has to have a body.
     """
 
     request: dict[str, Any] | None
     successes: list[dict[str, Any]]
+    needs_body: bool = True
 
 
 _WAITS: Final = {429: {"retry_after_seconds": 1800}}
@@ -107,6 +109,7 @@ def described(
     success: dict[str, Any],
     request: dict[str, Any] | None = None,
     member: str | None = None,
+    needs_body: bool = True,
 ) -> dict[str, Any]:
     """
     The arguments of a route's decorator that describe its answers, each with an example.
@@ -116,6 +119,7 @@ def described(
         success: What it answers otherwise.
         request: A body that it takes, if it takes one.
         member: The member of its answers that says false in every refusal.
+        needs_body: Whether a request has to have a body.
     """
     told: dict[int, dict[str, Problem]] = {}
     for one in (*refusals, *_EVERYWHERE, *(() if request is None else _WITH_BODY)):
@@ -132,7 +136,7 @@ def described(
             )
             for status, words in sorted(told.items())
         },
-        "opt": {MEMBER: member, _EXAMPLES: _Examples(request, [success, *refused])},
+        "opt": {MEMBER: member, _EXAMPLES: _Examples(request, [success, *refused], needs_body)},
     }
 
 
@@ -209,6 +213,7 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
             if "requestBody" in operation:
                 content = operation["requestBody"]["content"]["application/json"]
                 content["example"] = shown.request
+                operation["requestBody"]["required"] = shown.needs_body
             for status, response in operation["responses"].items():
                 _finish(shown, int(status), response, messages)
     return told

@@ -297,7 +297,8 @@ def answer(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     }
     if problem.status == HTTPStatus.OK:
         body = {}
-    members, scope = request.app.state.members, request.scope
+    members: Mapping[str, str] = request.app.state.members
+    scope: Any = request.scope
     member = members.get(scope["path"]) or members.get(scope.get("path_template"))
     if member:
         body[member] = False

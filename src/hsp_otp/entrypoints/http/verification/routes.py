@@ -194,7 +194,9 @@ async def start_verification(
     security=_KEY_NEEDED,
     request_class=_OptionalJsonRequest,
     before_request=_admits(Scope.START),
-    **described(*_REFUSALS, *RESEND_REFUSALS, request={"channel": "sms"}, success=RESENT),
+    **described(
+        *_REFUSALS, *RESEND_REFUSALS, request={"channel": "sms"}, success=RESENT, needs_body=False
+    ),
 )
 async def resend_verification(
     request: AnyRequest, verification_id: FromPath[str], data: JSONBody[ResendBody]
@@ -249,7 +251,7 @@ async def check_verification(
     security=_KEY_NEEDED,
     request_class=_OptionalJsonRequest,
     before_request=_admits(Scope.START),
-    **described(*_REFUSALS, *CANCEL_REFUSALS, request={}, success=CANCELED),
+    **described(*_REFUSALS, *CANCEL_REFUSALS, request={}, success=CANCELED, needs_body=False),
 )
 async def cancel_verification(
     request: AnyRequest, verification_id: FromPath[str], data: JSONBody[CancelBody]
