@@ -6,10 +6,15 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.apps import App, AppRules
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.instant import DAY, Duration
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
+from hsp_otp.domain.test_contacts import KeptTestContact, NotAdded
 from hsp_otp.domain.verification_request import Given, Unacceptable
 from hsp_otp.flows.app_requests import Backend
+from hsp_otp.flows.test_contacts import ManagingTestContacts
 from hsp_otp.flows.verification_outcomes import (
     Canceled,
     Found,
@@ -33,6 +38,8 @@ SHOP: Final = App(
     changed_at=START,
 )
 
+TEST_CODE: Final = "404042"
+"""The code of a test contact."""
 
 BACKEND: Final = Backend(
     api_key_id="a" * 32, apps={SHOP.id: SHOP}, request_id="request-of-the-shop"
@@ -65,6 +72,29 @@ class Shop:
         outcome = self.start(to, key, **given)
         assert isinstance(outcome, Sent)
         return outcome
+
+    def add_test_contact(
+        self, to: str = PHONE, code: str = TEST_CODE, lifetime: Duration = DAY
+    ) -> KeptTestContact | NotAdded:
+        """Make a number a test contact."""
+        contact = Contact(ContactKind.PHONE, to)
+        return run(self.managing.add(self.app, contact, Code(code), lifetime, "a review"))
+
+    def remove_test_contact(self, to: str = PHONE) -> KeptTestContact | None:
+        """Make a number an ordinary contact again."""
+        contact = Contact(ContactKind.PHONE, to)
+        return run(self.managing.remove(self.app, contact))
+
+    @property
+    def managing(self) -> ManagingTestContacts:
+        """What an operator adds and removes test contacts with."""
+        return ManagingTestContacts(
+            register=self.world.test_contacts,
+            clock=self.world.clock,
+            randomness=self.world.randomness,
+            fingerprints=self.world.journeys.verification.requests.fingerprints,
+            codes=self.world.journeys.verification.requests.test_codes,
+        )
 
     def resend(
         self, verification_id: str, channel: str | None = None, key: str | None = None

@@ -19,6 +19,7 @@ from hsp_otp.adapters.memory import (
     MemoryPasses,
     MemoryRecords,
     MemorySlots,
+    MemoryTestContacts,
     MemoryUsage,
     MemoryVerifications,
 )
@@ -405,6 +406,7 @@ class World:
     passes: MemoryPasses = attrs.field()
     api_keys: MemoryApiKeys = attrs.field(factory=MemoryApiKeys)
     apps: MemoryApps = attrs.field(factory=MemoryApps)
+    test_contacts: MemoryTestContacts = attrs.field()
     slots: MemorySlots = attrs.field()
     usage: MemoryUsage = attrs.field()
     families: MemoryRecords[str, Family] = attrs.field()
@@ -427,6 +429,10 @@ class World:
     @passes.default
     def _passes(self) -> MemoryPasses:
         return MemoryPasses(self.audit)
+
+    @test_contacts.default
+    def _test_contacts(self) -> MemoryTestContacts:
+        return MemoryTestContacts(self.audit)
 
     @slots.default
     def _slots(self) -> MemorySlots:
@@ -475,6 +481,7 @@ class World:
             pass_repository=self.passes,
             api_keys=self.api_keys,
             apps=self.apps,
+            test_contacts=self.test_contacts,
             audit=self.audit,
             sign_ins=self.audit,
             senders={Channel.SMS: self.outbox},
@@ -497,6 +504,7 @@ class World:
             fingerprints=ring("fingerprints"),
             api_keys=self.api_key_ring,
             idempotency=self.idempotency_keys,
+            test_codes=ring("test codes"),
         )
         policies = dict.fromkeys(Purpose, self.policy) | {
             Purpose.PHONE_VERIFICATION: self.policy,

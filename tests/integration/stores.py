@@ -17,6 +17,7 @@ from hsp_otp.adapters.memory import (
     MemoryPasses,
     MemoryRecords,
     MemorySlots,
+    MemoryTestContacts,
     MemoryUsage,
     MemoryVerifications,
 )
@@ -41,6 +42,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlUsage,
 )
 from hsp_otp.adapters.sql.tables import audit, passes, sends, users
+from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.audit import HandedOverRow
@@ -117,6 +119,7 @@ class Stores:
     pass_repository: PassRepository
     api_keys: MemoryApiKeys | SqlApiKeys
     apps: MemoryApps | SqlApps
+    test_contacts: MemoryTestContacts | SqlTestContacts
     sign_ins: SignInHistory
     add: Callable[[Pass], Awaitable[None]]
     told: Callable[[], Awaitable[list[Told]]]
@@ -177,6 +180,7 @@ class Stores:
             pass_repository=self.pass_repository,
             api_keys=self.api_keys,
             apps=self.apps,
+            test_contacts=self.test_contacts,
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders={Channel.SMS: sender},
@@ -197,6 +201,7 @@ RINGS: Final = Rings(
     fingerprints=ring("fingerprints"),
     api_keys=ring("api keys"),
     idempotency=ring("idempotency"),
+    test_codes=ring("test codes"),
 )
 
 
@@ -252,6 +257,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         pass_repository=kept,
         api_keys=MemoryApiKeys(),
         apps=MemoryApps(),
+        test_contacts=MemoryTestContacts(rows),
         sign_ins=rows,
         add=add,
         told=told,
@@ -375,6 +381,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         pass_repository=SqlPassRepository(database, found),
         api_keys=SqlApiKeys(database),
         apps=SqlApps(database),
+        test_contacts=SqlTestContacts(database),
         sign_ins=SqlLimitRecovery(database),
         add=add,
         told=told,

@@ -151,7 +151,7 @@ async def test_a_person_is_forgotten(
     done = command(tmp_path, "erase", PHONE, "--yes", "--reason", "asked by letter", **settings)
     assert (done.returncode, done.stderr) == (0, "")
     lines = [line.strip() for line in done.stdout.splitlines()]
-    assert lines[:10] == [
+    assert lines[:12] == [
         "***-***-3210 (IN)",
         "erased:",
         "users: 1, u1",
@@ -159,12 +159,14 @@ async def test_a_person_is_forgotten(
         "sign-ins: 1",
         "signup sessions: 1",
         "verifications: 0",
+        "test contacts: 0",
+        "apps in which the number was verified: 0",
         "sends that no limit counts any more: 1",
         "live codes",
         "known devices, which become strangers",
     ]
-    assert lines[11].startswith("sends that limits count: 2, ")
-    assert lines[12].startswith("wrong guesses and cooldown, until ")
+    assert lines[13].startswith("sends that limits count: 2, ")
+    assert lines[14].startswith("wrong guesses and cooldown, until ")
     assert "9876543210" not in told.stdout + done.stdout
     assert [row[0] for row in execute(file, "SELECT id FROM users")] == ["u2"]
     assert execute(file, "SELECT code FROM passes") == [("HSP-2000-0001",)]

@@ -326,6 +326,8 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         "audit: 3 deleted",
         "sends: 2 deleted",
         "verifications: 0 deleted",
+        "test contacts: 0 deleted",
+        "proved contacts: 0 deleted",
         "funnel: 0 deleted",
         "slots: 2 deleted",
         "usages: 2 deleted",
@@ -349,7 +351,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         ("usage:is",),
     ]
     again = command(tmp_path, "purge", **settings)
-    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 10
+    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 12
 
 
 async def test_the_command_keeps_audit_rows_for_ninety_days(

@@ -11,6 +11,7 @@ from hsp_otp.adapters.sql import traffic_queries as ask
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.group_commit import GroupCommit
+from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.contact import Contact, ContactKind
@@ -194,7 +195,10 @@ async def test_a_day_with_an_attack(database: Database, file: Path) -> None:
     for statement, rows in statements(day):
         execute_many(file, statement, rows)
     looks = Overview(
-        SqlTrafficQueries(database), SqlAuditQueries(database), ManualClock(Instant(START - 1))
+        SqlTrafficQueries(database),
+        SqlAuditQueries(database),
+        SqlTestContacts(database),
+        ManualClock(Instant(START - 1)),
     )
     look = await looks.look(A_DAY)
     assert look.answered
@@ -225,7 +229,10 @@ async def test_a_day_like_any_other(database: Database, file: Path) -> None:
     for statement, rows in statements(day):
         execute_many(file, statement, rows)
     looks = Overview(
-        SqlTrafficQueries(database), SqlAuditQueries(database), ManualClock(Instant(START - 1))
+        SqlTrafficQueries(database),
+        SqlAuditQueries(database),
+        SqlTestContacts(database),
+        ManualClock(Instant(START - 1)),
     )
     look = await looks.look(A_DAY)
     assert look.seen is not None

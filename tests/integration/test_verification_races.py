@@ -8,12 +8,21 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
+from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.instant import DAY
+from hsp_otp.domain.test_contacts import KeptTestContact
+from tests.backend import SHOP, TEST_CODE
 from tests.integration.racers import Call, Racers
 from tests.integration.stores import SHARED, SQLITE
+from tests.integration.test_test_contacts import add_apps, managing_over
 from tests.world import other_than
 
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))
 """Of every race; the soak asks for a hundred."""
+
+TEST_NUMBER = "+919899999999"
 
 pytestmark = pytest.mark.timeout(120 + 10 * ROUNDS)
 
@@ -70,6 +79,36 @@ def test_of_fifty_checks_with_one_key_one_is_first(racers: Racers, number: int) 
     right = attrs.evolve(begun(racers, 8 * number + 1), key=f"same-{number}")
     assert Counter(racers.race([right] * 50).words) == {"verified": 1, "verified_again": 49}
     assert racers.alone(attrs.evolve(right, key=None)).words == ["otp_expired"]
+
+
+@pytest.fixture(scope="module")
+def tried(racers: Racers) -> Racers:
+    """The same processes, after an operator has added a test contact."""
+
+    async def add() -> None:
+        async with racers.kind.open(racers.folder) as stores:
+            await add_apps(stores.apps, SHOP)
+            contact = Contact(ContactKind.PHONE, TEST_NUMBER)
+            managing = managing_over(stores)
+            managing = attrs.evolve(managing, clock=SystemClock())
+            added = await managing.add(SHOP, contact, Code(TEST_CODE), DAY, "a race")
+            assert isinstance(added, KeptTestContact)
+
+    asyncio.run(add())
+    return racers
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_test_contact_is_approved_once(tried: Racers, number: int) -> None:
+    """Of forty starts none sends a message; of fifty right checks exactly one succeeds."""
+    started = attrs.evolve(start(0), to=TEST_NUMBER)
+    told = tried.race([attrs.evolve(started, key=f"test-{number}")] * 20 + [started] * 20)
+    assert (Counter(told.words)["sent"], told.codes) == (21, [])
+    (verification_id,) = {*told.verifications}
+    check = attrs.evolve(
+        started, step="check", verification_id=verification_id, digits=TEST_CODE, key=None
+    )
+    assert Counter(tried.race([check] * 50).words) == {"verified": 1, "otp_expired": 49}
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))

@@ -158,6 +158,7 @@ async def test_the_sends_of_a_verification(commits: GroupCommit, found: SqlVerif
         state=DeliveryState.QUEUED,
         state_at=None,
         request="request of s1",
+        test=False,
     )
     assert (second.was_refused, second.state_at) == (True, after(START, 2 * SECOND))
     assert (third.state, third.request, third.was_refused) == (None, None, False)
@@ -212,7 +213,7 @@ async def test_verifications_are_purged_and_erased(
     assert await found.find("v1") is None
     erasure = SqlErasure(database)
     assert (await erasure.kept(phone, (), (), START, ())).verifications == 1
-    await erasure.erase(phone, (), START, audit_row("erased"))
+    await erasure.erase(phone, (), START, (), audit_row("erased"))
     assert (await found.find("v2"), await found.find("v3")) == (None, other)
     async with database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(verifications)) == 1

@@ -14,6 +14,7 @@ from hsp_otp.domain.apps import App, AppRules
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.keys import Key
+from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.entrypoints.cli.doctor_checks import (
     Finding,
     Status,
@@ -27,6 +28,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     of_private_files,
     of_purge,
     of_rights,
+    of_test_contacts,
     ok,
     warning,
     worst,
@@ -154,6 +156,41 @@ def test_api_keys_and_the_secret_keys_behind_them(keys: list[str], says: list[st
     revoked = [api_key(99, one, revoked=True) for one in ("k0", "k1")]
     found = of_api_keys([*(api_key(*one) for one in enumerate(keys)), *revoked], settings)
     assert [f"{one.status.value} {one.says}" for one in found] == says
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        ([-1], "ok there are none"),
+        (
+            [0, 1],
+            "warning 1 with a fixed code is alive, the last until 2027-01-15 08:00:00 UTC",
+        ),
+        (
+            [5_000_000, 1_000_000],
+            "warning 2 with a fixed code are alive, the last until 2027-01-15 08:00:05 UTC",
+        ),
+    ],
+)
+def test_test_contacts_that_are_alive(ends: list[int], says: str) -> None:
+    """Doctor warns while any test contact is alive, and says when the last one ends."""
+    stored = [
+        KeptTestContact(
+            id="t1",
+            app_id="shop",
+            contact="***-***-3210",
+            fingerprint="k1:1",
+            digits=6,
+            key_id="k1",
+            digest=b"",
+            reason="a review",
+            added_at=START,
+            ends_at=Instant(NOW + end),
+        )
+        for end in ends
+    ]
+    found = of_test_contacts(stored, NOW)
+    assert f"{found.status.value} {found.says}" == says
 
 
 def test_api_keys_under_generated_keys() -> None:

@@ -8,7 +8,7 @@ import structlog
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.quota import Quota
 from hsp_otp.ports.failures import SendFailed, Unavailable
-from tests.backend import SHOP, other_app
+from tests.backend import SHOP, TEST_CODE, Shop, other_app
 from tests.http import Client, Reply, problem
 from tests.verifying import (
     VERIFICATIONS,
@@ -486,3 +486,26 @@ def test_languages_of_refusals(shop: BackendClient) -> None:
     reply = shop.request("POST", VERIFICATIONS, {}, accept_language="es")
     assert reply.headers["content-language"] == "es"
     assert reply.json["error"] == "to_required"
+
+
+# Test contacts
+
+
+def test_answers_about_a_test_contact(shop: BackendClient) -> None:
+    """Every answer about a verification of a test contact says that it is one."""
+    told = Shop(shop.world)
+    told.add_test_contact()
+    reply = shop.start()
+    assert reply.json == {"id": reply.json["id"], **SENT, "resend_in": 0, "next": {"sms": 0}} | {
+        "test": True
+    }
+    verification_id = reply.json["id"]
+    resent = shop.step(verification_id, "resend").json
+    assert (resent["test"], resent["resent"]) == (True, True)
+    success = shop.check(verification_id, TEST_CODE).json
+    assert (success["test"], success["status"]) == (True, "approved")
+    found = shop.get(verification_id).json
+    assert (found["test"], found["sends"]) == (True, [])
+    assert {"event": "test_contact", "outcome": "check"}.items() <= found["events"][-2].items()
+    shop.wait(31)
+    assert "test" not in shop.start(OTHER_PHONE).json

@@ -195,6 +195,8 @@ def test_what_a_proof_of_an_app_says() -> None:
             "amr": ["otp", "sms"],
         },
     }
+    of_test = _opened(proofs.sign(attrs.evolve(APP_PROOF, test=True)), key)
+    assert of_test["claims"]["test"] is True
 
 
 @pytest.mark.parametrize("audience", ["the next steps", "an audience"])

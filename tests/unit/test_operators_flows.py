@@ -40,7 +40,16 @@ from tests.world import (
 
 REASON = "called back"
 CALLED_FROM = "203.0.113.9"
-KEPT = Kept(passes=1, old_sends=2, sends=3, verifications=6, audit=4, records={"sign-ins": 5})
+KEPT = Kept(
+    passes=1,
+    old_sends=2,
+    sends=3,
+    verifications=6,
+    test_contacts=7,
+    proved=8,
+    audit=4,
+    records={"sign-ins": 5},
+)
 STRICT = Policy(failures=(Quota(2, HOUR),), cooldown=0)
 
 
@@ -90,9 +99,15 @@ class Erased:
         return KEPT
 
     async def erase(
-        self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
+        self,
+        phone: PhoneNumber,
+        slots: Sequence[Slot],
+        counted_since: Instant,
+        fingerprints: Sequence[str],
+        row: AuditRow,
     ) -> None:
         """Keep the promise of `Erasure.erase`."""
+        assert fingerprints == ring("fingerprints").fingerprints(PHONE)
         assert (phone, slots[1].subject.id) == (PhoneNumber(PHONE), PHONE)
         assert counted_since == after(self.world.clock.now(), -DAY - CLOCK_SKEW)
         self.rows.append(row)
@@ -519,6 +534,16 @@ class Purged:
         self.told.append(before)
         return 5
 
+    async def test_contacts(self, before: Instant) -> int:
+        """Keep the promise of `Purge.test_contacts`."""
+        self.told.append(before)
+        return 6
+
+    async def proved_contacts(self, before: Instant) -> int:
+        """Keep the promise of `Purge.proved_contacts`."""
+        self.told.append(before)
+        return 7
+
     async def funnel(self, before: Instant) -> int:
         """Keep the promise of `Purge.funnel`."""
         self.told.append(before)
@@ -532,11 +557,24 @@ class Purged:
 
 def test_what_is_past_its_time_is_purged() -> None:
     """
-    Audit rows as old as is set, sends of seven days, verifications a day later, whole days of the
-    funnel after ninety, and records that mean nothing.
+    Audit rows as old as is set, sends of seven days, verifications a day later, ended test
+    contacts, contacts that proved themselves 400 days ago, whole days of the funnel after ninety,
+    and records that mean nothing.
     """
     store, now = Purged(), after(START, SECOND)
     purged = run(purge(store, [STRICT], 30 * DAY, now))
-    assert purged == {"audit": 1, "sends": 2, "verifications": 5, "funnel": 4, "slots": 3}
-    days = (*(after(now, -ago * DAY) for ago in (30, 7, 8)), after(START, -90 * DAY))
+    assert purged == {
+        "audit": 1,
+        "sends": 2,
+        "verifications": 5,
+        "test contacts": 6,
+        "proved contacts": 7,
+        "funnel": 4,
+        "slots": 3,
+    }
+    days = (
+        *(after(now, -ago * DAY) for ago in (30, 7, 8)),
+        after(now, -CLOCK_SKEW),
+        *(after(now, -400 * DAY), after(START, -90 * DAY)),
+    )
     assert store.told == [*days, [STRICT], now]

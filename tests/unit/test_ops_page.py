@@ -23,6 +23,7 @@ from hsp_otp.domain.fraud_patterns import (
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.entrypoints.services import Dashboard
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import A_DAY, STRETCHES, Look, Seen, Stretch
@@ -99,7 +100,14 @@ def seen(stretch: Stretch = A_DAY, *, attack: bool = False, **more: Any) -> Seen
         movements=movements,
         deliveries=deliveries,
         proofs=proofs,
-        **{"suspicions": (), "addresses": (), "prefixes": (), **_steps(), **more},
+        **{
+            "suspicions": (),
+            "addresses": (),
+            "prefixes": (),
+            "test_contacts": (),
+            **_steps(),
+            **more,
+        },
     )
 
 
@@ -915,6 +923,31 @@ def test_senders(visitor: Visitor, ops: Ops) -> None:
         "accepted 7 refused 0 failed 2 skipped 4" in page.main
     )
     assert "no attempts" in page.main
+
+
+@pytest.mark.parametrize(
+    ("count", "says"),
+    [(1, "1 test contact is alive Anybody who knows its code"), (2, "2 test contacts are alive")],
+)
+def test_test_contacts(visitor: Visitor, ops: Ops, count: int, says: str) -> None:
+    """A banner says how many test contacts are alive, and which command lists them."""
+    assert "test contact" not in inside(visitor).main
+    kept = KeptTestContact(
+        id="t1",
+        app_id="shop",
+        contact="***-***-3210",
+        fingerprint="k1:1",
+        digits=6,
+        key_id="k1",
+        digest=b"",
+        reason="a review",
+        added_at=START,
+        ends_at=after(START, SECOND),
+    )
+    ops.look_ = Look(seen(test_contacts=[kept] * count))
+    main = visitor.get(OPS).main
+    assert says in main
+    assert "hsp-otp test-contacts list" in main
 
 
 def test_nothing_happened(visitor: Visitor, ops: Ops) -> None:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import attrs
 import pytest
 
+from hsp_otp.adapters.memory import MemoryAudit, MemoryTestContacts
 from hsp_otp.domain.audit import Step
 from hsp_otp.domain.fraud_patterns import Suspicion
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.flows.overview import A_DAY, HOUR_BY_MINUTES, STRETCHES, Overview
 from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 from hsp_otp.ports.failures import Unavailable
@@ -81,9 +83,25 @@ class Database:
         return []
 
 
+ENDED = KeptTestContact(
+    id="t1",
+    app_id="shop",
+    contact="***-***-3210",
+    fingerprint="k1:1",
+    digits=6,
+    key_id="k1",
+    digest=b"",
+    reason="a review",
+    added_at=Instant(0),
+    ends_at=after(START, 7 * SECOND),
+)
+ALIVE = attrs.evolve(ENDED, id="t2", ends_at=after(START, 7 * SECOND + 1))
+
+
 def overview(database: Database, clock: ManualClock, patience: float = 10) -> Overview:
     """What is tested."""
-    return Overview(database, database, clock, patience_seconds=patience)
+    tests = MemoryTestContacts(MemoryAudit(), (ENDED, ALIVE))
+    return Overview(database, database, tests, clock, patience_seconds=patience)
 
 
 @pytest.fixture
@@ -118,6 +136,7 @@ def test_the_funnel_is_of_ninety_days(database: Database) -> None:
     assert [one.of for one in (*seen.by_day, *seen.by_country, *seen.by_language)] == [
         *("day", "country", "language"),
     ]
+    assert seen.test_contacts == [ALIVE]
 
 
 def test_one_answer_serves_all(database: Database) -> None:

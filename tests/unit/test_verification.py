@@ -88,7 +88,7 @@ def request(**changes: Any) -> Request:  # noqa: ANN401 - of `Request`
         Shop().world.journeys.verification.requests,
         policies={Purpose.PHONE_VERIFICATION: POLICY},
     )
-    asked = requests.request(APP, VERIFICATION, Channel.SMS)
+    asked = requests.request(APP, VERIFICATION, Channel.SMS, fixed=None)
     return attrs.evolve(asked, **changes)
 
 

@@ -440,6 +440,7 @@ export interface components {
             /** @default true */
             valid: boolean;
             proof?: string;
+            test?: boolean;
         };
         /** CancelBody */
         CancelBody: Record<string, never>;
@@ -770,6 +771,7 @@ export interface components {
             metadata: {
                 [key: string]: string;
             };
+            test?: boolean;
             sends?: components["schemas"]["SendBody"][];
             events?: components["schemas"]["EventBody"][];
         };

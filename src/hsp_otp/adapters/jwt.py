@@ -223,6 +223,7 @@ class JwtProofs:
             "channel": proof.channel.value,
             "amr": _METHODS_OF[proof.channel],
             **_proved(proof),
+            **({"test": True} if proof.test else {}),
         }
 
 

@@ -14,6 +14,7 @@ from hsp_otp.domain.audit import (
     AuditRow,
     EndedRow,
     HandedOverRow,
+    ProvedRow,
     Row,
     SendRow,
     SignInRow,
@@ -32,6 +33,7 @@ from hsp_otp.domain.passes import KeptPass, Pass, User
 from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.test_contacts import HeldTestContacts, KeptTestContact
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.verifications import Event, KeptSend
@@ -222,7 +224,7 @@ class MemoryVerifications:
         return [
             self._kept(row, verification_id)
             for row in self.audit.sends
-            if row.verification_id == verification_id
+            if row.verification_id == verification_id and row.test_contact is None
         ]
 
     async def events_of(self, verification_id: str) -> list[Event]:
@@ -251,6 +253,7 @@ class MemoryVerifications:
             state=state,
             state_at=None if unsent is None else unsent.at,
             request=row.request,
+            test=row.test_contact is not None,
         )
 
 
@@ -286,6 +289,51 @@ class MemoryApiKeys:
 
 
 @attrs.define
+class MemoryTestContacts:
+    """
+    Test contacts in a tuple.
+
+    Attributes:
+        numbers: The numbers of users of passes.
+    """
+
+    audit: "MemoryAudit"
+    stored: tuple[KeptTestContact, ...] = ()
+    numbers: set[str] = attrs.field(factory=set[str])
+
+    async def of_app(self, app_id: str) -> list[KeptTestContact]:
+        """Implement `TestContactRepository.of_app`."""
+        return [
+            one
+            for one in self.stored
+            if one.app_id == app_id and (app_id, one.fingerprint) not in self.audit.proved
+        ]
+
+    async def list(self) -> list[KeptTestContact]:
+        """Implement `TestContactRegister.list`."""
+        return sorted(self.stored, key=lambda one: (one.added_at, one.id))
+
+    async def transition(
+        self,
+        app_id: str,
+        contact: Contact,
+        fingerprints: Sequence[str],
+        decide: Callable[[HeldTestContacts], Decision[HeldTestContacts, O]],
+    ) -> O:
+        """Implement `TestContactRegister.transition`."""
+        held = HeldTestContacts(
+            stored=tuple(one for one in self.stored if one.app_id == app_id),
+            is_proved=any((app_id, one) in self.audit.proved for one in fingerprints),
+            is_of_user=contact.value in self.numbers,
+        )
+        decision = decide(held)
+        others = (one for one in self.stored if one.app_id != app_id)
+        self.stored = (*others, *decision.becomes.stored)
+        await self.audit.write(*decision.rows)
+        return decision.outcome
+
+
+@attrs.define
 class MemoryAudit:
     """
     Rows in lists.
@@ -293,6 +341,7 @@ class MemoryAudit:
     Attributes:
         sign_ins: The changes of sign-ins to users and passes.
         steps: Steps of the funnel that leave no audit row.
+        proved: When contacts last proved themselves, by apps and fingerprints.
     """
 
     rows: list[AuditRow] = attrs.field(factory=list[AuditRow])
@@ -302,6 +351,7 @@ class MemoryAudit:
     steps: list[StepRow] = attrs.field(factory=list[StepRow])
     unsent: list[UnsentRow] = attrs.field(factory=list[UnsentRow])
     verifications: dict[str, Verification] = attrs.field(factory=dict[str, Verification])
+    proved: dict[tuple[str, str], Instant] = attrs.field(factory=dict[tuple[str, str], Instant])
 
     async def signed_in(self, client: ClientAddress, since: Instant) -> bool:
         """Implement `SignInHistory.signed_in`."""
@@ -340,10 +390,14 @@ class MemoryAudit:
                     self.unsent.append(row)
                 case Verification():
                     self.verifications.setdefault(row.id, row)
-                case EndedRow():
-                    self._end(row)
+                case EndedRow() | ProvedRow():
+                    self._note(row)
 
-    def _end(self, row: EndedRow) -> None:
+    def _note(self, row: EndedRow | ProvedRow) -> None:
+        if isinstance(row, ProvedRow):
+            of = row.app_id, row.fingerprint
+            self.proved[of] = max(row.at, self.proved.get(of, row.at))
+            return
         held = self.verifications[row.verification_id]
         if held.ended is None:
             self.verifications[held.id] = attrs.evolve(held, ended=row.status, ended_at=row.at)

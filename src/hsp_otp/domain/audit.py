@@ -31,6 +31,7 @@ class Action(enum.Enum):
     UNLOCK = "unlock"
     LET = "let"
     ERASE = "erase"
+    TEST_CONTACT = "test_contact"
     OPS_SIGN_IN = "ops_sign_in"
     OPS_SEARCH = "ops_search"
 
@@ -170,6 +171,7 @@ class SendRow:
         values: Of an app: what its named limits count.
         request: Of an app: keyed fingerprint of the request with an idempotency key, prefixed with
             the key's id.
+        test_contact: The id of the test contact that nothing was sent to: no limit counts it.
     """
 
     id: str
@@ -186,6 +188,7 @@ class SendRow:
     app_id: str | None = None
     values: tuple[NamedValue, ...] = ()
     request: str | None = None
+    test_contact: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -240,6 +243,20 @@ class EndedRow:
 
 
 @attrs.frozen(kw_only=True)
+class ProvedRow:
+    """
+    Records that a contact has proved itself in an app, by a code that was sent to it.
+
+    Attributes:
+        fingerprint: Keyed fingerprint of the contact, prefixed with the key's id.
+    """
+
+    app_id: str
+    fingerprint: str
+    at: Instant
+
+
+@attrs.frozen(kw_only=True)
 class StepRow:
     """
     Visitors who reached a step of the funnel, without anything about who they are.
@@ -263,4 +280,4 @@ class StepRow:
 LateRow: TypeAlias = AuditRow | HandedOverRow | UnsentRow | EndedRow | StepRow
 """Rows that report what has happened. They may be written late, and nothing waits for them."""
 
-Row: TypeAlias = LateRow | SendRow | SignInRow | Verification
+Row: TypeAlias = LateRow | SendRow | SignInRow | Verification | ProvedRow

@@ -193,6 +193,19 @@ SEND_ROW_DAYS: Final = 7
 """Days for which send rows are kept. The limits need one day of them, and receipts arrive within a
 few. They contain full numbers, so they are deleted long before the audit."""
 
+MOST_TEST_CONTACTS: Final = 10
+"""Test contacts of one app that are alive at the same time."""
+
+TEST_CONTACT_DAYS: Final = 14
+"""Days for which a test contact lives by default: a review of an app takes about one week."""
+
+MOST_TEST_CONTACT_DAYS: Final = 90
+"""The most days for which a test contact lives, since its code is written down somewhere."""
+
+PROVED_DAYS: Final = 400
+"""Days for which it is known that a contact has proved itself in an app: a year and some weeks, so
+that the contacts of people who come back once a year do not become test contacts."""
+
 FUNNEL_DAYS: Final = 90
 """Days, besides the present one, for which the counts of the funnel are kept, however long the
 audit is. They hold nothing personal."""

@@ -19,6 +19,7 @@ from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.domain.quota import Demand, Usage, UsageKey, Usages
 from hsp_otp.domain.send_limits import Sent
+from hsp_otp.domain.test_contacts import FixedCode
 from hsp_otp.domain.work import Judgement, Solved
 
 
@@ -55,6 +56,8 @@ class Challenge:
         lane: The lane that it was asked for in.
         network: The network that asked; None for a code from a time when nobody noted it.
         digits: How many the code has; None for a code from a time when nobody noted it.
+        test_contact: The id of the test contact that it is for, whose code is right in place of the
+            derived one, which nobody is sent.
         expires_at: The first instant at which the challenge is no longer live.
         attempts: Guesses judged so far.
         success: Set once the code was right, so that the same browser, which may not have seen the
@@ -73,6 +76,7 @@ class Challenge:
     lane: Lane = Lane.OTHERS
     network: str | None = None
     digits: int | None = None
+    test_contact: str | None = None
     issued_at: Instant
     expires_at: Instant
     attempts: int = 0
@@ -164,6 +168,7 @@ class Request:
         demands: Of an app: the limits on its sends. None means those of the flow, by lane.
         claims: Of an app: where the idempotency key of the request is noted, the first under the
             present secret key; the others are only read.
+        fixed: Of an app: the code of the contact, if it is a test contact.
     """
 
     slot: Slot
@@ -176,6 +181,12 @@ class Request:
     work: Judgement | None = None
     demands: tuple[Demand, ...] | None = None
     claims: tuple[UsageKey, ...] = ()
+    fixed: FixedCode | None = None
+
+    @property
+    def test_contact(self) -> str | None:
+        """The id of the test contact that it is about, if it is about one."""
+        return None if self.fixed is None else self.fixed.contact_id
 
     @cached_property
     def sends(self) -> Mapping[Lane, Sent]:

@@ -155,6 +155,7 @@ def resend(
     if (
         live is None
         or live.id != challenge_id
+        or live.test_contact != request.test_contact
         or not _is_live(live, policy, now)
         or ring.find(live.key_id) is None
     ):
@@ -344,6 +345,8 @@ def _is_as_asked(
     return (
         _is_live(challenge, policy, now)
         and challenge.contact == request.contact
+        and challenge.test_contact == request.test_contact
+        and challenge.session == request.session
         and challenge.digits == policy.digits
         and challenge.key_id == drawn.key_id
         and now <= after(challenge.expires_at, -_LEAST_LIFE)

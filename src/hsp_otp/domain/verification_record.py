@@ -50,6 +50,7 @@ class Verification:
         metadata: As the backend gave it.
         app_hash: The Android app that the message is passed to.
         digits: Of the code.
+        test_contact: The id of the test contact that it is for, if it is for one.
         expires_at: The first instant at which the code is no longer live.
         ended: Its noted end. Expiry and exhaustion are derived as long as its slot tells of them.
     """
@@ -66,6 +67,7 @@ class Verification:
     metadata: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     app_hash: str | None = None
     digits: int
+    test_contact: str | None = None
     created_at: Instant
     expires_at: Instant
     ended: Status | None = None
@@ -74,8 +76,14 @@ class Verification:
     @property
     def slot(self) -> Slot:
         """The slot of its challenge."""
-        whose = self.contact.value if self.subject is None else self.subject
-        return slot_of(self.app_id, self.purpose, whose)
+        # All guesses at a fixed code count together, whichever user they are made for.
+        named = None if self.test else self.subject
+        return slot_of(self.app_id, self.purpose, named or self.contact.value)
+
+    @property
+    def test(self) -> bool:
+        """Whether it is for a test contact: nobody has proved anything by it."""
+        return self.test_contact is not None
 
 
 def slot_of(app_id: str, purpose: Purpose, whose: str) -> Slot:

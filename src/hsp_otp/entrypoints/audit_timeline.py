@@ -26,6 +26,7 @@ _DID: Final[Mapping[str, str]] = {
     Action.END_PASS.value: "the house's backend ended the pass",
     Action.UNLOCK.value: "an operator unlocked it",
     Action.ERASE.value: "an operator erased it",
+    Action.TEST_CONTACT.value: "a test contact",
     Action.OPS_SIGN_IN.value: "somebody tried to sign in as an operator",
     Action.OPS_SEARCH.value: "an operator viewed its history",
 }
@@ -33,6 +34,10 @@ _DID: Final[Mapping[str, str]] = {
 _CAME_TO: Final[Mapping[str, str]] = {
     "valid": "it is usable",
     "sent": "sent",
+    "not_sent": "nothing was sent, since it is a test contact",
+    "send": "used to start a verification",
+    "check": "used to present a code",
+    "removed": "it is an ordinary contact again",
     "verified": "it was right",
     "verified_again": "it was accepted a moment earlier in the same browser",
     "invalid_otp": "it was wrong",

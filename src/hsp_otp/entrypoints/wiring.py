@@ -33,6 +33,7 @@ from hsp_otp.adapters.secret_keys import (
     NUMBER_FINGERPRINTS,
     PAGES,
     REFRESH_TOKENS,
+    TEST_CODES,
     WORK_CHALLENGES,
     WORK_SOLUTIONS,
     ops_ring,
@@ -58,6 +59,7 @@ from hsp_otp.adapters.sql.stores import (
     SqlSlots,
     SqlUsage,
 )
+from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
@@ -370,6 +372,7 @@ def _ports(
         pass_repository=SqlPassRepository(parts.database, passes),
         api_keys=parts.api_keys,
         apps=SqlApps(parts.database),
+        test_contacts=SqlTestContacts(parts.database),
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
@@ -435,7 +438,12 @@ async def _open_dashboard(
     clock = ports.clock
     stats = SenderStats(folder(), clock, began())
     await stack.enter_async_context(_running(stats.keep_looking))
-    overview = Overview(SqlTrafficQueries(parts.database), SqlAuditQueries(parts.database), clock)
+    overview = Overview(
+        SqlTrafficQueries(parts.database),
+        SqlAuditQueries(parts.database),
+        SqlTestContacts(parts.database),
+        clock,
+    )
     stack.push_async_callback(overview.close)
     # Kept in SQL because Redis may forget it; operators' sign-ins are rare and use SQL anyway.
     usage = SqlUsage(parts.commits)
@@ -515,6 +523,7 @@ def _rings(settings: Settings) -> Rings:
         fingerprints=ring(settings.secret_keys, NUMBER_FINGERPRINTS),
         api_keys=ring(settings.secret_keys, API_KEYS),
         idempotency=ring(settings.secret_keys, IDEMPOTENCY),
+        test_codes=ring(settings.secret_keys, TEST_CODES),
     )
 
 
@@ -544,6 +553,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         pass_repository=observer.pass_repository(ports.pass_repository),
         api_keys=observer.api_keys(ports.api_keys),
         apps=observer.apps(ports.apps),
+        test_contacts=observer.test_contacts(ports.test_contacts),
         audit=observer.audit(ports.audit),
         work=observer.work(ports.work),
         senders={

@@ -6,7 +6,7 @@ import attrs
 
 from hsp_otp.domain.app_limits import AppSent, send_demands
 from hsp_otp.domain.apps import App
-from hsp_otp.domain.audit import Action, AuditFacts
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
 from hsp_otp.domain.challenge import look, usage_keys
 from hsp_otp.domain.challenge_outcomes import Exhausted
 from hsp_otp.domain.contact import Channel, Contact
@@ -18,6 +18,7 @@ from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.domain.slot_record import Held, Request
+from hsp_otp.domain.test_contacts import FixedCode, fixed_code, policy_for
 from hsp_otp.domain.verification import status_of
 from hsp_otp.domain.verification_record import Status, Verification
 from hsp_otp.domain.verification_request import Reach
@@ -26,6 +27,7 @@ from hsp_otp.flows.verification_outcomes import NotFound, Over, View
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
+from hsp_otp.ports.test_contacts import TestContactRepository
 from hsp_otp.ports.verifications import KeptSend, Verifications
 
 
@@ -66,6 +68,7 @@ class AppRequests:
 
     Attributes:
         fingerprints: The ring of fingerprints in the audit, and of the values of named limits.
+        test_codes: The ring of the codes of test contacts.
         policies: The service's numbers for each purpose of apps.
         reach: The numbers of apps that name no regions.
     """
@@ -75,12 +78,36 @@ class AppRequests:
     audit: AuditTrail
     clock: Clock
     fingerprints: KeyRing
+    test_contacts: TestContactRepository
+    test_codes: KeyRing
     policies: Mapping[Purpose, Policy]
     reach: Reach
 
-    def policy_of(self, app: App, purpose: Purpose) -> Policy:
-        """The numbers of the app's codes for *purpose*."""
-        return app.rules.policy_of(purpose, self.policies[purpose])
+    def policy_of(self, app: App, purpose: Purpose, fixed: FixedCode | None = None) -> Policy:
+        """The numbers of the app's codes for *purpose*, and of a *fixed* one."""
+        return policy_for(app.rules.policy_of(purpose, self.policies[purpose]), fixed)
+
+    async def fixed_code(self, app: App, contact: Contact) -> FixedCode | None:
+        """The code of *contact*, if it is a test contact of *app*."""
+        stored = await self.test_contacts.of_app(app.id)
+        if not stored:
+            return None
+        fingerprints = self.fingerprints.fingerprints(contact.value)
+        return fixed_code(stored, fingerprints, self.test_codes, self.clock.now())
+
+    async def judged(
+        self, app: App, verification: Verification, channel: Channel
+    ) -> tuple[Request, Policy]:
+        """What the rules judge a request about *verification* by, and the numbers that count."""
+        fixed = await self.fixed_code(app, verification.contact)
+        request = self.request(app, verification, channel, fixed=fixed)
+        return request, self.policy_of(app, verification.purpose, fixed)
+
+    async def announce(self, facts: AuditFacts, request: Request) -> None:
+        """Say in the audit that the request of *facts* uses a test contact, if it does."""
+        if request.fixed is not None:
+            used = attrs.evolve(facts, action=Action.TEST_CONTACT, charged=())
+            await self.audit.write(AuditRow(facts=used, outcome=facts.action.value))
 
     async def find(self, verification_id: str, backend: Backend) -> tuple[App, Verification] | None:
         """The verification of that id and its app, if the backend acts for it."""
@@ -100,8 +127,15 @@ class AppRequests:
         verification: Verification,
         channel: Channel,
         claims: tuple[UsageKey, ...] = (),
+        *,
+        fixed: FixedCode | None,
     ) -> Request:
-        """What the rules judge a request about *verification* by."""
+        """
+        What the rules judge a request about *verification* by.
+
+        No limit counts what is not sent to a contact with a *fixed* code. Since all its users share
+        a slot, the code is bound to the one that it was asked for.
+        """
         sent = AppSent(
             app_id=app.id,
             contact=verification.contact,
@@ -112,14 +146,17 @@ class AppRequests:
             ),
         )
         purpose = verification.purpose
+        demands = send_demands(sent, app, self.policy_of(app, purpose), self.policies[purpose])
         return Request(
             slot=verification.slot,
             flow=Flow.VERIFICATION,
             contact=verification.contact,
             channel=channel,
             client=verification.client or UNKNOWN_CLIENT,
-            demands=send_demands(sent, app, self.policy_of(app, purpose), self.policies[purpose]),
+            session=None if fixed is None else verification.subject,
+            demands=demands if fixed is None else (),
             claims=claims,
+            fixed=fixed,
         )
 
     def facts(
@@ -149,8 +186,7 @@ class AppRequests:
 
     async def look(self, app: App, verification: Verification, now: Instant) -> Seen:
         """What the slot of *verification* tells of it now."""
-        request = self.request(app, verification, verification.channel)
-        policy = self.policy_of(app, verification.purpose)
+        request, policy = await self.judged(app, verification, verification.channel)
 
         def decide(held: Held) -> Decision[Held, Seen]:
             return Decision(see(verification, held, request, policy, now), held)
@@ -174,6 +210,8 @@ def see(
     """What the slot of *verification* tells of it."""
     challenge = held.record.others.challenge
     status = status_of(verification, held.record, policy, now)
+    if status is Status.PENDING and verification.test_contact != request.test_contact:
+        status = Status.EXPIRED  # with the test contact, or because there is one now
     left = 0 if challenge is None else max(0, policy.max_attempts - challenge.attempts)
     return Seen(
         status=status,
@@ -210,7 +248,7 @@ def view_of(
     if verification.ended_at is not None:
         moved.append(verification.ended_at)
     elif seen.status is Status.EXPIRED:
-        moved.append(verification.expires_at)
+        moved.append(min(verification.expires_at, now))
     return View(
         verification=verification,
         at=now,

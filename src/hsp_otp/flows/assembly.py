@@ -36,6 +36,7 @@ from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Senders
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
+from hsp_otp.ports.test_contacts import TestContactRepository
 from hsp_otp.ports.tokens import AccessTokens, Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
 from hsp_otp.ports.verifications import Approvals, Verifications
@@ -62,6 +63,7 @@ class Ports:
     pass_repository: PassRepository
     api_keys: ApiKeyRepository
     apps: AppRepository
+    test_contacts: TestContactRepository
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Senders]
@@ -83,6 +85,7 @@ class Rings:
         fingerprints: For fingerprints of contacts in the audit.
         api_keys: For digests of API keys.
         idempotency: For the idempotency keys of backends.
+        test_codes: For the codes of test contacts.
     """
 
     codes: KeyRing
@@ -92,6 +95,7 @@ class Rings:
     fingerprints: KeyRing
     api_keys: KeyRing
     idempotency: KeyRing
+    test_codes: KeyRing
 
 
 @attrs.frozen(kw_only=True)
@@ -182,6 +186,8 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         audit=ports.audit,
         clock=ports.clock,
         fingerprints=rings.fingerprints,
+        test_contacts=ports.test_contacts,
+        test_codes=rings.test_codes,
         policies=numbers.app_policies,
         reach=numbers.reach,
     )

@@ -114,9 +114,12 @@ def of_guess(facts: AuditFacts, lane: Lane, *, is_first: bool) -> AuditFacts:
 
 
 def of_command(
-    at: Instant, action: Action, reason: str, client: ClientAddress | None = None
+    at: Instant,
+    action: Action,
+    reason: str | None = None,
+    client: ClientAddress | None = None,
 ) -> AuditFacts:
-    """What the audit tells of an operator's command, with the *reason* that the operator gave."""
+    """What the audit tells of an operator's command, with the *reason* if the operator gave one."""
     return AuditFacts(
         at=at,
         flow=None,

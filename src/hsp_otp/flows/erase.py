@@ -79,9 +79,8 @@ class Erasing:
             devices = devices or outcome.devices
             if outcome.until is not None:
                 until = max(until or outcome.until, outcome.until)
-        kept = await self.erasure.kept(
-            phone, users, slots, _counted_since(now), self.fingerprints.fingerprints(phone.e164)
-        )
+        fingerprints = self.fingerprints.fingerprints(contact.value)
+        kept = await self.erasure.kept(phone, users, slots, _counted_since(now), fingerprints)
         return Found(users=users, slots=slots, until=until, devices=devices, kept=kept)
 
     async def erase(self, phone: PhoneNumber, found: Found, reason: str) -> Locked | None:
@@ -100,7 +99,8 @@ class Erasing:
         command = of_command(now, Action.ERASE, reason)
         told = about(command, Contact.of_phone(phone), self.fingerprints)
         row = AuditRow(facts=attrs.evolve(told, contact=None), outcome="erased")
-        await self.erasure.erase(phone, found.slots, _counted_since(now), row)
+        fingerprints = self.fingerprints.fingerprints(phone.e164)
+        await self.erasure.erase(phone, found.slots, _counted_since(now), fingerprints, row)
         # Repeated for people who were asking or signing in meanwhile. A lock no longer matters
         # here.
         await self._forget(phone, found, now)

@@ -10,9 +10,11 @@ import attrs
 from hsp_otp.domain.fraud_patterns import Suspicion
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.policy import FUNNEL_DAYS
+from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.ports.audit_queries import AuditQueries, Entry, Span, Tally, Wanted
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.test_contacts import TestContactRegister
 from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, StepCount, TrafficQueries
 
 _FRESH: Final[Duration] = 5 * SECOND
@@ -74,6 +76,7 @@ class Seen:
         by_day: Steps of the funnel of the last `FUNNEL_DAYS` days, with the present one.
         by_country: The same steps.
         by_language: The same steps.
+        test_contacts: Those that are alive.
     """
 
     stretch: Stretch
@@ -88,6 +91,7 @@ class Seen:
     by_day: Sequence[StepCount]
     by_country: Sequence[StepCount]
     by_language: Sequence[StepCount]
+    test_contacts: Sequence[KeptTestContact]
 
 
 @attrs.frozen
@@ -110,6 +114,7 @@ class Overview:
 
     traffic: TrafficQueries
     audit: AuditQueries
+    test_contacts: TestContactRegister
     clock: Clock
     patience_seconds: float = _PATIENCE_SECONDS
     _kept: dict[str, tuple[Seen, Instant]] = attrs.field(
@@ -172,6 +177,7 @@ class Overview:
             by_day=await self.traffic.steps(first_day, "day"),
             by_country=await self.traffic.steps(first_day, "country"),
             by_language=await self.traffic.steps(first_day, "language"),
+            test_contacts=[one for one in await self.test_contacts.list() if one.lives(began)],
         )
         now = self.clock.now()
         self._kept[stretch.word] = seen, after(now, max(_FRESH, _REST * (now - began)))

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from hsp_otp.domain.instant import DAY, Duration, Instant, after, day_of
-from hsp_otp.domain.policy import FUNNEL_DAYS, SEND_ROW_DAYS, Policy
+from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Duration, Instant, after, day_of
+from hsp_otp.domain.policy import FUNNEL_DAYS, PROVED_DAYS, SEND_ROW_DAYS, Policy
 from hsp_otp.ports.purge import Purge
 
 
@@ -25,6 +25,8 @@ async def purge(
         "sends": await store.sends(after(now, -SEND_ROW_DAYS * DAY)),
         # Later than their sends, which lead to them.
         "verifications": await store.verifications(after(now, -(SEND_ROW_DAYS + 1) * DAY)),
+        "test contacts": await store.test_contacts(after(now, -CLOCK_SKEW)),
+        "proved contacts": await store.proved_contacts(after(now, -PROVED_DAYS * DAY)),
         "funnel": await store.funnel(after(day_of(now), -FUNNEL_DAYS * DAY)),
         **await store.records_over(policies, now),
     }

@@ -6,7 +6,7 @@ import attrs
 
 from hsp_otp.domain.app_limits import check_demand
 from hsp_otp.domain.apps import App
-from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, EndedRow, Row
+from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, EndedRow, ProvedRow, Row
 from hsp_otp.domain.challenge import usage_keys
 from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
@@ -135,8 +135,7 @@ class Verifying:
         if found is None:
             return await self.requests.missing(Action.CANCEL, backend)
         app, verification = found
-        policy = self.requests.policy_of(app, verification.purpose)
-        request = self.requests.request(app, verification, verification.channel)
+        request, policy = await self.requests.judged(app, verification, verification.channel)
         facts = self.requests.facts(Action.CANCEL, backend, app, verification.client)
         facts, now = self.requests.about(facts, verification), facts.at
         noted = EndedRow(verification_id=verification.id, status=Status.CANCELED, at=now)
@@ -197,8 +196,10 @@ class Verifying:
         sent_to: Contact,
         idempotency_key: str | None,
     ) -> Success | WrongCode | Over | Exhausted | Locked:
-        now, policy = facts.at, self.requests.policy_of(app, verification.purpose)
-        request = self.requests.request(app, verification, verification.channel)
+        now = facts.at
+        request, policy = await self.requests.judged(app, verification, verification.channel)
+        if request.test_contact == verification.test_contact:
+            await self.requests.announce(facts, request)
         request = attrs.evolve(request, contact=sent_to)
         presented = Presented(code, verification.id)
 
@@ -248,7 +249,9 @@ class Verifying:
                         verification_id=verification.id, status=Status.APPROVED, at=approval.at
                     )
                     told = with_outcome(facts, decision.outcome, changed=True)
-                    return Decision(decision.outcome, decision.becomes, (ended, told))
+                    rows: tuple[Row, ...] = (ended, told)
+                    rows += self._proved(verification, approval.at)
+                    return Decision(decision.outcome, decision.becomes, rows)
                 case ApprovedBefore():
                     told = with_outcome(facts, decision.outcome, changed=True)
                     return Decision(decision.outcome, held, (told,))
@@ -269,6 +272,13 @@ class Verifying:
             replayed=isinstance(approved, ApprovedBefore),
         )
 
+    def _proved(self, verification: Verification, at: Instant) -> tuple[ProvedRow, ...]:
+        """What keeps the contact from becoming a test contact; nothing if it is one."""
+        if verification.test:
+            return ()
+        fingerprint = self.requests.fingerprints.fingerprint(verification.contact.value)
+        return (ProvedRow(app_id=verification.app_id, fingerprint=fingerprint, at=at),)
+
     def _proof(
         self, app: App, verification: Verification, channel: Channel, approved_at: Instant
     ) -> str | None:
@@ -282,6 +292,7 @@ class Verifying:
                 contact=verification.contact,
                 channel=channel,
                 purpose=verification.purpose,
+                test=verification.test,
                 issued_at=approved_at,
                 expires_at=after(approved_at, PROOF_LIFETIME),
             )

@@ -1,7 +1,7 @@
 """Verification: other backends have codes sent to the contacts of their users."""
 
 from collections.abc import Callable
-from typing import TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 import attrs
 
@@ -27,6 +27,7 @@ from hsp_otp.domain.policy import ID_BYTES, NONCE_BYTES, Policy
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Request
+from hsp_otp.domain.test_contacts import FixedCode
 from hsp_otp.domain.verification import (
     Claimed,
     Prospects,
@@ -68,6 +69,10 @@ from hsp_otp.ports.sender import Receipt
 from hsp_otp.ports.verifications import KeptSend
 
 Asked = Issued | Refusal | Locked | Claimed
+
+_NOT_SENT: Final = "not_sent"
+"""The audit's word for a start that is admitted and sends nothing, since it is for a test
+contact."""
 
 A = TypeVar("A", Asked, Asked | Over | Exhausted)
 R = TypeVar("R", Sent | NotDelivered, InProgress, Mismatch, Refused)
@@ -134,7 +139,9 @@ class VerificationSends:
             return wanted
         asked = ("start", wanted.contact.value, wanted.channel.value, wanted.purpose.value)
         subject = () if wanted.subject is None else (wanted.subject,)
-        ask = self._ask(app, self._new(app, wanted), backend, idempotency_key, (*asked, *subject))
+        fixed = await self.requests.fixed_code(app, wanted.contact)
+        new = self._new(app, wanted, fixed)
+        ask = self._ask(app, new, backend, idempotency_key, (*asked, *subject), fixed=fixed)
         # Nobody knows yet whether there will be one of that id.
         ask = attrs.evolve(ask, facts=attrs.evolve(ask.facts, verification_id=None))
 
@@ -142,6 +149,7 @@ class VerificationSends:
             return start(held, ask.request, ask.drawn, ask.policy, ask.at)
 
         async with audited_failures(self.otp.audit, ask.facts):
+            await self.requests.announce(ask.facts, ask.request)
             early = await self._without_asking(ask)
             if early is not None:
                 return early
@@ -164,7 +172,8 @@ class VerificationSends:
             return Unacceptable(Flaw.CHANNEL)
         verification = attrs.evolve(verification, channel=by or verification.channel)
         asked = ("resend", verification.id, verification.channel.value)
-        ask = self._ask(app, verification, backend, idempotency_key, asked)
+        fixed = await self.requests.fixed_code(app, verification.contact)
+        ask = self._ask(app, verification, backend, idempotency_key, asked, fixed=fixed)
 
         def rule(held: Held) -> Decision[Held, Asked | Over | Exhausted]:
             decision = resend(
@@ -182,6 +191,8 @@ class VerificationSends:
             return Decision(decision.outcome, decision.becomes)
 
         async with audited_failures(self.otp.audit, ask.facts):
+            if ask.request.test_contact == verification.test_contact:
+                await self.requests.announce(ask.facts, ask.request)
             early = await self._without_asking(ask)
             if early is not None:
                 return early
@@ -195,7 +206,8 @@ class VerificationSends:
         wanted = read(given, app, self.requests.reach)
         if isinstance(wanted, Unacceptable):
             return wanted
-        ask = self._ask(app, self._new(app, wanted), backend, None, ())
+        fixed = await self.requests.fixed_code(app, wanted.contact)
+        ask = self._ask(app, self._new(app, wanted, fixed), backend, None, (), fixed=fixed)
         facts = attrs.evolve(ask.facts, action=Action.READ)
         row = AuditRow(facts=facts, outcome=Prospect.word, folds=True)
 
@@ -209,8 +221,8 @@ class VerificationSends:
             )
         return Prospect(found, next_sends(app, wanted.contact, found.resend_at))
 
-    def _new(self, app: App, wanted: Wanted) -> Verification:
-        now, policy = self.otp.clock.now(), self.requests.policy_of(app, wanted.purpose)
+    def _new(self, app: App, wanted: Wanted, fixed: FixedCode | None) -> Verification:
+        now, policy = self.otp.clock.now(), self.requests.policy_of(app, wanted.purpose, fixed)
         return Verification(
             id=new_id(self.otp.randomness),
             app_id=app.id,
@@ -227,6 +239,7 @@ class VerificationSends:
             metadata=wanted.metadata,
             app_hash=wanted.app_hash,
             digits=policy.digits,
+            test_contact=None if fixed is None else fixed.contact_id,
             created_at=now,
             expires_at=after(now, policy.lifetime),
         )
@@ -242,6 +255,8 @@ class VerificationSends:
         backend: Backend,
         idempotency_key: str | None,
         asked: tuple[str, ...],
+        *,
+        fixed: FixedCode | None,
     ) -> _Ask:
         claim = None if idempotency_key is None else self._claim(app, idempotency_key, asked)
         claims = () if claim is None else claim_keys(claim.send_ids)
@@ -250,8 +265,10 @@ class VerificationSends:
         return _Ask(
             app=app,
             verification=verification,
-            request=self.requests.request(app, verification, verification.channel, claims),
-            policy=self.requests.policy_of(app, verification.purpose),
+            request=self.requests.request(
+                app, verification, verification.channel, claims, fixed=fixed
+            ),
+            policy=self.requests.policy_of(app, verification.purpose, fixed),
             drawn=Drawn(
                 challenge_id=verification.id,
                 nonce=self.otp.randomness.draw(NONCE_BYTES),
@@ -277,7 +294,7 @@ class VerificationSends:
     ) -> Sent | NotDelivered | InProgress | Mismatch | Refused | None:
         """The answer to a request that no slot has to judge; None if one has to."""
         replayed = await self._replayed(ask)
-        if replayed is not None:
+        if replayed is not None or ask.request.fixed is not None:
             return replayed
         channel = ask.request.channel
         if not self.otp.senders[channel].available(ask.app.rules.senders.get(channel, ())):
@@ -306,6 +323,10 @@ class VerificationSends:
         self, ask: _Ask, outcome: Asked
     ) -> Sent | NotDelivered | InProgress | Mismatch | Refused:
         match outcome:
+            case Issued() if ask.request.fixed is not None:
+                facts = attrs.evolve(ask.facts, verification_id=outcome.challenge.id)
+                await self.otp.audit.write(AuditRow(facts=facts, outcome=_NOT_SENT))
+                return await self._sent(ask, outcome)
             case Issued():
                 return await self._deliver(ask, outcome)
             case Refusal() | Locked():
@@ -318,7 +339,7 @@ class VerificationSends:
     async def _deliver(self, ask: _Ask, issued: Issued) -> Sent | NotDelivered:
         """Hand the message over, and record whether a sender took it."""
         challenge, verification = issued.challenge, ask.verification
-        resent = challenge.nonce != ask.drawn.nonce
+        resent = _is_resent(ask, challenge)
         facts = attrs.evolve(ask.facts, verification_id=challenge.id)
         letterhead = Letterhead(
             service_name=ask.app.rules.service_name,
@@ -357,9 +378,14 @@ class VerificationSends:
                 provider_message_id=receipt.provider_message_id,
             ),
         )
+        return await self._sent(ask, issued)
+
+    async def _sent(self, ask: _Ask, issued: Issued) -> Sent:
+        challenge = issued.challenge
+        resent = _is_resent(ask, challenge)
         stored = await self.requests.verifications.find(challenge.id) if resent else None
         view = View(
-            verification=stored or _stored(verification, challenge),
+            verification=stored or _stored(ask.verification, challenge),
             at=ask.at,
             status=Status.PENDING,
             channel=ask.request.channel,
@@ -393,7 +419,7 @@ class VerificationSends:
             return None
         if send.request not in claim.requests:
             return await self._told(ask, Mismatch())
-        if send.state is None and is_under_way(send.at, ask.at):
+        if send.state is None and not send.test and is_under_way(send.at, ask.at):
             return await self._told(ask, InProgress())
         return await self._as_it_stands(ask, send)
 
@@ -412,6 +438,11 @@ class VerificationSends:
         """Audit a request that changed nothing."""
         await self.otp.audit.write(with_outcome(ask.facts, outcome))
         return outcome
+
+
+def _is_resent(ask: _Ask, challenge: Challenge) -> bool:
+    """Whether the code of *challenge* was there before."""
+    return challenge.nonce != ask.drawn.nonce
 
 
 def _refused(ask: _Ask, why: Refusal | Locked) -> Refused:
@@ -434,6 +465,7 @@ def _rows(ask: _Ask, held: Held, challenge: Challenge) -> tuple[Row, ...]:
         app_id=ask.app.id,
         values=ask.verification.values,
         request=None if ask.claim is None else ask.claim.requests[0],
+        test_contact=challenge.test_contact,
     )
     replaced = end_of_replaced(held.record, challenge, ask.policy, ask.at)
     ended = (

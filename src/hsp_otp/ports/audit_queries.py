@@ -59,12 +59,20 @@ class Entry:
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """A filter for rows; what is not given matches everything. Fingerprints are of every key."""
+    """
+    A filter for rows; what is not given matches everything. Fingerprints are of every key.
+
+    Attributes:
+        app: The name of an app.
+        verification: The id of a verification.
+    """
 
     contacts: tuple[str, ...] = ()
     ranges: tuple[str, ...] = ()
     address: str | None = None
     outcome: str | None = None
+    app: str | None = None
+    verification: str | None = None
     span: Span = Span()
 
 

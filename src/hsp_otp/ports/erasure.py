@@ -20,6 +20,8 @@ class Kept:
         old_sends: Send rows that no limit counts any more.
         sends: Send rows that a limit still counts.
         verifications: Verifications of the number.
+        test_contacts: Test contacts that it is, by its fingerprint.
+        proved: Apps in which it has proved itself, by its fingerprint.
         audit: Audit rows about the number, by its fingerprint.
         records: Records about the number's holders, by the display name of their kind.
     """
@@ -28,6 +30,8 @@ class Kept:
     old_sends: int
     sends: int
     verifications: int
+    test_contacts: int
+    proved: int
     audit: int
     records: Mapping[str, int]
 
@@ -50,11 +54,16 @@ class Erasure(Protocol):
         ...
 
     async def erase(
-        self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
+        self,
+        phone: PhoneNumber,
+        slots: Sequence[Slot],
+        counted_since: Instant,
+        fingerprints: Sequence[str],
+        row: AuditRow,
     ) -> None:
         """
-        Delete users, passes, verifications and sends that no limit counts any more, and write
-        *row*, in one step.
+        Delete users, passes, verifications, test contacts, what apps have had proved, and sends
+        that no limit counts any more, and write *row*, in one step.
 
         Of *slots*, those that no longer have any effect are deleted too.
         """

@@ -27,6 +27,14 @@ class Purge(Protocol):
         """Delete verifications that were started before *before*."""
         ...
 
+    async def test_contacts(self, before: Instant) -> int:
+        """Delete test contacts that ended before *before*."""
+        ...
+
+    async def proved_contacts(self, before: Instant) -> int:
+        """Delete what is known of contacts that last proved themselves before *before*."""
+        ...
+
     async def funnel(self, before: Instant) -> int:
         """Delete the funnel's counts of days that began before *before*."""
         ...

@@ -77,6 +77,7 @@ class AppProof:
         verification_id: It is also the id of the token, so that a proof which is signed again is
             the same.
         channel: By which the code reached the contact.
+        test: It is a test contact: nobody holds it, and no code reached it.
     """
 
     audience: str
@@ -85,6 +86,7 @@ class AppProof:
     contact: Contact
     channel: Channel
     purpose: Purpose
+    test: bool = False
     issued_at: Instant
     expires_at: Instant
 

@@ -24,6 +24,7 @@ class KeptSend:
         state: Of the delivery; None while it is not known whether a sender took the message.
         state_at: When the state last changed; None before it did.
         request: Fingerprint of the request with an idempotency key, if it had one.
+        test: Nothing was sent, because the contact is a test contact.
     """
 
     id: str
@@ -34,6 +35,7 @@ class KeptSend:
     state: DeliveryState | None
     state_at: Instant | None
     request: str | None
+    test: bool
 
     @property
     def was_refused(self) -> bool:
@@ -62,7 +64,7 @@ class Verifications(Protocol):
         ...
 
     async def sends_of(self, verification_id: str) -> Sequence[KeptSend]:
-        """The sends of a verification, oldest first."""
+        """The sends of a verification, oldest first; there is none to a test contact."""
         ...
 
     async def events_of(self, verification_id: str) -> Sequence[Event]:

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
+import structlog
 
 from hsp_otp.adapters.instrumentation import port_times
 from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.apps import App
-from hsp_otp.domain.audit import AuditRow, Row, StepRow
+from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision, H, O
@@ -28,6 +29,7 @@ from hsp_otp.domain.policy import WORK_LIFETIME
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.domain.work import Judgement, Solved
 from hsp_otp.ports.api_keys import ApiKeyRepository
@@ -42,11 +44,14 @@ from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.records import Records
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender, Senders
+from hsp_otp.ports.test_contacts import TestContactRepository
 from hsp_otp.ports.usage_counter import UsageCounter
 from hsp_otp.ports.verifications import Event, KeptSend, Verifications
 
 _SQL: Final = "sql"
 _SENDER: Final = "sender"
+
+_log = structlog.get_logger()
 
 K_contra = TypeVar("K_contra", contravariant=True)
 L = TypeVar("L")
@@ -246,7 +251,7 @@ class ObservedRecords(Generic[K_contra, L]):
 
 @attrs.frozen
 class ObservedAudit:
-    """Observes the rows that flows write directly."""
+    """Observes the rows that flows write directly, and warns of test contacts."""
 
     audit: AuditTrail
     meter: Meter
@@ -255,6 +260,9 @@ class ObservedAudit:
         """Implement `AuditTrail.write`."""
         await self.meter.call(self.audit.write(*rows))
         self.meter.watch.counts.told(*rows)
+        for row in rows:
+            if isinstance(row, AuditRow) and row.facts.action is Action.TEST_CONTACT:
+                _log.warning("test_contact_used", app=row.facts.app, request=row.outcome)
 
     async def note(self, row: AuditRow) -> None:
         """Implement `AuditTrail.note`."""
@@ -360,6 +368,18 @@ class ObservedApps:
     async def of_account(self, account_id: str) -> Sequence[App]:
         """Implement `AppRepository.of_account`."""
         return await self.meter.call(self.apps.of_account(account_id))
+
+
+@attrs.frozen
+class ObservedTestContacts:
+    """Observes look-ups of test contacts."""
+
+    test_contacts: TestContactRepository
+    meter: Meter
+
+    async def of_app(self, app_id: str) -> Sequence[KeptTestContact]:
+        """Implement `TestContactRepository.of_app`."""
+        return await self.meter.call(self.test_contacts.of_app(app_id))
 
 
 @attrs.frozen
@@ -521,6 +541,10 @@ class Observer:
     def apps(self, apps: AppRepository) -> AppRepository:
         """Observe *apps*."""
         return ObservedApps(apps, self._meter("apps", _SQL))
+
+    def test_contacts(self, test_contacts: TestContactRepository) -> TestContactRepository:
+        """Observe *test_contacts*."""
+        return ObservedTestContacts(test_contacts, self._meter("test_contacts", _SQL))
 
     def verifications(self, verifications: Verifications) -> Verifications:
         """Observe *verifications*."""

@@ -341,6 +341,7 @@ class Metrics:
                 self._by_outcome[facts.action].labels(row.outcome).inc()
             case (
                 Action.READ
+                | Action.TEST_CONTACT
                 | Action.UNLOCK
                 | Action.LET
                 | Action.ERASE

@@ -209,6 +209,10 @@ def entries_asked(wanted: Wanted) -> Select[*tuple[Any, ...]]:
         asked = asked.where(audit.c.client == wanted.address)
     if wanted.outcome is not None:
         asked = asked.where(audit.c.outcome == wanted.outcome)
+    if wanted.app is not None:
+        asked = asked.where(audit.c.app == wanted.app)
+    if wanted.verification is not None:
+        asked = asked.where(audit.c.verification_id == wanted.verification)
     return asked
 
 

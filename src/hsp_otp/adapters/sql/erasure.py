@@ -13,7 +13,15 @@ from hsp_otp.adapters.sql.pass_changes import take_turn
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, SLOTS, RecordKind
 from hsp_otp.adapters.sql.rows import audit_columns
-from hsp_otp.adapters.sql.tables import audit, passes, records, sends, verifications
+from hsp_otp.adapters.sql.tables import (
+    audit,
+    passes,
+    proved_contacts,
+    records,
+    sends,
+    test_contacts,
+    verifications,
+)
 from hsp_otp.adapters.sql.tables import users as user_rows
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
@@ -47,6 +55,8 @@ class SqlErasure:
             select(func.count()).where(told, sends.c.at >= counted_since),
             select(func.count()).where(audit.c.contact_fingerprint.in_(fingerprints)),
             select(func.count()).where(verifications.c.contact == phone.e164),
+            select(func.count()).where(test_contacts.c.fingerprint.in_(fingerprints)),
+            select(func.count()).where(proved_contacts.c.fingerprint.in_(fingerprints)),
         )
         async with self.database.study() as connection:
             found = [int((await connection.execute(one)).scalar_one()) for one in counts]
@@ -57,6 +67,8 @@ class SqlErasure:
             sends=found[2],
             audit=found[3],
             verifications=found[4],
+            test_contacts=found[5],
+            proved=found[6],
             records={
                 kind.plural: await purge.count(kind, is_theirs)
                 for kind, is_theirs in _told_in_records(phone, users)
@@ -64,7 +76,12 @@ class SqlErasure:
         )
 
     async def erase(
-        self, phone: PhoneNumber, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
+        self,
+        phone: PhoneNumber,
+        slots: Sequence[Slot],
+        counted_since: Instant,
+        fingerprints: Sequence[str],
+        row: AuditRow,
     ) -> None:
         """Implement `Erasure.erase`."""
         keys = [SLOTS.key(str(slot)) for slot in slots]
@@ -80,6 +97,8 @@ class SqlErasure:
             await connection.execute(
                 delete(verifications).where(verifications.c.contact == phone.e164)
             )
+            for table in (test_contacts, proved_contacts):
+                await connection.execute(delete(table).where(table.c.fingerprint.in_(fingerprints)))
             await connection.execute(
                 delete(records).where(records.c.key.in_(keys), records.c.body.in_(EMPTY_SLOTS))
             )

@@ -35,7 +35,8 @@ from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey,
 from hsp_otp.domain.send_limits import CONTACT_SCOPES, Sent, charged_keys, contact_of
 
 _SENT: Final = (
-    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request FROM sends"
+    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request, test_contact "
+    "FROM sends"
 )
 
 _SENDS_TO: Final = f"{_SENT} WHERE contact {{any}} AND at > {{since}}"
@@ -46,7 +47,10 @@ _SENDS_OF_APP: Final = f"{_SENT} WHERE app_id {{any}} AND at > {{since}}"
 
 _SENDS_BY_ID: Final = f"{_SENT} WHERE id {{any}}"
 
-_LATEST_SENDS: Final = "SELECT slot, lane, max(at) FROM sends WHERE slot {any} GROUP BY slot, lane"
+_LATEST_SENDS: Final = (
+    "SELECT slot, lane, max(at) FROM sends WHERE slot {any} AND test_contact IS NULL "
+    "GROUP BY slot, lane"
+)
 
 _CHARGED_FROM: Final = (
     'SELECT at, client, charged, "count" FROM audit '
@@ -55,7 +59,7 @@ _CHARGED_FROM: Final = (
 
 _OF_SEND: Final = (
     *(sends.c.contact, sends.c.flow, sends.c.client, sends.c.lane, sends.c.at),
-    *(sends.c.app_id, sends.c.named_values, sends.c.id, sends.c.request),
+    *(sends.c.app_id, sends.c.named_values, sends.c.id, sends.c.request, sends.c.test_contact),
 )
 
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
@@ -124,7 +128,7 @@ class SqlLimitRecovery:
         self, now: Instant
     ) -> AsyncIterator[Mapping[str, Mapping[Lane, Instant]]]:
         """Implement `SendHistory.all_asked_at`."""
-        of_day = sends.c.at > after(now, -_CONTACT_WINDOW)
+        of_day = (sends.c.at > after(now, -_CONTACT_WINDOW)) & sends.c.test_contact.is_(None)
         async for page in self._groups((sends.c.slot,), (sends.c.lane, sends.c.at), of_day):
             yield {slot: _latest(rows) for (slot,), rows in page}
 
@@ -189,7 +193,9 @@ class SqlLimitRecovery:
             since = after(now, -_CONTACT_WINDOW)
             told |= _of_apps(await self.database.fetch(_SENDS_OF_APP, sorted(apps), since))
         if claims:
-            told |= _of_apps(await self.database.fetch(_SENDS_BY_ID, sorted(claims)))
+            # Those sends do not tell all that their apps have sent.
+            by_id = _of_apps(await self.database.fetch(_SENDS_BY_ID, sorted(claims)))
+            told |= {key: usage for key, usage in by_id.items() if send_claimed_by(key)}
         return {(key, now): told.get(key, ()) for key, now in asked}
 
     async def _latest_of(self, slots: Sequence[str]) -> dict[str, Mapping[Lane, Instant]]:
@@ -255,10 +261,11 @@ class SqlLimitRecovery:
 
 
 def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
-    """What sends were charged to, by rows of `_OF_SEND`."""
+    """What sends were charged to, by rows of `_OF_SEND`; test contacts charge nothing."""
     told = defaultdict[UsageKey, list[Instant]](list)
-    for contact, flow, client, lane, at, app_id, values, send_id, request in rows:
+    for contact, flow, client, lane, at, app_id, values, send_id, request, test in rows:
         address = ClientAddress(client)
+        keys: tuple[UsageKey, ...] = ()
         if app_id is None:
             sent = Sent(
                 flow=Flow(flow),
@@ -267,7 +274,7 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
                 lane=_lane(lane),
             )
             keys = charged_keys(sent)
-        else:
+        elif test is None:
             of_app = AppSent(
                 app_id=app_id,
                 contact=Contact.stored(contact),
@@ -275,8 +282,8 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
                 values=named_values(values),
             )
             keys = app_limits.charged_keys(of_app)
-            if request is not None:
-                keys += claim_keys((send_id,))
+        if request is not None:
+            keys += claim_keys((send_id,))
         for key in keys:
             told[key].append(Instant(at))
     return {key: tuple(sorted(instants)) for key, instants in told.items()}

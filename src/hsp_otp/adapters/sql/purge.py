@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
-from hsp_otp.adapters.sql.tables import audit, funnel, records, sends, verifications
+from hsp_otp.adapters.sql.tables import (
+    audit,
+    funnel,
+    proved_contacts,
+    records,
+    sends,
+    test_contacts,
+    verifications,
+)
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.policy import Policy
 
@@ -52,6 +60,14 @@ class SqlPurge:
     async def verifications(self, before: Instant) -> int:
         """Implement `Purge.verifications`."""
         return await self._older(verifications, before)
+
+    async def test_contacts(self, before: Instant) -> int:
+        """Implement `Purge.test_contacts`."""
+        return await self._older(test_contacts, before, test_contacts.c.ends_at)
+
+    async def proved_contacts(self, before: Instant) -> int:
+        """Implement `Purge.proved_contacts`."""
+        return await self._older(proved_contacts, before)
 
     async def funnel(self, before: Instant) -> int:
         """Implement `Purge.funnel`."""
@@ -97,9 +113,10 @@ class SqlPurge:
             last = rows[-1].key
             yield [row for row in rows if goes(kind.format.decode(row.body))]
 
-    async def _older(self, table: Table, before: Instant) -> int:
-        key = next(iter(table.primary_key))
-        page = select(key).where(table.c.at < before).order_by(table.c.at).limit(_STEP)
+    async def _older(self, table: Table, before: Instant, at: Column[Any] | None = None) -> int:
+        """Delete the rows of *table* from before an instant, by its column *at*."""
+        key, at = next(iter(table.primary_key)), table.c.at if at is None else at
+        page = select(key).where(at < before).order_by(at).limit(_STEP)
         deleted = 0
         while True:
             # Outside the transaction, because the search is slow if old rows are rare.

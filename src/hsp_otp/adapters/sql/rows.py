@@ -14,6 +14,7 @@ from hsp_otp.adapters.sql.write_statements import (
     EXPIRED,
     FUNNEL,
     HANDED_OVER,
+    PROVED,
     SENDS,
     UNSENT,
     VERIFICATIONS,
@@ -27,6 +28,7 @@ from hsp_otp.domain.audit import (
     EndedRow,
     HandedOverRow,
     LateRow,
+    ProvedRow,
     Row,
     SendRow,
     SignInRow,
@@ -45,6 +47,7 @@ All others share a row."""
 def needed(rows: Iterable[Row]) -> Written:
     """The rows that a request depends on: sends, verifications, and the changes of sign-ins."""
     written: dict[Part, list[tuple[Any, ...]]] = defaultdict(list)
+    proved: dict[tuple[str, str], int] = {}
     for row in rows:
         match row:
             case SendRow():
@@ -55,8 +58,14 @@ def needed(rows: Iterable[Row]) -> Written:
                     written[EXPIRED].append((row.pass_code,))
             case Verification():
                 written[VERIFICATIONS].append(_verification(row))
+            case ProvedRow():
+                of = row.fingerprint, row.app_id
+                proved[of] = max(row.at, proved.get(of, row.at))
             case AuditRow() | HandedOverRow() | UnsentRow() | EndedRow() | StepRow():
                 pass
+    if proved:
+        # Each once and in a fixed order, so that two writers of the same contacts do not deadlock.
+        written[PROVED] = [(at, *of) for of, at in sorted(proved.items())]
     return written
 
 
@@ -246,6 +255,7 @@ def _send(row: SendRow) -> tuple[Any, ...]:
         row.app_id,
         _named_values(row.values),
         row.request,
+        row.test_contact,
     )
 
 
@@ -265,6 +275,7 @@ def _verification(row: Verification) -> tuple[Any, ...]:
         json.encode(row.metadata).decode(),
         row.app_hash,
         row.digits,
+        row.test_contact,
         row.expires_at,
     )
 

@@ -85,6 +85,33 @@ api_keys = Table(
     Column("account_id", Text, comment="the account for all of whose apps it acts"),
 )
 
+test_contacts = Table(
+    "test_contacts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("app_id", Text, ForeignKey("apps.id"), nullable=False),
+    Column("contact", Text, nullable=False, comment="masked"),
+    Column("fingerprint", Text, nullable=False, comment="of the contact"),
+    Column("digits", BigInteger, nullable=False, comment="of the code"),
+    Column("key_id", Text, nullable=False, comment="of the secret key behind the digest"),
+    Column("digest", Text, nullable=False, comment="HMAC-SHA-256 of the code, in hex"),
+    Column("reason", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Index("test_contacts_by_app", "app_id"),
+)
+
+proved_contacts = Table(
+    "proved_contacts",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("at", BigInteger, nullable=False, comment="of the last approval"),
+    Column("fingerprint", Text, nullable=False, comment="of the contact"),
+    Column("app_id", Text, nullable=False),
+    Index("proved_contacts_by_time", "at"),
+    Index("proved_contacts_by_contact", "fingerprint", "app_id", unique=True),
+)
+
 records = Table(
     "records",
     metadata,
@@ -116,6 +143,7 @@ sends = Table(
     Column("app_id", Text),
     Column("named_values", Text, comment="name, colon, fingerprint, with spaces in between"),
     Column("request", Text, comment="fingerprint of a request with an idempotency key"),
+    Column("test_contact", Text, comment="the id of the test contact that nothing was sent to"),
     Column("sender", Text),
     Column("provider_message_id", Text),
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
@@ -145,6 +173,7 @@ verifications = Table(
     Column("metadata", Text, nullable=False, comment="JSON, as the backend gave it"),
     Column("app_hash", Text, comment="of the Android app"),
     Column("digits", BigInteger, nullable=False, comment="of the code"),
+    Column("test_contact", Text, comment="the id of the test contact that it is for"),
     Column("expires_at", BigInteger, nullable=False),
     Column("ended", Text, comment="approved, canceled, failed, replaced, max_attempts_reached"),
     Column("ended_at", BigInteger),

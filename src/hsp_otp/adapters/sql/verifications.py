@@ -46,7 +46,7 @@ class SqlVerifications:
         """Implement `Verifications.sends_of`."""
         asked = (
             select(sends)
-            .where(sends.c.verification_id == verification_id)
+            .where(sends.c.verification_id == verification_id, sends.c.test_contact.is_(None))
             .order_by(sends.c.at, sends.c.id)
         )
         async with self.database.read() as connection:
@@ -99,6 +99,7 @@ def _verification(row: Any) -> Verification:  # noqa: ANN401 - a row of the tabl
         metadata=_METADATA.decode(row.metadata),
         app_hash=row.app_hash,
         digits=row.digits,
+        test_contact=row.test_contact,
         created_at=Instant(row.at),
         expires_at=Instant(row.expires_at),
         ended=None if row.ended is None else Status(row.ended),
@@ -116,4 +117,5 @@ def _send(row: Any) -> KeptSend:  # noqa: ANN401 - a row of the table
         state=None if row.state is None else DeliveryState(row.state),
         state_at=None if row.state_at is None else Instant(row.state_at),
         request=row.request,
+        test=row.test_contact is not None,
     )

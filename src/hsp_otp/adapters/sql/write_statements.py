@@ -12,6 +12,7 @@ from hsp_otp.adapters.sql.tables import (
     audit,
     funnel,
     passes,
+    proved_contacts,
     records,
     sends,
     users,
@@ -89,6 +90,13 @@ VERIFICATIONS: Final = _insertion(
     "verifying", verifications, "ended", "ended_at", then=(_ONCE, _ONCE)
 )
 """Verifications, unless an earlier send of the code has stored them."""
+
+_LATER: Final = (
+    "ON CONFLICT (fingerprint, app_id) DO UPDATE SET at = excluded.at WHERE excluded.at > kept.at"
+)
+
+PROVED: Final = _insertion("proved", proved_contacts, "id", then=(_LATER, _LATER))
+"""Contacts that have proved themselves in apps, each once, with the latest instant."""
 
 VERIFIED: Final = Part(
     name="verified",

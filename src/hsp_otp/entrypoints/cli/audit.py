@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.apps import MalformedNameError, check_name
 from hsp_otp.domain.fraud_patterns import (
     ADDRESS,
     MISSING,
@@ -104,6 +105,7 @@ def list_(
     phone: str | None = None,
     address: str | None = None,
     outcome: str | None = None,
+    app: str | None = None,
     showing: Showing = _ALL,
 ) -> None:
     """
@@ -115,8 +117,11 @@ def list_(
         phone: Only rows of this number; national format is accepted.
         address: Only rows of this client address; for IPv6, of its /64.
         outcome: Only rows with this outcome, such as invalid_otp.
+        app: Only rows of requests for the app of this name.
     """
-    wanted = Wanted(address=_address(address), outcome=_outcome(outcome), span=showing.span())
+    wanted = Wanted(
+        address=_address(address), outcome=_outcome(outcome), app=_app(app), span=showing.span()
+    )
     settings = load() if phone is None else load_with_keys()
     if phone is not None:
         number = read_number(phone, settings)
@@ -126,7 +131,11 @@ def list_(
 
 @audit.command(name="range")
 def range_(
-    *, phone: str | None = None, fingerprint: str | None = None, showing: Showing = _ALL
+    *,
+    phone: str | None = None,
+    fingerprint: str | None = None,
+    app: str | None = None,
+    showing: Showing = _ALL,
 ) -> None:
     """
     List the rows of a range of numbers, which differ only in the last four digits.
@@ -136,10 +145,11 @@ def range_(
     Args:
         phone: A number in the range.
         fingerprint: The range's fingerprint, as shown by top and suspicious, instead of a number.
+        app: Only rows of requests for the app of this name.
     """
     if (phone is None) == (fingerprint is None):
         raise CommandError("audit range takes either --phone or --fingerprint")
-    wanted = Wanted(span=showing.span())
+    wanted = Wanted(app=_app(app), span=showing.span())
     settings = load() if phone is None else load_with_keys()
     if phone is not None:
         number = read_number(phone, settings)
@@ -152,7 +162,7 @@ def range_(
 
 
 @audit.command
-def timeline(*, phone: str, showing: Showing = _ALL) -> None:
+def timeline(*, phone: str, app: str | None = None, showing: Showing = _ALL) -> None:
     """
     Describe what happened to one number, in plain English, oldest first.
 
@@ -160,12 +170,13 @@ def timeline(*, phone: str, showing: Showing = _ALL) -> None:
 
     Args:
         phone: The number; national format is accepted.
+        app: Only what happened at requests for the app of this name.
     """
     writer = structured(("says", *_ENTRY_COLUMNS), as_json=showing.json, as_csv=showing.csv)
     span = showing.span()
     settings = load_with_keys()
     number = read_number(phone, settings)
-    wanted = Wanted(contacts=_fingerprints(settings, number.e164), span=span)
+    wanted = Wanted(contacts=_fingerprints(settings, number.e164), app=_app(app), span=span)
 
     async def ask(asked: SqlAuditQueries) -> list[tuple[str, str]]:
         told: list[tuple[str, str]] = []
@@ -380,3 +391,10 @@ def _outcome(text: str | None) -> str | None:
     if text is not None and not _OUTCOME.fullmatch(text):
         raise CommandError("--outcome: takes a word such as invalid_otp")
     return text
+
+
+def _app(text: str | None) -> str | None:
+    try:
+        return None if text is None else check_name(text)
+    except MalformedNameError as error:
+        raise CommandError(f"--app: {error}") from None

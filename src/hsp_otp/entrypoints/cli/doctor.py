@@ -20,6 +20,7 @@ from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import schema_of
+from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.entrypoints.cli.common import SCHEMA_FLAWS
@@ -36,6 +37,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     of_private_files,
     of_purge,
     of_rights,
+    of_test_contacts,
     ok,
     warning,
     worst,
@@ -212,6 +214,7 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
         yield found
     for found in of_apps((await SqlApps(database).tenants()).apps, settings):
         yield found
+    yield of_test_contacts(await SqlTestContacts(database).list(), after)
     if settings.trusted_proxies:
         yield of_callers(settings, await _requests(database, after))
 

@@ -19,11 +19,13 @@ from hsp_otp.domain.api_keys import ApiKey
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
+from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.private_files import is_open_to_others
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.checks import ops_accounts
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
+from hsp_otp.entrypoints.time_range import in_short
 
 _LEAST_DIFFERENT: Final = 16
 """The least number of distinct bytes in a secret; 32 random bytes have about thirty."""
@@ -151,6 +153,26 @@ def of_apps(apps: Sequence[App], settings: Settings) -> Iterator[Finding]:
     ]
     if apps:
         yield from found or [ok("apps", f"{len(apps)} app{'' if len(apps) == 1 else 's'}")]
+
+
+def of_test_contacts(stored: Sequence[KeptTestContact], now: Instant) -> Finding:
+    """
+    Check that no test contact is alive.
+
+    Args:
+        stored: All test contacts, ended ones included.
+    """
+    check, alive = "test contacts", [one for one in stored if one.lives(now)]
+    if not alive:
+        return ok(check, "there are none")
+    count = len(alive)
+    last = in_short(max(one.ends_at for one in alive))
+    return warning(
+        check,
+        f"{count} with a fixed code {'is' if count == 1 else 'are'} alive, the last until {last} "
+        "UTC",
+        "remove those that nobody needs: hsp-otp test-contacts list",
+    )
 
 
 def _of_accounts(check: str, settings: Settings, secrets: set[bytes]) -> Iterator[Finding]:

@@ -90,6 +90,8 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
         f"  passes: {kept.passes}",
         *(f"  {plural}: {count}" for plural, count in kept.records.items()),
         f"  verifications: {kept.verifications}",
+        f"  test contacts: {kept.test_contacts}",
+        f"  apps in which the number was verified: {kept.proved}",
         f"  sends that no limit counts any more: {kept.old_sends}",
         "  live codes",
         *(["  known devices, which become strangers"] if found.devices else []),

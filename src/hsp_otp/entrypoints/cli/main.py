@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "keys": "Create keys for the service.",
     "apps": "Import and show the apps that other backends send codes for.",
     "api-keys": "Make, list and revoke API keys for other backends.",
+    "test-contacts": "Add, list and remove contacts with a fixed code, for reviewers.",
+    "verifications": "Show what happened to a verification of an app.",
     "db": "Manage the SQL database.",
     "passes": "Import and show passes.",
     "unlock": "Unlock a user or number after failed guesses, and clear the failures counted.",

@@ -197,7 +197,8 @@ class VerificationBody(msgspec.Struct, kw_only=True):
     A verification as it stands.
 
     Seconds: `expires_in` that are left of the code's life, `resend_in` until its channel may be
-    used again, `next` until each channel may be (null: only an operator can unlock).
+    used again, `next` until each channel may be (null: only an operator can unlock). `test` is
+    there for test contacts alone, to which nothing is sent.
     """
 
     id: str
@@ -214,6 +215,7 @@ class VerificationBody(msgspec.Struct, kw_only=True):
     resend_in: int | None
     next: dict[str, int | None]
     metadata: dict[str, str]
+    test: bool | msgspec.UnsetType = msgspec.UNSET
     sends: list[SendBody] | msgspec.UnsetType = msgspec.UNSET
     events: list[EventBody] | msgspec.UnsetType = msgspec.UNSET
 
@@ -236,12 +238,18 @@ class VerificationBody(msgspec.Struct, kw_only=True):
             resend_in=waits.get(view.channel.value),
             next=waits,
             metadata=dict(verification.metadata),
+            test=verification.test or msgspec.UNSET,
             **more,
         )
 
 
 class ApprovedBody(msgspec.Struct):
-    """A right code; `proof` is for another service, if the app has an audience for proofs."""
+    """
+    A right code.
+
+    `proof` is for another service, if the app has an audience for proofs. `test` is there for test
+    contacts alone: nobody has proved anything.
+    """
 
     id: str
     to_masked: str
@@ -251,6 +259,7 @@ class ApprovedBody(msgspec.Struct):
     status: str = Status.APPROVED.value
     valid: bool = True
     proof: str | msgspec.UnsetType = msgspec.UNSET
+    test: bool | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
     def of(cls, success: Success) -> "ApprovedBody":
@@ -263,6 +272,7 @@ class ApprovedBody(msgspec.Struct):
             purpose=verification.purpose.value,
             approved_at=to_iso(success.approved_at),
             proof=success.proof or msgspec.UNSET,
+            test=verification.test or msgspec.UNSET,
         )
 
 
