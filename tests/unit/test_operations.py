@@ -37,7 +37,8 @@ def logged() -> Iterator[tuple[str, str]]:
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
-                and node.func.value.id == "_log"
+                and node.func.value.id in {"_log", "log"}
+                and node.args
             ):
                 event = node.args[0]
                 assert isinstance(event, ast.Constant), file
