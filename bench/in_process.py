@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, cast
 
@@ -86,13 +86,16 @@ class Phones:
         """The codes in the messages to *number*, oldest first."""
         return self.received.get(number, [])
 
-    def available(self) -> bool:
-        """Keep the promise of `Sender.available`."""
-        return True
+    def available(self, names: Sequence[str] = ()) -> bool:
+        """Keep the promise of `Senders.available`."""
+        return not names
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
-        """Keep the promise of `Sender.send`."""
+    async def send(
+        self, message: Message, within: Duration = SEND_WITHIN, names: Sequence[str] = ()
+    ) -> Receipt:
+        """Keep the promise of `Senders.send`."""
         assert within > 0
+        assert not names
         (code,) = _DIGITS.findall(message.text)
         self.received.setdefault(message.to.value, []).append(code)
         self.count += 1
