@@ -87,8 +87,12 @@ def test_an_operator_unlocks_by_a_number(server: Server) -> None:
         *("--reason", "both called"),
         MODE="development",
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "unlocked 2 users\n", "")
-    assert unlocks(server) == [told("both called", "***-***-5678")] * 2
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "unlocked 2 users and verifications for apps\n",
+        "",
+    )
+    assert unlocks(server) == [told("both called", "***-***-5678")] * 3
     assert server.send("HSP-2000-0001").status == 200
     assert server.send("HSP-2000-0003").status == 200
 

@@ -88,16 +88,16 @@ PURPOSE: Final = Addition(
         "domain/purposes.py": {
             **after(
                 '    PHONE_VERIFICATION = "phone_verification"\n',
-                '    PASSWORD_RESET = "password_reset"\n',
+                '    PHONE_CHANGE = "phone_change"\n',
             ),
             **before(
                 "    Purpose.PHONE_VERIFICATION: PurposeRow(",
                 """\
-    Purpose.PASSWORD_RESET: PurposeRow(
-        title="password reset",
+    Purpose.PHONE_CHANGE: PurposeRow(
+        title="phone change",
         subject_kind=SubjectKind.USER,
         flow=Flow.PASS_LOGIN,
-        settings="reset",
+        settings="change",
         code_seconds=240,
         client_sends={"sends_per_client_hour": Quota(3, HOUR)},
     ),
@@ -576,11 +576,11 @@ def test_a_purpose(grown: Path, served: Grown, tmp_path: Path) -> None:
     """Settings, policies, slots and the engine follow from its row."""
     listed = served.run("settings")
     assert set(re.findall("^HSP_OTP_\\w+", listed, re.MULTILINE)) - VARIABLES == {
-        *("HSP_OTP_RESET_CODE_SECONDS", "HSP_OTP_RESET_SENDS_PER_CLIENT_HOUR"),
+        *("HSP_OTP_CHANGE_CODE_SECONDS", "HSP_OTP_CHANGE_SENDS_PER_CLIENT_HOUR"),
         *("HSP_OTP_PHONE_CHECK_CODE_SECONDS", "HSP_OTP_PHONE_CHECK_SENDS_PER_CLIENT_HOUR"),
     }
     reason = ("--reason", "called back")
-    unlocked = served.run("unlock", "--pass-code", DEMO, "--purpose", "password_reset", *reason)
+    unlocked = served.run("unlock", "--pass-code", DEMO, "--purpose", "phone_change", *reason)
     assert unlocked.startswith("unlocked 1 user")
     program = """
 import attrs
@@ -596,14 +596,14 @@ from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.entrypoints.settings.load import load
 from tests.world import CLIENT, PHONE, World, run
 
-purpose = Purpose.PASSWORD_RESET
+purpose = Purpose.PHONE_CHANGE
 settings = load()
 policy = settings.policies[purpose]
 assert policy.lifetime == 90_000_000, policy
 assert [quota.limit for quota in policy.client_sends] == [3]
 contact = Contact.of_phone(PhoneNumber(PHONE))
 (slot,) = slots_about(["u1"], contact, [purpose])
-assert str(slot) == "password_reset:user:u1"
+assert str(slot) == "phone_change:user:u1"
 assert slot in slots_about(["u1"], contact)
 text = settings.texts.sms(purpose, Code("123456"), policy.lifetime, ENGLISH).text
 assert text.startswith("123456 is your House Service Pass code."), text
@@ -622,7 +622,7 @@ other = attrs.evolve(request, slot=Slot(slot.subject, Purpose.PHONE_VERIFICATION
 assert not isinstance(run(world.otp.check(other, presented, facts)), Verified)
 assert isinstance(run(world.otp.check(request, presented, facts)), Verified)
 """
-    run(grown, tmp_path, sys.executable, "-c", program, RESET_CODE_SECONDS="90")
+    run(grown, tmp_path, sys.executable, "-c", program, CHANGE_CODE_SECONDS="90")
 
 
 def test_a_flow(served: Grown) -> None:

@@ -154,6 +154,7 @@ async def test_imports_at_once(url: str) -> None:
 async def test_a_database_that_is_away(url: str, file: Path) -> None:
     """An app that is not remembered cannot be found."""
     async with worker(url) as apps:
+        execute(file, "DROP TABLE test_contacts")
         execute(file, "DROP TABLE apps")
         for call in (apps.find("shop"), apps.tenants(), imported(apps, SHOP)):
             with pytest.raises(Unavailable):
