@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import altcha
+import attrs
 import pytest
 import yaml
 
@@ -120,7 +121,26 @@ def watching(folder: Path, server: Server) -> Iterator[Prometheus]:
         prometheus.stop()
 
 
-def use(site: Site, page: str, key: str, first: int) -> None:
+@attrs.frozen
+class Keys:
+    """API keys: of the installation, and of an app."""
+
+    house: str
+    app: str
+
+
+def keys_of_backends(folder: Path, **settings: str) -> Keys:
+    """Make a key of each kind."""
+    (folder / "apps.toml").write_text('[shop]\naccount = "acme"\nservice_name = "Acme Shop"\n')
+    assert command(folder, "apps", "import", "apps.toml", **settings).returncode == 0
+    made = [
+        command(folder, "api-keys", "new", "--name", "a", *owner, **settings).stdout.strip()
+        for owner in (("--scopes", "passes,exchange"), ("--app", "shop"))
+    ]
+    return Keys(*made)
+
+
+def use(site: Site, page: str, keys: Keys, first: int) -> None:
     """People of all sorts, from *first* on: for everything that is counted there is somebody."""
     server, gateway = site.server, site.gateway
     assert site.send(first).status == 200
@@ -142,7 +162,8 @@ def use(site: Site, page: str, key: str, first: int) -> None:
     assert site.send(first + 1)["error"] == "sms_failed"
     gateway.behaviour = played.accept
     work_for_a_code(site, first)
-    of_backend(server, key, first)
+    of_backend(server, keys.house, first)
+    of_app(server, keys.app, number_of(30_000 + first))
 
 
 def of_backend(server: Server, key: str, number: int) -> None:
@@ -156,6 +177,12 @@ def of_backend(server: Server, key: str, number: int) -> None:
     connection.request("PUT", f"/v1/passes/{pass_of(20_000 + number)}", json.dumps(listed), told)
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def of_app(server: Server, key: str, number: str) -> None:
+    """An app has a number verified."""
+    bearer = {"Authorization": f"Bearer {key}"}
+    assert server.post("/v1/verifications", {"to": number}, **bearer).status == 200
 
 
 def work_for_a_code(site: Site, person: int) -> None:
@@ -194,16 +221,15 @@ def test_a_prometheus_finds_what_is_asked_for(tmp_path: Path) -> None:
         "SIGNUP_SENDS_PER_CLIENT_MINUTE": "0",
         "RESEND_COOLDOWN_SECONDS": "0",
         "WORK_SECONDS": "1",
+        "VERIFY_API": "true",
     }
     with Gateway() as gateway, start(tmp_path, keys, gateway, **settings) as server:
         site = Site(server, gateway, count())
         page = csrf_token(keys["SECRET_KEYS"])
-        made = command(
-            tmp_path, *["api-keys", "new", "--name", "a", "--scopes", "passes,exchange"], **keys
-        )
+        of_backends = keys_of_backends(tmp_path, **keys)
         with watching(tmp_path, server) as prometheus:
             for number in range(ROUNDS):
-                use(site, page, made.stdout.strip(), 2 * number)
+                use(site, page, of_backends, 2 * number)
                 prometheus.wait()
             connection = http.client.HTTPConnection("127.0.0.1", server.metrics_port)
             connection.request("GET", "/metrics")
