@@ -163,7 +163,8 @@ def ask(
         return Decision(locked, held)
     if isinstance(request.work, Malformed):
         return Decision(MalformedWork(), held)
-    refusal = _refusal(held, request, policy, lane, now, is_let=let is not None)
+    demands = _demands(request, policy, lane, is_let=let is not None)
+    refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=let is not None)
     if refusal is not None:
         return Decision(refusal, held)
     sent = _sent(request, lane)
@@ -174,7 +175,6 @@ def ask(
     challenge = _issued(request, drawn, policy, lane, now)
     own = record.lane(lane)
     asked = (*_still_counted(own.asked, policy, now), Asked(now, request.client))
-    demands = _demands(request, policy, lane, is_let=let is not None)
     own = attrs.evolve(own, challenge=challenge, asked_at=now, asked=asked)
     spent = _unspent(record, now) if done is None else (*_unspent(record, now), done)
     becomes = Held(
@@ -210,7 +210,8 @@ def ask_of_app(
     locked = lock(record, policy, now)
     if locked is not None:
         return Decision(locked, held)
-    refusal = _refusal(held, request, policy, lane, now, is_let=False)
+    demands = _demands(request, policy, lane, is_let=False)
+    refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=False)
     if refusal is not None:
         return Decision(refusal, held)
     if resends is None:
@@ -220,7 +221,6 @@ def ask_of_app(
     # Nothing is sent to a test contact, so nobody has to wait for it.
     asked_at = now if request.fixed is None else record.others.asked_at
     own = attrs.evolve(record.others, challenge=challenge, asked_at=asked_at)
-    demands = _demands(request, policy, lane, is_let=False)
     becomes = Held(attrs.evolve(record, others=own), charge(held.usages, demands, now))
     resend_at = _resend_at(becomes, request, policy, lane, now)
     return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
@@ -521,11 +521,18 @@ def _issued(request: Request, drawn: Drawn, policy: Policy, lane: Lane, now: Ins
 
 
 def _refusal(
-    held: Held, request: Request, policy: Policy, lane: Lane, now: Instant, *, is_let: bool
+    held: Held,
+    request: Request,
+    policy: Policy,
+    lane: Lane,
+    now: Instant,
+    *,
+    demands: tuple[Demand, ...],
+    is_let: bool,
 ) -> Refusal | None:
     """The refusal with the longest wait, of all limits on sends and the cooldown."""
     record = held.record
-    refusal = judge(held.usages, _demands(request, policy, lane, is_let=is_let), now)
+    refusal = judge(held.usages, demands, now)
     free_at = now if is_let else _free_at(record, request, policy, lane, now)
     if free_at > now and (refusal is None or free_at > refusal.retry_at):
         live = _can_be_right(record.lane(lane).challenge, request, policy, now)
