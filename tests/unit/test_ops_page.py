@@ -71,6 +71,20 @@ STORY = Entry(
 )
 
 
+TEST_CONTACT = KeptTestContact(
+    id="t1",
+    app_id="shop",
+    contact="***-***-3210",
+    fingerprint="k1:1",
+    digits=6,
+    key_id="k1",
+    digest=b"",
+    reason="a review",
+    added_at=START,
+    ends_at=after(START, SECOND),
+)
+
+
 def seen(stretch: Stretch = A_DAY, *, attack: bool = False, **more: Any) -> Seen:  # noqa: ANN401
     """A day of little traffic, with or without a sweep in its latest period but one."""
     span = stretch.span(START)
@@ -932,22 +946,33 @@ def test_senders(visitor: Visitor, ops: Ops) -> None:
 def test_test_contacts(visitor: Visitor, ops: Ops, count: int, says: str) -> None:
     """A banner says how many test contacts are alive, and which command lists them."""
     assert "test contact" not in inside(visitor).main
-    kept = KeptTestContact(
-        id="t1",
-        app_id="shop",
-        contact="***-***-3210",
-        fingerprint="k1:1",
-        digits=6,
-        key_id="k1",
-        digest=b"",
-        reason="a review",
-        added_at=START,
-        ends_at=after(START, SECOND),
-    )
-    ops.look_ = Look(seen(test_contacts=[kept] * count))
+    ops.look_ = Look(seen(test_contacts=[TEST_CONTACT] * count))
     main = visitor.get(OPS).main
     assert says in main
-    assert "hsp-otp test-contacts list" in main
+    assert "Nobody used one in the chosen time: hsp-otp test-contacts list" in main
+
+
+def test_test_contacts_are_no_customers(visitor: Visitor, ops: Ops) -> None:
+    """Their uses are told, and are neither requests, refusals nor successes; wrong guesses are."""
+    before = inside(visitor).main
+    day = seen()
+    used: dict[str, Any] = {"at": day.span.since, "flow": "verification", "region": "IN"}
+    words = (
+        *(("test_contact", "send"), ("test_contact", "check"), ("test_contact", "added")),
+        *(("send", "not_sent"), ("check", "test_verified")),
+    )
+    rows = [
+        Movement(**used, sender=None, action=action, outcome=outcome, requests=7)
+        for action, outcome in words
+    ]
+    ops.look_ = Look(attrs.evolve(day, movements=[*day.movements, *rows]))
+    assert visitor.get(OPS).main == before
+    wrong = attrs.evolve(rows[0], action="check", outcome="invalid_otp")
+    ops.look_ = Look(attrs.evolve(day, movements=[*day.movements, *rows, wrong]))
+    assert "wrong code" in visitor.get(OPS).main
+    ops.look_ = Look(attrs.evolve(day, movements=rows, test_contacts=[TEST_CONTACT]))
+    told = "They were used 14 times in the chosen time, which no figure below counts as a success"
+    assert told in visitor.get(OPS).main
 
 
 def test_nothing_happened(visitor: Visitor, ops: Ops) -> None:

@@ -206,7 +206,7 @@ def test_a_reviewer_signs_in_thrice_without_a_message() -> None:
     assert [(event.event, event.outcome) for event in found.events] == [
         ("send", "not_sent"),
         ("test_contact", "check"),
-        ("check", "verified"),
+        ("check", "test_verified"),
         ("test_contact", "check"),
         ("check", "otp_expired"),
     ]
@@ -383,8 +383,8 @@ def test_every_use_is_a_warning() -> None:
     assert logged == [event | {"request": "send"}, event | {"request": "check"}]
 
 
-def test_every_use_is_counted() -> None:
-    """The counter of an app's requests tells uses of test contacts apart."""
+def test_every_use_is_counted_apart() -> None:
+    """The counter of an app's requests tells uses of test contacts apart from successes."""
     registry = CollectorRegistry()
     told = tried(world=Observed(watch=Watch(counts=Metrics(registry))))
     told.check(told.sent().view.verification.id, TEST_CODE)
@@ -394,7 +394,10 @@ def test_every_use_is_counted() -> None:
         return registry.get_sample_value("hsp_otp_app_requests_total", labels)
 
     assert (count("test_contact", "send"), count("test_contact", "check")) == (1, 1)
-    assert (count("send", "not_sent"), count("check", "verified")) == (1, 1)
+    assert (count("send", "not_sent"), count("check", "test_verified")) == (1, 1)
+    assert count("check", "verified") is None
+    flow = {"flow": "verification"}
+    assert not registry.get_sample_value("hsp_otp_time_to_verify_seconds_count", flow)
 
 
 # --- Its end

@@ -9,6 +9,7 @@ import enum
 import hmac
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Final
 
 import attrs
 
@@ -17,6 +18,13 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.policy import MOST_TEST_CONTACTS, Policy
+
+NOT_SENT: Final = "not_sent"
+"""The audit's word for a start or resend that is admitted and sends nothing."""
+
+TEST_VERIFIED: Final = "test_verified"
+"""The audit's word for a right code by which nobody has proved anything. With the word of other
+successes, figures of customers would include those of tests."""
 
 
 @attrs.frozen(kw_only=True)

@@ -39,6 +39,7 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "check": "used to present a code",
     "removed": "it is an ordinary contact again",
     "verified": "it was right",
+    "test_verified": "it was right, for a test contact",
     "verified_again": "it was accepted a moment earlier in the same browser",
     "invalid_otp": "it was wrong",
     "otp_expired": "there was no live code",

@@ -23,6 +23,7 @@ from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import PROOF_LIFETIME
 from hsp_otp.domain.slot_record import Held, Presented
+from hsp_otp.domain.test_contacts import TEST_VERIFIED
 from hsp_otp.domain.verification import (
     Approval,
     Approved,
@@ -249,6 +250,8 @@ class Verifying:
                         verification_id=verification.id, status=Status.APPROVED, at=approval.at
                     )
                     told = with_outcome(facts, decision.outcome, changed=True)
+                    if verification.test:
+                        told = attrs.evolve(told, outcome=TEST_VERIFIED)
                     rows: tuple[Row, ...] = (ended, told)
                     rows += self._proved(verification, approval.at)
                     return Decision(decision.outcome, decision.becomes, rows)

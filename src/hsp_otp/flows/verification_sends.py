@@ -1,7 +1,7 @@
 """Verification: other backends have codes sent to the contacts of their users, and sent again."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 import attrs
 
@@ -16,6 +16,7 @@ from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NotStan
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.test_contacts import NOT_SENT
 from hsp_otp.domain.verification import (
     Claimed,
     Prospects,
@@ -51,10 +52,6 @@ from hsp_otp.flows.verification_outcomes import (
 from hsp_otp.ports.verifications import KeptSend
 
 Asked = Issued | Refusal | Locked | Claimed
-
-_NOT_SENT: Final = "not_sent"
-"""The audit's word for a start that is admitted and sends nothing, since it is for a test
-contact."""
 
 A = TypeVar("A", Asked, Asked | Over | Exhausted)
 R = TypeVar("R", Sent | NotDelivered, InProgress, Mismatch, Refused)
@@ -204,7 +201,7 @@ class VerificationSends:
         match outcome:
             case Issued() if ask.request.fixed is not None:
                 facts = attrs.evolve(ask.facts, verification_id=outcome.challenge.id)
-                await self.otp.audit.write(AuditRow(facts=facts, outcome=_NOT_SENT))
+                await self.otp.audit.write(AuditRow(facts=facts, outcome=NOT_SENT))
                 return await self.delivery.sent(ask, outcome)
             case Issued():
                 return await self.delivery.deliver(ask, outcome)

@@ -199,7 +199,7 @@ class ObservedSlots:
         outcome = await self.meter.step(
             decide, lambda noted: self.slots.transition(slot, usages, noted)
         )
-        if isinstance(outcome, Verified):
+        if isinstance(outcome, Verified) and outcome.challenge.test_contact is None:
             challenge = outcome.challenge
             self.meter.watch.counts.verified(challenge.flow, self.clock.now() - challenge.issued_at)
         return outcome

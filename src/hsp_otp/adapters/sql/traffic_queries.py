@@ -69,7 +69,10 @@ class SqlTrafficQueries:
 
 
 def movements_asked(span: Span, period: Duration) -> Select[*tuple[Any, ...]]:
-    """Look-ups, sends and checks, by period and every attribute that distinguishes them."""
+    """
+    Look-ups, sends, checks and uses of test contacts, by period and every attribute that
+    distinguishes them.
+    """
     by = (audit.c.flow, audit.c.region, audit.c.sender, audit.c.action, audit.c.outcome)
     return (
         select(
@@ -167,7 +170,9 @@ def steps_asked(since: Instant, by: By) -> Select[*tuple[Any, ...]]:
 # places.
 _PERIOD: Final = "period"
 _STEP: Final = "step"
-_ASKED: Final = (Action.LOOK_UP.value, Action.SEND.value, Action.CHECK.value)
+_ASKED: Final = tuple(
+    action.value for action in (Action.LOOK_UP, Action.SEND, Action.CHECK, Action.TEST_CONTACT)
+)
 
 
 def _period(at: ColumnElement[int], period: Duration) -> ColumnElement[int]:

@@ -14,6 +14,7 @@ from hsp_otp.domain.instant import DAY, Instant, after
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.domain.repeated_success import VerifiedAgain
 from hsp_otp.domain.surges import Beat, Surge, share
+from hsp_otp.domain.test_contacts import NOT_SENT, TEST_VERIFIED
 from hsp_otp.entrypoints.dashboard.charts import Picture, Series, ceiling, lying, stacked, steps
 from hsp_otp.entrypoints.dashboard.formatting import REFUSED, UNKNOWN, country, moment, tick
 from hsp_otp.flows.overview import Seen
@@ -32,7 +33,13 @@ _TICKS: Final = 4
 
 _SEND: Final = Action.SEND.value
 _DELIVERED: Final = DeliveryState.DELIVERED.value
-_GOOD: Final = frozenset({Issued.word, Verified.word, VerifiedAgain.word, UsablePass.word})
+_TESTS: Final = Action.TEST_CONTACT.value
+_USES: Final = frozenset({Action.SEND.value, Action.CHECK.value})
+"""Of test contacts; operators add and remove them, too."""
+
+_GOOD: Final = frozenset(
+    {Issued.word, Verified.word, VerifiedAgain.word, UsablePass.word, TEST_VERIFIED, NOT_SENT}
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +84,10 @@ class Counts:
     The filtered counts of the traffic for each period.
 
     Attributes:
+        movements: Without the uses of test contacts, by which nobody asks for a code or proves
+            anything; wrong guesses at their codes are among the refusals.
         reported: Whether any sender reports deliveries.
+        tests: Uses of test contacts.
     """
 
     seen: Seen
@@ -90,6 +100,7 @@ class Counts:
     delivered: tuple[int, ...]
     verified: tuple[int, ...]
     reported: bool
+    tests: int
 
     @classmethod
     def of(cls, seen: Seen, chosen: Chosen, reporting: Collection[str]) -> "Counts":
@@ -99,7 +110,8 @@ class Counts:
         Args:
             reporting: The senders that report deliveries.
         """
-        movements = chosen.of(seen.movements)
+        found = chosen.of(seen.movements)
+        movements = [row for row in found if row.action != _TESTS]
         deliveries, proofs = chosen.of(seen.deliveries), chosen.of(seen.proofs)
 
         def over(counted: Iterable[tuple[Instant, int]]) -> tuple[int, ...]:
@@ -116,7 +128,11 @@ class Counts:
             # A request names no sender, so for one sender the messages sent count as requests.
             asked=sent
             if chosen.sender
-            else over((row.at, row.requests) for row in movements if row.action == _SEND),
+            else over(
+                (row.at, row.requests)
+                for row in movements
+                if row.action == _SEND and row.outcome != NOT_SENT
+            ),
             sent=sent,
             delivered=over((row.at, row.messages) for row in delivered),
             reported=bool(delivered) or any(chosen.sender in {None, one} for one in reporting),
@@ -124,6 +140,9 @@ class Counts:
             verified=over((row.at, row.codes) for row in proofs)
             if chosen.sender
             else over((row.at, row.requests) for row in movements if row.outcome == Verified.word),
+            tests=sum(
+                row.requests for row in found if row.action == _TESTS and row.outcome in _USES
+            ),
         )
 
     @property

@@ -72,6 +72,7 @@ class Facts:
     Attributes:
         ongoing: Whether an alarm concerns the last 15 minutes.
         reported: Whether any sender reports deliveries.
+        tests: Uses of test contacts.
     """
 
     seen: Seen
@@ -82,6 +83,7 @@ class Facts:
     more_alarms: int
     ongoing: bool
     reported: bool
+    tests: int
     figures: Sequence[Figure]
     pictures: Sequence[Picture]
     by_country: Sequence[Part]
@@ -121,6 +123,7 @@ def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
         ongoing=any(alarm.until > after(seen.at, -_JUST_NOW) for alarm in alarms),
         more_alarms=max(0, len(suspicions) - _TOLD),
         reported=counts.reported,
+        tests=counts.tests,
         figures=counts.figures(),
         pictures=counts.pictures(found),
         by_country=_by_country(counts.movements),
