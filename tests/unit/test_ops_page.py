@@ -975,6 +975,23 @@ def test_test_contacts_are_no_customers(visitor: Visitor, ops: Ops) -> None:
     assert told in visitor.get(OPS).main
 
 
+def test_a_repeated_request_is_no_message(visitor: Visitor, ops: Ops) -> None:
+    """What was asked for again under an idempotency key is neither asked for, sent nor refused."""
+    before = inside(visitor).main
+    day = seen()
+    again = Movement(
+        at=day.span.since,
+        flow="verification",
+        region="IN",
+        sender=None,
+        action="send",
+        outcome="replayed",
+        requests=7,
+    )
+    ops.look_ = Look(attrs.evolve(day, movements=[*day.movements, again]))
+    assert visitor.get(OPS).main == before
+
+
 def test_nothing_happened(visitor: Visitor, ops: Ops) -> None:
     """An empty audit is shown as such."""
     ops.look_ = Look(attrs.evolve(seen(), movements=(), deliveries=(), proofs=()))

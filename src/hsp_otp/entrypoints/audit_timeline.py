@@ -50,7 +50,7 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "lookup_rate_limited": "refused, too many look-ups",
     "app_rate_limited": "refused, too many codes sent for this app",
     "named_limit": "refused by a limit that the app has named",
-    "replayed": "it was sent before under the same key",
+    "replayed": "a repeated request, which sent nothing",
     "idempotency_in_progress": "the same request was still under way",
     "idempotency_mismatch": "its key belongs to another request",
     "delivery_failed": "no sender accepted the message",

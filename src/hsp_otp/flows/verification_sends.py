@@ -230,12 +230,14 @@ class VerificationSends:
         verification = await self.requests.verifications.find(send.verification_id)
         if verification is None:  # erased since
             return await self._told(ask, Mismatch())
+        # With the word of the first request, it would count as another message.
+        await self.otp.audit.write(with_outcome(ask.facts, Claimed()))
         seen = await self.requests.look(ask.app, verification, ask.at)
         if send.was_refused:
-            return await self._told(ask, NotDelivered(resend_at=seen.resend_at, replayed=True))
+            return NotDelivered(resend_at=seen.resend_at, replayed=True)
         view = await self.requests.view(ask.app, verification, seen, ask.at)
         resent = send.at != verification.created_at
-        return await self._told(ask, Sent(view=view, resent=resent, replayed=True))
+        return Sent(view=view, resent=resent, replayed=True)
 
     async def _told(self, ask: Ask, outcome: R) -> R:
         """Audit a request that changed nothing."""

@@ -15,6 +15,7 @@ from hsp_otp.domain.passes import UsablePass
 from hsp_otp.domain.repeated_success import VerifiedAgain
 from hsp_otp.domain.surges import Beat, Surge, share
 from hsp_otp.domain.test_contacts import NOT_SENT, TEST_VERIFIED
+from hsp_otp.domain.verification import Claimed
 from hsp_otp.entrypoints.dashboard.charts import Picture, Series, ceiling, lying, stacked, steps
 from hsp_otp.entrypoints.dashboard.formatting import REFUSED, UNKNOWN, country, moment, tick
 from hsp_otp.flows.overview import Seen
@@ -37,9 +38,12 @@ _TESTS: Final = Action.TEST_CONTACT.value
 _USES: Final = frozenset({Action.SEND.value, Action.CHECK.value})
 """Of test contacts; operators add and remove them, too."""
 
-_GOOD: Final = frozenset(
-    {Issued.word, Verified.word, VerifiedAgain.word, UsablePass.word, TEST_VERIFIED, NOT_SENT}
-)
+_NOT_ASKED: Final = frozenset({NOT_SENT, Claimed.word})
+"""Of admitted requests that no message answers."""
+
+_GOOD: Final = _NOT_ASKED | {
+    *(Issued.word, Verified.word, VerifiedAgain.word, UsablePass.word, TEST_VERIFIED)
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -131,7 +135,7 @@ class Counts:
             else over(
                 (row.at, row.requests)
                 for row in movements
-                if row.action == _SEND and row.outcome != NOT_SENT
+                if row.action == _SEND and row.outcome not in _NOT_ASKED
             ),
             sent=sent,
             delivered=over((row.at, row.messages) for row in delivered),
