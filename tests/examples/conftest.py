@@ -231,8 +231,7 @@ class Visit:
         return dict(parse_qsl(self.posts[number].post_data or ""))
 
     def enter_code_to(self, site: Site, number: str) -> None:
-        """Have the code sent, and enter it."""
-        self.page.click("button[value=send]")
+        """Enter the code of the latest message, once the page asks for it."""
         self.page.wait_for_selector("main[data-step=code]")
         self.page.fill("#code", site.server.message_to(number).code)
         if not self.scripts:

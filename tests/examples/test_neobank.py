@@ -29,6 +29,7 @@ def test_step_2_takes_the_proof(
     visit = open_window(scripts)
     begin(site, visit)
     visit.page.fill("#phone", number)
+    visit.page.click("button[value=send]")
     visit.enter_code_to(site, number)
     visit.goes_on()
     visit.page.wait_for_url(site.neobank.origin + STEP_2)
