@@ -1,6 +1,7 @@
 """PostgreSQL that dies, freezes, is cut off or says no: docs/contract.md, 5.6 and 9."""
 
 import asyncio
+import time
 import traceback
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -10,11 +11,12 @@ import attrs
 import pytest
 from sqlalchemy import make_url, text
 
-from hsp_otp.adapters.sql.connections import RefusedError
+from hsp_otp.adapters.sql.connections import Changes, Found, RefusedError, deadline
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
-from hsp_otp.adapters.sql.postgres import READERS, WRITERS
+from hsp_otp.adapters.sql.postgres import READERS, WRITERS, PostgresConnections
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
+from hsp_otp.adapters.sql.write_statements import RECORDS
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -233,6 +235,28 @@ async def test_connections_that_end_in_the_middle_of_a_question(site: Site) -> N
     failures = {type(one) for one in outcomes if isinstance(one, BaseException)}
     assert failures <= {Unavailable}
     await heals(site)
+
+
+@pytest.mark.slow
+async def test_an_answer_at_the_last_moment(site: Site) -> None:
+    """A connection that is closed while an answer to the driver is being read is unavailable."""
+    connections, loop = PostgresConnections(site.url), asyncio.get_running_loop()
+
+    def decide(found: Found) -> Changes:
+        _, version = found.get("probe:1", ("", 0))
+        return Changes({RECORDS: [("probe:1", "{}", version + 1)]}, ())
+
+    # The loop stands still, after ever more of its turns, until the answer and the end are there.
+    for turns in range(0, 700, 14):
+        await connections.settle(("probe:1",), lambda _: Changes({}, ()), deadline(), locking=False)
+        by = loop.time() + 0.02
+        step = asyncio.create_task(connections.settle(("probe:1",), decide, by, locking=False))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.03)  # noqa: ASYNC251 - as a busy machine would
+        (outcome,) = await asyncio.gather(step, return_exceptions=True)
+        assert outcome is True or isinstance(outcome, Unavailable)
+    await connections.close()
 
 
 async def test_a_network_that_swallows_everything(server: Server, tmp_path: Path) -> None:
