@@ -101,7 +101,8 @@ class TwilioSms:
         """Hand messages to *account*; *callback* is the URL for receipts, if they are wanted."""
         self._account = account
         self._callback = callback
-        self._client = _client(account, client)
+        # Looked up here, where the package loads its API, which can take a second.
+        self._messages = _client(account, client).messages
 
     def available(self) -> bool:
         """Implement `Sender.available`."""
@@ -119,7 +120,7 @@ class TwilioSms:
         validity = min(max(message.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
         try:
             async with asyncio.timeout(within / SECOND):
-                taken = await self._client.messages.create_async(
+                taken = await self._messages.create_async(
                     to=message.to.value, body=message.text, validity_period=validity, **by
                 )
             sid: object = taken.sid
