@@ -8,12 +8,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.api_keys import ApiKey, Scope
+from hsp_otp.domain.apps import AppLimits
 from hsp_otp.domain.challenge import code_of
 from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code
@@ -36,12 +37,17 @@ from hsp_otp.flows.pass_login import LedBack, PassLogin
 from hsp_otp.flows.signup import Signup, SignupCodeSent
 from hsp_otp.flows.verification_outcomes import ResendOutcome, Sent, Success
 from hsp_otp.ports.failures import Unavailable
-from tests.backend import BACKEND, SHOP
+from tests.backend import BACKEND, RULES, SHOP
 from tests.e2e.preloaded import LOADED
 from tests.integration.stores import RINGS, Kind
 from tests.world import RETURN_URL, SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
 
 PATIENCE_SECONDS = 60
+
+RACING: Final = attrs.evolve(
+    SHOP, rules=attrs.evolve(RULES, limits=AppLimits(sends_per_minute=0, sends_per_day=0))
+)
+"""The app whose backends race: many rounds are more than an app may send in a minute."""
 
 WORK_ALONE = Policy(
     cooldown=0,
@@ -343,11 +349,12 @@ async def _put(house: HousePasses, call: Call) -> str:
 
 
 async def _for_an_app(journeys: Journeys, call: Call, verifications: list[str]) -> str:
-    sends, backend = journeys.verification_sends, BACKEND
+    sends = journeys.verification_sends
+    backend = attrs.evolve(BACKEND, apps={RACING.id: RACING})
     sent: ResendOutcome
     match call.step:
         case "start":
-            sent = await sends.start(SHOP, Given(to=call.to), backend, call.key)
+            sent = await sends.start(RACING, Given(to=call.to), backend, call.key)
         case "resend":
             sent = await sends.resend(call.verification_id, None, backend, call.key)
         case "cancel":

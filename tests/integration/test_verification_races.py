@@ -13,8 +13,8 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY
 from hsp_otp.domain.test_contacts import KeptTestContact
-from tests.backend import SHOP, TEST_CODE
-from tests.integration.racers import Call, Racers
+from tests.backend import TEST_CODE
+from tests.integration.racers import RACING, Call, Racers
 from tests.integration.stores import SHARED, SQLITE
 from tests.integration.test_test_contacts import add_apps, managing_over
 from tests.world import other_than
@@ -45,10 +45,10 @@ def racers(
 
     async def make() -> None:
         async with kind.open(folder) as stores:
-            await add_apps(stores.apps, SHOP)
+            await add_apps(stores.apps, RACING)
             managing = attrs.evolve(managing_over(stores), clock=SystemClock())
             contact = Contact(ContactKind.PHONE, TEST_NUMBER)
-            added = await managing.add(SHOP, contact, Code(TEST_CODE), DAY, "a race")
+            added = await managing.add(RACING, contact, Code(TEST_CODE), DAY, "a race")
             assert isinstance(added, KeptTestContact)
 
     asyncio.run(make())
