@@ -20,7 +20,9 @@ from hsp_otp.domain.quota import Usage, UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import AlreadyBegan, Began, Family, RefreshToken, begin
 from hsp_otp.domain.signup import AlreadyRecorded, Recorded, SignupSession, SignupStep, record
 from hsp_otp.domain.slot_record import Challenge, Ended, Held, SlotRecord
+from hsp_otp.ports.failures import Unavailable
 from tests.audit_rows import row_of
+from tests.integration.behind import PATIENCE_SECONDS
 from tests.integration.stores import Stores, Told
 from tests.world import CLIENT, PHONE, START, of_run, of_strangers, ring, slot_of
 
@@ -383,6 +385,24 @@ async def test_a_decision_that_raises_fails_no_neighbour(stores: Stores) -> None
     assert isinstance(outcomes[1], ZeroDivisionError)
     assert outcomes[2] == 1
     assert (await stores.slots.transition(SLOT, (), look)).record.others.run == 2
+
+
+async def test_an_interrupted_step_leaves_nobody_waiting(stores: Stores) -> None:
+    """If a task of many steps is cancelled, all end, those behind them too, and the next works."""
+
+    def cut(_: Held) -> Decision[Held, int]:
+        raise asyncio.CancelledError
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        outcomes = await asyncio.gather(
+            stores.slots.transition(SLOT, BOTH, cut),
+            *(stores.slots.transition(SLOT, BOTH, one_more) for _ in range(250)),
+            return_exceptions=True,
+        )
+    assert isinstance(outcomes[0], Unavailable | asyncio.CancelledError)
+    assert {type(outcome) for outcome in outcomes[1:]} <= {int, Unavailable}
+    done = [outcome for outcome in outcomes if isinstance(outcome, int)]
+    assert await stores.slots.transition(SLOT, (), one_more) >= len(done)
 
 
 async def test_a_cancelled_caller_takes_nobody_along(stores: Stores) -> None:

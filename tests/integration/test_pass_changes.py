@@ -23,7 +23,7 @@ from hsp_otp.domain.passes import KeptPass, Pass, User
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.passes import PassRepository
 from tests.audit_rows import evolved, row_of
-from tests.integration.behind import LATE, execute, upgrade_to
+from tests.integration.behind import LATE, PATIENCE_SECONDS, execute, upgrade_to
 from tests.integration.postgres_server import DATABASES
 from tests.integration.racers import Call, Racers, listed
 from tests.integration.stores import (
@@ -199,6 +199,24 @@ async def test_a_step_that_breaks(stores: Stores) -> None:
     assert isinstance(broken, LookupError)
     assert isinstance(good, PassPut)
     assert await stored(stores.pass_repository) == as_stored(one)
+
+
+async def test_an_interrupted_step_leaves_nobody_waiting(stores: Stores) -> None:
+    """If a task of many changes is cancelled, all end, those behind too, and the next works."""
+
+    def cut(_: HeldPass) -> Decision[HeldPass, PutOutcome]:
+        raise asyncio.CancelledError
+
+    one = listed(CODE.value, "3210")
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        first, *others = await asyncio.gather(
+            stores.pass_repository.transition(CODE, one.user, cut),
+            *(do_put(stores.pass_repository, one) for _ in range(120)),
+            return_exceptions=True,
+        )
+    assert isinstance(first, Unavailable | asyncio.CancelledError)
+    assert {type(outcome) for outcome in others} <= {PassPut, Unavailable}
+    assert isinstance(await do_put(stores.pass_repository, one), PassPut)
 
 
 # SQL alone

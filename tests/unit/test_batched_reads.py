@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from hsp_otp.adapters.sql.batched_reads import BatchedReads
+from hsp_otp.ports.failures import Unavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +27,8 @@ class Answers:
         await self.waits.wait()
         if "bad" in names:
             raise LookupError("bad")
+        if "cut" in names:
+            raise asyncio.CancelledError
         return {name: len(name) for name in names if not name.startswith("-")}
 
 
@@ -75,6 +78,14 @@ async def test_a_failure_is_everybodys(answers: Answers) -> None:
     gathered = BatchedReads(answers.answer)
     found = await asyncio.gather(*map(gathered.answer, ("a", "bad")), return_exceptions=True)
     assert [type(one) for one in found] == [LookupError] * 2
+    assert await gathered.answer("a") == 1
+
+
+async def test_an_interrupted_question_leaves_nobody_waiting(answers: Answers) -> None:
+    """A question whose task is cancelled is nobody's answer, and the next one is asked."""
+    gathered = BatchedReads(answers.answer)
+    found = await asyncio.gather(*map(gathered.answer, ("a", "cut")), return_exceptions=True)
+    assert [type(one) for one in found] == [Unavailable] * 2
     assert await gathered.answer("a") == 1
 
 

@@ -19,6 +19,7 @@ import attrs
 import structlog
 
 from hsp_otp.adapters.redis.client import RedisClient, Script, deadline
+from hsp_otp.adapters.waiting_steps import tell, telling
 from hsp_otp.domain.decision import H, O
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.ports.clock import Clock
@@ -212,25 +213,18 @@ class RedisRecords:
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                await asyncio.sleep(0)  # let all steps of this turn of the loop join
-                count = min(len(self._waiting), _MOST_STEPS)
-                await self._settle([self._waiting.popleft() for _ in range(count)])
+            with telling(self._waiting):
+                while self._waiting:
+                    await asyncio.sleep(0)  # let all steps of this turn of the loop join
+                    count = min(len(self._waiting), _MOST_STEPS)
+                    await self._settle([self._waiting.popleft() for _ in range(count)])
         finally:
             self._running = None
 
     async def _settle(self, steps: list[_Step]) -> None:
-        try:
-            outcomes: list[Any] = await self._commit(steps)
-        except Exception as failure:  # noqa: BLE001 - passed on to the callers
-            outcomes = [failure] * len(steps)
-        for step, outcome in zip(steps, outcomes, strict=True):
-            if step.done.done():
-                continue  # its caller was cancelled
-            if isinstance(outcome, Exception):
-                step.done.set_exception(outcome)
-            else:
-                step.done.set_result(outcome)
+        with telling(steps):
+            for step, outcome in zip(steps, await self._commit(steps), strict=True):
+                tell(step, outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
         """The outcomes of *steps*, an exception for each one that failed."""

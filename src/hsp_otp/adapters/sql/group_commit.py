@@ -13,6 +13,7 @@ from hsp_otp.adapters.sql.connections import Changes, Found, HeldError, deadline
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import needed
 from hsp_otp.adapters.sql.write_statements import RECORDS
+from hsp_otp.adapters.waiting_steps import tell, telling
 from hsp_otp.domain.audit import (
     AuditRow,
     EndedRow,
@@ -182,17 +183,22 @@ class GroupCommit:
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                await asyncio.sleep(0)  # let all steps of this turn of the loop join
-                steps = self._next_steps()
-                if steps:
-                    # One transaction at a time, so that waiting steps share the next one; but a
-                    # transaction that waits for somebody's lock does not hold up the others.
-                    await asyncio.wait([self._start(steps)], timeout=_HELD_UP_SECONDS)
-                if not steps or len(self._under_way) >= self._database.most_transactions:
-                    await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
+            with telling(self._waiting, self._tell):
+                while self._waiting:
+                    await asyncio.sleep(0)  # let all steps of this turn of the loop join
+                    await self._run_next()
         finally:
             self._running = None
+
+    async def _run_next(self) -> None:
+        steps = self._next_steps()
+        is_held_up = not steps
+        if not is_held_up:
+            # One transaction at a time, so that waiting steps share the next one; but a transaction
+            # that waits for somebody's lock does not hold up the others.
+            await asyncio.wait([self._start(steps)], timeout=_HELD_UP_SECONDS)
+        if is_held_up or len(self._under_way) >= self._database.most_transactions:
+            await asyncio.wait(list(self._under_way), return_when=asyncio.FIRST_COMPLETED)
 
     def _next_steps(self) -> list[_Step]:
         """Steps whose records no running step uses, in order for each record."""
@@ -217,33 +223,29 @@ class GroupCommit:
 
     async def _settle(self, steps: list[_Step]) -> None:
         """Commit *steps* together; if one of them causes a failure, commit them one by one."""
-        try:
-            outcomes: list[Any] = await self._commit(steps)
-        except Unavailable as failure:
-            outcomes = [failure] * len(steps)
-        except HeldError:
-            for step in steps:
-                self._start([step])
-            return
-        except Exception as failure:  # noqa: BLE001 - belongs to one of the callers
-            if len(steps) > 1:
+        with telling(steps, self._tell):
+            try:
+                outcomes: list[Any] = await self._commit(steps)
+            except Unavailable as failure:
+                outcomes = [failure] * len(steps)
+            except HeldError:
+                for step in steps:
+                    self._start([step])
+                return
+            except Exception:  # belongs to one of the callers
+                if len(steps) == 1:
+                    raise
                 for step in steps:
                     await self._settle([step])
                 return
-            outcomes = [failure]
-        for step, outcome in zip(steps, outcomes, strict=True):
-            self._tell(step, outcome)
+            for step, outcome in zip(steps, outcomes, strict=True):
+                self._tell(step, outcome)
 
     def _tell(self, step: _Step, outcome: object) -> None:
         if step.aside and isinstance(outcome, Unavailable):
             self._keep_aside(step.aside)
             outcome = False
-        if step.done.done():
-            return  # its caller was cancelled
-        if isinstance(outcome, Exception):
-            step.done.set_exception(outcome)
-        else:
-            step.done.set_result(outcome)
+        tell(step, outcome)
 
     async def _commit(self, steps: list[_Step]) -> list[Any]:
         outcomes: list[Any] = []

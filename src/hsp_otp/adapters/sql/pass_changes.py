@@ -15,6 +15,7 @@ from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.passes import SqlPasses, user_of
 from hsp_otp.adapters.sql.rows import late
 from hsp_otp.adapters.sql.write_statements import ENDED, PASSES, USERS, Written, as_json
+from hsp_otp.adapters.waiting_steps import tell, telling
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.listed_passes import ListedPass, ListedUser
@@ -99,29 +100,30 @@ class SqlPassRepository:
 
     async def _run(self) -> None:
         try:
-            while self._waiting:
-                await asyncio.sleep(0)  # let all steps of this turn of the loop join
-                count = min(len(self._waiting), _MOST_STEPS)
-                await self._settle([self._waiting.popleft() for _ in range(count)])
+            with telling(self._waiting):
+                while self._waiting:
+                    await asyncio.sleep(0)  # let all steps of this turn of the loop join
+                    count = min(len(self._waiting), _MOST_STEPS)
+                    await self._settle([self._waiting.popleft() for _ in range(count)])
         finally:
             self._running = None
 
-    async def _settle(self, together: Sequence["_Waiting"]) -> None:
+    async def _settle(self, together: list["_Waiting"]) -> None:
         """Commit steps together; if one of them causes a failure, commit them one by one."""
-        outcomes: Sequence[Any]
-        try:
+        with telling(together):
             by = min(one.by for one in together)
-            outcomes = await change(self._database, [one.step for one in together], by)
-        except Unavailable as failure:
-            outcomes = [failure] * len(together)
-        except Exception as failure:  # noqa: BLE001 - belongs to one of the callers
-            if len(together) > 1:
+            try:
+                outcomes = await change(self._database, [one.step for one in together], by)
+            except Unavailable:
+                raise
+            except Exception:  # belongs to one of the callers
+                if len(together) == 1:
+                    raise
                 for one in together:
                     await self._settle([one])
                 return
-            outcomes = [failure]
-        for one, outcome in zip(together, outcomes, strict=True):
-            one.tell(outcome)
+            for one, outcome in zip(together, outcomes, strict=True):
+                tell(one, outcome)
 
 
 @attrs.frozen
@@ -271,15 +273,6 @@ class _Waiting:
     step: PassStep
     by: float
     done: asyncio.Future[Any]
-
-    def tell(self, outcome: object) -> None:
-        """Hand the outcome, or the failure, to the caller, unless the caller was cancelled."""
-        if self.done.done():
-            return
-        if isinstance(outcome, Exception):
-            self.done.set_exception(outcome)
-        else:
-            self.done.set_result(outcome)
 
 
 class _State:
