@@ -16,21 +16,35 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.sql.tables import audit, sends
+from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.audit import Action, AuditRow, SendRow
+from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Counted, admit, keys
+from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
+from hsp_otp.domain.signup import slot_of
+from hsp_otp.domain.slot_record import Held
+from hsp_otp.flows.caller import Caller
 from tests.audit_rows import evolved
 from tests.integration.behind import execute, postgres_url, upgrade_to
 from tests.integration.plans import plan
 from tests.integration.postgres_server import DATABASES
-from tests.integration.stores import POSTGRES, Kind, postgres_file, sqlite_path, sqlite_url
+from tests.integration.stores import (
+    POSTGRES,
+    Kind,
+    postgres_file,
+    sql_stores,
+    sqlite_path,
+    sqlite_url,
+)
 from tests.integration.test_contracts import audit_row
-from tests.world import CLIENT, START
+from tests.world import CLIENT, PHONE, START, ManualClock, Outbox, SignedProofs, of_strangers
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +99,24 @@ async def all_of(pages: AsyncIterator[Usages]) -> dict[UsageKey, Usage]:
 
 
 # --- What clients did
+
+
+async def test_an_ask_that_found_a_lock_is_recounted(
+    database: Database, commits: GroupCommit, told: SqlLimitRecovery
+) -> None:
+    """The charge for asking again and again for a locked number stands in the rows of the asks."""
+    stores, clock = sql_stores(database, commits), ManualClock(START)
+    locked = of_strangers(failures=(START,) * 15)
+    slot = slot_of(PhoneNumber(PHONE))
+    await stores.slots.transition(slot, (), lambda held: Decision(None, Held(locked, held.usages)))
+    signup = stores.signup(clock, SystemRandomness(), Outbox(), SignedProofs())
+    for _ in range(3):
+        asked = await signup.send(PhoneNumber(PHONE), None, Caller(HERE, "r1"))
+        assert isinstance(asked, Locked)
+    charged = keys(Counted.REJECTED, HERE)
+    held = await stores.usage.transition(charged, lambda usages: Decision(usages, usages))
+    found = await told.usages(charged, clock.now())
+    assert found == dict(held) == dict.fromkeys(charged, (START,) * 3)
 
 
 async def test_each_key_is_told_of_its_own(told: SqlLimitRecovery, commits: GroupCommit) -> None:

@@ -33,7 +33,8 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import Quota, UsageKey, Usages
-from hsp_otp.domain.signup import SignupSession
+from hsp_otp.domain.signup import SignupSession, slot_of
+from hsp_otp.domain.slot_record import Held
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from hsp_otp.ports.failures import Unavailable
@@ -42,7 +43,16 @@ from tests.integration.behind import LATE, PATIENCE_SECONDS
 from tests.integration.redis_server import RedisServer
 from tests.integration.redis_sites import RedisSite, start
 from tests.integration.stores import Stores, sql_stores, sqlite_url
-from tests.world import PASS_CODE, PHONE, ManualClock, Outbox, open_policy, other_than
+from tests.world import (
+    PASS_CODE,
+    PHONE,
+    ManualClock,
+    Outbox,
+    SignedProofs,
+    of_strangers,
+    open_policy,
+    other_than,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -302,6 +312,25 @@ async def test_a_lock_outlives_a_restart(site: Site, server: RedisServer) -> Non
     assert server.ask("SAVE").startswith(b"+OK")
     restart(server)
     assert await site.send(policy=strict) == "locked_out"
+
+
+async def test_asks_that_found_a_lock_are_counted_again(site: Site, server: RedisServer) -> None:
+    """What they were charged stands in their rows: a client gets no fresh budget for others."""
+    limits = ClientLimits(rejected=Quota(2, MINUTE))
+    locked = of_strangers(failures=(site.clock.now(),) * 15)
+    await site.stores.slots.transition(
+        slot_of(PhoneNumber(PHONE)), (), lambda held: Decision(None, Held(locked, held.usages))
+    )
+    signup = site.stores.signup(
+        site.clock, SystemRandomness(), site.outbox, SignedProofs(), limits=limits
+    )
+    for _ in range(2):
+        asked = await signup.send(PhoneNumber(PHONE), None, caller("10.0.0.1"))
+        assert asked.word == "locked_out"
+    empty(server)
+    gone = SessionId("A" * 22)
+    refused = await signup.send(PhoneNumber(PHONE), gone, caller("10.0.0.1"))
+    assert refused.word == "rate_limited"
 
 
 async def test_two_sites_share_what_redis_forgot(

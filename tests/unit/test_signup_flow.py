@@ -396,6 +396,25 @@ def test_a_lock_holds_in_every_session() -> None:
     assert len(world.sign_in().access_token) > 0
 
 
+def test_an_ask_that_finds_a_lock_is_charged_in_its_row() -> None:
+    """It is charged as rejected, its one row says so, and past the limit it is refused."""
+    world = World()
+    world.signup_policy = attrs.evolve(world.signup_policy, failures=(Quota(1, HOUR),))
+    world.limits = attrs.evolve(world.limits, rejected=Quota(2, MINUTE))
+    session, code = begin(world)
+    world.prove(other_than(code), session)
+    before = len(world.audit.rows)
+    for _ in range(2):
+        assert world.sign_up() == Locked(after(START, HOUR))
+    assert isinstance(world.sign_up(), Refusal)
+    told = [(row.outcome, row.facts.charged, row.retry_at) for row in world.audit.rows[before:]]
+    assert told == [
+        *[("locked_out", ("rejected_requests",), after(START, HOUR))] * 2,
+        ("rate_limited", (), after(START, MINUTE)),
+    ]
+    assert world.charged("rejected_requests") == 2
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_check_in_a_session_that_is_not_there(*, ended: bool) -> None:
     """Unknown or ended: the check is charged, for ids could be tried, and no guess is."""

@@ -83,7 +83,7 @@ class ApiKeys:
             Counted.AUTHENTICATIONS,
             caller.client,
             attrs.evolve(facts, api_key_id=known),
-            None if isinstance(outcome, ApiKey) else outcome.word,
+            None if isinstance(outcome, ApiKey) else outcome,
             charges=isinstance(outcome, Unauthorized),
         )
 

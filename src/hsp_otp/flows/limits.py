@@ -1,7 +1,7 @@
 """Enforces client limits, and audits refusals."""
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -46,7 +46,7 @@ class Limiter:
         counted: Counted,
         client: ClientAddress,
         facts: AuditFacts,
-        ends_with: str | None = None,
+        ends_with: Any = None,  # noqa: ANN401 - any outcome of a rule; it has a word
         *,
         charges: bool = True,
     ) -> Refusal | None:
@@ -55,8 +55,8 @@ class Limiter:
 
         Args:
             facts: What is known of the request; its instant is the instant of the charge.
-            ends_with: The outcome word of a request that ends here if admitted; audited in the same
-                step.
+            ends_with: The outcome of a request that ends here if admitted; audited in the same
+                step, with the charge.
             charges: Whether the activity is charged if it is admitted.
 
         Raises:
@@ -77,12 +77,9 @@ class Limiter:
             if ends_with is None:
                 return decision
             charged = (*facts.charged, counted.value) if charges else facts.charged
-            ended = AuditRow(
-                facts=attrs.evolve(facts, charged=charged),
-                outcome=ends_with,
-                folds=counted in _ONLY_CHARGES,
-            )
-            return attrs.evolve(decision, rows=(ended,))
+            ended = with_outcome(attrs.evolve(facts, charged=charged), ends_with)
+            folds = counted in _ONLY_CHARGES
+            return attrs.evolve(decision, rows=(attrs.evolve(ended, folds=folds),))
 
         return await self.usage.transition(keys(counted, client), decide)
 

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, SendRow
+from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, Row, SendRow
 from hsp_otp.domain.challenge import (
     ask,
     check,
@@ -86,6 +86,19 @@ class WorkPosed:
     work: Work
 
 
+@attrs.frozen
+class _Judged:
+    """The outcome of an ask, and what its row tells."""
+
+    outcome: AskOutcome
+    facts: AuditFacts
+
+    @property
+    def word(self) -> str:
+        """The stable word of the outcome."""
+        return self.outcome.word
+
+
 NotSent = Refusal | Locked | Undelivered | MalformedWork | WorkPosed
 AskedOutcome = Issued | NotSent
 
@@ -138,18 +151,24 @@ class Otp:
         return outcome
 
     async def issue(
-        self, request: Request, facts: AuditFacts, work: str | None = None
+        self,
+        request: Request,
+        facts: AuditFacts,
+        work: str | None = None,
+        *,
+        locked_as: Counted | None = None,
     ) -> AskedOutcome:
         """
         Put a new challenge into the slot; call `deliver` or `withdraw` next.
 
         The challenge and its send row are stored when this returns.
+
+        Args:
+            locked_as: What an ask is charged to the client as, if the slot is locked.
         """
         if not self.senders[request.channel].available():
             unsent = Undelivered(None)
-            refusal = await self.limiter.admit(
-                Counted.UNSENT_ASKS, request.client, facts, unsent.word
-            )
+            refusal = await self.limiter.admit(Counted.UNSENT_ASKS, request.client, facts, unsent)
             return refusal or unsent
         policy = self.policies[request.slot.purpose]
         drawn = Drawn(
@@ -162,15 +181,24 @@ class Otp:
             judged = self.work.judge(work, _bound_to(request), now)
             request = attrs.evolve(request, work=judged)
 
-        def decide(held: Held) -> Decision[Held, AskOutcome]:
+        def decide(held: Held) -> Decision[Held, _Judged]:
             lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
+            told = of_ask(facts, lane, again=has_live_code(held.record, lane, now))
             decision = ask(held, request, drawn, policy, now, lane=lane)
-            if isinstance(decision.outcome, Issued):
-                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request, facts),))
-            again = has_live_code(held.record, lane, now)
-            return _audited(decision, held, of_ask(facts, lane, again=again))
+            outcome = decision.outcome
+            if isinstance(outcome, Issued):
+                rows: tuple[Row, ...] = (_send_row(outcome, request, facts),)
+            elif isinstance(outcome, Locked) and locked_as is not None:
+                rows = ()  # its row tells of its charge, and is written with that
+            else:
+                rows = _audited(decision, held, told).rows
+            return Decision(_Judged(outcome, told), decision.becomes, rows)
 
-        outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
+        found = await self.slots.transition(request.slot, usage_keys(request), decide)
+        outcome = found.outcome
+        if isinstance(outcome, Locked) and locked_as is not None:
+            told = found.facts
+            return await self.limiter.admit(locked_as, request.client, told, outcome) or outcome
         if isinstance(outcome, WorkRequired):
             return WorkPosed(self._pose(request, outcome, now))
         return outcome

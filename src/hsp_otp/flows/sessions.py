@@ -417,7 +417,7 @@ class Sessions:
 
     async def _rejected(self, facts: AuditFacts, caller: Caller) -> InvalidToken | Refusal:
         outcome = InvalidToken()
-        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, facts, outcome.word)
+        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, facts, outcome)
         return refusal or outcome
 
 

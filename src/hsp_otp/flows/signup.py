@@ -154,9 +154,7 @@ class Signup:
         facts = attrs.evolve(facts, visit=attrs.evolve(visit_of(caller), entered=entered))
         session = session_id or SessionId(new_id(self.otp.randomness))
         request = _request(session, phone, caller)
-        outcome = await self.otp.issue(request, facts, caller.work)
-        if isinstance(outcome, Locked):
-            return await self.limiter.admit(Counted.REJECTED, caller.client, facts) or outcome
+        outcome = await self.otp.issue(request, facts, caller.work, locked_as=Counted.REJECTED)
         if not isinstance(outcome, Issued):
             return outcome
         stepped = await self.sessions.transition(
@@ -296,7 +294,7 @@ class Signup:
     async def _rejected(
         self, outcome: Closed, facts: AuditFacts, caller: Caller
     ) -> Closed | Refusal:
-        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, facts, outcome.word)
+        refusal = await self.limiter.admit(Counted.REJECTED, caller.client, facts, outcome)
         return refusal or outcome
 
     def _facts(self, action: Action, caller: Caller) -> AuditFacts:
