@@ -212,6 +212,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         ),
         api_keys=ApiKeys(
             keys=ports.api_keys,
+            apps=ports.apps,
             limiter=limiter,
             audit=ports.audit,
             clock=ports.clock,
