@@ -11,7 +11,12 @@ from hsp_otp.domain.app_limits import MOST_NAMED
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.names import ClientAddress, Language
-from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
+from hsp_otp.domain.phone import (
+    InvalidPhoneError,
+    NotTextedError,
+    PhoneNumber,
+    RegionNotAllowedError,
+)
 from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 
 _SUBJECT: Final = re.compile("[ -~]{1,128}")
@@ -32,6 +37,7 @@ class Flaw(enum.Enum):
     NO_CONTACT = "to_required"
     PHONE = "invalid_phone"
     REGION = "region_not_allowed"
+    NOT_TEXTED = "not_texted"
     NO_CLIENT = "client_ip_required"
     CHANNEL = "channel_not_available"
     PURPOSE = "purpose_not_available"
@@ -52,8 +58,8 @@ class Unacceptable:
 
     @property
     def word(self) -> str:
-        """The stable word of this outcome."""
-        return self.flaw.value
+        """The stable word of this outcome. A number without texts is one that no code reaches."""
+        return Flaw.PHONE.value if self.flaw is Flaw.NOT_TEXTED else self.flaw.value
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +70,7 @@ class Given:
     Attributes:
         client: The person's address.
         language: That of the locale.
+        service_name: In this message, in place of the app's.
         limits: Values by the names of the app's limits.
         unread: The flaws that show without the app's rules.
     """
@@ -75,6 +82,7 @@ class Given:
     client: ClientAddress | None = None
     language: Language | None = None
     app_hash: str | None = None
+    service_name: str | None = None
     limits: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     metadata: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     unread: frozenset[Flaw] = frozenset()
@@ -105,6 +113,7 @@ class Wanted:
     client: ClientAddress | None
     language: Language
     app_hash: str | None
+    service_name: str
     limits: Mapping[str, str] = attrs.field(repr=False)
     metadata: Mapping[str, str] = attrs.field(repr=False)
 
@@ -133,6 +142,7 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
         client=given.client,
         language=given.language or app.rules.default_language,
         app_hash=given.app_hash or None,
+        service_name=given.service_name or app.rules.service_name,
         limits=given.limits,
         metadata=given.metadata,
     )
@@ -148,6 +158,8 @@ def read_contact(text: str | None, app: App, reach: Reach) -> Contact | Flaw:
     default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
     try:
         phone = PhoneNumber.parse(text, default, regions)
+    except NotTextedError:
+        return Flaw.NOT_TEXTED
     except InvalidPhoneError:
         return Flaw.PHONE
     except RegionNotAllowedError:

@@ -99,11 +99,13 @@ class _Ask:
 
     Attributes:
         verification: As it is stored if a new challenge is issued; its own if it is sent again.
+        service_name: In the message.
         facts: What is known of the request.
     """
 
     app: App
     verification: Verification
+    service_name: str
     request: Request
     policy: Policy
     drawn: Drawn
@@ -143,7 +145,8 @@ class VerificationSends:
         new = self._new(app, wanted, fixed)
         ask = self._ask(app, new, backend, idempotency_key, (*asked, *subject), fixed=fixed)
         # Nobody knows yet whether there will be one of that id.
-        ask = attrs.evolve(ask, facts=attrs.evolve(ask.facts, verification_id=None))
+        facts = attrs.evolve(ask.facts, verification_id=None)
+        ask = attrs.evolve(ask, facts=facts, service_name=wanted.service_name)
 
         def rule(held: Held) -> Decision[Held, Asked]:
             return start(held, ask.request, ask.drawn, ask.policy, ask.at)
@@ -265,6 +268,7 @@ class VerificationSends:
         return _Ask(
             app=app,
             verification=verification,
+            service_name=app.rules.service_name,
             request=self.requests.request(
                 app, verification, verification.channel, claims, fixed=fixed
             ),
@@ -342,7 +346,7 @@ class VerificationSends:
         resent = _is_resent(ask, challenge)
         facts = attrs.evolve(ask.facts, verification_id=challenge.id)
         letterhead = Letterhead(
-            service_name=ask.app.rules.service_name,
+            service_name=ask.service_name,
             web_origin=ask.app.rules.web_origin,
             android_hash=verification.app_hash,
         )

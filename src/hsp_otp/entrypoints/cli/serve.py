@@ -120,7 +120,7 @@ async def _prepare(settings: Settings) -> PresentedKey | None:
         await insist_on_known(database)
         await upgrade(database)
         await add_demo_pass(database)
-        if settings.serves_verifications:
+        if settings.serves_verifications or settings.serves_twilio_verify:
             key = await add_demo_app(database, settings)
     await _insist_on_redis(settings)
     return key
