@@ -36,7 +36,6 @@ def test_the_choices_of_the_app() -> None:
         client=None,
         language=Language("es"),
         app_hash=None,
-        service_name="Acme Shop",
         limits={},
         metadata={},
     )
