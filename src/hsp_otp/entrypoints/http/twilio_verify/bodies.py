@@ -36,6 +36,94 @@ SEND: Final = "VL"
 
 SERVICES: Final = "/v2/Services"
 
+_SERVICE: Final = "VA000102030405060708090a0b0c0d0e0f"
+_URL: Final = f"https://otp.example.com{SERVICES}/{_SERVICE}"
+
+_MEMBERS_EXAMPLE: Final = {
+    "sid": "VE688ec7a66c0fafe4ab1205262c4a0f5d",
+    "service_sid": _SERVICE,
+    "account_sid": "ACf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+    "to": "+919876543210",
+    "channel": "sms",
+    "status": "pending",
+    "valid": False,
+    "amount": None,
+    "payee": None,
+    "date_created": "2026-11-29T15:00:00Z",
+    "date_updated": "2026-11-29T15:00:00Z",
+}
+
+START: Final = {"To": "+919876543210", "Channel": "sms", "Locale": "en-IN"}
+"""An example for the document, and so are the ones below."""
+
+CHECK: Final = {"To": "+919876543210", "Code": "758239"}
+
+VERIFICATION_EXAMPLE: Final = _MEMBERS_EXAMPLE | {
+    "lookup": {"carrier": None},
+    "send_code_attempts": [
+        {
+            "time": "2026-11-29T15:00:00Z",
+            "channel": "SMS",
+            "attempt_sid": "VL266eae9198d9c50f0ccd99e2077dd962",
+        }
+    ],
+    "sna": None,
+    "url": f"{_URL}/Verifications/VE688ec7a66c0fafe4ab1205262c4a0f5d",
+}
+
+CHECK_EXAMPLE: Final = _MEMBERS_EXAMPLE | {
+    "status": "approved",
+    "valid": True,
+    "date_updated": "2026-11-29T15:00:20Z",
+    "sna_attempts_error_codes": list[str](),
+}
+
+SERVICE_EXAMPLE: Final = {
+    "sid": _SERVICE,
+    "account_sid": "ACf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+    "friendly_name": "Acme Shop",
+    "code_length": 6,
+    "lookup_enabled": False,
+    "psd2_enabled": False,
+    "skip_sms_to_landlines": True,
+    "dtmf_input_required": True,
+    "tts_name": None,
+    "do_not_share_warning_enabled": True,
+    "custom_code_enabled": False,
+    "push": None,
+    "totp": None,
+    "default_template_sid": None,
+    "whatsapp": None,
+    "passkeys": None,
+    "verify_event_subscription_enabled": False,
+    "date_created": "2026-11-01T09:00:00Z",
+    "date_updated": "2026-11-01T09:00:00Z",
+    "url": _URL,
+    "links": {
+        "verifications": f"{_URL}/Verifications",
+        "verification_checks": f"{_URL}/VerificationCheck",
+    },
+}
+
+SERVICES_EXAMPLE: Final = {
+    "services": [SERVICE_EXAMPLE],
+    "meta": {
+        "page": 0,
+        "page_size": MOST_APPS,
+        "first_page_url": f"https://otp.example.com{SERVICES}",
+        "previous_page_url": None,
+        "url": f"https://otp.example.com{SERVICES}",
+        "next_page_url": None,
+        "key": "services",
+    },
+}
+
+HONOURED: Final = (
+    *("Locale", "DeviceIp", "RateLimits", "Tags", "AppHash", "CustomFriendlyName"),
+    *("Amount", "Payee"),
+)
+"""The optional parameters of a start that have an effect."""
+
 _OURS: Final = {
     "sms": "sms", "call": "voice", "email": "email", "whatsapp": "whatsapp", "auto": None,
 }  # fmt: skip
@@ -62,7 +150,7 @@ IGNORED: Final = (
 """Parameters of a start without effect: they change how a message looks, not who is proved."""
 
 
-class AttemptBody(msgspec.Struct):
+class Attempt(msgspec.Struct):
     """A message that was sent."""
 
     time: str
@@ -70,7 +158,7 @@ class AttemptBody(msgspec.Struct):
     attempt_sid: str
 
     @classmethod
-    def of(cls, send: KeptSend) -> "AttemptBody":
+    def of(cls, send: KeptSend) -> "Attempt":
         """Create the body for *send*."""
         channel = send.channel.value
         return cls(
@@ -80,7 +168,7 @@ class AttemptBody(msgspec.Struct):
         )
 
 
-class CheckBody(msgspec.Struct, kw_only=True):
+class CheckResource(msgspec.Struct, kw_only=True):
     """A verification after a check. No purpose has transactions yet."""
 
     sid: str
@@ -97,20 +185,20 @@ class CheckBody(msgspec.Struct, kw_only=True):
     sna_attempts_error_codes: list[str] = []
 
     @classmethod
-    def pending(cls, app: App, view: View) -> "CheckBody":
+    def pending(cls, app: App, view: View) -> "CheckResource":
         """Create the body for a code that was not the right one."""
         return cls(
             **_members(app, view.verification, view.channel, Status.PENDING, view.updated_at)
         )
 
     @classmethod
-    def approved(cls, app: App, success: Success) -> "CheckBody":
+    def approved(cls, app: App, success: Success) -> "CheckResource":
         """Create the body for the right code."""
         verification, channel = success.verification, success.channel
         return cls(**_members(app, verification, channel, Status.APPROVED, success.approved_at))
 
 
-class VerificationBody(msgspec.Struct, kw_only=True):
+class VerificationResource(msgspec.Struct, kw_only=True):
     """A verification as it stands."""
 
     sid: str
@@ -123,7 +211,7 @@ class VerificationBody(msgspec.Struct, kw_only=True):
     lookup: dict[str, None]
     amount: None = None
     payee: None = None
-    send_code_attempts: list[AttemptBody]
+    send_code_attempts: list[Attempt]
     date_created: str
     date_updated: str
     sna: None = None
@@ -132,18 +220,18 @@ class VerificationBody(msgspec.Struct, kw_only=True):
     @classmethod
     def of(
         cls, app: App, view: View, sends: Sequence[KeptSend], base_url: str
-    ) -> "VerificationBody":
+    ) -> "VerificationResource":
         """Create the body for *view*, with the messages that were sent."""
         members = _members(app, view.verification, view.channel, view.status, view.updated_at)
         return cls(
             **members,
             lookup={"carrier": None},
-            send_code_attempts=[AttemptBody.of(one) for one in sends],
+            send_code_attempts=[Attempt.of(one) for one in sends],
             url=f"{_url(app, base_url)}/Verifications/{members['sid']}",
         )
 
 
-class ServiceBody(msgspec.Struct, kw_only=True):
+class ServiceResource(msgspec.Struct, kw_only=True):
     """An app, which Twilio calls a service."""
 
     sid: str
@@ -169,7 +257,7 @@ class ServiceBody(msgspec.Struct, kw_only=True):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, app: App, digits: int, base_url: str) -> "ServiceBody":
+    def of(cls, app: App, digits: int, base_url: str) -> "ServiceResource":
         """Create the body for *app*, whose codes have so many *digits*."""
         url = _url(app, base_url)
         return cls(
@@ -187,7 +275,7 @@ class ServiceBody(msgspec.Struct, kw_only=True):
         )
 
 
-class PageBody(msgspec.Struct, kw_only=True):
+class PageMeta(msgspec.Struct, kw_only=True):
     """Where a list stands in the answers that it is made of."""
 
     page: int = 0
@@ -199,17 +287,17 @@ class PageBody(msgspec.Struct, kw_only=True):
     key: str = "services"
 
 
-class ServicesBody(msgspec.Struct):
+class ServicesResource(msgspec.Struct):
     """All services of a key, on one page."""
 
-    services: list[ServiceBody]
-    meta: PageBody
+    services: list[ServiceResource]
+    meta: PageMeta
 
     @classmethod
-    def of(cls, services: list[ServiceBody], base_url: str) -> "ServicesBody":
+    def of(cls, services: list[ServiceResource], base_url: str) -> "ServicesResource":
         """Create the body for *services*."""
         url = base_url + SERVICES
-        return cls(services, PageBody(page_size=MOST_APPS, first_page_url=url, url=url))
+        return cls(services, PageMeta(page_size=MOST_APPS, first_page_url=url, url=url))
 
 
 def given_by_form(form: Mapping[str, str], languages: Sequence[Language]) -> Given | Fault:
