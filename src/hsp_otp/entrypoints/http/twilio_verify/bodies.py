@@ -1,32 +1,17 @@
-"""What Twilio's clients read and write: the resources of Verify."""
+"""What Twilio's clients read: the resources of Verify."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-import attrs
 import msgspec
 
-from hsp_otp.adapters.messages import check_service_name
 from hsp_otp.domain.apps import ACCOUNT, APP, MOST_APPS, App
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
-from hsp_otp.domain.names import Language, sid_of
+from hsp_otp.domain.names import sid_of
 from hsp_otp.domain.verification_record import Status, Verification
-from hsp_otp.domain.verification_request import Flaw, Given
-from hsp_otp.entrypoints.http.strict_json import read_members
-from hsp_otp.entrypoints.http.twilio_verify.problems import (
-    CODE_LENGTH,
-    CUSTOM_CODE,
-    CUSTOM_NAME,
-    NO_CHANNEL,
-    NO_CODE,
-    NOTHING_TO_CHECK,
-    SEND_DIGITS,
-    UNKNOWN_CHANNEL,
-    Fault,
-    status_word,
-)
-from hsp_otp.entrypoints.http.verification.bodies import StartBody, given_by
+from hsp_otp.entrypoints.http.twilio_verify.parameters import CHANNELS
+from hsp_otp.entrypoints.http.twilio_verify.problems import status_word
 from hsp_otp.flows.verification_outcomes import Success, View
 from hsp_otp.ports.verifications import KeptSend
 
@@ -36,118 +21,8 @@ SEND: Final = "VL"
 
 SERVICES: Final = "/v2/Services"
 
-_SERVICE: Final = "VA000102030405060708090a0b0c0d0e0f"
-_URL: Final = f"https://otp.example.com{SERVICES}/{_SERVICE}"
-
-_MEMBERS_EXAMPLE: Final = {
-    "sid": "VE688ec7a66c0fafe4ab1205262c4a0f5d",
-    "service_sid": _SERVICE,
-    "account_sid": "ACf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
-    "to": "+919876543210",
-    "channel": "sms",
-    "status": "pending",
-    "valid": False,
-    "amount": None,
-    "payee": None,
-    "date_created": "2026-11-29T15:00:00Z",
-    "date_updated": "2026-11-29T15:00:00Z",
-}
-
-START: Final = {"To": "+919876543210", "Channel": "sms", "Locale": "en-IN"}
-"""An example for the document, and so are the ones below."""
-
-CHECK: Final = {"To": "+919876543210", "Code": "758239"}
-
-VERIFICATION_EXAMPLE: Final = _MEMBERS_EXAMPLE | {
-    "lookup": {"carrier": None},
-    "send_code_attempts": [
-        {
-            "time": "2026-11-29T15:00:00Z",
-            "channel": "SMS",
-            "attempt_sid": "VL266eae9198d9c50f0ccd99e2077dd962",
-        }
-    ],
-    "sna": None,
-    "url": f"{_URL}/Verifications/VE688ec7a66c0fafe4ab1205262c4a0f5d",
-}
-
-CHECK_EXAMPLE: Final = _MEMBERS_EXAMPLE | {
-    "status": "approved",
-    "valid": True,
-    "date_updated": "2026-11-29T15:00:20Z",
-    "sna_attempts_error_codes": list[str](),
-}
-
-SERVICE_EXAMPLE: Final = {
-    "sid": _SERVICE,
-    "account_sid": "ACf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
-    "friendly_name": "Acme Shop",
-    "code_length": 6,
-    "lookup_enabled": False,
-    "psd2_enabled": False,
-    "skip_sms_to_landlines": True,
-    "dtmf_input_required": True,
-    "tts_name": None,
-    "do_not_share_warning_enabled": True,
-    "custom_code_enabled": False,
-    "push": None,
-    "totp": None,
-    "default_template_sid": None,
-    "whatsapp": None,
-    "passkeys": None,
-    "verify_event_subscription_enabled": False,
-    "date_created": "2026-11-01T09:00:00Z",
-    "date_updated": "2026-11-01T09:00:00Z",
-    "url": _URL,
-    "links": {
-        "verifications": f"{_URL}/Verifications",
-        "verification_checks": f"{_URL}/VerificationCheck",
-    },
-}
-
-SERVICES_EXAMPLE: Final = {
-    "services": [SERVICE_EXAMPLE],
-    "meta": {
-        "page": 0,
-        "page_size": MOST_APPS,
-        "first_page_url": f"https://otp.example.com{SERVICES}",
-        "previous_page_url": None,
-        "url": f"https://otp.example.com{SERVICES}",
-        "next_page_url": None,
-        "key": "services",
-    },
-}
-
-HONOURED: Final = (
-    *("Locale", "DeviceIp", "RateLimits", "Tags", "AppHash", "CustomFriendlyName"),
-    *("Amount", "Payee"),
-)
-"""The optional parameters of a start that have an effect."""
-
-_OURS: Final = {
-    "sms": "sms", "call": "voice", "email": "email", "whatsapp": "whatsapp", "auto": None,
-}  # fmt: skip
-"""Channels by the names that Twilio's clients give them; None for the order of the app."""
-
-_THEIRS: Final = {ours: theirs for theirs, ours in _OURS.items()}
+_THEIRS: Final = {ours: theirs for theirs, ours in CHANNELS.items()}
 _OF_ATTEMPTS: Final = {"sms": "SMS", "voice": "CALL", "email": "EMAIL"}
-
-_OF_TRANSACTIONS: Final = "transaction_confirmation"
-"""The purpose of a verification with an amount and a payee, which no app has yet."""
-
-_FEWEST_CHARACTERS: Final = 4
-_MOST_CHARACTERS: Final = 10
-"""Of a code that is judged."""
-
-IGNORED: Final = (
-    "ChannelConfiguration",
-    "CustomMessage",
-    "EnableSnaClientToken",
-    "RiskCheck",
-    "TemplateCustomSubstitutions",
-    "TemplateSid",
-)
-"""Parameters of a start without effect: they change how a message looks, not who is proved."""
 
 
 class Attempt(msgspec.Struct):
@@ -298,82 +173,6 @@ class ServicesResource(msgspec.Struct):
         """Create the body for *services*."""
         url = base_url + SERVICES
         return cls(services, PageMeta(page_size=MOST_APPS, first_page_url=url, url=url))
-
-
-def given_by_form(form: Mapping[str, str], languages: Sequence[Language]) -> Given | Fault:
-    """Return what the parameters of a start ask for, as far as the app's rules are not needed."""
-    if "CustomCode" in form:
-        return CUSTOM_CODE
-    if "SendDigits" in form:
-        return SEND_DIGITS
-    channel = form.get("Channel")
-    if channel is None:
-        return NO_CHANNEL
-    if channel not in _OURS:
-        return UNKNOWN_CHANNEL
-    transaction = {"Amount", "Payee"} & form.keys()
-    flaws = {Flaw.TRANSACTION} if len(transaction) == 1 else set[Flaw]()
-    pairs: dict[Flaw, dict[str, str]] = {}
-    for flaw, parameter in ((Flaw.LIMITS, "RateLimits"), (Flaw.METADATA, "Tags")):
-        try:
-            pairs[flaw] = read_members(form.get(parameter, "{}").encode(), dict[str, str])
-        except ValueError:
-            flaws.add(flaw)
-    found = given_by(
-        StartBody(
-            to=form.get("To"),
-            channel=_OURS[channel],
-            purpose=_OF_TRANSACTIONS if len(transaction) > 1 else None,
-            client_ip=form.get("DeviceIp"),
-            locale=form.get("Locale"),
-            app_hash=form.get("AppHash"),
-            limits=pairs.get(Flaw.LIMITS),
-            metadata=pairs.get(Flaw.METADATA),
-        ),
-        languages,
-    )
-    return attrs.evolve(found, unread=found.unread | flaws)
-
-
-def named_by_form(form: Mapping[str, str], app: App) -> App | Fault:
-    """Return *app* with the name that it has in this message."""
-    name = form.get("CustomFriendlyName")
-    if name is None:
-        return app
-    try:
-        rules = attrs.evolve(app.rules, service_name=check_service_name(name))
-    except ValueError:
-        return CUSTOM_NAME
-    return attrs.evolve(app, rules=rules)
-
-
-@attrs.frozen(kw_only=True)
-class PresentedForm:
-    """
-    What the parameters of a check present.
-
-    Attributes:
-        sid: Of the verification; None leaves it to the contact.
-        to: What the code was sent to; None if there is a `sid` alone.
-        is_bound: To a transaction.
-    """
-
-    code: str = attrs.field(repr=False)
-    sid: str | None
-    to: str | None = attrs.field(repr=False)
-    is_bound: bool
-
-
-def presented_by_form(form: Mapping[str, str]) -> PresentedForm | Fault:
-    """Return what the parameters of a check present."""
-    code, sid, to = (form.get(name) for name in ("Code", "VerificationSid", "To"))
-    if code is None:
-        return NO_CODE
-    if not _FEWEST_CHARACTERS <= len(code) <= _MOST_CHARACTERS:
-        return CODE_LENGTH
-    if sid is None and to is None:
-        return NOTHING_TO_CHECK
-    return PresentedForm(code=code, sid=sid, to=to, is_bound="Amount" in form or "Payee" in form)
 
 
 def _members(

@@ -20,27 +20,31 @@ from hsp_otp.entrypoints.http.api_keys import backend_of, idempotency_key_of, ke
 from hsp_otp.entrypoints.http.problems import REPLAYED, Problem
 from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, services_of
 from hsp_otp.entrypoints.http.twilio_verify.bodies import (
-    CHECK,
-    CHECK_EXAMPLE,
-    HONOURED,
-    IGNORED,
-    SERVICE_EXAMPLE,
     SERVICES,
-    SERVICES_EXAMPLE,
-    START,
     VERIFICATION,
-    VERIFICATION_EXAMPLE,
     CheckResource,
-    PresentedForm,
     ServiceResource,
     ServicesResource,
     VerificationResource,
+)
+from hsp_otp.entrypoints.http.twilio_verify.description import (
+    CHECK,
+    CHECK_EXAMPLE,
+    SERVICE_EXAMPLE,
+    SERVICES_EXAMPLE,
+    START,
+    VERIFICATION_EXAMPLE,
+    described,
+)
+from hsp_otp.entrypoints.http.twilio_verify.forms import credentials_of, form_of
+from hsp_otp.entrypoints.http.twilio_verify.parameters import (
+    HONOURED,
+    IGNORED,
+    PresentedForm,
     given_by_form,
     named_by_form,
     presented_by_form,
 )
-from hsp_otp.entrypoints.http.twilio_verify.description import described
-from hsp_otp.entrypoints.http.twilio_verify.forms import credentials_of, form_of
 from hsp_otp.entrypoints.http.twilio_verify.problems import (
     APPROVAL,
     CHECK_FAULTS,
@@ -230,7 +234,8 @@ async def check_verification(request: AnyRequest) -> Response[CheckResource]:
         case WrongCode() | MalformedCode():
             # Nothing was judged of a code without the right number of digits.
             live = isinstance(outcome, MalformedCode)
-            view = await journey.look(verification_id, admitted.backend, live=live)
+            lookups = services_of(request).journeys.verification_lookups
+            view = await lookups.look(verification_id, admitted.backend, live=live)
             if isinstance(view, View):
                 return Response(CheckResource.pending(admitted.app, view))
             return answer(request, of_check(view))
@@ -240,12 +245,12 @@ async def check_verification(request: AnyRequest) -> Response[CheckResource]:
 
 async def _to_check(request: AnyRequest, presented: PresentedForm) -> str | NotFound:
     """Return the id of the verification that a code is for."""
-    admitted, journey = _admitted(request), services_of(request).journeys.verification
+    admitted, lookups = _admitted(request), services_of(request).journeys.verification_lookups
     if presented.sid is not None:
         return _id_of(presented.sid)
     if presented.to is None or presented.is_bound:  # no purpose has transactions yet
         return _NOBODYS
-    latest = await journey.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
+    latest = await lookups.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
     return latest.id if isinstance(latest, Verification) else latest
 
 
@@ -352,8 +357,8 @@ async def _named(request: AnyRequest, sid: str, action: Action) -> str | NotFoun
     """Return the id of the verification in a path: its own, or a contact's whose one is live."""
     if sid.startswith(VERIFICATION):
         return _id_of(sid)
-    admitted, journey = _admitted(request), services_of(request).journeys.verification
-    live = await journey.live(sid, admitted.app, admitted.backend, action)
+    admitted, lookups = _admitted(request), services_of(request).journeys.verification_lookups
+    live = await lookups.live(sid, admitted.app, admitted.backend, action)
     return live.id if isinstance(live, Verification) else live
 
 
@@ -365,13 +370,13 @@ def _id_of(sid: str) -> str:
 
 
 async def _body(request: AnyRequest, view: View) -> VerificationResource:
-    journey = services_of(request).journeys.verification
-    sends = await journey.sends_of(view.verification)
+    lookups = services_of(request).journeys.verification_lookups
+    sends = await lookups.sends_of(view.verification)
     return VerificationResource.of(_admitted(request).app, view, sends, _base_url(request))
 
 
 def _service(request: AnyRequest, app: App) -> ServiceResource:
-    digits = services_of(request).journeys.verification.digits(app)
+    digits = services_of(request).journeys.verification_lookups.digits(app)
     return ServiceResource.of(app, digits, _base_url(request))
 
 
