@@ -158,6 +158,8 @@ START_REFUSALS: list[tuple[dict[str, str], int, int, str]] = [
     ({"Channel": "whatsapp"}, 400, 60223, "channel_not_available"),
     ({"Channel": "email"}, 400, 60223, "channel_not_available"),
     ({"To": "asha@example.com", "Channel": "email"}, 400, 60217, "channel_not_available"),
+    ({"To": "asha@example.com", "Channel": "auto"}, 400, 60217, "channel_not_available"),
+    ({"To": "asha@example.com", "Channel": "sms"}, 400, 60223, "channel_not_available"),
     ({"SendDigits": "1"}, 400, 60200, "malformed_request"),
     ({"CustomCode": "123456"}, 403, 60204, "forbidden"),
     ({"CustomFriendlyName": "evil.example"}, 400, 60200, "malformed_request"),
@@ -506,7 +508,7 @@ def test_a_fetch(shop: TwilioClient) -> None:
     assert shop.fetch(sid).json["status"] == "approved"
     reply = shop.fetch(PHONE)
     assert (*said(reply), reply.json["details"]["status"]) == (404, 20404, "approved")
-    for other in (NOBODYS, "VE1", OTHER_PHONE, "a@example.com", "rubbish"):
+    for other in (NOBODYS, "VE1", OTHER_PHONE, "VEra@example.com", "rubbish"):
         reply = shop.fetch(other)
         assert said(reply) == (404, 20404)
         assert reply.json["details"]["error"] == "verification_not_found"
@@ -567,7 +569,8 @@ def test_every_refusal_has_its_code() -> None:
         INTERNAL_ERROR,
     ]
     told = {one.error: fault_of(one) for one in refusals if one.error != "invalid_otp"}
-    assert {word: (one.problem.status, one.code) for word, one in told.items()} == CODES
+    for word, fault in told.items():
+        assert (word, fault.problem.status, fault.code) == (word, *CODES[word])
 
 
 CODES = {
@@ -586,6 +589,7 @@ CODES = {
     "idempotency_mismatch": (400, 60200),
     "to_required": (400, 60200),
     "invalid_phone": (400, 60200),
+    "invalid_email": (400, 60200),
     "region_not_allowed": (403, 60605),
     "client_ip_required": (400, 60200),
     "channel_not_available": (400, 60223),
@@ -602,6 +606,7 @@ CODES = {
     "locked_out": (429, 60202),
     "too_many_attempts": (429, 60202),
     "phone_rate_limited": (429, 60203),
+    "email_rate_limited": (429, 60203),
     "resend_too_soon": (429, 60212),
     "rate_limited": (429, 20429),
     "app_rate_limited": (429, 20429),
