@@ -14,7 +14,7 @@ from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import WrongCode
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import MalformedSidError, id_of_sid
-from hsp_otp.domain.verification_record import VERIFICATION, Status, Verification
+from hsp_otp.domain.verification_record import VERIFICATION, Status
 from hsp_otp.domain.verification_request import Flaw, Given, MalformedKeyError, Unacceptable
 from hsp_otp.entrypoints.http.api_keys import backend_of, idempotency_key_of, key_of
 from hsp_otp.entrypoints.http.problems import REPLAYED, Problem
@@ -258,8 +258,7 @@ async def _to_check(request: AnyRequest, presented: PresentedForm) -> str | NotF
         return _id_of(presented.sid)
     if presented.to is None or presented.is_bound:  # no purpose has transactions yet
         return _NOBODYS
-    latest = await lookups.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
-    return latest.id if isinstance(latest, Verification) else latest
+    return await lookups.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
 
 
 @get(
@@ -368,8 +367,7 @@ async def _named(request: AnyRequest, sid: str, action: Action) -> str | NotFoun
     except MalformedSidError:
         pass
     admitted, lookups = _admitted(request), services_of(request).journeys.verification_lookups
-    live = await lookups.live(sid, admitted.app, admitted.backend, action)
-    return live.id if isinstance(live, Verification) else live
+    return await lookups.live(sid, admitted.app, admitted.backend, action)
 
 
 def _id_of(sid: str) -> str:
