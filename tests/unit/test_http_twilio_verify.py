@@ -1,11 +1,14 @@
 """Twilio's clients over HTTP: docs/contract.md, section 14."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.apps import AppLimits
@@ -666,6 +669,9 @@ def test_services(shop: TwilioClient) -> None:
         },
     )
     assert shop.get(f"{SERVICES}/{SERVICE_SID}/").json == service
+    headers = {"authorization": shop.authorization}
+    paged = shop.client.request("GET", SERVICES, query="PageSize=1", headers=headers)
+    assert paged.json == listed.json
 
 
 def test_the_public_address() -> None:
@@ -752,6 +758,20 @@ def test_credentials_that_are_refused(shop: TwilioClient) -> None:
         assert (reply.json["message"], reply.reads) == ("Authenticate", 0)
         assert reply.headers["www-authenticate"] == 'Basic realm="hsp-otp"'
     assert shop.world.charged("failed_authentications") == len(refused)
+
+
+@given(st.text(st.characters(codec="latin-1", exclude_categories=["Cc"])), st.booleans())
+def test_any_credentials(shop_of_all: TwilioClient, text: str, encoded: bool) -> None:  # noqa: FBT001 - hypothesis
+    """Whatever is presented, it is a 401 until there are too many."""
+    shown = base64.b64encode(text.encode("latin-1")).decode() if encoded else text
+    reply = shop_of_all.get(SERVICES, authorization=f"Basic {shown}")
+    assert said(reply) in {(401, 20003), (429, 20429)}
+
+
+@pytest.fixture(scope="module")
+def shop_of_all() -> TwilioClient:
+    """A client that all examples share."""
+    return twilio()
 
 
 def test_too_many_failures(shop: TwilioClient) -> None:
@@ -916,4 +936,4 @@ def test_nothing_of_it_is_logged(shop: TwilioClient) -> None:
                "not-a-number", sid)  # fmt: skip
     assert not [one for one in secrets if one in told]
     outcomes = [line["outcome"] for line in lines if line["event"] == "request"]
-    assert outcomes == ["ok", "ok", "ok", "ok", "invalid_phone", "not_found"]
+    assert outcomes == ["ok", "invalid_otp", "ok", "ok", "invalid_phone", "not_found"]

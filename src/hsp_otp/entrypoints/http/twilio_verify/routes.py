@@ -240,6 +240,7 @@ async def check_verification(request: AnyRequest) -> Response[CheckResource]:
             body = CheckResource.approved(admitted.app, outcome)
             return Response(body, headers=_replayed(yes=outcome.replayed))
         case WrongCode() | MalformedCode():
+            request.scope["state"]["outcome"] = outcome.word  # for the log: it is no error here
             # Nothing was judged of a code without the right number of digits.
             live = isinstance(outcome, MalformedCode)
             lookups = services_of(request).journeys.verification_lookups
