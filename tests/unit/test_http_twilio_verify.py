@@ -218,6 +218,10 @@ def test_too_soon(shop: TwilioClient) -> None:
     assert shop.start().json["message"].endswith(" Try again in 1 second.")
     shop.wait(1)
     assert shop.start().status == 201
+    shop.update(PHONE, Status="canceled")
+    reply = shop.start()
+    assert said(reply) == (429, 60212)
+    assert "on its way" not in reply.json["message"]
 
 
 def test_the_limits_of_sends(shop: TwilioClient) -> None:

@@ -281,7 +281,8 @@ def answer(request: AnyRequest, fault: Fault) -> Response[Any]:
         headers["WWW-Authenticate"] = 'Basic realm="hsp-otp"'
     if problem.replayed:
         headers[REPLAYED] = "true"
-    sentence = problem.reason or services.messages.explain(problem.error, ENGLISH)
+    word = problem.sentence or problem.error
+    sentence = problem.reason or services.messages.explain(word, ENGLISH)
     body = FaultBody.of(fault, sentence, details)
     return Response(body, status_code=problem.status, headers=headers)
 
