@@ -139,9 +139,9 @@ async def _answers() -> bool:
 
 
 @cache
-def _routes(*, ops: bool, verify: bool, sandbox: bool) -> Litestar:
+def _routes(*, ops: bool, verify: bool, twilio_verify: bool, sandbox: bool) -> Litestar:
     """Return the routes, shared by all clients of the process because making them takes 20 ms."""
-    return create_routes(ops=ops, verify=verify, sandbox=sandbox)
+    return create_routes(ops=ops, verify=verify, twilio_verify=twilio_verify, sandbox=sandbox)
 
 
 def _configured(given: Mapping[str, Any]) -> tuple[Settings, GettextMessages]:
@@ -245,6 +245,7 @@ class Client:
             _routes(
                 ops=ops is not None,
                 verify=self.settings.serves_verifications,
+                twilio_verify=self.settings.serves_twilio_verify,
                 sandbox=sandbox is not None,
             )
             if trial is None
@@ -354,7 +355,8 @@ class Client:
         if not self.settings.cors_origins:
             assert not [name for name in reply.headers if name.startswith("access-control-")]
         if reply.status == 401 and path not in {REFRESH[:-1], ME[:-1]}:
-            assert reply.json["error"] == "unauthorized"  # a backend without an API key
+            told = reply.json["details"] if path.startswith("/v2/") else reply.json
+            assert told["error"] == "unauthorized"  # a backend without an API key
         assert ("www-authenticate" in reply.headers) == (reply.status == 401)
         told = reply.body.decode(errors="replace")
         assert not [code for code in self.world.outbox.codes if code in told]

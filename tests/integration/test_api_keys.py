@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from hsp_otp.adapters.memory import MemoryApiKeys, MemoryUsage
+from hsp_otp.adapters.memory import MemoryApiKeys, MemoryApps, MemoryUsage
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
@@ -302,6 +302,7 @@ async def test_failures_are_counted_again_from_the_audit(
     client = ClientAddress("203.0.113.7")
     flow = ApiKeys(
         keys=MemoryApiKeys(),
+        apps=MemoryApps(),
         limiter=Limiter(
             usage=MemoryUsage(commits),
             limits=ClientLimits(),

@@ -7,6 +7,7 @@ from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, WrongCode
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, after
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Limit, Quota, Refusal
 from hsp_otp.domain.slot_record import Held, SlotRecord
@@ -264,3 +265,18 @@ def test_a_key_of_several_apps() -> None:
     assert shop.check("nothing", code, client=CLIENT) == NotFound()
     assert shop.world.audit.rows[-1].facts.app is None
     assert PHONE not in repr(shop.world.audit.rows)
+
+
+def test_the_client_of_the_start() -> None:
+    """A check can be charged to the client that its start named, and is free without one."""
+    shop_ = shop(limits=AppLimits(checks_per_client_hour=1))
+    verification_id, code = begun(shop_, client=ClientAddress(CLIENT))
+    journey = shop_.world.journeys.verification
+    for _ in range(2):
+        outcome = run(
+            journey.check(verification_id, other_than(code), shop_.backend, client_of_start=True)
+        )
+    assert outcome == Refusal(Limit.CLIENT, after(START, HOUR))
+    assert run(
+        journey.check("nobody's", code, shop_.backend, client_of_start=True)
+    ) == NotFound()  # fmt: skip

@@ -133,3 +133,10 @@ def test_malformed_idempotency_keys(text: str) -> None:
     """Nothing else is a key."""
     with pytest.raises(MalformedKeyError):
         read_key(text)
+
+
+def test_a_number_without_texts() -> None:
+    """A landline is told apart, but not to backends: it is a number that no code reaches."""
+    landline = read(Given(to="+912223456789"), other_app("shop"), REACH)
+    assert landline == Unacceptable(Flaw.NOT_TEXTED)
+    assert landline.word == "invalid_phone"

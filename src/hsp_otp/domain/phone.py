@@ -32,6 +32,10 @@ class InvalidPhoneError(ValueError):
     """The text is not a valid number that can receive texts."""
 
 
+class NotTextedError(InvalidPhoneError):
+    """The number is valid, but of a kind that receives no texts, such as a landline."""
+
+
 class RegionNotAllowedError(ValueError):
     """The number is valid, but its region is not allowed."""
 
@@ -65,8 +69,8 @@ class PhoneNumber:
             regions: The allowed regions, or None for any.
 
         Raises:
-            InvalidPhoneError: The text is not a number, or the number is not valid or cannot
-                receive texts.
+            InvalidPhoneError: The text is not a number, or the number is not valid.
+            NotTextedError: The number cannot receive texts.
             RegionNotAllowedError: The number is valid, but its region is not allowed.
         """
         typed = _typed(text, default_region)
@@ -79,7 +83,7 @@ class PhoneNumber:
         if regions is not None and phonenumbers.region_code_for_number(number) not in regions:
             raise RegionNotAllowedError("not of an allowed region")
         if not _is_texted(number):
-            raise InvalidPhoneError("not a mobile number")
+            raise NotTextedError("not a mobile number")
         return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
     @property

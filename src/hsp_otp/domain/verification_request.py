@@ -11,7 +11,12 @@ from hsp_otp.domain.app_limits import MOST_NAMED
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.names import ClientAddress, Language
-from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
+from hsp_otp.domain.phone import (
+    InvalidPhoneError,
+    NotTextedError,
+    PhoneNumber,
+    RegionNotAllowedError,
+)
 from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 
 _SUBJECT: Final = re.compile("[ -~]{1,128}")
@@ -32,6 +37,7 @@ class Flaw(enum.Enum):
     NO_CONTACT = "to_required"
     PHONE = "invalid_phone"
     REGION = "region_not_allowed"
+    NOT_TEXTED = "not_texted"
     NO_CLIENT = "client_ip_required"
     CHANNEL = "channel_not_available"
     PURPOSE = "purpose_not_available"
@@ -52,8 +58,8 @@ class Unacceptable:
 
     @property
     def word(self) -> str:
-        """The stable word of this outcome."""
-        return self.flaw.value
+        """The stable word of this outcome. A number without texts is one that no code reaches."""
+        return Flaw.PHONE.value if self.flaw is Flaw.NOT_TEXTED else self.flaw.value
 
 
 @attrs.frozen(kw_only=True)
@@ -148,6 +154,8 @@ def read_contact(text: str | None, app: App, reach: Reach) -> Contact | Flaw:
     default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
     try:
         phone = PhoneNumber.parse(text, default, regions)
+    except NotTextedError:
+        return Flaw.NOT_TEXTED
     except InvalidPhoneError:
         return Flaw.PHONE
     except RegionNotAllowedError:

@@ -19,6 +19,7 @@ from hsp_otp.entrypoints.http.passes.routes import end_pass, get_pass, put_pass
 from hsp_otp.entrypoints.http.problems import (
     INTERNAL_ERROR,
     UNAVAILABLE,
+    Problem,
     members_of,
     of_status,
 )
@@ -32,6 +33,8 @@ from hsp_otp.entrypoints.http.sessions.routes import (
     who_am_i,
 )
 from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
+from hsp_otp.entrypoints.http.twilio_verify.problems import tell as tell_twilio
+from hsp_otp.entrypoints.http.twilio_verify.routes import ROUTES as TWILIO_VERIFY
 from hsp_otp.entrypoints.http.verification.routes import ROUTES as VERIFICATIONS
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
@@ -87,6 +90,7 @@ def create_app(
     *,
     ops: bool = False,
     verify: bool = False,
+    twilio_verify: bool = False,
     sandbox: bool = False,
 ) -> RequestMiddleware:
     """
@@ -98,6 +102,7 @@ def create_app(
         trial: The folder with the app's screens for a browser; None to leave them out.
         ops: Whether to serve the operators' page.
         verify: Whether to serve the verification API.
+        twilio_verify: Whether to serve it to Twilio's clients.
         sandbox: Whether to serve the sandbox of development mode.
     """
 
@@ -107,7 +112,15 @@ def create_app(
             app.state.services = services
             yield
 
-    routes = create_routes(docs, trial, ops=ops, verify=verify, sandbox=sandbox, lifespan=lifespan)
+    routes = create_routes(
+        docs,
+        trial,
+        ops=ops,
+        verify=verify,
+        twilio_verify=twilio_verify,
+        sandbox=sandbox,
+        lifespan=lifespan,
+    )
     return RequestMiddleware(routes)
 
 
@@ -117,6 +130,7 @@ def create_routes(
     *,
     ops: bool = False,
     verify: bool = False,
+    twilio_verify: bool = False,
     sandbox: bool = False,
     lifespan: Lifespan | None = None,
 ) -> Litestar:
@@ -128,10 +142,15 @@ def create_routes(
         trial: As for `create_app`.
         ops: As for `create_app`.
         verify: As for `create_app`.
+        twilio_verify: As for `create_app`.
         sandbox: As for `create_app`.
         lifespan: Keeps the services in the state while the application runs.
     """
-    routes = (*ROUTES, *(VERIFICATIONS if verify else ()))
+    routes = (
+        *ROUTES,
+        *(VERIFICATIONS if verify else ()),
+        *(TWILIO_VERIFY if twilio_verify else ()),
+    )
     return Litestar(
         route_handlers=[
             *routes,
@@ -141,7 +160,7 @@ def create_routes(
             *(_ops_routes() if ops else ()),
             *(SANDBOX if sandbox else ()),
         ],
-        state=State({"members": members_of(routes), "tell": tell}),
+        state=State({"members": members_of(routes), "tell": _tell_both if twilio_verify else tell}),
         lifespan=[lifespan] if lifespan else [],
         exception_handlers={Exception: _answer_failure},
         openapi_config=None,
@@ -156,16 +175,23 @@ def _ops_routes() -> Sequence[Any]:
     return OPS
 
 
+def _tell_both(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
+    """Answer Twilio's clients as they understand it, and anybody else as the service does."""
+    is_twilio = f"{request.scope['path']}/".startswith("/v2/")
+    return (tell_twilio if is_twilio else tell)(request, problem)
+
+
 def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Response[Any]:
+    answer_in_kind: Callable[..., Response[Any]] = request.app.state.tell
     match failure:
         case Unavailable():
             _log.warning("unavailable", exc_info=failure)
-            return tell(request, UNAVAILABLE)
+            return answer_in_kind(request, UNAVAILABLE)
         case HTTPException() if failure.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            response = tell(request, of_status(failure.status_code))
+            response = answer_in_kind(request, of_status(failure.status_code))
             for name, value in (failure.headers or {}).items():
                 response.headers[name] = value
             return response
         case _:
             _log.error("bug", exc_info=failure)
-            return tell(request, INTERNAL_ERROR)
+            return answer_in_kind(request, INTERNAL_ERROR)

@@ -19,6 +19,7 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.flows.caller import Caller, audited_failures
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.ports.api_keys import ApiKeyRegister, ApiKeyRepository
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.randomness import Randomness
@@ -34,13 +35,14 @@ class ApiKeys:
     """
 
     keys: ApiKeyRepository
+    apps: AppRepository
     limiter: Limiter
     audit: AuditTrail
     clock: Clock
     ring: KeyRing
 
     async def authenticate(
-        self, text: str | None, scope: Scope, caller: Caller
+        self, text: str | None, scope: Scope, caller: Caller, account_id: str | None = None
     ) -> ApiKey | Unauthorized | Forbidden | Refusal:
         """
         The key in *text*, if it may be used for *scope*.
@@ -50,6 +52,8 @@ class ApiKeys:
 
         Args:
             text: What was presented as a key; None if nothing was.
+            account_id: The account whose key it was presented as, or the key of one of its apps;
+                None if it was presented alone.
 
         Raises:
             Unavailable: A store did not answer.
@@ -65,6 +69,8 @@ class ApiKeys:
         async with audited_failures(self.audit, facts):
             presented = None if text is None else PresentedKey.read(text)
             held = None if presented is None else await self.keys.find(presented.id)
+            if held is not None and account_id not in {None, await self._account_of(held)}:
+                held = None
             outcome = api_keys.authenticate(held, presented, scope, self.ring)
             refusal = await self._charge(outcome, facts, caller)
         if refusal is not None:
@@ -74,6 +80,10 @@ class ApiKeys:
             if becomes is not outcome:
                 self.keys.note_use(outcome, becomes)
         return outcome
+
+    async def _account_of(self, key: ApiKey) -> str | None:
+        app = None if key.app_id is None else await self.apps.find(key.app_id)
+        return key.account_id if app is None else app.account_id
 
     async def _charge(
         self, outcome: ApiKey | Unauthorized | Forbidden, facts: AuditFacts, caller: Caller

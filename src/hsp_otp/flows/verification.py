@@ -90,6 +90,7 @@ class Verifying:
         backend: Backend,
         *,
         client: ClientAddress | None = None,
+        client_of_start: bool = False,
         to: str | None = None,
         bound_elsewhere: bool = False,
         idempotency_key: str | None = None,
@@ -102,12 +103,15 @@ class Verifying:
             text: The code as it was typed.
             backend: The backend.
             client: The person's address, if the backend names it.
+            client_of_start: It is the one that the start named, if it named one.
             to: What the code was sent to, if the backend names it.
             bound_elsewhere: The backend takes the code for one that is bound to a transaction.
             idempotency_key: A success is told again under it.
         """
         found = await self.requests.find(verification_id, backend)
         app, verification = found or (only_app(backend), None)
+        if client_of_start and verification is not None:
+            client = verification.client
         try:
             code = Code.parse(text, verification.digits if verification else len(text))
         except MalformedCodeError:

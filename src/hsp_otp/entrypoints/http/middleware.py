@@ -85,6 +85,7 @@ class RequestMiddleware:
             "request_id": _request_id(lines[b"x-request-id"]),
             "client": found.address,
             "is_head": outer["method"] == "HEAD",
+            "is_time_to": self._is_time_to,
             "language": chosen(
                 lines[b"accept-language"], lines[b"cookie"], services.messages.languages
             ),

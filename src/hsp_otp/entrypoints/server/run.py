@@ -200,6 +200,7 @@ def app() -> RequestMiddleware:
         trial_folder(settings),
         ops=settings.has_ops,
         verify=settings.serves_verifications,
+        twilio_verify=settings.serves_twilio_verify,
         sandbox=settings.in_development,
     )
 

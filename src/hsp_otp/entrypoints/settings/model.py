@@ -453,6 +453,11 @@ class Settings:
         "serve /v1/verifications and /v1/standing, the verification API for other backends",
         shown_default="on in development",
     )
+    twilio_verify: bool | None = flag(
+        None,
+        "serve /v2/, the verification API for clients of Twilio Verify",
+        shown_default="on in development",
+    )
     accounts: Mapping[str, Any] = attrs.field(factory=_accounts)
     """The settings of every sender's own, by its name."""
     numbers: Mapping[Purpose, Any] = attrs.field(factory=_numbers)
@@ -480,6 +485,11 @@ class Settings:
     def serves_verifications(self) -> bool:
         """Whether the verification API is served."""
         return self.in_development if self.verify_api is None else self.verify_api
+
+    @property
+    def serves_twilio_verify(self) -> bool:
+        """Whether the verification API is served to Twilio's clients."""
+        return self.in_development if self.twilio_verify is None else self.twilio_verify
 
     @property
     def has_ops(self) -> bool:

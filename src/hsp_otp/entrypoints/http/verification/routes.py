@@ -7,11 +7,16 @@ import attrs
 from litestar import Response, get
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from hsp_otp.domain.api_keys import ApiKey, Scope
+from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.apps import App, AppNotFound, app_named
-from hsp_otp.domain.verification_request import MalformedKeyError, Unacceptable, read_key
+from hsp_otp.domain.verification_request import MalformedKeyError, Unacceptable
 from hsp_otp.entrypoints.client_address import read_client
-from hsp_otp.entrypoints.http.api_keys import KEY_REFUSALS, key_of
+from hsp_otp.entrypoints.http.api_keys import (
+    KEY_REFUSALS,
+    backend_of,
+    idempotency_key_of,
+    key_of,
+)
 from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.http.problems import (
     MISSING_FIELDS,
@@ -24,7 +29,6 @@ from hsp_otp.entrypoints.http.requests import (
     AnyRequest,
     JsonRequest,
     body_of,
-    caller_of,
     given,
     post_json,
     refuse_malformed,
@@ -78,7 +82,6 @@ _STANDING: Final = "/v1/standing"
 _NO_MEMBERS: Final = b"{}"
 
 _ADMITTED: Final = "admitted"
-_KEY: Final = "idempotency-key"
 
 _KEY_NEEDED: Final[Any] = [{"appKey": []}]
 
@@ -112,11 +115,11 @@ def _admits(scope: Scope) -> Callable[[AnyRequest], Awaitable[Response[Any] | No
         if isinstance(key, Problem):
             return answer(request, key)
         try:
-            idempotency_key = _idempotency_key(request)
+            idempotency_key = idempotency_key_of(request)
         except MalformedKeyError:
             return answer(request, INVALID_IDEMPOTENCY_KEY)
         request.scope["state"][_ADMITTED] = _Admitted(
-            backend=await _backend(request, key),
+            backend=await backend_of(request, key),
             own_app=key.app_id,
             idempotency_key=idempotency_key,
         )
@@ -131,23 +134,6 @@ async def _is_empty(request: JsonRequest) -> bool:
     """Whether the request has no body, and need not have one."""
     may_be = isinstance(request, _OptionalJsonRequest) and "content-type" not in request.headers
     return may_be and await body_of(request) == _NO_MEMBERS
-
-
-async def _backend(request: AnyRequest, key: ApiKey) -> Backend:
-    return Backend(
-        api_key_id=key.id,
-        apps=await services_of(request).journeys.apps.of_key(key),
-        request_id=caller_of(request).request_id,
-    )
-
-
-def _idempotency_key(request: AnyRequest) -> str | None:
-    found = request.headers.getall(_KEY, [])
-    if not found:
-        return None
-    if len(found) > 1:
-        raise MalformedKeyError("more than one")
-    return read_key(found[0].strip(" \t"))
 
 
 def _admitted(request: AnyRequest) -> _Admitted:

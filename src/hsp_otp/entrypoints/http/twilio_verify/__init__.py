@@ -1,0 +1,1 @@
+"""The verification API in the shape of Twilio Verify, version 2."""
