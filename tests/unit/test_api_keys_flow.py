@@ -7,6 +7,8 @@ import pytest
 
 from hsp_otp.adapters.memory import MemoryApiKeys
 from hsp_otp.domain.api_keys import ApiKey, Forbidden, Scope, Unauthorized
+from hsp_otp.domain.app_changes import Tenants
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
@@ -15,6 +17,7 @@ from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.caller import Caller
 from hsp_otp.ports.failures import Unavailable
 from tests.audit_rows import evolved, row_of
+from tests.backend import SHOP
 from tests.world import CLIENT, OTHER_CLIENT, START, World, ring, run
 
 Outcome: TypeAlias = ApiKey | Unauthorized | Forbidden | Refusal
@@ -234,3 +237,49 @@ def test_revoking() -> None:
     assert run(world.api_keys.revoke(key.id, START)) == revoked
     assert run(world.api_keys.revoke(key.id, after(START, 1))) == revoked
     assert run(world.api_keys.revoke("f" * 32, START)) is None
+
+
+# Keys that are presented for an account
+
+
+def key_of(world: World, app: App | None, account_id: str | None = None) -> str:
+    """A new key of an app, of an account or of the service itself."""
+    presented = make_api_key(
+        world.api_keys,
+        world.api_key_ring,
+        "shop",
+        frozenset({Scope.READ}),
+        app_id=None if app is None else app.id,
+        account_id=account_id,
+        clock=world.clock,
+        randomness=world.randomness,
+    )
+    return run(presented).reveal()
+
+
+@pytest.mark.parametrize(
+    ("app", "account_id"), [(SHOP, None), (None, SHOP.account_id)], ids=["app", "account"]
+)
+def test_a_key_for_its_account(app: App | None, account_id: str | None) -> None:
+    """The key of an account, or of one of its apps, opens for that account and for no other."""
+    world = World()
+    world.apps.stored = Tenants(apps=(SHOP,))
+    text, caller = key_of(world, app, account_id), Caller(ClientAddress(CLIENT), "r-1")
+    flow = world.journeys.api_keys
+    opened = run(flow.authenticate(text, Scope.READ, caller, SHOP.account_id))
+    assert isinstance(opened, ApiKey)
+    assert opened.id == only_key(world).id
+    assert world.charged("failed_authentications") == 0
+    refused = run(flow.authenticate(text, Scope.READ, caller, "another"))
+    assert refused == Unauthorized()
+    assert run(flow.authenticate(text, Scope.PASSES, caller, "another")) == Unauthorized()
+    assert world.charged("failed_authentications") == 2
+
+
+@pytest.mark.parametrize("app", [None, SHOP], ids=["the service's", "of an app that is gone"])
+def test_a_key_of_no_account(app: App | None) -> None:
+    """It opens nothing for an account."""
+    world = World()
+    text, caller = key_of(world, app), Caller(ClientAddress(CLIENT), "r-1")
+    flow = world.journeys.api_keys
+    assert run(flow.authenticate(text, Scope.READ, caller, SHOP.account_id)) == Unauthorized()

@@ -36,7 +36,6 @@ def test_the_choices_of_the_app() -> None:
         client=None,
         language=Language("es"),
         app_hash=None,
-        service_name="Acme Shop",
         limits={},
         metadata={},
     )
@@ -134,3 +133,10 @@ def test_malformed_idempotency_keys(text: str) -> None:
     """Nothing else is a key."""
     with pytest.raises(MalformedKeyError):
         read_key(text)
+
+
+def test_a_number_without_texts() -> None:
+    """A landline is told apart, but not to backends: it is a number that no code reaches."""
+    landline = read(Given(to="+912223456789"), other_app("shop"), REACH)
+    assert landline == Unacceptable(Flaw.NOT_TEXTED)
+    assert landline.word == "invalid_phone"

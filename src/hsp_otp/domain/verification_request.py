@@ -70,7 +70,6 @@ class Given:
     Attributes:
         client: The person's address.
         language: That of the locale.
-        service_name: In this message, in place of the app's.
         limits: Values by the names of the app's limits.
         unread: The flaws that show without the app's rules.
     """
@@ -82,7 +81,6 @@ class Given:
     client: ClientAddress | None = None
     language: Language | None = None
     app_hash: str | None = None
-    service_name: str | None = None
     limits: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     metadata: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     unread: frozenset[Flaw] = frozenset()
@@ -113,7 +111,6 @@ class Wanted:
     client: ClientAddress | None
     language: Language
     app_hash: str | None
-    service_name: str
     limits: Mapping[str, str] = attrs.field(repr=False)
     metadata: Mapping[str, str] = attrs.field(repr=False)
 
@@ -142,7 +139,6 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
         client=given.client,
         language=given.language or app.rules.default_language,
         app_hash=given.app_hash or None,
-        service_name=given.service_name or app.rules.service_name,
         limits=given.limits,
         metadata=given.metadata,
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import attrs
 
@@ -12,6 +13,7 @@ _PORTS: Final = 65535
 # A name, an IPv4 address or an IPv6 address in brackets, then a port, which may be empty
 # (RFC 3986, 3.2). User names and percent signs are rejected: no browser or proxy sends them here.
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]{1,253}|\[([0-9A-Fa-f:.]{2,45})\])(?::([0-9]{0,5}))?")
+_ENCODED_CONTACT = re.compile(rb"%(?:2[Bb]|40)")
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)")
 
 
@@ -69,7 +71,8 @@ def canonical_path(scope: Mapping[str, Any]) -> str | None:
     """
     Return the path of a request without the trailing slash.
 
-    A proxy that protects a path compares texts, so each path has only one accepted spelling.
+    A proxy that protects a path compares texts, so each path has only one accepted spelling. Only
+    contacts in paths of Twilio's clients may be encoded, as some of them do.
 
     Returns:
         None if the path has encoded characters or doubled slashes, or lacks the leading slash.
@@ -78,6 +81,8 @@ def canonical_path(scope: Mapping[str, Any]) -> str | None:
     raw_path: bytes | None = scope.get("raw_path")
     if not path.startswith("/") or "//" in path:
         return None
+    if raw_path is not None and path.startswith("/v2/"):
+        raw_path = _ENCODED_CONTACT.sub(lambda found: unquote_to_bytes(found[0]), raw_path)
     if raw_path is not None and raw_path != path.encode("utf-8", "surrogatepass"):
         return None
     return path.rstrip("/") or "/"

@@ -223,11 +223,6 @@ def given_by_form(form: Mapping[str, str], languages: Sequence[Language]) -> Giv
         return NO_CHANNEL
     if channel not in _OURS:
         return UNKNOWN_CHANNEL
-    name = form.get("CustomFriendlyName")
-    try:
-        service_name = None if name is None else check_service_name(name)
-    except ValueError:
-        return CUSTOM_NAME
     transaction = {"Amount", "Payee"} & form.keys()
     flaws = {Flaw.TRANSACTION} if len(transaction) == 1 else set[Flaw]()
     pairs: dict[Flaw, dict[str, str]] = {}
@@ -249,7 +244,19 @@ def given_by_form(form: Mapping[str, str], languages: Sequence[Language]) -> Giv
         ),
         languages,
     )
-    return attrs.evolve(found, service_name=service_name, unread=found.unread | flaws)
+    return attrs.evolve(found, unread=found.unread | flaws)
+
+
+def named_by_form(form: Mapping[str, str], app: App) -> App | Fault:
+    """Return *app* with the name that it has in this message."""
+    name = form.get("CustomFriendlyName")
+    if name is None:
+        return app
+    try:
+        rules = attrs.evolve(app.rules, service_name=check_service_name(name))
+    except ValueError:
+        return CUSTOM_NAME
+    return attrs.evolve(app, rules=rules)
 
 
 @attrs.frozen(kw_only=True)

@@ -215,10 +215,10 @@ def answer(request: AnyRequest, fault: Fault) -> Response[Any]:
     if wait is not None:
         details["retry_after_seconds"] = wait
         headers["Retry-After"] = str(wait)
-        message += f" Try again in {_seconds(wait)}."
+        message += f" Try again {_in(wait)}."
     if problem.resend_at is not None:
         details["resend_in"] = resend_in = seconds_until(problem.resend_at, now)
-        message += f" A new code can be sent in {_seconds(resend_in)}."
+        message += f" A new code can be sent {_in(resend_in)}."
     if problem.attempts_remaining is not None:
         details["attempts_remaining"] = problem.attempts_remaining
     if problem.verification_status is not None:
@@ -237,5 +237,5 @@ def answer(request: AnyRequest, fault: Fault) -> Response[Any]:
     return Response(body, status_code=problem.status, headers=headers)
 
 
-def _seconds(count: int) -> str:
-    return f"{count} second{'' if count == 1 else 's'}"
+def _in(seconds: int) -> str:
+    return f"in {seconds} second{'' if seconds == 1 else 's'}" if seconds else "now"

@@ -29,6 +29,7 @@ from hsp_otp.entrypoints.http.twilio_verify.bodies import (
     ServicesBody,
     VerificationBody,
     given_by_form,
+    named_by_form,
     presented_by_form,
 )
 from hsp_otp.entrypoints.http.twilio_verify.forms import credentials_of, form_of
@@ -140,10 +141,12 @@ def _admitted(request: AnyRequest) -> _Admitted:
 async def create_verification(request: AnyRequest) -> Response[Any]:
     """Send a code to a contact: the live one again, or a new one."""
     admitted, services = _admitted(request), services_of(request)
-    app = admitted.app
     given = given_by_form(admitted.form, services.messages.languages)
     if isinstance(given, Fault):
         return answer(request, given)
+    app = named_by_form(admitted.form, admitted.app)
+    if isinstance(app, Fault):
+        return answer(request, app)
     _tell_of_ignored(request)
     outcome = await services.journeys.verification_sends.start(
         app, given, admitted.backend, admitted.idempotency_key
