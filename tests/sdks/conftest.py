@@ -1,6 +1,8 @@
 """One service for all tests, and two that cannot do their work."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -9,13 +11,23 @@ from tests.gateway import Gateway, break_down
 from tests.integration.redis_server import RedisServer
 from tests.sdks.shop import Backend, Site
 
+SECRET: Final = slice(40, 83)
+"""Of an API key: its secret part."""
+
+NUMBERS: Final = re.compile(r"9876[45]\d{5}")
+"""Of the people that are verified."""
+
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A service whose clock tests turn."""
+    """A service whose clock tests turn; at the end, its log has no key and no number."""
     found = Site.start(tmp_path_factory.mktemp("site"))
     with found.server:
         yield found
+    log = found.server.errors
+    assert "VerificationCheck" in log
+    assert [name for name, key in found.keys.items() if key[SECRET] in log] == []
+    assert NUMBERS.findall(log) == []
 
 
 @pytest.fixture

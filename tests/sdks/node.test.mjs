@@ -55,12 +55,15 @@ function backend({ site = "site", key = "acme", service = "shop", ...options } =
     client,
     number,
     context,
+    first: undefined,
     sid: facts.unknown,
     async start({ to = number, channel = "sms", ...more } = {}) {
       const started = await context.verifications.create({ to, channel, ...more });
+      self.first ??= started.sid;
       self.sid = started.sid;
       return started;
     },
+    fail: async () => assert.equal((await refused(() => self.start())).status, 503),
     async check({ code = "right", ...more } = {}) {
       if (code === "right") code = await codeOf(number, site);
       if (code === "wrong") code = otherThan(await codeOf(number, site));
@@ -233,8 +236,9 @@ for (const [name, lead, last] of [
 for (const row of facts.rows) {
   test(`refusal: ${row.name}`, async () => {
     const person = backend({ site: row.site, key: row.key, service: row.service });
-    const named = { number: person.number, other: newNumber() };
+    const other = newNumber();
     const step = ([verb, given]) => {
+      const named = { number: person.number, other, first: person.first };
       const told = Object.entries(given).map(([at, value]) => [camel(at), named[value] ?? value]);
       return person[camel(verb)](Object.fromEntries(told));
     };

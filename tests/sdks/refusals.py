@@ -11,10 +11,12 @@ import attrs
 Step = tuple[str, dict[str, Any]]
 """
 What a backend does, with the SDK's parameters by their names in Python: ``start``, ``check``,
-``fetch``, ``update``, ``service``, ``new_service``, ``delete_service``, ``rate_limit`` or ``wait``.
+``fetch``, ``update``, ``service``, ``new_service``, ``delete_service``, ``rate_limit``, ``wait``,
+or ``fail``, a start that no sender takes.
 
 Unless it says otherwise, a step is about the number of the row, by SMS, and the verification that
-was started last; ``other`` is another number.
+was started last; ``other`` is another number, and ``first`` the verification that was started
+first.
 """
 
 START: Final[Step] = ("start", {})
@@ -278,6 +280,14 @@ ROWS: Final = (
         key="unknown",
     ),
     Row(
+        name="check-without-scope",
+        steps=(START, check(code="123456")),
+        status=403,
+        code=20403,
+        details={"error": "forbidden"},
+        key="starting",
+    ),
+    Row(
         name="check-without-code",
         steps=(START, check(code="")),
         status=400,
@@ -332,6 +342,21 @@ ROWS: Final = (
         status=404,
         code=20404,
         details={"status": "expired"},
+    ),
+    Row(
+        name="check-replaced",
+        steps=(START, wait(500), START, check(verification_sid="first")),
+        status=404,
+        code=20404,
+        details={"status": "deleted"},
+    ),
+    Row(
+        name="check-failed",
+        steps=(("fail", {}), check(code="123456")),
+        status=404,
+        code=20404,
+        details={"status": "failed"},
+        site="broken",
     ),
     Row(
         name="check-guesses-used-up",

@@ -18,7 +18,7 @@ from twilio.rest.verify.v2.service.verification import VerificationInstance
 from twilio.rest.verify.v2.service.verification_check import VerificationCheckInstance
 
 from tests.e2e.server import Server, command
-from tests.sdks.refusals import UNKNOWN, Row
+from tests.sdks.refusals import UNKNOWN, Row, Step
 from tests.world import other_than
 
 ACCOUNT: Final = "ACf0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"
@@ -61,6 +61,7 @@ KEYS: Final = {
     "acme": ("--account", "acme"),
     "shop": ("--app", "shop"),
     "checking": ("--account", "acme", "--scopes", "check,read"),
+    "starting": ("--account", "acme", "--scopes", "start"),
 }
 
 UNKNOWN_KEY: Final = f"hspotp_{'0' * 32}_{'A' * 43}_00000000"
@@ -149,13 +150,15 @@ class Backend:
 
     Attributes:
         number: The person's.
-        sid: Of the verification that was started last.
+        first: The sid of the verification that was started first.
+        sid: That of the one that was started last.
     """
 
     site: Site
     client: Client
     service_sid: str
     number: str = attrs.field(factory=new_number)
+    first: str = UNKNOWN
     sid: str = UNKNOWN
 
     @property
@@ -173,8 +176,14 @@ class Backend:
         to = self.number if to is None else to
         started = self.context.verifications.create(to=to, channel=channel, **more)
         assert started.sid is not None
+        if self.first == UNKNOWN:
+            self.first = started.sid
         self.sid = started.sid
         return started
+
+    def fail(self) -> None:
+        """Start a verification whose message no sender takes."""
+        assert refused(self.start).status == 503
 
     def check(self, code: str = "right", **more: Any) -> VerificationCheckInstance:  # noqa: ANN401 - of the SDK
         """Present a code: the *right* one, a *wrong* one, or the given one."""
@@ -223,19 +232,21 @@ def refused(call: Callable[[], object]) -> TwilioRestException:
 
 def played(backend: Backend, row: Row) -> TwilioRestException:
     """Let a backend go through the steps of a row; the refusal of the last one."""
-    named = {"number": backend.number, "other": new_number()}
+    other = new_number()
 
-    def step(verb: str, given: dict[str, Any]) -> Callable[[], object]:
+    def do(step: Step) -> object:
+        verb, given = step
+        named = {"number": backend.number, "other": other, "first": backend.first}
         told = {
             name: named.get(value, value) if isinstance(value, str) else value
             for name, value in given.items()
         }
-        return partial(getattr(backend, verb), **told)
+        return getattr(backend, verb)(**told)
 
-    *before, last = (step(*one) for one in row.steps)
-    for one in before:
-        one()
-    return refused(last)
+    *before, last = row.steps
+    for step in before:
+        do(step)
+    return refused(partial(do, last))
 
 
 def sid_of(verification_id: str) -> str:
