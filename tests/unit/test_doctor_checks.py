@@ -303,6 +303,26 @@ def test_public_urls(given: dict[str, str], status: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("example.com", "warning"),
+        ("otp.example.com:8443", "ok"),
+        ("a.b.c.example.com", "ok"),
+        ("a.b.c.d.example.com", "warning"),
+        ("192.0.2.1", "ok"),
+        ("otp", "ok"),
+    ],
+)
+def test_hosts_for_twilios_clients(host: str, status: str) -> None:
+    """The one for Node changes hosts of two, and of six or more names."""
+    given = {"TWILIO_VERIFY": "true", "PUBLIC_URL": f"https://{host}"}
+    *_, found = of_outside(settings(**given))
+    assert (found.check, found.status.value) == ("twilio verify", status)
+    assert len(list(of_outside(settings(PUBLIC_URL=f"https://{host}")))) == 2
+    assert len(list(of_outside(settings(TWILIO_VERIFY="true")))) == 2
+
+
+@pytest.mark.parametrize(
     ("given", "status"),
     [
         ({}, "warning"),

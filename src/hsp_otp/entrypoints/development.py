@@ -116,9 +116,17 @@ async def add_demo_pass(database: Database) -> None:
     await import_passes(database, [listed], partial(new_id, SystemRandomness()), lambda _: None)
 
 
-async def add_demo_app(database: Database, settings: Settings) -> PresentedKey:
+@attrs.frozen
+class DemoApp:
+    """The demo app, and the API key that it has."""
+
+    app: App
+    key: PresentedKey
+
+
+async def add_demo_app(database: Database, settings: Settings) -> DemoApp:
     """
-    Store the demo app and an API key for it, unless they are there, and return the key.
+    Store the demo app and an API key for it, unless they are there, and return both.
 
     The key is kept with the generated keys, so that it is the same at the next start.
 
@@ -134,7 +142,7 @@ async def add_demo_app(database: Database, settings: Settings) -> PresentedKey:
         held = None if kept is None else await keys.find(kept.id)
         usable = authenticate(held, kept, Scope.START, of_keys)
         if kept is not None and isinstance(usable, ApiKey) and usable.app_id == app.id:
-            return kept
+            return DemoApp(app, kept)
         made = await make_api_key(
             keys,
             of_keys,
@@ -149,7 +157,7 @@ async def add_demo_app(database: Database, settings: Settings) -> PresentedKey:
         raise SettingsError(
             f"the API key of the demo app cannot be kept in {str(file)!r}: {error.strerror}"
         ) from None
-    return made
+    return DemoApp(app, made)
 
 
 async def _demo_app(database: Database, settings: Settings) -> App:

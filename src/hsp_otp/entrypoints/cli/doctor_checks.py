@@ -39,6 +39,10 @@ _WIDE_PREFIX: Final = {4: 8, 6: 32}
 """A network with a shorter prefix is too wide to contain only an operator's own proxies."""
 
 
+_LABELS_OF_TWILIO: Final = frozenset({1, 3, 4, 5})
+"""Names in a host that Twilio's client for Node leaves as it is."""
+
+
 class Status(enum.Enum):
     """The severity of a finding."""
 
@@ -283,6 +287,8 @@ def of_outside(settings: Settings) -> Iterator[Finding]:
     yield _of_proxies(settings)
     if settings.has_ops:
         yield _of_ops(settings)
+    if settings.serves_twilio_verify and settings.public_url:
+        yield _of_twilio_verify(settings.public_url)
 
 
 def _of_public_url(settings: Settings) -> Finding:
@@ -311,6 +317,18 @@ def _of_ops(settings: Settings) -> Finding:
         check,
         "their page is on, but no setting says that it is reached by https",
         f"set {PREFIX}PUBLIC_URL to the https URL, so that their session cookie is Secure",
+    )
+
+
+def _of_twilio_verify(public_url: str) -> Finding:
+    check = "twilio verify"
+    labels = len((urlsplit(public_url).hostname or "").split("."))
+    if labels in _LABELS_OF_TWILIO:
+        return ok(check, "its clients accept the host of the public URL")
+    return warning(
+        check,
+        f"its client for Node changes a host of {labels} names, such as the public URL's",
+        f"set {PREFIX}PUBLIC_URL to a host of three to five names, such as otp.example.com",
     )
 
 

@@ -10,11 +10,13 @@ from functools import partial
 from typing import Final
 
 from hsp_otp.adapters.sql.schema import upgrade
-from hsp_otp.domain.api_keys import PresentedKey
+from hsp_otp.domain.apps import ACCOUNT, APP
+from hsp_otp.domain.names import sid_of
 from hsp_otp.entrypoints.cli.common import insist_on_fit, insist_on_known, insist_on_newest
 from hsp_otp.entrypoints.development import (
     DEMO_PASS,
     DEMO_PHONE,
+    DemoApp,
     add_demo_app,
     add_demo_pass,
     with_generated_keys,
@@ -52,7 +54,16 @@ Verify a number for another backend, as the demo app:
   key='authorization: Bearer {key}'
   curl {url}/v1/verifications -H "$json" -H "$key" -d '{{"to": "{phone}"}}'
   curl {url}/v1/verifications/ID/check -H "$json" -H "$key" -d '{{"code": "CODE"}}'
+"""
 
+TWILIO: Final = """
+The demo app for clients of Twilio Verify, in Python and in Node, as the service {service}:
+
+  client = Client("{account}", "{key}"); client.verify.base_url = "{url}"
+  const client = twilio("{account}", "{key}"); client.verify.baseUrl = "{url}";
+"""
+
+SANDBOX: Final = """
 Read the last messages, and turn the clock forward, in tests:
 
   curl {url}/dev/outbox/
@@ -88,8 +99,8 @@ def dev(*, host: str | None = None, port: str | None = None) -> int:
             os.environ[f"{PREFIX}{name}"] = value
     settings = _served(load())
     _warn_of_variables()
-    key = asyncio.run(_prepare(settings))
-    return _run(settings, partial(_banner, key))
+    demo = asyncio.run(_prepare(settings))
+    return _run(settings, partial(_banner, settings, demo))
 
 
 async def _insist(settings: Settings) -> None:
@@ -112,18 +123,18 @@ async def _insist_on_redis(settings: Settings) -> None:
             _warn(found.what)
 
 
-async def _prepare(settings: Settings) -> PresentedKey | None:
-    """Prepare the stores and their demo data; return the demo app's key, if it can be used."""
-    key = None
+async def _prepare(settings: Settings) -> DemoApp | None:
+    """Prepare the stores and their demo data; return the demo app, if it can be used."""
+    demo = None
     async with open_database(settings) as database:
         await insist_on_fit(database)
         await insist_on_known(database)
         await upgrade(database)
         await add_demo_pass(database)
         if settings.serves_verifications or settings.serves_twilio_verify:
-            key = await add_demo_app(database, settings)
+            demo = await add_demo_app(database, settings)
     await _insist_on_redis(settings)
-    return key
+    return demo
 
 
 def _warn_of_variables() -> None:
@@ -142,10 +153,24 @@ def _served(settings: Settings) -> Settings:
     return settings
 
 
-def _banner(key: PresentedKey | None, url: str) -> str:
+def _banner(settings: Settings, demo: DemoApp | None, url: str) -> str:
     trial = f"  {url}/app/              the mobile app\n" if is_built() else ""
-    verify = "" if key is None else VERIFY.format(url=url, key=key.reveal(), phone=DEMO_PHONE)
+    verify = "" if demo is None else _for_backends(settings, demo, url)
     return BANNER.format(url=url, trial=trial, demo=DEMO_PASS, verify=verify)
+
+
+def _for_backends(settings: Settings, demo: DemoApp, url: str) -> str:
+    key, shown = demo.key.reveal(), ""
+    if settings.serves_verifications:
+        shown += VERIFY.format(url=url, key=key, phone=DEMO_PHONE)
+    if settings.serves_twilio_verify:
+        shown += TWILIO.format(
+            url=url,
+            key=key,
+            account=sid_of(demo.app.account_id, ACCOUNT),
+            service=sid_of(demo.app.id, APP),
+        )
+    return shown + SANDBOX.format(url=url)
 
 
 def _run(settings: Settings, banner: Callable[[str], str] | None = None) -> int:
