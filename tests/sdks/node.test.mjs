@@ -205,6 +205,34 @@ test("an HTTP client of one's own", async () => {
   assert.deepEqual(asked, Array(2).fill(`/v2/Services/${SHOP}/Verifications`));
 });
 
+/** The host that the SDK makes of one. */
+async function hostOf(host, options = {}) {
+  let asked;
+  const request = async ({ uri }) => {
+    asked = new URL(uri).hostname;
+    return { statusCode: 200, body: {} };
+  };
+  const client = twilio(facts.account, "secret", { ...options, httpClient: { request } });
+  client.verify.baseUrl = `https://${host}`;
+  await client.verify.v2.services(SHOP).fetch();
+  return asked;
+}
+
+test("hosts", async () => {
+  for (const host of ["localhost", "otp.example.com", "a.b.example.com", "a.b.c.example.com"]) {
+    assert.equal(await hostOf(host), host);
+    assert.notEqual(await hostOf(host, { region: "ie1" }), host);
+    assert.notEqual(await hostOf(host, { edge: "dublin" }), host);
+  }
+  for (const host of ["example.com", "a.b.c.d.example.com"]) {
+    assert.notEqual(await hostOf(host), host);
+  }
+});
+
+test("ids of accounts", () => {
+  assert.throws(() => twilio("MG00", "secret"), /must start with AC/);
+});
+
 /** What a start for a number would meet, except for the seconds that have passed meanwhile. */
 async function standing(number, service) {
   const key = facts.keys.site.acme;
