@@ -2,14 +2,13 @@
 
 import pytest
 
-from hsp_otp.domain.apps import AppLimits, PurposeNumbers
+from hsp_otp.domain.apps import AppLimits
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, WrongCode
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.quota import Limit, Quota, Refusal
 from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.domain.verification import Approval
@@ -268,82 +267,10 @@ def test_a_key_of_several_apps() -> None:
     assert PHONE not in repr(shop.world.audit.rows)
 
 
-# By contact
-
-
-def named(shop: Shop, to: str = PHONE) -> tuple[object, object]:
-    """What is found of a contact: the latest verification, and the live one."""
-    journey = shop.world.journeys.verification
-    latest = run(journey.latest(to, shop.app, shop.backend, Action.CHECK))
-    live = run(journey.live(to, shop.app, shop.backend, Action.READ))
-    return getattr(latest, "id", latest), getattr(live, "id", live)
-
-
-def test_a_contact_finds_its_verification() -> None:
-    """A contact in any form names the latest verification for the default purpose."""
-    shop = Shop()
-    begun(shop, purpose="login_verification")
-    begun(shop, subject="4711")
-    assert named(shop) == (NotFound(), NotFound())
-    verification_id, _ = begun(shop)
-    assert named(shop, "98765 43210") == (verification_id, verification_id)
-    assert named(shop, OTHER_PHONE) == (NotFound(), NotFound())
-    assert named(shop, "not a number") == (NotFound(), NotFound())
-    shop.cancel(verification_id)
-    assert named(shop) == (verification_id, Over(Status.CANCELED, SOON))
-
-
-def test_a_contact_of_a_kind_without_a_purpose() -> None:
-    """An app that has no default purpose for a kind of contact has nothing to find."""
-    shop_ = shop(default_purposes={})
-    assert named(shop_) == (NotFound(), NotFound())
-
-
-def test_a_contact_that_is_not_there_is_audited() -> None:
-    """A request for the verification of a contact leaves one row if there is none to judge."""
-    shop = Shop()
-    named(shop)
-    told = [(row.facts.action, row.outcome) for row in shop.world.audit.rows]
-    assert told == [
-        (Action.CHECK, "verification_not_found"),
-        (Action.READ, "verification_not_found"),
-    ]
-    begun(shop)
-    shop.world.clock.advance(10 * MINUTE)
-    rows = len(shop.world.audit.rows)
-    assert named(shop)[1] == Over(Status.EXPIRED, after(START, 10 * MINUTE))
-    told = [(row.facts.action, row.outcome) for row in shop.world.audit.rows[rows:]]
-    assert told == [(Action.READ, "otp_expired")]
-
-
-def test_a_look_for_an_answer() -> None:
-    """It tells how a verification stands, and with `live` how it has ended; it leaves no row."""
-    shop = Shop()
-    verification_id, code = begun(shop)
-    journey, rows = shop.world.journeys.verification, len(shop.world.audit.rows)
-    view = run(journey.look(verification_id, shop.backend, live=True))
-    assert view == shop.found(verification_id).view
-    assert [one.channel for one in run(journey.sends_of(view.verification))] == [view.channel]
-    for _ in range(3):
-        shop.check(verification_id, other_than(code))
-    assert run(journey.look(verification_id, shop.backend, live=True)) == Exhausted(SOON)
-    assert run(journey.look(verification_id, shop.backend, live=False)) == (
-        shop.found(verification_id).view
-    )
-    shop.world.clock.advance(10 * MINUTE)
-    other, _ = begun(shop)
-    shop.cancel(other)
-    ended = after(START, 10 * MINUTE + 30 * SECOND)
-    assert run(journey.look(other, shop.backend, live=True)) == Over(Status.CANCELED, ended)
-    assert run(journey.look("nobody's", shop.backend, live=False)) == NotFound()
-    looks = [row for row in shop.world.audit.rows[rows:] if row.facts.action is Action.READ]
-    assert len(looks) == 2
-
-
 def test_the_client_of_the_start() -> None:
     """A check can be charged to the client that its start named, and is free without one."""
     shop_ = shop(limits=AppLimits(checks_per_client_hour=1))
-    verification_id, code = begun(shop_, client=CLIENT_ADDRESS)
+    verification_id, code = begun(shop_, client=ClientAddress(CLIENT))
     journey = shop_.world.journeys.verification
     for _ in range(2):
         outcome = run(
@@ -353,13 +280,3 @@ def test_the_client_of_the_start() -> None:
     assert run(
         journey.check("nobody's", code, shop_.backend, client_of_start=True)
     ) == NotFound()  # fmt: skip
-
-
-CLIENT_ADDRESS = ClientAddress(CLIENT)
-
-
-def test_the_digits_of_an_app() -> None:
-    """They are those of the codes that it sends to numbers when no purpose is named."""
-    numbers = {Purpose.PHONE_VERIFICATION: PurposeNumbers(digits=4)}
-    shop_ = shop(purposes=numbers)
-    assert shop_.world.journeys.verification.digits(shop_.app) == 4

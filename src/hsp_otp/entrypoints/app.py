@@ -146,7 +146,11 @@ def create_routes(
         sandbox: As for `create_app`.
         lifespan: Keeps the services in the state while the application runs.
     """
-    routes = (*ROUTES, *(VERIFICATIONS if verify else ()))
+    routes = (
+        *ROUTES,
+        *(VERIFICATIONS if verify else ()),
+        *(TWILIO_VERIFY if twilio_verify else ()),
+    )
     return Litestar(
         route_handlers=[
             *routes,
@@ -154,7 +158,6 @@ def create_routes(
             *(docs_routes(routes, docs) if docs else ()),
             *(trial_routes(trial) if trial else ()),
             *(_ops_routes() if ops else ()),
-            *(TWILIO_VERIFY if twilio_verify else ()),
             *(SANDBOX if sandbox else ()),
         ],
         state=State({"members": members_of(routes), "tell": _tell_both if twilio_verify else tell}),

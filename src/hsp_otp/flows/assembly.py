@@ -23,6 +23,7 @@ from hsp_otp.flows.signup import Signup
 from hsp_otp.flows.verification import Verifying
 from hsp_otp.flows.verification_asks import VerificationAsks
 from hsp_otp.flows.verification_delivery import VerificationDelivery
+from hsp_otp.flows.verification_lookups import VerificationLookups
 from hsp_otp.flows.verification_sends import VerificationSends
 from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
@@ -141,6 +142,7 @@ class Journeys:
     house_passes: HousePasses
     verification_sends: VerificationSends
     verification: Verifying
+    verification_lookups: VerificationLookups
     visits: Visits
 
     @property
@@ -242,5 +244,6 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             approvals=ports.approvals,
             proofs=ports.proofs,
         ),
+        verification_lookups=VerificationLookups(requests),
         visits=Visits(audit=ports.audit, clock=ports.clock),
     )

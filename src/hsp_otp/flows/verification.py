@@ -1,6 +1,5 @@
 """Verification: other backends check the codes of their users, and ask what became of them."""
 
-from collections.abc import Sequence
 from typing import Final, assert_never
 
 import attrs
@@ -23,7 +22,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import PROOF_LIFETIME
-from hsp_otp.domain.slot_record import Challenge, Held, Presented
+from hsp_otp.domain.slot_record import Held, Presented
 from hsp_otp.domain.verification import (
     Approval,
     Approved,
@@ -34,8 +33,8 @@ from hsp_otp.domain.verification import (
     cancel,
     check_once,
 )
-from hsp_otp.domain.verification_record import Status, Verification, slot_of
-from hsp_otp.domain.verification_request import Flaw, read_contact
+from hsp_otp.domain.verification_record import Status, Verification
+from hsp_otp.domain.verification_request import read_contact
 from hsp_otp.flows.app_requests import (
     AppRequests,
     Backend,
@@ -57,10 +56,9 @@ from hsp_otp.flows.verification_outcomes import (
     Over,
     Success,
     VerificationCheckOutcome,
-    View,
 )
 from hsp_otp.ports.tokens import AppProof, Proofs
-from hsp_otp.ports.verifications import Approvals, KeptSend
+from hsp_otp.ports.verifications import Approvals
 
 _NOBODY: Final = Contact(ContactKind.PHONE, "")
 """What no code was sent to."""
@@ -184,88 +182,6 @@ class Verifying:
             await self.otp.audit.write(AuditRow(facts=facts, outcome=Found.word, folds=True))
         view = view_of(app, verification, seen, sends, now)
         return Found(view=view, sends=sends, events=events)
-
-    async def latest(
-        self, to: str, app: App, backend: Backend, action: Action
-    ) -> Verification | NotFound:
-        """
-        The latest verification of a contact for the app's default purpose, which may have ended.
-
-        Args:
-            to: The contact.
-            app: The app.
-            backend: The backend.
-            action: The kind of request, for the audit.
-        """
-        facts = self.requests.facts(action, backend, app, None)
-        async with audited_failures(self.otp.audit, facts):
-            found = await self._latest(to, app)
-        return found or await self.requests.missing(action, backend)
-
-    async def live(
-        self, to: str, app: App, backend: Backend, action: Action
-    ) -> Verification | NotFound | Over:
-        """The live verification of a contact for the app's default purpose; as `latest`."""
-        found = await self.latest(to, app, backend, action)
-        if isinstance(found, NotFound):
-            return found
-        facts = self.requests.facts(action, backend, app, found.client)
-        facts = self.requests.about(facts, found)
-        async with audited_failures(self.otp.audit, facts):
-            seen = await self.requests.look(app, found, facts.at)
-            if seen.status is Status.PENDING:
-                return found
-            over = Over(seen.status, seen.resend_at)
-            await self.otp.audit.write(with_outcome(facts, over))
-            return over
-
-    async def look(
-        self, verification_id: str, backend: Backend, *, live: bool
-    ) -> View | NotFound | Over | Exhausted:
-        """
-        A verification as it stands, for the answer to a request that has left its row.
-
-        Args:
-            verification_id: The verification.
-            backend: The backend.
-            live: It has to be live.
-        """
-        found = await self.requests.find(verification_id, backend)
-        if found is None:
-            return NotFound()
-        now = self.otp.clock.now()
-        seen = await self.requests.look(*found, now)
-        if live and seen.status is Status.MAX_ATTEMPTS_REACHED:
-            return Exhausted(seen.resend_at)
-        if live and seen.status is not Status.PENDING:
-            return Over(seen.status, seen.resend_at)
-        return await self.requests.view(*found, seen, now)
-
-    async def sends_of(self, verification: Verification) -> Sequence[KeptSend]:
-        """The sends of a verification, oldest first."""
-        return await self.requests.verifications.sends_of(verification.id)
-
-    def digits(self, app: App) -> int:
-        """How many the codes of *app* have that are sent to numbers."""
-        purpose = app.rules.default_purposes[ContactKind.PHONE]
-        return self.requests.policy_of(app, purpose).digits
-
-    async def _latest(self, to: str, app: App) -> Verification | None:
-        contact = read_contact(to, app, self.requests.reach)
-        purpose = None
-        if not isinstance(contact, Flaw):
-            purpose = app.rules.default_purposes.get(contact.kind)
-        if isinstance(contact, Flaw) or purpose is None:
-            return None
-        slot = slot_of(app.id, purpose, contact.value)
-
-        def decide(held: Held) -> Decision[Held, Challenge | None]:
-            return Decision(held.record.others.challenge, held)
-
-        challenge = await self.otp.slots.transition(slot, (), decide)
-        if challenge is None:
-            return None
-        return await self.requests.verifications.find(challenge.id)
 
     def _sent_to(self, app: App, verification: Verification, to: str | None) -> Contact:
         """What the backend takes the code to have been sent to."""

@@ -32,6 +32,7 @@ from hsp_otp.ports.messages import Sentences
 
 _FILES: Final = Path(__file__).with_name("swagger_ui")
 _PROBLEM: Final = "application/problem+json"
+FORM: Final = "application/x-www-form-urlencoded"
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -47,19 +48,19 @@ _ABOUT_TOKENS: Final = (
     "all this by itself."
 )
 
-_EVERYWHERE: Final = (INTERNAL_ERROR,)
-_WITH_BODY: Final = (
+EVERYWHERE: Final = (INTERNAL_ERROR,)
+WITH_BODY: Final = (
     *(of_status(status) for status in (400, 413, 415)),
     UNAVAILABLE,  # each of them asks the database
 )
 
-_REQUEST_ID: Final = "f0aaac12786b19105ce557134d02c2da"
+REQUEST_ID: Final = "f0aaac12786b19105ce557134d02c2da"
 
-_EXAMPLES: Final = "examples"
+EXAMPLES: Final = "examples"
 
 
 @attrs.frozen
-class _Examples:
+class Examples:
     """
     What the document shows of a route.
 
@@ -67,11 +68,13 @@ class _Examples:
         request: A body that it takes, if it takes one.
         successes: What it answers with 200.
         needs_body: Whether a request has to have a body.
+        form: The schema of a body that is a form.
     """
 
     request: dict[str, Any] | None
     successes: list[dict[str, Any]]
     needs_body: bool = True
+    form: dict[str, Any] | None = None
 
 
 _WAITS: Final = {429: {"retry_after_seconds": 1800}}
@@ -122,7 +125,7 @@ def described(
         needs_body: Whether a request has to have a body.
     """
     told: dict[int, dict[str, Problem]] = {}
-    for one in (*refusals, *_EVERYWHERE, *(() if request is None else _WITH_BODY)):
+    for one in (*refusals, *EVERYWHERE, *(() if request is None else WITH_BODY)):
         told.setdefault(one.status, {}).setdefault(one.error, one)
     refused = [_refused(one, member) for one in told.pop(HTTPStatus.OK, {}).values()]
     return {
@@ -136,7 +139,7 @@ def described(
             )
             for status, words in sorted(told.items())
         },
-        "opt": {MEMBER: member, _EXAMPLES: _Examples(request, [success, *refused], needs_body)},
+        "opt": {MEMBER: member, EXAMPLES: Examples(request, [success, *refused], needs_body)},
     }
 
 
@@ -178,6 +181,12 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
                         description="An API key of an app or an account, as `hsp-otp api-keys new "
                         "--app` or `--account` prints it.",
                     ),
+                    "appBasic": SecurityScheme(
+                        type="http",
+                        scheme="basic",
+                        description="The id of an account, AC…, and an API key of it or of one of "
+                        "its apps.",
+                    ),
                     "csrfCookie": SecurityScheme(
                         type="apiKey",
                         name=csrf.COOKIE,
@@ -201,16 +210,19 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
         f"{path}/" if path.startswith(("/customer", "/token", "/users")) else path: operations
         for path, operations in told["paths"].items()
     }
-    examples: dict[Any, _Examples] = {
-        handler.operation_id: handler.opt[_EXAMPLES]
+    examples: dict[Any, Examples] = {
+        handler.operation_id: handler.opt[EXAMPLES]
         for handler in handlers
-        if _EXAMPLES in handler.opt
+        if EXAMPLES in handler.opt
     }
     for path in told["paths"].values():
         for operation in path.values():
             shown = examples[operation["operationId"]]
             operation["summary"] = operation["description"].splitlines()[0].rstrip(".")
-            if "requestBody" in operation:
+            if shown.form is not None:
+                content = {"schema": shown.form, "example": shown.request}
+                operation["requestBody"] = {"required": True, "content": {FORM: content}}
+            elif "requestBody" in operation:
                 content = operation["requestBody"]["content"]["application/json"]
                 content["example"] = shown.request
                 operation["requestBody"]["required"] = shown.needs_body
@@ -242,7 +254,7 @@ def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> li
 def _refused(problem: Problem, member: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {} if member is None else {member: False}
     message = problem.reason or ""
-    return told | {"error": problem.error, "message": message, "request_id": _REQUEST_ID}
+    return told | {"error": problem.error, "message": message, "request_id": REQUEST_ID}
 
 
 def _example(problem: Problem, member: str | None) -> Example:
@@ -266,22 +278,22 @@ def _example(problem: Problem, member: str | None) -> Example:
     return Example(summary=word, value=value)
 
 
-def _finish(shown: _Examples, status: int, response: dict[str, Any], messages: Sentences) -> None:
+def _finish(shown: Examples, status: int, response: dict[str, Any], messages: Sentences) -> None:
     """Put the sentences into the examples, and what a success looks like beside its schema."""
     for content in response.get("content", {}).values():
-        if status == HTTPStatus.OK:
+        if status < HTTPStatus.MULTIPLE_CHOICES:
             values = copy.deepcopy(shown.successes)
             content["examples"] = {str(at): {"value": value} for at, value in enumerate(values)}
         named = {}
         for example in content["examples"].values():
             value = example["value"]
             # What a start would meet is no refusal of the request that asked.
-            word = value.get("error") if "message" in value else None
-            if word:
-                value["message"] = value["message"] or messages.explain(word, ENGLISH)
-                if "detail" in value:
-                    value["detail"] = value["message"]
+            word = value.get("details", value).get("error") if "message" in value else None
+            if word and value["message"][:1] in {"", " "}:  # the word's sentence comes first
+                value["message"] = messages.explain(word, ENGLISH) + value["message"]
+            if word and "detail" in value:
+                value["detail"] = value["message"]
             named[example.get("summary") or word or "success"] = example
         content["examples"] = named
-    if status == HTTPStatus.OK:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
         response["description"] = "Success"

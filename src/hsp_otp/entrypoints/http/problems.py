@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, assert_never, get_args, get_type_hints
+from typing import Any, Final, TypeVar, assert_never, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -26,6 +26,8 @@ from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.otp import NotSent, Undelivered, WorkPosed
 from hsp_otp.ports.proof_of_work import Work
+
+T = TypeVar("T")
 
 MEMBER: Final = "member"
 """Among a route's options: the member of its answers that says false in every refusal."""
@@ -139,10 +141,10 @@ def of_status(status: int) -> Problem:
 
 
 def answers_of(
-    mapping: Callable[..., Problem],
+    mapping: Callable[..., T],
     *limits: Limit,
     facts: Mapping[type, Sequence[Mapping[str, Any]]] | None = None,
-) -> list[Problem]:
+) -> list[T]:
     """
     What *mapping* answers to each of the outcomes that its first parameter names.
 
@@ -157,7 +159,7 @@ def answers_of(
         Refusal: [{"limit": one} for one in limits],
         **(facts or {}),
     }
-    found: list[Problem] = []
+    found: list[T] = []
     for kind in get_args(outcome) or (outcome,):
         names = [field.name for field in attrs.fields(kind)]
         found += [

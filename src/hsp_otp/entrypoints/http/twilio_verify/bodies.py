@@ -1,32 +1,17 @@
-"""What Twilio's clients read and write: the resources of Verify."""
+"""What Twilio's clients read: the resources of Verify."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
-import attrs
 import msgspec
 
-from hsp_otp.adapters.messages import check_service_name
 from hsp_otp.domain.apps import ACCOUNT, APP, MOST_APPS, App
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
-from hsp_otp.domain.names import Language, sid_of
+from hsp_otp.domain.names import sid_of
 from hsp_otp.domain.verification_record import Status, Verification
-from hsp_otp.domain.verification_request import Flaw, Given
-from hsp_otp.entrypoints.http.strict_json import read_members
-from hsp_otp.entrypoints.http.twilio_verify.problems import (
-    CODE_LENGTH,
-    CUSTOM_CODE,
-    CUSTOM_NAME,
-    NO_CHANNEL,
-    NO_CODE,
-    NOTHING_TO_CHECK,
-    SEND_DIGITS,
-    UNKNOWN_CHANNEL,
-    Fault,
-    status_word,
-)
-from hsp_otp.entrypoints.http.verification.bodies import StartBody, given_by
+from hsp_otp.entrypoints.http.twilio_verify.parameters import CHANNELS
+from hsp_otp.entrypoints.http.twilio_verify.problems import status_word
 from hsp_otp.flows.verification_outcomes import Success, View
 from hsp_otp.ports.verifications import KeptSend
 
@@ -36,33 +21,11 @@ SEND: Final = "VL"
 
 SERVICES: Final = "/v2/Services"
 
-_OURS: Final = {
-    "sms": "sms", "call": "voice", "email": "email", "whatsapp": "whatsapp", "auto": None,
-}  # fmt: skip
-"""Channels by the names that Twilio's clients give them; None for the order of the app."""
-
-_THEIRS: Final = {ours: theirs for theirs, ours in _OURS.items()}
+_THEIRS: Final = {ours: theirs for theirs, ours in CHANNELS.items()}
 _OF_ATTEMPTS: Final = {"sms": "SMS", "voice": "CALL", "email": "EMAIL"}
 
-_OF_TRANSACTIONS: Final = "transaction_confirmation"
-"""The purpose of a verification with an amount and a payee, which no app has yet."""
 
-_FEWEST_CHARACTERS: Final = 4
-_MOST_CHARACTERS: Final = 10
-"""Of a code that is judged."""
-
-IGNORED: Final = (
-    "ChannelConfiguration",
-    "CustomMessage",
-    "EnableSnaClientToken",
-    "RiskCheck",
-    "TemplateCustomSubstitutions",
-    "TemplateSid",
-)
-"""Parameters of a start without effect: they change how a message looks, not who is proved."""
-
-
-class AttemptBody(msgspec.Struct):
+class Attempt(msgspec.Struct):
     """A message that was sent."""
 
     time: str
@@ -70,7 +33,7 @@ class AttemptBody(msgspec.Struct):
     attempt_sid: str
 
     @classmethod
-    def of(cls, send: KeptSend) -> "AttemptBody":
+    def of(cls, send: KeptSend) -> "Attempt":
         """Create the body for *send*."""
         channel = send.channel.value
         return cls(
@@ -80,7 +43,7 @@ class AttemptBody(msgspec.Struct):
         )
 
 
-class CheckBody(msgspec.Struct, kw_only=True):
+class CheckResource(msgspec.Struct, kw_only=True):
     """A verification after a check. No purpose has transactions yet."""
 
     sid: str
@@ -97,20 +60,20 @@ class CheckBody(msgspec.Struct, kw_only=True):
     sna_attempts_error_codes: list[str] = []
 
     @classmethod
-    def pending(cls, app: App, view: View) -> "CheckBody":
+    def pending(cls, app: App, view: View) -> "CheckResource":
         """Create the body for a code that was not the right one."""
         return cls(
             **_members(app, view.verification, view.channel, Status.PENDING, view.updated_at)
         )
 
     @classmethod
-    def approved(cls, app: App, success: Success) -> "CheckBody":
+    def approved(cls, app: App, success: Success) -> "CheckResource":
         """Create the body for the right code."""
         verification, channel = success.verification, success.channel
         return cls(**_members(app, verification, channel, Status.APPROVED, success.approved_at))
 
 
-class VerificationBody(msgspec.Struct, kw_only=True):
+class VerificationResource(msgspec.Struct, kw_only=True):
     """A verification as it stands."""
 
     sid: str
@@ -123,7 +86,7 @@ class VerificationBody(msgspec.Struct, kw_only=True):
     lookup: dict[str, None]
     amount: None = None
     payee: None = None
-    send_code_attempts: list[AttemptBody]
+    send_code_attempts: list[Attempt]
     date_created: str
     date_updated: str
     sna: None = None
@@ -132,18 +95,18 @@ class VerificationBody(msgspec.Struct, kw_only=True):
     @classmethod
     def of(
         cls, app: App, view: View, sends: Sequence[KeptSend], base_url: str
-    ) -> "VerificationBody":
+    ) -> "VerificationResource":
         """Create the body for *view*, with the messages that were sent."""
         members = _members(app, view.verification, view.channel, view.status, view.updated_at)
         return cls(
             **members,
             lookup={"carrier": None},
-            send_code_attempts=[AttemptBody.of(one) for one in sends],
+            send_code_attempts=[Attempt.of(one) for one in sends],
             url=f"{_url(app, base_url)}/Verifications/{members['sid']}",
         )
 
 
-class ServiceBody(msgspec.Struct, kw_only=True):
+class ServiceResource(msgspec.Struct, kw_only=True):
     """An app, which Twilio calls a service."""
 
     sid: str
@@ -169,7 +132,7 @@ class ServiceBody(msgspec.Struct, kw_only=True):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, app: App, digits: int, base_url: str) -> "ServiceBody":
+    def of(cls, app: App, digits: int, base_url: str) -> "ServiceResource":
         """Create the body for *app*, whose codes have so many *digits*."""
         url = _url(app, base_url)
         return cls(
@@ -187,7 +150,7 @@ class ServiceBody(msgspec.Struct, kw_only=True):
         )
 
 
-class PageBody(msgspec.Struct, kw_only=True):
+class PageMeta(msgspec.Struct, kw_only=True):
     """Where a list stands in the answers that it is made of."""
 
     page: int = 0
@@ -199,93 +162,17 @@ class PageBody(msgspec.Struct, kw_only=True):
     key: str = "services"
 
 
-class ServicesBody(msgspec.Struct):
+class ServicesResource(msgspec.Struct):
     """All services of a key, on one page."""
 
-    services: list[ServiceBody]
-    meta: PageBody
+    services: list[ServiceResource]
+    meta: PageMeta
 
     @classmethod
-    def of(cls, services: list[ServiceBody], base_url: str) -> "ServicesBody":
+    def of(cls, services: list[ServiceResource], base_url: str) -> "ServicesResource":
         """Create the body for *services*."""
         url = base_url + SERVICES
-        return cls(services, PageBody(page_size=MOST_APPS, first_page_url=url, url=url))
-
-
-def given_by_form(form: Mapping[str, str], languages: Sequence[Language]) -> Given | Fault:
-    """Return what the parameters of a start ask for, as far as the app's rules are not needed."""
-    if "CustomCode" in form:
-        return CUSTOM_CODE
-    if "SendDigits" in form:
-        return SEND_DIGITS
-    channel = form.get("Channel")
-    if channel is None:
-        return NO_CHANNEL
-    if channel not in _OURS:
-        return UNKNOWN_CHANNEL
-    transaction = {"Amount", "Payee"} & form.keys()
-    flaws = {Flaw.TRANSACTION} if len(transaction) == 1 else set[Flaw]()
-    pairs: dict[Flaw, dict[str, str]] = {}
-    for flaw, parameter in ((Flaw.LIMITS, "RateLimits"), (Flaw.METADATA, "Tags")):
-        try:
-            pairs[flaw] = read_members(form.get(parameter, "{}").encode(), dict[str, str])
-        except ValueError:
-            flaws.add(flaw)
-    found = given_by(
-        StartBody(
-            to=form.get("To"),
-            channel=_OURS[channel],
-            purpose=_OF_TRANSACTIONS if len(transaction) > 1 else None,
-            client_ip=form.get("DeviceIp"),
-            locale=form.get("Locale"),
-            app_hash=form.get("AppHash"),
-            limits=pairs.get(Flaw.LIMITS),
-            metadata=pairs.get(Flaw.METADATA),
-        ),
-        languages,
-    )
-    return attrs.evolve(found, unread=found.unread | flaws)
-
-
-def named_by_form(form: Mapping[str, str], app: App) -> App | Fault:
-    """Return *app* with the name that it has in this message."""
-    name = form.get("CustomFriendlyName")
-    if name is None:
-        return app
-    try:
-        rules = attrs.evolve(app.rules, service_name=check_service_name(name))
-    except ValueError:
-        return CUSTOM_NAME
-    return attrs.evolve(app, rules=rules)
-
-
-@attrs.frozen(kw_only=True)
-class PresentedForm:
-    """
-    What the parameters of a check present.
-
-    Attributes:
-        sid: Of the verification; None leaves it to the contact.
-        to: What the code was sent to; None if there is a `sid` alone.
-        is_bound: To a transaction.
-    """
-
-    code: str = attrs.field(repr=False)
-    sid: str | None
-    to: str | None = attrs.field(repr=False)
-    is_bound: bool
-
-
-def presented_by_form(form: Mapping[str, str]) -> PresentedForm | Fault:
-    """Return what the parameters of a check present."""
-    code, sid, to = (form.get(name) for name in ("Code", "VerificationSid", "To"))
-    if code is None:
-        return NO_CODE
-    if not _FEWEST_CHARACTERS <= len(code) <= _MOST_CHARACTERS:
-        return CODE_LENGTH
-    if sid is None and to is None:
-        return NOTHING_TO_CHECK
-    return PresentedForm(code=code, sid=sid, to=to, is_bound="Amount" in form or "Payee" in form)
+        return cls(services, PageMeta(page_size=MOST_APPS, first_page_url=url, url=url))
 
 
 def _members(

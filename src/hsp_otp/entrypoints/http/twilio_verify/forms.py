@@ -11,12 +11,12 @@ from hsp_otp.domain.api_keys import PresentedKey
 from hsp_otp.domain.apps import ACCOUNT
 from hsp_otp.domain.names import MalformedSidError, id_of_sid
 from hsp_otp.entrypoints.http.api_keys import Credentials
+from hsp_otp.entrypoints.http.openapi import FORM
 from hsp_otp.entrypoints.http.requests import AnyRequest, bearer_of, body_of, given
 
 API_KEY: Final = "SK"
 """The letters of an API key's id in hex digits."""
 
-_FORM: Final = "application/x-www-form-urlencoded"
 _MOST_PARAMETERS: Final = 1000
 _BROKEN: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -57,7 +57,7 @@ async def form_of(request: AnyRequest) -> dict[str, str]:
     if not body:
         return {}
     media_type, parameters = request.content_type
-    if media_type != _FORM or parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+    if media_type != FORM or parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
         raise HTTPException(status_code=415)
     try:
         form = read_form(body)

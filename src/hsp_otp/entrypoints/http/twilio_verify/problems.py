@@ -6,15 +6,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import attrs
+import msgspec
 from litestar import Response
 
 from hsp_otp.domain.apps import AppNotFound
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked
 from hsp_otp.domain.instant import seconds_until
 from hsp_otp.domain.names import ENGLISH
-from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.domain.verification_record import Status
 from hsp_otp.domain.verification_request import Flaw, Unacceptable
+from hsp_otp.entrypoints.http.api_keys import KEY_REFUSALS
 from hsp_otp.entrypoints.http.problems import (
     MALFORMED,
     MALFORMED_OTP,
@@ -22,6 +24,7 @@ from hsp_otp.entrypoints.http.problems import (
     REPLAYED,
     UNAUTHORIZED,
     Problem,
+    answers_of,
 )
 from hsp_otp.entrypoints.http.requests import AnyRequest, services_of
 from hsp_otp.entrypoints.http.verification import problems as native
@@ -35,6 +38,49 @@ from hsp_otp.flows.verification_outcomes import (
 )
 
 _MORE_INFO: Final = "https://www.twilio.com/docs/errors/{code}"
+
+
+class FaultDetails(msgspec.Struct, kw_only=True):
+    """
+    What this service adds to an error.
+
+    Attributes:
+        error: The word that the service's own API has for it.
+        retry_after_seconds: Until the same request may succeed.
+        resend_in: Seconds until a new code may be asked for.
+        status: What has become of the verification.
+    """
+
+    error: str
+    request_id: str
+    retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
+    resend_in: int | msgspec.UnsetType = msgspec.UNSET
+    status: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class FaultBody(msgspec.Struct):
+    """
+    An error.
+
+    It has neither `type` nor `title`: with them, Twilio's clients raise what nobody catches.
+    """
+
+    code: int
+    message: str
+    more_info: str
+    status: int
+    details: FaultDetails
+
+    @classmethod
+    def of(cls, fault: "Fault", sentence: str, details: FaultDetails) -> "FaultBody":
+        """Create the body for *fault*; waits stand in it because the clients drop headers."""
+        message = sentence
+        if details.retry_after_seconds is not msgspec.UNSET:
+            message += f" Try again {_in(details.retry_after_seconds)}."
+        if details.resend_in is not msgspec.UNSET:
+            message += f" A new code can be sent {_in(details.resend_in)}."
+        more_info = _MORE_INFO.format(code=fault.code)
+        return cls(fault.code, message, more_info, fault.problem.status, details)
 
 
 @attrs.frozen
@@ -178,6 +224,24 @@ def status_word(status: Status) -> str:
     return "deleted" if status is Status.REPLACED else status.value
 
 
+SERVICE_FAULTS: Final = (fault_of(native.INVALID_IDEMPOTENCY_KEY), *answers_of(of_app))
+
+START_FAULTS: Final = (
+    *(NO_CHANNEL, UNKNOWN_CHANNEL, SEND_DIGITS, CUSTOM_NAME, CUSTOM_CODE, NO_MAIL),
+    *SERVICE_FAULTS,
+    *answers_of(of_start, facts=native.facts_of(*(one for one in Flaw if one is not Flaw.SUBJECT))),
+)
+CHECK_FAULTS: Final = (
+    *(NO_CODE, CODE_LENGTH, NOTHING_TO_CHECK),
+    *SERVICE_FAULTS,
+    *answers_of(of_check, Limit.CLIENT, facts=native.facts_of()),
+)
+FETCH_FAULTS: Final = (*SERVICE_FAULTS, *answers_of(of_status, facts=native.facts_of()))
+UPDATE_FAULTS: Final = (APPROVAL, NO_STATUS, *FETCH_FAULTS)
+KEY_FAULTS: Final = tuple(of_key(one) for one in KEY_REFUSALS)
+"""What each route may answer; for the document."""
+
+
 _UNNAMED: Final = re.compile(r"(?!/[A-Z]{2}[0-9a-f]{32}(?:/|\Z))/[^/]*[^A-Za-z/][^/]*")
 """Parts of a path that may name somebody: they are neither words nor ids."""
 
@@ -196,44 +260,27 @@ def tell(request: AnyRequest, problem: Problem) -> Response[Any]:
 
 
 def answer(request: AnyRequest, fault: Fault) -> Response[Any]:
-    """
-    Create the answer for *fault*.
-
-    Headers do not reach the callers of Twilio's clients, so the body has the waits too. It has
-    neither `type` nor `title`: with them, the clients raise what nobody catches.
-    """
+    """Create the answer for *fault*."""
     problem, services = fault.problem, services_of(request)
-    request_id: str = request.scope["state"]["request_id"]
     request.scope["state"]["outcome"] = problem.error
-    now = services.clock.now()
-    wait = problem.retry_seconds
+    now, wait = services.clock.now(), problem.retry_seconds
     if problem.retry_at is not None:
         wait = seconds_until(problem.retry_at, now)
-    details: dict[str, str | int] = {"error": problem.error, "request_id": request_id}
+    details = FaultDetails(error=problem.error, request_id=request.scope["state"]["request_id"])
     headers: dict[str, str] = {"Content-Language": ENGLISH}
-    message = problem.reason or services.messages.explain(problem.error, ENGLISH)
     if wait is not None:
-        details["retry_after_seconds"] = wait
+        details.retry_after_seconds = wait
         headers["Retry-After"] = str(wait)
-        message += f" Try again {_in(wait)}."
     if problem.resend_at is not None:
-        details["resend_in"] = resend_in = seconds_until(problem.resend_at, now)
-        message += f" A new code can be sent {_in(resend_in)}."
-    if problem.attempts_remaining is not None:
-        details["attempts_remaining"] = problem.attempts_remaining
+        details.resend_in = seconds_until(problem.resend_at, now)
     if problem.verification_status is not None:
-        details["status"] = status_word(Status(problem.verification_status))
+        details.status = status_word(Status(problem.verification_status))
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="hsp-otp"'
     if problem.replayed:
         headers[REPLAYED] = "true"
-    body = {
-        "code": fault.code,
-        "message": message,
-        "more_info": _MORE_INFO.format(code=fault.code),
-        "status": problem.status,
-        "details": details,
-    }
+    sentence = problem.reason or services.messages.explain(problem.error, ENGLISH)
+    body = FaultBody.of(fault, sentence, details)
     return Response(body, status_code=problem.status, headers=headers)
 
 

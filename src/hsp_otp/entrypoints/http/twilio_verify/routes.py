@@ -20,24 +20,41 @@ from hsp_otp.entrypoints.http.api_keys import backend_of, idempotency_key_of, ke
 from hsp_otp.entrypoints.http.problems import REPLAYED, Problem
 from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, services_of
 from hsp_otp.entrypoints.http.twilio_verify.bodies import (
-    IGNORED,
     SERVICES,
     VERIFICATION,
-    CheckBody,
+    CheckResource,
+    ServiceResource,
+    ServicesResource,
+    VerificationResource,
+)
+from hsp_otp.entrypoints.http.twilio_verify.description import (
+    CHECK,
+    CHECK_EXAMPLE,
+    SERVICE_EXAMPLE,
+    SERVICES_EXAMPLE,
+    START,
+    VERIFICATION_EXAMPLE,
+    described,
+)
+from hsp_otp.entrypoints.http.twilio_verify.forms import credentials_of, form_of
+from hsp_otp.entrypoints.http.twilio_verify.parameters import (
+    HONOURED,
+    IGNORED,
     PresentedForm,
-    ServiceBody,
-    ServicesBody,
-    VerificationBody,
     given_by_form,
     named_by_form,
     presented_by_form,
 )
-from hsp_otp.entrypoints.http.twilio_verify.forms import credentials_of, form_of
 from hsp_otp.entrypoints.http.twilio_verify.problems import (
     APPROVAL,
+    CHECK_FAULTS,
+    FETCH_FAULTS,
     NO_MAIL,
     NO_STATUS,
+    SERVICE_FAULTS,
     SERVICES_ARE_FIXED,
+    START_FAULTS,
+    UPDATE_FAULTS,
     Fault,
     answer,
     fault_of,
@@ -134,11 +151,18 @@ def _admitted(request: AnyRequest) -> _Admitted:
 
 @post(
     _VERIFICATIONS,
-    include_in_schema=False,
+    operation_id="twilioCreateVerification",
     before_request=_admits(Scope.START),
     request_max_body_size=MAX_BODY_BYTES,
+    **described(
+        *START_FAULTS,
+        success=VERIFICATION_EXAMPLE,
+        form=START,
+        required=("To", "Channel"),
+        optional=HONOURED,
+    ),
 )
-async def create_verification(request: AnyRequest) -> Response[Any]:
+async def create_verification(request: AnyRequest) -> Response[VerificationResource]:
     """Send a code to a contact: the live one again, or a new one."""
     admitted, services = _admitted(request), services_of(request)
     given = given_by_form(admitted.form, services.messages.languages)
@@ -174,11 +198,18 @@ def _tell_of_ignored(request: AnyRequest) -> None:
 @post(
     _CHECK,
     status_code=200,
-    include_in_schema=False,
+    operation_id="twilioCheckVerification",
     before_request=_admits(Scope.CHECK),
     request_max_body_size=MAX_BODY_BYTES,
+    **described(
+        *CHECK_FAULTS,
+        success=CHECK_EXAMPLE,
+        form=CHECK,
+        required=("Code",),
+        optional=("To", "VerificationSid", "Amount", "Payee"),
+    ),
 )
-async def check_verification(request: AnyRequest) -> Response[Any]:
+async def check_verification(request: AnyRequest) -> Response[CheckResource]:
     """Judge a code that somebody typed; a right one is right once."""
     admitted, journey = _admitted(request), services_of(request).journeys.verification
     presented = presented_by_form(admitted.form)
@@ -198,14 +229,15 @@ async def check_verification(request: AnyRequest) -> Response[Any]:
     )
     match outcome:
         case Success():
-            body = CheckBody.approved(admitted.app, outcome)
+            body = CheckResource.approved(admitted.app, outcome)
             return Response(body, headers=_replayed(yes=outcome.replayed))
         case WrongCode() | MalformedCode():
             # Nothing was judged of a code without the right number of digits.
             live = isinstance(outcome, MalformedCode)
-            view = await journey.look(verification_id, admitted.backend, live=live)
+            lookups = services_of(request).journeys.verification_lookups
+            view = await lookups.look(verification_id, admitted.backend, live=live)
             if isinstance(view, View):
-                return Response(CheckBody.pending(admitted.app, view))
+                return Response(CheckResource.pending(admitted.app, view))
             return answer(request, of_check(view))
         case _:
             return answer(request, of_check(outcome))
@@ -213,17 +245,24 @@ async def check_verification(request: AnyRequest) -> Response[Any]:
 
 async def _to_check(request: AnyRequest, presented: PresentedForm) -> str | NotFound:
     """Return the id of the verification that a code is for."""
-    admitted, journey = _admitted(request), services_of(request).journeys.verification
+    admitted, lookups = _admitted(request), services_of(request).journeys.verification_lookups
     if presented.sid is not None:
         return _id_of(presented.sid)
     if presented.to is None or presented.is_bound:  # no purpose has transactions yet
         return _NOBODYS
-    latest = await journey.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
+    latest = await lookups.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
     return latest.id if isinstance(latest, Verification) else latest
 
 
-@get(_VERIFICATION, include_in_schema=False, before_request=_admits(Scope.READ))
-async def get_verification(request: AnyRequest, sid: FromPath[str]) -> Response[Any]:
+@get(
+    _VERIFICATION,
+    operation_id="twilioFetchVerification",
+    before_request=_admits(Scope.READ),
+    **described(*FETCH_FAULTS, success=VERIFICATION_EXAMPLE),
+)
+async def get_verification(
+    request: AnyRequest, sid: FromPath[str]
+) -> Response[VerificationResource]:
     """Return what has become of a verification, or the live one of a contact; charges nothing."""
     admitted = _admitted(request)
     verification_id = await _named(request, sid, Action.READ)
@@ -235,18 +274,26 @@ async def get_verification(request: AnyRequest, sid: FromPath[str]) -> Response[
     if isinstance(outcome, NotFound):
         return answer(request, of_status(outcome))
     return Response(
-        VerificationBody.of(admitted.app, outcome.view, outcome.sends, _base_url(request))
+        VerificationResource.of(admitted.app, outcome.view, outcome.sends, _base_url(request))
     )
 
 
 @post(
     _VERIFICATION,
     status_code=200,
-    include_in_schema=False,
+    operation_id="twilioUpdateVerification",
     before_request=_admits(Scope.START),
     request_max_body_size=MAX_BODY_BYTES,
+    **described(
+        *UPDATE_FAULTS,
+        success=VERIFICATION_EXAMPLE | {"status": "canceled"},
+        form={"Status": "canceled"},
+        required=("Status",),
+    ),
 )
-async def update_verification(request: AnyRequest, sid: FromPath[str]) -> Response[Any]:
+async def update_verification(
+    request: AnyRequest, sid: FromPath[str]
+) -> Response[VerificationResource]:
     """End a verification, so that its code is right no more; repeating it changes nothing."""
     admitted = _admitted(request)
     status = admitted.form.get("Status")
@@ -265,15 +312,26 @@ async def update_verification(request: AnyRequest, sid: FromPath[str]) -> Respon
     return answer(request, of_status(outcome))
 
 
-@get(SERVICES, include_in_schema=False, before_request=_admits(Scope.READ))
-async def list_services(request: AnyRequest) -> Response[Any]:
+@get(
+    SERVICES,
+    operation_id="twilioListServices",
+    before_request=_admits(Scope.READ),
+    **described(fault_of(INVALID_IDEMPOTENCY_KEY), success=SERVICES_EXAMPLE),
+)
+async def list_services(request: AnyRequest) -> Response[ServicesResource]:
     """List the apps that the key acts for."""
     apps = _admitted(request).backend.apps.values()
-    return Response(ServicesBody.of([_service(request, app) for app in apps], _base_url(request)))
+    services = [_service(request, app) for app in apps]
+    return Response(ServicesResource.of(services, _base_url(request)))
 
 
-@get(_ONE, include_in_schema=False, before_request=_admits(Scope.READ))
-async def get_service(request: AnyRequest) -> Response[Any]:
+@get(
+    _ONE,
+    operation_id="twilioFetchService",
+    before_request=_admits(Scope.READ),
+    **described(*SERVICE_FAULTS, success=SERVICE_EXAMPLE),
+)
+async def get_service(request: AnyRequest) -> Response[ServiceResource]:
     """Return an app."""
     return Response(_service(request, _admitted(request).app))
 
@@ -299,8 +357,8 @@ async def _named(request: AnyRequest, sid: str, action: Action) -> str | NotFoun
     """Return the id of the verification in a path: its own, or a contact's whose one is live."""
     if sid.startswith(VERIFICATION):
         return _id_of(sid)
-    admitted, journey = _admitted(request), services_of(request).journeys.verification
-    live = await journey.live(sid, admitted.app, admitted.backend, action)
+    admitted, lookups = _admitted(request), services_of(request).journeys.verification_lookups
+    live = await lookups.live(sid, admitted.app, admitted.backend, action)
     return live.id if isinstance(live, Verification) else live
 
 
@@ -311,15 +369,15 @@ def _id_of(sid: str) -> str:
         return _NOBODYS
 
 
-async def _body(request: AnyRequest, view: View) -> VerificationBody:
-    journey = services_of(request).journeys.verification
-    sends = await journey.sends_of(view.verification)
-    return VerificationBody.of(_admitted(request).app, view, sends, _base_url(request))
+async def _body(request: AnyRequest, view: View) -> VerificationResource:
+    lookups = services_of(request).journeys.verification_lookups
+    sends = await lookups.sends_of(view.verification)
+    return VerificationResource.of(_admitted(request).app, view, sends, _base_url(request))
 
 
-def _service(request: AnyRequest, app: App) -> ServiceBody:
-    digits = services_of(request).journeys.verification.digits(app)
-    return ServiceBody.of(app, digits, _base_url(request))
+def _service(request: AnyRequest, app: App) -> ServiceResource:
+    digits = services_of(request).journeys.verification_lookups.digits(app)
+    return ServiceResource.of(app, digits, _base_url(request))
 
 
 def _base_url(request: AnyRequest) -> str:

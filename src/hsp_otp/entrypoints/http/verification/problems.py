@@ -124,8 +124,8 @@ _LIMITS: Final = (Limit.CONTACT_SENDS, Limit.APP, Limit.CLIENT, Limit.NAMED, Lim
 _ONLY_OF_STARTS: Final = (Flaw.LOCALE, Flaw.APP_HASH, Flaw.METADATA, Flaw.TRANSACTION)
 
 
-def _refused(*flaws: Flaw) -> dict[type, list[dict[str, object]]]:
-    """What the outcomes of sends may carry, for the document."""
+def facts_of(*flaws: Flaw) -> dict[type, list[dict[str, object]]]:
+    """Return what the outcomes of verifications may carry, for the document."""
     reasons = [Refusal(one, Instant(0)) for one in _LIMITS]
     return {
         Unacceptable: [{"flaw": flaw} for flaw in flaws],
@@ -137,25 +137,25 @@ def _refused(*flaws: Flaw) -> dict[type, list[dict[str, object]]]:
 START_REFUSALS: Final = (
     INVALID_IDEMPOTENCY_KEY,
     *answers_of(of_app),
-    *answers_of(of_start, facts=_refused(*Flaw)),
+    *answers_of(of_start, facts=facts_of(*Flaw)),
 )
 RESEND_REFUSALS: Final = (
     INVALID_IDEMPOTENCY_KEY,
-    *answers_of(of_resend, facts=_refused(Flaw.CHANNEL)),
+    *answers_of(of_resend, facts=facts_of(Flaw.CHANNEL)),
 )
-CANCEL_REFUSALS: Final = (INVALID_IDEMPOTENCY_KEY, *answers_of(of_cancel, facts=_refused()))
+CANCEL_REFUSALS: Final = (INVALID_IDEMPOTENCY_KEY, *answers_of(of_cancel, facts=facts_of()))
 GET_REFUSALS: Final = (INVALID_IDEMPOTENCY_KEY, *answers_of(of_get))
 CHECK_REFUSALS: Final = (
     INVALID_IDEMPOTENCY_KEY,
     MISSING_FIELDS,
     INVALID_CLIENT_IP,
-    *answers_of(of_verification_check, Limit.CLIENT, facts=_refused()),
+    *answers_of(of_verification_check, Limit.CLIENT, facts=facts_of()),
 )
 STANDING_REFUSALS: Final = (
     INVALID_IDEMPOTENCY_KEY,
     *answers_of(of_app),
     *answers_of(
-        of_standing, facts=_refused(*(flaw for flaw in Flaw if flaw not in _ONLY_OF_STARTS))
+        of_standing, facts=facts_of(*(flaw for flaw in Flaw if flaw not in _ONLY_OF_STARTS))
     ),
 )
 """What each route may answer, beside what it answers about keys and bodies; for the document."""
