@@ -1,0 +1,1 @@
+"""Twilio's own SDKs against the service; for script/test-sdks."""
