@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -21,7 +20,7 @@ from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.ports.messages import Letterhead, Text, Wording, Wordings
 
-LOCALE: Final = files("hsp_otp") / "locale"
+LOCALE: Final = Path(__file__).parents[1] / "locale"
 """A folder for each language, which contains its catalogue."""
 
 MAX_SERVICE_NAME: Final = 40
@@ -73,7 +72,7 @@ class GettextMessages:
     def __init__(
         self,
         service_names: Mapping[Purpose, str],
-        locale: Traversable = LOCALE,
+        locale: Path = LOCALE,
         wordings: Wordings | None = None,
         /,
         *,
@@ -96,21 +95,9 @@ class GettextMessages:
         self._service_names = service_names
         self._web_origin = web_origin
         self._android_hash = android_hash
-        catalogues = dict(_catalogues(locale))
-        self._words = {
-            message.id
-            for message in catalogues[ENGLISH]
-            if isinstance(message.id, str) and message.id
-        }
-        # The id of a text with plural forms has two parts, which are the same here.
-        self._messages = {
-            message.id[0] for message in catalogues[ENGLISH] if isinstance(message.id, tuple)
-        }
-        self._texts = {language: _compiled(one) for language, one in catalogues.items()}
-        for language, texts in self._texts.items():
-            if language != ENGLISH:
-                texts.add_fallback(self._texts[ENGLISH])
-        self.languages = tuple(catalogues)
+        read = _read(locale)
+        self._words, self._messages, self._texts = read.words, read.messages, read.texts
+        self.languages = tuple(read.texts)
 
     @property
     def own_names(self) -> Mapping[Language, str]:
@@ -173,10 +160,42 @@ class GettextMessages:
         return self._texts.get(language, self._texts[ENGLISH])
 
 
-def _catalogues(locale: Traversable) -> Iterator[tuple[Language, Catalog]]:
-    folders = {folder.name: folder for folder in locale.iterdir()}
-    for name in sorted(folders, key=lambda name: (name != ENGLISH, name)):
-        source = folders[name] / "LC_MESSAGES" / "hsp_otp.po"
+@attrs.frozen
+class _Catalogues:
+    """
+    The catalogues of a folder.
+
+    Attributes:
+        words: The ids of the sentences.
+        messages: The ids of the texts with plural forms.
+        texts: English first; it takes the place of missing texts in every other language.
+    """
+
+    words: frozenset[str]
+    messages: frozenset[str]
+    texts: Mapping[Language, Translations]
+
+
+@cache  # every command and worker needs the texts several times
+def _read(locale: Path) -> _Catalogues:
+    catalogues = dict(_catalogues(locale))
+    english = catalogues[ENGLISH]
+    texts = {language: _compiled(one) for language, one in catalogues.items()}
+    for language, translations in texts.items():
+        if language != ENGLISH:
+            translations.add_fallback(texts[ENGLISH])
+    return _Catalogues(
+        words=frozenset(one.id for one in english if isinstance(one.id, str) and one.id),
+        # The id of a text with plural forms has two parts, which are the same here.
+        messages=frozenset(one.id[0] for one in english if isinstance(one.id, tuple)),
+        texts=texts,
+    )
+
+
+def _catalogues(locale: Path) -> Iterator[tuple[Language, Catalog]]:
+    names = [folder.name for folder in locale.iterdir()]
+    for name in sorted(names, key=lambda name: (name != ENGLISH, name)):
+        source = locale / name / "LC_MESSAGES" / "hsp_otp.po"
         if source.is_file():
             catalogue = read_po(BytesIO(source.read_bytes()), locale=name, abort_invalid=True)
             yield Language(name.replace("_", "-")), catalogue

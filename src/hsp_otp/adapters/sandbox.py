@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from mmap import mmap
 from pathlib import Path
 from typing import Final
 
@@ -43,10 +44,14 @@ class SharedClock:
             real: The clock that this one is ahead of.
         """
         self._file = _open(file)
+        if os.fstat(self._file).st_size < _BYTES:
+            os.truncate(self._file, _BYTES)  # of zeros
+        # A request looks at the clock a dozen times, and a call of the system takes a microsecond.
+        self._shared = mmap(self._file, _BYTES)
         self._real = real
 
     def now(self) -> Instant:
-        """Implement `Clock.now`. Reads the file each time, which takes about a microsecond."""
+        """Implement `Clock.now`."""
         return after(self._real.now(), self._ahead())
 
     def advance(self, duration: Duration) -> bool:
@@ -55,15 +60,16 @@ class SharedClock:
             ahead = self._ahead() + duration
             if ahead > FURTHEST:
                 return False
-            os.pwrite(self._file, ahead.to_bytes(_BYTES, "big"), 0)
+            self._shared[:] = ahead.to_bytes(_BYTES, "big")
             return True
 
     def close(self) -> None:
         """Close the file."""
+        self._shared.close()
         os.close(self._file)
 
     def _ahead(self) -> Duration:
-        return int.from_bytes(os.pread(self._file, _BYTES, 0), "big")
+        return int.from_bytes(self._shared[:], "big")
 
 
 class FileOutbox:

@@ -1,5 +1,7 @@
 """Enforces client limits, and audits refusals."""
 
+from __future__ import annotations  # those of nested functions would cost every request
+
 from functools import partial
 from typing import Any, Final
 

@@ -1,5 +1,7 @@
 """The engine that journeys share: issuing, delivering and checking codes."""
 
+from __future__ import annotations  # those of nested functions would cost every request
+
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial

@@ -1,5 +1,7 @@
 """Sessions after a proof: sign-in with tokens, refresh, sign-out."""
 
+from __future__ import annotations  # those of nested functions would cost every request
+
 from typing import ClassVar
 
 import attrs

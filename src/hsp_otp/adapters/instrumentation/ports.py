@@ -5,6 +5,8 @@ Audit rows record requests and their outcomes. They are counted here rather than
 written, because there the rows of a flood are folded into one.
 """
 
+from __future__ import annotations  # those of nested functions would cost every request
+
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar

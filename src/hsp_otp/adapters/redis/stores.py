@@ -1,5 +1,7 @@
 """Slots, usages and signup sessions as JSON records in Redis."""
 
+from __future__ import annotations  # those of nested functions would cost every request
+
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from typing import Final

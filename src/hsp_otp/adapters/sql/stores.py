@@ -1,5 +1,7 @@
 """Slots, usages, token families and signup records, stored as JSON."""
 
+from __future__ import annotations  # those of nested functions would cost every request
+
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 

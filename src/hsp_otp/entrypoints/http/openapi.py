@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
@@ -232,13 +233,21 @@ def document(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> dict[
 
 
 def docs_routes(handlers: Sequence[HTTPRouteHandler], messages: Sentences) -> list[Any]:
-    """Create the routes of the document and its page; both are rendered once."""
-    text = msgspec.json.encode(document(handlers, messages))
+    """
+    Create the routes of the document and its page.
+
+    The document is made when somebody first asks for it: it takes longer than all other routes
+    together. It is made in a thread, so that other requests go on meanwhile.
+    """
     page = (_FILES / "index.html").read_bytes()
 
-    @get("/docs/openapi.json", include_in_schema=False, sync_to_thread=False)
+    @cache
+    def text() -> bytes:
+        return msgspec.json.encode(document(handlers, messages))
+
+    @get("/docs/openapi.json", include_in_schema=False, sync_to_thread=True)
     def openapi() -> Response[bytes]:
-        return Response(text, media_type="application/json")
+        return Response(text(), media_type="application/json")
 
     @get("/docs", include_in_schema=False, sync_to_thread=False)
     def docs() -> Response[bytes]:

@@ -5,6 +5,8 @@ The garbage collector then never visits them, so that workers keep sharing their
 """
 
 import gc
+import linecache
 
+linecache.clearcache()  # as for a single worker, but before its memory is shared
 gc.collect()
 gc.freeze()

@@ -1,6 +1,7 @@
 """Runs the server, with one worker or several."""
 
 import gc
+import linecache
 import os
 import signal
 import socket
@@ -191,6 +192,8 @@ def _has_temporary_folder() -> bool:
 
 def app() -> RequestMiddleware:
     """Create the application from the environment's settings; called in every worker."""
+    # The sources of all generated methods, over a megabyte, which only debuggers read.
+    linecache.clearcache()
     settings = with_generated_keys(load())
     logs.configure(for_people=settings.in_development)
     docs = settings.texts if settings.shows_docs else None
