@@ -22,6 +22,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     of_apps,
     of_callers,
     of_clock,
+    of_exchange,
     of_keys,
     of_operators,
     of_outside,
@@ -156,6 +157,20 @@ def test_api_keys_and_the_secret_keys_behind_them(keys: list[str], says: list[st
     revoked = [api_key(99, one, revoked=True) for one in ("k0", "k1")]
     found = of_api_keys([*(api_key(*one) for one in enumerate(keys)), *revoked], settings)
     assert [f"{one.status.value} {one.says}" for one in found] == says
+
+
+def test_a_return_address_without_a_key() -> None:
+    """If pass login leads back, some API key has to exchange its codes; revoked ones cannot."""
+    back = settings(LOGIN_RETURN_URL="https://shop.example.com/in/")
+    good, gone = api_key(1, "k1"), api_key(2, "k1", revoked=True)
+    others = attrs.evolve(good, scopes=frozenset({Scope.PASSES}))
+    (missing,) = of_exchange([gone, others], back)
+    assert missing.status is Status.WARNING
+    assert missing.do.endswith("hsp-otp api-keys new --name NAME --scopes exchange")
+    assert told(list(of_exchange([gone, good], back))) == [
+        ("ok", "1 API key may exchange codes of sign-ins")
+    ]
+    assert list(of_exchange([], settings())) == []
 
 
 @pytest.mark.parametrize(
@@ -300,6 +315,28 @@ def test_public_urls(given: dict[str, str], status: str, says: str) -> None:
     """Providers have to reach the service, and by https."""
     found = next(iter(of_outside(settings(**given))))
     assert (found.status.value, found.says) == (status, says)
+
+
+def test_other_origins() -> None:
+    """In production, a page that may call the API has to come by https."""
+    origins = "https://www.example.com,http://shop.example.com"
+    production, development = (
+        [one for one in of_outside(settings(**given)) if one.check == "other origins"]
+        for given in (
+            {"CORS_ORIGINS": origins},
+            {"CORS_ORIGINS": origins, "MODE": "development"},
+        )
+    )
+    assert told(production) == [
+        (
+            "warning",
+            (
+                "http://shop.example.com is not https: anybody between a visitor and that page can "
+                "change the page"
+            ),
+        )
+    ]
+    assert told(development) == [("ok", "https://www.example.com, http://shop.example.com")]
 
 
 @pytest.mark.parametrize(

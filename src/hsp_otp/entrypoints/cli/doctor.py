@@ -31,6 +31,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     of_apps,
     of_callers,
     of_clock,
+    of_exchange,
     of_keys,
     of_operators,
     of_outside,
@@ -210,7 +211,8 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
             f"raise max_connections at the server, or lower {PREFIX}WORKERS",
         )
     yield of_purge(settings, health.oldest_audit, health.oldest_send, after)
-    for found in of_api_keys(await SqlApiKeys(database).list(), settings):
+    keys = await SqlApiKeys(database).list()
+    for found in (*of_api_keys(keys, settings), *of_exchange(keys, settings)):
         yield found
     for found in of_apps((await SqlApps(database).tenants()).apps, settings):
         yield found

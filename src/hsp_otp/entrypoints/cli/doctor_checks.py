@@ -15,7 +15,7 @@ from hsp_otp.adapters.operator_accounts import is_weak
 from hsp_otp.adapters.secret_keys import parse_secret_keys
 from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.sql.server_checks import Rights
-from hsp_otp.domain.api_keys import ApiKey
+from hsp_otp.domain.api_keys import ApiKey, Scope
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant
 from hsp_otp.domain.policy import SEND_ROW_DAYS
@@ -139,6 +139,29 @@ def of_api_keys(keys: Sequence[ApiKey], settings: Settings) -> Iterator[Finding]
                 )
             )
     yield from found or [ok(check, f"{len(alive)} in use")]
+
+
+def of_exchange(keys: Sequence[ApiKey], settings: Settings) -> Iterator[Finding]:
+    """
+    Check that a site to which pass login leads back can exchange its codes.
+
+    Args:
+        keys: All keys, revoked ones included.
+    """
+    if not settings.login_return_url:
+        return
+    check = "lead back"
+    count = sum(key.revoked_at is None and Scope.EXCHANGE in key.scopes for key in keys)
+    if count:
+        yield ok(
+            check, f"{count} API key{'' if count == 1 else 's'} may exchange codes of sign-ins"
+        )
+    else:
+        yield warning(
+            check,
+            f"{PREFIX}LOGIN_RETURN_URL is set, but no API key may exchange the code that it gets",
+            "make one for that site's backend: hsp-otp api-keys new --name NAME --scopes exchange",
+        )
 
 
 def of_apps(apps: Sequence[App], settings: Settings) -> Iterator[Finding]:
@@ -284,6 +307,7 @@ def _late(oldest: Instant | None, days: int, now: Instant) -> int:
 def of_outside(settings: Settings) -> Iterator[Finding]:
     """Check the settings about the service's address and proxies."""
     yield _of_public_url(settings)
+    yield from _of_origins(settings)
     yield _of_proxies(settings)
     if settings.has_ops:
         yield _of_ops(settings)
@@ -307,6 +331,19 @@ def _of_public_url(settings: Settings) -> Finding:
     if parts.scheme != "https":
         return warning(check, "not https: receipts arrive unencrypted", f"use https in {name}")
     return ok(check, "https, and not an internal address")
+
+
+def _of_origins(settings: Settings) -> Iterator[Finding]:
+    check, name = "other origins", f"{PREFIX}CORS_ORIGINS"
+    plain = [origin for origin in settings.cors_origins if origin.startswith("http:")]
+    if plain and not settings.in_development:
+        yield warning(
+            check,
+            f"{plain[0]} is not https: anybody between a visitor and that page can change the page",
+            f"name only https origins in {name}",
+        )
+    elif settings.cors_origins:
+        yield ok(check, ", ".join(settings.cors_origins))
 
 
 def _of_ops(settings: Settings) -> Finding:
