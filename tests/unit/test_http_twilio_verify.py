@@ -1,11 +1,14 @@
 """Twilio's clients over HTTP: docs/contract.md, section 14."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.apps import AppLimits
@@ -158,6 +161,8 @@ START_REFUSALS: list[tuple[dict[str, str], int, int, str]] = [
     ({"Channel": "whatsapp"}, 400, 60223, "channel_not_available"),
     ({"Channel": "email"}, 400, 60223, "channel_not_available"),
     ({"To": "asha@example.com", "Channel": "email"}, 400, 60217, "channel_not_available"),
+    ({"To": "asha@example.com", "Channel": "auto"}, 400, 60217, "channel_not_available"),
+    ({"To": "asha@example.com", "Channel": "sms"}, 400, 60223, "channel_not_available"),
     ({"SendDigits": "1"}, 400, 60200, "malformed_request"),
     ({"CustomCode": "123456"}, 403, 60204, "forbidden"),
     ({"CustomFriendlyName": "evil.example"}, 400, 60200, "malformed_request"),
@@ -213,6 +218,10 @@ def test_too_soon(shop: TwilioClient) -> None:
     assert shop.start().json["message"].endswith(" Try again in 1 second.")
     shop.wait(1)
     assert shop.start().status == 201
+    shop.update(PHONE, Status="canceled")
+    reply = shop.start()
+    assert said(reply) == (429, 60212)
+    assert "on its way" not in reply.json["message"]
 
 
 def test_the_limits_of_sends(shop: TwilioClient) -> None:
@@ -506,7 +515,7 @@ def test_a_fetch(shop: TwilioClient) -> None:
     assert shop.fetch(sid).json["status"] == "approved"
     reply = shop.fetch(PHONE)
     assert (*said(reply), reply.json["details"]["status"]) == (404, 20404, "approved")
-    for other in (NOBODYS, "VE1", OTHER_PHONE, "a@example.com", "rubbish"):
+    for other in (NOBODYS, "VE1", OTHER_PHONE, "VEra@example.com", "rubbish"):
         reply = shop.fetch(other)
         assert said(reply) == (404, 20404)
         assert reply.json["details"]["error"] == "verification_not_found"
@@ -567,7 +576,8 @@ def test_every_refusal_has_its_code() -> None:
         INTERNAL_ERROR,
     ]
     told = {one.error: fault_of(one) for one in refusals if one.error != "invalid_otp"}
-    assert {word: (one.problem.status, one.code) for word, one in told.items()} == CODES
+    for word, fault in told.items():
+        assert (word, fault.problem.status, fault.code) == (word, *CODES[word])
 
 
 CODES = {
@@ -586,6 +596,7 @@ CODES = {
     "idempotency_mismatch": (400, 60200),
     "to_required": (400, 60200),
     "invalid_phone": (400, 60200),
+    "invalid_email": (400, 60200),
     "region_not_allowed": (403, 60605),
     "client_ip_required": (400, 60200),
     "channel_not_available": (400, 60223),
@@ -602,6 +613,7 @@ CODES = {
     "locked_out": (429, 60202),
     "too_many_attempts": (429, 60202),
     "phone_rate_limited": (429, 60203),
+    "email_rate_limited": (429, 60203),
     "resend_too_soon": (429, 60212),
     "rate_limited": (429, 20429),
     "app_rate_limited": (429, 20429),
@@ -661,6 +673,9 @@ def test_services(shop: TwilioClient) -> None:
         },
     )
     assert shop.get(f"{SERVICES}/{SERVICE_SID}/").json == service
+    headers = {"authorization": shop.authorization}
+    paged = shop.client.request("GET", SERVICES, query="PageSize=1", headers=headers)
+    assert paged.json == listed.json
 
 
 def test_the_public_address() -> None:
@@ -747,6 +762,20 @@ def test_credentials_that_are_refused(shop: TwilioClient) -> None:
         assert (reply.json["message"], reply.reads) == ("Authenticate", 0)
         assert reply.headers["www-authenticate"] == 'Basic realm="hsp-otp"'
     assert shop.world.charged("failed_authentications") == len(refused)
+
+
+@given(st.text(st.characters(codec="latin-1", exclude_categories=["Cc"])), st.booleans())
+def test_any_credentials(shop_of_all: TwilioClient, text: str, encoded: bool) -> None:  # noqa: FBT001 - hypothesis
+    """Whatever is presented, it is a 401 until there are too many."""
+    shown = base64.b64encode(text.encode("latin-1")).decode() if encoded else text
+    reply = shop_of_all.get(SERVICES, authorization=f"Basic {shown}")
+    assert said(reply) in {(401, 20003), (429, 20429)}
+
+
+@pytest.fixture(scope="module")
+def shop_of_all() -> TwilioClient:
+    """A client that all examples share."""
+    return twilio()
 
 
 def test_too_many_failures(shop: TwilioClient) -> None:
@@ -911,4 +940,4 @@ def test_nothing_of_it_is_logged(shop: TwilioClient) -> None:
                "not-a-number", sid)  # fmt: skip
     assert not [one for one in secrets if one in told]
     outcomes = [line["outcome"] for line in lines if line["event"] == "request"]
-    assert outcomes == ["ok", "ok", "ok", "ok", "invalid_phone", "not_found"]
+    assert outcomes == ["ok", "invalid_otp", "ok", "ok", "invalid_phone", "not_found"]

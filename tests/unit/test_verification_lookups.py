@@ -24,7 +24,7 @@ def named(shop: Shop, to: str = PHONE) -> tuple[object, object]:
     lookups = shop.world.journeys.verification_lookups
     latest = run(lookups.latest(to, shop.app, shop.backend, Action.CHECK))
     live = run(lookups.live(to, shop.app, shop.backend, Action.READ))
-    return getattr(latest, "id", latest), getattr(live, "id", live)
+    return latest, live
 
 
 def test_a_contact_finds_its_verification() -> None:
@@ -62,6 +62,14 @@ def test_a_contact_that_is_not_there_is_audited() -> None:
     assert named(shop)[1] == Over(Status.EXPIRED, after(START, 10 * MINUTE))
     told = [(row.facts.action, row.outcome) for row in shop.world.audit.rows[rows:]]
     assert told == [(Action.READ, "otp_expired")]
+
+
+def test_a_verification_whose_rows_are_gone() -> None:
+    """A live code whose verification has been erased is nobody's."""
+    shop = Shop()
+    verification_id, _ = begun(shop)
+    del shop.world.audit.verifications[verification_id]
+    assert named(shop) == (verification_id, NotFound())
 
 
 def test_a_look_for_an_answer() -> None:

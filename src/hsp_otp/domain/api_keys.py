@@ -12,6 +12,9 @@ import attrs
 from hsp_otp.domain.instant import HOUR, Instant
 from hsp_otp.domain.keys import Key, KeyRing
 
+API_KEY: Final = "SK"
+"""The letters of a key's id as Twilio's clients know it."""
+
 ID_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 """Random bytes of a secret. 256 bits cannot be guessed, so a slow hash would add nothing."""

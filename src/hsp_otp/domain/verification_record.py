@@ -2,6 +2,7 @@
 
 import enum
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
@@ -9,6 +10,12 @@ from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import ClientAddress, Language
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
+
+VERIFICATION: Final = "VE"
+"""The letters of a verification's id in hex digits."""
+
+SEND: Final = "VL"
+"""The letters of the id of one of its sends."""
 
 
 class Status(enum.Enum):

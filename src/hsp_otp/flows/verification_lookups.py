@@ -10,7 +10,7 @@ from hsp_otp.domain.challenge_outcomes import Exhausted
 from hsp_otp.domain.contact import ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.domain.slot_record import Challenge, Held
+from hsp_otp.domain.slot_record import Held
 from hsp_otp.domain.verification_record import Status, Verification, slot_of
 from hsp_otp.domain.verification_request import Flaw, read_contact
 from hsp_otp.flows.app_requests import AppRequests, Backend
@@ -29,11 +29,10 @@ class VerificationLookups:
 
     requests: AppRequests
 
-    async def latest(
-        self, to: str, app: App, backend: Backend, action: Action
-    ) -> Verification | NotFound:
+    async def latest(self, to: str, app: App, backend: Backend, action: Action) -> str | NotFound:
         """
-        The latest verification of a contact for the app's default purpose, which may have ended.
+        The id of the latest verification of a contact for the app's default purpose, which may have
+        ended.
 
         Args:
             to: The contact.
@@ -48,17 +47,20 @@ class VerificationLookups:
 
     async def live(
         self, to: str, app: App, backend: Backend, action: Action
-    ) -> Verification | NotFound | Over:
-        """The live verification of a contact for the app's default purpose; as `latest`."""
-        found = await self.latest(to, app, backend, action)
-        if isinstance(found, NotFound):
-            return found
+    ) -> str | NotFound | Over:
+        """The id of the live verification of a contact for that purpose; as `latest`."""
+        verification_id = await self.latest(to, app, backend, action)
+        if isinstance(verification_id, NotFound):
+            return verification_id
+        found = await self.requests.verifications.find(verification_id)
+        if found is None:
+            return await self.requests.missing(action, backend)
         facts = self.requests.facts(action, backend, app, found.client)
         facts = self.requests.about(facts, found)
         async with audited_failures(self.requests.audit, facts):
             seen = await self.requests.look(app, found, facts.at)
             if seen.status is Status.PENDING:
-                return found
+                return found.id
             over = Over(seen.status, seen.resend_at)
             await self.requests.audit.write(with_outcome(facts, over))
             return over
@@ -94,7 +96,7 @@ class VerificationLookups:
         purpose = app.rules.default_purposes.get(ContactKind.PHONE, Purpose.PHONE_VERIFICATION)
         return self.requests.policy_of(app, purpose).digits
 
-    async def _latest(self, to: str, app: App) -> Verification | None:
+    async def _latest(self, to: str, app: App) -> str | None:
         contact = read_contact(to, app, self.requests.reach)
         purpose = None
         if not isinstance(contact, Flaw):
@@ -103,10 +105,8 @@ class VerificationLookups:
             return None
         slot = slot_of(app.id, purpose, contact.value)
 
-        def decide(held: Held) -> Decision[Held, Challenge | None]:
-            return Decision(held.record.others.challenge, held)
+        def decide(held: Held) -> Decision[Held, str | None]:
+            challenge = held.record.others.challenge
+            return Decision(None if challenge is None else challenge.id, held)
 
-        challenge = await self.requests.slots.transition(slot, (), decide)
-        if challenge is None:
-            return None
-        return await self.requests.verifications.find(challenge.id)
+        return await self.requests.slots.transition(slot, (), decide)

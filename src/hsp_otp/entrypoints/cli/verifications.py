@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated
 
 from cyclopts import App as Commands
 from cyclopts import Parameter
@@ -15,7 +15,7 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import MalformedSidError, id_of_sid, sid_of
 from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.domain.verification import status_of
-from hsp_otp.domain.verification_record import Status, Verification
+from hsp_otp.domain.verification_record import VERIFICATION, Status, Verification
 from hsp_otp.entrypoints.audit_timeline import in_words
 from hsp_otp.entrypoints.cli.output import table
 from hsp_otp.entrypoints.cli.person import insist_on_stores, open_desk
@@ -29,8 +29,6 @@ from hsp_otp.ports.audit_queries import Entry, Wanted
 verifications = Commands(
     name="verifications", help="Show what happened to a verification of an app."
 )
-
-_LETTERS: Final = "VE"
 
 
 @verifications.command
@@ -81,14 +79,14 @@ def _look(held: Held) -> Decision[Held, SlotRecord]:
 
 def _read_id(text: str) -> str:
     try:
-        return id_of_sid(text, _LETTERS)
+        return id_of_sid(text, VERIFICATION)
     except MalformedSidError:
         return text
 
 
 def _described(verification: Verification, app: App, status: Status) -> Iterator[tuple[str, str]]:
     contact, ended = verification.contact, verification.ended_at
-    yield "verification", f"{verification.id}, {sid_of(verification.id, _LETTERS)}"
+    yield "verification", f"{verification.id}, {sid_of(verification.id, VERIFICATION)}"
     yield "app", app.name
     yield "purpose", verification.purpose.value
     yield "to", f"{contact.masked}{f' ({contact.region})' if contact.region else ''}"

@@ -9,15 +9,11 @@ from hsp_otp.domain.apps import ACCOUNT, APP, MOST_APPS, App
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import SECOND, Instant, to_iso
 from hsp_otp.domain.names import sid_of
-from hsp_otp.domain.verification_record import Status, Verification
+from hsp_otp.domain.verification_record import SEND, VERIFICATION, Status, Verification
 from hsp_otp.entrypoints.http.twilio_verify.parameters import CHANNELS
 from hsp_otp.entrypoints.http.twilio_verify.problems import status_word
 from hsp_otp.flows.verification_outcomes import Success, View
 from hsp_otp.ports.verifications import KeptSend
-
-VERIFICATION: Final = "VE"
-SEND: Final = "VL"
-"""The letters of ids in hex digits."""
 
 SERVICES: Final = "/v2/Services"
 

@@ -7,15 +7,12 @@ from urllib.parse import unquote_to_bytes
 
 from litestar.exceptions import ClientException, HTTPException
 
-from hsp_otp.domain.api_keys import PresentedKey
+from hsp_otp.domain.api_keys import API_KEY, PresentedKey
 from hsp_otp.domain.apps import ACCOUNT
 from hsp_otp.domain.names import MalformedSidError, id_of_sid
 from hsp_otp.entrypoints.http.api_keys import Credentials
 from hsp_otp.entrypoints.http.openapi import FORM
 from hsp_otp.entrypoints.http.requests import AnyRequest, bearer_of, body_of, given
-
-API_KEY: Final = "SK"
-"""The letters of an API key's id in hex digits."""
 
 _MOST_PARAMETERS: Final = 1000
 _BROKEN: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")

@@ -113,6 +113,7 @@ _BY_WORD: Final[Mapping[str, tuple[int, int]]] = {
     "idempotency_mismatch": (400, 60200),
     "to_required": (400, 60200),
     "invalid_phone": (400, 60200),
+    "invalid_email": (400, 60200),
     "region_not_allowed": (403, 60605),
     "client_ip_required": (400, 60200),
     "channel_not_available": (400, 60223),
@@ -129,6 +130,7 @@ _BY_WORD: Final[Mapping[str, tuple[int, int]]] = {
     "locked_out": (429, 60202),
     "too_many_attempts": (429, 60202),
     "phone_rate_limited": (429, 60203),
+    "email_rate_limited": (429, 60203),
     "resend_too_soon": (429, 60212),
     "rate_limited": (429, 20429),
     "app_rate_limited": (429, 20429),
@@ -279,7 +281,8 @@ def answer(request: AnyRequest, fault: Fault) -> Response[Any]:
         headers["WWW-Authenticate"] = 'Basic realm="hsp-otp"'
     if problem.replayed:
         headers[REPLAYED] = "true"
-    sentence = problem.reason or services.messages.explain(problem.error, ENGLISH)
+    word = problem.sentence or problem.error
+    sentence = problem.reason or services.messages.explain(word, ENGLISH)
     body = FaultBody.of(fault, sentence, details)
     return Response(body, status_code=problem.status, headers=headers)
 

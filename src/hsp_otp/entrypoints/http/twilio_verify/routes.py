@@ -14,14 +14,13 @@ from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import WrongCode
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.names import MalformedSidError, id_of_sid
-from hsp_otp.domain.verification_record import Status, Verification
-from hsp_otp.domain.verification_request import Flaw, MalformedKeyError, Unacceptable
+from hsp_otp.domain.verification_record import VERIFICATION, Status
+from hsp_otp.domain.verification_request import Flaw, Given, MalformedKeyError, Unacceptable
 from hsp_otp.entrypoints.http.api_keys import backend_of, idempotency_key_of, key_of
 from hsp_otp.entrypoints.http.problems import REPLAYED, Problem
 from hsp_otp.entrypoints.http.requests import MAX_BODY_BYTES, AnyRequest, services_of
 from hsp_otp.entrypoints.http.twilio_verify.bodies import (
     SERVICES,
-    VERIFICATION,
     CheckResource,
     ServiceResource,
     ServicesResource,
@@ -80,6 +79,8 @@ _ONE: Final = f"{SERVICES}/{{service_sid:str}}"
 _VERIFICATIONS: Final = f"{_ONE}/Verifications"
 _VERIFICATION: Final = f"{_VERIFICATIONS}/{{sid:str}}"
 _CHECK: Final = f"{_ONE}/VerificationCheck"
+
+_EMAIL: Final = "email"
 
 _NOBODYS: Final = ""
 """The id of no verification."""
@@ -179,10 +180,17 @@ async def create_verification(request: AnyRequest) -> Response[VerificationResou
         case Sent():
             body = await _body(request, outcome.view)
             return Response(body, status_code=201, headers=_replayed(yes=outcome.replayed))
-        case Unacceptable(Flaw.CHANNEL) if "@" in (given.to or ""):
+        case Unacceptable(Flaw.CHANNEL) if _lacks_mailer(request, given):
             return answer(request, NO_MAIL)
         case _:
             return answer(request, of_start(outcome))
+
+
+def _lacks_mailer(request: AnyRequest, given: Given) -> bool:
+    """Return whether a code was to go to an e-mail address, which no sender reaches."""
+    wants_mail = "@" in (given.to or "") and given.channel in {None, _EMAIL}
+    sent_by: set[str] = {one.value for one in services_of(request).senders}
+    return wants_mail and _EMAIL not in sent_by
 
 
 def _tell_of_ignored(request: AnyRequest) -> None:
@@ -232,6 +240,7 @@ async def check_verification(request: AnyRequest) -> Response[CheckResource]:
             body = CheckResource.approved(admitted.app, outcome)
             return Response(body, headers=_replayed(yes=outcome.replayed))
         case WrongCode() | MalformedCode():
+            request.scope["state"]["outcome"] = outcome.word  # for the log: it is no error here
             # Nothing was judged of a code without the right number of digits.
             live = isinstance(outcome, MalformedCode)
             lookups = services_of(request).journeys.verification_lookups
@@ -250,8 +259,7 @@ async def _to_check(request: AnyRequest, presented: PresentedForm) -> str | NotF
         return _id_of(presented.sid)
     if presented.to is None or presented.is_bound:  # no purpose has transactions yet
         return _NOBODYS
-    latest = await lookups.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
-    return latest.id if isinstance(latest, Verification) else latest
+    return await lookups.latest(presented.to, admitted.app, admitted.backend, Action.CHECK)
 
 
 @get(
@@ -355,11 +363,12 @@ async def delete_service(request: AnyRequest) -> Response[Any]:
 
 async def _named(request: AnyRequest, sid: str, action: Action) -> str | NotFound | Over:
     """Return the id of the verification in a path: its own, or a contact's whose one is live."""
-    if sid.startswith(VERIFICATION):
-        return _id_of(sid)
+    try:
+        return id_of_sid(sid, VERIFICATION)
+    except MalformedSidError:
+        pass
     admitted, lookups = _admitted(request), services_of(request).journeys.verification_lookups
-    live = await lookups.live(sid, admitted.app, admitted.backend, action)
-    return live.id if isinstance(live, Verification) else live
+    return await lookups.live(sid, admitted.app, admitted.backend, action)
 
 
 def _id_of(sid: str) -> str:
