@@ -185,6 +185,7 @@ ROWS: Final = (
         status=400,
         code=60217,
         details={"error": "channel_not_available"},
+        site="broken",
     ),
     Row(
         name="start-amount-without-payee",
