@@ -33,8 +33,6 @@ from hsp_otp.entrypoints.http.sessions.routes import (
     who_am_i,
 )
 from hsp_otp.entrypoints.http.signup.routes import signup_csrf, signup_send_otp, signup_verify_otp
-from hsp_otp.entrypoints.http.twilio_verify.problems import tell as tell_twilio
-from hsp_otp.entrypoints.http.twilio_verify.routes import ROUTES as TWILIO_VERIFY
 from hsp_otp.entrypoints.http.verification.routes import ROUTES as VERIFICATIONS
 from hsp_otp.entrypoints.pages.app_preview import trial_routes
 from hsp_otp.entrypoints.pages.assets import asset
@@ -149,7 +147,7 @@ def create_routes(
     routes = (
         *ROUTES,
         *(VERIFICATIONS if verify else ()),
-        *(TWILIO_VERIFY if twilio_verify else ()),
+        *(_twilio_routes() if twilio_verify else ()),
     )
     return Litestar(
         route_handlers=[
@@ -175,10 +173,22 @@ def _ops_routes() -> Sequence[Any]:
     return OPS
 
 
+def _twilio_routes() -> Sequence[Any]:
+    # Imported late, as the operators' page is.
+    from hsp_otp.entrypoints.http.twilio_verify.routes import ROUTES as TWILIO  # noqa: PLC0415
+
+    return TWILIO
+
+
 def _tell_both(request: Request[Any, Any, Any], problem: Problem) -> Response[Any]:
     """Answer Twilio's clients as they understand it, and anybody else as the service does."""
-    is_twilio = f"{request.scope['path']}/".startswith("/v2/")
-    return (tell_twilio if is_twilio else tell)(request, problem)
+    if not f"{request.scope['path']}/".startswith("/v2/"):
+        return tell(request, problem)
+    from hsp_otp.entrypoints.http.twilio_verify.problems import (  # noqa: PLC0415 - with the routes
+        tell as tell_twilio,
+    )
+
+    return tell_twilio(request, problem)
 
 
 def _answer_failure(request: Request[Any, Any, Any], failure: Exception) -> Response[Any]:
