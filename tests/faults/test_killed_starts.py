@@ -85,11 +85,6 @@ class Place:
         """Kill what runs."""
         self.server.kill()
 
-    @property
-    def holds_rows_apart(self) -> bool:
-        """Whether charges are in Redis, and rows in a database."""
-        return "REDIS_URL" in self.settings
-
     def query(self, statement: str) -> list[Any]:
         """Query the database."""
         if self.database is not None:
@@ -311,19 +306,17 @@ def test_a_kill_amid_starts(place: Place, number: int) -> None:
     However often a start is repeated under its key, there is one verification with one send in the
     database, at most one message, and no charge without a row.
 
-    Where Redis holds the challenges, a number can be charged twice: the row follows the charge, and
-    after a kill in between, the repeated start is admitted anew. No message went out before.
+    Where Redis holds the challenges, the row follows the charge. After a kill in between, the
+    repeated start is admitted anew, and what was charged before is taken back.
     """
     moments = MOMENTS if place.rows is not None else (MOMENTS[0], *MOMENTS[2:])
     moment = moments[number % len(moments)]
     found = asyncio.run(kill_and_repeat(place, moment, number))
     messages = {to: len(place.gateway.to(to)) for to in found.answers}
     assert max(messages.values()) <= 1, messages
-    assert set(found.charged.values()) <= ({1, 2} if place.holds_rows_apart else {1}), found
+    assert set(found.charged.values()) == {1}, found
     if moment is before_its_message:
         assert 0 in messages.values(), messages
-    if moment is before_its_row and place.holds_rows_apart:
-        assert 2 in found.charged.values(), found
     for to, answers in found.answers.items():
         assert len({verification_id for verification_id, _ in answers}) == 1, (to, answers)
         assert sum(not replayed for _, replayed in answers) <= 1, (to, answers)

@@ -5,8 +5,10 @@ import json
 from functools import partial
 from pathlib import Path
 
+import attrs
 import pytest
 
+from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
@@ -23,12 +25,15 @@ from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.pass_login import PassLogin, SignedIn
+from tests.backend import SHOP
 from tests.e2e.server import command
 from tests.integration.behind import execute
 from tests.integration.redis_server import RedisServer
 from tests.integration.stores import POSTGRES, SQLITE, Kind, Stores, sql_stores
 from tests.integration.test_contracts import SLOT, a_pass, send_row
 from tests.integration.test_redis import Site, alone, open_site
+from tests.integration.test_test_contacts import add_apps
+from tests.integration.test_verifications import VERIFICATION
 from tests.world import PHONE, Outbox, of_strangers, open_policy, other_than
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -227,6 +232,57 @@ async def test_erasing_lifts_no_lock(
         assert done.stderr.startswith("hsp-otp: the number is locked after wrong guesses until 2")
         assert len(done.stderr.splitlines()) == 1
     assert _rows(file) == before
+
+
+async def test_a_user_of_an_app_is_erased(
+    kept: Stores, database: Database, file: Path, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """The commands unlock and then erase one user of one app, and show nobody's id of the user."""
+    user = ("--app", "shop", "--subject", "ann smith")
+    why = ("--reason", "asked by letter")
+    await add_apps(SqlApps(database), SHOP)
+    at = SystemClock().now()
+    theirs = attrs.evolve(VERIFICATION, created_at=at, expires_at=after(at, HOUR))
+    other = attrs.evolve(theirs, id="v2", subject="ann")
+    await kept.audit.write(theirs, other)
+    for one in (theirs, other):
+        locked = of_strangers(failures=(at,) * 15)
+        await kept.slots.transition(one.slot, (), partial(_becomes, locked))
+    refused = command(tmp_path, "erase", *user, **settings)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("hsp-otp: the user is locked after wrong guesses until 2")
+    unlocked = command(tmp_path, "unlock", *user, *why, **settings)
+    assert (unlocked.returncode, unlocked.stdout) == (0, "unlocked verifications for apps\n")
+    before = _rows(file)
+    told = command(tmp_path, "erase", *user, **settings)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert _rows(file) == before
+    done = command(tmp_path, "erase", *user, "--yes", *why, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.strip() for line in done.stdout.splitlines()] == [
+        "a user of app shop",
+        "erased:",
+        "verifications: 1",
+        "sends that no limit counts any more: 0",
+        "live codes",
+        "kept:",
+        "audit rows, masked: 3, each until purge after 90 days",
+    ]
+    assert "ann smith" not in told.stdout + done.stdout + refused.stderr
+    assert execute(file, "SELECT id FROM verifications") == [("v2",)]
+    (key,) = (row[0] for row in execute(file, "SELECT key FROM records"))
+    assert key == f"slot:{other.slot}"
+    (row,) = execute(file, "SELECT app, reason FROM audit WHERE action = 'erase'")
+    assert row == ("shop", "asked by letter")
+    assert "ann smith" not in repr(_rows(file))
+
+
+async def test_whom_to_erase_is_told_in_one_way(tmp_path: Path, settings: dict[str, str]) -> None:
+    """A number, or an app with the id of its user; anything else is refused in one line."""
+    for arguments in ((), ("--app", "a"), ("--subject", "s"), (PHONE, "--app", "a")):
+        done = command(tmp_path, "erase", *arguments, **settings)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "hsp-otp: erase takes either a number, or --app and --subject\n"
 
 
 def _rows(file: Path) -> list[object]:

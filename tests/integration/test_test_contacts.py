@@ -31,6 +31,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.test_contacts import KeptTestContact, NotAdded
 from hsp_otp.flows.test_contacts import ManagingTestContacts
 from hsp_otp.ports.apps import AppRegister
+from hsp_otp.ports.erasure import OfNumber
 from tests.backend import SHOP, TEST_CODE, other_app
 from tests.integration.stores import RINGS, Stores
 from tests.integration.test_api_keys import Timer
@@ -178,10 +179,10 @@ async def test_they_are_purged_and_erased(database: Database, commits: GroupComm
     purge, erasure = SqlPurge(database), SqlErasure(database)
     assert await purge.test_contacts(after(START, DAY)) == 0
     assert await purge.proved_contacts(after(START, 1)) == 1
-    phone = PhoneNumber(PHONE)
-    kept = await erasure.kept(phone, (), (), START, fingerprints)
+    whose = OfNumber(phone=PhoneNumber(PHONE), users=(), fingerprints=tuple(fingerprints))
+    kept = await erasure.kept(whose, (), START)
     assert (kept.test_contacts, kept.proved) == (1, 1)
-    await erasure.erase(phone, (), START, fingerprints, audit_row("erased"))
+    await erasure.erase(whose, (), START, audit_row("erased"))
     assert [one.contact for one in await register.list()] == ["***-***-5678"]
     async with database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(proved_contacts)) == 1

@@ -11,7 +11,7 @@ from hsp_otp.adapters.sql.erasure import SqlErasure
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.purge import SqlPurge
-from hsp_otp.adapters.sql.tables import accounts, apps, verifications
+from hsp_otp.adapters.sql.tables import accounts, apps, audit, sends, verifications
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.domain.app_limits import AppSent, charged_keys, check_demand, claim_keys
 from hsp_otp.domain.audit import Action, EndedRow, HandedOverRow, SendRow, UnsentRow
@@ -26,6 +26,7 @@ from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.slot_record import Challenge
 from hsp_otp.domain.verification import Approval, Approved, ApprovedElsewhere, approve
 from hsp_otp.domain.verification_record import NamedValue, Status, Verification
+from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber
 from hsp_otp.ports.verifications import Event, KeptSend
 from tests.audit_rows import evolved
 from tests.backend import SHOP
@@ -211,12 +212,52 @@ async def test_verifications_are_purged_and_erased(
     await commits.write(VERIFICATION, LEAST, other)
     assert await SqlPurge(database).verifications(after(START, 1)) == 1
     assert await found.find("v1") is None
-    erasure = SqlErasure(database)
-    assert (await erasure.kept(phone, (), (), START, ())).verifications == 1
-    await erasure.erase(phone, (), START, (), audit_row("erased"))
+    erasure, whose = SqlErasure(database), OfNumber(phone=phone, users=(), fingerprints=())
+    assert (await erasure.kept(whose, (), START)).verifications == 1
+    await erasure.erase(whose, (), START, audit_row("erased"))
     assert (await found.find("v2"), await found.find("v3")) == (None, other)
     async with database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(verifications)) == 1
+
+
+async def test_a_user_of_an_app_is_erased(
+    commits: GroupCommit, database: Database, found: SqlVerifications
+) -> None:
+    """An erasure deletes what an app has verified of one user, and what nothing counts any more."""
+    other_app = attrs.evolve(VERIFICATION, id="v2", app_id="another")
+    other_user = attrs.evolve(VERIFICATION, id="v3", subject="ann")
+    of_test = attrs.evolve(VERIFICATION, id="v4", test_contact="t1")
+    await commits.write(VERIFICATION, other_app, other_user, of_test)
+    counted = after(START, DAY)
+    slot = str(VERIFICATION.slot)
+    await commits.write(
+        send("s1", slot=slot),
+        send("s2", slot=slot, at=counted),
+        send("s3", slot=str(other_user.slot), verification_id="v3"),
+        send("s4", slot=str(of_test.slot), verification_id="v4", test_contact="t1"),
+        evolved(audit_row("sent"), app="shop", subject_fingerprint="k1:ann smith"),
+        evolved(audit_row("sent"), app="another", subject_fingerprint="k1:ann smith"),
+    )
+    erasure = SqlErasure(database)
+    whose = OfAppUser(app=SHOP, subject="ann smith", fingerprints=("k1:ann smith", "k0:ann smith"))
+    kept = await erasure.kept(whose, (VERIFICATION.slot,), counted)
+    assert kept == Kept(
+        passes=0,
+        old_sends=2,
+        sends=1,
+        verifications=2,
+        test_contacts=0,
+        proved=0,
+        audit=1,
+        records={},
+    )
+    await erasure.erase(whose, (VERIFICATION.slot,), counted, audit_row("erased"))
+    left = [await found.find(one) for one in ("v1", "v2", "v3", "v4")]
+    assert left == [None, other_app, other_user, None]
+    async with database.read() as connection:
+        ids = await connection.scalars(select(sends.c.id).order_by(sends.c.id))
+        assert list(ids) == ["s2", "s3"]
+        assert await connection.scalar(select(func.count()).select_from(audit)) == 3
 
 
 async def test_an_approval_stands_once(stores: Stores) -> None:

@@ -23,7 +23,7 @@ from hsp_otp.flows.person import People, Person, user_of_app
 from hsp_otp.flows.purge import purge
 from hsp_otp.flows.unlock import Unlocking
 from hsp_otp.flows.verification_outcomes import Sent
-from hsp_otp.ports.erasure import Kept
+from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber, Whose
 from tests.backend import Shop
 from tests.world import (
     OTHER_PHONE,
@@ -79,45 +79,38 @@ class Erased:
     records: list[Collection[str]] = attrs.field(factory=list[Collection[str]])
     fails: bool = False
 
-    async def kept(
-        self,
-        phone: PhoneNumber,
-        users: Collection[str],
-        slots: Sequence[Slot],
-        counted_since: Instant,
-        fingerprints: Sequence[str],
-    ) -> Kept:
+    async def kept(self, whose: Whose, slots: Sequence[Slot], counted_since: Instant) -> Kept:
         """Keep the promise of `Erasure.kept`."""
-        assert phone == PhoneNumber(PHONE)
-        own = [slot for slot in slots if slot.subject.kind is not SubjectKind.APP]
-        assert [str(slot) for slot in own] == [
-            *(f"phone_verification:user:{user}" for user in users),
-            f"signup:phone:{PHONE}",
-        ]
+        own = [str(slot) for slot in slots if slot.subject.kind is not SubjectKind.APP]
+        assert own == self._own_slots(whose)
         assert counted_since == after(self.world.clock.now(), -DAY - CLOCK_SKEW)
-        assert fingerprints == ring("fingerprints").fingerprints(PHONE)
         return KEPT
 
     async def erase(
-        self,
-        phone: PhoneNumber,
-        slots: Sequence[Slot],
-        counted_since: Instant,
-        fingerprints: Sequence[str],
-        row: AuditRow,
+        self, whose: Whose, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """Keep the promise of `Erasure.erase`."""
-        assert fingerprints == ring("fingerprints").fingerprints(PHONE)
-        assert (phone, slots[1].subject.id) == (PhoneNumber(PHONE), PHONE)
-        assert counted_since == after(self.world.clock.now(), -DAY - CLOCK_SKEW)
+        await self.kept(whose, slots, counted_since)
         self.rows.append(row)
         if self.fails:
             fail_twice(self.world)
 
-    async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
+    async def erase_records(self, whose: OfNumber) -> None:
         """Keep the promise of `Erasure.erase_records`."""
-        assert phone == PhoneNumber(PHONE)
-        self.records.append(users)
+        self._own_slots(whose)
+        self.records.append(whose.users)
+
+    @staticmethod
+    def _own_slots(whose: Whose) -> list[str]:
+        """The slots of the service's own flows that go with *whose*."""
+        fingerprints = ring("fingerprints").fingerprints
+        if isinstance(whose, OfAppUser):
+            assert (whose.subject, whose.fingerprints) == ("u1", tuple(fingerprints("u1")))
+            return []
+        assert whose.phone == PhoneNumber(PHONE)
+        assert whose.fingerprints == tuple(fingerprints(PHONE))
+        users = [f"phone_verification:user:{user}" for user in whose.users]
+        return [*users, f"signup:phone:{PHONE}"]
 
 
 def fail_twice(world: World) -> None:
@@ -421,8 +414,28 @@ def test_the_slots_of_apps_are_erased() -> None:
     unlock(world, run(people(world).of_number(PhoneNumber(PHONE))))
     found = run(journey.look(PhoneNumber(PHONE)))
     assert isinstance(found, Found)
-    assert run(journey.erase(PhoneNumber(PHONE), found, REASON)) is None
+    assert run(journey.erase(found, REASON)) is None
     assert not shop.sent().resent
+
+
+def test_a_user_of_an_app_is_erased() -> None:
+    """By the id that the app's backend has, one user is erased, unless locked; the number stays."""
+    world = world_with_a_pass()
+    shop = in_apps(world)
+    erased = Erased(world)
+    journey = erasing(world, erased)
+    assert run(journey.look_at_user(shop.app, "u1")) == Locked(after(START, HOUR))
+    unlock(world, user_of_app(shop.app, "u1"))
+    found = run(journey.look_at_user(shop.app, "u1"))
+    assert isinstance(found, Found)
+    assert "u1" not in repr(found.whose)
+    assert run(journey.erase(found, REASON)) is None
+    (row,) = erased.rows
+    assert (row.facts.app, row.facts.contact_fingerprint, row.outcome) == ("shop", None, "erased")
+    assert row.facts.subject_fingerprint == ring("fingerprints").fingerprint("u1")
+    assert erased.records == []
+    assert not shop.sent(subject="u1").resent
+    assert not isinstance(shop.start(), Sent)
 
 
 # Erase
@@ -436,7 +449,8 @@ def test_looking_changes_nothing() -> None:
     held, erased = world.record(), Erased(world)
     found = run(erasing(world, erased).look(PhoneNumber(PHONE)))
     assert isinstance(found, Found)
-    assert (found.users, found.kept) == (("u1",), KEPT)
+    assert isinstance(found.whose, OfNumber)
+    assert (found.whose.users, found.kept) == (("u1",), KEPT)
     assert found.until == after(START, HOUR)
     assert found.devices is False
     assert (world.record(), erased.rows, erased.records) == (held, [], [])
@@ -451,7 +465,7 @@ def test_known_devices_are_told_and_forgotten() -> None:
     found = run(journey.look(PhoneNumber(PHONE)))
     assert isinstance(found, Found)
     assert (found.devices, world.whole_record().devices is None) == (True, False)
-    run(journey.erase(PhoneNumber(PHONE), found, REASON))
+    run(journey.erase(found, REASON))
     assert world.whole_record().devices is None
 
 
@@ -475,7 +489,7 @@ def test_a_person_is_erased() -> None:
     journey = erasing(world, erased)
     found = run(journey.look(PhoneNumber(PHONE)))
     assert isinstance(found, Found)
-    assert run(journey.erase(PhoneNumber(PHONE), found, REASON)) is None
+    assert run(journey.erase(found, REASON)) is None
     assert world.record().challenge is None
     assert erased.records == [("u1",), ("u1",)]
     (row,) = erased.rows
@@ -494,7 +508,7 @@ def test_what_is_locked_is_not_erased() -> None:
     fail_twice(world)
     locked = Locked(after(START, HOUR))
     assert run(journey.look(PhoneNumber(PHONE))) == locked
-    assert run(journey.erase(PhoneNumber(PHONE), found, REASON)) == locked
+    assert run(journey.erase(found, REASON)) == locked
     assert (erased.rows, erased.records) == ([], [])
 
 
@@ -505,7 +519,7 @@ def test_a_lock_while_erasing_is_no_news() -> None:
     journey = erasing(world, erased)
     found = run(journey.look(PhoneNumber(PHONE)))
     assert isinstance(found, Found)
-    assert run(journey.erase(PhoneNumber(PHONE), found, REASON)) is None
+    assert run(journey.erase(found, REASON)) is None
     assert world.record().run == 2
     assert erased.records == [("u1",)]
 

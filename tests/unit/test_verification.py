@@ -191,6 +191,28 @@ def test_a_claim_holds_for_a_moment(ago: int, outcome: type[Claimed | Issued]) -
     assert (becomes.usages[first], becomes.usages.get(second)) == ((NOW,), None)
 
 
+def test_a_void_claim_is_taken_back() -> None:
+    """
+    A send without a row, under a key that is admitted again, is charged no more: as often as it
+    counts, and neither what others were charged nor what was charged under another key.
+    """
+    (first,) = claim_keys(("s1",))
+    asked = request(claims=(first,))
+    assert asked.demands
+    heavy = attrs.evolve(asked, demands=tuple(attrs.evolve(one, weight=2) for one in asked.demands))
+    void, other = after(NOW, -20 * SECOND), after(NOW, -40 * SECOND)
+    number = contact_sends(CONTACT)
+    held = start(Held(usages={number: (other, void)}), heavy, DRAWN, POLICY, void).becomes
+    assert held.usages[number] == (other, void, void, void)
+    becomes = start(held, heavy, DRAWN, POLICY, NOW).becomes
+    assert becomes.usages[number] == (other, void, NOW, NOW)
+    assert becomes.usages[first] == (NOW,)
+    assert becomes.record.others.asked_at == NOW
+    later = attrs.evolve(held.record.others, asked_at=after(void, 1))
+    held = attrs.evolve(held, record=attrs.evolve(held.record, others=later))
+    assert isinstance(start(held, heavy, DRAWN, POLICY, NOW).outcome, Refusal)
+
+
 def challenge(**facts: Any) -> Challenge:  # noqa: ANN401 - of `Challenge`
     """A live challenge of an app."""
     fresh = Challenge(

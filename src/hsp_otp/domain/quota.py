@@ -210,6 +210,17 @@ def charge(usages: Usages, demands: Iterable[Demand], now: Instant) -> Usages:
     return {**usages, **charged} if charged else usages
 
 
+def taken_back(usages: Usages, demands: Iterable[Demand], at: Instant) -> Usages:
+    """*usages* without what these demands were charged at that instant."""
+    becomes: dict[UsageKey, Usage] = {}
+    for demand in demands:
+        usage = becomes.get(demand.key, usages.get(demand.key, ()))
+        place = bisect.bisect_left(usage, at)
+        end = min(bisect.bisect_right(usage, at), place + demand.weight)
+        becomes[demand.key] = usage[:place] + usage[end:]
+    return {**usages, **becomes}
+
+
 def as_of(usages: Usages, now: Instant) -> Usages:
     """
     *usages* with future instants, left behind by a clock that ran ahead, taken as *now*. Returns

@@ -31,7 +31,7 @@ from hsp_otp.domain.policy import (
     REPEATED_CHECK_SECONDS,
     Policy,
 )
-from hsp_otp.domain.quota import Headroom, Refusal, headroom
+from hsp_otp.domain.quota import Headroom, Refusal, headroom, taken_back
 from hsp_otp.domain.slot_record import (
     Challenge,
     Drawn,
@@ -316,7 +316,7 @@ def _ask(
 ) -> Decision[Held, Issued | Refusal | Locked | Claimed]:
     if _is_claimed(held, request, now):
         return Decision(Claimed(), held)
-    decision = ask_of_app(held, request, drawn, policy, now, resends=live)
+    decision = ask_of_app(_without_void(held, request), request, drawn, policy, now, resends=live)
     outcome, becomes = decision.outcome, decision.becomes
     if isinstance(outcome, Issued) and request.claims:
         claimed = {**becomes.usages, request.claims[0]: (now,)}
@@ -337,6 +337,18 @@ def _is_claimed(held: Held, request: Request, now: Instant) -> bool:
     """
     since = after(now, -_CLAIM - CLOCK_SKEW)
     return any(at > since for key in request.claims for at in held.usages.get(key, ()))
+
+
+def _without_void(held: Held, request: Request) -> Held:
+    """*held* without what sends with the key of *request* that never got a row were charged."""
+    for key in request.claims:
+        for at in held.usages.get(key, ()):
+            usages = taken_back({**held.usages, key: ()}, request.demands or (), at)
+            record, others = held.record, held.record.others
+            if others.asked_at == at:
+                record = attrs.evolve(record, others=attrs.evolve(others, asked_at=None))
+            held = Held(record, usages)
+    return held
 
 
 def _is_as_asked(

@@ -21,6 +21,8 @@ from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
 from hsp_otp.flows.verification import Verifying
+from hsp_otp.flows.verification_asks import VerificationAsks
+from hsp_otp.flows.verification_delivery import VerificationDelivery
 from hsp_otp.flows.verification_sends import VerificationSends
 from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
@@ -226,7 +228,11 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             fingerprints=rings.fingerprints,
         ),
         verification_sends=VerificationSends(
-            otp=otp, limiter=limiter, requests=requests, idempotency=rings.idempotency
+            otp=otp,
+            limiter=limiter,
+            requests=requests,
+            asks=VerificationAsks(otp=otp, requests=requests, idempotency=rings.idempotency),
+            delivery=VerificationDelivery(otp=otp, requests=requests),
         ),
         verification=Verifying(
             otp=otp,

@@ -1,10 +1,11 @@
-"""Personal data: what is stored about a number, and its deletion."""
+"""Personal data: what is stored about a person, and its deletion."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 import attrs
 
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
@@ -12,17 +13,50 @@ from hsp_otp.domain.purposes import Slot
 
 
 @attrs.frozen(kw_only=True)
+class OfNumber:
+    """
+    The data about a number and the users who have it.
+
+    Attributes:
+        users: The ids of the users.
+        fingerprints: Of the number, by every key of the ring.
+    """
+
+    phone: PhoneNumber
+    users: tuple[str, ...]
+    fingerprints: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class OfAppUser:
+    """
+    The data about a user of an app.
+
+    Attributes:
+        subject: The id that the app's backend has for the user.
+        fingerprints: Of the subject, by every key of the ring.
+    """
+
+    app: App
+    subject: str = attrs.field(repr=False)
+    fingerprints: tuple[str, ...]
+
+
+Whose: TypeAlias = OfNumber | OfAppUser
+
+
+@attrs.frozen(kw_only=True)
 class Kept:
     """
-    The amount of data stored about a number.
+    The amount of data stored about a person.
 
     Attributes:
         old_sends: Send rows that no limit counts any more.
         sends: Send rows that a limit still counts.
-        verifications: Verifications of the number.
-        test_contacts: Test contacts that it is, by its fingerprint.
-        proved: Apps in which it has proved itself, by its fingerprint.
-        audit: Audit rows about the number, by its fingerprint.
+        verifications: Verifications of the number, or of the user.
+        test_contacts: Test contacts that the number is, by its fingerprint.
+        proved: Apps in which the number has proved itself, by its fingerprint.
+        audit: Audit rows about the person, by the fingerprint.
         records: Records about the number's holders, by the display name of their kind.
     """
 
@@ -42,33 +76,21 @@ class Erasure(Protocol):
     answer.
     """
 
-    async def kept(
-        self,
-        phone: PhoneNumber,
-        users: Collection[str],
-        slots: Sequence[Slot],
-        counted_since: Instant,
-        fingerprints: Sequence[str],
-    ) -> Kept:
-        """Count the data about *phone*, *users* and the subjects of *slots*."""
+    async def kept(self, whose: Whose, slots: Sequence[Slot], counted_since: Instant) -> Kept:
+        """Count the data of *whose* and about the subjects of *slots*."""
         ...
 
     async def erase(
-        self,
-        phone: PhoneNumber,
-        slots: Sequence[Slot],
-        counted_since: Instant,
-        fingerprints: Sequence[str],
-        row: AuditRow,
+        self, whose: Whose, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """
-        Delete users, passes, verifications, test contacts, what apps have had proved, and sends
-        that no limit counts any more, and write *row*, in one step.
+        Delete verifications and sends that no limit counts any more, and of a number also users,
+        passes, test contacts and what apps have had proved, and write *row*, in one step.
 
         Of *slots*, those that no longer have any effect are deleted too.
         """
         ...
 
-    async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
-        """Delete the records about *phone* or *users*. May be called again."""
+    async def erase_records(self, whose: OfNumber) -> None:
+        """Delete the records about a number or its users. May be called again."""
         ...

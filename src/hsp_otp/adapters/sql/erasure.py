@@ -1,10 +1,10 @@
-"""Deletes one person's data, by phone number."""
+"""Deletes one person's data, by phone number, or by an app and the id of its user."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, assert_never
 
 import attrs
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.record_format import EMPTY_SLOTS
@@ -20,14 +20,13 @@ from hsp_otp.adapters.sql.tables import (
     records,
     sends,
     test_contacts,
+    users,
     verifications,
 )
-from hsp_otp.adapters.sql.tables import users as user_rows
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Slot
-from hsp_otp.ports.erasure import Kept
+from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber, Whose
 
 
 @attrs.frozen
@@ -39,66 +38,42 @@ class SqlErasure:
 
     database: Database
 
-    async def kept(
-        self,
-        phone: PhoneNumber,
-        users: Collection[str],
-        slots: Sequence[Slot],
-        counted_since: Instant,
-        fingerprints: Sequence[str],
-    ) -> Kept:
+    async def kept(self, whose: Whose, slots: Sequence[Slot], counted_since: Instant) -> Kept:
         """Implement `Erasure.kept`."""
-        told = _told_of(phone, slots)
-        counts = (
-            select(func.count()).select_from(passes).where(passes.c.user_id.in_(_holders(phone))),
-            select(func.count()).where(told, sends.c.at < counted_since),
-            select(func.count()).where(told, sends.c.at >= counted_since),
-            select(func.count()).where(audit.c.contact_fingerprint.in_(fingerprints)),
-            select(func.count()).where(verifications.c.contact == phone.e164),
-            select(func.count()).where(test_contacts.c.fingerprint.in_(fingerprints)),
-            select(func.count()).where(proved_contacts.c.fingerprint.in_(fingerprints)),
-        )
+        theirs = _rows_of(whose, slots)
+        old = sends.c.at < counted_since
         async with self.database.study() as connection:
-            found = [int((await connection.execute(one)).scalar_one()) for one in counts]
-        purge = SqlPurge(self.database)
-        return Kept(
-            passes=found[0],
-            old_sends=found[1],
-            sends=found[2],
-            audit=found[3],
-            verifications=found[4],
-            test_contacts=found[5],
-            proved=found[6],
-            records={
-                kind.plural: await purge.count(kind, is_theirs)
-                for kind, is_theirs in _told_in_records(phone, users)
-            },
-        )
+
+            async def count(table: Table, *only: ColumnElement[bool]) -> int:
+                if table not in theirs:
+                    return 0
+                asked = select(func.count()).select_from(table).where(theirs[table], *only)
+                return int((await connection.execute(asked)).scalar_one())
+
+            return Kept(
+                passes=await count(passes),
+                old_sends=await count(sends, old),
+                sends=await count(sends, ~old),
+                verifications=await count(verifications),
+                test_contacts=await count(test_contacts),
+                proved=await count(proved_contacts),
+                audit=await count(audit),
+                records=await self._records(whose),
+            )
 
     async def erase(
-        self,
-        phone: PhoneNumber,
-        slots: Sequence[Slot],
-        counted_since: Instant,
-        fingerprints: Sequence[str],
-        row: AuditRow,
+        self, whose: Whose, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """Implement `Erasure.erase`."""
         keys = [SLOTS.key(str(slot)) for slot in slots]
+        theirs = _rows_of(whose, slots)
+        theirs[sends] &= sends.c.at < counted_since
+        del theirs[audit]
 
         async def step(connection: AsyncConnection) -> None:
             await take_turn(connection)
-            told = _told_of(phone, slots)
-            await connection.execute(delete(passes).where(passes.c.user_id.in_(_holders(phone))))
-            await connection.execute(
-                delete(user_rows).where(user_rows.c.phone_number == phone.e164)
-            )
-            await connection.execute(delete(sends).where(told, sends.c.at < counted_since))
-            await connection.execute(
-                delete(verifications).where(verifications.c.contact == phone.e164)
-            )
-            for table in (test_contacts, proved_contacts):
-                await connection.execute(delete(table).where(table.c.fingerprint.in_(fingerprints)))
+            for table, is_theirs in theirs.items():
+                await connection.execute(delete(table).where(is_theirs))
             await connection.execute(
                 delete(records).where(records.c.key.in_(keys), records.c.body.in_(EMPTY_SLOTS))
             )
@@ -106,26 +81,55 @@ class SqlErasure:
 
         await self.database.step(step)
 
-    async def erase_records(self, phone: PhoneNumber, users: Collection[str]) -> None:
+    async def erase_records(self, whose: OfNumber) -> None:
         """Implement `Erasure.erase_records`."""
-        for kind, is_theirs in _told_in_records(phone, users):
+        for kind, is_theirs in _told_in_records(whose):
             await SqlPurge(self.database).records(kind, is_theirs)
+
+    async def _records(self, whose: Whose) -> dict[str, int]:
+        if not isinstance(whose, OfNumber):
+            return {}
+        purge = SqlPurge(self.database)
+        return {
+            kind.plural: await purge.count(kind, is_theirs)
+            for kind, is_theirs in _told_in_records(whose)
+        }
 
 
 def _told_in_records(
-    phone: PhoneNumber, users: Collection[str]
+    whose: OfNumber,
 ) -> Iterator[tuple[RecordKind[Any], Callable[[Any], bool]]]:
     """The kinds of records about people, each with a test for these people."""
     for kind in RECORD_KINDS:
-        is_theirs = kind.about(users, phone)
+        is_theirs = kind.about(whose.users, whose.phone)
         if is_theirs is not None:
             yield kind, is_theirs
 
 
-def _holders(phone: PhoneNumber) -> Any:  # noqa: ANN401 - a subquery
-    return select(user_rows.c.id).where(user_rows.c.phone_number == phone.e164)
-
-
-def _told_of(phone: PhoneNumber, slots: Sequence[Slot]) -> ColumnElement[bool]:
-    """Sends to the number, and sends to earlier numbers of its holders."""
-    return or_(sends.c.contact == phone.e164, sends.c.slot.in_([str(slot) for slot in slots]))
+def _rows_of(whose: Whose, slots: Sequence[Slot]) -> dict[Table, ColumnElement[bool]]:
+    """The rows about a person, in the order of their deletion."""
+    of_slots = sends.c.slot.in_([str(slot) for slot in slots])
+    match whose:
+        case OfNumber(phone=phone, fingerprints=fingerprints):
+            holders = select(users.c.id).where(users.c.phone_number == phone.e164)
+            return {
+                passes: passes.c.user_id.in_(holders),
+                users: users.c.phone_number == phone.e164,
+                # Those to earlier numbers of its holders, too.
+                sends: or_(sends.c.contact == phone.e164, of_slots),
+                verifications: verifications.c.contact == phone.e164,
+                test_contacts: test_contacts.c.fingerprint.in_(fingerprints),
+                proved_contacts: proved_contacts.c.fingerprint.in_(fingerprints),
+                audit: audit.c.contact_fingerprint.in_(fingerprints),
+            }
+        case OfAppUser(app=app, subject=subject, fingerprints=fingerprints):
+            verified = (verifications.c.app_id == app.id) & (verifications.c.subject == subject)
+            # The slot of a test contact does not name the user.
+            of_verified = sends.c.verification_id.in_(select(verifications.c.id).where(verified))
+            return {
+                sends: or_(of_slots, of_verified),
+                verifications: verified,
+                audit: (audit.c.app == app.name) & audit.c.subject_fingerprint.in_(fingerprints),
+            }
+        case _:
+            assert_never(whose)

@@ -1,8 +1,9 @@
 """The `erase` command: docs/erasing.md."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, assert_never
 
+import attrs
 from cyclopts import Parameter
 
 from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
@@ -14,6 +15,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SEND_ROW_DAYS
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.cli.person import (
+    find_app,
     insist_on_stores,
     load_with_keys,
     open_desk,
@@ -25,19 +27,31 @@ from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.entrypoints.wiring import clock_of
 from hsp_otp.flows.erase import Erasing, Found
+from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber, Whose
+
+
+@attrs.frozen
+class _UserOfApp:
+    """A user by the id that the backend of an app has for them, and the name of the app."""
+
+    app: str
+    subject: str = attrs.field(repr=False)
 
 
 def erase(
-    number: Annotated[str, Parameter(name="NUMBER")],
+    number: Annotated[str | None, Parameter(name="NUMBER")] = None,
     /,
     *,
+    app: str | None = None,
+    subject: str | None = None,
     yes: Annotated[bool, FLAG] = False,
     reason: str | None = None,
 ) -> None:
     """
-    Erase a person's data by phone number; without --yes, only show what would be erased.
+    Erase a person's data; without --yes, only show what would be erased.
 
-    Erases all users with the number, their passes and their sign-ins. Records that limits and
+    By number, erases all users with it, their passes and their sign-ins, and what apps have
+    verified of it. By app, erases what was verified of one of its users. Records that limits and
     locks still count are kept until they expire. Also remove the person from the data that you
     import.
 
@@ -45,20 +59,29 @@ def erase(
 
     Args:
         number: The phone number; national format is accepted.
+        app: The app whose user to erase, instead of a number.
+        subject: The id of that user, as the app's backend gives it.
         yes: Erase the data.
         reason: The reason, which is written to the audit and must not contain the number.
     """
     settings = load_with_keys()
     insist_on_stores(settings)
-    phone = read_number(number, settings, "NUMBER")
+    if number is not None and app is None and subject is None:
+        whom: PhoneNumber | _UserOfApp = read_number(number, settings, "NUMBER")
+    elif number is None and app is not None and subject is not None:
+        whom = _UserOfApp(app, subject)
+    else:
+        raise CommandError("erase takes either a number, or --app and --subject")
     if yes and reason is None:
         raise CommandError("--yes needs a --reason, which is written to the audit")
     why = None if reason is None else read_reason(reason, settings)
-    for line in asyncio.run(_erase(settings, phone, why if yes else None)):
+    for line in asyncio.run(_erase(settings, whom, why if yes else None)):
         print(line)
 
 
-async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> list[str]:
+async def _erase(
+    settings: Settings, whom: PhoneNumber | _UserOfApp, reason: str | None
+) -> list[str]:
     """Describe what is erased and what is kept; erase only with a *reason*."""
     async with open_desk(settings) as desk:
         erasing = Erasing(
@@ -71,27 +94,23 @@ async def _erase(settings: Settings, phone: PhoneNumber, reason: str | None) -> 
             policies=settings.policies,
             app_policies=settings.app_policies,
         )
-        found = await erasing.look(phone)
+        if isinstance(whom, PhoneNumber):
+            found = await erasing.look(whom)
+        else:
+            found = await erasing.look_at_user(await find_app(desk, whom.app), whom.subject)
         if isinstance(found, Locked):
-            raise CommandError(_locked(found))
+            raise CommandError(_locked(whom, found))
         if reason is not None:
-            locked = await erasing.erase(phone, found, reason)
+            locked = await erasing.erase(found, reason)
             if locked is not None:
-                raise CommandError(_locked(locked))
-    return _in_words(phone, found, settings, is_done=reason is not None)
+                raise CommandError(_locked(whom, locked))
+    return _in_words(found, settings, is_done=reason is not None)
 
 
-def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: bool) -> list[str]:
+def _in_words(found: Found, settings: Settings, *, is_done: bool) -> list[str]:
     kept = found.kept
     lines = [
-        f"{phone.masked}{f' ({phone.region})' if phone.region else ''}",
-        "erased:" if is_done else "would be erased:",
-        f"  users: {len(found.users)}" + "".join(f", {user}" for user in found.users),
-        f"  passes: {kept.passes}",
-        *(f"  {plural}: {count}" for plural, count in kept.records.items()),
-        f"  verifications: {kept.verifications}",
-        f"  test contacts: {kept.test_contacts}",
-        f"  apps in which the number was verified: {kept.proved}",
+        *_named(found.whose, kept, is_done=is_done),
         f"  sends that no limit counts any more: {kept.old_sends}",
         "  live codes",
         *(["  known devices, which become strangers"] if found.devices else []),
@@ -110,9 +129,31 @@ def _in_words(phone: PhoneNumber, found: Found, settings: Settings, *, is_done: 
     return lines
 
 
-def _locked(outcome: Locked) -> str:
+def _named(whose: Whose, kept: Kept, *, is_done: bool) -> list[str]:
+    """Name the person, and count the rows that are deleted whatever limits count."""
+    done = "erased:" if is_done else "would be erased:"
+    match whose:
+        case OfNumber(phone=phone, users=users):
+            return [
+                f"{phone.masked}{f' ({phone.region})' if phone.region else ''}",
+                done,
+                f"  users: {len(users)}" + "".join(f", {user}" for user in users),
+                f"  passes: {kept.passes}",
+                *(f"  {plural}: {count}" for plural, count in kept.records.items()),
+                f"  verifications: {kept.verifications}",
+                f"  test contacts: {kept.test_contacts}",
+                f"  apps in which the number was verified: {kept.proved}",
+            ]
+        case OfAppUser(app=app):
+            return [f"a user of app {app.name}", done, f"  verifications: {kept.verifications}"]
+        case _:
+            assert_never(whose)
+
+
+def _locked(whom: PhoneNumber | _UserOfApp, outcome: Locked) -> str:
+    who = "number" if isinstance(whom, PhoneNumber) else "user"
     when = "" if outcome.retry_at is None else f" until {in_short(outcome.retry_at)} UTC"
     return (
-        f"the number is locked after wrong guesses{when}, and erasing would lift the lock: "
+        f"the {who} is locked after wrong guesses{when}, and erasing would lift the lock: "
         "wait, or run hsp-otp unlock first"
     )

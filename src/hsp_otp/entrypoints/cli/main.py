@@ -32,8 +32,7 @@ COMMANDS: Final = {
     "purge": "Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.",
     "report": "Report how many visitors reach each step of a flow.",
     "audit": "Query the audit: who requested what, and with which outcome.",
-    "erase": "Erase a person's data by phone number; without --yes, only show what would be "
-    "erased.",
+    "erase": "Erase a person's data; without --yes, only show what would be erased.",
     "ops": "Manage the operators who sign in at /ops/ by name.",
     "doctor": "Check the configuration, stores and senders; exit status 1 if a check fails.",
 }

@@ -16,6 +16,7 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemRandomness
+from hsp_otp.domain.apps import App
 from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
@@ -123,15 +124,20 @@ async def find_person(
     return found
 
 
-async def find_user_of_app(
-    desk: Desk, name: str, subject: str, purposes: Iterable[Purpose] = Purpose
-) -> Person:
-    """The user of the app of that name for whom its backend has that id."""
+async def find_app(desk: Desk, name: str) -> App:
+    """The app of that name."""
     tenants = await SqlApps(desk.database).tenants()
     app = next((one for one in tenants.apps if one.name == name), None)
     if app is None:
         raise CommandError(f"there is no app {name}")
-    found = user_of_app(app, subject, purposes)
+    return app
+
+
+async def find_user_of_app(
+    desk: Desk, name: str, subject: str, purposes: Iterable[Purpose] = Purpose
+) -> Person:
+    """The user of the app of that name for whom its backend has that id."""
+    found = user_of_app(await find_app(desk, name), subject, purposes)
     if not found.slots:
         raise CommandError("apps verify nothing for that purpose")
     return found
