@@ -49,7 +49,7 @@ class EmailAddress:
         except EmailNotValidError:
             # Its reason repeats parts of the address.
             raise InvalidEmailError("not an e-mail address") from None
-        if found.ascii_domain is None or not _is_as_typed(domain, found.domain):
+        if not _is_as_typed(domain, found.domain):
             raise InvalidEmailError("not an e-mail address")
         return cls(f"{local}@{found.ascii_domain}")
 
