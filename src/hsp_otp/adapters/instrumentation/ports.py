@@ -7,7 +7,7 @@ written, because there the rows of a flood are folded into one.
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 import structlog
@@ -422,7 +422,7 @@ class ObservedDeliveries:
 class ObservedSender:
     """Observes the messages that are offered to one sender."""
 
-    sender: Sender
+    sender: Sender[Any]
     name: str
     watch: Watch
 
@@ -554,7 +554,7 @@ class Observer:
         """Observe *deliveries*."""
         return ObservedDeliveries(deliveries, self._meter("deliveries", _SQL))
 
-    def sender(self, name: str, sender: Sender) -> Sender:
+    def sender(self, name: str, sender: Sender[Any]) -> Sender[Any]:
         """
         Observe one sender. Wrap a breaker around it, not inside it, so that only real attempts
         count.
