@@ -25,7 +25,7 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 
 
 def texts() -> dict[str, dict[str, str]]:
-    """Return the texts of the catalogues by language and id, without text messages."""
+    """Return the texts of the catalogues by language and id, without those of messages."""
     found = {}
     for tag in GettextMessages({}).languages:
         folder = tag.replace("-", "_")
@@ -34,7 +34,7 @@ def texts() -> dict[str, dict[str, str]]:
         found[tag] = {
             str(message.id): str(message.string)
             for message in catalogue
-            if message.id and not message.pluralizable
+            if message.id and not message.pluralizable and not str(message.id).startswith("email.")
         }
     return found
 

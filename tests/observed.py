@@ -1,6 +1,7 @@
 """A test world whose ports are observed, as in `wiring.py`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
@@ -51,7 +52,7 @@ class Observed(World):
             test_contacts=observer.test_contacts(ports.test_contacts),
             audit=observer.audit(ports.audit),
             work=observer.work(ports.work),
-            senders={Channel.SMS: observer.senders(sender, ("outbox", "other"))},
+            senders=dict.fromkeys(Channel, observer.senders(sender, ("outbox", "other"))),
         )
 
 
@@ -59,7 +60,7 @@ class Observed(World):
 class _Only:
     """The only sender of its channel, whose names do not matter."""
 
-    sender: Sender
+    sender: Sender[Any]
 
     def available(self, names: Sequence[str] = ()) -> bool:
         """Keep the promise of `Senders.available`."""

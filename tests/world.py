@@ -58,7 +58,7 @@ from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.messages import Letterhead, Text
+from hsp_otp.ports.messages import Letterhead, MailText, Text
 from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
@@ -319,6 +319,24 @@ class PlainMessages:
         told = f"{code.reveal()} is your code{named}, for {lifetime // MINUTE} min"
         return Text(text=f"{told} ({purpose.value}).", template_id="t1", entity_id="e1")
 
+    def mail(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> MailText:
+        """Keep the promise of `Messages.mail`."""
+        text = self.sms(purpose, code, lifetime, language, letterhead).text
+        return MailText(
+            subject="Your code",
+            text=text,
+            html=f"<p>{text}</p>",
+            language=language,
+            service_name="House" if letterhead is None else letterhead.service_name,
+        )
+
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""
         return f"About {word} in {language}."
@@ -484,7 +502,7 @@ class World:
             test_contacts=self.test_contacts,
             audit=self.audit,
             sign_ins=self.audit,
-            senders={Channel.SMS: self.outbox},
+            senders=dict.fromkeys(Channel, self.outbox),
             messages=PlainMessages(),
             access_tokens=self.access_tokens,
             proofs=self.proofs,
@@ -516,7 +534,7 @@ class World:
             access_lifetime=900 * SECOND,
             family_lifetime=30 * DAY,
             app_policies=app_policies(self.policy),
-            reach=Reach(frozenset({"IN"}), "IN"),
+            reach=Reach(frozenset({"IN"}), "IN", frozenset(Channel)),
         )
         return build(self.ports, rings, numbers)
 

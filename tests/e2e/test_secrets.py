@@ -30,7 +30,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.refresh_tokens import RefreshToken
 from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.settings.load import load
-from hsp_otp.ports.sender import Message
+from hsp_otp.ports.sender import Sms
 from tests.collector import Collector
 from tests.e2e.server import PATIENCE_SECONDS, Answer, NewServer, Server, command
 from tests.e2e.sessions import csrf, csrf_token, generated_keys, prove, sign_up
@@ -526,9 +526,7 @@ def test_no_repr_shows_a_secret() -> None:
         Code("0123456789"),
         PassCode(DEMO),
         PhoneNumber(NUMBER),
-        Message(
-            to=Contact(ContactKind.PHONE, NUMBER), text="0123456789 is your code", useful_for=1
-        ),
+        Sms(to=Contact(ContactKind.PHONE, NUMBER), text="0123456789 is your code", useful_for=1),
         Outbox(sent=world.outbox.sent),
     ]
     secrets = {

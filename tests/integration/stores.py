@@ -183,7 +183,7 @@ class Stores:
             test_contacts=self.test_contacts,
             audit=self.audit,
             sign_ins=self.sign_ins,
-            senders={Channel.SMS: sender},
+            senders=dict.fromkeys(Channel, sender),
             messages=PlainMessages(),
             access_tokens=SignedAccess(),
             work=PlainWork(),
@@ -212,7 +212,7 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
         access_lifetime=900 * SECOND,
         family_lifetime=30 * DAY,
         app_policies=app_policies(Policy()),
-        reach=Reach(frozenset({"IN"}), "IN"),
+        reach=Reach(frozenset({"IN"}), "IN", frozenset(Channel)),
     )
 
 

@@ -20,7 +20,7 @@ from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import Message, Sender
+from hsp_otp.ports.sender import Sender, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
@@ -37,7 +37,7 @@ REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts
 CODE = "012345"
 NUMBER = "+919876543210"
 TEXT = f"{CODE} is your code.\nसुरक्षित & 100 % = é"
-SMS = Message(to=Contact(ContactKind.PHONE, NUMBER), text=TEXT, useful_for=598_500_000)
+SMS = Sms(to=Contact(ContactKind.PHONE, NUMBER), text=TEXT, useful_for=598_500_000)
 
 PUBLIC_URL = "https://otp.example.com"
 
@@ -80,7 +80,7 @@ def settings_of(name: str, url: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def opened(name: str, url: str) -> AsyncGenerator[Sender]:
+async def opened(name: str, url: str) -> AsyncGenerator[Sender[Any]]:
     """A sender as the table opens it, with settings that would serve."""
     settings = load(settings_of(name, url))
     check_to_serve(settings)
@@ -128,7 +128,7 @@ def secrets_in(told: str, name: str) -> list[str]:
     return [secret for secret in (NUMBER[1:], CODE, *PLAYS[name].secrets) if secret in told]
 
 
-async def failure_of(sender: Sender, name: str, given: int = LONG) -> SendFailed:
+async def failure_of(sender: Sender[Any], name: str, given: int = LONG) -> SendFailed:
     """What a send that fails raises: in its time, and without a secret."""
     began = asyncio.get_running_loop().time()
     with pytest.raises(SendFailed) as caught:
@@ -272,7 +272,7 @@ async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> Non
 
 async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gateway) -> None:
     """While two hundred sends hang, others are taken."""
-    other = Message(
+    other = Sms(
         to=Contact(ContactKind.PHONE, "+919812345678"), text=TEXT, useful_for=SMS.useful_for
     )
 
@@ -427,7 +427,7 @@ async def test_what_one_refuses_the_next_takes(pair: list[tuple[str, Gateway]]) 
         for number in range(24):
             first.behaviour = played.decline(number % PLAYS[name].declines)
             to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
-            receipt = await sender.send(Message(to=to, text=TEXT, useful_for=SMS.useful_for))
+            receipt = await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
             assert receipt.sender == "twilio"
             assert (first.asked, second.asked) == (number + 1, number + 1)
 
@@ -444,7 +444,7 @@ async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> No
             )
             to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
             with pytest.raises(SendFailed):
-                await sender.send(Message(to=to, text=TEXT, useful_for=SMS.useful_for))
+                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
         gateway.behaviour = played.accept
         assert (await sender.send(SMS)).sender == name
 
@@ -457,7 +457,7 @@ async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -
             gateway.behaviour = played.disown(number % PLAYS[name].disowns)
             to = Contact(ContactKind.PHONE, f"+9198{number % 3:04d}3210")
             with pytest.raises(SendFailed):
-                await sender.send(Message(to=to, text=TEXT, useful_for=SMS.useful_for))
+                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
         assert not sender.available()
 
 
@@ -479,7 +479,7 @@ async def test_a_cancelled_send_goes_nowhere_else(pair: list[tuple[str, Gateway]
 
 async def test_vonage_passes_registered_ids_on() -> None:
     """Template and entity ids (DLT) go with the message where there are some, and only there."""
-    registered = Message(
+    registered = Sms(
         to=SMS.to, text="Code 012345", useful_for=SMS.useful_for, template_id="1107", entity_id="11"
     )
     with Gateway(PLAYS["vonage"]) as gateway:
@@ -501,7 +501,7 @@ async def test_vonages_time_to_live(left: int, told: str) -> None:
     """What is left of the code in milliseconds, between what Vonage takes at least and at most."""
     with Gateway(PLAYS["vonage"]) as gateway:
         async with opened("vonage", gateway.url) as sender:
-            await sender.send(Message(to=SMS.to, text=TEXT, useful_for=left))
+            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=left))
     assert [taken.form["ttl"] for taken in gateway.taken] == [told]
 
 
@@ -531,13 +531,13 @@ async def test_vonages_parts(body: bytes, named: str | None) -> None:
 
 async def test_the_webhooks_message() -> None:
     """A webhook is given everything that there is to know."""
-    registered = Message(
+    registered = Sms(
         to=SMS.to, text=TEXT, useful_for=SMS.useful_for, template_id="1107", entity_id="11"
     )
     with Gateway(PLAYS["webhook"]) as gateway:
         async with opened("webhook", gateway.url) as sender:
             receipt = await sender.send(registered)
-            await sender.send(Message(to=SMS.to, text=TEXT, useful_for=0))
+            await sender.send(Sms(to=SMS.to, text=TEXT, useful_for=0))
     first, second = (taken.form for taken in gateway.taken)
     assert first == {
         "message_id": receipt.provider_message_id,

@@ -15,7 +15,7 @@ from hsp_otp.adapters.senders.twilio_account import TwilioAccount
 from hsp_otp.adapters.senders.twilio_api import TwilioSms
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import Message, Receipt
+from hsp_otp.ports.sender import Receipt, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 CODE = "012345"
 NUMBER = "+919876543210"
-SMS = Message(
+SMS = Sms(
     to=Contact(ContactKind.PHONE, NUMBER),
     text=f"{CODE} is your code.\nसुरक्षित & 100 %",
     useful_for=600_000_000,
@@ -108,7 +108,7 @@ async def opened(
         yield TwilioSms(TwilioAccount(**(given | changes)), client, callback)
 
 
-async def failure_of(sender: TwilioSms, message: Message = SMS) -> SendFailed:
+async def failure_of(sender: TwilioSms, message: Sms = SMS) -> SendFailed:
     """What a send that fails raises, within the eight seconds that it has."""
     async with asyncio.timeout(8 + LATE):
         with pytest.raises(SendFailed) as caught:
@@ -170,7 +170,7 @@ async def test_the_validity_is_what_is_left_of_the_code(
 ) -> None:
     """Whole seconds, rounded down, between what Twilio takes at least and at most."""
     async with opened(gateway.url) as sender:
-        await sender.send(Message(to=SMS.to, text=SMS.text, useful_for=left))
+        await sender.send(Sms(to=SMS.to, text=SMS.text, useful_for=left))
     assert [taken.form["ValidityPeriod"] for taken in gateway.taken] == [told]
 
 
@@ -343,7 +343,7 @@ async def test_two_hundred_that_hang_keep_nobody_waiting(gateway: Gateway) -> No
         (played.hang if form["To"] != NUMBER else played.accept)(handler, form)
 
     gateway.behaviour = hang_for_some
-    other = Message(
+    other = Sms(
         to=Contact(ContactKind.PHONE, "+919812345678"), text=SMS.text, useful_for=SMS.useful_for
     )
     async with opened(gateway.url) as sender:

@@ -15,6 +15,7 @@ const CODE = /^\d{6}$/;
 
 let numbers = 0;
 const newNumber = () => `+9198764${String((numbers += 1)).padStart(5, "0")}`;
+const newAddress = () => `person-${(numbers += 1)}@node.example.com`;
 const camel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
 function open(site = "site", key = "acme", options = {}) {
@@ -48,8 +49,8 @@ const otherThan = (code) => code.slice(0, -1) + ((Number(code.at(-1)) + 1) % 10)
 
 /** A backend that verifies a person. */
 function backend({ site = "site", key = "acme", service = "shop", ...options } = {}) {
-  const client = open(site, key, options);
-  const number = newNumber();
+  const { number = newNumber(), ...more } = options;
+  const client = open(site, key, more);
   const context = client.verify.v2.services(facts.services[service]);
   const self = {
     client,
@@ -141,6 +142,14 @@ test("a verification", async () => {
   const right = await person.check();
   assert.deepEqual([right.sid, right.status, right.valid], [first.sid, "approved", true]);
   assert.equal((await first.fetch()).status, "approved");
+});
+
+test("an e-mail address", async () => {
+  const person = backend({ number: newAddress() });
+  const started = await person.start({ channel: "email" });
+  assert.deepEqual([started.to, started.channel], [person.number, "email"]);
+  assert.equal((await person.fetch({ sid: person.number })).sid, started.sid);
+  assert.equal((await person.check()).status, "approved");
 });
 
 test("canceling", async () => {
@@ -264,9 +273,9 @@ for (const [name, lead, last] of [
 for (const row of facts.rows) {
   test(`refusal: ${row.name}`, async () => {
     const person = backend({ site: row.site, key: row.key, service: row.service });
-    const other = newNumber();
+    const [other, mail] = [newNumber(), newAddress()];
     const step = ([verb, given]) => {
-      const named = { number: person.number, other, first: person.first };
+      const named = { number: person.number, other, mail, first: person.first };
       const told = Object.entries(given).map(([at, value]) => [camel(at), named[value] ?? value]);
       return person[camel(verb)](Object.fromEntries(told));
     };

@@ -18,7 +18,7 @@ import requests
 from twilio.http.http_client import TwilioHttpClient
 
 from tests.sdks.refusals import ROWS, Row
-from tests.sdks.shop import Backend, Site, played
+from tests.sdks.shop import Backend, Site, new_address, played
 
 OPERATIONS: Final = {
     ("GET", "/v2/Services"),
@@ -147,6 +147,10 @@ def test_answers(site: Site, document: Document) -> None:
     backend.fetch(backend.number)
     backend.check()
     assert backend.fetch().status == "approved"
+    backend.number = new_address()
+    backend.start(channel="email")
+    backend.fetch(backend.number)
+    assert backend.check().status == "approved"
     for status, step in (
         ("canceled", lambda one: one.update("canceled")),
         ("expired", lambda one: one.wait(601)),

@@ -15,8 +15,8 @@ What a backend does, with the SDK's parameters by their names in Python: ``start
 or ``fail``, a start that no sender takes.
 
 Unless it says otherwise, a step is about the number of the row, by SMS, and the verification that
-was started last; ``other`` is another number, and ``first`` the verification that was started
-first.
+was started last; ``other`` is another number, ``mail`` an e-mail address, and ``first`` the
+verification that was started first.
 """
 
 START: Final[Step] = ("start", {})
@@ -185,6 +185,7 @@ ROWS: Final = (
         status=400,
         code=60217,
         details={"error": "channel_not_available"},
+        site="broken",
     ),
     Row(
         name="start-amount-without-payee",
@@ -201,6 +202,29 @@ ROWS: Final = (
         details={"error": "phone_rate_limited"},
         waits=True,
         service="kiosk",
+    ),
+    Row(
+        name="start-mailbox-used-up",
+        steps=(start(to="mail", channel="email"), start(to="mail", channel="email")),
+        status=429,
+        code=60203,
+        details={"error": "email_rate_limited"},
+        waits=True,
+        service="kiosk",
+    ),
+    Row(
+        name="start-malformed-mail",
+        steps=(start(to="asha@example", channel="email"),),
+        status=400,
+        code=60200,
+        details={"error": "invalid_email"},
+    ),
+    Row(
+        name="start-mail-by-sms",
+        steps=(start(to="mail"),),
+        status=400,
+        code=60223,
+        details={"error": "channel_not_available"},
     ),
     Row(
         name="start-too-soon",

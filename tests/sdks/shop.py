@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 import attrs
 import httpx2
@@ -45,6 +46,7 @@ service_name = "Acme Kiosk"
 regions = ["IN"]
 sid = "{SERVICES["kiosk"]}"
 purposes.phone_verification = {{ sends_per_contact_day = 1, cooldown_seconds = 0 }}
+purposes.email_verification = {{ sends_per_contact_day = 1, cooldown_seconds = 0 }}
 [stall]
 account = "acme"
 service_name = "Acme Stall"
@@ -72,6 +74,11 @@ _numbers = itertools.count(1)
 def new_number() -> str:
     """A mobile number in India that no other test has used."""
     return f"+9198765{next(_numbers):05d}"
+
+
+def new_address() -> str:
+    """An e-mail address that no other test has used."""
+    return f"person-{next(_numbers)}@example.com"
 
 
 @attrs.frozen(kw_only=True)
@@ -111,14 +118,19 @@ class Site:
         """Make a backend with a person to verify."""
         return Backend(site=self, client=self.client(key, **options), service_sid=SERVICES[service])
 
-    def code(self, number: str) -> str:
-        """The code in the latest message to *number*, from the sandbox."""
-        found = self.server.get(f"/dev/outbox/?to=%2B{number[1:]}")
-        return str(found["messages"][0]["code"])
+    def code(self, contact: str) -> str:
+        """The code in the latest message to *contact*, from the sandbox."""
+        return str(self._messages(contact)[0]["code"])
 
-    def messages(self, number: str) -> int:
-        """How many messages were sent to *number*."""
-        return len(self.server.get(f"/dev/outbox/?to=%2B{number[1:]}")["messages"])
+    def messages(self, contact: str) -> int:
+        """How many messages were sent to *contact*."""
+        return len(self._messages(contact))
+
+    def _messages(self, contact: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.server.get(f"/dev/outbox/?to={quote(contact)}")[
+            "messages"
+        ]
+        return found
 
     def wait(self, seconds: int) -> None:
         """Turn the sandbox's clock."""
@@ -232,11 +244,11 @@ def refused(call: Callable[[], object]) -> TwilioRestException:
 
 def played(backend: Backend, row: Row) -> TwilioRestException:
     """Let a backend go through the steps of a row; the refusal of the last one."""
-    other = new_number()
+    other, address = new_number(), new_address()
 
     def do(step: Step) -> object:
         verb, given = step
-        named = {"number": backend.number, "other": other, "first": backend.first}
+        named = {"number": backend.number, "other": other, "first": backend.first, "mail": address}
         told = {
             name: named.get(value, value) if isinstance(value, str) else value
             for name, value in given.items()

@@ -23,6 +23,7 @@ from tests.sdks.shop import (
     SERVICES,
     Backend,
     Site,
+    new_address,
     new_number,
     played,
     refused,
@@ -47,6 +48,21 @@ def test_a_verification(backend: Backend) -> None:
     right = backend.check()
     assert (right.sid, right.status, right.valid) == (first.sid, "approved", True)
     assert (right.to, str(right.channel)) == (backend.number, "sms")
+
+
+def test_an_email_address(backend: Backend) -> None:
+    """It is verified as a number is, and compared without its case."""
+    address = new_address()
+    backend.number = address.title()
+    started = backend.start(channel="email")
+    assert (started.to, str(started.channel)) == (address, "email")
+    assert [str(one["channel"]) for one in started.send_code_attempts or []] == ["EMAIL"]
+    assert unlike_declared(started) == {}
+    assert backend.fetch(address).sid == started.sid
+    assert backend.check("wrong").status == "pending"
+    right = backend.check()
+    assert (right.sid, right.status, str(right.channel)) == (started.sid, "approved", "email")
+    assert refused(partial(backend.fetch, address)).status == 404
 
 
 def test_a_check_by_sid(backend: Backend) -> None:

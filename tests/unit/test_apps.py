@@ -1,5 +1,6 @@
 """Accounts and apps: docs/contract.md, 11."""
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hsp_otp.domain.apps import (
     check_name,
     read_quota,
 )
+from hsp_otp.domain.contact import ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.names import MalformedSidError, id_of, id_of_sid, sid_of
 from hsp_otp.domain.policy import Policy
@@ -68,7 +70,12 @@ def test_an_app_departs_from_the_service() -> None:
     )
     rules = AppRules(service_name="Shop", purposes={Purpose.PHONE_VERIFICATION: numbers})
     assert rules.policy_of(Purpose.PHONE_VERIFICATION, Policy()) == Policy(
-        digits=4, lifetime=300 * SECOND, max_attempts=5, cooldown=0, contact_sends=Quota(3, DAY)
+        digits=4,
+        lifetime=300 * SECOND,
+        max_attempts=5,
+        cooldown=0,
+        contact_sends=Quota(3, DAY),
+        mailbox_sends=Quota(3, DAY),
     )
     assert rules.policy_of(Purpose.SIGNUP, Policy()) == Policy()
 
@@ -81,8 +88,33 @@ def test_the_sends_to_a_contact_are_the_services_at_most(
 ) -> None:
     """An app may send a contact less than the service does, and never more."""
     numbers = PurposeNumbers(sends_per_contact_day=own)
-    policy = Policy(contact_sends=Quota(service, DAY))
-    assert numbers.applied_to(policy).contact_sends == Quota(holds, DAY)
+    policy = Policy(contact_sends=Quota(service, DAY), mailbox_sends=Quota(service, DAY))
+    applied = numbers.applied_to(policy)
+    assert {applied.sends_to(kind) for kind in ContactKind} == {Quota(holds, DAY)}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "own", "allowed"),
+    [
+        (Purpose.PHONE_VERIFICATION, None, {"phone"}),
+        (Purpose.PHONE_VERIFICATION, False, {"phone"}),
+        (Purpose.EMAIL_VERIFICATION, None, {"email"}),
+        (Purpose.LOGIN_VERIFICATION, None, {"phone"}),
+        (Purpose.LOGIN_VERIFICATION, True, {"phone", "email"}),
+        (Purpose.PASSWORD_RESET, None, {"phone", "email"}),
+        (Purpose.PASSWORD_RESET, False, {"phone"}),
+        (Purpose.SIGNUP, None, set()),
+    ],
+)
+def test_the_contacts_of_a_purpose(
+    purpose: Purpose,
+    own: bool | None,  # noqa: FBT001
+    allowed: set[str],
+) -> None:
+    """Logins are by e-mail only if the app says so, and resets unless it says otherwise."""
+    numbers = PurposeNumbers(email=own)
+    rules = AppRules(service_name="Shop", purposes={purpose: numbers} if own is not None else {})
+    assert {kind.value for kind in ContactKind if rules.allows(purpose, kind)} == allowed
 
 
 @pytest.mark.parametrize(
@@ -98,10 +130,10 @@ def test_the_sends_to_a_contact_are_the_services_at_most(
 def test_how_far_an_app_may_depart(name: str, least: int, most: int) -> None:
     """An app may be stricter than the service, or looser up to the bounds of the contract."""
     for number in (least, most):
-        assert getattr(PurposeNumbers(**{name: number}), name) == number
+        assert getattr(attrs.evolve(PurposeNumbers(), **{name: number}), name) == number  # type: ignore[arg-type]
     for number in (least - 1, most + 1):
         with pytest.raises(ValueError, match=name):
-            PurposeNumbers(**{name: number})
+            attrs.evolve(PurposeNumbers(), **{name: number})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

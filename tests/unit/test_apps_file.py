@@ -29,13 +29,14 @@ account_sid = "ACffffffffffffffffffffffffffffffff"
 sid = "VA000102030405060708090a0b0c0d0e0f"
 service_name = " Acme Shop "
 regions = ["IN", "gb"]
-default_purposes = { phone = "login_verification", email = "email_verification" }
+default_purposes = { phone = "login_verification", email = "password_reset" }
 default_language = "es"
 proof_audience = "acme-shop"
 client_ip = "required"
-channels = { phone = ["sms"] }
+channels = { phone = ["sms"], email = ["email"] }
 senders = { sms = ["twilio", "webhook"] }
 web_origin = "Shop.example.com"
+email_from = "Codes@Shop.example.com"
 webhooks = []
 [shop.limits]
 sends_per_minute = 6
@@ -78,8 +79,11 @@ def test_an_app_with_all_that_it_needs(tmp_path: Path) -> None:
     rules = AppRules(
         service_name="Acme Shop",
         regions=(),
-        default_purposes={ContactKind.PHONE: Purpose.PHONE_VERIFICATION},
-        channels={ContactKind.PHONE: (Channel.SMS,)},
+        default_purposes={
+            ContactKind.PHONE: Purpose.PHONE_VERIFICATION,
+            ContactKind.EMAIL: Purpose.EMAIL_VERIFICATION,
+        },
+        channels={ContactKind.PHONE: (Channel.SMS,), ContactKind.EMAIL: (Channel.EMAIL,)},
         limits=AppLimits(),
     )
     assert read(tmp_path, LEAST) == [ListedApp(name="shop", account="acme", rules=rules)]
@@ -96,12 +100,16 @@ def test_an_app_with_all_that_it_can_have(tmp_path: Path) -> None:
         rules=AppRules(
             service_name="Acme Shop",
             regions=("IN", "GB"),
-            default_purposes={ContactKind.PHONE: Purpose.LOGIN_VERIFICATION},
+            default_purposes={
+                ContactKind.PHONE: Purpose.LOGIN_VERIFICATION,
+                ContactKind.EMAIL: Purpose.PASSWORD_RESET,
+            },
             default_language=SETTINGS.texts.languages[1],
             proof_audience="acme-shop",
             client_ip_required=True,
             senders={Channel.SMS: ("twilio", "webhook")},
             web_origin="shop.example.com",
+            email_from="Codes@shop.example.com",
             limits=AppLimits(
                 sends_per_minute=6,
                 sends_per_day=0,
@@ -116,6 +124,7 @@ def test_an_app_with_all_that_it_can_have(tmp_path: Path) -> None:
                     max_attempts=5,
                     cooldown_seconds=0,
                     sends_per_contact_day=10,
+                    email=False,
                 )
             },
         ),
@@ -133,21 +142,14 @@ def test_an_empty_file_has_no_apps(tmp_path: Path) -> None:
     [
         ('channels = { phone = ["sms", "voice"] }', "shop.channels.phone: 'voice'"),
         ('channels = { phone = ["whatsapp"] }', "shop.channels.phone: 'whatsapp'"),
-        ('channels = { email = ["email"] }', "shop.channels: 'email'"),
         ('senders = { voice = ["twilio"] }', "shop.senders: 'voice'"),
-        ('default_purposes = { email = "password_reset" }', "shop.default_purposes: 'email'"),
         (
             'default_purposes = { phone = "transaction_confirmation" }',
             "shop.default_purposes.phone: 'transaction_confirmation'",
         ),
-        ("[shop.purposes.email_verification]", "shop.purposes: 'email_verification'"),
         (
             "[shop.purposes.transaction_confirmation]",
             "shop.purposes: 'transaction_confirmation'",
-        ),
-        (
-            "[shop.purposes.phone_verification]\nemail = true",
-            "shop.purposes.phone_verification.email: it",
         ),
         (
             "[shop.purposes.phone_verification]\ncall_cooldown_seconds = 90",
@@ -189,6 +191,22 @@ def test_what_this_version_does_not_have(more: str, place: str, tmp_path: Path) 
         ),
         ('channels = { phone = ["fax"] }', "shop.channels.phone: got 'fax': it takes sms"),
         ("channels = { phone = [] }", "shop.channels.phone: it is empty; leave it out"),
+        ('channels = { phone = ["email"] }', "shop.channels.phone: got 'email': it takes sms"),
+        ('channels = { email = ["sms"] }', "shop.channels.email: got 'sms': it takes email"),
+        ('senders = { email = ["smtp"] }', "shop.senders.email: got 'smtp': it takes nothing"),
+        ('email_from = "Shop <a@b.example.com>"', "shop.email_from: got 'Shop <a@b.example.com>'"),
+        (
+            "[shop.purposes.phone_verification]\nemail = true",
+            "shop.purposes.phone_verification.email: phone_verification is not for e-mail",
+        ),
+        (
+            "[shop.purposes.email_verification]\nemail = false",
+            "shop.purposes.email_verification.email: email_verification is for e-mail addresses",
+        ),
+        (
+            "[shop.purposes.email_verification]\nsends_per_contact_day = 11",
+            "shop.purposes.email_verification.sends_per_contact_day: it is above HSP_OTP_EMAIL_",
+        ),
         (
             'senders = { sms = ["vonage"] }',
             "shop.senders.sms: got 'vonage': it takes webhook, twilio",

@@ -32,6 +32,7 @@ WORDS = {
     "invalid_pass",
     "no_phone_number",
     "phone_rate_limited",
+    "email_rate_limited",
     "rate_limited",
     "work_required",
     "resend_too_soon",
@@ -57,6 +58,7 @@ WORDS = {
     "forbidden",
     "phone_required",
     "invalid_phone",
+    "invalid_email",
     "region_not_allowed",
     "session_not_found",
     "already_verified",
@@ -85,7 +87,8 @@ WORDS = {
 }
 """Error words, what some of them say in another case, and the names of what successes say."""
 
-MESSAGES = {"sms", "sms.login_verification", "sms.password_reset"}
+MESSAGES = {"sms", "sms.login_verification", "sms.password_reset", "email.minutes"}
+"""The texts of messages that count minutes."""
 
 FOLDERS = sorted(folder.name for folder in LOCALE.iterdir() if folder.is_dir())
 SPANISH, HINDI = Language("es"), Language("hi")
@@ -149,7 +152,7 @@ def test_the_languages() -> None:
 def test_the_english_catalogue_holds_what_is_used() -> None:
     """Every text that is used stands in English, and none that is not."""
     ids = {message.id for message in entries_of("en")}
-    spoken = {one for one in ids if not str(one).startswith(("page.", "app."))}
+    spoken = {one for one in ids if not str(one).startswith(("page.", "app.", "email."))}
     assert spoken == WORDS | {(one, one) for one in MESSAGES}
 
 

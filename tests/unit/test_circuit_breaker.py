@@ -10,7 +10,7 @@ from hsp_otp.domain.circuit import Attempt, Circuit, Result, begun, ended
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import Message, Receipt
+from hsp_otp.ports.sender import Message, Receipt, Sms
 from tests.world import PHONE, START, ManualClock, Outbox, run
 
 GOOD, REFUSED, BAD, BROKEN_OFF = Result.TAKEN, Result.REFUSED, Result.FAILED, Result.UNKNOWN
@@ -35,12 +35,10 @@ STEPS = st.lists(
 def sms_to(number: int) -> Message:
     """A message to somebody; each *number* is of a range of its own."""
     to = Contact(ContactKind.PHONE, f"+91987{number:03d}3210")
-    return Message(to=to, text="012345 is your code", useful_for=600_000_000)
+    return Sms(to=to, text="012345 is your code", useful_for=600_000_000)
 
 
-SMS = Message(
-    to=Contact(ContactKind.PHONE, PHONE), text="012345 is your code", useful_for=600_000_000
-)
+SMS = Sms(to=Contact(ContactKind.PHONE, PHONE), text="012345 is your code", useful_for=600_000_000)
 
 
 def after_all(

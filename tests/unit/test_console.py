@@ -6,15 +6,15 @@ import io
 import attrs
 import pytest
 
-from hsp_otp.adapters.senders.console import ConsoleSms
+from hsp_otp.adapters.senders.console import Console
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.ports.failures import SendFailed
-from hsp_otp.ports.sender import Message, Receipt
+from hsp_otp.ports.sender import Receipt, Sms
 
 TEXT = (
     "012345 is your House Service Pass code. It expires in 10 minutes. Do not share it with anyone."
 )
-SMS = Message(to=Contact(ContactKind.PHONE, "+919876543210"), text=TEXT, useful_for=600_000_000)
+SMS = Sms(to=Contact(ContactKind.PHONE, "+919876543210"), text=TEXT, useful_for=600_000_000)
 
 
 class Terminal(io.RawIOBase):
@@ -49,7 +49,7 @@ def _stream(terminal: Terminal, encoding: str = "utf-8") -> io.TextIOWrapper:
 def test_the_box() -> None:
     """The message stands in a box under the full number, and the receipt names the sender."""
     stream = io.StringIO()
-    assert asyncio.run(ConsoleSms(stream).send(SMS)) == Receipt(sender="console")
+    assert asyncio.run(Console(stream).send(SMS)) == Receipt(sender="console")
     assert stream.getvalue() == (
         "+--------------------------------------------------------------+\n"
         "| SMS to +919876543210                                         |\n"
@@ -64,7 +64,7 @@ def test_one_write() -> None:
     """A box reaches the terminal at once and in one piece: several workers share it."""
     terminal = Terminal()
     stream = _stream(terminal)
-    sender = ConsoleSms(stream)
+    sender = Console(stream)
     asyncio.run(sender.send(SMS))
     assert len(terminal.writes) == 1
     asyncio.run(sender.send(SMS))
@@ -77,7 +77,7 @@ def test_lines_are_kept() -> None:
     """A message of several lines keeps them, empty ones too."""
     stream = io.StringIO()
     sms = attrs.evolve(SMS, text="012345\n\n@example.com #012345")
-    asyncio.run(ConsoleSms(stream).send(sms))
+    asyncio.run(Console(stream).send(sms))
     rows = [row.strip("| ") for row in stream.getvalue().splitlines()[1:-1]]
     assert rows == ["SMS to +919876543210", "", "012345", "", "@example.com #012345"]
 
@@ -87,16 +87,16 @@ def test_a_narrow_encoding() -> None:
     terminal = Terminal()
     stream = _stream(terminal, "ascii")
     sms = attrs.evolve(SMS, text="012345 is your Café code.")
-    asyncio.run(ConsoleSms(stream).send(sms))
+    asyncio.run(Console(stream).send(sms))
     assert rb"012345 is your Caf\xe9 code." in terminal.writes[0]
 
 
 def test_a_terminal_that_is_gone() -> None:
     """Where the terminal is gone the message was not handed over, and the error shows nothing."""
     with pytest.raises(SendFailed, match=r"^the terminal is gone$"):
-        asyncio.run(ConsoleSms(GoneTerminal()).send(SMS))
+        asyncio.run(Console(GoneTerminal()).send(SMS))
 
 
 def test_it_is_always_there() -> None:
     """Nothing makes the console skip a message."""
-    assert ConsoleSms(GoneTerminal()).available()
+    assert Console(GoneTerminal()).available()

@@ -14,12 +14,10 @@ from hsp_otp.domain.circuit import share
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
+from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sms
 from tests.world import PHONE, ManualClock, Outbox, run
 
-SMS = Message(
-    to=Contact(ContactKind.PHONE, PHONE), text="012345 is your code", useful_for=600_000_000
-)
+SMS = Sms(to=Contact(ContactKind.PHONE, PHONE), text="012345 is your code", useful_for=600_000_000)
 
 TAKEN = Receipt(sender="outbox", provider_message_id="message-1")
 

@@ -34,7 +34,7 @@ from hsp_otp.flows.otp import WorkPosed
 from hsp_otp.flows.pass_login import SendOutcome, SignedIn
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
-from hsp_otp.ports.sender import Message
+from hsp_otp.ports.sender import Sms
 from hsp_otp.ports.usage_counter import UsageCounter
 from tests.audit_rows import evolved, row_of
 from tests.http import OPEN, Client
@@ -438,7 +438,7 @@ def test_an_open_circuit(world: Measured) -> None:
     assert seen() == [0, 0, 0, 0]
     for number in range(7):
         to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
-        run(chain.send(Message(to=to, text="123456", useful_for=MINUTE)))
+        run(chain.send(Sms(to=to, text="123456", useful_for=MINUTE)))
     assert seen() == [1, 2, 0, 0]
     assert seen() == [1, 2, 0, 0]
     clock.advance(15 * SECOND)

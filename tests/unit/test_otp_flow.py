@@ -20,7 +20,8 @@ from hsp_otp.flows.erase import forget_slot
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.unlock import unlock_slot
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Unavailable
-from hsp_otp.ports.messages import Letterhead, Text
+from hsp_otp.ports.messages import Letterhead, MailText, Text
+from hsp_otp.ports.sender import Sms
 from tests.world import (
     CLIENT,
     PHONE,
@@ -143,6 +144,7 @@ def test_the_ids_of_a_text_go_with_it() -> None:
     world = World()
     assert isinstance(run(world.otp.ask(REQUEST, FACTS, ENGLISH)), Issued)
     (sms,) = world.outbox.sent
+    assert isinstance(sms, Sms)
     assert (sms.template_id, sms.entity_id) == ("t1", "e1")
 
 
@@ -163,6 +165,17 @@ class SlowMessages:
         """Keep the promise of `Messages.sms`."""
         assert (language, letterhead) == (ENGLISH, None)
         return self.told(purpose, code, lifetime)
+
+    def mail(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> MailText:
+        """Keep the promise of `Messages.mail`."""
+        raise AssertionError((purpose, code, lifetime, language, letterhead))
 
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""

@@ -14,7 +14,7 @@ from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.services import Sandbox
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.sandbox import SentMessage
-from hsp_otp.ports.sender import Message
+from hsp_otp.ports.sender import Sms
 from tests.http import Client
 from tests.world import OTHER_PHONE, PHONE, START, ManualClock, run
 from tests.world import Outbox as Provider
@@ -140,7 +140,7 @@ def test_a_message_that_was_taken_is_recorded(
     clock = ManualClock(after(START, DAY))
     sender = RecordedSenders(senders=provider, channel=Channel.SMS, outbox=outbox, clock=clock)
     to = Contact.of_phone(PhoneNumber(PHONE))
-    sent = Message(to=to, text=text, useful_for=MINUTE)
+    sent = Sms(to=to, text=text, useful_for=MINUTE)
     assert sender.available()
     assert run(sender.send(sent)).sender == "outbox"
     assert provider.sent == [sent]
@@ -161,7 +161,7 @@ def test_a_message_that_nobody_took_is_not_recorded(opened: ExitStack, tmp_path:
     )
     assert not sender.available()
     with pytest.raises(SendFailed):
-        run(sender.send(Message(to=Contact.stored(PHONE), text="1234", useful_for=MINUTE)))
+        run(sender.send(Sms(to=Contact.stored(PHONE), text="1234", useful_for=MINUTE)))
     assert outbox.messages() == []
 
 

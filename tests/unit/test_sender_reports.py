@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsp_otp.adapters.senders.standard_webhooks import SignedReports, signature
 from hsp_otp.adapters.senders.vonage import VonageAccount, VonageReceipts
-from hsp_otp.adapters.senders.webhook import WebhookAccount, WebhookReports, signature
+from hsp_otp.adapters.senders.webhook import WebhookAccount
 from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import Instant
@@ -228,7 +229,7 @@ def test_one_microsecond_too_late() -> None:
     """The tolerance ends exactly after five minutes."""
     for late, fits in ((0, True), (1, False)):
         clock = ManualClock(Instant(START + 300_000_000 + late))
-        assert WebhookReports(KEY, clock).is_signed(reported(), webhook(reported())) is fits
+        assert SignedReports(KEY, clock).is_signed(reported(), webhook(reported())) is fits
 
 
 def test_several_signatures(hooked: Client) -> None:

@@ -107,7 +107,8 @@ def test_senders_that_are_none(senders: str) -> None:
     """Names of senders that there are, each of them once, and nothing else."""
     assert refused(SENDERS=senders) == (
         f"HSP_OTP_SENDERS: got {senders!r}, takes a comma-separated list, in the order "
-        "to try them, of console (development only), twilio, vonage, webhook"
+        "to try them, of console (development only), console-email "
+        "(development only), smtp, twilio, vonage, webhook"
     )
 
 
@@ -535,6 +536,7 @@ def test_what_is_secret() -> None:
     assert {
         *("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "JWT_KEYS", "OPS_PASSWORD"),
         *("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "VONAGE_SIGNATURE_SECRET", "WEBHOOK_SECRET"),
+        *("SMTP_URL", "SMTP_SIGNATURE_SECRET"),
     } == SECRETS
 
 

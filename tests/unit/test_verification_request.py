@@ -20,7 +20,7 @@ from hsp_otp.domain.verification_request import (
 from tests.backend import other_app
 from tests.world import CLIENT, PHONE
 
-REACH = Reach(frozenset({"IN", "GB"}), "GB")
+REACH = Reach(frozenset({"IN", "GB"}), "GB", frozenset(Channel))
 APP = other_app("shop", {"named_limits": {"user": (Quota(1, HOUR),)}})
 STRICT = other_app("strict", {"client_ip_required": True})
 
@@ -68,7 +68,10 @@ def test_everything_named() -> None:
         ({"to": "", "channel": "voice"}, "to_required"),
         ({"to": "12", "channel": "voice"}, "invalid_phone"),
         ({"to": "+447400123456", "channel": "voice"}, "region_not_allowed"),
-        ({"to": "ann@example.com"}, "channel_not_available"),
+        ({"to": "ann@example.com", "channel": "sms"}, "channel_not_available"),
+        ({"to": "ann@@example.com", "channel": "?"}, "invalid_email"),
+        ({"to": "ann@example.com", "purpose": "phone_verification"}, "purpose_not_available"),
+        ({"to": "ann@example.com", "purpose": "login_verification"}, "purpose_not_available"),
         ({"channel": "voice", "purpose": "signup"}, "channel_not_available"),
         ({"purpose": "signup", "subject": "\n"}, "purpose_not_available"),
         ({"purpose": "email_verification"}, "purpose_not_available"),

@@ -45,8 +45,8 @@ _METHODS: Final = ["otp", "sms"]
 
 _JWS: Final = jwt.PyJWS()
 
-_METHODS_OF: Final[dict[Channel, list[str]]] = {Channel.SMS: _METHODS}
-"""The same, by the channel of the code."""
+_METHODS_OF: Final[dict[Channel, list[str]]] = {Channel.SMS: _METHODS, Channel.EMAIL: ["otp"]}
+"""The same, by the channel of the code; there is no value for e-mail."""
 
 _PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
 """Those of the customers' own journeys; codes of apps sign nobody in here."""
@@ -272,6 +272,8 @@ def _proved(proof: AppProof) -> dict[str, Any]:
     match proof.contact.kind:
         case ContactKind.PHONE:
             return {"phone_number": proof.contact.value, "phone_number_verified": True}
+        case ContactKind.EMAIL:
+            return {"email": proof.contact.destination, "email_verified": True}
         case _:
             assert_never(proof.contact.kind)
 

@@ -14,11 +14,12 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import Translations
 
+from hsp_otp.adapters.mail_html import as_html
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.ports.messages import Letterhead, Text, Wording, Wordings
+from hsp_otp.ports.messages import Letterhead, MailText, Text, Wording, Wordings
 
 LOCALE: Final = Path(__file__).parents[1] / "locale"
 """A folder for each language, which contains its catalogue."""
@@ -64,8 +65,8 @@ class GettextMessages:
     """
     Texts in every language that has a catalogue, with English for missing texts.
 
-    A message id in a catalogue is an error word, the name of another sentence, or ``sms``, which a
-    dot and a purpose may follow.
+    A message id in a catalogue is an error word, the name of another sentence, ``sms``, which a dot
+    and a purpose may follow, or begins with ``email.``.
     *languages* are the available ones, English first.
     """
 
@@ -133,10 +134,39 @@ class GettextMessages:
             told = self._sentences(purpose, code, lifetime, ENGLISH, head.service_name)
         return attrs.evolve(told, text=f"{told.text}\n{last}")
 
+    def mail(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> MailText:
+        """Implement `Messages.mail`. It gives *lifetime* as a text message does."""
+        head = letterhead or Letterhead(service_name=self._service_names[purpose])
+        spoken = language if language in self._texts else ENGLISH
+        texts, minutes = self._in(spoken), _minutes(lifetime)
+        written = (
+            texts.gettext(f"email.{purpose.value}"),
+            "{code}",
+            texts.ngettext("email.minutes", "email.minutes", minutes),
+            texts.gettext(f"email.{purpose.value}.unasked"),
+        )
+        told = {"service": head.service_name, "minutes": minutes, "code": code.reveal()}
+        text = "\n\n".join(written).format(**told)
+        subject = texts.gettext("email.subject").format(**told)
+        return MailText(
+            subject=subject,
+            text=text,
+            html=as_html(text, code.reveal(), spoken, subject),
+            language=spoken,
+            service_name=head.service_name,
+        )
+
     def _sentences(
         self, purpose: Purpose, code: Code, lifetime: Duration, language: Language, service: str
     ) -> Text:
-        minutes = max(1, lifetime // MINUTE)
+        minutes = _minutes(lifetime)
         wording = self._wordings.get((purpose, language)) or self._registered(purpose)
         if wording is None:
             own = f"sms.{purpose.value}"
@@ -158,6 +188,10 @@ class GettextMessages:
 
     def _in(self, language: Language) -> Translations:
         return self._texts.get(language, self._texts[ENGLISH])
+
+
+def _minutes(lifetime: Duration) -> int:
+    return max(1, lifetime // MINUTE)
 
 
 @attrs.frozen

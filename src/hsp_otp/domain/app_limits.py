@@ -12,7 +12,7 @@ import attrs
 
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.client_limits import APP_CHECKS
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import MOST_IN_A_SLOT, Policy
@@ -27,6 +27,8 @@ _CLIENT_SENDS: Final = "app_client_sends/"
 
 APP_SCOPES: Final = frozenset({_APP_SENDS, _NAMED_SENDS})
 """The scopes that count sends of an app, whoever they are for."""
+
+_LIMITS: Final = {ContactKind.PHONE: Limit.CONTACT_SENDS, ContactKind.EMAIL: Limit.MAILBOX_SENDS}
 
 MOST_NAMED: Final = 4
 """Named limits in one request."""
@@ -67,6 +69,7 @@ def send_demands(sent: AppSent, app: App, policy: Policy, service: Policy) -> tu
         policy: The app's numbers for the purpose.
         service: The service's own, which hold for the contact too.
     """
+    kind = sent.contact.kind
     contact, own, *rest = charged_keys(sent)
     sends = tuple(
         quota for quota in app.rules.limits.sends if quota.window > MINUTE or not _is_apart(quota)
@@ -74,9 +77,9 @@ def send_demands(sent: AppSent, app: App, policy: Policy, service: Policy) -> tu
     demands = [
         # Both on one key, which keeps as many charges as the wider one counts.
         Demand(
-            limit=Limit.CONTACT_SENDS,
+            limit=_LIMITS[kind],
             key=contact,
-            quotas=tuple(dict.fromkeys((policy.contact_sends, service.contact_sends))),
+            quotas=tuple(dict.fromkeys((policy.sends_to(kind), service.sends_to(kind)))),
         ),
         Demand(limit=Limit.APP, key=own, quotas=sends),
     ]

@@ -12,7 +12,7 @@ from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.policy import Policy
-from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Quota
 
 ACCOUNT: Final = "AC"
@@ -85,6 +85,7 @@ class PurposeNumbers:
 
     Attributes:
         sends_per_contact_day: Where the service has fewer, its own number holds.
+        email: Whether it may be for e-mail addresses.
     """
 
     digits: int | None = _between(None, *policy.CODE_DIGITS_RANGE)
@@ -92,6 +93,7 @@ class PurposeNumbers:
     max_attempts: int | None = _between(None, 1, policy.APP_MAX_ATTEMPTS)
     cooldown_seconds: int | None = _between(None, 0, DAY // SECOND)
     sends_per_contact_day: int | None = _between(None, 1, _MOST)
+    email: bool | None = None
 
     def applied_to(self, numbers: Policy) -> Policy:
         """The service's *numbers* with those of the app in their place."""
@@ -102,6 +104,7 @@ class PurposeNumbers:
             max_attempts=_given(self.max_attempts, numbers.max_attempts),
             cooldown=_in_microseconds(self.cooldown_seconds, numbers.cooldown),
             contact_sends=self._contact_sends(numbers.contact_sends),
+            mailbox_sends=self._contact_sends(numbers.mailbox_sends),
         )
 
     def _contact_sends(self, service: Quota) -> Quota:
@@ -125,12 +128,17 @@ class Account:
     made_at: Instant
 
 
-def _default_purposes() -> dict[ContactKind, Purpose]:
-    return {ContactKind.PHONE: Purpose.PHONE_VERIFICATION}
+def default_purposes() -> dict[ContactKind, Purpose]:
+    """The purpose of a verification whose app says nothing of it, by the kind of contact."""
+    return {
+        ContactKind.PHONE: Purpose.PHONE_VERIFICATION,
+        ContactKind.EMAIL: Purpose.EMAIL_VERIFICATION,
+    }
 
 
-def _channels() -> dict[ContactKind, tuple[Channel, ...]]:
-    return {ContactKind.PHONE: (Channel.SMS,)}
+def default_channels() -> dict[ContactKind, tuple[Channel, ...]]:
+    """The channels of an app that says nothing of them."""
+    return {ContactKind.PHONE: (Channel.SMS,), ContactKind.EMAIL: (Channel.EMAIL,)}
 
 
 @attrs.frozen(kw_only=True)
@@ -149,25 +157,35 @@ class AppRules:
         channels: By which it may send, in the order of falling back.
         senders: The names of senders that it may use for a channel, in the order to try them. A
             channel without any may use all, in the service's order.
-        web_origin: The host in the last line of messages, for autofill in browsers.
+        web_origin: The host in the last line of text messages, for autofill in browsers.
+        email_from: The address that its e-mails come from, if it is not the service's.
         named_limits: Limits on values that the backend names.
         purposes: Where it departs from the service's numbers.
     """
 
     service_name: str
     regions: tuple[str, ...] = ()
-    default_purposes: Mapping[ContactKind, Purpose] = attrs.field(factory=_default_purposes)
+    default_purposes: Mapping[ContactKind, Purpose] = attrs.field(factory=default_purposes)
     default_language: Language = ENGLISH
     proof_audience: str | None = None
     client_ip_required: bool = False
-    channels: Mapping[ContactKind, tuple[Channel, ...]] = attrs.field(factory=_channels)
+    channels: Mapping[ContactKind, tuple[Channel, ...]] = attrs.field(factory=default_channels)
     senders: Mapping[Channel, tuple[str, ...]] = attrs.field(factory=dict[Channel, tuple[str, ...]])
     web_origin: str | None = None
+    email_from: str | None = None
     limits: AppLimits = AppLimits()
     named_limits: Mapping[str, tuple[Quota, ...]] = attrs.field(
         factory=dict[str, tuple[Quota, ...]]
     )
     purposes: Mapping[Purpose, PurposeNumbers] = attrs.field(factory=dict[Purpose, PurposeNumbers])
+
+    def allows(self, purpose: Purpose, kind: ContactKind) -> bool:
+        """Whether codes for *purpose* may be sent to contacts of that kind."""
+        row = APP_PURPOSES.get(purpose)
+        if row is None or kind not in row.contacts:
+            return False
+        own = self.purposes.get(purpose, PurposeNumbers()).email
+        return kind not in row.off if kind is not ContactKind.EMAIL or own is None else own
 
     def policy_of(self, purpose: Purpose, numbers: Policy) -> Policy:
         """The numbers of the app's codes for *purpose*, where the service's are *numbers*."""

@@ -30,7 +30,7 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code, derive
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
@@ -80,7 +80,7 @@ def slots_about(
     contact, if known.
     """
     subjects = [Subject(SubjectKind.USER, user) for user in users]
-    if contact is not None:
+    if contact is not None and contact.kind is ContactKind.PHONE:
         subjects.append(subject_of(contact))
     return [
         Slot(subject, purpose)

@@ -5,6 +5,7 @@ from typing import Final
 
 import attrs
 
+from hsp_otp.domain.contact import ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration
 from hsp_otp.domain.quota import Quota
 
@@ -42,6 +43,9 @@ arrive."""
 
 PHONE_SENDS_PER_DAY: Final = 10
 """Sends to one number in 24 h, across all flows: limits harassment and cost."""
+
+EMAIL_SENDS_PER_DAY: Final = 10
+"""Sends to one mailbox in 24 h, for all apps together: limits harassment."""
 
 SENDS_KEPT_FOR_KNOWN: Final = 3
 """Sends of those in 24 h that only known devices may use: strangers cannot use up an owner's."""
@@ -233,7 +237,8 @@ class Policy:
         failures: Windows of failed guesses. While one is full, the slot is locked.
         max_run: Failures in a row that lock the slot until an operator unlocks it; 0 switches it
             off.
-        contact_sends: Sends to one contact.
+        contact_sends: Sends to one number.
+        mailbox_sends: Sends to one mailbox.
         sends_kept_for_known: How many of them only known devices may use.
         sends_of_one_network: Sends to one contact that one network may ask for on other devices; 0
             means no limit.
@@ -259,6 +264,7 @@ class Policy:
     )
     max_run: int = FAILED_GUESSES_IN_A_ROW
     contact_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
+    mailbox_sends: Quota = Quota(EMAIL_SENDS_PER_DAY, DAY)
     sends_kept_for_known: int = SENDS_KEPT_FOR_KNOWN
     sends_of_one_network: int = SENDS_OF_ONE_NETWORK
     free_sends_of_others: int = FREE_SENDS_OF_OTHERS
@@ -269,6 +275,10 @@ class Policy:
     client_sends: tuple[Quota, ...] = (Quota(LOGIN_SENDS_PER_CLIENT_HOUR, HOUR),)
     network_factor: int = NETWORK_FACTOR
     knows_devices: bool = True
+
+    def sends_to(self, kind: ContactKind) -> Quota:
+        """The limit on sends to one contact of that kind."""
+        return self.mailbox_sends if kind is ContactKind.EMAIL else self.contact_sends
 
     @property
     def for_apps(self) -> "Policy":

@@ -38,6 +38,7 @@ class Purpose(enum.Enum):
 
     PHONE_VERIFICATION = "phone_verification"
     SIGNUP = "signup"
+    EMAIL_VERIFICATION = "email_verification"
     LOGIN_VERIFICATION = "login_verification"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - a name, not a password
 
@@ -131,21 +132,30 @@ class AppPurposeRow:
 
     Attributes:
         title: The name that operators see.
-        contacts: The kinds of contact that it allows.
+        contacts: The kinds of contact that it can be for.
+        off: Those of them for which an app has to allow it.
         code_seconds: Lifetime of a code, which an app may change.
     """
 
     title: str
     contacts: frozenset[ContactKind] = frozenset({ContactKind.PHONE})
+    off: frozenset[ContactKind] = frozenset()
     code_seconds: int = policy.APP_CODE_SECONDS
 
 
 APP_PURPOSES: Final[Mapping[Purpose, AppPurposeRow]] = {
     Purpose.PHONE_VERIFICATION: AppPurposeRow(title="verification of a number"),
-    Purpose.LOGIN_VERIFICATION: AppPurposeRow(
-        title="login", code_seconds=policy.APP_LOGIN_CODE_SECONDS
+    Purpose.EMAIL_VERIFICATION: AppPurposeRow(
+        title="verification of an e-mail address", contacts=frozenset({ContactKind.EMAIL})
     ),
-    Purpose.PASSWORD_RESET: AppPurposeRow(title="password reset"),
+    Purpose.LOGIN_VERIFICATION: AppPurposeRow(
+        title="login",
+        contacts=frozenset(ContactKind),
+        # A mailbox is no device that somebody has (NIST SP 800-63B-4, 3.1.3.1).
+        off=frozenset({ContactKind.EMAIL}),
+        code_seconds=policy.APP_LOGIN_CODE_SECONDS,
+    ),
+    Purpose.PASSWORD_RESET: AppPurposeRow(title="password reset", contacts=frozenset(ContactKind)),
 }
 
 

@@ -36,6 +36,7 @@ class Limit(enum.Enum):
     """The limits, each with the word that its refusal carries."""
 
     CONTACT_SENDS = "phone_rate_limited"
+    MAILBOX_SENDS = "email_rate_limited"
     CLIENT = "rate_limited"
     COOLDOWN = "resend_too_soon"
     LOOKUPS = "lookup_rate_limited"

@@ -67,7 +67,7 @@ class Sent:
 
 def contact_sends(contact: Contact) -> UsageKey:
     """The key that counts sends to *contact*, across all flows and lanes."""
-    return UsageKey(f"{contact.kind.value}{_SENDS}", contact.value)
+    return UsageKey(f"{contact.kind.value}{_SENDS}", contact.limited)
 
 
 def contact_of(key: UsageKey) -> str:

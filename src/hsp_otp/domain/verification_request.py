@@ -10,6 +10,7 @@ import attrs
 from hsp_otp.domain.app_limits import MOST_NAMED
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.email_address import EmailAddress, InvalidEmailError
 from hsp_otp.domain.names import ClientAddress, Language
 from hsp_otp.domain.phone import (
     InvalidPhoneError,
@@ -36,6 +37,7 @@ class Flaw(enum.Enum):
 
     NO_CONTACT = "to_required"
     PHONE = "invalid_phone"
+    EMAIL = "invalid_email"
     REGION = "region_not_allowed"
     NOT_TEXTED = "not_texted"
     NO_CLIENT = "client_ip_required"
@@ -89,15 +91,18 @@ class Given:
 @attrs.frozen
 class Reach:
     """
-    The service's numbers that apps without regions of their own may have verified.
+    Whom the service can send codes to.
 
     Attributes:
-        regions: ISO 3166-1 alpha-2 codes.
+        regions: ISO 3166-1 alpha-2 codes of the numbers that apps without regions of their own may
+            have verified.
         default: The region of numbers in national format, if there is one.
+        channels: Those that it has senders for.
     """
 
     regions: frozenset[str]
     default: str | None
+    channels: frozenset[Channel]
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +127,7 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
         return Unacceptable(contact)
     if app.rules.client_ip_required and given.client is None and Flaw.CLIENT not in given.unread:
         return Unacceptable(Flaw.NO_CLIENT)
-    channel = read_channel(given.channel, contact.kind, app)
+    channel = read_channel(given.channel, contact.kind, app, reach)
     if channel is None:
         return Unacceptable(Flaw.CHANNEL)
     purpose = _purpose(given.purpose, contact.kind, app)
@@ -148,26 +153,39 @@ def read_contact(text: str | None, app: App, reach: Reach) -> Contact | Flaw:
     """The contact in *text*, if codes of *app* may be sent to it."""
     if not text:
         return Flaw.NO_CONTACT
-    if "@" in text:  # an e-mail address, which no channel reaches
-        return Flaw.CHANNEL
+    return _email(text) if "@" in text else _phone(text, app, reach)
+
+
+def _email(text: str) -> Contact | Flaw:
+    try:
+        return Contact.of_email(EmailAddress.parse(text))
+    except InvalidEmailError:
+        return Flaw.EMAIL
+
+
+def _phone(text: str, app: App, reach: Reach) -> Contact | Flaw:
     own = app.rules.regions
     default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
     try:
-        phone = PhoneNumber.parse(text, default, regions)
+        return Contact.of_phone(PhoneNumber.parse(text, default, regions))
     except NotTextedError:
         return Flaw.NOT_TEXTED
     except InvalidPhoneError:
         return Flaw.PHONE
     except RegionNotAllowedError:
         return Flaw.REGION
-    return Contact.of_phone(phone)
 
 
-def read_channel(name: str | None, kind: ContactKind, app: App) -> Channel | None:
-    """The channel of that name; the app's first if none is named. None if the app has it not."""
-    has = app.rules.channels.get(kind, ())
-    named = [one for one in has if not name or one.value == name]
+def read_channel(name: str | None, kind: ContactKind, app: App, reach: Reach) -> Channel | None:
+    """The channel of that name; the app's first if none is named. None if it cannot use that."""
+    usable = channels_of(app, kind, reach)
+    named = [one for one in usable if not name or one.value == name]
     return named[0] if named else None
+
+
+def channels_of(app: App, kind: ContactKind, reach: Reach) -> tuple[Channel, ...]:
+    """The channels by which *app* can reach contacts of that kind, in its order."""
+    return tuple(one for one in app.rules.channels.get(kind, ()) if one in reach.channels)
 
 
 def read_key(text: str) -> str:
@@ -185,8 +203,9 @@ def read_key(text: str) -> str:
 
 def _purpose(name: str | None, kind: ContactKind, app: App) -> Purpose | None:
     if not name:
-        return app.rules.default_purposes.get(kind)
-    allowed = (one for one, row in APP_PURPOSES.items() if kind in row.contacts)
+        own = app.rules.default_purposes.get(kind)
+        return own if own is not None and app.rules.allows(own, kind) else None
+    allowed = (one for one in APP_PURPOSES if app.rules.allows(one, kind))
     return next((one for one in allowed if one.value == name), None)
 
 

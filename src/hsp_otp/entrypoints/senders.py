@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hsp_otp.adapters.senders.console import CONSOLE
+from hsp_otp.adapters.senders.console import CONSOLE, CONSOLE_EMAIL
 from hsp_otp.adapters.senders.provider import Provider
+from hsp_otp.adapters.senders.smtp import SMTP_RELAYS
 from hsp_otp.adapters.senders.twilio import TWILIO
 from hsp_otp.adapters.senders.vonage import VONAGE
 from hsp_otp.adapters.senders.webhook import WEBHOOK
 
 _TABLE: Final[tuple[Provider[Any], ...]] = (
     CONSOLE,
+    CONSOLE_EMAIL,
+    SMTP_RELAYS,
     TWILIO,
     VONAGE,
     WEBHOOK,

@@ -17,7 +17,7 @@ from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.messages import Sentences
 from hsp_otp.ports.sandbox import Outbox, TurnableClock
-from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.sender import Senders
 from hsp_otp.ports.sender_stats import SenderLately
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Services:
     clock: Clock
     messages: Sentences
     journeys: Journeys
-    senders: Mapping[Channel, Sender]
+    senders: Mapping[Channel, Senders]
     take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
     receipts: Mapping[str, Receipts]
     key_set: Mapping[str, Any]

@@ -40,7 +40,6 @@ from hsp_otp.adapters.secret_keys import (
     ring,
 )
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
-from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
@@ -69,9 +68,9 @@ from hsp_otp.domain.signup import SignupSession
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
-from hsp_otp.entrypoints.senders import SENDERS, receipts_url
+from hsp_otp.entrypoints.senders import receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
-from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.entrypoints.settings.model import Settings, UsedSender
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.challenges import SlotRepository
@@ -189,12 +188,13 @@ async def _open_senders(
     observer: Observer,
 ) -> dict[Channel, Failover]:
     """Return, for each channel that has senders, one sender that tries them in turn."""
+    used = settings.used_senders
     opened: dict[Channel, Failover] = {}
     for channel, names in _sender_names(settings).items():
         circuits: list[CircuitBreaker] = []
         for name in names:
-            means = means_of(settings, name, clock, randomness)
-            opening = SENDERS[name].open(settings.accounts[name], means)
+            means = means_of(settings, used[name], clock, randomness)
+            opening = used[name].provider.open(used[name].account, means)
             sender = await stack.enter_async_context(opening)
             circuits.append(CircuitBreaker(name, observer.sender(name, sender), clock))
         opened[channel] = Failover(circuits, clock, names)
@@ -203,29 +203,51 @@ async def _open_senders(
 
 def _sender_names(settings: Settings) -> dict[Channel, tuple[str, ...]]:
     """Return the names of each channel's senders, in the order in which they are tried."""
-    names = settings.senders or (CONSOLE.name,)
-    channels = dict.fromkeys(SENDERS[name].channel for name in names)
-    return {
-        channel: tuple(name for name in names if SENDERS[name].channel is channel)
-        for channel in channels
-    }
+    names: dict[Channel, tuple[str, ...]] = {}
+    for name, one in settings.used_senders.items():
+        names[one.provider.channel] = (*names.get(one.provider.channel, ()), name)
+    return names
 
 
 def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[str, Receipts]:
-    """Return the readers of delivery receipts, by the name of the sender that is asked for them."""
+    """Return the readers of delivery receipts, by the name of the provider that reports."""
     found: dict[str, Receipts] = {}
-    for name in settings.senders if settings.public_url else ():
-        means = means_of(settings, name, clock, randomness)
-        reader = SENDERS[name].receipts(settings.accounts[name], means)
+    asked = settings.used_senders if settings.public_url and settings.senders else {}
+    for one in asked.values():
+        means = means_of(settings, one, clock, randomness)
+        reader = one.provider.receipts(one.account, means)
         if reader is not None:
-            found[name] = reader
+            found[one.provider.name] = reader
     return found
 
 
-def means_of(settings: Settings, name: str, clock: Clock, randomness: Randomness) -> Means:
-    """Return the clock, the randomness and the receipts URL for the sender *name*."""
-    callback = receipts_url(settings.public_url, name)
-    return Means(clock=clock, randomness=randomness, callback=callback)
+def reach_of(settings: Settings) -> Reach:
+    """Return whom the service can send codes to."""
+    return Reach(
+        settings.signup_regions,
+        settings.default_region or None,
+        frozenset(one.provider.channel for one in settings.used_senders.values()),
+    )
+
+
+def _further(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Return the names of each provider's senders after the first."""
+    names: dict[str, tuple[str, ...]] = {}
+    for name, one in settings.used_senders.items():
+        if one.place:
+            names[one.provider.name] = (*names.get(one.provider.name, ()), name)
+    return names
+
+
+def means_of(settings: Settings, sender: UsedSender, clock: Clock, randomness: Randomness) -> Means:
+    """Return the resources of *sender*."""
+    return Means(
+        clock=clock,
+        randomness=randomness,
+        callback=receipts_url(settings.public_url, sender.provider.name),
+        place=sender.place,
+        name=sender.name,
+    )
 
 
 @asynccontextmanager
@@ -281,7 +303,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             messages=parts.messages,
             journeys=build(ports, _rings(settings), _numbers(settings)),
             senders=senders,
-            take_receipt=partial(take_receipt, deliveries, early=early, clock=clock),
+            take_receipt=partial(
+                take_receipt, deliveries, early=early, clock=clock, further=_further(settings)
+            ),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(parts.signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
@@ -464,7 +488,7 @@ async def _open_dashboard(
         keys=ops_ring(settings.secret_keys, settings.ops_password),
         look=overview.look,
         story=overview.story,
-        senders=partial(stats.senders, settings.senders or (CONSOLE.name,)),
+        senders=partial(stats.senders, tuple(settings.used_senders)),
     )
 
 
@@ -534,7 +558,7 @@ def _numbers(settings: Settings) -> Numbers:
         access_lifetime=settings.access_token_seconds * SECOND,
         family_lifetime=settings.refresh_token_days * DAY,
         app_policies=settings.app_policies,
-        reach=Reach(settings.signup_regions, settings.default_region or None),
+        reach=reach_of(settings),
     )
 
 

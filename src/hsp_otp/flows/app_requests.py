@@ -21,7 +21,7 @@ from hsp_otp.domain.slot_record import Held, Request
 from hsp_otp.domain.test_contacts import FixedCode, fixed_code, policy_for
 from hsp_otp.domain.verification import status_of
 from hsp_otp.domain.verification_record import Status, Verification
-from hsp_otp.domain.verification_request import Reach
+from hsp_otp.domain.verification_request import Reach, channels_of
 from hsp_otp.flows.caller import about, with_outcome
 from hsp_otp.flows.verification_outcomes import NotFound, Over, View
 from hsp_otp.ports.audit import AuditTrail
@@ -196,7 +196,37 @@ class AppRequests:
     async def view(self, app: App, verification: Verification, seen: Seen, now: Instant) -> View:
         """*verification* as it stands, by what was *seen* of its slot."""
         sends = await self.verifications.sends_of(verification.id)
-        return view_of(app, verification, seen, sends, now)
+        return self.view_of(app, verification, seen, sends, now)
+
+    def view_of(
+        self,
+        app: App,
+        verification: Verification,
+        seen: Seen,
+        sends: Sequence[KeptSend],
+        now: Instant,
+    ) -> View:
+        """*verification* as it stands, by what was *seen* of its slot, and its *sends*."""
+        moved = [verification.created_at, *(send.at for send in sends)]
+        if verification.ended_at is not None:
+            moved.append(verification.ended_at)
+        elif seen.status is Status.EXPIRED:
+            moved.append(min(verification.expires_at, now))
+        return View(
+            verification=verification,
+            at=now,
+            status=seen.status,
+            channel=sends[-1].channel if sends else verification.channel,
+            attempts_remaining=seen.attempts_remaining,
+            updated_at=max(moved),
+            next=self.next_sends(app, verification.contact, seen.resend_at),
+        )
+
+    def next_sends(
+        self, app: App, contact: Contact, resend_at: Instant | None
+    ) -> dict[Channel, Instant | None]:
+        """When each channel by which *app* can reach *contact* may be used next."""
+        return dict.fromkeys(channels_of(app, contact.kind, self.reach), resend_at)
 
 
 def only_app(backend: Backend) -> App | None:
@@ -238,30 +268,3 @@ def ended(
     # The key that its code was made with may be gone.
     status = Status.EXPIRED if seen.status is Status.PENDING else seen.status
     return Over(status, seen.resend_at)
-
-
-def view_of(
-    app: App, verification: Verification, seen: Seen, sends: Sequence[KeptSend], now: Instant
-) -> View:
-    """*verification* as it stands, by what was *seen* of its slot, and its *sends*."""
-    moved = [verification.created_at, *(send.at for send in sends)]
-    if verification.ended_at is not None:
-        moved.append(verification.ended_at)
-    elif seen.status is Status.EXPIRED:
-        moved.append(min(verification.expires_at, now))
-    return View(
-        verification=verification,
-        at=now,
-        status=seen.status,
-        channel=sends[-1].channel if sends else verification.channel,
-        attempts_remaining=seen.attempts_remaining,
-        updated_at=max(moved),
-        next=next_sends(app, verification.contact, seen.resend_at),
-    )
-
-
-def next_sends(
-    app: App, contact: Contact, resend_at: Instant | None
-) -> dict[Channel, Instant | None]:
-    """When each channel of *app* may be used next."""
-    return dict.fromkeys(app.rules.channels.get(contact.kind, ()), resend_at)

@@ -5,7 +5,7 @@ from __future__ import annotations  # those of nested functions would cost every
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, assert_never
 
 import attrs
 
@@ -57,7 +57,7 @@ from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.messages import Letterhead, Messages
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Message, Receipt, Senders
+from hsp_otp.ports.sender import Mail, Message, Receipt, Senders, Sms
 
 C = TypeVar("C", CheckOutcome, CheckOutcome | VerifiedAgain)
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
@@ -355,8 +355,10 @@ class Otp:
         challenge: Challenge,
         language: Language,
         lifetime: Duration,
+        *,
         letterhead: Letterhead | None = None,
         senders: Sequence[str] = (),
+        send_id: str | None = None,
     ) -> Receipt:
         """
         Hand the message with the code of *challenge* to a sender.
@@ -367,6 +369,7 @@ class Otp:
             lifetime: What the message says of the code.
             letterhead: What an app's messages say in place of the service's.
             senders: The names of those that may be tried, in that order; without any, all are.
+            send_id: The id of the send, if it is not that of the challenge.
 
         Raises:
             SendFailed: No sender took it.
@@ -374,14 +377,32 @@ class Otp:
         key = self.codes.find(challenge.key_id) or self.codes.first
         digits = challenge.digits or self.policies[challenge.purpose].digits
         code = code_of(challenge, key, digits)
-        text = self.messages.sms(challenge.purpose, code, lifetime, language, letterhead)
-        message = Message(
-            to=challenge.contact,
-            text=text.text,
-            useful_for=challenge.expires_at - self.clock.now(),
-            template_id=text.template_id,
-            entity_id=text.entity_id,
-        )
+        message: Message
+        match challenge.channel:
+            case Channel.SMS:
+                text = self.messages.sms(challenge.purpose, code, lifetime, language, letterhead)
+                message = Sms(
+                    to=challenge.contact,
+                    text=text.text,
+                    useful_for=challenge.expires_at - self.clock.now(),
+                    template_id=text.template_id,
+                    entity_id=text.entity_id,
+                )
+            case Channel.EMAIL:
+                mail = self.messages.mail(challenge.purpose, code, lifetime, language, letterhead)
+                message = Mail(
+                    id=send_id or challenge.id,
+                    to=challenge.contact,
+                    subject=mail.subject,
+                    text=mail.text,
+                    html=mail.html,
+                    language=mail.language,
+                    useful_for=challenge.expires_at - self.clock.now(),
+                    sender_name=mail.service_name,
+                    sender_address=None if letterhead is None else letterhead.email_from,
+                )
+            case _:
+                assert_never(challenge.channel)
         return await self.senders[challenge.channel].send(message, names=senders)
 
 

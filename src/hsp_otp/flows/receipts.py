@@ -1,6 +1,8 @@
 """Processes delivery receipts."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from hsp_otp.domain.delivery import (
     EARLY_FOR,
@@ -15,6 +17,8 @@ from hsp_otp.domain.instant import after
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries, EarlyReceipts
 
+_NO_FURTHER: Final[Mapping[str, Sequence[str]]] = {}
+
 
 async def take_receipt(
     deliveries: Deliveries,
@@ -24,21 +28,31 @@ async def take_receipt(
     *,
     early: EarlyReceipts,
     clock: Clock,
+    further: Mapping[str, Sequence[str]] = _NO_FURTHER,
 ) -> Noted | UnknownMessage:
     """
     Record a report of *sender* about a message, or keep it if the message is not recorded yet.
+
+    Args:
+        further: The further senders of a provider, by the name of its first one, which reports for
+            all of them.
 
     Raises:
         Unavailable: The database did not answer; the provider should report again.
     """
     if message_id(provider_message_id) is None:
         return UnknownMessage()  # no message is stored under such an id
-    outcome = await deliveries.transition(
-        sender, provider_message_id, partial(note, reported=reported)
-    )
-    if isinstance(outcome, Noted):
-        return outcome
-    early.keep(EarlyReceipt(sender, provider_message_id, reported))
+    names = (sender, *further.get(sender, ()))
+    for name in names:
+        outcome = await deliveries.transition(
+            name, provider_message_id, partial(note, reported=reported)
+        )
+        if isinstance(outcome, Noted):
+            return outcome
     since = after(clock.now(), -EARLY_FOR)
-    expected = await deliveries.may_become_known(sender, provider_message_id, since)
-    return Noted() if expected else outcome
+    expected = False
+    for name in names:
+        early.keep(EarlyReceipt(name, provider_message_id, reported))
+        if await deliveries.may_become_known(name, provider_message_id, since):
+            expected = True
+    return Noted() if expected else UnknownMessage()

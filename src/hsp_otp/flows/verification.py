@@ -17,12 +17,12 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code, MalformedCodeError
-from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import PROOF_LIFETIME
-from hsp_otp.domain.slot_record import Held, Presented
+from hsp_otp.domain.slot_record import Challenge, Held, Presented
 from hsp_otp.domain.test_contacts import TEST_VERIFIED
 from hsp_otp.domain.verification import (
     Approval,
@@ -44,7 +44,6 @@ from hsp_otp.flows.app_requests import (
     only_app,
     over,
     see,
-    view_of,
 )
 from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
@@ -181,7 +180,7 @@ class Verifying:
             sends = await self.requests.verifications.sends_of(verification.id)
             events = await self.requests.verifications.events_of(verification.id)
             await self.otp.audit.write(AuditRow(facts=facts, outcome=Found.word, folds=True))
-        view = view_of(app, verification, seen, sends, now)
+        view = self.requests.view_of(app, verification, seen, sends, now)
         return Found(view=view, sends=sends, events=events)
 
     def _sent_to(self, app: App, verification: Verification, to: str | None) -> Contact:
@@ -275,7 +274,7 @@ class Verifying:
             verification=verification,
             channel=challenge.channel,
             approved_at=approved.approval.at,
-            proof=self._proof(app, verification, challenge.channel, approved.approval.at),
+            proof=self._proof(app, verification, challenge, approved.approval.at),
             replayed=isinstance(approved, ApprovedBefore),
         )
 
@@ -287,7 +286,7 @@ class Verifying:
         return (ProvedRow(app_id=verification.app_id, fingerprint=fingerprint, at=at),)
 
     def _proof(
-        self, app: App, verification: Verification, channel: Channel, approved_at: Instant
+        self, app: App, verification: Verification, challenge: Challenge, approved_at: Instant
     ) -> str | None:
         if app.rules.proof_audience is None:
             return None
@@ -296,8 +295,8 @@ class Verifying:
                 audience=app.rules.proof_audience,
                 subject=verification.subject or verification.id,
                 verification_id=verification.id,
-                contact=verification.contact,
-                channel=channel,
+                contact=challenge.contact,
+                channel=challenge.channel,
                 purpose=verification.purpose,
                 test=verification.test,
                 issued_at=approved_at,

@@ -162,7 +162,7 @@ def rows_of(ask: Ask, held: Held, challenge: Challenge) -> tuple[Row, ...]:
         flow=Flow.VERIFICATION,
         purpose=challenge.purpose,
         slot=challenge.slot,
-        contact=challenge.contact.value,
+        contact=challenge.contact.limited,
         client=ask.request.client,
         language=ask.verification.language,
         channel=ask.request.channel,

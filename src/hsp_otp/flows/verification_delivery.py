@@ -10,7 +10,7 @@ from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.slot_record import Challenge, Held
 from hsp_otp.domain.verification import undelivered
 from hsp_otp.domain.verification_record import Status
-from hsp_otp.flows.app_requests import AppRequests, next_sends
+from hsp_otp.flows.app_requests import AppRequests
 from hsp_otp.flows.caller import with_outcome
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.verification_asks import Ask, is_resent, stored_as
@@ -36,6 +36,7 @@ class VerificationDelivery:
             service_name=ask.app.rules.service_name,
             web_origin=ask.app.rules.web_origin,
             android_hash=verification.app_hash,
+            email_from=ask.app.rules.email_from,
         )
         receipt: Receipt | None = None
         resend_at: Instant | None = None
@@ -44,8 +45,9 @@ class VerificationDelivery:
                 challenge,
                 verification.language,
                 challenge.expires_at - ask.at,
-                letterhead,
-                ask.app.rules.senders.get(challenge.channel, ()),
+                letterhead=letterhead,
+                senders=ask.app.rules.senders.get(challenge.channel, ()),
+                send_id=ask.send_id,
             )
         except SendFailed:
             pass
@@ -83,7 +85,7 @@ class VerificationDelivery:
             channel=ask.request.channel,
             attempts_remaining=ask.policy.max_attempts - challenge.attempts,
             updated_at=ask.at,
-            next=next_sends(ask.app, challenge.contact, issued.resend_at),
+            next=self.requests.next_sends(ask.app, challenge.contact, issued.resend_at),
         )
         return Sent(view=view, resent=resent)
 

@@ -32,7 +32,7 @@ from hsp_otp.domain.verification_request import (
     read,
     read_channel,
 )
-from hsp_otp.flows.app_requests import AppRequests, Backend, next_sends, over
+from hsp_otp.flows.app_requests import AppRequests, Backend, over
 from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
@@ -109,7 +109,8 @@ class VerificationSends:
         if found is None:
             return await self.requests.missing(Action.SEND, backend)
         app, verification = found
-        by = read_channel(channel, verification.contact.kind, app) if channel else None
+        kind, reach = verification.contact.kind, self.requests.reach
+        by = read_channel(channel, kind, app, reach) if channel else None
         if channel and by is None:
             return Unacceptable(Flaw.CHANNEL)
         verification = attrs.evolve(verification, channel=by or verification.channel)
@@ -163,7 +164,7 @@ class VerificationSends:
             found = await self.otp.slots.transition(
                 ask.request.slot, usage_keys(ask.request), decide
             )
-        return Prospect(found, next_sends(app, wanted.contact, found.resend_at))
+        return Prospect(found, self.requests.next_sends(app, wanted.contact, found.resend_at))
 
     async def _without_asking(
         self, ask: Ask
@@ -173,13 +174,14 @@ class VerificationSends:
         if replayed is not None or ask.request.fixed is not None:
             return replayed
         channel = ask.request.channel
-        if not self.otp.senders[channel].available(ask.app.rules.senders.get(channel, ())):
+        senders = self.otp.senders.get(channel)  # None: it had some when the code was asked for
+        if senders is None or not senders.available(ask.app.rules.senders.get(channel, ())):
             return await self._told(ask, NotDelivered(resend_at=None))
         apart = demand_apart(ask.app)
         if apart is None:
             return None
         refusal = await self.limiter.admit_demand(apart, ask.facts)
-        return None if refusal is None else _refused(ask, refusal)
+        return None if refusal is None else self._refused(ask, refusal)
 
     async def _admit(self, ask: Ask, rule: Callable[[Held], Decision[Held, A]]) -> A:
         """Apply *rule* to the slot. The rows of an admitted send are stored when this returns."""
@@ -206,7 +208,7 @@ class VerificationSends:
             case Issued():
                 return await self.delivery.deliver(ask, outcome)
             case Refusal() | Locked():
-                return _refused(ask, outcome)
+                return self._refused(ask, outcome)
             case Claimed():  # if there is no facts, it is still to be written
                 return await self._replayed(ask) or await self._told(ask, InProgress())
             case _:
@@ -244,6 +246,6 @@ class VerificationSends:
         await self.otp.audit.write(with_outcome(ask.facts, outcome))
         return outcome
 
-
-def _refused(ask: Ask, why: Refusal | Locked) -> Refused:
-    return Refused(why, next_sends(ask.app, ask.request.contact, why.retry_at))
+    def _refused(self, ask: Ask, why: Refusal | Locked) -> Refused:
+        contact = ask.request.contact
+        return Refused(why, self.requests.next_sends(ask.app, contact, why.retry_at))

@@ -28,6 +28,26 @@ class Text:
 
 
 @attrs.frozen(kw_only=True)
+class MailText:
+    """
+    The text of one e-mail.
+
+    Attributes:
+        subject: Without the code.
+        text: Contains the code, so `repr` leaves it out.
+        html: The same as `text`, so `repr` leaves it out too.
+        language: The language that it is in.
+        service_name: The service that it comes from.
+    """
+
+    subject: str
+    text: str = attrs.field(repr=False)
+    html: str = attrs.field(repr=False)
+    language: Language
+    service_name: str
+
+
+@attrs.frozen(kw_only=True)
 class Wording:
     """
     An operator's custom text.
@@ -55,11 +75,13 @@ class Letterhead:
         service_name: The name of the app's service.
         web_origin: The host whose pages a browser may fill the code into.
         android_hash: The app that Android's SMS Retriever passes the message to.
+        email_from: The address that e-mails come from.
     """
 
     service_name: str
     web_origin: str | None = None
     android_hash: str | None = None
+    email_from: str | None = None
 
 
 class Messages(Protocol):
@@ -82,6 +104,21 @@ class Messages(Protocol):
             lifetime: How long the code is still live.
             language: The language of the text.
             letterhead: What an app's messages say in place of the service's own.
+        """
+        ...
+
+    def mail(
+        self,
+        purpose: Purpose,
+        code: Code,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> MailText:
+        """
+        The e-mail with *code*, once as text and once as HTML, with no link and nothing to load.
+
+        The arguments are those of `sms`.
         """
         ...
 

@@ -1,13 +1,14 @@
 """Senders of messages, for any channel."""
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import attrs
 
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.delivery import message_id
 from hsp_otp.domain.instant import SECOND, Duration
+from hsp_otp.domain.names import Language
 
 SEND_WITHIN: Final[Duration] = 7 * SECOND + SECOND // 2
 """Time to hand one message over, across all senders that are tried. Including the rest of the
@@ -15,9 +16,9 @@ request, that is eight seconds, and a stopping server waits as long."""
 
 
 @attrs.frozen(kw_only=True)
-class Message:
+class Sms:
     """
-    A message to send.
+    A text message to send.
 
     Attributes:
         text: Contains the code, so `repr` leaves it out.
@@ -35,6 +36,37 @@ class Message:
 
 
 @attrs.frozen(kw_only=True)
+class Mail:
+    """
+    An e-mail to send.
+
+    Attributes:
+        id: The id of the send, which the message is named after.
+        subject: Does not contain the code, because mail systems log subjects.
+        text: Contains the code, so `repr` leaves it out.
+        html: The same as `text`, so `repr` leaves it out too.
+        useful_for: The remaining life of the code.
+        sender_name: The name that it comes from.
+        sender_address: The address that it comes from, if it is not the service's.
+    """
+
+    id: str
+    to: Contact
+    subject: str
+    text: str = attrs.field(repr=False)
+    html: str = attrs.field(repr=False)
+    language: Language
+    useful_for: Duration
+    sender_name: str
+    sender_address: str | None = None
+
+
+Message: TypeAlias = Sms | Mail
+
+M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
+
+
+@attrs.frozen(kw_only=True)
 class Receipt:
     """
     The record that a provider took a message.
@@ -49,14 +81,14 @@ class Receipt:
     provider_message_id: str | None = attrs.field(default=None, converter=message_id)
 
 
-class Sender(Protocol):
-    """Hands messages over to a provider."""
+class Sender(Protocol[M_contra]):
+    """Hands messages of one channel over to a provider."""
 
     def available(self) -> bool:
         """Whether a message sent now would be tried at all."""
         ...
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(self, message: M_contra, within: Duration = SEND_WITHIN) -> Receipt:
         """
         Hand *message* over once, and finish *within* that time.
 

@@ -9,7 +9,7 @@ from __future__ import annotations  # those of nested functions would cost every
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import attrs
 import structlog
@@ -424,7 +424,7 @@ class ObservedDeliveries:
 class ObservedSender:
     """Observes the messages that are offered to one sender."""
 
-    sender: Sender
+    sender: Sender[Any]
     name: str
     watch: Watch
 
@@ -556,7 +556,7 @@ class Observer:
         """Observe *deliveries*."""
         return ObservedDeliveries(deliveries, self._meter("deliveries", _SQL))
 
-    def sender(self, name: str, sender: Sender) -> Sender:
+    def sender(self, name: str, sender: Sender[Any]) -> Sender[Any]:
         """
         Observe one sender. Wrap a breaker around it, not inside it, so that only real attempts
         count.

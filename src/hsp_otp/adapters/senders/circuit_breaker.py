@@ -1,5 +1,7 @@
 """A circuit breaker around a sender."""
 
+from typing import Any
+
 import structlog
 
 from hsp_otp.domain.circuit import Circuit, Result, begun, ended
@@ -18,7 +20,7 @@ class CircuitBreaker:
     Refusals of messages do not count as failures.
     """
 
-    def __init__(self, name: str, sender: Sender, clock: Clock) -> None:
+    def __init__(self, name: str, sender: Sender[Any], clock: Clock) -> None:
         self._name = name
         self._sender = sender
         self._clock = clock

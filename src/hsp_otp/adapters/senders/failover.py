@@ -1,6 +1,7 @@
 """Tries several senders in order."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -21,7 +22,9 @@ class Failover:
     one code are better than none. *skips* has how often each sender was skipped, in their order.
     """
 
-    def __init__(self, senders: Sequence[Sender], clock: Clock, names: Sequence[str] = ()) -> None:
+    def __init__(
+        self, senders: Sequence[Sender[Any]], clock: Clock, names: Sequence[str] = ()
+    ) -> None:
         """
         Try *senders*, one for each provider, in their order; unavailable ones are skipped.
 

@@ -22,11 +22,20 @@ U = TypeVar("U")
 
 @attrs.frozen(kw_only=True)
 class Means:
-    """A provider's resources; *callback* is the URL for delivery reports, if any are wanted."""
+    """
+    A sender's resources.
+
+    Attributes:
+        callback: The URL for delivery reports, if any are wanted.
+        place: Which of its provider's senders it is, from 0.
+        name: Of the sender: that of its provider, and a number from the second on.
+    """
 
     clock: Clock
     randomness: Randomness
     callback: str | None
+    place: int = 0
+    name: str = ""
 
 
 def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - any account
@@ -52,6 +61,11 @@ async def nothing_to_probe(_: Any, __: Means) -> Probed:  # noqa: ANN401 - any a
     return Probed(told="it can only be checked by sending a message")
 
 
+def one(_: Any) -> int:  # noqa: ANN401 - any account
+    """For a provider whose settings describe one sender."""
+    return 1
+
+
 def complete(_: Any, __: str | None) -> None:  # noqa: ANN401 - any account
     """For settings that need no check beyond the required ones."""
 
@@ -73,16 +87,18 @@ class Provider(Generic[A]):
             The message is one line and begins with the variable.
         probe: Checks the account at the provider without sending anything. Problems are in its
             result, which contains no secrets.
+        count: How many senders these settings describe, which are tried in turn.
         development_only: Refused in production.
     """
 
     channel: Channel = Channel.SMS
     name: str
     account: type[A]
-    open: Callable[[A, Means], AbstractAsyncContextManager[Sender]]
+    open: Callable[[A, Means], AbstractAsyncContextManager[Sender[Any]]]
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
     check: Callable[[A, str | None], None] = complete
     probe: Callable[[A, Means], Awaitable[Probed]] = nothing_to_probe
+    count: Callable[[A], int] = one
     development_only: bool = False
 
 

@@ -11,7 +11,7 @@ from hsp_otp.adapters.senders.http_client import fields, open_client
 from hsp_otp.adapters.senders.provider import Means, Probed, Provider
 from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
 from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.ports.sender import Sender
+from hsp_otp.ports.sender import Sender, Sms
 
 _STATES: Final = {
     "accepted": DeliveryState.QUEUED,
@@ -53,7 +53,7 @@ def _form(body: bytes) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[Sender]:
+async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[Sender[Sms]]:
     # Imported late: the package is large, and other providers do not need it.
     from hsp_otp.adapters.senders.twilio_api import TwilioSms  # noqa: PLC0415
 

@@ -17,7 +17,7 @@ from hsp_otp.adapters.senders.provider import Probed
 from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
@@ -108,7 +108,7 @@ class TwilioSms:
         """Implement `Sender.available`."""
         return True
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(self, message: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Implement `Sender.send`."""
         account = self._account
         by = {"from_": account.from_}

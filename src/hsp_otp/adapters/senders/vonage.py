@@ -24,7 +24,7 @@ from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.sms_segments import is_gsm_7
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sender, Sms
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -112,7 +112,7 @@ class VonageSms:
         """Implement `Sender.available`."""
         return True
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(self, message: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Implement `Sender.send`."""
         account = self._account
         form = {
@@ -247,7 +247,7 @@ def _bytes(signed: str) -> bytes:
 
 
 @asynccontextmanager
-async def _open(account: VonageAccount, means: Means) -> AsyncGenerator[Sender]:
+async def _open(account: VonageAccount, means: Means) -> AsyncGenerator[Sender[Sms]]:
     async with open_client() as client:
         yield VonageSms(account, client, means.callback if account.signature_secret else None)
 

@@ -1,53 +1,31 @@
 """The webhook provider: a signed request to a URL of the operator's choice."""
 
 import base64
-import binascii
-import hashlib
-import hmac
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, parsed, post
+from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, post
 from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, url
-from hsp_otp.domain.delivery import DeliveryState
-from hsp_otp.domain.instant import MINUTE, SECOND, Duration
-from hsp_otp.ports.clock import Clock
+from hsp_otp.adapters.senders.standard_webhooks import KEY_TAKES, SignedReports, read_key, signature
+from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sender, Sms
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
 NAME: Final = "webhook"
 
-_KEY_BYTES: Final = range(24, 65)
-"""The key lengths that Standard Webhooks 1.0.0 allows."""
-
 _ID_BYTES: Final = 16
 
 _REFUSED_HERE: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
 """Statuses for a message that the webhook cannot send but another sender may. A message that no
 sender can send gets 422. Any other unsuccessful status is trouble of the webhook's own."""
-
-_TOLERANCE: Final = 5 * MINUTE
-"""How far the time of a report may differ from this machine's, in either direction."""
-
-
-def _key(given: str) -> bytes:
-    padded = given.removeprefix("whsec_").rstrip("=")
-    padded += "=" * (-len(padded) % 4)
-    try:
-        key = base64.b64decode(padded.translate({45: 43, 95: 47}), validate=True)
-    except binascii.Error:
-        raise ValueError from None
-    if len(key) not in _KEY_BYTES:
-        raise ValueError
-    return key
 
 
 @attrs.frozen(kw_only=True)
@@ -56,19 +34,13 @@ class WebhookAccount:
 
     url: str = setting(url, "", "URL that messages are posted to", takes=URL_TAKES, required=True)
     secret: bytes = setting(
-        _key,
+        read_key,
         b"",
         "signs messages, and the reports about them",
-        takes="base64 of 24 to 64 bytes, with or without the prefix whsec_",
+        takes=KEY_TAKES,
         secret=True,
         required=True,
     )
-
-
-def signature(key: bytes, message_id: str, seconds: str, body: bytes) -> str:
-    """The value of ``webhook-signature`` (Standard Webhooks 1.0.0, symmetric)."""
-    signed = b".".join((message_id.encode("latin-1"), seconds.encode("latin-1"), body))
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
 class WebhookSms:
@@ -83,7 +55,7 @@ class WebhookSms:
         """Implement `Sender.available`."""
         return True
 
-    async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:
+    async def send(self, message: Sms, within: Duration = SEND_WITHIN) -> Receipt:
         """Implement `Sender.send`."""
         drawn = self._means.randomness.draw(_ID_BYTES)
         message_id = "msg_" + base64.urlsafe_b64encode(drawn).rstrip(b"=").decode()
@@ -128,41 +100,8 @@ async def _probe(account: WebhookAccount, _: Means) -> Probed:
     return Probed(told="it answers; only a message shows whether it knows the secret")
 
 
-@attrs.frozen
-class WebhookReports:
-    """Reads reports: JSON with ``message_id`` and ``state``, signed in the same way as messages."""
-
-    key: bytes = attrs.field(repr=False)
-    clock: Clock
-
-    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Implement `Receipts.is_signed`."""
-        message_id, seconds = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= len(str(2**40))):
-            return False
-        if abs(int(seconds) * SECOND - self.clock.now()) > _TOLERANCE:
-            return False
-        expected = signature(self.key, message_id, seconds, body).encode()
-        # There are several while the other end rotates its keys.
-        given = headers.get("webhook-signature", "").encode("latin-1").split(b" ")
-        return any(hmac.compare_digest(one, expected) for one in given)
-
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
-        """Implement `Receipts.read`."""
-        found = parsed(body)
-        told = cast("dict[str, object]", found) if isinstance(found, dict) else {}
-        message_id, state = told.get("message_id"), told.get("state")
-        if isinstance(message_id, str) and message_id and isinstance(state, str):
-            known = _STATES.get(state)
-            return (message_id, known) if known else None
-        return None
-
-
-_STATES: Final = {state.value: state for state in DeliveryState}
-
-
 @asynccontextmanager
-async def _open(account: WebhookAccount, means: Means) -> AsyncGenerator[Sender]:
+async def _open(account: WebhookAccount, means: Means) -> AsyncGenerator[Sender[Sms]]:
     async with open_client() as client:
         yield WebhookSms(account, client, means)
 
@@ -171,6 +110,6 @@ WEBHOOK: Final = Provider(
     name=NAME,
     account=WebhookAccount,
     open=_open,
-    receipts=lambda account, means: WebhookReports(account.secret, means.clock),
+    receipts=lambda account, means: SignedReports(account.secret, means.clock),
     probe=_probe,
 )

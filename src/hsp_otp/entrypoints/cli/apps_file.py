@@ -9,7 +9,6 @@ import attrs
 import msgspec
 
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
-from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.domain.app_changes import ListedApp
 from hsp_otp.domain.apps import (
     ACCOUNT,
@@ -19,14 +18,16 @@ from hsp_otp.domain.apps import (
     PurposeNumbers,
     check_limit_name,
     check_name,
+    default_channels,
+    default_purposes,
     read_quota,
 )
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.contact import Channel, ContactKind
+from hsp_otp.domain.contact import CHANNELS, Channel, ContactKind
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.names import ENGLISH, Language, id_of_sid
 from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Quota
-from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import readers
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 from hsp_otp.entrypoints.settings.toml_file import read_toml
@@ -36,15 +37,14 @@ T = TypeVar("T")
 
 _PURPOSES: Final = {one.value: one for one in APP_PURPOSES}
 _CHANNELS: Final = {one.value: one for one in Channel}
+_NO_LIMIT: Final = 10**9
 
 _KINDS: Final = {one.value: one for one in ContactKind}
 
-_LATER: Final = frozenset(
-    {"email", "voice", "whatsapp", "email_verification", "transaction_confirmation"}
-)
-"""Kinds of contact, channels and purposes of the contract that this version does not have."""
+_LATER: Final = frozenset({"voice", "whatsapp", "transaction_confirmation"})
+"""Channels and purposes of the contract that this version does not have."""
 
-_HARMLESS: Final[Mapping[str, object]] = {"call_cooldown_seconds": 60, "email": False}
+_HARMLESS: Final[Mapping[str, object]] = {"call_cooldown_seconds": 60}
 """Members of a purpose that this version does not have, with the values that change nothing."""
 
 _PLACE: Final = re.compile(r"(?P<fault>.*) - at `\$(?P<place>.*)`")
@@ -69,6 +69,7 @@ class _AppTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     channels: dict[str, list[str]] = {}
     senders: dict[str, list[str]] = {}
     web_origin: str | None = None
+    email_from: str | None = None
     limits: dict[str, object] = {}
     named_limits: dict[str, list[str]] = {}
     purposes: dict[str, dict[str, object]] = {}
@@ -77,11 +78,13 @@ class _AppTable(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def _table_of(numbers: type[Any]) -> Any:  # noqa: ANN401 - a class
-    """The type of a table of the numbers that an attrs class has, each within its bounds."""
+    """The type of a table of what an attrs class has, with each number within its bounds."""
     fields: list[tuple[str, Any, Any]] = []
     for field in attrs.fields(numbers):
-        least, most = field.metadata["bounds"]
-        kind: Any = Annotated[int, msgspec.Meta(ge=least, le=most)]
+        kind = field.type
+        if "bounds" in field.metadata:
+            least, most = field.metadata["bounds"]
+            kind = Annotated[int, msgspec.Meta(ge=least, le=most)]
         fields.append((field.name, kind, field.default))
     return msgspec.defstruct("Numbers", fields, forbid_unknown_fields=True)
 
@@ -136,6 +139,7 @@ def _rules(name: str, table: _AppTable, settings: Settings) -> AppRules:
         channels=_channels(f"{name}.channels", table.channels),
         senders=_senders(f"{name}.senders", table.senders, settings),
         web_origin=_read(f"{name}.web_origin", readers.host_name, table.web_origin),
+        email_from=_email_from(f"{name}.email_from", table.email_from),
         limits=_numbers(f"{name}.limits", AppLimits, table.limits),
         named_limits=_named_limits(f"{name}.named_limits", table.named_limits),
         purposes=_purposes(f"{name}.purposes", table.purposes, settings),
@@ -147,13 +151,11 @@ def _language(where: str, text: str) -> Language:
 
 
 def _default_purposes(where: str, given: Mapping[str, str]) -> dict[ContactKind, Purpose]:
-    found = {ContactKind.PHONE: Purpose.PHONE_VERIFICATION}
+    found = default_purposes()
     for word, purpose in given.items():
-        # This one is the default, which changes nothing as long as there is no e-mail.
-        if (word, purpose) != ("email", "email_verification"):
-            kind = _one_of(where, _KINDS, word)
-            allowed = {one.value: one for one, row in APP_PURPOSES.items() if kind in row.contacts}
-            found[kind] = _one_of(f"{where}.{word}", allowed, purpose)
+        kind = _one_of(where, _KINDS, word)
+        allowed = {one.value: one for one, row in APP_PURPOSES.items() if kind in row.contacts}
+        found[kind] = _one_of(f"{where}.{word}", allowed, purpose)
     return found
 
 
@@ -171,10 +173,11 @@ def _audience(where: str, text: str | None, settings: Settings) -> str | None:
 def _channels(
     where: str, given: Mapping[str, Sequence[str]]
 ) -> dict[ContactKind, tuple[Channel, ...]]:
-    found: dict[ContactKind, tuple[Channel, ...]] = {ContactKind.PHONE: (Channel.SMS,)}
+    found = default_channels()
     for word, names in given.items():
         kind, place = _one_of(where, _KINDS, word), f"{where}.{word}"
-        found[kind] = _filled(place, _each(place, partial(_one_of, place, _CHANNELS), names))
+        choices = {one.value: one for one in CHANNELS[kind]}
+        found[kind] = _filled(place, _each(place, partial(_one_of, place, choices), names))
     return found
 
 
@@ -186,12 +189,17 @@ def _senders(
         channel = _one_of(where, _CHANNELS, word)
         configured = {
             name: name
-            for name in settings.senders or (CONSOLE.name,)
-            if SENDERS[name].channel is channel
+            for name, one in settings.used_senders.items()
+            if one.provider.channel is channel
         }
         place = f"{where}.{word}"
         found[channel] = _filled(place, _each(place, partial(_one_of, place, configured), names))
     return found
+
+
+def _email_from(where: str, text: str | None) -> str | None:
+    address = _read(where, EmailAddress.parse, text)
+    return None if address is None else address.text
 
 
 def _named_limits(where: str, given: Mapping[str, Sequence[str]]) -> dict[str, tuple[Quota, ...]]:
@@ -213,13 +221,30 @@ def _purposes(
                 raise _later(f"{place}.{member}")
         rest = {name: value for name, value in members.items() if name not in _HARMLESS}
         numbers = _numbers(place, PurposeNumbers, rest)
-        most = settings.phone_sends_per_day
-        if most and (numbers.sends_per_contact_day or 0) > most:
-            raise UnusableError(
-                f"{place}.sends_per_contact_day: it is above {PREFIX}PHONE_SENDS_PER_DAY, {most}"
-            )
+        _check_sends(place, purpose, numbers, settings)
+        _check_email(place, purpose, numbers)
         found[purpose] = numbers
     return found
+
+
+def _check_sends(place: str, purpose: Purpose, numbers: PurposeNumbers, settings: Settings) -> None:
+    """Refuse a limit that the service's own leaves without effect for every kind of contact."""
+    own = {
+        ContactKind.PHONE: ("PHONE_SENDS_PER_DAY", settings.phone_sends_per_day),
+        ContactKind.EMAIL: ("EMAIL_SENDS_PER_DAY", settings.email_sends_per_day),
+    }
+    known = [own[kind] for kind in ContactKind if kind in APP_PURPOSES[purpose].contacts]
+    name, most = max(known, key=lambda one: one[1] or _NO_LIMIT)
+    if most and (numbers.sends_per_contact_day or 0) > most:
+        raise UnusableError(f"{place}.sends_per_contact_day: it is above {PREFIX}{name}, {most}")
+
+
+def _check_email(place: str, purpose: Purpose, numbers: PurposeNumbers) -> None:
+    kinds = APP_PURPOSES[purpose].contacts
+    if numbers.email and ContactKind.EMAIL not in kinds:
+        raise UnusableError(f"{place}.email: {purpose.value} is not for e-mail addresses")
+    if numbers.email is False and kinds == frozenset({ContactKind.EMAIL}):
+        raise UnusableError(f"{place}.email: {purpose.value} is for e-mail addresses alone")
 
 
 def _check_length(name: str, rules: AppRules, settings: Settings) -> None:

@@ -46,11 +46,10 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
 )
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.errors import SettingsError
-from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.checks import check_to_serve, missing_variables
 from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
 from hsp_otp.entrypoints.settings.load import file_with_secrets, load, passed_over
-from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings
+from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings, UsedSender
 from hsp_otp.entrypoints.wiring import means_of, open_database, open_redis_of
 from hsp_otp.ports.audit_queries import Span
 from hsp_otp.ports.failures import Unavailable
@@ -120,7 +119,8 @@ async def _look() -> list[Finding]:
         findings += of_operators(settings.ops_users)
     findings += [one async for one in _of_database(settings)]
     findings += [one async for one in _of_redis(settings)]
-    findings += await asyncio.gather(*(_of_sender(settings, name) for name in settings.senders))
+    used = settings.used_senders.values() if settings.senders else ()
+    findings += await asyncio.gather(*(_of_sender(settings, one) for one in used))
     return findings
 
 
@@ -270,12 +270,12 @@ async def _of_open_redis(settings: Settings, redis: RedisClient) -> AsyncGenerat
         )
 
 
-async def _of_sender(settings: Settings, name: str) -> Finding:
-    provider, check = SENDERS[name], f"sender {name}"
-    means = means_of(settings, name, SystemClock(), SystemRandomness())
-    if missing := missing_variables(settings, name):
+async def _of_sender(settings: Settings, sender: UsedSender) -> Finding:
+    check = f"sender {sender.name}"
+    means = means_of(settings, sender, SystemClock(), SystemRandomness())
+    if missing := missing_variables(settings, sender.provider.name):
         return wrong(check, "its settings are incomplete", f"set {' and '.join(missing)}")
-    probed = await provider.probe(settings.accounts[name], means)
+    probed = await sender.provider.probe(sender.account, means)
     if probed.wrong:
         return wrong(check, probed.wrong, "it cannot send messages until this is fixed")
     return ok(check, probed.told)

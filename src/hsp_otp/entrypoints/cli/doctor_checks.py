@@ -13,7 +13,6 @@ import attrs
 from hsp_otp.adapters.jwt import key_set, parse_signing_keys
 from hsp_otp.adapters.operator_accounts import is_weak
 from hsp_otp.adapters.secret_keys import parse_secret_keys
-from hsp_otp.adapters.senders.console import CONSOLE
 from hsp_otp.adapters.sql.server_checks import Rights
 from hsp_otp.domain.api_keys import ApiKey, Scope
 from hsp_otp.domain.apps import App
@@ -166,7 +165,7 @@ def of_exchange(keys: Sequence[ApiKey], settings: Settings) -> Iterator[Finding]
 
 def of_apps(apps: Sequence[App], settings: Settings) -> Iterator[Finding]:
     """Check that every sender that an app names is configured; nothing without apps."""
-    configured = settings.senders or (CONSOLE.name,)
+    configured = settings.used_senders
     found = [
         warning(
             "apps",

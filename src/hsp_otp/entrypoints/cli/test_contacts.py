@@ -21,7 +21,7 @@ from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import DAY, to_iso
 from hsp_otp.domain.policy import MOST_TEST_CONTACT_DAYS, MOST_TEST_CONTACTS, TEST_CONTACT_DAYS
 from hsp_otp.domain.test_contacts import KeptTestContact, NotAdded, is_guessable
-from hsp_otp.domain.verification_request import Flaw, Reach, read_contact
+from hsp_otp.domain.verification_request import Flaw, read_contact
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.cli.output import FLAG, JsonLines, table
 from hsp_otp.entrypoints.cli.person import load_with_keys, read_reason
@@ -29,7 +29,7 @@ from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
-from hsp_otp.entrypoints.wiring import clock_of, open_database
+from hsp_otp.entrypoints.wiring import clock_of, open_database, reach_of
 from hsp_otp.flows.test_contacts import ManagingTestContacts
 
 test_contacts = Commands(
@@ -46,8 +46,10 @@ _REFUSALS: Final = {
 }
 
 _FLAWS: Final = {
+    Flaw.NO_CONTACT: "takes a phone number or an e-mail address",
+    Flaw.PHONE: "it is not a phone number",
+    Flaw.EMAIL: "it is not an e-mail address",
     Flaw.REGION: "its region is not one of the app's",
-    Flaw.CHANNEL: "takes a phone number",
 }
 
 
@@ -79,9 +81,10 @@ def add(
     Example: hsp-otp test-contacts add "98765 43210" --app shop --reason "App Store review"
 
     Args:
-        contact: A phone number that belongs to nobody; national format is accepted.
+        contact: A phone number or e-mail address that belongs to nobody; national format is
+            accepted.
         app: The name of the app.
-        reason: The reason, which is written to the audit and must not contain the number.
+        reason: The reason, which is written to the audit and must not contain the contact.
         code: The code, with as many digits as the app's codes; drawn by default. Runs and repeats
             are refused.
         days: The days after which it ends, 90 at most.
@@ -162,7 +165,7 @@ def remove(contact: Annotated[str, Parameter(name="CONTACT")], /, *, app: str) -
     Example: hsp-otp test-contacts remove "98765 43210" --app shop
 
     Args:
-        contact: The phone number; national format is accepted.
+        contact: The phone number or e-mail address; national format is accepted.
         app: The name of the app.
     """
     settings = load_with_keys()
@@ -200,10 +203,9 @@ async def _app(database: Database, name: str) -> App:
 
 
 def _read_contact(text: str, app: App, settings: Settings) -> Contact:
-    reach = Reach(settings.signup_regions, settings.default_region or None)
-    found = read_contact(text, app, reach)
+    found = read_contact(text, app, reach_of(settings))
     if isinstance(found, Flaw):
-        raise CommandError(f"CONTACT: {_FLAWS.get(found, 'it is not a phone number')}")
+        raise CommandError(f"CONTACT: {_FLAWS[found]}")
     return found
 
 

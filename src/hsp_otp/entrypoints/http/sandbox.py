@@ -6,11 +6,14 @@ import msgspec
 from litestar import Response, delete, get
 from litestar.params import JSONBody
 
+from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.email_address import EmailAddress, InvalidEmailError
 from hsp_otp.domain.instant import DAY, SECOND, to_iso
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
 from hsp_otp.entrypoints.http.problems import MALFORMED, MISSING_FIELDS, answer
 from hsp_otp.entrypoints.http.requests import AnyRequest, given, post_json, services_of
 from hsp_otp.entrypoints.http.signup.problems import INVALID_PHONE
+from hsp_otp.entrypoints.http.verification.problems import INVALID_EMAIL
 from hsp_otp.entrypoints.services import Sandbox
 from hsp_otp.ports.sandbox import SentMessage
 
@@ -61,15 +64,17 @@ class NowBody(msgspec.Struct):
 
 @get(_OUTBOX, include_in_schema=False)
 async def outbox(request: AnyRequest) -> Response[OutboxBody]:
-    """List the latest messages to everybody, or to one number."""
+    """List the latest messages to everybody, or to one contact."""
     messages = _sandbox_of(request).outbox.messages()
     to = given(request.query_params.get("to"))
     if to is not None:
         try:
-            phone = PhoneNumber.parse(to, services_of(request).settings.default_region)
+            contact = _contact(to, services_of(request).settings.default_region)
         except InvalidPhoneError:
             return answer(request, INVALID_PHONE)
-        messages = [one for one in messages if one.to == phone.e164]
+        except InvalidEmailError:
+            return answer(request, INVALID_EMAIL)
+        messages = [one for one in messages if one.to == contact.value]
     return Response(OutboxBody([SentMessageBody.of(one) for one in messages]))
 
 
@@ -89,6 +94,12 @@ async def turn_clock(request: AnyRequest, data: JSONBody[AdvanceBody]) -> Respon
     if not 0 <= seconds <= _MOST_SECONDS or not clock.advance(seconds * SECOND):
         return answer(request, MALFORMED)
     return Response(NowBody(to_iso(clock.now())))
+
+
+def _contact(text: str, default_region: str) -> Contact:
+    if "@" in text:
+        return Contact.of_email(EmailAddress.parse(text))
+    return Contact.of_phone(PhoneNumber.parse(text, default_region))
 
 
 def _sandbox_of(request: AnyRequest) -> Sandbox:

@@ -12,6 +12,7 @@ from hsp_otp.adapters.operator_accounts import read_accounts
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import ENGLISH
 from hsp_otp.domain.purposes import FLOWS, PURPOSES, Purpose
 from hsp_otp.domain.sms_segments import segments
@@ -35,6 +36,8 @@ def check_to_serve(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}SENDERS: missing; takes {SENDERS_TAKEN}")
     for name in settings.senders:
         _check_account(settings, SENDERS[name])
+    if not any(one.provider.channel is Channel.SMS for one in settings.used_senders.values()):
+        raise SettingsError(f"{PREFIX}SENDERS: names no sender of text messages, which logins need")
     _check_message(settings)
     check_secret_keys(settings)
     _check_traces(settings)

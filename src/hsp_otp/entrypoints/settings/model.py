@@ -103,6 +103,21 @@ def _accounts() -> dict[str, Any]:
 
 
 @attrs.frozen(kw_only=True)
+class UsedSender:
+    """
+    A sender that the service uses.
+
+    Attributes:
+        place: Which of its provider's senders it is, from 0.
+    """
+
+    name: str
+    provider: Provider[Any]
+    account: Any = attrs.field(repr=False)
+    place: int
+
+
+@attrs.frozen(kw_only=True)
 class Settings:
     """All settings, read once."""
 
@@ -174,7 +189,7 @@ class Settings:
     senders: tuple[str, ...] = _setting(
         readers.sender_names,
         (),
-        "senders of messages, tried in order until one accepts the message",
+        "senders of messages, tried in order, for each channel, until one accepts the message",
         takes=SENDERS_TAKEN,
         shown_default="console in development",
         shape=Shape.LIST,
@@ -297,6 +312,9 @@ class Settings:
         most=365,
     )
     phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
+    email_sends_per_day: int = count(
+        policy.EMAIL_SENDS_PER_DAY, "sends to one mailbox in 24 hours, for all apps together"
+    )
     known_sends_per_day: int = count(
         policy.SENDS_KEPT_FOR_KNOWN,
         "how many of the sends to one number are kept for known devices",
@@ -507,6 +525,18 @@ class Settings:
         return self.usage_store or ("redis" if self.redis_url else "sql")
 
     @property
+    def used_senders(self) -> dict[str, UsedSender]:
+        """The senders by name, in the order in which they are tried."""
+        by_default = tuple(name for name, one in SENDERS.items() if one.development_only)
+        found: dict[str, UsedSender] = {}
+        for name in self.senders or by_default:
+            provider, account = SENDERS[name], self.accounts[name]
+            for place in range(provider.count(account)):
+                own = name if place == 0 else f"{name}-{place + 1}"
+                found[own] = UsedSender(name=own, provider=provider, account=account, place=place)
+        return found
+
+    @property
     def in_development(self) -> bool:
         """Whether development mode is on."""
         return self.mode == DEVELOPMENT
@@ -569,6 +599,7 @@ class Settings:
             ),
             max_run=self.failed_guesses_in_a_row,
             contact_sends=Quota(self.phone_sends_per_day, DAY),
+            mailbox_sends=Quota(self.email_sends_per_day, DAY),
             sends_kept_for_known=self.known_sends_per_day,
             sends_of_one_network=self.others_per_network_day,
             asks_for_work=self.work_seconds > 0,

@@ -29,6 +29,7 @@ from hsp_otp.flows.verification_outcomes import (
 
 INVALID_IDEMPOTENCY_KEY: Final = Problem(400, "invalid_idempotency_key")
 INVALID_CLIENT_IP: Final = Problem(400, Flaw.CLIENT.value)
+INVALID_EMAIL: Final = Problem(400, Flaw.EMAIL.value)
 
 _IN_PROGRESS_SECONDS: Final = 1
 
@@ -120,7 +121,10 @@ def of_standing(outcome: Unacceptable) -> Problem:
     return of_start(outcome)
 
 
-_LIMITS: Final = (Limit.CONTACT_SENDS, Limit.APP, Limit.CLIENT, Limit.NAMED, Limit.COOLDOWN)
+_LIMITS: Final = (
+    *(Limit.CONTACT_SENDS, Limit.MAILBOX_SENDS, Limit.APP, Limit.CLIENT, Limit.NAMED),
+    Limit.COOLDOWN,
+)
 _ONLY_OF_STARTS: Final = (Flaw.LOCALE, Flaw.APP_HASH, Flaw.METADATA, Flaw.TRANSACTION)
 
 
