@@ -25,7 +25,14 @@ CLIENTS = Path(__file__).parents[1] / "clients"
 
 
 def texts() -> dict[str, dict[str, str]]:
-    """Return the texts of the catalogues by language and id, without those of messages."""
+    """
+    Return the texts of the catalogues by language and id.
+
+    Without those of messages and e-mails, and without the sentences that only other backends get.
+    """
+    for_backends = _words_of(document(VERIFICATIONS, Settings().texts)) - _words_of(
+        document(ROUTES, Settings().texts)
+    )
     found = {}
     for tag in GettextMessages({}).languages:
         folder = tag.replace("-", "_")
@@ -34,9 +41,23 @@ def texts() -> dict[str, dict[str, str]]:
         found[tag] = {
             str(message.id): str(message.string)
             for message in catalogue
-            if message.id and not message.pluralizable and not str(message.id).startswith("email.")
+            if message.id
+            and not message.pluralizable
+            and not str(message.id).startswith("email.")
+            and message.id not in for_backends
         }
     return found
+
+
+def _words_of(described: object) -> set[str]:
+    """Return the error words in the examples of an OpenAPI document."""
+    if isinstance(described, list):
+        return set[str]().union(*map(_words_of, described))
+    if not isinstance(described, dict):
+        return set()
+    error = described.get("error")
+    own = {error} if isinstance(error, str) else set[str]()
+    return own.union(*map(_words_of, described.values()))
 
 
 def main() -> None:
