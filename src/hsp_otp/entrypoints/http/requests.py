@@ -1,17 +1,21 @@
 """Reads request bodies within their limits, and finds the services and the caller."""
 
 from functools import partial
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from litestar import Request, post
+import msgspec
+from litestar import Request, Response, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Receive, Scope, Send
 
 from hsp_otp.domain.typed_text import plain
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.strict_json import MemberTypeError, read_members
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.caller import Caller
+
+B = TypeVar("B")
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
@@ -145,6 +149,28 @@ def lines_of(request: AnyRequest, name: bytes) -> list[str]:
     """
     headers = request.scope["headers"]
     return [value.decode("latin-1") for key, value in headers if key == name]
+
+
+class JsonAnswer(Response[B]):
+    """
+    A JSON body with status 200 and no headers of its own.
+
+    The library would send it through several layers for headers, cookies and other kinds of
+    content, and takes four times as long.
+    """
+
+    def __init__(self, content: B) -> None:
+        self.content = content
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as the library calls it
+        """Return the application that sends it."""
+        return self._send
+
+    async def _send(self, _: Scope, __: Receive, send: Send) -> None:
+        body = msgspec.json.encode(self.content)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def services_of(request: AnyRequest) -> Services:
