@@ -168,7 +168,8 @@ class Otp:
             lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
             decision = ask(held, request, drawn, policy, now, lane=lane)
             if isinstance(decision.outcome, Issued):
-                return attrs.evolve(decision, rows=(_send_row(decision.outcome, request, facts),))
+                rows = (_send_row(decision.outcome, request, facts),)
+                return Decision(decision.outcome, decision.becomes, rows)
             again = has_live_code(held.record, lane, now)
             return _audited(decision, held, of_ask(facts, lane, again=again))
 
@@ -369,7 +370,8 @@ def _told_of_withdrawal(
 
 def _audited(decision: Decision[Held, O], held: Held, facts: AuditFacts) -> Decision[Held, O]:
     changed = decision.becomes is not held
-    return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome, changed=changed),))
+    rows = (with_outcome(facts, decision.outcome, changed=changed),)
+    return Decision(decision.outcome, decision.becomes, rows)
 
 
 def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
