@@ -380,7 +380,7 @@ def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
         at=issued.challenge.issued_at,
         flow=request.flow,
         purpose=request.slot.purpose,
-        slot=str(request.slot),
+        slot=issued.challenge.slot,
         contact=request.contact.value,
         client=request.client,
         lane=issued.challenge.lane,
