@@ -104,7 +104,7 @@ def usage_keys(request: Request) -> tuple[UsageKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
     if request.demands is not None:
         return (*dict.fromkeys(one.key for one in request.demands), *request.claims)
-    return send_keys(_sent(request, lane) for lane in lanes_of(request))
+    return send_keys([request.sent(lane) for lane in lanes_of(request)])
 
 
 def lane_for(
@@ -167,8 +167,7 @@ def ask(
     refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=let is not None)
     if refusal is not None:
         return Decision(refusal, held)
-    sent = _sent(request, lane)
-    level = work_level(held.usages, sent, policy, now) if let is None else 0
+    level = work_level(held.usages, request.sent(lane), policy, now) if let is None else 0
     done = _work_done(record, request, level)
     if level and done is None:
         return Decision(WorkRequired(level), held)
@@ -543,11 +542,7 @@ def _refusal(
 def _demands(request: Request, policy: Policy, lane: Lane, *, is_let: bool) -> tuple[Demand, ...]:
     if request.demands is not None:
         return request.demands
-    return send_demands(_sent(request, lane), policy, is_let=is_let)
-
-
-def _sent(request: Request, lane: Lane) -> Sent:
-    return request.sends[lane]
+    return send_demands(request.sent(lane), policy, is_let=is_let)
 
 
 def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord:

@@ -10,7 +10,7 @@ each miss.
 
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Final
 
@@ -104,6 +104,7 @@ def look_up_keys(client: ClientAddress, *, checking: bool) -> tuple[UsageKey, ..
     )
 
 
+@cache  # for each of the four kinds of look-up
 def look_up_charges(*, missed: bool, checking: bool) -> tuple[str, ...]:
     """The scopes that an admitted look-up is charged to, repeated once per charge."""
     lookups = [Counted.LOOKUPS] * (MISS_WEIGHT if missed else 1)

@@ -1,6 +1,5 @@
 """Key rings. Keys are kept outside the stores, and each use has its own ring."""
 
-import hashlib
 import hmac
 
 import attrs
@@ -23,7 +22,7 @@ class Key:
         for part in parts:
             data = part.encode() if isinstance(part, str) else part
             message += len(data).to_bytes(4, "big") + data
-        return hmac.digest(self.secret, message, hashlib.sha256)
+        return hmac.digest(self.secret, message, "sha256")
 
 
 @attrs.frozen

@@ -6,7 +6,6 @@ wrong guesses. `domain/challenge.py` has the rules.
 """
 
 import enum
-from collections.abc import Mapping
 from functools import cached_property
 
 import attrs
@@ -188,13 +187,20 @@ class Request:
         """The id of the test contact that it is about, if it is about one."""
         return None if self.fixed is None else self.fixed.contact_id
 
+    def sent(self, lane: Lane) -> Sent:
+        """The send that it asks for, as limits count it in *lane*."""
+        return self._sent_by_known if lane is Lane.KNOWN else self._sent_by_others
+
     @cached_property
-    def sends(self) -> Mapping[Lane, Sent]:
-        """The send that it asks for, as limits count it in each lane."""
-        return {
-            lane: Sent(flow=self.flow, contact=self.contact, client=self.client, lane=lane)
-            for lane in Lane
-        }
+    def _sent_by_known(self) -> Sent:
+        return self._sent(Lane.KNOWN)
+
+    @cached_property
+    def _sent_by_others(self) -> Sent:
+        return self._sent(Lane.OTHERS)
+
+    def _sent(self, lane: Lane) -> Sent:
+        return Sent(flow=self.flow, contact=self.contact, client=self.client, lane=lane)
 
 
 @attrs.frozen(kw_only=True)

@@ -145,7 +145,7 @@ class Limiter:
                 case Refusal():
                     return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome),))
                 case Admitted() if ended is not None:
-                    return attrs.evolve(decision, rows=(ended,))
+                    return Decision(decision.outcome, decision.becomes, (ended,))
                 case _:
                     return decision
 

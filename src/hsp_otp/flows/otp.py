@@ -185,15 +185,15 @@ class Otp:
 
         def decide(held: Held) -> Decision[Held, _Judged]:
             lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
-            told = of_ask(facts, lane, again=has_live_code(held.record, lane, now))
             decision = ask(held, request, drawn, policy, now, lane=lane)
             outcome = decision.outcome
             if isinstance(outcome, Issued):
-                rows: tuple[Row, ...] = (_send_row(outcome, request, facts),)
-            elif isinstance(outcome, Locked) and locked_as is not None:
-                rows = ()  # its row tells of its charge, and is written with that
-            else:
-                rows = _audited(decision, held, told).rows
+                row = _send_row(outcome, request, facts)
+                return Decision(_Judged(outcome, facts), decision.becomes, (row,))
+            told = of_ask(facts, lane, again=has_live_code(held.record, lane, now))
+            # The row of a charge is written with it.
+            is_charged = isinstance(outcome, Locked) and locked_as is not None
+            rows = () if is_charged else _audited(decision, held, told).rows
             return Decision(_Judged(outcome, told), decision.becomes, rows)
 
         found = await self.slots.transition(request.slot, usage_keys(request), decide)
@@ -418,7 +418,8 @@ def _told_of_withdrawal(
 
 def _audited(decision: Decision[Held, O], held: Held, facts: AuditFacts) -> Decision[Held, O]:
     changed = decision.becomes is not held
-    return attrs.evolve(decision, rows=(with_outcome(facts, decision.outcome, changed=changed),))
+    rows = (with_outcome(facts, decision.outcome, changed=changed),)
+    return Decision(decision.outcome, decision.becomes, rows)
 
 
 def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
@@ -427,7 +428,7 @@ def _send_row(issued: Issued, request: Request, facts: AuditFacts) -> SendRow:
         at=issued.challenge.issued_at,
         flow=request.flow,
         purpose=request.slot.purpose,
-        slot=str(request.slot),
+        slot=issued.challenge.slot,
         contact=request.contact.value,
         client=request.client,
         lane=issued.challenge.lane,

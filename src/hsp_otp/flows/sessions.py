@@ -209,7 +209,8 @@ class Sessions:
             )
             began = isinstance(decision.outcome, Began)
             ended = with_outcome(facts, decision.outcome, changed=decision.becomes is not held)
-            return attrs.evolve(decision, rows=(ended, marks) if began else (ended,))
+            rows = (ended, marks) if began else (ended,)
+            return Decision(decision.outcome, decision.becomes, rows)
 
         return await self.families.transition(challenge.id, decide)
 

@@ -164,8 +164,8 @@ def record_of(key: UsageKey) -> str:
 
 
 def records_of(keys: Iterable[UsageKey]) -> dict[UsageKey, str]:
-    """The keys of the records that contain usages."""
-    return {key: record_of(key) for key in keys}
+    """The keys of the records that contain usages, each as `record_of` has it."""
+    return {key: f"{USAGES.name}:{key.scope}:{key.who}" for key in keys}
 
 
 def usages_in(bodies: Bodies, records: Mapping[UsageKey, str]) -> Usages:

@@ -1,4 +1,8 @@
-"""The tables. Instants are whole microseconds since 1970, UTC."""
+"""
+The tables. Instants are whole microseconds since 1970, UTC.
+
+`partial_indexes` has the indexes that contain some of the rows only.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -11,20 +15,9 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    column,
 )
 
 metadata = MetaData()
-
-
-def _index_of_known(name: str, *columns: str, unique: bool = False) -> Index:
-    """An index of the rows whose last column (before ``at``, if there is one) is not null."""
-    known = columns[: columns.index("at")] if "at" in columns else columns
-    where = column(known[-1]).is_not(None)
-    return Index(name, *columns, unique=unique, postgresql_where=where, sqlite_where=where)
-
-
-_charged = column("charged").is_not(None)
 
 users = Table(
     "users",
@@ -36,7 +29,6 @@ users = Table(
     Column("last_name", Text, nullable=False),
     Column("phone_number", Text, comment="E.164"),
     Column("is_verified", Boolean, nullable=False, comment="has proved the number once"),
-    _index_of_known("ix_users_phone_number", "phone_number"),
     Index("ix_users_house_id", "house_id", unique=True),
 )
 
@@ -149,12 +141,9 @@ sends = Table(
     Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
     Column("state_at", BigInteger, comment="when a receipt last moved it"),
     Index("sends_by_time", "at"),
-    _index_of_known("sends_by_message", "sender", "provider_message_id"),
     Index("sends_by_contact", "contact", "at"),
     Index("sends_by_slot", "slot", "at"),
     Index("sends_by_network", "network", "at"),
-    _index_of_known("sends_by_verification", "verification_id", "at"),
-    _index_of_known("sends_by_app", "app_id", "at"),
 )
 
 verifications = Table(
@@ -214,15 +203,7 @@ audit = Table(
     Column("channel", Text, comment="of an app's send"),
     Column("flood_key", Text, comment="one row a minute, client, limit, number and API key"),
     Index("audit_by_time", "at"),
-    _index_of_known("audit_by_flood", "flood_key", unique=True),
-    # The index contains all columns that queries aggregate, so they do not read the table.
-    _index_of_known(
-        "audit_by_contact", "contact_fingerprint", "at", "outcome", "range_fingerprint"
-    ),
-    _index_of_known("audit_by_verification", "verification_id", "at"),
     Index("audit_by_client", "client", "at", "outcome", "count"),
-    # For a store of counts that has lost its data.
-    Index("audit_by_network", "network", "at", postgresql_where=_charged, sqlite_where=_charged),
     Index(
         "audit_by_outcome",
         *("outcome", "at", "client", "range_fingerprint", "contact_fingerprint", "region"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -36,6 +37,7 @@ class Authority:
         return self.host == other.host and ports[0] == ports[1]
 
 
+@lru_cache(maxsize=256)  # people name the same few
 def read_authority(text: str) -> Authority | None:
     """Parse ``host``, ``host:port`` or ``[address]:port``; return None for any other text."""
     found = _AUTHORITY.fullmatch(text)

@@ -1,16 +1,21 @@
 """Reads request bodies within their limits, and finds the services and the caller."""
 
 from functools import partial
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from litestar import Request, post
+import msgspec
+from litestar import Request, Response, post
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from litestar.types import Receive, Scope, Send
 
 from hsp_otp.domain.typed_text import plain
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.strict_json import MemberTypeError, read_members
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.caller import Caller
+
+B = TypeVar("B")
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 
@@ -53,7 +58,8 @@ async def refuse_malformed(request: AnyRequest) -> None:
         HTTPException: 415 for any other content type.
         ClientException: 400 for any other body.
     """
-    if request.headers.get("content-type") != _JSON:  # parsing it takes longer than all the rest
+    # Parsing it takes longer than all the rest.
+    if next(iter(lines_of(request, b"content-type")), None) != _JSON:
         media_type, parameters = request.content_type
         charset = parameters.get("charset", "utf-8").lower()
         if media_type != _JSON or charset not in {"utf-8", "utf8"}:
@@ -77,7 +83,33 @@ class WrongTypeError(ClientException):
 class JsonRequest(Request[Any, Any, Any]):
     """A request whose body is parsed once and strictly, into only the members its route takes."""
 
+    _whole: bytes | None = None
     _members: object = None
+
+    async def body(self) -> bytes:
+        """
+        Return the whole body, in fewer steps than the library, which also decodes all headers.
+
+        Raises:
+            RequestEntityTooLarge: 413, as soon as it is announced or read to be too large.
+            ClientException: 400 if the client disconnected or was too slow.
+        """
+        if self._whole is None:
+            announced = next(iter(lines_of(self, b"content-length")), "0")
+            self._whole = await self._received(int(announced))
+        return self._whole
+
+    async def _received(self, announced: int) -> bytes:
+        body, is_whole = b"", False
+        while max(announced, len(body)) <= MAX_BODY_BYTES:
+            if is_whole:
+                return body
+            event = await self.receive()
+            if event["type"] != "http.request":
+                raise ClientException
+            body += event["body"]
+            is_whole = not event.get("more_body", False)
+        raise RequestEntityTooLarge
 
     async def json(self) -> object:
         """
@@ -106,6 +138,39 @@ post_json = partial(
     request_max_body_size=MAX_BODY_BYTES,
 )
 """The decorator of a route that takes a JSON object."""
+
+
+def lines_of(request: AnyRequest, name: bytes) -> list[str]:
+    """
+    Return the values of a header, without decoding all the others.
+
+    Args:
+        name: In lower case.
+    """
+    headers = request.scope["headers"]
+    return [value.decode("latin-1") for key, value in headers if key == name]
+
+
+class JsonAnswer(Response[B]):
+    """
+    A JSON body with status 200 and no headers of its own.
+
+    The library would send it through several layers for headers, cookies and other kinds of
+    content, and takes four times as long.
+    """
+
+    def __init__(self, content: B) -> None:
+        self.content = content
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as the library calls it
+        """Return the application that sends it."""
+        return self._send
+
+    async def _send(self, _: Scope, __: Receive, send: Send) -> None:
+        body = msgspec.json.encode(self.content)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def services_of(request: AnyRequest) -> Services:
@@ -145,7 +210,7 @@ def values_of(request: AnyRequest, name: str) -> list[str]:
     """Every value of the cookie that is called *name*, up to some number."""
     pairs = (
         pair.strip(" \t").partition("=")
-        for line in request.headers.getall("cookie", [])
+        for line in lines_of(request, b"cookie")
         for pair in line.split(";")
     )
     values = [value.strip('" \t') for key, _, value in pairs if key.rstrip(" \t") == name]

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import hsp_otp.adapters.sql.partial_indexes  # noqa: F401 - adds them to the tables
 from hsp_otp.adapters.sql.tables import metadata
 
 context.configure(

@@ -34,7 +34,14 @@ from hsp_otp.entrypoints.http.problems import (
     answer,
     answers_of,
 )
-from hsp_otp.entrypoints.http.requests import AnyRequest, caller_of, given, post_json, services_of
+from hsp_otp.entrypoints.http.requests import (
+    AnyRequest,
+    JsonAnswer,
+    caller_of,
+    given,
+    post_json,
+    services_of,
+)
 from hsp_otp.entrypoints.http.sessions.bodies import DEVICE_TOKEN, TOKENS, USER_AND_PASS
 from hsp_otp.entrypoints.http.visits import count_handed_over
 from hsp_otp.flows.pass_login import SignedIn
@@ -69,7 +76,7 @@ async def validate_pass(
     if not isinstance(outcome, UsablePass):
         uniform = services.settings.uniform_pass_errors
         return answer(request, of_look_up(outcome, uniform=uniform))
-    return Response(FoundBody(phone_masked=outcome.contact.masked))
+    return JsonAnswer(FoundBody(phone_masked=outcome.contact.masked))
 
 
 @post_json(
@@ -114,7 +121,7 @@ async def send_otp(request: AnyRequest, data: JSONBody[SendRequest]) -> Response
     )
     if outcome.resend_at is not None:
         body.resend_in = seconds_until(outcome.resend_at, services.clock.now())
-    return Response(body)
+    return JsonAnswer(body)
 
 
 @post_json(
@@ -154,4 +161,4 @@ async def verify_otp(request: AnyRequest, data: JSONBody[VerifyRequest]) -> Resp
     if not isinstance(outcome, SignedIn):
         return answer(request, of_verify(outcome))
     count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
-    return Response(SignedInBody.of(outcome, device_token=outcome.device_token))
+    return JsonAnswer(SignedInBody.of(outcome, device_token=outcome.device_token))

@@ -21,6 +21,7 @@ from hsp_otp.entrypoints.http.problems import (
 )
 from hsp_otp.entrypoints.http.requests import (
     AnyRequest,
+    JsonAnswer,
     bearer_of,
     caller_of,
     given,
@@ -82,7 +83,7 @@ async def refresh_tokens(
     body = TokensBody.of(outcome)
     if own is None:
         body.access, body.refresh = body.access_token, body.refresh_token
-    return Response(body)
+    return JsonAnswer(body)
 
 
 @post_json(
@@ -104,7 +105,7 @@ async def revoke_tokens(request: AnyRequest, data: JSONBody[TokenRequest]) -> Re
     refusal = await sessions.revoke(data.refresh_token.strip(), caller_of(request))
     if refusal is not None:
         return answer(request, of_token(refusal))
-    return Response(RevokedBody())
+    return JsonAnswer(RevokedBody())
 
 
 async def _authenticate(request: AnyRequest) -> Response[Any] | None:
@@ -145,7 +146,7 @@ async def exchange_code(
     )
     if not isinstance(outcome, Redeemed):
         return answer(request, of_exchange(outcome))
-    return Response(RedeemedBody.of(outcome))
+    return JsonAnswer(RedeemedBody.of(outcome))
 
 
 @get(
@@ -163,7 +164,7 @@ async def who_am_i(request: AnyRequest) -> Response[MeBody]:
     outcome = await services_of(request).journeys.sessions.me(token)
     if isinstance(outcome, InvalidToken):
         return answer(request, of_token(outcome))
-    return Response(MeBody.of(outcome.signed_in, outcome.at))
+    return JsonAnswer(MeBody.of(outcome.signed_in, outcome.at))
 
 
 @get(
