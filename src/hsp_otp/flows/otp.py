@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar, assert_never
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, Row, SendRow
+from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, SendRow
 from hsp_otp.domain.challenge import (
     ask,
     check,

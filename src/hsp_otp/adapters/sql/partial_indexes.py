@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Index, Table
 
-from hsp_otp.adapters.sql.tables import audit, sends, users
+from hsp_otp.adapters.sql.tables import audit, metadata, sends, users
 
 
 def _index_of(
@@ -45,3 +45,6 @@ INDEXES: Final = (
     # For a store of counts that has lost its data.
     _index_of(audit, "audit_by_network", "network", "at", known="charged"),
 )
+
+METADATA: Final = metadata
+"""All tables, with these indexes."""
