@@ -157,7 +157,7 @@ def look_up(
     if refusals:
         return Decision(max(refusals, key=_RETRY_AT), usages)
     if missed and limits.misses.limit:
-        demands += (*allowance, attrs.evolve(_OF_ALL, quotas=(limits.misses,)))
+        demands += (*allowance, _OF_ALL._replace(quotas=(limits.misses,)))
     return Decision(Admitted(uniform), charge(usages, demands, now))
 
 

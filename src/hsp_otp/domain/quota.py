@@ -73,10 +73,9 @@ class UsageKey(NamedTuple):
 Usages: TypeAlias = Mapping[UsageKey, Usage]
 
 
-@attrs.frozen(kw_only=True)
-class Demand:
+class Demand(NamedTuple):
     """
-    One limit that a request has to pass.
+    One limit that a request has to pass; a tuple, since a request makes about ten.
 
     Attributes:
         limit: The word of the refusal.
