@@ -199,7 +199,7 @@ def test_a_void_claim_is_taken_back() -> None:
     (first,) = claim_keys(("s1",))
     asked = request(claims=(first,))
     assert asked.demands
-    heavy = attrs.evolve(asked, demands=tuple(attrs.evolve(one, weight=2) for one in asked.demands))
+    heavy = attrs.evolve(asked, demands=tuple(one._replace(weight=2) for one in asked.demands))
     void, other = after(NOW, -20 * SECOND), after(NOW, -40 * SECOND)
     number = contact_sends(CONTACT)
     held = start(Held(usages={number: (other, void)}), heavy, DRAWN, POLICY, void).becomes
