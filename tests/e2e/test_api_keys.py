@@ -2,28 +2,21 @@
 
 import asyncio
 import base64
-import http.client
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.e2e.server import PATIENCE_SECONDS, Answer, Server, command, until
+from tests.e2e.server import Answer, Server, command, until
 from tests.e2e.sessions import NO_LIMITS
-from tests.integration.postgres_server import DATABASES
+from tests.e2e.two_workers import SLACK, Line, lines_to_both, settings_over
 
 PATH: Final = "/token/exchange/"
 """A route that needs a key with the scope `exchange`. No code that is presented here is good."""
-
-LINES: Final = 20
-
-SLACK: Final = 1.5
-"""Seconds of a busy machine that are not a worker's memory."""
 
 OLD, NEW = (f"k{n}:{base64.b64encode(bytes(range(n, n + 32))).decode()}" for n in (1, 2))
 """Two secret keys."""
@@ -60,12 +53,8 @@ OPENED: Final = (400, "invalid_code")
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """Two workers over a database."""
-    found = {"MODE": "development", "WORKERS": "2", "TRUSTED_PROXIES": "127.0.0.1/32"}
-    if request.param == "postgres":
-        found["DATABASE_URL"] = asyncio.run(DATABASES.empty())
-    yield found
-    if request.param == "postgres":
-        asyncio.run(DATABASES.drop([found["DATABASE_URL"]]))
+    with settings_over(request.param) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -77,40 +66,9 @@ def server(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         yield found
 
 
-class Line:
-    """A connection, which stays with one worker."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-        self.present("", "192.0.2.1")
-
-    def present(self, key: str, client: str) -> tuple[int, str]:
-        """Present a key on behalf of *client*."""
-        headers = {
-            "Authorization": f"Bearer {key}",
-            "Content-Type": "application/json",
-            "X-Forwarded-For": client,
-        }
-        self._connection.request("POST", PATH, '{"code": "x"}', headers)
-        response = self._connection.getresponse()
-        return response.status, json.loads(response.read())["error"]
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-@contextmanager
-def lines_to_both(server: Server) -> Iterator[list[Line]]:
-    """Connections of which each worker has some."""
-    before = server.connections()
-    while True:
-        with ExitStack() as stack:
-            lines = [stack.enter_context(closing(Line(server.port))) for _ in range(LINES)]
-            more = [now - then for now, then in zip(server.connections(), before, strict=True)]
-            if len(more) == 2 and min(more) >= 2:
-                yield lines
-                return
+def presented(line: Line, key: str, client: str) -> tuple[int, str]:
+    """Present a key on behalf of *client*."""
+    return said(line.post(PATH, {"code": "x"}, key, client))
 
 
 def test_scopes(server: Server, settings: dict[str, str]) -> None:
@@ -150,7 +108,7 @@ def test_a_revocation_reaches_both_workers_within_five_seconds(
     key = made(server.folder, "exchange", **settings)
     with lines_to_both(server) as lines:
         for client, line in enumerate(lines):
-            assert line.present(key, f"203.0.113.{client}") == OPENED
+            assert presented(line, key, f"203.0.113.{client}") == OPENED
         revoked = command(server.folder, "api-keys", "revoke", key.split("_")[1], **settings)
         at = time.monotonic()
         assert (revoked.returncode, revoked.stdout) == (0, "revoked shop\n")
@@ -158,12 +116,12 @@ def test_a_revocation_reaches_both_workers_within_five_seconds(
         while left:
             assert time.monotonic() - at < 5 + SLACK, f"{len(left)} lines still accept it"
             for client, line in list(left.items()):
-                word = line.present(key, f"203.0.113.{client}")
+                word = presented(line, key, f"203.0.113.{client}")
                 assert word in {OPENED, (401, "unauthorized")}
                 if word != OPENED:
                     del left[client]
         # It stays so, wherever it is presented.
-        assert {line.present(key, "198.51.100.1") for line in lines} == {(401, "unauthorized")}
+        assert {presented(line, key, "198.51.100.1") for line in lines} == {(401, "unauthorized")}
 
 
 def test_forty_failures_at_once(server: Server, settings: dict[str, str]) -> None:
@@ -174,12 +132,12 @@ def test_forty_failures_at_once(server: Server, settings: dict[str, str]) -> Non
         lines = some + more
         first = asyncio.run(_each_once(lines, "192.0.2.40"))
         assert first == {(401, "unauthorized"): 30, (429, "rate_limited"): 10}
-        assert lines[0].present(key, "192.0.2.40") == (429, "rate_limited")
-        assert lines[0].present(key, "203.0.113.40") == OPENED
+        assert presented(lines[0], key, "192.0.2.40") == (429, "rate_limited")
+        assert presented(lines[0], key, "203.0.113.40") == OPENED
 
 
 async def _each_once(lines: list[Line], client: str) -> Counter[tuple[int, str]]:
-    tries = (asyncio.to_thread(line.present, "", client) for line in lines)
+    tries = (asyncio.to_thread(presented, line, "", client) for line in lines)
     return Counter(await asyncio.gather(*tries))
 
 

@@ -1,25 +1,21 @@
-"""Apps and their API keys at two running workers: docs/contract.md, 5.8, 11 and 12."""
+"""Apps, and whom their API keys act for, at two workers: docs/contract.md, 5.8, 11 and 12."""
 
-import asyncio
-import http.client
-import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.e2e.server import PATIENCE_SECONDS, Answer, Server, command, until
-from tests.integration.postgres_server import DATABASES
+from tests.e2e.server import Server, command, until
+from tests.e2e.two_workers import SLACK, Line, lines_to_both, settings_over
 
 START: Final = "/v1/verifications"
 NUMBER: Final = "+919876543210"
-LINES: Final = 20
 
-SLACK: Final = 1.5
-"""Seconds of a busy machine that are not a worker's memory."""
+CALL: Final = {"app": "shop", "channel": "voice"}
+"""Members that every app refuses."""
 
 APPS: Final = """
 [shop]
@@ -37,12 +33,8 @@ service_name = "Bank"
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """Two workers over a database."""
-    found = {"MODE": "development", "WORKERS": "2", "TRUSTED_PROXIES": "127.0.0.1/32"}
-    if request.param == "postgres":
-        found["DATABASE_URL"] = asyncio.run(DATABASES.empty())
-    yield found
-    if request.param == "postgres":
-        asyncio.run(DATABASES.drop([found["DATABASE_URL"]]))
+    with settings_over(request.param) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -70,58 +62,22 @@ def made(server: Server, settings: dict[str, str], *arguments: str) -> str:
     return done.stdout.strip()
 
 
-class Line:
-    """A connection of a backend, which stays with one worker."""
-
-    def __init__(self, port: int, address: str) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
-        self._address = address
-        assert self._ask("GET", "/healthz", b"", "").status == 200
-
-    def start(self, key: str, **members: object) -> tuple[int, str | None]:
-        """Start a verification; the status, and the word of a refusal."""
-        answer = self._ask("POST", START, json.dumps({"to": NUMBER} | members).encode(), key)
-        return answer.status, answer.body.get("error")
-
-    def _ask(self, method: str, path: str, body: bytes, key: str) -> Answer:
-        headers = {"X-Forwarded-For": self._address, "Authorization": f"Bearer {key}"}
-        if body:
-            headers["Content-Type"] = "application/json"
-        self._connection.request(method, path, body, headers)
-        response = self._connection.getresponse()
-        return Answer(response.status, json.loads(response.read()), {})
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-@contextmanager
-def lines_to_both(server: Server) -> Iterator[list[Line]]:
-    """Connections of which each worker has some."""
-    before = server.connections()
-    while True:
-        with ExitStack() as stack:
-            lines = [
-                stack.enter_context(closing(Line(server.port, f"203.0.{number}.1")))
-                for number in range(LINES)
-            ]
-            more = [now - then for now, then in zip(server.connections(), before, strict=True)]
-            if len(more) == 2 and min(more) >= 2:
-                yield lines
-                return
+def started(line: Line, number: int, key: str, **members: object) -> tuple[int, str | None]:
+    """Start a verification from client *number*; the status, and the word of a refusal."""
+    answer = line.post(START, {"to": NUMBER} | members, key, f"203.0.{number}.1")
+    return answer.status, answer.body.get("error")
 
 
 def all_within_five_seconds(
     lines: list[Line], key: str, before: tuple[int, str], after: tuple[int, str]
 ) -> None:
     """Ask for a call until every connection is answered as *after*; the rest as *before*."""
-    began, left = time.monotonic(), list(lines)
+    began, left = time.monotonic(), dict(enumerate(lines))
     while left:
         assert time.monotonic() - began < 5 + SLACK, f"{len(left)} lines are behind"
-        answers = [(line, line.start(key, app="shop", channel="voice")) for line in left]
-        assert {answer for _, answer in answers} <= {before, after}
-        left = [line for line, answer in answers if answer == before]
+        answers = {number: started(line, number, key, **CALL) for number, line in left.items()}
+        assert set(answers.values()) <= {before, after}
+        left = {number: line for number, line in left.items() if answers[number] == before}
 
 
 NO_VOICE: Final = (400, "channel_not_available")
@@ -137,24 +93,13 @@ def test_an_import_reaches_both_workers_within_five_seconds(
     changed = APPS.replace('service_name = "Acme Shop"', 'service_name = "Shop"\nregions = ["GB"]')
     with lines_to_both(server) as lines:
         for one in (key, account):
-            assert {line.start(one, app="shop", channel="voice") for line in lines} == {NO_VOICE}
+            answers = {started(line, number, one, **CALL) for number, line in enumerate(lines)}
+            assert answers == {NO_VOICE}
         imported(server.folder, changed, settings)
         for one in (key, account):
             all_within_five_seconds(lines, one, NO_VOICE, (400, "region_not_allowed"))
         imported(server.folder, APPS, settings)
         all_within_five_seconds(lines, key, (400, "region_not_allowed"), NO_VOICE)
-
-
-def test_a_revocation_reaches_both_workers_within_five_seconds(
-    server: Server, settings: dict[str, str]
-) -> None:
-    """Both remember the key when it is revoked; neither accepts it for longer than 5 s."""
-    key = made(server, settings, "--app", "shop")
-    with lines_to_both(server) as lines:
-        assert {line.start(key, channel="voice") for line in lines} == {NO_VOICE}
-        revoked = command(server.folder, "api-keys", "revoke", key.split("_")[1], **settings)
-        assert revoked.returncode == 0
-        all_within_five_seconds(lines, key, NO_VOICE, (401, "unauthorized"))
 
 
 def test_whom_keys_act_for(server: Server, settings: dict[str, str]) -> None:
@@ -164,14 +109,14 @@ def test_whom_keys_act_for(server: Server, settings: dict[str, str]) -> None:
         made(server, settings, "--account", "acme"),
     )
     reader = made(server, settings, "--app", "shop", "--scopes", "read,check")
-    with closing(Line(server.port, "198.51.100.7")) as line:
+    with closing(Line(server.port)) as line:
         for app, answer in (("shop", NO_VOICE), ("club", NOT_THERE), ("bank", NOT_THERE)):
-            assert line.start(shop, channel="voice", app=app) == answer
+            assert started(line, 0, shop, channel="voice", app=app) == answer
         for app, answer in (("shop", NO_VOICE), ("club", NO_VOICE), ("bank", NOT_THERE)):
-            assert line.start(acme, channel="voice", app=app) == answer
-        assert line.start(shop, channel="voice") == NO_VOICE
-        assert line.start(acme, channel="voice") == NOT_THERE
-        assert line.start(reader, channel="voice") == (403, "forbidden")
+            assert started(line, 0, acme, channel="voice", app=app) == answer
+        assert started(line, 0, shop, channel="voice") == NO_VOICE
+        assert started(line, 0, acme, channel="voice") == NOT_THERE
+        assert started(line, 0, reader, channel="voice") == (403, "forbidden")
 
 
 def test_a_code_expires_by_the_sandboxs_clock(server: Server, settings: dict[str, str]) -> None:

@@ -95,11 +95,6 @@ class _Judged:
     outcome: AskOutcome
     facts: AuditFacts
 
-    @property
-    def word(self) -> str:
-        """The stable word of the outcome."""
-        return self.outcome.word
-
 
 NotSent = Refusal | Locked | Undelivered | MalformedWork | WorkPosed
 AskedOutcome = Issued | NotSent

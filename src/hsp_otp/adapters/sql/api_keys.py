@@ -24,25 +24,15 @@ _FIND: Final = (
 )
 
 
-@attrs.frozen
 class SqlApiKeys:
-    """
-    Keys, remembered for a while by each process.
+    """Keys, remembered for a while by each process."""
 
-    Attributes:
-        timer: A monotonic clock, in seconds.
-    """
-
-    database: Database
-    timer: Callable[[], float] = time.monotonic
-    _reads: RememberedReads[str, ApiKey] = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: RememberedReads(self._found, self.timer), takes_self=True
-        ),
-    )
-    _uses: dict[str, ApiKey] = attrs.field(init=False, factory=dict[str, ApiKey])
-    _writing: set[asyncio.Task[None]] = attrs.field(init=False, factory=set[asyncio.Task[None]])
+    def __init__(self, database: Database, timer: Callable[[], float] = time.monotonic) -> None:
+        """Ask *database*; *timer* is a monotonic clock, in seconds."""
+        self.database = database
+        self._reads = RememberedReads(self._found, timer)
+        self._uses: dict[str, ApiKey] = {}
+        self._writing = set[asyncio.Task[None]]()
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Implement `ApiKeyRepository.find`."""

@@ -30,29 +30,14 @@ _FIND: Final = f"SELECT {_COLUMNS} FROM apps WHERE id {{any}}"  # noqa: S608 - c
 _OF_ACCOUNTS: Final = f"SELECT {_COLUMNS} FROM apps WHERE account_id {{any}}"  # noqa: S608 - constants
 
 
-@attrs.frozen
 class SqlApps:
-    """
-    Apps, remembered for a while by each process.
+    """Apps, remembered for a while by each process."""
 
-    Attributes:
-        timer: A monotonic clock, in seconds.
-    """
-
-    database: Database
-    timer: Callable[[], float] = time.monotonic
-    _reads: RememberedReads[str, App] = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: RememberedReads(self._found, self.timer), takes_self=True
-        ),
-    )
-    _reads_of_accounts: RememberedReads[str, Sequence[App]] = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: RememberedReads(self._found_of_accounts, self.timer), takes_self=True
-        ),
-    )
+    def __init__(self, database: Database, timer: Callable[[], float] = time.monotonic) -> None:
+        """Ask *database*; *timer* is a monotonic clock, in seconds."""
+        self.database = database
+        self._reads = RememberedReads(self._found, timer)
+        self._reads_of_accounts = RememberedReads(self._found_of_accounts, timer)
 
     async def find(self, app_id: str) -> App | None:
         """Implement `AppRepository.find`."""

@@ -32,23 +32,13 @@ _OF_APPS: Final = (
 """Without those that have proved themselves at the very moment when they were added."""
 
 
-@attrs.frozen
 class SqlTestContacts:
-    """
-    Test contacts, remembered for a while by each process.
+    """Test contacts, remembered for a while by each process."""
 
-    Attributes:
-        timer: A monotonic clock, in seconds.
-    """
-
-    database: Database
-    timer: Callable[[], float] = time.monotonic
-    _reads: RememberedReads[str, Sequence[KeptTestContact]] = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: RememberedReads(self._found, self.timer), takes_self=True
-        ),
-    )
+    def __init__(self, database: Database, timer: Callable[[], float] = time.monotonic) -> None:
+        """Ask *database*; *timer* is a monotonic clock, in seconds."""
+        self.database = database
+        self._reads = RememberedReads(self._found, timer)
 
     async def of_app(self, app_id: str) -> Sequence[KeptTestContact]:
         """Implement `TestContactRepository.of_app`."""
