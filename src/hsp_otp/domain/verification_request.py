@@ -158,6 +158,10 @@ def read_contact(text: str | None, app: App, reach: Reach) -> Contact | Flaw:
             return Contact.of_email(EmailAddress.parse(text))
         except InvalidEmailError:
             return Flaw.EMAIL
+    return _read_phone(text, app, reach)
+
+
+def _read_phone(text: str, app: App, reach: Reach) -> Contact | Flaw:
     own = app.rules.regions
     default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
     try:
