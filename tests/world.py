@@ -419,6 +419,7 @@ class World:
     clock: ManualClock = attrs.field(factory=ManualClock)
     randomness: Randomness = attrs.field(factory=ScriptedRandomness)
     outbox: Outbox = attrs.field(factory=Outbox)
+    channels: frozenset[Channel] = frozenset(Channel)
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
     passes: MemoryPasses = attrs.field()
@@ -534,7 +535,7 @@ class World:
             access_lifetime=900 * SECOND,
             family_lifetime=30 * DAY,
             app_policies=app_policies(self.policy),
-            reach=Reach(frozenset({"IN"}), "IN", frozenset(Channel)),
+            reach=Reach(frozenset({"IN"}), "IN", self.channels),
         )
         return build(self.ports, rings, numbers)
 
