@@ -2018,7 +2018,7 @@ export interface operations {
                     "application/json": components["schemas"]["VerificationBody"];
                 };
             };
-            /** @description Bad Request: invalid_idempotency_key, to_required, invalid_phone, region_not_allowed, client_ip_required, channel_not_available, purpose_not_available, invalid_subject, invalid_client_ip, invalid_locale, invalid_app_hash, invalid_limits, invalid_metadata, transaction_not_allowed, delivery_failed, malformed_request */
+            /** @description Bad Request: invalid_idempotency_key, to_required, invalid_phone, invalid_email, region_not_allowed, client_ip_required, channel_not_available, purpose_not_available, invalid_subject, invalid_client_ip, invalid_locale, invalid_app_hash, invalid_limits, invalid_metadata, transaction_not_allowed, delivery_failed, malformed_request */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2090,7 +2090,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: rate_limited, phone_rate_limited, app_rate_limited, named_limit, resend_too_soon, locked_out */
+            /** @description Too Many Requests: rate_limited, phone_rate_limited, email_rate_limited, app_rate_limited, named_limit, resend_too_soon, locked_out */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2332,7 +2332,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: rate_limited, phone_rate_limited, app_rate_limited, named_limit, resend_too_soon, locked_out */
+            /** @description Too Many Requests: rate_limited, phone_rate_limited, email_rate_limited, app_rate_limited, named_limit, resend_too_soon, locked_out */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2578,7 +2578,7 @@ export interface operations {
                     "application/json": components["schemas"]["StandingBody"];
                 };
             };
-            /** @description Bad Request: invalid_idempotency_key, to_required, invalid_phone, region_not_allowed, client_ip_required, channel_not_available, purpose_not_available, invalid_subject, invalid_client_ip, invalid_limits */
+            /** @description Bad Request: invalid_idempotency_key, to_required, invalid_phone, invalid_email, region_not_allowed, client_ip_required, channel_not_available, purpose_not_available, invalid_subject, invalid_client_ip, invalid_limits */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2672,7 +2672,7 @@ export interface operations {
                     "application/json": components["schemas"]["StandingBody"];
                 };
             };
-            /** @description Bad Request: invalid_idempotency_key, to_required, invalid_phone, region_not_allowed, client_ip_required, channel_not_available, purpose_not_available, invalid_subject, invalid_client_ip, invalid_limits, malformed_request */
+            /** @description Bad Request: invalid_idempotency_key, to_required, invalid_phone, invalid_email, region_not_allowed, client_ip_required, channel_not_available, purpose_not_available, invalid_subject, invalid_client_ip, invalid_limits, malformed_request */
             400: {
                 headers: {
                     [name: string]: unknown;
