@@ -210,6 +210,7 @@ def test_the_words_of_refusals() -> None:
     words = [Refusal(limit, START).word for limit in Limit]
     assert words == [
         "phone_rate_limited",
+        "email_rate_limited",
         "rate_limited",
         "resend_too_soon",
         "lookup_rate_limited",
