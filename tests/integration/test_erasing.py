@@ -14,6 +14,7 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.challenge_outcomes import Forgotten, Issued, Locked
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, Instant, after
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
@@ -266,7 +267,7 @@ async def test_a_user_of_an_app_is_erased(
         "sends that no limit counts any more: 0",
         "live codes",
         "kept:",
-        "audit rows, masked: 3, each until purge after 90 days",
+        "audit rows, masked: 4, each until purge after 90 days",
     ]
     assert "ann smith" not in told.stdout + done.stdout + refused.stderr
     assert execute(file, "SELECT id FROM verifications") == [("v2",)]
@@ -277,12 +278,50 @@ async def test_a_user_of_an_app_is_erased(
     assert "ann smith" not in repr(_rows(file))
 
 
+async def test_an_address_is_erased(
+    kept: Stores, database: Database, file: Path, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    """The commands unlock and then erase an e-mail address, however it is written."""
+    whom, why = ("--email", "Ann+A@Example.com"), ("--reason", "asked by letter")
+    await add_apps(SqlApps(database), SHOP)
+    at = SystemClock().now()
+    ann, tagged = Contact.stored("ann+a@example.com"), Contact.stored("ann+b@example.com")
+    theirs = attrs.evolve(
+        VERIFICATION, contact=ann, subject=None, created_at=at, expires_at=after(at, HOUR)
+    )
+    other = attrs.evolve(theirs, id="v2", contact=tagged)
+    await kept.audit.write(theirs, other)
+    locked = of_strangers(failures=(at,) * 15)
+    await kept.slots.transition(theirs.slot, (), partial(_becomes, locked))
+    refused = command(tmp_path, "erase", *whom, **settings)
+    assert refused.stderr.startswith("hsp-otp: the address is locked after wrong guesses until 2")
+    unlocked = command(tmp_path, "unlock", *whom, *why, **settings)
+    assert (unlocked.returncode, unlocked.stdout) == (0, "unlocked verifications for apps\n")
+    done = command(tmp_path, "erase", *whom, "--yes", *why, **settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.strip() for line in done.stdout.splitlines()][:4] == [
+        "a***@example.com",
+        "erased:",
+        "verifications: 1",
+        "test contacts: 0",
+    ]
+    assert execute(file, "SELECT id FROM verifications") == [("v2",)]
+    told = command(tmp_path, "audit", "timeline", *whom, **settings)
+    assert "a***@example.com, times in UTC" in told.stdout
+    listed = command(tmp_path, "audit", "list", *whom, "--json", **settings)
+    actions = [json.loads(line)["action"] for line in listed.stdout.splitlines()]
+    assert (actions[0], actions[-1]) == ("unlock", "erase")
+    assert "ann+" not in done.stdout + told.stdout + listed.stdout
+
+
 async def test_whom_to_erase_is_told_in_one_way(tmp_path: Path, settings: dict[str, str]) -> None:
     """A number, or an app with the id of its user; anything else is refused in one line."""
-    for arguments in ((), ("--app", "a"), ("--subject", "s"), (PHONE, "--app", "a")):
+    both = (PHONE, "--email", "ann@example.com")
+    for arguments in ((), ("--app", "a"), ("--subject", "s"), (PHONE, "--app", "a"), both):
         done = command(tmp_path, "erase", *arguments, **settings)
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == "hsp-otp: erase takes either a number, or --app and --subject\n"
+        takes = "a number, --email, or --app and --subject"
+        assert done.stderr == f"hsp-otp: erase takes either {takes}\n"
 
 
 def _rows(file: Path) -> list[object]:

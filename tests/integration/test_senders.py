@@ -14,7 +14,7 @@ from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means, no_receipts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings.checks import check_to_serve
@@ -29,8 +29,12 @@ from tests.unit.test_settings import KEYS
 
 pytestmark = pytest.mark.anyio
 
-NAMES = [name for name, provider in SENDERS.items() if not provider.development_only]
-"""Those that reach a provider; the console has its own tests."""
+NAMES = [
+    name
+    for name, provider in SENDERS.items()
+    if provider.channel is Channel.SMS and not provider.development_only
+]
+"""Those of text messages that reach a provider; the console and relays have tests of their own."""
 
 REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts]
 

@@ -8,6 +8,7 @@ from hsp_otp.adapters.memory import MemoryVerifications
 from hsp_otp.domain.audit import Action, AuditRow
 from hsp_otp.domain.challenge_outcomes import Issued, Locked, WrongCode
 from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.lanes import Let
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -23,7 +24,7 @@ from hsp_otp.flows.person import People, Person, user_of_app
 from hsp_otp.flows.purge import purge
 from hsp_otp.flows.unlock import Unlocking
 from hsp_otp.flows.verification_outcomes import Sent
-from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber, Whose
+from hsp_otp.ports.erasure import Kept, OfAddress, OfAppUser, OfNumber, Whose
 from tests.backend import Shop
 from tests.world import (
     OTHER_PHONE,
@@ -40,6 +41,8 @@ from tests.world import (
 
 REASON = "called back"
 CALLED_FROM = "203.0.113.9"
+ADDRESS = "asha@example.com"
+
 KEPT = Kept(
     passes=1,
     old_sends=2,
@@ -106,6 +109,10 @@ class Erased:
         fingerprints = ring("fingerprints").fingerprints
         if isinstance(whose, OfAppUser):
             assert (whose.subject, whose.fingerprints) == ("u1", tuple(fingerprints("u1")))
+            return []
+        if isinstance(whose, OfAddress):
+            assert whose.contact == Contact.stored(ADDRESS)
+            assert whose.fingerprints == tuple(fingerprints(ADDRESS))
             return []
         assert whose.phone == PhoneNumber(PHONE)
         assert whose.fingerprints == tuple(fingerprints(PHONE))
@@ -436,6 +443,30 @@ def test_a_user_of_an_app_is_erased() -> None:
     assert erased.records == []
     assert not shop.sent(subject="u1").resent
     assert not isinstance(shop.start(), Sent)
+
+
+def test_the_holder_of_an_address_is_unlocked_and_erased() -> None:
+    """An e-mail address is found in all apps, however it is written, and its rows say whose."""
+    world = world_with_a_pass()
+    shop = Shop(world)
+    sent = shop.sent(ADDRESS).view.verification.id
+    for _ in range(2):
+        shop.check(sent, other_than(world.outbox.codes[-1]))
+    erased, address = Erased(world), EmailAddress.parse(ADDRESS.title())
+    journey = erasing(world, erased)
+    assert run(journey.look_at_address(address)) == Locked(after(START, HOUR))
+    person = run(people(world).of_address(address))
+    unlock(world, person)
+    assert world.audit.rows[-1].facts.contact == "a***@example.com"
+    assert run(people(world).of_address(address, (Purpose.SIGNUP,))).slots == ()
+    found = run(journey.look_at_address(address))
+    assert isinstance(found, Found)
+    assert run(journey.erase(found, REASON)) is None
+    (row,) = erased.rows
+    assert (row.facts.contact, row.outcome) == (None, "erased")
+    assert row.facts.contact_fingerprint == ring("fingerprints").fingerprint(ADDRESS)
+    assert erased.records == []
+    assert "asha" not in repr((found, row)).lower()
 
 
 # Erase

@@ -11,6 +11,7 @@ from hsp_otp.domain.challenge import forget, slots_about
 from hsp_otp.domain.challenge_outcomes import Forgotten, Locked
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.instant import CLOCK_SKEW, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.phone import PhoneNumber
@@ -22,7 +23,7 @@ from hsp_otp.flows.caller import about, of_command
 from hsp_otp.flows.person import user_of_app
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
-from hsp_otp.ports.erasure import Erasure, Kept, OfAppUser, OfNumber, Whose
+from hsp_otp.ports.erasure import Erasure, Kept, OfAddress, OfAppUser, OfNumber, Whose
 from hsp_otp.ports.passes import Users
 from hsp_otp.ports.verifications import Verifications
 
@@ -33,7 +34,8 @@ class Found:
     A person, and the data about them.
 
     Attributes:
-        slots: The slots of the holders of a number and of the number itself, or of a user.
+        slots: The slots of the holders of a number and of the number itself, of an address, or of a
+            user.
         until: When the limits stop counting the last data of the slots.
         devices: Whether there are known devices.
     """
@@ -73,6 +75,15 @@ class Erasing:
         fingerprints = tuple(self.fingerprints.fingerprints(contact.value))
         return await self._look(
             OfNumber(phone=phone, users=users, fingerprints=fingerprints), slots
+        )
+
+    async def look_at_address(self, address: EmailAddress) -> Found | Locked:
+        """What erasing the e-mail *address* would delete."""
+        contact = Contact.of_email(address)
+        fingerprints = tuple(self.fingerprints.fingerprints(contact.value))
+        return await self._look(
+            OfAddress(contact=contact, fingerprints=fingerprints),
+            tuple(await self.verifications.slots_of(contact)),
         )
 
     async def look_at_user(self, app: App, subject: str) -> Found | Locked:
@@ -125,6 +136,8 @@ class Erasing:
             case OfNumber(phone=phone):
                 told = about(facts, Contact.of_phone(phone), self.fingerprints)
                 return attrs.evolve(told, contact=None)
+            case OfAddress(contact=contact):
+                return attrs.evolve(about(facts, contact, self.fingerprints), contact=None)
             case OfAppUser(app=app, subject=subject):
                 fingerprint = self.fingerprints.fingerprint(subject)
                 return attrs.evolve(facts, app=app.name, subject_fingerprint=fingerprint)

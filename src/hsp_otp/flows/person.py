@@ -1,6 +1,6 @@
 """Finds the slots of a person, for operators' commands that concern all of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -8,6 +8,7 @@ from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditFacts
 from hsp_otp.domain.challenge import slots_about
 from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
 from hsp_otp.domain.passes import PassNotFound
@@ -25,14 +26,14 @@ class Person:
     The slots of a person.
 
     Attributes:
-        phones: Their numbers, as far as known, by the subjects' ids.
+        contacts: Their contacts, as far as known, by the subjects' ids.
         pass_code: The pass that they were found by, masked.
         app: The name of the app whose user they are.
         subject: The id that the app's backend has for them.
     """
 
     slots: tuple[Slot, ...]
-    phones: Mapping[str, PhoneNumber | None] = attrs.field(repr=False)
+    contacts: Mapping[str, Contact] = attrs.field(repr=False)
     pass_code: str | None = None
     app: str | None = None
     subject: str | None = attrs.field(default=None, repr=False)
@@ -43,8 +44,8 @@ class Person:
         if self.subject is not None:
             subject = fingerprints.fingerprint(self.subject)
             told = attrs.evolve(told, app=self.app, subject_fingerprint=subject)
-        phone = self.phones.get(slot.subject.id)
-        return told if phone is None else about(told, Contact.of_phone(phone), fingerprints)
+        contact = self.contacts.get(slot.subject.id)
+        return told if contact is None else about(told, contact, fingerprints)
 
 
 def user_of_app(app: App, subject: str, purposes: Iterable[Purpose] = Purpose) -> Person:
@@ -56,7 +57,7 @@ def user_of_app(app: App, subject: str, purposes: Iterable[Purpose] = Purpose) -
 
 @attrs.frozen(kw_only=True)
 class People:
-    """Finds people by a pass or by a number; raises Unavailable if the store does not answer."""
+    """Finds people by a pass or a contact; raises Unavailable if the store does not answer."""
 
     passes: Passes
     users: Users
@@ -71,7 +72,8 @@ class People:
             return PassNotFound()
         user = found.user
         slots = slots_about((user.id,), None, purposes)
-        return Person(tuple(slots), {user.id: user.phone}, code.masked)
+        contacts = {} if user.phone is None else {user.id: Contact.of_phone(user.phone)}
+        return Person(tuple(slots), contacts, code.masked)
 
     async def of_number(self, phone: PhoneNumber, purposes: Iterable[Purpose] = Purpose) -> Person:
         """Everybody who has a number, and the number itself, also in apps. There may be no slot."""
@@ -82,4 +84,16 @@ class People:
             *slots_about(users, contact, purposes),
             *(slot for slot in of_apps if slot.purpose in purposes),
         ]
-        return Person(tuple(slots), dict.fromkeys([slot.subject.id for slot in slots], phone))
+        return _having(contact, slots)
+
+    async def of_address(
+        self, address: EmailAddress, purposes: Iterable[Purpose] = Purpose
+    ) -> Person:
+        """An e-mail address and the users of apps who have it. There may be no slot."""
+        contact = Contact.of_email(address)
+        slots = await self.verifications.slots_of(contact)
+        return _having(contact, [slot for slot in slots if slot.purpose in purposes])
+
+
+def _having(contact: Contact, slots: Sequence[Slot]) -> Person:
+    return Person(tuple(slots), dict.fromkeys([slot.subject.id for slot in slots], contact))

@@ -7,6 +7,7 @@ import attrs
 
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Slot
@@ -42,7 +43,20 @@ class OfAppUser:
     fingerprints: tuple[str, ...]
 
 
-Whose: TypeAlias = OfNumber | OfAppUser
+@attrs.frozen(kw_only=True)
+class OfAddress:
+    """
+    The data about an e-mail address.
+
+    Attributes:
+        fingerprints: Of the address, by every key of the ring.
+    """
+
+    contact: Contact
+    fingerprints: tuple[str, ...]
+
+
+Whose: TypeAlias = OfNumber | OfAddress | OfAppUser
 
 
 @attrs.frozen(kw_only=True)
@@ -53,9 +67,9 @@ class Kept:
     Attributes:
         old_sends: Send rows that no limit counts any more.
         sends: Send rows that a limit still counts.
-        verifications: Verifications of the number, or of the user.
-        test_contacts: Test contacts that the number is, by its fingerprint.
-        proved: Apps in which the number has proved itself, by its fingerprint.
+        verifications: Verifications of the contact, or of the user.
+        test_contacts: Test contacts that the contact is, by its fingerprint.
+        proved: Apps in which the contact has proved itself, by its fingerprint.
         audit: Audit rows about the person, by the fingerprint.
         records: Records about the number's holders, by the display name of their kind.
     """
@@ -84,8 +98,9 @@ class Erasure(Protocol):
         self, whose: Whose, slots: Sequence[Slot], counted_since: Instant, row: AuditRow
     ) -> None:
         """
-        Delete verifications and sends that no limit counts any more, and of a number also users,
-        passes, test contacts and what apps have had proved, and write *row*, in one step.
+        Delete verifications and sends that no limit counts any more, of a contact also test
+        contacts and what apps have had proved, and of a number users and passes, and write *row*,
+        in one step.
 
         Of *slots*, those that no longer have any effect are deleted too.
         """

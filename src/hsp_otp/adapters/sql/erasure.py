@@ -1,4 +1,4 @@
-"""Deletes one person's data, by phone number, or by an app and the id of its user."""
+"""Deletes one person's data, by contact, or by an app and the id of its user."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, assert_never
@@ -26,7 +26,7 @@ from hsp_otp.adapters.sql.tables import (
 from hsp_otp.domain.audit import AuditRow
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.purposes import Slot
-from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber, Whose
+from hsp_otp.ports.erasure import Kept, OfAddress, OfAppUser, OfNumber, Whose
 
 
 @attrs.frozen
@@ -122,14 +122,28 @@ def _rows_of(whose: Whose, slots: Sequence[Slot]) -> dict[Table, ColumnElement[b
                 proved_contacts: proved_contacts.c.fingerprint.in_(fingerprints),
                 audit: audit.c.contact_fingerprint.in_(fingerprints),
             }
+        case OfAddress(contact=contact, fingerprints=fingerprints):
+            verified = verifications.c.contact == contact.value
+            return {
+                # Rows of sends have the mailbox, which the verifications tell from its others.
+                sends: or_(sends.c.contact == contact.value, of_slots, _of_verified(verified)),
+                verifications: verified,
+                test_contacts: test_contacts.c.fingerprint.in_(fingerprints),
+                proved_contacts: proved_contacts.c.fingerprint.in_(fingerprints),
+                audit: audit.c.contact_fingerprint.in_(fingerprints),
+            }
         case OfAppUser(app=app, subject=subject, fingerprints=fingerprints):
             verified = (verifications.c.app_id == app.id) & (verifications.c.subject == subject)
-            # The slot of a test contact does not name the user.
-            of_verified = sends.c.verification_id.in_(select(verifications.c.id).where(verified))
             return {
-                sends: or_(of_slots, of_verified),
+                # The slot of a test contact does not name the user.
+                sends: or_(of_slots, _of_verified(verified)),
                 verifications: verified,
                 audit: (audit.c.app == app.name) & audit.c.subject_fingerprint.in_(fingerprints),
             }
         case _:
             assert_never(whose)
+
+
+def _of_verified(verified: ColumnElement[bool]) -> ColumnElement[bool]:
+    """The sends of those verifications."""
+    return sends.c.verification_id.in_(select(verifications.c.id).where(verified))

@@ -13,6 +13,7 @@ from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.apps import MalformedNameError, check_name
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.fraud_patterns import (
     ADDRESS,
     MISSING,
@@ -25,7 +26,7 @@ from hsp_otp.domain.instant import Instant, to_iso
 from hsp_otp.entrypoints.audit_timeline import in_words
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.cli.output import FLAG, Shown, structured, table
-from hsp_otp.entrypoints.cli.person import load_with_keys, read_address, read_number
+from hsp_otp.entrypoints.cli.person import load_with_keys, read_address, read_email, read_number
 from hsp_otp.entrypoints.errors import CommandError
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
@@ -103,6 +104,7 @@ _ALL: Final = Showing()
 def list_(
     *,
     phone: str | None = None,
+    email: str | None = None,
     address: str | None = None,
     outcome: str | None = None,
     app: str | None = None,
@@ -115,6 +117,7 @@ def list_(
 
     Args:
         phone: Only rows of this number; national format is accepted.
+        email: Only rows of this e-mail address.
         address: Only rows of this client address; for IPv6, of its /64.
         outcome: Only rows with this outcome, such as invalid_otp.
         app: Only rows of requests for the app of this name.
@@ -122,10 +125,12 @@ def list_(
     wanted = Wanted(
         address=_address(address), outcome=_outcome(outcome), app=_app(app), span=showing.span()
     )
-    settings = load() if phone is None else load_with_keys()
-    if phone is not None:
-        number = read_number(phone, settings)
-        wanted = attrs.evolve(wanted, contacts=_fingerprints(settings, number.e164))
+    if phone is not None and email is not None:
+        raise CommandError("audit list takes either --phone or --email")
+    settings = load() if phone is None and email is None else load_with_keys()
+    if phone is not None or email is not None:
+        contact = _contact(settings, phone, email)
+        wanted = attrs.evolve(wanted, contacts=_fingerprints(settings, contact.value))
     _list(settings, wanted, showing)
 
 
@@ -162,21 +167,30 @@ def range_(
 
 
 @audit.command
-def timeline(*, phone: str, app: str | None = None, showing: Showing = _ALL) -> None:
+def timeline(
+    *,
+    phone: str | None = None,
+    email: str | None = None,
+    app: str | None = None,
+    showing: Showing = _ALL,
+) -> None:
     """
-    Describe what happened to one number, in plain English, oldest first.
+    Describe what happened to one number or e-mail address, in plain English, oldest first.
 
     Example: hsp-otp audit timeline --phone "98765 43210" --since 7d
 
     Args:
         phone: The number; national format is accepted.
+        email: The e-mail address, instead of a number.
         app: Only what happened at requests for the app of this name.
     """
+    if (phone is None) == (email is None):
+        raise CommandError("audit timeline takes either --phone or --email")
     writer = structured(("says", *_ENTRY_COLUMNS), as_json=showing.json, as_csv=showing.csv)
     span = showing.span()
     settings = load_with_keys()
-    number = read_number(phone, settings)
-    wanted = Wanted(contacts=_fingerprints(settings, number.e164), app=_app(app), span=span)
+    contact = _contact(settings, phone, email)
+    wanted = Wanted(contacts=_fingerprints(settings, contact.value), app=_app(app), span=span)
 
     async def ask(asked: SqlAuditQueries) -> list[tuple[str, str]]:
         told: list[tuple[str, str]] = []
@@ -189,7 +203,8 @@ def timeline(*, phone: str, app: str | None = None, showing: Showing = _ALL) -> 
 
     found = _ask(settings, ask)
     if writer is None:
-        title = f"{number.masked}{f' ({number.region})' if number.region else ''}, times in UTC"
+        region = f" ({contact.region})" if contact.region else ""
+        title = f"{contact.masked}{region}, times in UTC"
         table(found, ("when", "what"), title)
     else:
         writer.close()
@@ -377,6 +392,13 @@ def _ask(settings: Settings, work: Callable[[SqlAuditQueries], Awaitable[T]]) ->
             return await work(SqlAuditQueries(database))
 
     return asyncio.run(run())
+
+
+def _contact(settings: Settings, phone: str | None, email: str | None) -> Contact:
+    """The contact that one of the two options names."""
+    if email is not None:
+        return Contact.of_email(read_email(email))
+    return Contact.of_phone(read_number(phone or "", settings))
 
 
 def _fingerprints(settings: Settings, text: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The `erase` command: docs/erasing.md."""
 
 import asyncio
-from typing import Annotated, assert_never
+from typing import Annotated, TypeAlias, assert_never
 
 import attrs
 from cyclopts import Parameter
@@ -10,6 +10,7 @@ from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.adapters.sql.erasure import SqlErasure
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.domain.challenge_outcomes import Locked
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.instant import DAY, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import SEND_ROW_DAYS
@@ -19,6 +20,7 @@ from hsp_otp.entrypoints.cli.person import (
     insist_on_stores,
     load_with_keys,
     open_desk,
+    read_email,
     read_number,
     read_reason,
 )
@@ -27,7 +29,7 @@ from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.entrypoints.wiring import clock_of
 from hsp_otp.flows.erase import Erasing, Found
-from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber, Whose
+from hsp_otp.ports.erasure import Kept, OfAddress, OfAppUser, OfNumber, Whose
 
 
 @attrs.frozen
@@ -38,10 +40,14 @@ class _UserOfApp:
     subject: str = attrs.field(repr=False)
 
 
+_Whom: TypeAlias = PhoneNumber | EmailAddress | _UserOfApp
+
+
 def erase(
     number: Annotated[str | None, Parameter(name="NUMBER")] = None,
     /,
     *,
+    email: str | None = None,
     app: str | None = None,
     subject: str | None = None,
     yes: Annotated[bool, FLAG] = False,
@@ -51,27 +57,30 @@ def erase(
     Erase a person's data; without --yes, only show what would be erased.
 
     By number, erases all users with it, their passes and their sign-ins, and what apps have
-    verified of it. By app, erases what was verified of one of its users. Records that limits and
-    locks still count are kept until they expire. Also remove the person from the data that you
-    import.
+    verified of it; by e-mail address, what apps have verified of it; by app, what was verified of
+    one of its users. Records that limits and locks still count are kept until they expire. Also
+    remove the person from the data that you import.
 
     Example: hsp-otp erase "98765 43210" --yes --reason "asked by letter"
 
     Args:
         number: The phone number; national format is accepted.
+        email: The e-mail address, instead of a number.
         app: The app whose user to erase, instead of a number.
         subject: The id of that user, as the app's backend gives it.
         yes: Erase the data.
-        reason: The reason, which is written to the audit and must not contain the number.
+        reason: The reason, which is written to the audit and must not contain the contact.
     """
     settings = load_with_keys()
     insist_on_stores(settings)
-    if number is not None and app is None and subject is None:
-        whom: PhoneNumber | _UserOfApp = read_number(number, settings, "NUMBER")
-    elif number is None and app is not None and subject is not None:
+    if number is not None and email is None and app is None and subject is None:
+        whom: _Whom = read_number(number, settings, "NUMBER")
+    elif number is None and email is not None and app is None and subject is None:
+        whom = read_email(email)
+    elif number is None and email is None and app is not None and subject is not None:
         whom = _UserOfApp(app, subject)
     else:
-        raise CommandError("erase takes either a number, or --app and --subject")
+        raise CommandError("erase takes either a number, --email, or --app and --subject")
     if yes and reason is None:
         raise CommandError("--yes needs a --reason, which is written to the audit")
     why = None if reason is None else read_reason(reason, settings)
@@ -79,9 +88,7 @@ def erase(
         print(line)
 
 
-async def _erase(
-    settings: Settings, whom: PhoneNumber | _UserOfApp, reason: str | None
-) -> list[str]:
+async def _erase(settings: Settings, whom: _Whom, reason: str | None) -> list[str]:
     """Describe what is erased and what is kept; erase only with a *reason*."""
     async with open_desk(settings) as desk:
         erasing = Erasing(
@@ -96,6 +103,8 @@ async def _erase(
         )
         if isinstance(whom, PhoneNumber):
             found = await erasing.look(whom)
+        elif isinstance(whom, EmailAddress):
+            found = await erasing.look_at_address(whom)
         else:
             found = await erasing.look_at_user(await find_app(desk, whom.app), whom.subject)
         if isinstance(found, Locked):
@@ -144,14 +153,22 @@ def _named(whose: Whose, kept: Kept, *, is_done: bool) -> list[str]:
                 f"  test contacts: {kept.test_contacts}",
                 f"  apps in which the number was verified: {kept.proved}",
             ]
+        case OfAddress(contact=contact):
+            return [
+                contact.masked,
+                done,
+                f"  verifications: {kept.verifications}",
+                f"  test contacts: {kept.test_contacts}",
+                f"  apps in which the address was verified: {kept.proved}",
+            ]
         case OfAppUser(app=app):
             return [f"a user of app {app.name}", done, f"  verifications: {kept.verifications}"]
         case _:
             assert_never(whose)
 
 
-def _locked(whom: PhoneNumber | _UserOfApp, outcome: Locked) -> str:
-    who = "number" if isinstance(whom, PhoneNumber) else "user"
+def _locked(whom: _Whom, outcome: Locked) -> str:
+    who = {PhoneNumber: "number", EmailAddress: "address", _UserOfApp: "user"}[type(whom)]
     when = "" if outcome.retry_at is None else f" until {in_short(outcome.retry_at)} UTC"
     return (
         f"the {who} is locked after wrong guesses{when}, and erasing would lift the lock: "

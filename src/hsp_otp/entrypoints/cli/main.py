@@ -32,7 +32,7 @@ COMMANDS: Final = {
     "verifications": "Show what happened to a verification of an app.",
     "db": "Manage the SQL database.",
     "passes": "Import and show passes.",
-    "unlock": "Unlock a user or number after failed guesses, and clear the failures counted.",
+    "unlock": "Unlock a user or contact after failed guesses, and clear the failures counted.",
     "let": "Let one address past the limits and the lock of unknown devices, for an hour.",
     "purge": "Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.",
     "report": "Report how many visitors reach each step of a flow.",

@@ -17,6 +17,7 @@ from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.apps import App
+from hsp_otp.domain.email_address import EmailAddress, InvalidEmailError
 from hsp_otp.domain.names import ClientAddress, MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import PassNotFound
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, mentions_number
@@ -88,6 +89,14 @@ def read_number(text: str, settings: Settings, name: str = "--phone") -> PhoneNu
         raise CommandError(f"{name}: {error}") from None
 
 
+def read_email(text: str) -> EmailAddress:
+    """Parse the e-mail address that was given as `--email`."""
+    try:
+        return EmailAddress.parse(text)
+    except InvalidEmailError as error:
+        raise CommandError(f"--email: {error}") from None
+
+
 def read_pass_code(text: str) -> PassCode:
     """Parse the pass code that was given as `--pass-code`."""
     try:
@@ -131,6 +140,19 @@ async def find_app(desk: Desk, name: str) -> App:
     if app is None:
         raise CommandError(f"there is no app {name}")
     return app
+
+
+async def find_holder_of_address(
+    desk: Desk, email: str, purposes: Iterable[Purpose] = Purpose
+) -> Person:
+    """The users of apps with that e-mail address."""
+    people = People(
+        passes=desk.passes, users=desk.passes, verifications=SqlVerifications(desk.database)
+    )
+    found = await people.of_address(read_email(email), purposes)
+    if not found.slots:
+        raise CommandError("no app verifies that address")
+    return found
 
 
 async def find_user_of_app(

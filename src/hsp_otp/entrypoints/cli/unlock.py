@@ -8,6 +8,7 @@ from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ring
 from hsp_otp.domain.purposes import PURPOSES, Purpose, Slot, SubjectKind
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.cli.person import (
+    find_holder_of_address,
     find_person,
     find_user_of_app,
     insist_on_one,
@@ -27,13 +28,14 @@ def unlock(
     reason: str,
     pass_code: str | None = None,
     phone: str | None = None,
+    email: str | None = None,
     app: str | None = None,
     subject: str | None = None,
     purpose: Purpose | None = None,
     devices: Annotated[bool, FLAG] = False,
 ) -> None:
     """
-    Unlock a user or number after failed guesses, and clear the failures counted.
+    Unlock a user or contact after failed guesses, and clear the failures counted.
 
     Example: hsp-otp unlock --pass-code HSP-1234-5678 --reason "called back"
 
@@ -41,15 +43,18 @@ def unlock(
         reason: The reason, which is written to the audit.
         pass_code: A pass of the user to unlock.
         phone: The number to unlock with all its users, also in apps, instead of a pass.
+        email: The e-mail address to unlock in all apps, instead of a pass.
         app: The app whose user to unlock, instead of a pass.
         subject: The id of that user, as the app's backend gives it.
         purpose: Unlock only this purpose; all purposes by default.
         devices: Also forget all known devices, for example after one was stolen.
     """
     settings = load_with_keys()
-    if app is None and subject is None:
+    if app is None and subject is None and email is None:
         insist_on_one("unlock", pass_code, phone)
-    elif app is None or subject is None or pass_code or phone:
+    elif email is not None and any((pass_code, phone, app, subject)):
+        raise CommandError("unlock takes --email alone")
+    elif email is None and (app is None or subject is None or pass_code or phone):
         raise CommandError("unlock takes --app and --subject together, and no pass or number")
     why = read_reason(reason, settings)
     insist_on_stores(settings)
@@ -62,6 +67,8 @@ def unlock(
         async with open_desk(settings) as desk:
             if app is not None and subject is not None:
                 person = await find_user_of_app(desk, app, subject, purposes)
+            elif email is not None:
+                person = await find_holder_of_address(desk, email, purposes)
             else:
                 person = await find_person(desk, settings, pass_code, phone, purposes)
             unlocking = Unlocking(
