@@ -7,9 +7,9 @@ twentieth of a start on SQLite.
 
 from typing import Final
 
-from sqlalchemy import Index, Table
+from sqlalchemy import Index, MetaData, Table
 
-from hsp_otp.adapters.sql.tables import audit, sends, users
+from hsp_otp.adapters.sql.tables import audit, metadata, sends, users
 
 
 def _index_of(
@@ -45,3 +45,7 @@ INDEXES: Final = (
     # For a store of counts that has lost its data.
     _index_of(audit, "audit_by_network", "network", "at", known="charged"),
 )
+
+
+COMPLETE: Final[MetaData] = metadata
+"""The tables with all their indexes, those of this module included."""

@@ -2,12 +2,11 @@
 
 from alembic import context
 
-import hsp_otp.adapters.sql.partial_indexes  # noqa: F401 - adds them to the tables
-from hsp_otp.adapters.sql.tables import metadata
+from hsp_otp.adapters.sql.partial_indexes import COMPLETE
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=COMPLETE,
     render_as_batch=True,
     transactional_ddl=False,  # the caller's transaction contains everything
 )
