@@ -7,7 +7,7 @@ twentieth of a start on SQLite.
 
 from typing import Final
 
-from sqlalchemy import Index, Table
+from sqlalchemy import Index, MetaData, Table
 
 from hsp_otp.adapters.sql.tables import audit, metadata, sends, users
 
@@ -46,5 +46,6 @@ INDEXES: Final = (
     _index_of(audit, "audit_by_network", "network", "at", known="charged"),
 )
 
-METADATA: Final = metadata
-"""All tables, with these indexes."""
+
+COMPLETE: Final[MetaData] = metadata
+"""The tables with all their indexes, those of this module included."""

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from hsp_otp.adapters.sql.partial_indexes import METADATA
+from hsp_otp.adapters.sql.partial_indexes import COMPLETE
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    target_metadata=COMPLETE,
     render_as_batch=True,
     transactional_ddl=False,  # the caller's transaction contains everything
 )
