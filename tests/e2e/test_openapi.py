@@ -31,6 +31,7 @@ KEPT_ONCE: Final = {"invalid_idempotency_key"}
 STANDING: Final = {
     "to_required",
     "invalid_phone",
+    "invalid_email",
     "region_not_allowed",
     "client_ip_required",
     "channel_not_available",
@@ -47,6 +48,7 @@ SENDS: Final = {
     429: {
         "rate_limited",
         "phone_rate_limited",
+        "email_rate_limited",
         "app_rate_limited",
         "named_limit",
         "resend_too_soon",

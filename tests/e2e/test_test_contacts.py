@@ -88,7 +88,7 @@ def test_what_is_refused(folder: Path) -> None:
     assert "--days: got 91" in complaint(folder, *ADD, "--days", "91")
     assert "there is no app 'club'" in complaint(folder, *ADD[:4], "club", *ADD[5:])
     for number, says in (
-        ("ann@example.com", "takes a phone number"),
+        ("ann@example", "it is not an e-mail address"),
         ("+12025550123", "its region is not one of the app's"),
         ("12", "it is not a phone number"),
     ):

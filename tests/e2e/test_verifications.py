@@ -102,7 +102,7 @@ def claims_of(server: Server, proof: str, audience: str) -> dict[str, Any]:
 def test_the_quickstart_is_as_shown(tmp_path: Path) -> None:
     """Every command of docs/verify.md gets the answer that is shown, and the proof is good."""
     with Server(tmp_path) as server:
-        keep, begin, check, look, standing = blocks("sh", PAGE)
+        keep, begin, check, look, mail, standing = blocks("sh", PAGE)
         shown, wrong, right, free = map(json.loads, blocks("json", PAGE))
         key = (tmp_path / "hsp-otp.db.keys" / "api-key").read_text("ascii")
         kept = re.sub("=.*", f"={key}", keep)
@@ -122,6 +122,9 @@ def test_the_quickstart_is_as_shown(tmp_path: Path) -> None:
         found = json.loads(run(server, kept + look.replace(shown["id"], sent["id"])))
         assert (found["status"], len(found["events"])) == ("approved", 3)
         assert json.loads(run(server, kept + standing)) == free
+        mailed = json.loads(run(server, kept + mail))
+        assert (mailed["channel"], mailed["to_masked"]) == ("email", "a***@example.com")
+        assert mailed["purpose"] == "email_verification"
         claims = claims_of(server, approved["proof"], "demo")
         assert claims["verification_id"] == claims["sub"] == claims["jti"] == sent["id"]
         assert (claims["phone_number"], claims["phone_number_verified"]) == ("+919876543211", True)
