@@ -11,7 +11,8 @@ share. Results are medians; those of the last run are written to ``bench/results
 
 ``--rows`` fills the tables first, including sends of a day and ten thousand misses of an hour.
 ``--restart`` stops Redis, and continues ten seconds after its return. ``--soak`` only looks up
-passes, and prints the memory of the workers.
+passes, and prints the memory of the workers. ``--other PATH`` also measures the hsp-otp of another
+checkout, where ``script/bootstrap`` has run, in the same rounds, and prints the ratios.
 """
 
 # ruff: noqa: INP001, PLR2004, S101, S603, S607, T201 - a script that prints
@@ -52,6 +53,9 @@ PEOPLE: Final = 100_000
 CONNECTIONS: Final = 32
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 SERVER_CPU, OTHER_CPU = 0, 1
+DATABASES: Final = ("pg", "pgr", "rr", "prod")
+OTHER: Final = " of the other commit"
+OTHER_DATABASES: Final = tuple(f"{one}_other" for one in DATABASES)
 
 PATHS: Final = {
     "validate": "/customer/validate-pass/",
@@ -321,8 +325,15 @@ def psql(postgres: Postgres, database: str, *arguments: str) -> str:
 # The servers to compare
 
 
-def hsp_otp(bench: Bench) -> list[Target]:
-    """This service on each of its stores, in development mode and in production mode."""
+def hsp_otp(bench: Bench, other: Path | None = None) -> list[Target]:
+    """
+    This service on each of its stores, in development mode and in production mode.
+
+    Args:
+        bench: The started stores.
+        other: A bootstrapped checkout of another commit, measured instead of this one.
+    """
+    program = other / ".venv" / "bin" / "hsp-otp" if other else BIN / "hsp-otp"
     lines = [
         "pass_code,payment_status,plan_name,expires_at,email,first_name,last_name,phone_number"
     ]
@@ -362,15 +373,17 @@ def hsp_otp(bench: Bench) -> list[Target]:
         "hsp-otp production": {"database": "prod"} | production,
     }
     targets: list[Target] = []
-    for name, kind in kinds.items():
+    for kind_name, kind in kinds.items():
+        name = kind_name + (OTHER if other else "")
         folder = bench.folder / name.replace(" ", "-")
         folder.mkdir()
         env = shared | kind
         if database := env.pop("database", None):
             place = f"?host={bench.postgres.folder}"
+            database += "_other" if other else ""
             env["HSP_OTP_DATABASE_URL"] = f"postgresql+asyncpg://postgres@/{database}{place}"
         codes = of_the_provider if "production" in name else of_the_console
-        targets.append(Target(name, [str(BIN / "hsp-otp"), "serve"], env, folder, codes))
+        targets.append(Target(name, [str(program), "serve"], env, folder, codes))
     return targets
 
 
@@ -380,13 +393,14 @@ def prepare(bench: Bench, target: Target) -> None:
     if url := target.env.get("HSP_OTP_DATABASE_URL"):
         database = url.split("/")[3].split("?")[0]
         made = psql(bench.postgres, "postgres", "-c", "SELECT datname FROM pg_database").split()
-        filled = next((one for one in made if one in {"pg", "pgr", "rr", "prod"}), None)
+        same = OTHER_DATABASES if OTHER in target.name else DATABASES
+        filled = next((one for one in made if one in same), None)
         template = f" TEMPLATE {filled}" if filled else ""
         psql(bench.postgres, "postgres", "-c", f"CREATE DATABASE {database}{template}")
         if filled:
             return
     for arguments in (["db", "upgrade"], ["passes", "import", str(bench.folder / "passes.csv")]):
-        command = [str(BIN / "hsp-otp"), *arguments]
+        command = [target.command[0], *arguments]
         subprocess.run(command, env=env, cwd=target.folder, check=True, capture_output=True)
     if bench.rows and url:
         rows = ("-v", f"rows={bench.rows}", "-f", str(HERE / "rows.sql"))
@@ -473,6 +487,7 @@ def asked_for() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=0, help="in each table beforehand")
     parser.add_argument("--restart", action="store_true", help="of Redis, between two rounds")
     parser.add_argument("--soak", type=int, default=0, help="look-ups, to see what memory does")
+    parser.add_argument("--other", type=Path, help="a checkout to measure beside this one")
     parser.add_argument("--keep", action="store_true", help="write bench/results")
     return parser.parse_args()
 
@@ -497,9 +512,10 @@ def opened(stack: ExitStack, seconds: float, rows: int) -> Bench:
     return Bench(folder, postgres, redis, seconds, counts, rows)
 
 
-def targets_of(bench: Bench, stack: ExitStack, only: set[str]) -> list[Target]:
+def targets_of(bench: Bench, stack: ExitStack, only: set[str], other: Path | None) -> list[Target]:
     """The selected targets, with filled databases."""
-    ours = [one for one in hsp_otp(bench) if not only or one.name in only]
+    every = [*hsp_otp(bench), *(hsp_otp(bench, other) if other else [])]
+    ours = [one for one in every if not only or one.name.removesuffix(OTHER) in only]
     others = [one for one in peers(bench) if not only or one.name in only]
     for target in ours:
         prepare(bench, target)
@@ -535,7 +551,8 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with ExitStack() as stack:
         bench = opened(stack, asked.seconds, asked.rows)
-        targets = targets_of(bench, stack, {name for name in asked.only.split(",") if name})
+        only = {name for name in asked.only.split(",") if name}
+        targets = targets_of(bench, stack, only, asked.other)
         started(bench, stack, targets, asked.workers)
         if asked.soak:
             soak(bench, targets, asked.soak)
@@ -559,6 +576,7 @@ def main() -> None:
                     print(f"{number} {target.name:26} {phase:9} {told(found)}", flush=True)
         medians = summary(results)
         show(medians, targets)
+        show_ratios(results)
         if asked.keep:
             keep(medians, targets, asked)
 
@@ -622,6 +640,18 @@ def show(summary: dict[tuple[str, str], dict[str, Any]], targets: list[Target]) 
     for target in targets:
         sizes = next(one["memory_mb"] for (name, _), one in summary.items() if name == target.name)
         print(f"{target.name:26} start {target.start_cpu:5.2f} s of CPU, memory {sizes} MB")
+
+
+def show_ratios(results: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
+    """Print this commit's CPU per request as a ratio of the other one's, round by round."""
+    for (name, phase), rounds in results.items():
+        before = results.get((name + OTHER, phase))
+        if before is None:
+            continue
+        pairs = zip(rounds, before, strict=True)
+        ratios = sorted(a["cpu_us"]["server"] / b["cpu_us"]["server"] for a, b in pairs)
+        spread = f"{ratios[0]:.3f} to {ratios[-1]:.3f} in {len(ratios)} rounds"
+        print(f"{name:26} {phase:9} {statistics.median(ratios):.3f} of the other's ({spread})")
 
 
 def keep(
