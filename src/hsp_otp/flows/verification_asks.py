@@ -156,13 +156,15 @@ def is_resent(ask: Ask, challenge: Challenge) -> bool:
 
 def rows_of(ask: Ask, held: Held, challenge: Challenge) -> tuple[Row, ...]:
     """The rows of an admitted send: the verification, the send, and the end of another."""
+    contact = challenge.contact
     send = SendRow(
         id=ask.send_id,
         at=ask.at,
         flow=Flow.VERIFICATION,
         purpose=challenge.purpose,
         slot=challenge.slot,
-        contact=challenge.contact.limited,
+        contact=contact.limited,
+        sent_to=None if contact.value == contact.limited else contact.value,
         client=ask.request.client,
         language=ask.verification.language,
         channel=ask.request.channel,
