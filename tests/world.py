@@ -337,6 +337,10 @@ class PlainMessages:
             service_name="House" if letterhead is None else letterhead.service_name,
         )
 
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """Keep the promise of `Messages.service_name`."""
+        return "House" if letterhead is None else letterhead.service_name
+
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""
         return f"About {word} in {language}."

@@ -57,7 +57,7 @@ from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.messages import Letterhead, Messages
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Mail, Message, Receipt, Senders, Sms
+from hsp_otp.ports.sender import Call, Mail, Message, Receipt, Senders, Sms, WhatsApp
 
 C = TypeVar("C", CheckOutcome, CheckOutcome | VerifiedAgain)
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
@@ -395,6 +395,22 @@ class Otp:
                     useful_for=challenge.expires_at - self.clock.now(),
                     sender_name=mail.service_name,
                     sender_address=None if letterhead is None else letterhead.email_from,
+                )
+            case Channel.VOICE:
+                message = Call(
+                    id=send_id or challenge.id,
+                    to=challenge.contact,
+                    language=language,
+                    service_name=self.messages.service_name(challenge.purpose, letterhead),
+                    useful_for=challenge.expires_at - self.clock.now(),
+                )
+            case Channel.WHATSAPP:
+                message = WhatsApp(
+                    id=send_id or challenge.id,
+                    to=challenge.contact,
+                    code=code.reveal(),
+                    language=language,
+                    useful_for=challenge.expires_at - self.clock.now(),
                 )
             case _:
                 assert_never(challenge.channel)

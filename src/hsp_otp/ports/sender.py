@@ -61,7 +61,47 @@ class Mail:
     sender_address: str | None = None
 
 
-Message: TypeAlias = Sms | Mail
+@attrs.frozen(kw_only=True)
+class Call:
+    """
+    A call that says a code once a key has been pressed.
+
+    It does not contain the code: the provider asks for it afterwards, under `id`.
+
+    Attributes:
+        id: The id of the send.
+        language: In which the call speaks.
+        service_name: Says who is calling.
+        useful_for: The remaining life of the code.
+    """
+
+    id: str
+    to: Contact
+    language: Language
+    service_name: str
+    useful_for: Duration
+
+
+@attrs.frozen(kw_only=True)
+class WhatsApp:
+    """
+    A message by WhatsApp, whose text is a template that WhatsApp has approved.
+
+    Attributes:
+        id: The id of the send.
+        code: Fills the template, and `repr` leaves it out.
+        language: In which the template is chosen.
+        useful_for: The remaining life of the code.
+    """
+
+    id: str
+    to: Contact
+    code: str = attrs.field(repr=False)
+    language: Language
+    useful_for: Duration
+
+
+Message: TypeAlias = Sms | Call | WhatsApp | Mail
 
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 
