@@ -50,7 +50,7 @@ digits = 4
 lifetime_seconds = 300
 max_attempts = 5
 cooldown_seconds = 0
-call_cooldown_seconds = 60
+call_cooldown_seconds = 90
 sends_per_contact_day = 10
 email = false
 
@@ -123,6 +123,7 @@ def test_an_app_with_all_that_it_can_have(tmp_path: Path) -> None:
                     lifetime_seconds=300,
                     max_attempts=5,
                     cooldown_seconds=0,
+                    call_cooldown_seconds=90,
                     sends_per_contact_day=10,
                     email=False,
                 )
@@ -147,10 +148,6 @@ def test_an_empty_file_has_no_apps(tmp_path: Path) -> None:
         (
             "[shop.purposes.transaction_confirmation]",
             "shop.purposes: 'transaction_confirmation'",
-        ),
-        (
-            "[shop.purposes.phone_verification]\ncall_cooldown_seconds = 90",
-            "shop.purposes.phone_verification.call_cooldown_seconds: it",
         ),
         ('[[shop.webhooks]]\nurl = "https://shop.example.com/"', "shop.webhooks: it"),
         ('[shop.texts.phone_verification.en]\ntext = "{code}"', "shop.texts: it"),
