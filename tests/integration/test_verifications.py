@@ -305,9 +305,9 @@ async def test_an_approval_stands_once(stores: Stores) -> None:
 # What a store that has lost its data is told
 
 
-def sent(*, client: ClientAddress | None = HERE) -> AppSent:
+def sent(*, client: ClientAddress | None = HERE, channel: Channel = Channel.SMS) -> AppSent:
     """What a send of the verification is charged to."""
-    return AppSent(app_id=SHOP.id, contact=CONTACT, client=client, values=VALUES)
+    return AppSent(app_id=SHOP.id, contact=CONTACT, client=client, values=VALUES, channel=channel)
 
 
 async def test_the_limits_of_apps_are_recovered(commits: GroupCommit, database: Database) -> None:
@@ -316,14 +316,20 @@ async def test_the_limits_of_apps_are_recovered(commits: GroupCommit, database: 
     await commits.write(
         send("s1"),
         send("s2", at=after(START, SECOND), client=UNKNOWN_CLIENT, request=None),
-        send("s3", at=after(START, 2 * SECOND), app_id="another", values=VALUES[:1]),
+        send(
+            "s3",
+            at=after(START, 2 * SECOND),
+            app_id="another",
+            values=VALUES[:1],
+            channel=Channel.VOICE,
+        ),
         send("old", at=after(START, -2 * DAY)),
     )
     first, second, third = START, after(START, SECOND), after(START, 2 * SECOND)
-    keys = (*charged_keys(sent()), *claim_keys(("s1", "s2")))
+    keys = (*charged_keys(sent(channel=Channel.VOICE)), *claim_keys(("s1", "s2")))
     told = await SqlLimitRecovery(database).sends(keys, now)
-    contact, app, client, card, user, claimed, unclaimed = (told[key] for key in keys)
-    assert contact == (first, second, third)
+    contact, app, client, card, user, calls, claimed, unclaimed = (told[key] for key in keys)
+    assert (contact, calls) == ((first, second, third), (third,))
     assert (app, client, card, user) == (
         (first, second),
         (first,),

@@ -143,7 +143,7 @@ class GettextMessages:
         letterhead: Letterhead | None = None,
     ) -> MailText:
         """Implement `Messages.mail`. It gives *lifetime* as a text message does."""
-        head = letterhead or Letterhead(service_name=self._service_names[purpose])
+        service = self.service_name(purpose, letterhead)
         spoken = language if language in self._texts else ENGLISH
         texts, minutes = self._in(spoken), _minutes(lifetime)
         written = (
@@ -152,7 +152,7 @@ class GettextMessages:
             texts.ngettext("email.minutes", "email.minutes", minutes),
             texts.gettext(f"email.{purpose.value}.unasked"),
         )
-        told = {"service": head.service_name, "minutes": minutes, "code": code.reveal()}
+        told = {"service": service, "minutes": minutes, "code": code.reveal()}
         text = "\n\n".join(written).format(**told)
         subject = texts.gettext("email.subject").format(**told)
         return MailText(
@@ -160,8 +160,12 @@ class GettextMessages:
             text=text,
             html=as_html(text, code.reveal(), spoken, subject),
             language=spoken,
-            service_name=head.service_name,
+            service_name=service,
         )
+
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """Implement `Messages.service_name`."""
+        return letterhead.service_name if letterhead else self._service_names[purpose]
 
     def _sentences(
         self, purpose: Purpose, code: Code, lifetime: Duration, language: Language, service: str

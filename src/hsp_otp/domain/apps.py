@@ -84,6 +84,7 @@ class PurposeNumbers:
     The numbers in which an app departs from the service's for one purpose; None departs in nothing.
 
     Attributes:
+        call_cooldown_seconds: Where it is silent and there is no other cooldown, there is none.
         sends_per_contact_day: Where the service has fewer, its own number holds.
         email: Whether it may be for e-mail addresses.
     """
@@ -92,17 +93,22 @@ class PurposeNumbers:
     lifetime_seconds: int | None = _between(None, 1, policy.MAX_CODE_SECONDS)
     max_attempts: int | None = _between(None, 1, policy.APP_MAX_ATTEMPTS)
     cooldown_seconds: int | None = _between(None, 0, DAY // SECOND)
+    call_cooldown_seconds: int | None = _between(None, 0, DAY // SECOND)
     sends_per_contact_day: int | None = _between(None, 1, _MOST)
     email: bool | None = None
 
     def applied_to(self, numbers: Policy) -> Policy:
         """The service's *numbers* with those of the app in their place."""
+        cooldown = _in_microseconds(self.cooldown_seconds, numbers.cooldown)
         return attrs.evolve(
             numbers,
             digits=_given(self.digits, numbers.digits),
             lifetime=_in_microseconds(self.lifetime_seconds, numbers.lifetime),
             max_attempts=_given(self.max_attempts, numbers.max_attempts),
-            cooldown=_in_microseconds(self.cooldown_seconds, numbers.cooldown),
+            cooldown=cooldown,
+            call_cooldown=_in_microseconds(
+                self.call_cooldown_seconds, numbers.call_cooldown if cooldown else 0
+            ),
             contact_sends=self._contact_sends(numbers.contact_sends),
             mailbox_sends=self._contact_sends(numbers.mailbox_sends),
         )

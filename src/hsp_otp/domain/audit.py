@@ -18,6 +18,7 @@ class Action(enum.Enum):
 
     LOOK_UP = "look_up"
     SEND = "send"
+    FALL_BACK = "fall_back"
     CHECK = "check"
     CANCEL = "cancel"
     READ = "read"

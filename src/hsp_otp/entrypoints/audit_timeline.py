@@ -14,6 +14,7 @@ from hsp_otp.ports.audit_queries import Entry
 _DID: Final[Mapping[str, str]] = {
     Action.LOOK_UP.value: "looked up the pass",
     Action.SEND.value: "asked for a code",
+    Action.FALL_BACK.value: "the message did not arrive, so the code went by another channel",
     Action.CHECK.value: "presented a code",
     Action.CANCEL.value: "canceled the verification",
     Action.READ.value: "asked about the verification",

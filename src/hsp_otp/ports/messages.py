@@ -122,6 +122,10 @@ class Messages(Protocol):
         """
         ...
 
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """The name of the service that messages of *purpose* come from."""
+        ...
+
 
 class Sentences(Protocol):
     """The texts that are shown, in every available language, with English as the fallback."""

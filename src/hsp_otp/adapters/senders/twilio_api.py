@@ -16,7 +16,7 @@ from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, req
 from hsp_otp.adapters.senders.provider import Probed
 from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
 from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
 
 _LEAST_VALIDITY: Final = 1
@@ -27,11 +27,12 @@ _REJECTED: Final = frozenset(
     {
         # The number: not a number, not valid, a short code, our own, a landline, not mobile.
         *(21211, 21214, 21217, 21265, 21266, 21614, 21635),
-        21610,  # opted out
-        30450,  # blocked as SMS pumping fraud
     }
 )
 """Error codes about the number or the message, which other senders would refuse too."""
+
+_BLOCKED: Final = frozenset({21610, 30450})
+"""Opted out, and blocked as SMS pumping fraud."""
 
 _UNWELL: Final = frozenset(
     {
@@ -187,5 +188,7 @@ def _failure(given: object, code: object) -> SendFailed:
         return SendFailed(f"Twilio answered {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _UNWELL_STATUSES or code in _UNWELL:
         return SendFailed(f"Twilio answered {status}: {code}")
+    if code in _BLOCKED:
+        return SendBlocked(f"Twilio refused the message: {code}")
     refusal = SendRejected if code in _REJECTED else SendRefusedHere
     return refusal(f"Twilio refused the message: {code}")

@@ -41,11 +41,8 @@ _NO_LIMIT: Final = 10**9
 
 _KINDS: Final = {one.value: one for one in ContactKind}
 
-_LATER: Final = frozenset({"voice", "whatsapp", "transaction_confirmation"})
-"""Channels and purposes of the contract that this version does not have."""
-
-_HARMLESS: Final[Mapping[str, object]] = {"call_cooldown_seconds": 60}
-"""Members of a purpose that this version does not have, with the values that change nothing."""
+_LATER: Final = frozenset({"transaction_confirmation"})
+"""Purposes of the contract that this version does not have."""
 
 _PLACE: Final = re.compile(r"(?P<fault>.*) - at `\$(?P<place>.*)`")
 
@@ -216,11 +213,7 @@ def _purposes(
     found: dict[Purpose, PurposeNumbers] = {}
     for word, members in given.items():
         purpose, place = _one_of(where, _PURPOSES, word), f"{where}.{word}"
-        for member, harmless in _HARMLESS.items():
-            if members.get(member, harmless) != harmless:
-                raise _later(f"{place}.{member}")
-        rest = {name: value for name, value in members.items() if name not in _HARMLESS}
-        numbers = _numbers(place, PurposeNumbers, rest)
+        numbers = _numbers(place, PurposeNumbers, members)
         _check_sends(place, purpose, numbers, settings)
         _check_email(place, purpose, numbers)
         found[purpose] = numbers

@@ -312,6 +312,9 @@ class Settings:
         most=365,
     )
     phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
+    calls_per_day: int = count(
+        policy.CALLS_PER_DAY, "calls to one number in 24 hours, among those sends"
+    )
     email_sends_per_day: int = count(
         policy.EMAIL_SENDS_PER_DAY, "sends to one mailbox in 24 hours, for all apps together"
     )
@@ -593,12 +596,16 @@ class Settings:
             digits=self.code_digits,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
+            call_cooldown=policy.CALL_COOLDOWN_SECONDS * SECOND
+            if self.resend_cooldown_seconds
+            else 0,
             failures=(
                 Quota(self.failed_guesses_per_day, DAY),
                 Quota(self.failed_guesses_per_30_days, 30 * DAY),
             ),
             max_run=self.failed_guesses_in_a_row,
             contact_sends=Quota(self.phone_sends_per_day, DAY),
+            calls=Quota(self.calls_per_day, DAY),
             mailbox_sends=Quota(self.email_sends_per_day, DAY),
             sends_kept_for_known=self.known_sends_per_day,
             sends_of_one_network=self.others_per_network_day,
