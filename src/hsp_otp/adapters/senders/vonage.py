@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
@@ -233,11 +233,11 @@ class VonageReceipts:
         expected = hmac.digest(self.signature_secret.encode(), _bytes(signed), hashlib.sha256)
         return hmac.compare_digest(_bytes(given), expected.hex().encode())
 
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
         told = _told(body)
         state, message_id = _STATES.get(told.get("status", "")), told.get("messageId", "")
-        return (message_id, state) if message_id and state else None
+        return [(message_id, state)] if message_id and state else []
 
 
 def _told(body: bytes) -> dict[str, str]:
