@@ -37,6 +37,7 @@ class VerificationDelivery:
             web_origin=ask.app.rules.web_origin,
             android_hash=verification.app_hash,
             email_from=ask.app.rules.email_from,
+            wordings=ask.app.rules.texts,
         )
         receipt: Receipt | None = None
         resend_at: Instant | None = None
