@@ -62,7 +62,7 @@ from hsp_otp.ports.messages import Letterhead, MailText, Messages, Text
 from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
+from hsp_otp.ports.sender import SEND_WITHIN, Call, Message, Receipt
 from hsp_otp.ports.tokens import Access, AppProof, Proof
 
 T = TypeVar("T")
@@ -173,7 +173,10 @@ class Outbox:
     @property
     def codes(self) -> list[str]:
         """The digits in every accepted message, oldest first."""
-        return [re.findall(r"\d{4,10}", sms.text)[0] for sms in self.sent]
+        return [
+            one.code if isinstance(one, Call) else re.findall(r"\d{4,10}", one.text)[0]
+            for one in self.sent
+        ]
 
 
 @attrs.define
@@ -339,6 +342,7 @@ class PlainMessages:
 
     def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
         """Keep the promise of `Messages.service_name`."""
+        assert purpose in Purpose
         return "House" if letterhead is None else letterhead.service_name
 
     def explain(self, word: str, language: Language) -> str:

@@ -99,11 +99,11 @@ def test_a_file_that_contradicts_what_is_stored(folder: Path) -> None:
 
 def test_a_file_that_cannot_be_used(folder: Path) -> None:
     """One line says where the fault is, and nothing of the file is stored."""
-    voice = 'channels = { phone = ["sms", "voice"] }'
-    assert imported(folder, SHOP + CLUB + voice) == (
+    hooks = '[[club.webhooks]]\nurl = "https://club.example.com/"'
+    assert imported(folder, SHOP + CLUB + hooks) == (
         1,
         [],
-        ["hsp-otp: 'apps.toml': club.channels.phone: 'voice' is not offered by this version"],
+        ["hsp-otp: 'apps.toml': club.webhooks: it is not offered by this version"],
     )
     assert shown(folder) == []
 

@@ -108,7 +108,8 @@ def test_senders_that_are_none(senders: str) -> None:
     assert refused(SENDERS=senders) == (
         f"HSP_OTP_SENDERS: got {senders!r}, takes a comma-separated list, in the order "
         "to try them, of console (development only), console-email "
-        "(development only), smtp, twilio, vonage, webhook"
+        "(development only), console-voice (development only), console-whatsapp (development "
+        "only), smtp, twilio, vonage, webhook"
     )
 
 

@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hsp_otp.adapters.senders.console import CONSOLE, CONSOLE_EMAIL
+from hsp_otp.adapters.senders.console import (
+    CONSOLE,
+    CONSOLE_EMAIL,
+    CONSOLE_VOICE,
+    CONSOLE_WHATSAPP,
+)
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.adapters.senders.smtp import SMTP_RELAYS
 from hsp_otp.adapters.senders.twilio import TWILIO
@@ -13,6 +18,8 @@ from hsp_otp.adapters.senders.webhook import WEBHOOK
 _TABLE: Final[tuple[Provider[Any], ...]] = (
     CONSOLE,
     CONSOLE_EMAIL,
+    CONSOLE_VOICE,
+    CONSOLE_WHATSAPP,
     SMTP_RELAYS,
     TWILIO,
     VONAGE,

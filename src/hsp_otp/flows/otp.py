@@ -400,6 +400,7 @@ class Otp:
                 message = Call(
                     id=send_id or challenge.id,
                     to=challenge.contact,
+                    code=code.reveal(),
                     language=language,
                     service_name=self.messages.service_name(challenge.purpose, letterhead),
                     useful_for=challenge.expires_at - self.clock.now(),

@@ -66,10 +66,9 @@ class Call:
     """
     A call that says a code once a key has been pressed.
 
-    It does not contain the code: the provider asks for it afterwards, under `id`.
-
     Attributes:
-        id: The id of the send.
+        id: The id of the send, under which the provider asks for what to say.
+        code: No provider is given it before a key has been pressed, and `repr` leaves it out.
         language: In which the call speaks.
         service_name: Says who is calling.
         useful_for: The remaining life of the code.
@@ -77,9 +76,15 @@ class Call:
 
     id: str
     to: Contact
+    code: str = attrs.field(repr=False)
     language: Language
     service_name: str
     useful_for: Duration
+
+    @property
+    def text(self) -> str:
+        """What the call says, in English, for development."""
+        return f"Your {self.service_name} code is {', '.join(self.code)}."
 
 
 @attrs.frozen(kw_only=True)
@@ -99,6 +104,11 @@ class WhatsApp:
     code: str = attrs.field(repr=False)
     language: Language
     useful_for: Duration
+
+    @property
+    def text(self) -> str:
+        """The text of WhatsApp's own template in English, for development."""
+        return f"{self.code} is your verification code."
 
 
 Message: TypeAlias = Sms | Call | WhatsApp | Mail

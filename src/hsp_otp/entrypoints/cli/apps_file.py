@@ -44,8 +44,8 @@ _NO_LIMIT: Final = 10**9
 
 _KINDS: Final = {one.value: one for one in ContactKind}
 
-_LATER: Final = frozenset({"voice", "whatsapp", "transaction_confirmation"})
-"""Channels and purposes of the contract that this version does not have."""
+_LATER: Final = frozenset({"transaction_confirmation"})
+"""Purposes of the contract that this version does not have."""
 
 _HARMLESS: Final[Mapping[str, object]] = {"call_cooldown_seconds": 60}
 """Members of a purpose that this version does not have, with the values that change nothing."""
