@@ -380,6 +380,7 @@ def test_a_story_of_an_address(busy: Busy, open_in: Open) -> None:
         "app": "shop",
         "contact": "a***@example.com",
         "contact_fingerprint": keys.fingerprint("asha.rao@example.com"),
+        "range_fingerprint": keys.fingerprint("example.com"),
         "sender": "smtp",
         "channel": "email",
         "count": 1,
