@@ -104,10 +104,13 @@ class MemoryEarlyReceipts:
         self._tell(self._timer())
 
     async def _noted(self, receipt: EarlyReceipt) -> bool:
-        outcome = await self._deliveries.transition(
-            receipt.sender, receipt.message_id, partial(note, reported=receipt.reported)
-        )
-        return isinstance(outcome, Noted)
+        for sender in receipt.senders:
+            outcome = await self._deliveries.transition(
+                sender, receipt.message_id, partial(note, reported=receipt.reported)
+            )
+            if isinstance(outcome, Noted):
+                return True
+        return False
 
     def _tell(self, now: float) -> None:
         if self._unknown or self._no_room:

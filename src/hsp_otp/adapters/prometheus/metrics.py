@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import counted, figure_of, is_loss
 from hsp_otp.domain.instant import SECOND, Duration
@@ -142,7 +143,9 @@ class Metrics:
 
     def _create_message_metrics(self) -> None:
         self._sent = self._counter(
-            "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
+            "messages_sent_total",
+            "Messages that a sender took.",
+            *("flow", "region", "channel", "sender"),
         )
         self._attempt_seconds = self._histogram(
             "send_attempt_duration_seconds",
@@ -322,7 +325,8 @@ class Metrics:
             case Action.SEND:
                 self._asks.labels(flow, row.outcome, region).inc()
                 if row.outcome == Issued.word:
-                    self._sent.labels(flow, region, row.sender or _NONE).inc()
+                    channel = facts.channel or Channel.SMS
+                    self._sent.labels(flow, region, channel.value, row.sender or _NONE).inc()
             case Action.CHECK:
                 self._checks.labels(flow, row.outcome, region).inc()
             case Action.WITHDRAW:
