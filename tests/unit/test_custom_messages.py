@@ -427,6 +427,8 @@ def test_what_can_be_shorter(
         ("signup", "es", "a" * 301, "signup.es has 3 segments, and the limit is 2"),
         ("phone_verification", "hi", "क" * 128, None),
         ("phone_verification", "hi", "क" * 129, "phone_verification.hi has 3 segments, and the"),
+        ("password_reset", "en", "a" * 154, None),
+        ("password_reset", "en", "a" * 155, "password_reset.en has 2 segments, and the limit is"),
     ],
 )
 def test_the_length(

@@ -24,6 +24,7 @@ from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.test_contacts import KeptTestContact
+from hsp_otp.entrypoints.dashboard.alerts import of_suspicion
 from hsp_otp.entrypoints.services import Dashboard
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import A_DAY, STRETCHES, Look, Seen, Stretch
@@ -746,6 +747,31 @@ def test_an_attack(visitor: Visitor, ops: Ops) -> None:
     assert "range dddddddd, Latvia 900 sent, 3 verified, 880 numbers" in told
     assert page.reply.body.count(b'class="mark"') == 3
     assert "Latvia 900" in told
+
+
+@pytest.mark.parametrize(
+    ("of", "kind", "says"),
+    [
+        (
+            "prefix",
+            NUMBERS_OF_ONE_PREFIX,
+            "90 codes were sent to 88 mailboxes at example.com, 3 of them verified.",
+        ),
+        (
+            "prefix",
+            UNVERIFIED,
+            "90 codes were sent to mailboxes at example.com, 3 of them verified.",
+        ),
+        ("number", UNVERIFIED, "90 codes were sent to ***@example.com, 3 of them verified."),
+    ],
+)
+def test_an_attack_by_e_mail(of: str, kind: str, says: str) -> None:
+    """A range of e-mail addresses is told by its domain, and has no country."""
+    traffic = Traffic(
+        who="k1:" + 32 * "d", sent=90, verified=3, numbers=88, first=START, last=START
+    )
+    found = Suspicion(kind=kind, of=of, traffic=traffic, phone="***@example.com")
+    assert of_suspicion(found).says == says
 
 
 @pytest.mark.parametrize(
