@@ -58,7 +58,7 @@ from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.messages import Letterhead, MailText, Text
+from hsp_otp.ports.messages import Letterhead, MailText, Messages, Text
 from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
@@ -455,6 +455,7 @@ class World:
     deliveries: SentMessages = attrs.field()
     early: MemoryEarlyReceipts = attrs.field()
     work: ProofOfWork = attrs.field(factory=PlainWork)
+    messages: Messages = attrs.field(factory=PlainMessages)
     policy: Policy = attrs.field(factory=Policy)
     signup_policy: Policy = attrs.field(factory=lambda: SIGNUP_POLICY)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
@@ -523,7 +524,7 @@ class World:
             audit=self.audit,
             sign_ins=self.audit,
             senders=dict.fromkeys(Channel, self.outbox) | self.outboxes,
-            messages=PlainMessages(),
+            messages=self.messages,
             access_tokens=self.access_tokens,
             proofs=self.proofs,
             work=self.work,

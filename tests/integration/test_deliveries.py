@@ -266,11 +266,11 @@ async def test_a_receipt_that_came_to_another_worker(
     async with Database(url, durable=False) as other:
         early = MemoryEarlyReceipts(SqlDeliveries(other, SystemClock()))
         for state in (DELIVERED, SENT):
-            early.keep(EarlyReceipt("twilio", "SM1", state))
+            early.keep(EarlyReceipt(("twilio",), "SM1", state))
         await early.close()
         assert states(file) == [(None,)]
         for state in (DELIVERED, SENT):
-            early.keep(EarlyReceipt("twilio", "SM1", state))
+            early.keep(EarlyReceipt(("twilio",), "SM1", state))
         await stores.audit.write(TAKEN)
         trying = asyncio.create_task(early.keep_trying())
         await within(20, lambda: states(file) == [("delivered",)])

@@ -114,10 +114,13 @@ class MemoryEarlyReceipts:
         self._tell(self._timer())
 
     async def _noted(self, receipt: EarlyReceipt) -> Noted | None:
-        outcome = await self._deliveries.transition(
-            receipt.sender, receipt.message_id, partial(note, reported=receipt.reported)
-        )
-        return outcome if isinstance(outcome, Noted) else None
+        for sender in receipt.senders:
+            outcome = await self._deliveries.transition(
+                sender, receipt.message_id, partial(note, reported=receipt.reported)
+            )
+            if isinstance(outcome, Noted):
+                return outcome
+        return None
 
     def _tell(self, now: float) -> None:
         if self._unknown or self._no_room:

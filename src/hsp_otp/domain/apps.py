@@ -14,6 +14,7 @@ from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wording, Wordings
 
 ACCOUNT: Final = "AC"
 """The letters of an account's id in hex digits."""
@@ -167,6 +168,7 @@ class AppRules:
         email_from: The address that its e-mails come from, if it is not the service's.
         named_limits: Limits on values that the backend names.
         purposes: Where it departs from the service's numbers.
+        texts: Where its messages depart from the service's.
     """
 
     service_name: str
@@ -184,6 +186,7 @@ class AppRules:
         factory=dict[str, tuple[Quota, ...]]
     )
     purposes: Mapping[Purpose, PurposeNumbers] = attrs.field(factory=dict[Purpose, PurposeNumbers])
+    texts: Wordings = attrs.field(factory=dict[Purpose, Mapping[Language, Wording]])
 
     def allows(self, purpose: Purpose, kind: ContactKind) -> bool:
         """Whether codes for *purpose* may be sent to contacts of that kind."""

@@ -84,9 +84,14 @@ class UnknownMessage:
 
 @attrs.frozen
 class EarlyReceipt:
-    """A receipt for a message not yet recorded: providers report while they are still taking it."""
+    """
+    A receipt for a message not yet recorded: providers report while they are still taking it.
 
-    sender: str
+    Attributes:
+        senders: The senders of the provider; one of them is taking the message.
+    """
+
+    senders: tuple[str, ...]
     message_id: str
     reported: DeliveryState
 

@@ -54,10 +54,9 @@ async def take_receipt(
             if outcome.lost is not None and fall_back is not None:
                 await fall_back(outcome.lost)
             return outcome
+    early.keep(EarlyReceipt(names, provider_message_id, reported))
     since = after(clock.now(), -EARLY_FOR)
-    expected = False
     for name in names:
-        early.keep(EarlyReceipt(name, provider_message_id, reported))
         if await deliveries.may_become_known(name, provider_message_id, since):
-            expected = True
-    return Noted() if expected else UnknownMessage()
+            return Noted()
+    return UnknownMessage()

@@ -178,6 +178,7 @@ class VerificationDelivery:
                 web_origin=rules.web_origin,
                 android_hash=ask.verification.app_hash,
                 email_from=rules.email_from,
+                wordings=rules.texts,
             ),
             senders=rules.senders.get(challenge.channel, ()),
             send_id=ask.send_id,

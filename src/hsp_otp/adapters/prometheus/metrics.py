@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import counted, figure_of, is_loss
 from hsp_otp.domain.instant import SECOND, Duration
@@ -142,7 +143,9 @@ class Metrics:
 
     def _create_message_metrics(self) -> None:
         self._sent = self._counter(
-            "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
+            "messages_sent_total",
+            "Messages that a sender took.",
+            *("flow", "region", "channel", "sender"),
         )
         self._attempt_seconds = self._histogram(
             "send_attempt_duration_seconds",
@@ -316,7 +319,8 @@ class Metrics:
 
     def _count_sent(self, row: AuditRow, flow: str, region: str) -> None:
         if row.outcome == Issued.word:
-            self._sent.labels(flow, region, row.sender or _NONE).inc()
+            channel = row.facts.channel or Channel.SMS
+            self._sent.labels(flow, region, channel.value, row.sender or _NONE).inc()
 
     def _count(self, row: AuditRow) -> None:
         facts = row.facts

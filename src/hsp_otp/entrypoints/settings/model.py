@@ -22,6 +22,7 @@ from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import APP_PURPOSES, FLOWS, PURPOSES, Flow, Purpose, PurposeRow
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wordings
 from hsp_otp.entrypoints.client_address import (
     HEADERS,
     X_FORWARDED_FOR,
@@ -32,7 +33,6 @@ from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import readers
 from hsp_otp.entrypoints.settings.branding import Branding
 from hsp_otp.entrypoints.settings.readers import choice, count, flag
-from hsp_otp.ports.messages import Wordings
 
 PREFIX: Final = "HSP_OTP_"
 
