@@ -138,6 +138,7 @@ class Forgotten:
 class CodeEnd(enum.Enum):
     """Why a code cannot be right any more; the values are part of ids in the catalogues."""
 
+    LOCKED = "locked"
     EXHAUSTED = "exhausted"
     EXPIRED = "expired"
     UNDELIVERED = "undelivered"
