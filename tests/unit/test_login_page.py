@@ -404,6 +404,19 @@ def test_a_lock_and_the_next_code(world: World) -> None:
         assert visitor.submit(page, "send").step == "code"
 
 
+def test_another_refusal_beside_a_lock(world: World) -> None:
+    """5.4.14: its shorter wait does not take the place of the lock's."""
+    with Client(world, failed_guesses_per_day=1, lookups_per_client_hour=4) as client:
+        visitor = Visitor(client)
+        page = visitor.submit(asked(visitor), "verify", otp=other_than(code(world)))
+        for _ in range(2):
+            page = visitor.submit(page, "send")
+        assert "Too many pass codes were tried" in told(page, "send")
+        assert "You can try again in 1:00:00." in told(page, "send")
+        assert told(page, "code") == LOCKED
+        assert page.texts["wait"] == "You can ask for a new code in 24:00:00."
+
+
 def test_a_lock_that_only_an_operator_lifts(world: World) -> None:
     """5.4.14: no wait helps, so there is nothing to press, and support is named."""
     branding = {Flow.PASS_LOGIN: Branding(support=SUPPORT), Flow.SIGNUP: Branding()}

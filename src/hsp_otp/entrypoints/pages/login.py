@@ -271,15 +271,14 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
                 sentence = "page.code_not_here" if outcome.live else ""
         case Undelivered() if outcome.resend_at is not None:  # it has ended the older code
             state = _over(state, CodeEnd.UNDELIVERED)
-        case Locked() if state.asked:
-            state = msgspec.structs.replace(state, end=CodeEnd.LOCKED)
         case _:
             pass
-    if state.asked:  # the button shows the wait
+    if isinstance(outcome, Locked) and state.asked:
+        state = msgspec.structs.replace(state, end=CodeEnd.LOCKED, resend_at=outcome.retry_at)
+        problem = attrs.evolve(problem, retry_at=None)
+    elif state.asked and state.end is not CodeEnd.LOCKED:  # the button shows the wait
         wait = problem.retry_at or problem.resend_at
-        if not isinstance(outcome, Locked):
-            wait = wait or state.resend_at
-        state = msgspec.structs.replace(state, resend_at=wait)
+        state = msgspec.structs.replace(state, resend_at=wait or state.resend_at)
         problem = attrs.evolve(problem, retry_at=None)
     notice = refusal(problem, "send", sentence=sentence)
     return see_other(request, PATH, notice, _at(request, state))

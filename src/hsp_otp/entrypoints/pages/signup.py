@@ -246,9 +246,8 @@ async def _verify(
             cookies |= jar(opened(request, PATH, state, bound_to=session.value))
         return see_other(request, PATH, Notice("signup_verified"), cookies)
     problem = of_signup_verify(outcome)
-    if problem.resend_at is not None or isinstance(
-        outcome, Locked
-    ):  # the button for a new code shows the wait
+    waits = isinstance(outcome, Locked) or problem.resend_at is not None
+    if waits:  # the button for a new code shows it
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, _CODE, session)
 
