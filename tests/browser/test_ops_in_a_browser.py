@@ -219,6 +219,24 @@ def test_one_form_of_time(busy: Busy, open_in: Open) -> None:
     assert re.match(form, first)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_stands_in_line(busy: Busy, open_in: Open, width: int) -> None:
+    """The counts of a row are at one height, and errors begin below their heading."""
+    page = inside(busy, open_in, viewport={"width": width, "height": 800}).page
+    rows: dict[float, set[float]] = {}
+    for card in page.locator(".stages li").all():
+        box, count = card.bounding_box(), card.locator(".count").bounding_box()
+        assert box
+        assert count
+        rows.setdefault(box["y"], set()).add(count["y"])
+    assert [len(heights) for heights in rows.values()] == [1] * len(rows)
+    aligned = page.locator(".words :is(th, td):nth-child(2)").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).textAlign)"
+    )
+    assert len(aligned) > 1
+    assert set(aligned) == {"start"}
+
+
 def test_the_attack_at_a_glance(busy: Busy, open_in: Open) -> None:
     """Without scrolling it is said that there is one, how large, and where it comes from."""
     visit = inside(busy, open_in, viewport={"width": 1280, "height": 800})

@@ -310,19 +310,21 @@ def look(
     challenge = held.record.lane(lane).challenge
     let = _let(held.record, request, lane, now)
     is_let = let is not None and let.guesses > 0
+    locked = lock(held.record, policy, now, lane, is_let=is_let)
     lives = (
         challenge is not None
         and _can_be_right(challenge, request, policy, now)
         and challenge_id in {None, challenge.id}
         and _may_guess(challenge, request, challenge_id, policy, lane)
-        and lock(held.record, policy, now, lane, is_let=is_let) is None
+        and locked is None
     )
-    standing = Standing(
-        challenge.expires_at if challenge and lives else None,
-        _resend_at(held, request, policy, lane, now),
-        None if lives else _end_of(challenge, request, policy, now),
+    resend_at = _resend_at(held, request, policy, lane, now)
+    end = None if lives else _end_of(challenge, request, policy, now)
+    if locked is not None and (resend_at is None or resend_at > now):
+        end = CodeEnd.LOCKED
+    return Decision(
+        Standing(challenge.expires_at if challenge and lives else None, resend_at, end), held
     )
-    return Decision(standing, held)
 
 
 def next_sends(
