@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from hsp_otp.domain.fraud_patterns import ADDRESS, NUMBER, PREFIX, Traffic, of_lookups, of_sends
+from hsp_otp.domain.fraud_patterns import (
+    ADDRESS,
+    NUMBER,
+    PREFIX,
+    Traffic,
+    of_lookups,
+    of_sends,
+    shown,
+)
 from hsp_otp.domain.instant import Instant
 
 
@@ -46,3 +54,19 @@ def test_lookups(missed: int, hits: int, suspected: bool) -> None:  # noqa: FBT0
     assert [(one.kind, one.of, one.traffic) for one in found] == (
         [("lookups_that_miss", "address", seen(missed=missed, hits=hits))] if suspected else []
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "masked", "told"),
+    [
+        (NUMBER, "***-***-3210", "***-***-3210"),
+        (NUMBER, "a***@example.com", "a***@example.com"),
+        (PREFIX, "a***@example.com", "***@example.com"),
+        (PREFIX, "***-***-3210", None),
+        (ADDRESS, "a***@example.com", None),
+        (PREFIX, None, None),
+    ],
+)
+def test_what_is_shown_of_a_contact(of: str, masked: str | None, told: str | None) -> None:
+    """One contact is shown masked, a range of e-mail addresses by its domain, others not at all."""
+    assert shown(of, masked) == told
