@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
+import attrs
 import pytest
 
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
@@ -16,15 +17,18 @@ from hsp_otp.adapters.senders.provider import Means, no_receipts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.names import ENGLISH
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.entrypoints.wiring import means_of
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import Sender, Sms
+from hsp_otp.ports.sender import Call, Message, Sender, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
-from tests.plays import PLAYS
+from tests.plays import PLAYS, VOICE_PLAYS
 from tests.unit.test_settings import KEYS
 
 pytestmark = pytest.mark.anyio
@@ -32,9 +36,11 @@ pytestmark = pytest.mark.anyio
 NAMES = [
     name
     for name, provider in SENDERS.items()
-    if provider.channel is Channel.SMS and not provider.development_only
+    if provider.channel in {Channel.SMS, Channel.VOICE} and not provider.development_only
 ]
-"""Those of text messages that reach a provider; the console and relays have tests of their own."""
+"""Those of texts and calls that reach a provider; the console and relays have their own tests."""
+
+PLAYED = PLAYS | VOICE_PLAYS
 
 REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts]
 
@@ -42,6 +48,15 @@ CODE = "012345"
 NUMBER = "+919876543210"
 TEXT = f"{CODE} is your code.\nसुरक्षित & 100 % = é"
 SMS = Sms(to=Contact(ContactKind.PHONE, NUMBER), text=TEXT, useful_for=598_500_000)
+
+CALL = Call(
+    id="aI7HpmwPr-rSBiYSYhURXQ",
+    to=SMS.to,
+    code=CODE,
+    language=ENGLISH,
+    service_name="House",
+    useful_for=SMS.useful_for,
+)
 
 PUBLIC_URL = "https://otp.example.com"
 
@@ -79,7 +94,9 @@ AWAY = FAILED | {"rubbish": RUBBISH["null"]}
 
 def settings_of(name: str, url: str) -> dict[str, str]:
     """All variables of a service that sends by one provider."""
-    given = {**KEYS, "SENDERS": name, "PUBLIC_URL": PUBLIC_URL, **PLAYS[name].settings(url)}
+    given = {**KEYS, "SENDERS": name, "PUBLIC_URL": PUBLIC_URL, **PLAYED[name].settings(url)}
+    if name in VOICE_PLAYS:  # logins need text messages
+        given |= {"SENDERS": f"webhook,{name}", **PLAYS["webhook"].settings("http://127.0.0.1:9")}
     return {f"HSP_OTP_{variable}": value for variable, value in given.items()}
 
 
@@ -88,10 +105,18 @@ async def opened(name: str, url: str) -> AsyncGenerator[Sender[Any]]:
     """A sender as the table opens it, with settings that would serve."""
     settings = load(settings_of(name, url))
     check_to_serve(settings)
-    callback = PUBLIC_URL + receipts_path(name)
-    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=callback)
-    async with SENDERS[name].open(settings.accounts[name], means) as sender:
+    async with SENDERS[name].open(settings.accounts[name], means_for(settings, name)) as sender:
         yield sender
+
+
+def means_for(settings: Settings, name: str) -> Means:
+    """The resources of a sender, as the service provides them."""
+    return means_of(settings, settings.used_senders[name], SystemClock(), SystemRandomness())
+
+
+def message_to(name: str, to: Contact = SMS.to) -> Message:
+    """The message that this sender takes."""
+    return attrs.evolve(CALL if name in VOICE_PLAYS else SMS, to=to)
 
 
 @pytest.fixture(params=NAMES)
@@ -111,7 +136,7 @@ def reporting(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def gateway(name: str) -> Iterator[Gateway]:
     """The provider at the other end."""
-    with Gateway(PLAYS[name]) as found:
+    with Gateway(PLAYED[name]) as found:
         yield found
 
 
@@ -129,14 +154,14 @@ def everything(error: BaseException) -> str:
 
 def secrets_in(told: str, name: str) -> list[str]:
     """The number, the code and the provider's secrets that *told* holds."""
-    return [secret for secret in (NUMBER[1:], CODE, *PLAYS[name].secrets) if secret in told]
+    return [secret for secret in (NUMBER[1:], CODE, *PLAYED[name].secrets) if secret in told]
 
 
 async def failure_of(sender: Sender[Any], name: str, given: int = LONG) -> SendFailed:
     """What a send that fails raises: in its time, and without a secret."""
     began = asyncio.get_running_loop().time()
     with pytest.raises(SendFailed) as caught:
-        await sender.send(SMS, given)
+        await sender.send(message_to(name), given)
     assert asyncio.get_running_loop().time() - began < given / 1_000_000 + 0.5
     assert secrets_in(everything(caught.value), name) == []
     return caught.value
@@ -147,25 +172,30 @@ async def failure_of(sender: Sender[Any], name: str, given: int = LONG) -> SendF
 
 def test_every_sender_is_played() -> None:
     """There is a gateway for every sender of the table, so that none goes without these tests."""
-    assert set(NAMES) == set(PLAYS)
+    assert set(NAMES) == set(PLAYED)
 
 
 async def test_a_message_is_taken(name: str, gateway: Gateway) -> None:
     """One request with number, text and what is left of the code; the message's name comes back."""
     async with opened(name, gateway.url) as sender:
         assert sender.available()
-        receipt = await sender.send(SMS)
+        receipt = await sender.send(message_to(name))
     (taken,) = gateway.taken
     assert (receipt.sender, receipt.provider_message_id) == (name, taken.sid)
-    assert (taken.to, taken.text) == (NUMBER, TEXT)
-    assert PLAYS[name].seconds(taken.form) == 598
+    assert taken.to == NUMBER
+    if name in VOICE_PLAYS:
+        assert CODE not in str(taken.form)
+        assert PLAYED[name].seconds(taken.form) == 60
+    else:
+        assert taken.text == TEXT
+        assert PLAYED[name].seconds(taken.form) == 598
     assert gateway.asked == 1
 
 
 async def test_two_messages_have_two_names(name: str, gateway: Gateway) -> None:
     """Receipts can tell one message from another."""
     async with opened(name, gateway.url) as sender:
-        receipts = [await sender.send(SMS) for _ in range(2)]
+        receipts = [await sender.send(message_to(name)) for _ in range(2)]
     assert receipts[0] != receipts[1]
     assert [one.provider_message_id for one in receipts] == [one.sid for one in gateway.taken]
 
@@ -173,7 +203,7 @@ async def test_two_messages_have_two_names(name: str, gateway: Gateway) -> None:
 async def test_a_refused_number(name: str, gateway: Gateway) -> None:
     """A refusal that is about the number is final and no trouble of the sender's."""
     async with opened(name, gateway.url) as sender:
-        for place in range(PLAYS[name].refusals):
+        for place in range(PLAYED[name].refusals):
             gateway.behaviour = played.refuse_number(place)
             error = await failure_of(sender, name)
             assert isinstance(error, SendRejected)
@@ -184,7 +214,7 @@ async def test_a_refused_number(name: str, gateway: Gateway) -> None:
 async def test_a_message_refused_by_this_sender_alone(name: str, gateway: Gateway) -> None:
     """A refusal of one message that others need not give is neither final nor a trouble."""
     async with opened(name, gateway.url) as sender:
-        for place in range(PLAYS[name].declines):
+        for place in range(PLAYED[name].declines):
             gateway.behaviour = played.decline(place)
             error = await failure_of(sender, name)
             assert isinstance(error, SendRefusedHere)
@@ -195,7 +225,7 @@ async def test_a_message_refused_by_this_sender_alone(name: str, gateway: Gatewa
 async def test_a_refused_account(name: str, gateway: Gateway) -> None:
     """A refusal of the account is the sender's trouble, whatever the message was."""
     async with opened(name, gateway.url) as sender:
-        for place in range(PLAYS[name].disowns):
+        for place in range(PLAYED[name].disowns):
             gateway.behaviour = played.disown(place)
             error = await failure_of(sender, name)
             assert (error.tries_next, error.blames_sender) == (True, True)
@@ -219,11 +249,11 @@ async def test_rubbish(name: str, gateway: Gateway, behaviour: Behaviour) -> Non
     """A success that does not name the message is a failure, wherever the provider names them."""
     gateway.behaviour = behaviour
     async with opened(name, gateway.url) as sender:
-        if PLAYS[name].names_messages:
+        if PLAYED[name].names_messages:
             error = await failure_of(sender, name)
             assert (error.tries_next, error.blames_sender) == (True, True)
         else:
-            assert (await sender.send(SMS)).provider_message_id
+            assert (await sender.send(message_to(name))).provider_message_id
     assert gateway.asked == 1
 
 
@@ -256,7 +286,7 @@ async def test_nobody_is_there(name: str) -> None:
 
 async def test_a_redirect_is_not_followed(name: str, gateway: Gateway) -> None:
     """The message and the secrets go nowhere else, wherever the answer points to."""
-    with Gateway(PLAYS[name]) as other:
+    with Gateway(PLAYED[name]) as other:
         gateway.behaviour = played.send_elsewhere(other.url)
         async with opened(name, gateway.url) as sender:
             await failure_of(sender, name)
@@ -267,7 +297,7 @@ async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> Non
     """Who is told to stop stops: a cancellation is no failure of the provider."""
     gateway.behaviour = played.hang
     async with opened(name, gateway.url) as sender:
-        sending = asyncio.create_task(sender.send(SMS))
+        sending = asyncio.create_task(sender.send(message_to(name)))
         await within(PATIENCE_SECONDS, lambda: gateway.asked == 1)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -276,12 +306,10 @@ async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> Non
 
 async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gateway) -> None:
     """While two hundred sends hang, others are taken."""
-    other = Sms(
-        to=Contact(ContactKind.PHONE, "+919812345678"), text=TEXT, useful_for=SMS.useful_for
-    )
+    other = message_to(name, Contact(ContactKind.PHONE, "+919812345678"))
 
     def hang_for_some(handler: played.Handler, form: played.Form) -> None:
-        (played.hang if PLAYS[name].number(form) != NUMBER else played.accept)(handler, form)
+        (played.hang if PLAYED[name].number(form) != NUMBER else played.accept)(handler, form)
 
     gateway.behaviour = hang_for_some
     async with opened(name, gateway.url) as sender:
@@ -294,7 +322,7 @@ async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gat
         try:
             await within(PATIENCE_SECONDS, all_hang)
             for _ in range(20):
-                await sender.send(SMS)
+                await sender.send(message_to(name))
         finally:
             for task in hanging:
                 task.cancel()
@@ -313,28 +341,25 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
 def reader(name: str) -> Any:  # noqa: ANN401 - some sender's own
     """What reads its reports."""
     settings = load(settings_of(name, "http://127.0.0.1:9"))
-    callback = PUBLIC_URL + receipts_path(name)
-    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=callback)
-    return SENDERS[name].receipts(settings.accounts[name], means)
+    return SENDERS[name].receipts(settings.accounts[name], means_for(settings, name))
 
 
-@pytest.mark.parametrize("state", ["sent", "delivered", "undelivered", "failed"])
-def test_reports(reporting: str, state: str) -> None:
+def test_reports(reporting: str) -> None:
     """A signed report tells of a message and its state, in our words."""
-    receipts = reader(reporting)
-    body, headers = PLAYS[reporting].report(
-        "message-1", state, PUBLIC_URL + receipts_path(reporting)
-    )
-    assert receipts.is_signed(body, lower(headers))
-    assert receipts.read(body) == ("message-1", DeliveryState(state))
+    receipts, play = reader(reporting), PLAYED[reporting]
+    assert "undelivered" in play.states
+    for state in play.states:
+        body, headers = play.report("message-1", state, PUBLIC_URL + receipts_path(reporting))
+        assert receipts.is_signed(body, lower(headers))
+        assert receipts.read(body) == ("message-1", DeliveryState(state))
 
 
 def test_forged_reports(reporting: str) -> None:
     """What was changed, or signed by nobody, is nobody's."""
     receipts = reader(reporting)
     url = PUBLIC_URL + receipts_path(reporting)
-    body, headers = PLAYS[reporting].report("message-1", "sent", url)
-    other, _ = PLAYS[reporting].report("message-2", "sent", url)
+    body, headers = PLAYED[reporting].report("message-1", "sent", url)
+    other, _ = PLAYED[reporting].report("message-2", "sent", url)
     assert not receipts.is_signed(body.replace(b"message-1", b"message-2"), lower(headers))
     assert not receipts.is_signed(b"", lower(headers))
     assert not receipts.is_signed(other.partition(b"&sig=")[0], {})
@@ -346,7 +371,7 @@ def test_the_secrets_are_shown_nowhere(name: str) -> None:
     """Neither settings nor what is made of them show a secret."""
     settings = load(settings_of(name, "http://127.0.0.1:9"))
     shown = f"{settings!r} {settings.accounts!r} {reader(name)!r}"
-    assert not [secret for secret in PLAYS[name].secrets if secret in shown]
+    assert not [secret for secret in PLAYED[name].secrets if secret in shown]
 
 
 # --- In turn
@@ -438,7 +463,7 @@ async def test_what_one_refuses_the_next_takes(pair: list[tuple[str, Gateway]]) 
 
 async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> None:
     """After any number of refused messages, whatever the refusal, the sender takes the next."""
-    play = PLAYS[name]
+    play = PLAYED[name]
     async with in_turn((name, gateway)) as sender:
         for number in range(24):
             place = number % (play.refusals + play.declines)
@@ -448,9 +473,9 @@ async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> No
             )
             to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
             with pytest.raises(SendFailed):
-                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+                await sender.send(message_to(name, to))
         gateway.behaviour = played.accept
-        assert (await sender.send(SMS)).sender == name
+        assert (await sender.send(message_to(name))).sender == name
 
 
 async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -> None:
@@ -458,10 +483,10 @@ async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -
     async with in_turn((name, gateway)) as sender:
         for number in range(5):
             assert sender.available()
-            gateway.behaviour = played.disown(number % PLAYS[name].disowns)
+            gateway.behaviour = played.disown(number % PLAYED[name].disowns)
             to = Contact(ContactKind.PHONE, f"+9198{number % 3:04d}3210")
             with pytest.raises(SendFailed):
-                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+                await sender.send(message_to(name, to))
         assert not sender.available()
 
 
@@ -616,7 +641,7 @@ async def test_a_messages_id_is_kept_where_it_is_visible_ascii(
     """An id of 1 to 64 visible ASCII characters is kept; with any other the message is taken."""
     gateway.behaviour = named(sid)
     async with opened(name, gateway.url) as sender:
-        receipt = await sender.send(SMS)
+        receipt = await sender.send(message_to(name))
     assert receipt.sender == name
-    if PLAYS[name].names_messages:
+    if PLAYED[name].names_messages:
         assert receipt.provider_message_id == (sid if kept else None)

@@ -16,7 +16,7 @@ from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import described, load
-from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.entrypoints.settings.model import Settings, sender_variables
 
 KEY = base64.b64encode(bytes(32)).decode()
 
@@ -109,7 +109,7 @@ def test_senders_that_are_none(senders: str) -> None:
         f"HSP_OTP_SENDERS: got {senders!r}, takes a comma-separated list, in the order "
         "to try them, of console (development only), console-email "
         "(development only), console-voice (development only), console-whatsapp (development "
-        "only), smtp, twilio, vonage, webhook"
+        "only), smtp, twilio, twilio-voice, vonage, vonage-voice, webhook"
     )
 
 
@@ -523,9 +523,9 @@ SECRETS = {
     for name, field in [
         *((one.name.upper(), one) for one in attrs.fields(Settings) if one.metadata),
         *(
-            (f"{provider.name}_{one.name.rstrip('_')}".upper(), one)
+            (name.removeprefix("HSP_OTP_"), one)
             for provider in SENDERS.values()
-            for one in attrs.fields(provider.account)
+            for name, one in sender_variables(provider)
         ),
     ]
     if field.metadata["secret"]
@@ -537,7 +537,7 @@ def test_what_is_secret() -> None:
     assert {
         *("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "JWT_KEYS", "OPS_PASSWORD"),
         *("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "VONAGE_SIGNATURE_SECRET", "WEBHOOK_SECRET"),
-        *("SMTP_URL", "SMTP_SIGNATURE_SECRET"),
+        *("SMTP_URL", "SMTP_SIGNATURE_SECRET", "VONAGE_PRIVATE_KEY"),
     } == SECRETS
 
 

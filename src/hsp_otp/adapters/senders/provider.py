@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from hsp_otp.domain.contact import Channel
+from hsp_otp.ports.calls import CallControl, CallTexts
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.randomness import Randomness
@@ -21,12 +22,33 @@ U = TypeVar("U")
 
 
 @attrs.frozen(kw_only=True)
+class CallMeans:
+    """
+    The resources of a sender of calls.
+
+    Attributes:
+        ends: The URL for reports of how calls go on and end.
+        keys: The URL for reports of pressed keys, without the id of the send.
+        texts: What calls say.
+    """
+
+    ends: str
+    keys: str
+    texts: CallTexts
+
+    def keys_of(self, send_id: str) -> str:
+        """The URL for reports of a key pressed in the call for that send."""
+        return f"{self.keys}{send_id}/"
+
+
+@attrs.frozen(kw_only=True)
 class Means:
     """
     A sender's resources.
 
     Attributes:
         callback: The URL for delivery reports, if any are wanted.
+        calls: The resources of calls, if there are URLs for their reports.
         place: Which of its provider's senders it is, from 0.
         name: Of the sender: that of its provider, and a number from the second on.
     """
@@ -34,8 +56,18 @@ class Means:
     clock: Clock
     randomness: Randomness
     callback: str | None
+    calls: CallMeans | None = None
     place: int = 0
     name: str = ""
+
+
+def no_public_url(provider: str) -> ValueError:
+    """The error that *provider*, which makes calls, has no URL for its reports."""
+    return ValueError(f"HSP_OTP_PUBLIC_URL: missing; {provider} reports pressed keys there")
+
+
+def no_calls(_: Any, __: Means) -> None:  # noqa: ANN401 - any account
+    """For a provider that makes no calls."""
 
 
 def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - any account
@@ -79,10 +111,11 @@ class Provider(Generic[A]):
         channel: The channel of its messages.
         name: Used in `HSP_OTP_SENDERS`, in the URL of its callbacks, and in the audit.
         account: Its settings, an attrs class with fields made by `setting`. The variable of a field
-            is named after the provider and the field.
+            is named after the provider and the field, unless the setting names another.
         open: Opens a sender for the duration of the block.
         receipts: Makes the reader of the provider's reports; None if these settings do not allow
             their verification. Called only if there is a callback URL.
+        calls: Makes what controls its calls; None if there is no URL for it.
         check: Raises a `ValueError` if settings conflict with each other or with the callback URL.
             The message is one line and begins with the variable.
         probe: Checks the account at the provider without sending anything. Problems are in its
@@ -96,6 +129,7 @@ class Provider(Generic[A]):
     account: type[A]
     open: Callable[[A, Means], AbstractAsyncContextManager[Sender[Any]]]
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
+    calls: Callable[[A, Means], CallControl | None] = no_calls
     check: Callable[[A, str | None], None] = complete
     probe: Callable[[A, Means], Awaitable[Probed]] = nothing_to_probe
     count: Callable[[A], int] = one
@@ -124,6 +158,7 @@ def setting(
     secret: bool = False,
     required: bool = False,
     shape: Shape = Shape.ONE,
+    variable: str = "",
 ) -> T | U:
     """
     Declare one setting.
@@ -138,6 +173,8 @@ def setting(
         secret: The value is never shown.
         required: The provider cannot send without it.
         shape: Its form in a file.
+        variable: Its variable without the prefix, if providers share it or the provider's name does
+            not suit it.
     """
     shown = shown_default or ("none" if default in ("", b"") else str(default))
     metadata = {
@@ -148,6 +185,7 @@ def setting(
         "secret": secret,
         "required": required,
         "shape": shape,
+        "variable": variable,
     }
     field: T | U = attrs.field(default=default, metadata=metadata, repr=not secret)
     return field

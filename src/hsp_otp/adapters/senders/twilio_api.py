@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -13,19 +14,31 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, request
-from hsp_otp.adapters.senders.provider import Probed
-from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
+from hsp_otp.adapters.senders.provider import CallMeans, Probed
+from hsp_otp.adapters.senders.twilio_account import (
+    NAME,
+    VOICE_NAME,
+    Credentials,
+    TwilioAccount,
+    TwilioVoiceAccount,
+)
+from hsp_otp.adapters.senders.twilio_speech import asking_for_key
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.sender import SEND_WITHIN, Call, Receipt, Sms
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
 """Range of a message's validity period that Twilio accepts, in seconds."""
 
+_LEAST_RINGING: Final = 5
+_MOST_RINGING: Final = 60
+"""How long a phone rings, in seconds: at most Twilio's default."""
+
 _REJECTED: Final = frozenset(
     {
-        # The number: not a number, not valid, a short code, our own, a landline, not mobile.
+        # The number: not a number, not reachable by a call, not valid, a short code, our own, a
+        # landline, not mobile.
         *(21211, 21214, 21217, 21265, 21266, 21614, 21635),
         21610,  # opted out
         30450,  # blocked as SMS pumping fraud
@@ -43,8 +56,8 @@ _UNWELL: Final = frozenset(
     }
 )
 """Error codes about Twilio or the account, whatever the message. Codes in neither set mean that
-Twilio refused this one message here: 21408 (country not allowed for the account), 21608 (a trial
-account's unverified number), 21612 (no route), and unknown codes."""
+Twilio refused this one message here: 21408 and 21215 (country not allowed for the account), 21608
+and 21219 (a trial account's unverified number), 21612 (no route), and unknown codes."""
 
 _CODES: Final = range(10_000, 1_000_000)
 """Valid error codes. If an answer has none, the package puts the status there, and a longer value
@@ -118,27 +131,63 @@ class TwilioSms:
             by["status_callback"] = self._callback
         # By default, Twilio queues a message for ten hours.
         validity = min(max(message.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
-        try:
-            async with asyncio.timeout(within / SECOND):
-                taken = await self._messages.create_async(
-                    to=message.to.value, body=message.text, validity_period=validity, **by
-                )
-            sid: object = taken.sid
-            if isinstance(sid, str) and sid:
-                return Receipt(sender=NAME, provider_message_id=sid)
-            failure = SendFailed("Twilio returned no id for the message")
-        except (TwilioRestException, TwilioServiceException) as error:
-            failure = _failure(error.status, error.code)
-        except Exception as error:  # noqa: BLE001
-            # The package fails in many ways on an invalid answer, and the message may have gone out
-            # anyway.
-            failure = SendFailed(f"Twilio did not answer: {type(error).__name__}")
-        # Raised here, so that the error is not in its context: it may contain the number or the
-        # code.
-        raise failure
+        creating = self._messages.create_async(
+            to=message.to.value, body=message.text, validity_period=validity, **by
+        )
+        return Receipt(sender=NAME, provider_message_id=await _sid(creating, within))
 
 
-async def probe(account: TwilioAccount) -> Probed:
+class TwilioVoice:
+    """Has Twilio call."""
+
+    def __init__(
+        self, account: TwilioVoiceAccount, client: ClientSession, means: CallMeans
+    ) -> None:
+        self._account = account
+        self._means = means
+        self._calls = _client(account, client).calls  # looked up here, as above
+
+    def available(self) -> bool:
+        """Implement `Sender.available`."""
+        return True
+
+    async def send(self, message: Call, within: Duration = SEND_WITHIN) -> Receipt:
+        """Implement `Sender.send`. Nothing that Twilio is given here holds the code."""
+        speech = self._means.texts.announcement(message.service_name, message.language)
+        creating = self._calls.create_async(
+            to=message.to.value,
+            from_=self._account.from_,
+            twiml=asking_for_key(speech, self._means.keys_of(message.id)),
+            timeout=min(max(message.useful_for // SECOND, _LEAST_RINGING), _MOST_RINGING),
+            status_callback=self._means.ends,
+        )
+        return Receipt(sender=VOICE_NAME, provider_message_id=await _sid(creating, within))
+
+
+async def _sid(creating: Awaitable[Any], within: Duration) -> str:
+    """
+    Twilio's id of what a request creates, which is made within the time limit.
+
+    Raises:
+        SendFailed: Twilio did not create it, as `Sender.send` tells its reasons apart.
+    """
+    try:
+        async with asyncio.timeout(within / SECOND):
+            sid: object = (await creating).sid
+        if isinstance(sid, str) and sid:
+            return sid
+        failure = SendFailed("Twilio returned no id for the message")
+    except (TwilioRestException, TwilioServiceException) as error:
+        failure = _failure(error.status, error.code)
+    except Exception as error:  # noqa: BLE001
+        # The package fails in many ways on an invalid answer, and the message may have gone out
+        # anyway.
+        failure = SendFailed(f"Twilio did not answer: {type(error).__name__}")
+    # Raised here, so that the error is not in its context: it may contain the number or the code.
+    raise failure
+
+
+async def probe(account: Credentials) -> Probed:
     """Fetch the account: https://www.twilio.com/docs/iam/api/account."""
     variable = "HSP_OTP_TWILIO_ACCOUNT_SID"
     async with open_client() as client:
@@ -166,7 +215,7 @@ async def probe(account: TwilioAccount) -> Probed:
     return Probed(told="Twilio reports the account as active")
 
 
-def _client(account: TwilioAccount, client: ClientSession) -> Client:
+def _client(account: Credentials, client: ClientSession) -> Client:
     http_client = _HttpClient(client, account.base_url)
     return Client(account.account_sid, account.auth_token, http_client=http_client)
 

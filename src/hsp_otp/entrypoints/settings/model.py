@@ -625,13 +625,16 @@ class Settings:
 
 
 def variables() -> list[tuple[str, Field]]:
-    """Return every setting with its variable."""
-    return [
+    """Return every setting with its variable, each once; senders may share some."""
+    found: dict[str, Field] = {}
+    for name, field in (
         *common_variables(),
         *(one for purpose in PURPOSES for one in purpose_variables(purpose)),
         *(one for flow in PAGES for one in branding_variables(flow)),
         *(one for provider in SENDERS.values() for one in sender_variables(provider)),
-    ]
+    ):
+        found.setdefault(name, field)
+    return list(found.items())
 
 
 def common_variables() -> list[tuple[str, Field]]:
@@ -670,7 +673,9 @@ def page_variables(flow: Flow) -> dict[str, str]:
 
 def sender_variables(provider: Provider[Any]) -> list[tuple[str, Field]]:
     """Return a provider's settings; a field's trailing underscore avoids a Python keyword."""
-    return [
-        (f"{PREFIX}{provider.name}_{field.name.rstrip('_')}".upper(), field)
-        for field in attrs.fields(provider.account)
-    ]
+    begins = provider.name.replace("-", "_")
+    found: list[tuple[str, Field]] = []
+    for field in attrs.fields(provider.account):
+        own = f"{begins}_{field.name.rstrip('_')}".upper()
+        found.append((PREFIX + (field.metadata["variable"] or own), field))
+    return found
