@@ -93,7 +93,6 @@ async def test_sends_as_they_are_stored(stores: Stores) -> None:
     slot = Slot(Subject(SubjectKind.USER, "u:1"), Purpose.PHONE_VERIFICATION)
     row = attrs.evolve(
         send_row("c1"),
-        flow=Flow.PASS_LOGIN,
         slot=str(slot),
         language=ENGLISH,
         channel=Channel.VOICE,
