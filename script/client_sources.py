@@ -28,7 +28,8 @@ def texts() -> dict[str, dict[str, str]]:
     """
     Return the texts of the catalogues by language and id.
 
-    Without those of messages and e-mails, and without the sentences that only other backends get.
+    Without those of messages, e-mails and calls, and without the sentences that only other backends
+    get.
     """
     for_backends = _words_of(document(VERIFICATIONS, Settings().texts)) - _words_of(
         document(ROUTES, Settings().texts)
@@ -43,7 +44,7 @@ def texts() -> dict[str, dict[str, str]]:
             for message in catalogue
             if message.id
             and not message.pluralizable
-            and not str(message.id).startswith("email.")
+            and not str(message.id).startswith(("email.", "voice."))
             and message.id not in for_backends
         }
     return found

@@ -25,7 +25,7 @@ from hsp_otp.entrypoints.app import create_routes
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import NUMBERS, PREFIX, Settings, purpose_variables
-from hsp_otp.entrypoints.wiring import receipts, traced
+from hsp_otp.entrypoints.wiring import calls, receipts, traced
 from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.receipts import take_receipt
 from tests.world import CLIENT, OTHER_CLIENT, PASS_CODE, PHONE, World, ring, run
@@ -228,6 +228,8 @@ class Client:
                 clock=self.world.clock,
             ),
             receipts=receipts(self.settings, self.world.clock, self.world.randomness),
+            calls=calls(self.settings, self.world.clock, self.world.randomness),
+            call_texts=messages,
             key_set=key_set or {"keys": []},
             csrf_keys=ring("csrf"),
             page_keys=ring("pages"),

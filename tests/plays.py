@@ -1,17 +1,25 @@
 """The behaviour of each provider of messages, one entry per provider."""
 
+import atexit
 import base64
 import hashlib
 import hmac
 import json
 import re
+import shutil
+import tempfile
 import time
 from collections import ChainMap
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 ACCOUNT: Final = "AC0123456789abcdef0123456789abcdef"
 TOKEN: Final = "fedcba9876543210fedcba9876543210"
@@ -54,6 +62,7 @@ class Play:
         report: Makes the body and headers of a signed report of a message's state to a URL, if the
             provider sends reports.
         states: Those that it reports.
+        press: Makes the same for a key, which may be none, that was pressed in a call.
     """
 
     settings: Callable[[str], dict[str, str]]
@@ -78,6 +87,7 @@ class Play:
     breaks: Answer = (500, {"message": "internal error"})
     report: Callable[[str, str, str], tuple[bytes, dict[str, str]]] = _no_report
     states: tuple[str, ...] = ("sent", "delivered", "undelivered", "failed")
+    press: Callable[[str, str, str], tuple[bytes, dict[str, str]]] = _no_report
 
 
 def _form(body: bytes) -> dict[str, Any]:
@@ -93,13 +103,16 @@ def _basic(name: str, word: str) -> Callable[[Mapping[str, str], bytes], bool]:
 
 
 def _twilio_error(code: int, status: int, form: dict[str, Any]) -> Answer:
-    text = form.get("Body") or form["ContentVariables"]
+    text = form.get("Body") or form.get("Twiml") or form["ContentVariables"]
     message = f"The 'To' number {form['To']} is not what it should be: {text}"
     return status, {"code": code, "message": message, "status": status}
 
 
 def _twilio_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, str]]:
-    form = {"MessageSid": message_id, "MessageStatus": state, "From": FROM}
+    return _twilio_signed({"MessageSid": message_id, "MessageStatus": state, "From": FROM}, url)
+
+
+def _twilio_signed(form: dict[str, str], url: str) -> tuple[bytes, dict[str, str]]:
     signed = url + "".join(name + form[name] for name in sorted(form))
     told = base64.b64encode(hmac.digest(TOKEN.encode(), signed.encode(), hashlib.sha1)).decode()
     kind = "application/x-www-form-urlencoded"
@@ -146,6 +159,47 @@ TWILIO: Final = Play(
     limit=(429, {"code": 20429, "message": "too many requests", "status": 429}),
     breaks=(500, {"code": 20500, "message": "internal error", "status": 500}),
     report=_twilio_report,
+)
+
+
+def _call_report(message_id: str, state: str, url: str) -> tuple[bytes, dict[str, str]]:
+    words = {"undelivered": "completed"}
+    return _twilio_signed({"CallSid": message_id, "CallStatus": words.get(state, state)}, url)
+
+
+def _call_press(message_id: str, key: str, url: str) -> tuple[bytes, dict[str, str]]:
+    form = {
+        "CallSid": message_id,
+        "CallStatus": "in-progress",
+        "Digits": key,
+        "To": "+919876543210",
+    }
+    return _twilio_signed(form, url)
+
+
+TWILIO_VOICE: Final = attrs.evolve(
+    TWILIO,
+    settings=lambda url: {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_VOICE_FROM": FROM,
+        "TWILIO_BASE_URL": url,
+    },
+    path=r"/2010-04-01/Accounts/AC\w+/Calls\.json",
+    text=lambda form: str(form["Twiml"]),
+    seconds=lambda form: int(form["Timeout"]),
+    message_id=lambda _, count: f"CA{count:032x}",
+    accept=lambda form, message_id: (
+        201,
+        {"sid": message_id, "status": "queued", "to": form["To"], "from": FROM},
+    ),
+    refuse=lambda form, place: _twilio_error((21211, 21214, 21217)[place], 400, form),
+    # Country not allowed, unverified number in a trial, foreign number, and a future code.
+    decline=lambda form, place: _twilio_error((21215, 21219, 21210, 99999)[place], 400, form),
+    declines=4,
+    report=_call_report,
+    states=("undelivered",),
+    press=_call_press,
 )
 
 
@@ -374,6 +428,98 @@ VONAGE: Final = Play(
 )
 
 
+_VONAGE_APPLICATION: Final = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
+
+
+@cache
+def _vonage_key() -> tuple[Path, RSAPublicKey]:
+    """The file of a private key, made once per process, and the public key."""
+    key = generate_private_key(65_537, 2_048)
+    folder = Path(tempfile.mkdtemp(prefix="otp-vonage-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    file = folder / "private.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return file, key.public_key()
+
+
+def _vonage_admits(headers: Mapping[str, str], _: bytes) -> bool:
+    token = headers.get("authorization", "").removeprefix("Bearer ")
+    try:
+        claims = jwt.decode(token, _vonage_key()[1], algorithms=["RS256"])
+    except jwt.InvalidTokenError:
+        return False
+    return bool(claims["application_id"] == _VONAGE_APPLICATION)
+
+
+def _vonage_problem(form: dict[str, Any], status: int) -> Answer:
+    return status, {"title": "Bad", "detail": f"{form['to']} cannot be told {form['ncco']}"}
+
+
+def _vonage_signed(members: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+    body = json.dumps(members, separators=(",", ":")).encode()
+    claims = {
+        "iat": 1_795_314_360,
+        "jti": "6a8d5f6c",
+        "iss": "Vonage",
+        "payload_hash": hashlib.sha256(body).hexdigest(),
+        "api_key": "a1b2c3d4",
+        "application_id": _VONAGE_APPLICATION,
+    }
+    token = jwt.encode(claims, _VONAGE_SIGNATURE, algorithm="HS256")
+    return body, {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+
+
+def _vonage_call_report(message_id: str, state: str, _: str) -> tuple[bytes, dict[str, str]]:
+    words = {"sent": "answered", "undelivered": "unanswered"}
+    members = {
+        "from": "15005550006",
+        "to": "919876543210",
+        "uuid": message_id,
+        "conversation_uuid": "CON-1",
+        "status": words.get(state, state),
+        "direction": "outbound",
+    }
+    return _vonage_signed(members)
+
+
+def _vonage_press(message_id: str, key: str, _: str) -> tuple[bytes, dict[str, str]]:
+    dtmf = {"digits": key, "timed_out": not key}
+    return _vonage_signed({"uuid": message_id, "to": "919876543210", "dtmf": dtmf})
+
+
+VONAGE_VOICE: Final = Play(
+    settings=lambda url: {
+        "VONAGE_APPLICATION_ID": _VONAGE_APPLICATION,
+        "VONAGE_PRIVATE_KEY": str(_vonage_key()[0]),
+        "VONAGE_SIGNATURE_SECRET": _VONAGE_SIGNATURE,
+        "VONAGE_VOICE_FROM": FROM,
+        "VONAGE_VOICE_BASE_URL": url,
+    },
+    secrets=(_VONAGE_SIGNATURE, "PRIVATE KEY"),
+    path="/v1/calls",
+    admits=_vonage_admits,
+    read=lambda body: dict(json.loads(body)),
+    number=lambda form: f"+{form['to'][0]['number']}",
+    text=lambda form: json.dumps(form["ncco"], ensure_ascii=False),
+    seconds=lambda form: int(form["ringing_timer"]),
+    message_id=lambda _, count: f"{count:08x}-bbbb-cccc-dddd-0123456789ab",
+    accept=lambda _, message_id: (
+        201,
+        {"uuid": message_id, "status": "started", "direction": "outbound"},
+    ),
+    refuse=_vonage_problem,
+    refusals=0,
+    decline=lambda form, place: _vonage_problem(form, (400, 422)[place]),
+    declines=2,
+    disown=lambda form, place: _vonage_problem(form, (401, 402, 403)[place]),
+    disowns=3,
+    limit=(429, {"title": "Too many requests"}),
+    report=_vonage_call_report,
+    states=("sent", "undelivered"),
+    press=_vonage_press,
+)
+
+
 # --- A webhook of the operator
 
 _WEBHOOK_KEY: Final = bytes(range(32))
@@ -436,13 +582,19 @@ PLAYS: Final[dict[str, Play]] = {
 }
 """The plays of text messages by the names of senders; contract tests need one for each."""
 
+VOICE_PLAYS: Final[dict[str, Play]] = {
+    "twilio-voice": TWILIO_VOICE,
+    "vonage-voice": VONAGE_VOICE,
+}
+"""The same for calls."""
+
 WHATSAPP_PLAYS: Final[dict[str, Play]] = {
     "meta-whatsapp": META_WHATSAPP,
     "twilio-whatsapp": TWILIO_WHATSAPP,
 }
 """The same for WhatsApp messages."""
 
-PLAYED: Final = ChainMap(PLAYS, WHATSAPP_PLAYS)
+PLAYED: Final = ChainMap(PLAYS, VOICE_PLAYS, WHATSAPP_PLAYS)
 """All of them."""
 
 

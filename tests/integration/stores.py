@@ -16,6 +16,7 @@ from hsp_otp.adapters.memory import (
     MemoryAudit,
     MemoryPasses,
     MemoryRecords,
+    MemorySends,
     MemorySlots,
     MemoryTestContacts,
     MemoryUsage,
@@ -33,6 +34,7 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.adapters.sql.sends import SqlSends
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
     SqlFamilies,
@@ -65,6 +67,7 @@ from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Senders
+from hsp_otp.ports.sends import Sends
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.tokens import Proofs
 from hsp_otp.ports.usage_counter import UsageCounter
@@ -112,6 +115,7 @@ class Stores:
     families: FamilyRepository
     signup_sessions: SignupSessions
     signup_steps: SignupSteps
+    sends: Sends
     verifications: Verifications
     approvals: Approvals
     audit: AuditTrail
@@ -172,6 +176,7 @@ class Stores:
             slots=self.slots,
             signup_sessions=self.signup_sessions,
             signup_steps=self.signup_steps,
+            sends=self.sends,
             verifications=self.verifications,
             approvals=self.approvals,
             usage=self.usage,
@@ -250,6 +255,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         families=MemoryRecords(rows),
         signup_sessions=MemoryRecords(rows),
         signup_steps=MemoryRecords(rows),
+        sends=MemorySends(rows),
         verifications=MemoryVerifications(rows),
         approvals=MemoryRecords(rows),
         audit=rows,
@@ -374,6 +380,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         families=SqlFamilies(commits),
         signup_sessions=SqlSignupSessions(commits),
         signup_steps=SqlSignupSteps(commits),
+        sends=SqlSends(database),
         verifications=SqlVerifications(database),
         approvals=SqlApprovals(commits),
         audit=commits,

@@ -5,15 +5,24 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import attrs
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hsp_otp.adapters.senders.provider import Means, Probed
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
+from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load
-from tests.plays import ACCOUNT, META_NUMBER_ID, META_TOKEN, PLAYED, PLAYS, TOKEN
+from tests.plays import ACCOUNT, META_NUMBER_ID, META_TOKEN, PLAYED, PLAYS, TOKEN, VOICE_PLAYS
+from tests.unit.test_settings import KEYS
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +42,21 @@ class Desk:
     asked: list[tuple[str, str, str]] = attrs.field(factory=list[tuple[str, str, str]])
 
 
+def pem(key: PrivateKeyTypes) -> bytes:
+    """The PEM file of a key."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def rsa(bits: int) -> bytes:
+    """A new RSA key."""
+    return pem(generate_private_key(65_537, bits))
+
+
+def ed25519() -> bytes:
+    """A new key of another kind."""
+    return pem(Ed25519PrivateKey.generate())
+
+
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     """One that answers."""
@@ -42,10 +66,9 @@ def desk() -> Iterator[Desk]:
         """Answers as the desk says."""
 
         def _answer(self) -> None:
-            given = self.headers.get("Authorization", "")
-            if given.startswith("Basic "):
-                given = base64.b64decode(given.removeprefix("Basic ")).decode()
-            found.asked.append((self.command, self.path, given))
+            kind, _, given = self.headers.get("Authorization", "").partition(" ")
+            who = base64.b64decode(given).decode() if kind == "Basic" else given
+            found.asked.append((self.command, self.path, who))
             body = b"" if self.command == "HEAD" else json.dumps(found.body).encode()
             self.send_response(found.status)
             self.send_header("Content-Length", str(len(body)))
@@ -155,6 +178,82 @@ async def test_twilio_for_whatsapp(desk: Desk) -> None:
     )
     path = f"/2010-04-01/Accounts/{ACCOUNT}.json"
     assert desk.asked == [("GET", path, f"{ACCOUNT}:{TOKEN}")]
+
+
+async def test_calls_by_twilio(desk: Desk) -> None:
+    """The account is the same, and is asked about in the same way."""
+    desk.body = {"sid": ACCOUNT, "status": "active"}
+    assert (await probe("twilio-voice", desk.url)).wrong is None
+    assert desk.asked == [("GET", f"/2010-04-01/Accounts/{ACCOUNT}.json", f"{ACCOUNT}:{TOKEN}")]
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(200, None), (401, "HSP_OTP_VONAGE_PRIVATE_KEY"), (403, "refuses it"), (500, "answered 500")],
+)
+async def test_calls_by_vonage(desk: Desk, status: int, says: str | None) -> None:
+    """The application's calls are asked for, under a token of its key that lasts a minute."""
+    desk.status, desk.body = status, {"count": 0}
+    probed = await probe("vonage-voice", desk.url)
+    assert (probed.wrong is None) is (says is None)
+    assert says is None or says in (probed.wrong or "")
+    ((method, path, token),) = desk.asked
+    assert (method, path) == ("GET", "/v1/calls?page_size=1")
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 60
+    assert jwt.get_unverified_header(token)["alg"] == "RS256"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "the file cannot be read: No such file or directory"),
+        (b"no key", "takes the PEM file of a key without a password"),
+        (ed25519(), "takes an RSA key of 2048 bits or more"),
+        (rsa(1_024), "takes an RSA key of 2048 bits or more"),
+    ],
+    ids=["none", "rubbish", "another kind", "short"],
+)
+async def test_a_key_that_vonage_does_not_take(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    """The start and doctor refuse it with one line, which names the variable."""
+    file = tmp_path / "key.pem"
+    if content is not None:
+        file.write_bytes(content)
+    given = VOICE_PLAYS["vonage-voice"].settings("http://127.0.0.1:9")
+    given |= PLAYS["webhook"].settings("http://127.0.0.1:9")
+    given |= {"VONAGE_PRIVATE_KEY": str(file), "SENDERS": "webhook,vonage-voice", **KEYS}
+    given |= {"PUBLIC_URL": "https://otp.example.com"}
+    settings = load({f"HSP_OTP_{key}": value for key, value in given.items()})
+    with pytest.raises(SettingsError) as caught:
+        check_to_serve(settings)
+    assert str(caught.value) == f"HSP_OTP_VONAGE_PRIVATE_KEY: {says}"
+    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=None)
+    probed = await SENDERS["vonage-voice"].probe(settings.accounts["vonage-voice"], means)
+    assert probed.wrong == str(caught.value)
+
+
+@pytest.mark.parametrize("name", VOICE_PLAYS)
+def test_calls_need_a_public_url(name: str) -> None:
+    """Without it, the start is refused with one line."""
+    given = VOICE_PLAYS[name].settings("http://127.0.0.1:9") | {"SENDERS": f"webhook,{name}"}
+    given |= PLAYS["webhook"].settings("http://127.0.0.1:9") | KEYS
+    settings = load({f"HSP_OTP_{key}": value for key, value in given.items()})
+    with pytest.raises(SettingsError) as caught:
+        check_to_serve(settings)
+    assert str(caught.value) == f"HSP_OTP_PUBLIC_URL: missing; {name} reports pressed keys there"
+
+
+@pytest.mark.parametrize("name", VOICE_PLAYS)
+async def test_no_sender_of_calls_without_a_public_url(name: str) -> None:
+    """A sender that nobody has checked is not opened either."""
+    given = VOICE_PLAYS[name].settings("http://127.0.0.1:9")
+    account = load({f"HSP_OTP_{key}": value for key, value in given.items()}).accounts[name]
+    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=None)
+    with pytest.raises(ValueError, match="HSP_OTP_PUBLIC_URL: missing"):
+        await SENDERS[name].open(account, means).__aenter__()
+    assert SENDERS[name].calls(account, means) is None
 
 
 async def test_the_webhook(desk: Desk) -> None:

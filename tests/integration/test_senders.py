@@ -25,7 +25,7 @@ from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import means_of
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import Mail, Message, Sender, Sms, WhatsApp
+from hsp_otp.ports.sender import Call, Mail, Message, Sender, Sms, WhatsApp
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
@@ -63,8 +63,18 @@ MAIL = Mail(
     sender_name="House",
 )
 
+CALL = Call(
+    id="aI7HpmwPr-rSBiYSYhURXQ",
+    to=PHONE,
+    code=CODE,
+    language=ENGLISH,
+    service_name="House",
+    useful_for=SMS.useful_for,
+)
+
 MESSAGES: dict[Channel, Message] = {
     Channel.SMS: SMS,
+    Channel.VOICE: CALL,
     Channel.WHATSAPP: WHATSAPP,
     Channel.EMAIL: MAIL,
 }
@@ -199,10 +209,17 @@ async def test_a_message_is_taken(name: str, gateway: Gateway) -> None:
         receipt = await sender.send(message_to(name))
     (taken,) = gateway.taken
     play = PLAYED[name]
+    channel = SENDERS[name].channel
     assert receipt.sender == name
     assert receipt.provider_message_id == (play.kept(taken.sid) if play.kept else taken.sid)
-    assert (taken.to, taken.text) == (NUMBER, SAID[SENDERS[name].channel])
-    assert play.seconds is None or play.seconds(taken.form) == 598
+    assert taken.to == NUMBER
+    if channel is Channel.VOICE:
+        assert CODE not in str(taken.form)
+        assert play.seconds is not None
+        assert play.seconds(taken.form) == 60
+    else:
+        assert taken.text == SAID[channel]
+        assert play.seconds is None or play.seconds(taken.form) == 598
     assert gateway.asked == 1
 
 

@@ -109,7 +109,8 @@ def test_senders_that_are_none(senders: str) -> None:
         f"HSP_OTP_SENDERS: got {senders!r}, takes a comma-separated list, in the order "
         "to try them, of console (development only), console-email "
         "(development only), console-voice (development only), console-whatsapp (development "
-        "only), meta-whatsapp, smtp, twilio, twilio-whatsapp, vonage, webhook"
+        "only), meta-whatsapp, smtp, twilio, twilio-voice, twilio-whatsapp, vonage, vonage-voice, "
+        "webhook"
     )
 
 
@@ -537,7 +538,7 @@ def test_what_is_secret() -> None:
     assert {
         *("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "JWT_KEYS", "OPS_PASSWORD"),
         *("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "VONAGE_SIGNATURE_SECRET", "WEBHOOK_SECRET"),
-        *("SMTP_URL", "SMTP_SIGNATURE_SECRET"),
+        *("SMTP_URL", "SMTP_SIGNATURE_SECRET", "VONAGE_PRIVATE_KEY"),
         *("META_ACCESS_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN"),
     } == SECRETS
 

@@ -143,3 +143,46 @@ def test_a_number_without_texts() -> None:
     landline = read(Given(to="+912223456789"), other_app("shop"), REACH)
     assert landline == Unacceptable(Flaw.NOT_TEXTED)
     assert landline.word == "invalid_phone"
+
+
+LANDLINE = "+912223456789"
+
+
+@pytest.mark.parametrize("channel", [None, "", "voice"])
+def test_calls_reach_landlines(channel: str | None) -> None:
+    """Where an app may call, a landline is called, whichever channel comes first."""
+    for channels in ((Channel.SMS, Channel.VOICE), (Channel.VOICE,)):
+        app = other_app("shop", {"channels": {ContactKind.PHONE: channels}})
+        wanted = read(Given(to=LANDLINE, channel=channel), app, REACH)
+        assert isinstance(wanted, Wanted)
+        assert (wanted.contact.value, wanted.channel) == (LANDLINE, Channel.VOICE)
+
+
+@pytest.mark.parametrize(
+    ("channel", "flaw"),
+    [("sms", Flaw.NOT_TEXTED), ("whatsapp", Flaw.NOT_TEXTED), ("email", Flaw.CHANNEL)],
+)
+def test_nothing_else_reaches_landlines(channel: str, flaw: Flaw) -> None:
+    """A text to a landline is refused, also where an app may call; mobile numbers get texts."""
+    channels = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
+    app = other_app("shop", {"channels": {ContactKind.PHONE: channels}})
+    assert read(Given(to=LANDLINE, channel=channel), app, REACH) == Unacceptable(flaw)
+    wanted = read(Given(to=PHONE), app, REACH)
+    assert isinstance(wanted, Wanted)
+    assert wanted.channel is Channel.SMS
+
+
+def test_a_landline_without_a_sender_of_calls() -> None:
+    """Where nothing is there to call, no code reaches a landline."""
+    app = other_app("shop", {"channels": {ContactKind.PHONE: (Channel.SMS, Channel.VOICE)}})
+    reach = Reach(frozenset({"IN"}), "IN", frozenset({Channel.SMS}))
+    assert read(Given(to=LANDLINE), app, reach) == Unacceptable(Flaw.NOT_TEXTED)
+
+
+@pytest.mark.parametrize("number", ["+911800111109", "+911860123456", "+9190000"])
+def test_numbers_that_nobody_calls(number: str) -> None:
+    """Calls go to no toll-free or premium-rate numbers, and to none that is not valid."""
+    app = other_app("shop", {"channels": {ContactKind.PHONE: (Channel.VOICE,)}})
+    refused = read(Given(to=number, channel="voice"), app, REACH)
+    assert isinstance(refused, Unacceptable)
+    assert refused.word == "invalid_phone"

@@ -36,6 +36,7 @@ from hsp_otp.domain.slot_record import Held, SlotRecord
 from hsp_otp.domain.test_contacts import HeldTestContacts, KeptTestContact
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.sends import SentCode
 from hsp_otp.ports.verifications import Event, KeptSend
 
 K = TypeVar("K")
@@ -200,6 +201,28 @@ class MemoryApps:
             apps=tuple(sorted(decision.becomes.apps, key=attrgetter("name"))),
         )
         return decision.outcome
+
+
+@attrs.frozen
+class MemorySends:
+    """Reads the sends in *audit*."""
+
+    audit: "MemoryAudit"
+
+    async def find(self, send_id: str) -> SentCode | None:
+        """Implement `Sends.find`."""
+        row = next((one for one in self.audit.sends if one.id == send_id), None)
+        if row is None:
+            return None
+        taken = next((one for one in self.audit.handed_over if one.send_id == send_id), None)
+        return SentCode(
+            slot=Slot.stored(row.slot),
+            challenge_id=row.verification_id or row.id,
+            app_id=row.app_id,
+            channel=row.channel,
+            language=row.language,
+            provider_message_id=taken.provider_message_id if taken else None,
+        )
 
 
 @attrs.frozen

@@ -20,6 +20,7 @@ from hsp_otp.domain.instant import MINUTE, Duration
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.wordings import Wording, Wordings
+from hsp_otp.ports.calls import Speech
 from hsp_otp.ports.messages import Letterhead, MailText, Text
 
 LOCALE: Final = Path(__file__).parents[1] / "locale"
@@ -67,7 +68,7 @@ class GettextMessages:
     Texts in every language that has a catalogue, with English for missing texts.
 
     A message id in a catalogue is an error word, the name of another sentence, ``sms``, which a dot
-    and a purpose may follow, or begins with ``email.``.
+    and a purpose may follow, or begins with ``email.`` or ``voice.``.
     *languages* are the available ones, English first.
     """
 
@@ -169,6 +170,28 @@ class GettextMessages:
     def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
         """Implement `Messages.service_name`."""
         return letterhead.service_name if letterhead else self._service_names[purpose]
+
+    def announcement(self, service_name: str, language: Language) -> Speech:
+        """Implement `CallTexts.announcement`."""
+        texts = self._in(language)
+        said = texts.gettext("voice.announcement").format(service=service_name)
+        return self._speech(texts, ((said,),))
+
+    def spelled(self, code: Code, language: Language) -> Speech:
+        """Implement `CallTexts.spelled`."""
+        texts = self._in(language)
+        words = [texts.gettext(f"voice.{digit}") for digit in code.reveal()]
+        again = (texts.gettext("voice.again"), *words)
+        return self._speech(texts, ((texts.gettext("voice.code"), *words, *again), again))
+
+    def over(self, language: Language) -> Speech:
+        """Implement `CallTexts.over`."""
+        texts = self._in(language)
+        return self._speech(texts, ((texts.gettext("otp_expired"),),))
+
+    @staticmethod
+    def _speech(texts: Translations, passages: tuple[tuple[str, ...], ...]) -> Speech:
+        return Speech(voice=texts.gettext("voice.tag"), passages=passages)
 
     def _sentences(
         self, purpose: Purpose, code: Code, lifetime: Duration, language: Language, head: Letterhead

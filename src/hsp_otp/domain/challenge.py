@@ -338,6 +338,29 @@ def next_sends(
     }
 
 
+def live_code(
+    held: Held, *, challenge_id: str, policy: Policy, ring: KeyRing, now: Instant
+) -> Decision[Held, Code | None]:
+    """
+    The code of the challenge with that id, while a guess could be right; changes nothing.
+
+    It is not known for a test contact, or once its key has left the *ring*.
+    """
+    for lane in _as_of(held, now).record.lanes:
+        challenge = lane.challenge
+        if challenge is None or challenge.id != challenge_id:
+            continue
+        key = ring.find(challenge.key_id)
+        if (
+            key is not None
+            and challenge.test_contact is None
+            and challenge.attempts < policy.max_attempts
+            and _is_live(challenge, now)
+        ):
+            return Decision(code_of(challenge, key, policy.digits), held)
+    return Decision(None, held)
+
+
 def has_live_code(record: SlotRecord, lane: Lane, now: Instant) -> bool:
     """Whether a code of *lane* is live."""
     challenge = record.lane(lane).challenge

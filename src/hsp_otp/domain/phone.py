@@ -52,7 +52,12 @@ class PhoneNumber:
 
     @classmethod
     def parse(
-        cls, text: str, default_region: str | None, regions: frozenset[str] | None = None
+        cls,
+        text: str,
+        default_region: str | None,
+        regions: frozenset[str] | None = None,
+        *,
+        landlines: bool = False,
     ) -> "PhoneNumber":
         """
         Read a number that is valid, in an allowed region and able to receive texts, judged in that
@@ -67,6 +72,8 @@ class PhoneNumber:
                 digits of any script, and a national number if there is a default region.
             default_region: ISO 3166-1 alpha-2 code of the region for national numbers.
             regions: The allowed regions, or None for any.
+            landlines: Whether a landline will do as well, because it will be called. Numbers that
+                cost extra never do.
 
         Raises:
             InvalidPhoneError: The text is not a number, or the number is not valid.
@@ -82,9 +89,14 @@ class PhoneNumber:
         (number,) = wanted
         if regions is not None and phonenumbers.region_code_for_number(number) not in regions:
             raise RegionNotAllowedError("not of an allowed region")
-        if not _is_texted(number):
+        if not _is_texted(number) and not (landlines and _is_landline(number)):
             raise NotTextedError("not a mobile number")
         return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+    @property
+    def receives_texts(self) -> bool:
+        """Whether it is of a kind that receives texts."""
+        return _is_texted(phonenumbers.parse(self.e164))
 
     @property
     def region(self) -> str | None:
@@ -218,3 +230,7 @@ def _valid(typed: str, default_region: str | None) -> phonenumbers.PhoneNumber |
 
 def _is_texted(number: phonenumbers.PhoneNumber) -> bool:
     return phonenumbers.number_type(number) in _TEXTED
+
+
+def _is_landline(number: phonenumbers.PhoneNumber) -> bool:
+    return phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.FIXED_LINE

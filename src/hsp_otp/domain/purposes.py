@@ -182,3 +182,9 @@ class Slot:
 
     def __str__(self) -> str:
         return f"{self.purpose.value}:{self.subject.kind.value}:{self.subject.id}"
+
+    @classmethod
+    def stored(cls, text: str) -> "Slot":
+        """The slot that is *text* as a string."""
+        purpose, kind, subject_id = text.split(":", 2)
+        return cls(Subject(SubjectKind(kind), subject_id), Purpose(purpose))

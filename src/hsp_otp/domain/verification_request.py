@@ -24,6 +24,9 @@ _SUBJECT: Final = re.compile("[ -~]{1,128}")
 _APP_HASH: Final = re.compile("[A-Za-z0-9+/]{11}")
 _KEY: Final = re.compile(r'"([A-Za-z0-9._-]{1,64})"|([A-Za-z0-9._-]{1,64})')
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_TEXTS: Final = frozenset({Channel.SMS.value, Channel.WHATSAPP.value})
+"""The channels that lead to no landline."""
+
 _MOST_CHARACTERS: Final = 128
 _MOST_METADATA: Final = 10
 
@@ -122,12 +125,12 @@ class Wanted:
 
 def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
     """The request that *given* is, by the rules of *app*; of several flaws, the first counts."""
-    contact = read_contact(given.to, app, reach)
+    contact = read_contact(given.to, app, reach, given.channel)
     if isinstance(contact, Flaw):
         return Unacceptable(contact)
     if app.rules.client_ip_required and given.client is None and Flaw.CLIENT not in given.unread:
         return Unacceptable(Flaw.NO_CLIENT)
-    channel = read_channel(given.channel, contact.kind, app, reach)
+    channel = read_channel(_named(given, contact, app, reach), contact.kind, app, reach)
     if channel is None:
         return Unacceptable(Flaw.CHANNEL)
     purpose = _purpose(given.purpose, contact.kind, app)
@@ -149,11 +152,13 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
     )
 
 
-def read_contact(text: str | None, app: App, reach: Reach) -> Contact | Flaw:
-    """The contact in *text*, if codes of *app* may be sent to it."""
+def read_contact(
+    text: str | None, app: App, reach: Reach, channel: str | None = None
+) -> Contact | Flaw:
+    """The contact in *text*, if codes of *app* may be sent to it, by the named *channel* if any."""
     if not text:
         return Flaw.NO_CONTACT
-    return _email(text) if "@" in text else _phone(text, app, reach)
+    return _email(text) if "@" in text else _phone(text, app, reach, channel)
 
 
 def _email(text: str) -> Contact | Flaw:
@@ -163,17 +168,28 @@ def _email(text: str) -> Contact | Flaw:
         return Flaw.EMAIL
 
 
-def _phone(text: str, app: App, reach: Reach) -> Contact | Flaw:
+def _phone(text: str, app: App, reach: Reach, channel: str | None) -> Contact | Flaw:
     own = app.rules.regions
     default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
+    usable = channels_of(app, ContactKind.PHONE, reach)
+    called = Channel.VOICE in usable and channel not in _TEXTS
     try:
-        return Contact.of_phone(PhoneNumber.parse(text, default, regions))
+        return Contact.of_phone(PhoneNumber.parse(text, default, regions, landlines=called))
     except NotTextedError:
         return Flaw.NOT_TEXTED
     except InvalidPhoneError:
         return Flaw.PHONE
     except RegionNotAllowedError:
         return Flaw.REGION
+
+
+def _named(given: Given, contact: Contact, app: App, reach: Reach) -> str | None:
+    """The channel that is named; a call for a landline for which none is."""
+    # Only then can it be a landline, and finding out takes a while.
+    may_call = Channel.VOICE in channels_of(app, contact.kind, reach)
+    if given.channel or not may_call or PhoneNumber(contact.value).receives_texts:
+        return given.channel
+    return Channel.VOICE.value
 
 
 def read_channel(name: str | None, kind: ContactKind, app: App, reach: Reach) -> Channel | None:

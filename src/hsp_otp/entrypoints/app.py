@@ -11,6 +11,7 @@ from litestar import Litestar, Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
+from hsp_otp.entrypoints.http.calls import pressed_key
 from hsp_otp.entrypoints.http.health import healthz, readyz
 from hsp_otp.entrypoints.http.middleware import RequestMiddleware
 from hsp_otp.entrypoints.http.openapi import docs_routes
@@ -64,6 +65,7 @@ ROUTES: Final = (
     get_pass,
     end_pass,
     *RECEIPTS,
+    pressed_key,
     healthz,
     readyz,
 )

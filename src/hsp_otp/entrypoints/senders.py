@@ -13,8 +13,10 @@ from hsp_otp.adapters.senders.meta_whatsapp import META_WHATSAPP
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.adapters.senders.smtp import SMTP_RELAYS
 from hsp_otp.adapters.senders.twilio import TWILIO
+from hsp_otp.adapters.senders.twilio_voice import TWILIO_VOICE
 from hsp_otp.adapters.senders.twilio_whatsapp import TWILIO_WHATSAPP
 from hsp_otp.adapters.senders.vonage import VONAGE
+from hsp_otp.adapters.senders.vonage_voice import VONAGE_VOICE
 from hsp_otp.adapters.senders.webhook import WEBHOOK
 
 _TABLE: Final[tuple[Provider[Any], ...]] = (
@@ -25,8 +27,10 @@ _TABLE: Final[tuple[Provider[Any], ...]] = (
     META_WHATSAPP,
     SMTP_RELAYS,
     TWILIO,
+    TWILIO_VOICE,
     TWILIO_WHATSAPP,
     VONAGE,
+    VONAGE_VOICE,
     WEBHOOK,
 )
 
@@ -42,3 +46,13 @@ def receipts_path(name: str) -> str:
 def receipts_url(public_url: str, name: str) -> str | None:
     """Return the public URL for delivery receipts; None if the service has no public URL."""
     return public_url + receipts_path(name) if public_url else None
+
+
+def calls_path(name: str) -> str:
+    """Return the path below which the provider *name* reports pressed keys, by the id of a send."""
+    return f"/callbacks/{name}/calls/"
+
+
+def calls_url(public_url: str, name: str) -> str | None:
+    """Return the public URL of that path; None if the service has no public URL."""
+    return public_url + calls_path(name) if public_url else None

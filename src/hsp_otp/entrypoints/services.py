@@ -13,6 +13,7 @@ from hsp_otp.flows.assembly import Journeys
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import Look, Stretch
 from hsp_otp.ports.audit_queries import Entry
+from hsp_otp.ports.calls import CallControl, CallTexts
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.messages import Sentences
@@ -66,6 +67,7 @@ class Services:
         take_receipt: Records a sender's report about a message.
         receipts: The readers of delivery receipts by provider name, for providers that are asked
             for them.
+        calls: What controls calls, by the name of the provider that makes them.
         key_set: The public keys of access tokens, as a JWK set.
         csrf_keys: The key ring for CSRF tokens.
         page_keys: The key ring for the state that pages keep in cookies.
@@ -84,6 +86,8 @@ class Services:
     senders: Mapping[Channel, Senders]
     take_receipt: Callable[[str, str, DeliveryState], Awaitable[Noted | UnknownMessage]]
     receipts: Mapping[str, Receipts]
+    calls: Mapping[str, CallControl]
+    call_texts: CallTexts
     key_set: Mapping[str, Any]
     csrf_keys: KeyRing
     page_keys: KeyRing

@@ -41,7 +41,7 @@ from hsp_otp.adapters.secret_keys import (
 )
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
-from hsp_otp.adapters.senders.provider import Means
+from hsp_otp.adapters.senders.provider import CallMeans, Means
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
@@ -50,6 +50,7 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
+from hsp_otp.adapters.sql.sends import SqlSends
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
     SqlFamilies,
@@ -68,11 +69,12 @@ from hsp_otp.domain.signup import SignupSession
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.entrypoints.private_files import make_private_folder
 from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, SharedCheck
-from hsp_otp.entrypoints.senders import receipts_url
+from hsp_otp.entrypoints.senders import calls_url, receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings, UsedSender
 from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
+from hsp_otp.ports.calls import CallControl
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
@@ -221,6 +223,17 @@ def receipts(settings: Settings, clock: Clock, randomness: Randomness) -> dict[s
     return found
 
 
+def calls(settings: Settings, clock: Clock, randomness: Randomness) -> dict[str, CallControl]:
+    """Return what controls calls, by the name of the provider that makes them."""
+    found: dict[str, CallControl] = {}
+    asked = settings.used_senders if settings.public_url and settings.senders else {}
+    for one in asked.values():
+        control = one.provider.calls(one.account, means_of(settings, one, clock, randomness))
+        if control is not None:
+            found[one.provider.name] = control
+    return found
+
+
 def reach_of(settings: Settings) -> Reach:
     """Return whom the service can send codes to."""
     return Reach(
@@ -241,10 +254,14 @@ def _further(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 def means_of(settings: Settings, sender: UsedSender, clock: Clock, randomness: Randomness) -> Means:
     """Return the resources of *sender*."""
+    name = sender.provider.name
+    ends = receipts_url(settings.public_url, name)
+    keys = calls_url(settings.public_url, name)
     return Means(
         clock=clock,
         randomness=randomness,
-        callback=receipts_url(settings.public_url, sender.provider.name),
+        callback=ends,
+        calls=CallMeans(ends=ends, keys=keys, texts=settings.texts) if ends and keys else None,
         place=sender.place,
         name=sender.name,
     )
@@ -314,6 +331,8 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 fall_back=fall_back,
             ),
             receipts=receipts(settings, clock, randomness),
+            calls=calls(settings, clock, randomness),
+            call_texts=parts.messages,
             key_set=key_set(parts.signing_keys),
             csrf_keys=ring(settings.secret_keys, CSRF_TOKENS),
             page_keys=ring(settings.secret_keys, PAGES),
@@ -396,6 +415,7 @@ def _ports(
         signup_sessions=parts.stores.signup_sessions,
         signup_steps=SqlSignupSteps(parts.commits),
         usage=parts.stores.usage,
+        sends=SqlSends(parts.database),
         verifications=SqlVerifications(parts.database),
         approvals=SqlApprovals(parts.commits),
         families=SqlFamilies(parts.commits),
@@ -577,6 +597,7 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
         signup_sessions=observer.records("signup_sessions", ports.signup_sessions, kept_in),
         signup_steps=observer.records("signup_steps", ports.signup_steps, "sql"),
         usage=observer.usage(ports.usage, settings.counts_in),
+        sends=observer.sends(ports.sends),
         verifications=observer.verifications(ports.verifications),
         approvals=observer.records("approvals", ports.approvals, "sql"),
         families=observer.records("families", ports.families, "sql"),

@@ -14,6 +14,7 @@ from hsp_otp.domain.verification_request import Reach
 from hsp_otp.flows.api_keys import ApiKeys
 from hsp_otp.flows.app_requests import AppRequests
 from hsp_otp.flows.apps import Apps
+from hsp_otp.flows.calls import Calls
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
@@ -38,6 +39,7 @@ from hsp_otp.ports.proof_of_work import ProofOfWork
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.refresh_tokens import FamilyRepository
 from hsp_otp.ports.sender import Senders
+from hsp_otp.ports.sends import Sends
 from hsp_otp.ports.signups import SignupSessions, SignupSteps
 from hsp_otp.ports.test_contacts import TestContactRepository
 from hsp_otp.ports.tokens import AccessTokens, Proofs
@@ -59,6 +61,7 @@ class Ports:
     signup_sessions: SignupSessions
     signup_steps: SignupSteps
     usage: UsageCounter
+    sends: Sends
     verifications: Verifications
     approvals: Approvals
     families: FamilyRepository
@@ -144,6 +147,7 @@ class Journeys:
     verification: Verifying
     verification_lookups: VerificationLookups
     verification_delivery: VerificationDelivery
+    calls: Calls
     visits: Visits
 
     @property
@@ -251,5 +255,14 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         ),
         verification_lookups=VerificationLookups(requests),
         verification_delivery=delivery,
+        calls=Calls(
+            sends=ports.sends,
+            slots=ports.slots,
+            apps=ports.apps,
+            requests=requests,
+            clock=ports.clock,
+            codes=rings.codes,
+            policies=numbers.policies,
+        ),
         visits=Visits(audit=ports.audit, clock=ports.clock),
     )

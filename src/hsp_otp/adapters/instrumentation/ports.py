@@ -46,6 +46,7 @@ from hsp_otp.ports.passes import Passes, PassRepository
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.records import Records
 from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Sender, Senders
+from hsp_otp.ports.sends import Sends, SentCode
 from hsp_otp.ports.test_contacts import TestContactRepository
 from hsp_otp.ports.usage_counter import UsageCounter
 from hsp_otp.ports.verifications import Event, KeptSend, Verifications
@@ -313,6 +314,18 @@ class ObservedPassRepository:
 
 
 @attrs.frozen
+class ObservedSends:
+    """Observes reads of sends."""
+
+    sends: Sends
+    meter: Meter
+
+    async def find(self, send_id: str) -> SentCode | None:
+        """Implement `Sends.find`."""
+        return await self.meter.call(self.sends.find(send_id))
+
+
+@attrs.frozen
 class ObservedVerifications:
     """Observes reads of verifications."""
 
@@ -551,6 +564,10 @@ class Observer:
     def verifications(self, verifications: Verifications) -> Verifications:
         """Observe *verifications*."""
         return ObservedVerifications(verifications, self._meter("verifications", _SQL))
+
+    def sends(self, sends: Sends) -> Sends:
+        """Observe *sends*."""
+        return ObservedSends(sends, self._meter("sends", _SQL))
 
     def deliveries(self, deliveries: Deliveries) -> Deliveries:
         """Observe *deliveries*."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from hsp_otp.domain.contact import Channel
+from hsp_otp.ports.calls import CallControl, CallTexts
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.randomness import Randomness
@@ -21,12 +22,33 @@ U = TypeVar("U")
 
 
 @attrs.frozen(kw_only=True)
+class CallMeans:
+    """
+    The resources of a sender of calls.
+
+    Attributes:
+        ends: The URL for reports of how calls go on and end.
+        keys: The URL for reports of pressed keys, without the id of the send.
+        texts: What calls say.
+    """
+
+    ends: str
+    keys: str
+    texts: CallTexts
+
+    def keys_of(self, send_id: str) -> str:
+        """The URL for reports of a key pressed in the call for that send."""
+        return f"{self.keys}{send_id}/"
+
+
+@attrs.frozen(kw_only=True)
 class Means:
     """
     A sender's resources.
 
     Attributes:
         callback: The URL for delivery reports, if any are wanted.
+        calls: The resources of calls, if there are URLs for their reports.
         place: Which of its provider's senders it is, from 0.
         name: Of the sender: that of its provider, and a number from the second on.
     """
@@ -34,8 +56,18 @@ class Means:
     clock: Clock
     randomness: Randomness
     callback: str | None
+    calls: CallMeans | None = None
     place: int = 0
     name: str = ""
+
+
+def no_public_url(provider: str) -> ValueError:
+    """The error that *provider*, which makes calls, has no URL for its reports."""
+    return ValueError(f"HSP_OTP_PUBLIC_URL: missing; {provider} reports pressed keys there")
+
+
+def no_calls(_: Any, __: Means) -> None:  # noqa: ANN401 - any account
+    """For a provider that makes no calls."""
 
 
 def no_receipts(_: Any, __: Means) -> None:  # noqa: ANN401 - any account
@@ -86,6 +118,7 @@ class Provider(Generic[A]):
         most_report_bytes: The size up to which a report is read.
         handshake: Answers a request by which the provider confirms the callback URL, from its
             query; None refuses it. Called only if there is a reader of reports.
+        calls: Makes what controls its calls; None if there is no URL for it.
         check: Raises a `ValueError` if settings conflict with each other or with the callback URL.
             The message is one line and begins with the variable.
         probe: Checks the account at the provider without sending anything. Problems are in its
@@ -101,6 +134,7 @@ class Provider(Generic[A]):
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
     most_report_bytes: int = 16 * 1024
     handshake: Callable[[A, Mapping[str, str]], str | None] | None = None
+    calls: Callable[[A, Means], CallControl | None] = no_calls
     check: Callable[[A, str | None], None] = complete
     probe: Callable[[A, Means], Awaitable[Probed]] = nothing_to_probe
     count: Callable[[A], int] = one

@@ -36,19 +36,25 @@ class TwilioReceipts:
 
     def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
         """Implement `Receipts.is_signed`."""
-        validator: Any = RequestValidator(self.auth_token)
-        signature = headers.get("x-twilio-signature", "")
-        return bool(validator.validate(self.url, _form(body), signature))
+        return is_signed(self.auth_token, self.url, body, headers)
 
     def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
-        form = _form(body)
+        form = form_of(body)
         state = _STATES.get(form.get("MessageStatus", ""))
         message_id = form.get("MessageSid", "")
         return [(message_id, state)] if message_id and state else []
 
 
-def _form(body: bytes) -> dict[str, str]:
+def is_signed(auth_token: str, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether Twilio posted *body* to *url*, for the account with that token."""
+    validator: Any = RequestValidator(auth_token)
+    signature = headers.get("x-twilio-signature", "")
+    return bool(validator.validate(url, form_of(body), signature))
+
+
+def form_of(body: bytes) -> dict[str, str]:
+    """The fields of a report."""
     return fields(body.decode("latin-1"))
 
 

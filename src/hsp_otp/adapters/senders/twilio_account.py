@@ -10,6 +10,7 @@ from hsp_otp.adapters.senders.whatsapp_templates import Templates, templates
 
 NAME: Final = "twilio"
 WHATSAPP_NAME: Final = "twilio-whatsapp"
+VOICE_NAME: Final = "twilio-voice"
 
 
 class Credentials(Protocol):
@@ -92,6 +93,22 @@ def _number(given: str) -> str:
     if not _NUMBER.fullmatch(given):
         raise ValueError
     return given
+
+
+@attrs.frozen(kw_only=True)
+class TwilioVoiceAccount:
+    """The account at Twilio, and the number that its calls come from."""
+
+    account_sid: str = account_sid()
+    auth_token: str = auth_token()
+    from_: str = setting(
+        _number,
+        "",
+        "number that calls come from",
+        takes="a number in E.164",
+        required=True,
+    )
+    base_url: str = base_url()
 
 
 @attrs.frozen(kw_only=True)

@@ -15,26 +15,34 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, request
-from hsp_otp.adapters.senders.provider import Probed
+from hsp_otp.adapters.senders.provider import CallMeans, Probed
 from hsp_otp.adapters.senders.twilio_account import (
     NAME,
+    VOICE_NAME,
     WHATSAPP_NAME,
     Credentials,
     TwilioAccount,
+    TwilioVoiceAccount,
     TwilioWhatsAppAccount,
 )
+from hsp_otp.adapters.senders.twilio_speech import asking_for_key
 from hsp_otp.adapters.senders.whatsapp_templates import template_in
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, WhatsApp
+from hsp_otp.ports.sender import SEND_WITHIN, Call, Receipt, Sms, WhatsApp
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
 """Range of a message's validity period that Twilio accepts, in seconds."""
 
+_LEAST_RINGING: Final = 5
+_MOST_RINGING: Final = 60
+"""How long a phone rings, in seconds: at most Twilio's default."""
+
 _REJECTED: Final = frozenset(
     {
-        # The number: not a number, not valid, a short code, our own, a landline, not mobile.
+        # The number: not a number, not reachable by a call, not valid, a short code, our own, a
+        # landline, not mobile.
         *(21211, 21214, 21217, 21265, 21266, 21614, 21635),
         *(63003, 63024),  # not on WhatsApp
     }
@@ -56,8 +64,8 @@ _UNWELL: Final = frozenset(
     }
 )
 """Error codes about Twilio or the account, whatever the message. Codes in neither set mean that
-Twilio refused this one message here: 21408 (country not allowed for the account), 21608 (a trial
-account's unverified number), 21612 (no route), and unknown codes."""
+Twilio refused this one message here: 21408 and 21215 (country not allowed for the account), 21608
+and 21219 (a trial account's unverified number), 21612 (no route), and unknown codes."""
 
 _CODES: Final = range(10_000, 1_000_000)
 """Valid error codes. If an answer has none, the package puts the status there, and a longer value
@@ -170,6 +178,33 @@ class TwilioWhatsApp:
 def _validity(useful_for: Duration) -> int:
     """The validity period of a message. By default, Twilio queues it for ten hours."""
     return min(max(useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
+
+
+class TwilioVoice:
+    """Has Twilio call."""
+
+    def __init__(
+        self, account: TwilioVoiceAccount, client: ClientSession, means: CallMeans
+    ) -> None:
+        self._account = account
+        self._means = means
+        self._calls = _client(account, client).calls  # looked up here, as above
+
+    def available(self) -> bool:
+        """Implement `Sender.available`."""
+        return True
+
+    async def send(self, message: Call, within: Duration = SEND_WITHIN) -> Receipt:
+        """Implement `Sender.send`. Nothing that Twilio is given here holds the code."""
+        speech = self._means.texts.announcement(message.service_name, message.language)
+        creating = self._calls.create_async(
+            to=message.to.value,
+            from_=self._account.from_,
+            twiml=asking_for_key(speech, self._means.keys_of(message.id)),
+            timeout=min(max(message.useful_for // SECOND, _LEAST_RINGING), _MOST_RINGING),
+            status_callback=self._means.ends,
+        )
+        return Receipt(sender=VOICE_NAME, provider_message_id=await _sid(creating, within))
 
 
 async def _sid(creating: Awaitable[Any], within: Duration) -> str:
