@@ -11,9 +11,10 @@ from litestar import Response, get, post
 
 from hsp_otp.domain.challenge_outcomes import CodeEnd, Exhausted, Issued, NoLiveCode, WrongCode
 from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
-from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -42,6 +43,8 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
+    call_facts,
+    can_call,
     end_told,
     explain,
     failures,
@@ -182,6 +185,7 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
         challenge_id=state.challenge_id,
         expires_in=seconds_left(state.expires_at, now),
         resend_in=seconds_left(state.resend_at, now) or 0,
+        **call_facts(request, Purpose.PHONE_VERIFICATION, state.resend_at, state.expires_at),
     )
 
 
@@ -198,8 +202,9 @@ async def login_form(request: AnyRequest) -> Response[str]:
     match form.get("do"):
         case "find":
             return await _find(request, form.get("pass_code"))
-        case "send" if state:
-            return await _send(request, state, given(form.get("altcha")))
+        case ("send" | "call") as do if state and (do == "send" or can_call(request)):
+            channel = Channel.VOICE if do == "call" else Channel.SMS
+            return await _send(request, state, given(form.get("altcha")), channel)
         case "verify" if state:
             return await _verify(request, state, form)
         case "sign_out":
@@ -226,11 +231,14 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     return await _send(request, State(code.value, outcome.contact.masked), None)
 
 
-async def _send(request: AnyRequest, state: State, work: str | None) -> Response[str]:
+async def _send(
+    request: AnyRequest, state: State, work: str | None, channel: Channel = Channel.SMS
+) -> Response[str]:
     services = services_of(request)
     browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
     caller = caller_of(request, work=work)
-    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller)
+    calls = channel is Channel.VOICE
+    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller, channel)
     if isinstance(outcome, Issued):
         challenge = outcome.challenge
         sent = State(
@@ -242,7 +250,8 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
             resend_at=outcome.resend_at,
             browser=browser,
         )
-        notice = Notice("page.code_sent", values={"masked": sent.masked})
+        word = "page.called" if calls else "page.code_sent"
+        notice = Notice(word, values={"masked": sent.masked})
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
     sentence = ""
@@ -259,13 +268,14 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
                 sentence = "page.code_not_here" if outcome.live else ""
         case Undelivered() if outcome.resend_at is not None:  # it has ended the older code
             state = _over(state, CodeEnd.UNDELIVERED)
+            sentence = "page.call_failed" if calls else ""
         case _:
             pass
-    if state.asked:  # the button shows the wait
+    if state.asked and not calls:  # the button shows the wait
         wait = problem.retry_at or problem.resend_at
         state = msgspec.structs.replace(state, resend_at=wait or state.resend_at)
         problem = attrs.evolve(problem, retry_at=None)
-    notice = refusal(problem, "send", sentence=sentence)
+    notice = refusal(problem, "call" if calls else "send", sentence=sentence)
     return see_other(request, PATH, notice, _at(request, state))
 
 
