@@ -19,7 +19,7 @@ from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load
-from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
 from hsp_otp.ports.sender import Sender, Sms
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
@@ -573,7 +573,7 @@ async def test_the_webhooks_statuses(status: int, kind: type[SendFailed]) -> Non
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        *((code, SendRejected) for code in ("7", "33")),
+        *(("7", SendBlocked), ("33", SendRejected)),
         *((code, SendFailed) for code in ("1", "4", "5", "8", "9", "10", "11", "13", "14", "32")),
         *((code, SendRefusedHere) for code in ("2", "3", "6", "12", "15", "22", "23", "29", "34")),
         *((code, SendRefusedHere) for code in ("99", "101", "999")),

@@ -5,6 +5,7 @@ from typing import Final
 
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.purposes import Flow
@@ -14,7 +15,7 @@ from hsp_otp.ports.audit_queries import Entry
 _DID: Final[Mapping[str, str]] = {
     Action.LOOK_UP.value: "looked up the pass",
     Action.SEND.value: "asked for a code",
-    Action.FALL_BACK.value: "the message did not arrive, so the code went by another channel",
+    Action.FALL_BACK.value: "the message did not arrive, so the code was sent again",
     Action.CHECK.value: "presented a code",
     Action.CANCEL.value: "canceled the verification",
     Action.READ.value: "asked about the verification",
@@ -100,6 +101,12 @@ _ON: Final[Mapping[str, str]] = {
     Lane.OTHERS.value: "on a device that is not known",
 }
 
+_BY: Final[Mapping[str, str]] = {
+    Channel.VOICE.value: "by call",
+    Channel.WHATSAPP.value: "by WhatsApp",
+    Channel.EMAIL.value: "by e-mail",
+}
+
 _OF_PASSES: Final = {Action.LOOK_UP.value, Action.PUT_PASS.value, Action.END_PASS.value}
 """Actions whose sentence ends with the pass."""
 
@@ -110,6 +117,8 @@ _MORE: Final[Mapping[str, str]] = {
     "client": "from {}",
 }
 """What columns say at the end of a sentence."""
+
+_SENDS: Final = {Action.SEND.value, Action.FALL_BACK.value}
 
 
 def in_words(entry: Entry) -> str:
@@ -143,6 +152,9 @@ def _did(entry: Entry) -> str:
         return f"{did} {entry.pass_code}"
     if entry.flow == Flow.SIGNUP.value:
         did = f"{did} in signup"
+    by = _BY.get(entry.channel or "")
+    if by and entry.action in _SENDS:
+        did = f"{did} {by}"
     where = _ON.get(entry.lane or "")
     return f"{did} {where}" if where and entry.action != Action.WITHDRAW.value else did
 
