@@ -220,7 +220,7 @@ class Client:
             clock=self.world.clock,
             messages=messages,
             journeys=self.world.journeys,
-            senders={Channel.SMS: self.world.outbox},
+            senders={Channel.SMS: self.world.outbox} | self.world.outboxes,
             take_receipt=partial(
                 take_receipt,
                 self.world.deliveries,

@@ -24,7 +24,7 @@ from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load
 from hsp_otp.entrypoints.settings.model import Settings
 from hsp_otp.entrypoints.wiring import means_of
-from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
 from hsp_otp.ports.sender import Call, Mail, Message, Sender, Sms, WhatsApp
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
@@ -629,7 +629,7 @@ async def test_the_webhooks_statuses(status: int, kind: type[SendFailed]) -> Non
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        *((code, SendRejected) for code in ("7", "33")),
+        *(("7", SendBlocked), ("33", SendRejected)),
         *((code, SendFailed) for code in ("1", "4", "5", "8", "9", "10", "11", "13", "14", "32")),
         *((code, SendRefusedHere) for code in ("2", "3", "6", "12", "15", "22", "23", "29", "34")),
         *((code, SendRefusedHere) for code in ("99", "101", "999")),
@@ -739,6 +739,7 @@ async def test_metas_codes(code: object, status: int, kind: type[SendFailed]) ->
     ("code", "kind"),
     [
         *((code, SendRejected) for code in (63003, 63024, 21211, 21614)),
+        *((code, SendBlocked) for code in (21610, 30450)),
         *((code, SendFailed) for code in (63001, 63002, 63007, 63018, 63020, 63038)),
         *((code, SendRefusedHere) for code in (63005, 63013, 63015, 63016, 63027, 63032, 63049)),
     ],

@@ -231,11 +231,15 @@ async def test_a_connection_that_the_provider_closed_is_not_used(gateway: Gatewa
 
 @pytest.mark.parametrize("code", REJECTED)
 async def test_a_refused_number_is_rejected(gateway: Gateway, code: int) -> None:
-    """A refusal that is about the number is one wherever else it would be tried."""
+    """
+    A refusal that is about the number is one wherever else it would be tried. An opt-out and a
+    block for fraud hold for other channels as well.
+    """
     gateway.behaviour = played.refuse(code)
     async with opened(gateway.url) as sender:
         error = await failure_of(sender)
     assert isinstance(error, SendRejected)
+    assert error.tries_channels is (code not in {21610, 30450})
     assert str(error) == f"Twilio refused the message: {code}"
     assert tells_nothing(error)
     assert gateway.asked == 1

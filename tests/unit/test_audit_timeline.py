@@ -54,6 +54,20 @@ ROW = Entry(
             ),
         ),
         (
+            {"channel": "voice", "sender": "twilio-voice"},
+            (
+                "asked for a code by call: sent, through twilio-voice, delivered "
+                "2026-08-01 12:00:04, from 203.0.113.7"
+            ),
+        ),
+        (
+            {"action": "fall_back", "channel": "whatsapp", "state": "queued", "state_at": None},
+            (
+                "the message did not arrive, so the code was sent again by WhatsApp: sent, "
+                "through twilio, no report since, from 203.0.113.7"
+            ),
+        ),
+        (
             {"state": "queued", "state_at": None},
             "asked for a code: sent, through twilio, no report since, from 203.0.113.7",
         ),

@@ -1,5 +1,6 @@
 """Calls and WhatsApp messages: docs/contract.md, section 13."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import attrs
@@ -33,6 +34,7 @@ from hsp_otp.ports.failures import (
 )
 from hsp_otp.ports.sender import Call, WhatsApp
 from tests.backend import Shop, shop
+from tests.http import Client
 from tests.world import OTHER_PHONE, PHONE, START, Outbox, World, other_than, run
 
 PHONES = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
@@ -494,3 +496,81 @@ def test_the_two_flows_have_no_order() -> None:
     world.send()
     assert world.report("outbox", "message-1", UNDELIVERED) == Noted()
     assert world.outboxes[Channel.VOICE].sent == []
+
+
+# --- The two flows
+
+
+@pytest.fixture
+def called_on_demand() -> Iterator[Client]:
+    """A client of a service with senders of text messages and calls."""
+    world = World(outboxes={Channel.VOICE: Outbox()})
+    with Client(world) as opened:
+        world.add()
+        yield opened
+
+
+def test_a_login_by_call(called_on_demand: Client) -> None:
+    """A minute after the text message, a call has a new code, and signs in."""
+    client, world = called_on_demand, called_on_demand.world
+    assert client.send(channel="sms").json["resend_in"] == 30
+    world.clock.advance(60 * SECOND - 1)
+    early = client.send(channel="voice")
+    assert (early.status, early.json["error"]) == (429, "resend_too_soon")
+    assert early.json["retry_after_seconds"] == 1
+    world.clock.advance(1)
+    sent = client.send(channel="voice")
+    assert (sent.status, sent.json["resend_in"]) == (200, 30)
+    (call,) = world.outboxes[Channel.VOICE].sent
+    assert isinstance(call, Call)
+    assert (call.id, call.service_name) == (sent.json["challenge_id"], "House")
+    assert (world.audit.sends[-1].channel, world.audit.rows[-1].facts.channel) == (
+        Channel.VOICE,
+        Channel.VOICE,
+    )
+    assert client.verify(call.code).status == 200
+
+
+def test_a_signup_by_call(called_on_demand: Client) -> None:
+    """A visitor may be called at once, and proves the number by what the call says."""
+    client, world = called_on_demand, called_on_demand.world
+    sent = client.sign_up(channel="voice")
+    assert (sent.status, sent.json["resend_in"]) == (200, 30)
+    (call,) = world.outboxes[Channel.VOICE].sent
+    assert isinstance(call, Call)
+    assert client.prove(sent.json["session_id"], call.code).status == 200
+
+
+def test_calls_of_a_login_are_limited(called_on_demand: Client) -> None:
+    """The fourth call in 24 h is refused, and a text message is not."""
+    client, world = called_on_demand, called_on_demand.world
+    token = ""
+    for _ in range(3):
+        assert client.send(channel="voice", device_token=token).status == 200
+        call = world.outboxes[Channel.VOICE].sent[-1]
+        assert isinstance(call, Call)
+        token = client.verify(call.code, device_token=token).json["device_token"]
+        world.clock.advance(MINUTE)
+    refused = client.send(channel="voice", device_token=token)
+    assert (refused.status, refused.json["error"]) == (429, "phone_rate_limited")
+    assert refused.json["retry_after_seconds"] == 86_400 - 180
+    assert client.send(device_token=token).status == 200
+
+
+@pytest.mark.parametrize("channel", ["whatsapp", "email", "fax", "Voice"])
+def test_a_channel_that_a_flow_does_not_have(channel: str, called_on_demand: Client) -> None:
+    """A channel without senders, or of other contacts, is refused, and nothing is charged."""
+    client = called_on_demand
+    for reply in (client.send(channel=channel), client.sign_up(channel=channel)):
+        assert (reply.status, reply.json["error"]) == (400, "channel_not_available")
+    assert client.world.audit.rows == []
+    assert client.send(channel="").status == 200
+
+
+def test_a_call_that_nobody_makes(called_on_demand: Client) -> None:
+    """Its code can never be right, and a text message may follow at once."""
+    client, world = called_on_demand, called_on_demand.world
+    world.outboxes[Channel.VOICE].failure = SendFailed("away")
+    reply = client.send(channel="voice")
+    assert (reply.json["error"], reply.json["resend_in"]) == ("sms_failed", 0)
+    assert client.send().status == 200

@@ -31,6 +31,7 @@ export const WORDS = {
   ],
   sendOtp: [
     "pass_code_required",
+    "channel_not_available",
     "invalid_pass",
     "no_phone_number",
     "lookup_rate_limited",

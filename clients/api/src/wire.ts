@@ -641,6 +641,7 @@ export interface components {
             pass_code?: string | null;
             device_token?: string | null;
             work?: string | null;
+            channel?: string | null;
         };
         /** SentBody */
         SentBody: {
@@ -670,6 +671,7 @@ export interface components {
             session_id?: string | null;
             device_token?: string | null;
             work?: string | null;
+            channel?: string | null;
         };
         /** SignupSentBody */
         SignupSentBody: {
@@ -910,7 +912,7 @@ export interface operations {
                     "application/json": components["schemas"]["SentBody"];
                 };
             };
-            /** @description Bad Request: pass_code_required, invalid_pass, no_phone_number, sms_failed, malformed_request */
+            /** @description Bad Request: pass_code_required, channel_not_available, invalid_pass, no_phone_number, sms_failed, malformed_request */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1107,7 +1109,7 @@ export interface operations {
                     "application/json": components["schemas"]["SignupSentBody"];
                 };
             };
-            /** @description Bad Request: phone_required, invalid_phone, region_not_allowed, session_not_found, already_verified, sms_failed, malformed_request */
+            /** @description Bad Request: phone_required, channel_not_available, invalid_phone, region_not_allowed, session_not_found, already_verified, sms_failed, malformed_request */
             400: {
                 headers: {
                     [name: string]: unknown;

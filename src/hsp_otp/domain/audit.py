@@ -104,7 +104,7 @@ class AuditFacts:
         verification_id: The verification that the request was about.
         subject_fingerprint: Keyed fingerprint of the user that an app's backend named, prefixed
             with the key's id.
-        channel: Of a send.
+        channel: Of a send; None for text messages of the customers' own journeys.
         visit: None for requests that no visitor makes.
     """
 

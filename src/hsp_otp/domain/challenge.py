@@ -152,7 +152,8 @@ def ask(
 ) -> Decision[Held, AskOutcome]:
     """
     Judge the lock, then all limits on sends together, then the work. If they admit the request,
-    charge them and put a new challenge into the lane, which ends the older one.
+    charge them and put a new challenge into the lane, which ends the older one. Whatever channel
+    the request is for, its outcome tells when a text message may be asked for.
     """
     held = _as_of(held, now)
     record = held.record
@@ -183,9 +184,9 @@ def ask(
         ),
         charge(held.usages, demands, now),
     )
-    resend_at = _resend_at(
-        becomes, request, policy, lane, now, demands=demands if let is None else None
-    )
+    again = request.by_text
+    known = let is None and again is request
+    resend_at = _resend_at(becomes, again, policy, lane, now, demands=demands if known else None)
     return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
 
 

@@ -189,6 +189,11 @@ class Request:
     fixed: FixedCode | None = None
 
     @property
+    def by_text(self) -> "Request":
+        """The same request for a text message."""
+        return self if self.channel is Channel.SMS else attrs.evolve(self, channel=Channel.SMS)
+
+    @property
     def following(self) -> tuple[Channel, ...]:
         """The channels that follow its own."""
         if self.channel not in self.channels:

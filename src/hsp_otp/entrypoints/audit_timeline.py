@@ -15,7 +15,7 @@ from hsp_otp.ports.audit_queries import Entry
 _DID: Final[Mapping[str, str]] = {
     Action.LOOK_UP.value: "looked up the pass",
     Action.SEND.value: "asked for a code",
-    Action.FALL_BACK.value: "the message did not arrive, so the code went by another channel",
+    Action.FALL_BACK.value: "the message did not arrive, so the code was sent again",
     Action.CHECK.value: "presented a code",
     Action.CANCEL.value: "canceled the verification",
     Action.READ.value: "asked about the verification",
@@ -120,6 +120,8 @@ _MORE: Final[Mapping[str, str]] = {
 }
 """What columns say at the end of a sentence."""
 
+_SENDS: Final = {Action.SEND.value, Action.FALL_BACK.value}
+
 
 def in_words(entry: Entry) -> str:
     """Describe one row, in lower case and without a full stop."""
@@ -152,7 +154,8 @@ def _did(entry: Entry) -> str:
         return f"{did} {entry.pass_code}"
     if entry.flow == Flow.SIGNUP.value:
         did = f"{did} in signup"
-    if entry.action == Action.SEND.value and (by := _BY.get(entry.channel or "")):
+    by = _BY.get(entry.channel or "")
+    if by and entry.action in _SENDS:
         did = f"{did} {by}"
     where = _ON.get(entry.lane or "")
     return f"{did} {where}" if where and entry.action != Action.WITHDRAW.value else did

@@ -176,6 +176,7 @@ class Otp:
             unsent = Undelivered(None)
             refusal = await self.limiter.admit(Counted.UNSENT_ASKS, request.client, facts, unsent)
             return refusal or unsent
+        facts = _with_channel(facts, request)
         policy = self.policies[request.slot.purpose]
         drawn = Drawn(
             challenge_id=new_id(self.randomness),
@@ -214,6 +215,7 @@ class Otp:
     ) -> Issued | Undelivered:
         """Hand the message of an issued code over; on any failure, withdraw the challenge."""
         challenge = issued.challenge
+        facts = _with_channel(facts, request)
         facts = of_ask(facts, challenge.lane, again=issued.again)
         receipt, resend_at, for_good = None, None, False
         try:
@@ -270,7 +272,7 @@ class Otp:
 
         def decide(held: Held) -> Decision[Held, Standing]:
             ended = _told_of_withdrawal(withdraw(held, challenge.id, undelivered=True), facts)
-            looked = look(ended.becomes, request, policy, now, lane=challenge.lane)
+            looked = look(ended.becomes, request.by_text, policy, now, lane=challenge.lane)
             return Decision(looked.outcome, ended.becomes, ended.rows)
 
         standing = await self.slots.transition(request.slot, usage_keys(request), decide)
@@ -437,6 +439,12 @@ def _told_of_withdrawal(
     told = attrs.evolve(facts, action=Action.WITHDRAW, charged=())
     rows = (with_outcome(told, decision.outcome, changed=True),)
     return attrs.evolve(decision, rows=rows)
+
+
+def _with_channel(facts: AuditFacts, request: Request) -> AuditFacts:
+    if request.channel is Channel.SMS:
+        return facts
+    return attrs.evolve(facts, channel=request.channel)
 
 
 def _audited(decision: Decision[Held, O], held: Held, facts: AuditFacts) -> Decision[Held, O]:

@@ -17,7 +17,7 @@ from hsp_otp.domain.challenge_outcomes import (
 )
 from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import PassCode
@@ -116,9 +116,11 @@ class PassLogin:
         looked = await self._look_up(code, caller, Action.LOOK_UP)
         return _alike(looked.outcome) if looked.uniform else looked.outcome
 
-    async def send(self, code: PassCode, caller: Caller) -> SendOutcome:
+    async def send(
+        self, code: PassCode, caller: Caller, channel: Channel = Channel.SMS
+    ) -> SendOutcome:
         """
-        Send a code to the holder of a pass.
+        Send a code to the holder of a pass, by a *channel* that the service has senders for.
 
         Raises:
             Unavailable: A store did not answer.
@@ -129,7 +131,7 @@ class PassLogin:
             return _alike(found) if looked.uniform else found
         facts = about(looked.facts, found.contact, self.fingerprints)
         async with audited_failures(self.otp.audit, facts):
-            request = _request(found, caller)
+            request = attrs.evolve(_request(found, caller), channel=channel)
             return await self.otp.ask(request, facts, caller.language, caller.work)
 
     async def verify(

@@ -17,7 +17,7 @@ from hsp_otp.domain.challenge_outcomes import (
 )
 from hsp_otp.domain.client_limits import Counted
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
@@ -125,7 +125,11 @@ class Signup:
     fingerprints: KeyRing
 
     async def send(
-        self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller
+        self,
+        phone: PhoneNumber,
+        session_id: SessionId | None,
+        caller: Caller,
+        channel: Channel = Channel.SMS,
     ) -> SignupSendOutcome:
         """
         Send a code to a number, in a new session or in an existing one.
@@ -134,16 +138,27 @@ class Signup:
         code is withdrawn. Requests with an invalid session or a locked number are charged to the
         client, and refused once the limit is reached.
 
+        Args:
+            phone: The number.
+            session_id: None begins a session.
+            caller: The caller.
+            channel: One that the service has senders for.
+
         Raises:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
         facts = about(self._facts(Action.SEND, caller), Contact.of_phone(phone), self.fingerprints)
         async with audited_failures(self.otp.audit, facts):
-            return await self._send(phone, session_id, caller, facts)
+            return await self._send(phone, session_id, caller, facts, channel)
 
     async def _send(
-        self, phone: PhoneNumber, session_id: SessionId | None, caller: Caller, facts: AuditFacts
+        self,
+        phone: PhoneNumber,
+        session_id: SessionId | None,
+        caller: Caller,
+        facts: AuditFacts,
+        channel: Channel,
     ) -> SignupSendOutcome:
         entered = Entered.NEW
         if session_id is not None:
@@ -153,7 +168,7 @@ class Signup:
             entered = Entered.AGAIN if found.phone == phone else Entered.CORRECTED
         facts = attrs.evolve(facts, visit=attrs.evolve(visit_of(caller), entered=entered))
         session = session_id or SessionId(new_id(self.otp.randomness))
-        request = _request(session, phone, caller)
+        request = attrs.evolve(_request(session, phone, caller), channel=channel)
         outcome = await self.otp.issue(request, facts, caller.work, locked_as=Counted.REJECTED)
         if not isinstance(outcome, Issued):
             return outcome

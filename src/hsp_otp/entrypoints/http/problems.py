@@ -124,6 +124,7 @@ MALFORMED = Problem(400, "malformed_request")
 UNAUTHORIZED = Problem(401, Unauthorized.word)
 NOT_FOUND = Problem(404, "not_found")
 MISSING_FIELDS = Problem(400, "missing_fields")
+CHANNEL_NOT_AVAILABLE = Problem(400, "channel_not_available")
 MALFORMED_OTP = Problem(400, "malformed_otp")
 
 _BY_STATUS = {

@@ -9,6 +9,7 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import Receive, Scope, Send
 
+from hsp_otp.domain.contact import CHANNELS, Channel, ContactKind
 from hsp_otp.domain.typed_text import plain
 from hsp_otp.entrypoints.http.languages import language_of
 from hsp_otp.entrypoints.http.strict_json import MemberTypeError, read_members
@@ -29,6 +30,14 @@ _MOST_VALUES: Final = 20
 """Of one cookie that are looked at: more than a neighbouring host can plant for one path."""
 
 _JSON: Final = "application/json"
+
+
+def channel_given(request: AnyRequest, text: str | None) -> Channel | None:
+    """Return the channel of that name, or that of text messages; None if no number is reached."""
+    if given(text) is None:
+        return Channel.SMS
+    usable = (one for one in CHANNELS[ContactKind.PHONE] if one in services_of(request).senders)
+    return next((one for one in usable if one.value == given(text)), None)
 
 
 def given(member: str | None) -> str | None:

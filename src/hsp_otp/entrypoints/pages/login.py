@@ -19,9 +19,10 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
-from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -50,6 +51,8 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
+    call_facts,
+    can_call,
     end_told,
     explain,
     failures,
@@ -195,6 +198,7 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
         challenge_id=state.challenge_id,
         expires_in=seconds_left(state.expires_at, now),
         resend_in=wait_told(end, resend_at, now),
+        **call_facts(request, Purpose.PHONE_VERIFICATION, resend_at, state.expires_at),
     )
 
 
@@ -211,8 +215,9 @@ async def login_form(request: AnyRequest) -> Response[str]:
     match form.get("do"):
         case "find":
             return await _find(request, form.get("pass_code"))
-        case "send" if state:
-            return await _send(request, state, given(form.get("altcha")))
+        case ("send" | "call") as do if state and (do == "send" or can_call(request)):
+            channel = Channel.VOICE if do == "call" else Channel.SMS
+            return await _send(request, state, given(form.get("altcha")), channel)
         case "verify" if state:
             return await _verify(request, state, form)
         case "sign_out":
@@ -239,11 +244,14 @@ async def _find(request: AnyRequest, typed: str | None) -> Response[str]:
     return await _send(request, State(code.value, outcome.contact.masked), None)
 
 
-async def _send(request: AnyRequest, state: State, work: str | None) -> Response[str]:
+async def _send(
+    request: AnyRequest, state: State, work: str | None, channel: Channel = Channel.SMS
+) -> Response[str]:
     services = services_of(request)
     browser = state.browser or secrets.token_urlsafe(_BROWSER_BYTES)
     caller = caller_of(request, work=work)
-    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller)
+    calls = channel is Channel.VOICE
+    outcome = await services.journeys.pass_login.send(PassCode(state.pass_code), caller, channel)
     if isinstance(outcome, Issued):
         challenge = outcome.challenge
         sent = State(
@@ -255,7 +263,8 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
             resend_at=outcome.resend_at,
             browser=browser,
         )
-        notice = Notice("page.code_sent", values={"masked": sent.masked})
+        word = "page.called" if calls else "page.code_sent"
+        notice = Notice(word, values={"masked": sent.masked})
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
     sentence = ""
@@ -271,16 +280,18 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
                 sentence = "page.code_not_here" if outcome.live else ""
         case Undelivered() if outcome.resend_at is not None:  # it has ended the older code
             state = _over(state, CodeEnd.UNDELIVERED)
+            sentence = "page.call_failed" if calls else ""
         case _:
             pass
     if isinstance(outcome, Locked) and state.asked:
         state = msgspec.structs.replace(state, end=CodeEnd.LOCKED, resend_at=outcome.retry_at)
         problem = attrs.evolve(problem, retry_at=None)
-    elif state.asked and state.end is not CodeEnd.LOCKED:  # the button shows the wait
+    # The button shows the wait.
+    elif state.asked and state.end is not CodeEnd.LOCKED and not calls:
         wait = problem.retry_at or problem.resend_at
         state = msgspec.structs.replace(state, resend_at=wait or state.resend_at)
         problem = attrs.evolve(problem, retry_at=None)
-    notice = refusal(problem, "send", sentence=sentence)
+    notice = refusal(problem, "call" if calls else "send", sentence=sentence)
     return see_other(request, PATH, notice, _at(request, state))
 
 

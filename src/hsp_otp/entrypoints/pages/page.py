@@ -13,9 +13,10 @@ from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
 from hsp_otp.domain.challenge_outcomes import CodeEnd, Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.policy import MAX_ATTEMPTS
-from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.browser import cookie_values, is_foreign
 from hsp_otp.entrypoints.http.csrf import FIELD, FORGED, HEADER, cookie_of, is_genuine, token_for
@@ -135,6 +136,34 @@ def refusal(
         work_seconds=0 if work is None else work.seconds,
         asks_for_support=problem.asks_for_support,
     )
+
+
+def call_facts(
+    request: AnyRequest, purpose: Purpose, resend_at: int | None, expires_at: int | None
+) -> dict[str, Any]:
+    """
+    Return whether the page offers calls, and the seconds until one may be asked for.
+
+    Args:
+        request: The request.
+        purpose: The purpose of the code.
+        resend_at: When a text message may be asked for.
+        expires_at: When the latest code expires, if known.
+    """
+    services = services_of(request)
+    policy = services.settings.policies[purpose]
+    asked_at = None if expires_at is None else expires_at - policy.lifetime
+    cooled_at = None if asked_at is None else asked_at + policy.call_cooldown
+    known = [at for at in (resend_at, cooled_at) if at is not None]
+    return {
+        "calls": can_call(request),
+        "call_in": seconds_left(max(known, default=None), services.clock.now()) or 0,
+    }
+
+
+def can_call(request: AnyRequest) -> bool:
+    """Return whether the service has senders of calls."""
+    return Channel.VOICE in services_of(request).senders
 
 
 async def form_of(request: AnyRequest) -> Mapping[str, str]:

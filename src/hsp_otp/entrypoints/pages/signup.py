@@ -12,11 +12,12 @@ from litestar.datastructures import Cookie
 
 from hsp_otp.domain.challenge_outcomes import CodeEnd, Locked
 from hsp_otp.domain.code import Code, MalformedCodeError
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import ENGLISH, MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import PROOF_LIFETIME, SESSION_LIFETIME
-from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.signup import SessionNotFound, SignupSession
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -47,6 +48,8 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
+    call_facts,
+    can_call,
     end_told,
     explain,
     failures,
@@ -59,6 +62,7 @@ from hsp_otp.entrypoints.pages.page import (
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar
 from hsp_otp.entrypoints.settings.readers import EVERY_LANGUAGE
+from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
 
 PATH: Final = "/users/signup/"
@@ -107,6 +111,7 @@ _NEXT_STEPS: Final = (
 _PHONE: Final = _Field("phone")
 _CODE: Final = _Field("code")
 _RESEND: Final = _Field("send")
+_CALL: Final = _Field("call")
 
 
 @get("/users/signup", include_in_schema=False, exception_handlers=_FAILURES)
@@ -141,6 +146,7 @@ async def signup_page(request: AnyRequest) -> Response[str]:
         undelivered=standing.end is CodeEnd.UNDELIVERED,
         expires_in=seconds_left(standing.expires_at, now),
         resend_in=wait_told(standing.end, standing.resend_at, now),
+        **call_facts(request, Purpose.SIGNUP, standing.resend_at, standing.expires_at),
         **facts,
     )
 
@@ -165,8 +171,8 @@ async def signup_form(request: AnyRequest) -> Response[str]:
     match form.get("do"):
         case "send":
             return await _send(request, session, form)
-        case "resend" if session:
-            return await _resend(request, session, form)
+        case ("resend" | "call") as do if session and (do == "resend" or can_call(request)):
+            return await _resend(request, session, form, _CALL if do == "call" else _RESEND)
         case "verify" if session:
             return await _verify(request, session, form)
         case "restart":
@@ -196,13 +202,13 @@ async def _send(
 
 
 async def _resend(
-    request: AnyRequest, session: SessionId, form: Mapping[str, str]
+    request: AnyRequest, session: SessionId, form: Mapping[str, str], field: _Field
 ) -> Response[str]:
     progress = await _progress(request, session)
     if progress is None:
         return _refused(request, SESSION_NOT_FOUND, _PHONE, None)
     phone, work = progress.session.phone, given(form.get("altcha"))
-    return await _ask(request, session, phone, _RESEND, work)
+    return await _ask(request, session, phone, field, work)
 
 
 async def _ask(
@@ -212,13 +218,20 @@ async def _ask(
     field: _Field,
     work: str | None,
 ) -> Response[str]:
+    calls = field is _CALL
     outcome = await services_of(request).journeys.signup.send(
-        phone, session, caller_of(request, work=work)
+        phone,
+        session,
+        caller_of(request, work=work),
+        Channel.VOICE if calls else Channel.SMS,
     )
     if isinstance(outcome, SignupCodeSent):
         cookies = jar(session_cookie(request, outcome.session_id))
-        return see_other(request, PATH, Notice("signup_sent"), cookies)
+        called = Notice("page.called", values={"masked": phone.masked})
+        return see_other(request, PATH, called if calls else Notice("signup_sent"), cookies)
     problem = of_signup_send(outcome)
+    if calls and isinstance(outcome, Undelivered):
+        problem = attrs.evolve(problem, sentence="page.call_failed")
     if field is _RESEND:  # the button shows the wait
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, field, session)

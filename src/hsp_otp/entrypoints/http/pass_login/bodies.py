@@ -16,11 +16,12 @@ class SendRequest(PassRequest):
     A pass code.
 
     `device_token` is that of the latest sign-in on this device; `work` is what solves the work of
-    an answer `work_required`, as its library puts it.
+    an answer `work_required`, as its library puts it; `channel` is `voice` for a call.
     """
 
     device_token: str | None = None
     work: str | None = None
+    channel: str | None = None
 
 
 class VerifyRequest(msgspec.Struct):

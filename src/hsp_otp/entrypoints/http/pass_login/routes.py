@@ -29,6 +29,7 @@ from hsp_otp.entrypoints.http.pass_login.problems import (
     of_verify,
 )
 from hsp_otp.entrypoints.http.problems import (
+    CHANNEL_NOT_AVAILABLE,
     MALFORMED_OTP,
     MISSING_FIELDS,
     answer,
@@ -38,6 +39,7 @@ from hsp_otp.entrypoints.http.requests import (
     AnyRequest,
     JsonAnswer,
     caller_of,
+    channel_given,
     given,
     post_json,
     services_of,
@@ -85,6 +87,7 @@ async def validate_pass(
     tags=["pass login"],
     **described(
         PASS_CODE_REQUIRED,
+        CHANNEL_NOT_AVAILABLE,
         INVALID_PASS,
         *answers_of(of_send, Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, Limit.LOOKUPS),
         request={"pass_code": "HSP-1234-5678"},
@@ -100,16 +103,16 @@ async def validate_pass(
 )
 async def send_otp(request: AnyRequest, data: JSONBody[SendRequest]) -> Response[SentBody]:
     """Send a code to the holder of a pass."""
-    text = given(data.pass_code)
-    if text is None:
-        return answer(request, PASS_CODE_REQUIRED)
+    text, channel = given(data.pass_code), channel_given(request, data.channel)
+    if text is None or channel is None:
+        return answer(request, PASS_CODE_REQUIRED if text is None else CHANNEL_NOT_AVAILABLE)
     try:
         code = PassCode.parse(text)
     except MalformedPassCodeError:
         return answer(request, INVALID_PASS)
     services = services_of(request)
     outcome = await services.journeys.pass_login.send(
-        code, caller_of(request, given(data.device_token), given(data.work))
+        code, caller_of(request, given(data.device_token), given(data.work)), channel
     )
     if not isinstance(outcome, Issued):
         return answer(request, of_send(outcome, uniform=services.settings.uniform_pass_errors))

@@ -12,12 +12,17 @@ class CsrfBody(msgspec.Struct):
 
 
 class SignupSendRequest(msgspec.Struct):
-    """A phone number, and the session if this sends again or corrects the number."""
+    """
+    A phone number, and the session if this sends again or corrects the number.
+
+    `channel` is `voice` for a call.
+    """
 
     phone: str | None = None
     session_id: str | None = None
     device_token: str | None = None
     work: str | None = None
+    channel: str | None = None
 
 
 class SignupVerifyRequest(msgspec.Struct):

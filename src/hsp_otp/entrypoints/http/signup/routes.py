@@ -19,6 +19,7 @@ from hsp_otp.entrypoints.http.csrf import FORGED, cookie_of, refuse_forged, toke
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.http.openapi import described
 from hsp_otp.entrypoints.http.problems import (
+    CHANNEL_NOT_AVAILABLE,
     MALFORMED_OTP,
     MISSING_FIELDS,
     answer,
@@ -27,6 +28,7 @@ from hsp_otp.entrypoints.http.problems import (
 from hsp_otp.entrypoints.http.requests import (
     AnyRequest,
     caller_of,
+    channel_given,
     given,
     post_json,
     refuse_malformed,
@@ -88,6 +90,7 @@ async def signup_csrf(request: AnyRequest) -> Response[CsrfBody]:
     tags=["signup"],
     **described(
         PHONE_REQUIRED,
+        CHANNEL_NOT_AVAILABLE,
         INVALID_PHONE,
         REGION_NOT_ALLOWED,
         FORGED,
@@ -109,8 +112,9 @@ async def signup_send_otp(
 ) -> Response[SignupSentBody]:
     """Send a code to a new number, again to the same number, or to a corrected number."""
     text, session_text = given(data.phone), given(data.session_id)
-    if text is None:
-        return answer(request, PHONE_REQUIRED)
+    channel = channel_given(request, data.channel)
+    if text is None or channel is None:
+        return answer(request, PHONE_REQUIRED if text is None else CHANNEL_NOT_AVAILABLE)
     services = services_of(request)
     settings = services.settings
     try:
@@ -123,7 +127,7 @@ async def signup_send_otp(
     except MalformedSessionIdError:
         return answer(request, SESSION_NOT_FOUND)
     outcome = await services.journeys.signup.send(
-        phone, session, caller_of(request, given(data.device_token), given(data.work))
+        phone, session, caller_of(request, given(data.device_token), given(data.work)), channel
     )
     if not isinstance(outcome, SignupCodeSent):
         return answer(request, of_signup_send(outcome))

@@ -105,10 +105,13 @@
     }
   }
 
-  /* A button that has to wait counts down by itself. */
+  /* Buttons that have to wait count down by themselves. */
   function hold() {
-    const told = main().querySelector("#wait");
-    const clock = told && told.querySelector("[data-left]");
+    for (const told of main().querySelectorAll("#wait, #call-wait")) holdOne(told);
+  }
+
+  function holdOne(told) {
+    const clock = told.querySelector("[data-left]");
     if (!clock) return;
     const button = told.closest("form").querySelector("button[name=do]");
     const [before, after] = button.dataset.wait.split("{time}");
