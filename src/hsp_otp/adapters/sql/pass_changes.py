@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.connections import RefusedError, deadline
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.passes import SqlPasses, user_of
