@@ -8,7 +8,6 @@ from typing import Final
 
 import attrs
 from sqlalchemy import Table, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.memory import (
     MemoryApiKeys,
@@ -28,6 +27,7 @@ from hsp_otp.adapters.redis.stores import RedisSignupSessions, RedisSlots, Redis
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.apps import SqlApps
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery

@@ -17,9 +17,9 @@ import structlog
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql import schema
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.connections import RefusedError
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit

@@ -36,3 +36,17 @@ def test_the_help_loads_no_library_that_it_does_not_need() -> None:
     loaded = set(done.stdout.rpartition("loaded")[2].split())
     assert "cyclopts" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_server_loads_no_orm() -> None:
+    """It would take 6.6 MB of every process and is not used."""
+    look = "import sys\n"
+    look += "import hsp_otp.entrypoints.cli.serve, hsp_otp.adapters.sql.postgres\n"
+    look += "import hsp_otp.adapters.sql.sqlite\n"
+    look += "print(*(one for one in sys.modules if one.startswith('sqlalchemy')))"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "sqlalchemy.engine" in loaded
+    assert not {"sqlalchemy.orm", "sqlalchemy.ext.asyncio"} & loaded

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from gettext import GNUTranslations
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,6 @@ from babel.core import Locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.support import Translations
 
 from hsp_otp.adapters.mail_html import as_html
 from hsp_otp.domain.code import Code
@@ -217,7 +217,7 @@ class GettextMessages:
             raise KeyError(word)
         return self._in(language).gettext(word)
 
-    def _in(self, language: Language) -> Translations:
+    def _in(self, language: Language) -> GNUTranslations:
         return self._texts.get(language, self._texts[ENGLISH])
 
 
@@ -251,7 +251,7 @@ class _Catalogues:
 
     words: frozenset[str]
     messages: frozenset[str]
-    texts: Mapping[Language, Translations]
+    texts: Mapping[Language, GNUTranslations]
 
 
 @cache  # every command and worker needs the texts several times
@@ -279,11 +279,11 @@ def _catalogues(locale: Path) -> Iterator[tuple[Language, Catalog]]:
             yield Language(name.replace("_", "-")), catalogue
 
 
-def _compiled(catalogue: Catalog) -> Translations:
+def _compiled(catalogue: Catalog) -> GNUTranslations:
     compiled = BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Translations(compiled)
+    return GNUTranslations(compiled)
 
 
 @cache

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import attrs
 from sqlalchemy import or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.batched_reads import RememberedReads
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.tables import api_keys

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.record_format import APP_RULES
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.batched_reads import RememberedReads
 from hsp_otp.adapters.sql.database import Database, insert, is_postgres
 from hsp_otp.adapters.sql.tables import accounts, apps

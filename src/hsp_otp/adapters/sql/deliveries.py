@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import attrs
 from sqlalchemy import ColumnElement, Insert, exists, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.rows import step_rows
 from hsp_otp.adapters.sql.tables import funnel, sends

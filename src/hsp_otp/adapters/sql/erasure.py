@@ -5,9 +5,9 @@ from typing import Any, assert_never
 
 import attrs
 from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.record_format import EMPTY_SLOTS
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.pass_changes import take_turn
 from hsp_otp.adapters.sql.purge import SqlPurge

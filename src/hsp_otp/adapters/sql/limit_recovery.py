@@ -7,8 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 from sqlalchemy import Column, ColumnElement, Text, cast, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.batched_reads import BatchedReads
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import named_values

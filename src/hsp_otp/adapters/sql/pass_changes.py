@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.connections import RefusedError, deadline
 from hsp_otp.adapters.sql.database import Database, is_postgres
 from hsp_otp.adapters.sql.passes import SqlPasses, user_of
@@ -42,6 +42,10 @@ _USERS: Final = " UNION ".join(
 
 _MOST_STEPS: Final = 100
 """Steps of requests in one transaction, limited so that none holds the lock for long."""
+
+_GATHER_SECONDS: Final = 0.01
+"""How long the first step of a transaction waits for others. A backend often puts many passes
+within milliseconds, and fewer transactions leave more time to the requests of customers."""
 
 _BATCH: Final = 500
 """Rows of an import in one transaction. It holds the lock for about 20 ms, and a request waits up
@@ -102,7 +106,7 @@ class SqlPassRepository:
         try:
             with telling(self._waiting):
                 while self._waiting:
-                    await asyncio.sleep(0)  # let all steps of this turn of the loop join
+                    await asyncio.sleep(_GATHER_SECONDS)
                     count = min(len(self._waiting), _MOST_STEPS)
                     await self._settle([self._waiting.popleft() for _ in range(count)])
         finally:

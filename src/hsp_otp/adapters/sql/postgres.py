@@ -15,13 +15,13 @@ from asyncpg.exceptions import (
     InvalidCachedStatementError,
     PostgresError,
 )
-from sqlalchemy import event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, DisconnectionError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection, connect, dispose, raw_connection
 from hsp_otp.adapters.sql.connections import (
     DEADLINE_SECONDS,
     STUDY_SECONDS,
@@ -235,7 +235,7 @@ class PostgresConnections:
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
         """Implement `Connections.write`."""
-        async with self._writing.connection(by) as connection, connection.begin():
+        async with self._writing.connection(by) as connection, connection.transaction():
             yield connection
 
     def read(self, by: float) -> AbstractAsyncContextManager[AsyncConnection]:
@@ -301,7 +301,7 @@ class _Pool:
         server_settings: Mapping[str, str] = _SERVER_SETTINGS,
     ) -> None:
         self._turns = asyncio.Semaphore(size)
-        self._engine = create_async_engine(
+        self._engine = create_engine(
             url,
             isolation_level=isolation_level,
             hide_parameters=True,
@@ -317,16 +317,16 @@ class _Pool:
         self._in_the_making: dict[Any, asyncio.TimerHandle] = {}
         self._raws: WeakSet[Any] = WeakSet()
         self._good_since = 0.0
-        event.listen(self._engine.sync_engine, "checkout", self._check_out)
-        event.listen(self._engine.sync_engine, "checkin", _check_in)
+        event.listen(self._engine, "checkout", self._check_out)
+        event.listen(self._engine, "checkin", _check_in)
 
     @asynccontextmanager
     async def connection(self, by: float) -> AsyncGenerator[AsyncConnection]:
         """A connection that is closed at *by*."""
         async with _telling(by), turn(self._turns, by):
             _by.set(by)
-            connection = await self._engine.connect()
-            raw: Any = (await connection.get_raw_connection()).driver_connection
+            connection = await connect(self._engine)
+            raw: Any = await connection.driver_connection()
             try:
                 with self._watched(raw, by):
                     yield connection
@@ -340,7 +340,7 @@ class _Pool:
         """The driver's own connection, without the library's layers, for work of every request."""
         async with _telling(by), turn(self._turns, by):
             _by.set(by)
-            pooled = await self._engine.raw_connection()
+            pooled = await raw_connection(self._engine)
             driver: Any = pooled.driver_connection
             try:
                 with self._watched(driver, by):
@@ -368,7 +368,7 @@ class _Pool:
         """Close the connections, abruptly if the server does not answer."""
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(_GOODBYE_SECONDS, raw.terminate) for raw in self._raws]
-        await self._engine.dispose()
+        await dispose(self._engine)
         for timer in timers:
             timer.cancel()
 

@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import Column, Row, Table, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
 from hsp_otp.adapters.sql.tables import (

@@ -8,8 +8,8 @@ from typing import Final
 
 from sqlalchemy import func, inspect, select, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.database import Database, is_postgres
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")

@@ -11,13 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.dialects.sqlite import aiosqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection, connect, dispose
 from hsp_otp.adapters.sql.connections import (
     DEADLINE_SECONDS,
     Changes,
@@ -82,7 +82,7 @@ class SqliteConnections:
         self._reading = _engine(url, "FULL")
         self._studying = _engine(url, "FULL", "query_only=ON", "temp_store=MEMORY", _CACHE)
         self._turns = asyncio.Semaphore(self.most_transactions)
-        event.listen(self._writing.sync_engine, "begin", _begin_immediate)
+        event.listen(self._writing, "begin", _begin_immediate)
         self._settling = _Thread(url, synchronous)
         self._fetching = _Thread(url, "FULL")
 
@@ -90,9 +90,9 @@ class SqliteConnections:
         """Close all connections."""
         await self._settling.close()
         await self._fetching.close()
-        await self._writing.dispose()
-        await self._reading.dispose()
-        await self._studying.dispose()
+        await dispose(self._writing)
+        await dispose(self._reading)
+        await dispose(self._studying)
 
     async def settle(
         self, keys: Sequence[str], decide: Callable[[Found], Changes], by: float, *, locking: bool
@@ -289,7 +289,7 @@ def _pragmas(synchronous: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _read(engine: AsyncEngine, by: float) -> AsyncGenerator[AsyncConnection]:
+async def _read(engine: Engine, by: float) -> AsyncGenerator[AsyncConnection]:
     async with _failing_as_unavailable(engine.url):
         connection = await _connected(engine, by)
         try:
@@ -298,8 +298,8 @@ async def _read(engine: AsyncEngine, by: float) -> AsyncGenerator[AsyncConnectio
             await connection.close()
 
 
-def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
-    engine = create_async_engine(
+def _engine(url: str, synchronous: str, *more: str) -> Engine:
+    engine = create_engine(
         url,
         # The driver must not open transactions: a deferred one that reads and then writes fails at
         # once under contention, so they begin explicitly with BEGIN IMMEDIATE.
@@ -320,8 +320,8 @@ def _engine(url: str, synchronous: str, *more: str) -> AsyncEngine:
 
     path = _path(make_url(url))
     if path is not None:
-        event.listen(engine.sync_engine, "do_connect", lambda *_: _make_private(path))
-    event.listen(engine.sync_engine, "connect", prepare)
+        event.listen(engine, "do_connect", lambda *_: _make_private(path))
+    event.listen(engine, "connect", prepare)
     return engine
 
 
@@ -352,7 +352,7 @@ def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
+async def _connected(engine: Engine, by: float) -> AsyncConnection:
     """A connection whose transaction, or first read, has begun."""
     while True:
         try:
@@ -363,8 +363,8 @@ async def _connected(engine: AsyncEngine, by: float) -> AsyncConnection:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _begun(engine: AsyncEngine) -> AsyncConnection:
-    connection = await engine.connect().start()
+async def _begun(engine: Engine) -> AsyncConnection:
+    connection = await connect(engine)
     try:
         await connection.begin()
     except BaseException:

@@ -6,8 +6,8 @@ from typing import Any, Final, TypeVar
 
 import attrs
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from hsp_otp.adapters.sql.async_engine import AsyncConnection
 from hsp_otp.adapters.sql.batched_reads import RememberedReads
 from hsp_otp.adapters.sql.database import Database, insert
 from hsp_otp.adapters.sql.pass_changes import take_turn
