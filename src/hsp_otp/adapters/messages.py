@@ -190,7 +190,7 @@ class GettextMessages:
         return self._speech(texts, ((texts.gettext("otp_expired"),),))
 
     @staticmethod
-    def _speech(texts: Translations, passages: tuple[tuple[str, ...], ...]) -> Speech:
+    def _speech(texts: GNUTranslations, passages: tuple[tuple[str, ...], ...]) -> Speech:
         return Speech(voice=texts.gettext("voice.tag"), passages=passages)
 
     def _sentences(
