@@ -56,7 +56,7 @@ ROW = Entry(
         (
             {"channel": "voice", "sender": "twilio-voice"},
             (
-                "asked for a code by call: sent, through twilio-voice, delivered "
+                "asked for a code by a call: sent, through twilio-voice, delivered "
                 "2026-08-01 12:00:04, from 203.0.113.7"
             ),
         ),

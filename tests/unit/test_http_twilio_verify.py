@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.api_keys import Scope
-from hsp_otp.domain.apps import AppLimits
-from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.apps import AppLimits, default_channels
+from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import id_of_sid
 from hsp_otp.domain.quota import Quota
@@ -949,3 +949,22 @@ def test_nothing_of_it_is_logged(shop: TwilioClient) -> None:
     assert not [one for one in secrets if one in told]
     outcomes = [line["outcome"] for line in lines if line["event"] == "request"]
     assert outcomes == ["ok", "invalid_otp", "ok", "ok", "invalid_phone", "not_found"]
+
+
+@pytest.mark.parametrize("channel", ["call", "whatsapp"])
+def test_another_channel_sends_the_same_code(channel: str) -> None:
+    """Another start with `call` is "call me instead": it has the same sid and the same code."""
+    order = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
+    shop = twilio(app=ruled(channels=default_channels() | {ContactKind.PHONE: order}))
+    sid, code = shop.started()
+    shop.wait(59)
+    assert shop.start(channel="call").status == 429
+    shop.wait(1)
+    reply = shop.start(channel=channel)
+    assert (reply.status, reply.json["sid"], reply.json["channel"]) == (201, sid, channel)
+    word = "CALL" if channel == "call" else "whatsapp"
+    assert [one["channel"] for one in reply.json["send_code_attempts"]] == ["SMS", word]
+    assert shop.world.outbox.codes == [code, code]
+    assert shop.check(VerificationSid=sid, Code=code).json["status"] == "approved"
+    native = shop.native.start(OTHER_PHONE)
+    assert native.json["next"] == {"sms": 30, "voice": 60, "whatsapp": 30}
