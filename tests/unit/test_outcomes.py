@@ -45,7 +45,13 @@ SAMPLES: Final[dict[type, list[Any]]] = {
 
 LIMITS: Final = {
     "validatePass": {Limit.LOOKUPS},
-    "sendOtp": {Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, Limit.LOOKUPS},
+    "sendOtp": {
+        (400, "channel_not_available"),
+        Limit.CONTACT_SENDS,
+        Limit.CLIENT,
+        Limit.COOLDOWN,
+        Limit.LOOKUPS,
+    },
     "verifyOtp": {Limit.CLIENT, Limit.LOOKUPS},
     "signupSendOtp": {Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN},
     "signupVerifyOtp": {Limit.CLIENT},
@@ -59,6 +65,7 @@ READ: Final = {
     "verifyOtp": {(400, "missing_fields"), (400, "malformed_otp")},
     "signupSendOtp": {
         (400, "phone_required"),
+        (400, "channel_not_available"),
         (400, "invalid_phone"),
         (400, "region_not_allowed"),
         (403, "csrf_failed"),
