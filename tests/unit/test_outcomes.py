@@ -61,7 +61,7 @@ LIMITS: Final = {
 
 READ: Final = {
     "validatePass": {(400, "pass_code_required"), (400, "invalid_format")},
-    "sendOtp": {(400, "pass_code_required")},
+    "sendOtp": {(400, "pass_code_required"), (400, "channel_not_available")},
     "verifyOtp": {(400, "missing_fields"), (400, "malformed_otp")},
     "signupSendOtp": {
         (400, "phone_required"),
