@@ -46,7 +46,6 @@ SAMPLES: Final[dict[type, list[Any]]] = {
 LIMITS: Final = {
     "validatePass": {Limit.LOOKUPS},
     "sendOtp": {
-        (400, "channel_not_available"),
         Limit.CONTACT_SENDS,
         Limit.CLIENT,
         Limit.COOLDOWN,
