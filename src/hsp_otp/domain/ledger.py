@@ -163,6 +163,16 @@ def pay(ledger: Ledger, amount: int, at: Instant, now: Instant) -> Ledger:
     return verify(forgive(ledger, amount, at), amount, now)
 
 
+def merged(one: Ledger, other: Ledger) -> Ledger:
+    """What either of two stores knows of the same group; what both know counts once."""
+    return Ledger(
+        owed_hours=_merged(one.owed_hours, other.owed_hours),
+        owed_days=_merged(one.owed_days, other.owed_days),
+        verified_hours=_merged(one.verified_hours, other.verified_hours),
+        verified_days=_merged(one.verified_days, other.verified_days),
+    )
+
+
 def as_of(ledger: Ledger, now: Instant) -> Ledger:
     """
     *ledger* with what a clock that ran ahead left in the future taken as of *now*; the very
@@ -225,6 +235,11 @@ def usual_debt(ledger: Ledger, days: int, least: int, now: Instant) -> tuple[int
             ratios.append(100 * ledger.owed_days.of(day) // of_day)
     ratios.sort()
     return len(ratios), ratios[len(ratios) // 2] if ratios else 0, total
+
+
+def _merged(one: Series, other: Series) -> Series:
+    buckets = tuple(sorted({*one.buckets, *other.buckets}))
+    return Series(buckets, tuple(max(one.of(at), other.of(at)) for at in buckets))
 
 
 def _owed(ledger: Ledger, size: Duration) -> Series:
