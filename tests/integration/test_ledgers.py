@@ -2,25 +2,35 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import attrs
 import pytest
+from sqlalchemy import select
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
+from hsp_otp.adapters.sql.tables import records
 from hsp_otp.domain.audit import DebtRow, PaidRow
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.guard import (
     Debt,
+    GuardedAsk,
+    GuardPolicy,
     LedgerKey,
     Ledgers,
+    RegionMoney,
     charged,
+    debt_of,
     forgiven,
+    judge,
     ledger_keys,
     owing,
     paid,
+    reasons_text,
 )
 from hsp_otp.domain.instant import DAY, HOUR, Instant, after
 from hsp_otp.domain.ledger import LEDGER_WINDOW, Ledger, owed
@@ -30,7 +40,7 @@ from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey
 from hsp_otp.domain.signup import slot_of
 from hsp_otp.domain.slot_record import Held
-from tests.integration.stores import Stores
+from tests.integration.stores import MEMORY, Kind, Stores
 from tests.world import START
 
 pytestmark = pytest.mark.anyio
@@ -170,3 +180,81 @@ async def test_ledgers_are_told_from_rows(database: Database, commits: GroupComm
     assert await told.ledgers(of_another, now) == dict.fromkeys(of_another, Ledger())
     later = after(now, LEDGER_WINDOW + DAY)
     assert [page async for page in told.all_ledgers(later)] == []
+
+
+async def judged(
+    stores: Stores, client: ClientAddress, number: str, now: Instant
+) -> tuple[str, tuple[LedgerKey, ...]]:
+    """Judge an ask, and charge it if it is admitted, as one step; the verdict and who owes it."""
+    keys = keys_of(client, number)
+    money = RegionMoney(region="IN", factor=100, client_factor=100)
+    ask = GuardedAsk(keys=keys, money=money, price=83_200)
+
+    def decide(held: Held) -> Decision[Held, tuple[str, tuple[LedgerKey, ...]]]:
+        verdict = judge(held.ledgers, ask, GuardPolicy(), now)
+        told = f"{verdict} {reasons_text(verdict.reasons)}"
+        debt = debt_of(verdict, is_known=False)
+        owed = charged(held.ledgers, keys, debt, now)
+        becomes = held if owed is held.ledgers else attrs.evolve(held, ledgers=owed)
+        return Decision((told, owing(keys, debt)), becomes)
+
+    return await stores.slots.transition(slot(number), keys, decide)
+
+
+async def pay_back(stores: Stores, keys: tuple[LedgerKey, ...], at: Instant, now: Instant) -> None:
+    """Note a right code."""
+    await stores.slots.transition(
+        slot(NUMBERS[0]),
+        keys,
+        lambda held: Decision(
+            None, attrs.evolve(held, ledgers=paid(held.ledgers, [(keys, at)], now))
+        ),
+    )
+
+
+async def test_the_guard_decides_alike_in_every_store(stores: Stores) -> None:
+    """The same asks and codes lead to the same verdicts and reasons as over memory alone."""
+    async with MEMORY.open(Path()) as model:
+        rng, now = random.Random(11), START  # noqa: S311 - draws asks
+        open_: list[tuple[tuple[LedgerKey, ...], Instant]] = []
+        words = Counter[str]()
+        for _ in range(120):
+            now = after(now, rng.choice((0, HOUR // 4, HOUR, 9 * HOUR)))
+            client, number = rng.choice((HERE, NEAR, FAR)), rng.choice(NUMBERS)
+            told, keys = await judged(stores, client, number, now)
+            assert (told, keys) == await judged(model, client, number, now)
+            words[told.partition(" ")[0].partition(":")[0]] += 1
+            open_ += [(keys, now)] if keys else []
+            if open_ and rng.random() < 0.2:
+                owed_by, at = open_.pop()
+                now = after(now, 1)
+                for one in (stores, model):
+                    await pay_back(one, owed_by, at, now)
+        assert words.keys() == {"free", "work", "stretch", "refused"}
+
+
+async def test_a_refused_ask_writes_nothing(
+    sql_kind: Kind, tmp_path: Path, database: Database
+) -> None:
+    """However often it is asked, no ledger changes, and none is written."""
+    both = keys_of(HERE, NUMBERS[0])
+
+    async def bodies() -> list[tuple[str, str, int]]:
+        async with database.read() as connection:
+            rows = await connection.execute(select(records).order_by(records.c.key))
+            return [(row.key, row.body, row.version) for row in rows]
+
+    async with sql_kind.open(tmp_path) as stores:
+        full = charged({}, both, Debt.ALL, START)
+        for _ in range(8):
+            full = charged(full, both, Debt.ALL, START)
+        await stores.slots.transition(
+            slot(NUMBERS[0]),
+            both,
+            lambda held: Decision(None, attrs.evolve(held, ledgers=full)),
+        )
+        before = await bodies()
+        for _ in range(50):
+            told, keys = await judged(stores, HERE, NUMBERS[0], START)
+            assert (told.partition(" ")[0], keys) == ("refused", ())
+        assert await bodies() == before

@@ -354,7 +354,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         ("usage:is",),
     ]
     again = command(tmp_path, "purge", **settings)
-    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 12
+    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 15
 
 
 async def test_the_command_keeps_audit_rows_for_ninety_days(

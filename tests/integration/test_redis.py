@@ -38,9 +38,11 @@ from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, UsageKey, Usages
 from hsp_otp.domain.signup import SignupSession, slot_of
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.verification_request import Given
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from hsp_otp.ports.failures import Unavailable
+from tests.backend import BACKEND, SHOP
 from tests.integration import redis_sites
 from tests.integration.behind import LATE, PATIENCE_SECONDS
 from tests.integration.redis_server import RedisServer
@@ -246,6 +248,32 @@ async def test_a_redis_that_forgot_ten_sends_does_not_admit_the_eleventh(
     assert await site.send() == "phone_rate_limited"
     site.clock.advance(1)
     assert await site.send() == "sent"
+
+
+@pytest.mark.parametrize("forget", [empty, restart])
+async def test_a_redis_that_forgot_ten_e_mails_does_not_admit_the_eleventh(
+    site: Site, server: RedisServer, forget: Callable[[RedisServer], None]
+) -> None:
+    """E-mails to all tags of a mailbox are counted again, one by one or all, and no others are."""
+
+    async def send(to: str) -> str:
+        sends = site.stores.verification(site.clock, SystemRandomness(), site.outbox)
+        return (await sends.verification_sends.start(SHOP, Given(to=to), BACKEND)).word
+
+    for number in range(10):
+        assert await send(f"Asha+{number}@Example.com") == "sent"
+        site.clock.advance(SECOND)
+    assert await send("ravi@example.com") == "sent"
+    forget(server)
+    assert await send("asha+x@example.com") == "email_rate_limited"
+    assert await send("ravi+x@example.com") == "sent"
+    forget(server)
+    async with recovered(server, site):
+        assert await send("ASHA@example.com") == "email_rate_limited"
+        site.clock.advance(DAY - 10 * SECOND - 1)
+        assert await send("asha@example.com") == "email_rate_limited"
+        site.clock.advance(1)
+        assert await send("asha@example.com") == "sent"
 
 
 async def test_a_redis_that_forgot_strangers_sends_holds_them_back_as_before(

@@ -20,6 +20,7 @@ class Action(enum.Enum):
 
     LOOK_UP = "look_up"
     SEND = "send"
+    FALL_BACK = "fall_back"
     CHECK = "check"
     CANCEL = "cancel"
     READ = "read"
@@ -166,7 +167,8 @@ class SendRow:
     Attributes:
         id: The challenge that the message is for, or, of an app, an id of its own.
         slot: The slot as text, which may contain a full contact.
-        contact: The contact in canonical form.
+        contact: The contact in the form that limits count.
+        sent_to: Its canonical form, if that differs.
         client: ``unknown`` if an app's backend did not name it.
         language: Of the message.
         verification_id: Of an app: the verification that the message is for.
@@ -182,6 +184,7 @@ class SendRow:
     purpose: Purpose
     slot: str = attrs.field(repr=False)
     contact: str = attrs.field(repr=False)
+    sent_to: str | None = attrs.field(default=None, repr=False)
     client: ClientAddress
     lane: Lane = Lane.OTHERS
     language: Language | None = None

@@ -62,6 +62,7 @@ class Challenge:
             derived one, which nobody is sent.
         expires_at: The first instant at which the challenge is no longer live.
         attempts: Guesses judged so far.
+        send_id: Of an app: the id of its latest send.
         success: Set once the code was right, so that the same browser, which may not have seen the
             answer, can present it again.
     """
@@ -83,6 +84,7 @@ class Challenge:
     expires_at: Instant
     attempts: int = 0
     ended: Ended | None = None
+    send_id: str | None = None
     success: Success | None = None
 
     @property
@@ -176,6 +178,8 @@ class Request:
         devices: The device tokens that it came with.
         work: What the work that it came with was judged to be, if any.
         demands: Of an app: the limits on its sends. None means those of the flow, by lane.
+        channels: Of an app: those that may reach the contact, in the order of falling back.
+        call_demands: Of an app: the limits that a call has to pass as well.
         claims: Of an app: where the idempotency key of the request is noted, the first under the
             present secret key; the others are only read.
         fixed: Of an app: the code of the contact, if it is a test contact.
@@ -190,8 +194,17 @@ class Request:
     devices: tuple[str, ...] = attrs.field(default=(), repr=False)
     work: Judgement | None = None
     demands: tuple[Demand, ...] | None = None
+    channels: tuple[Channel, ...] = ()
+    call_demands: tuple[Demand, ...] = ()
     claims: tuple[UsageKey, ...] = ()
     fixed: FixedCode | None = None
+
+    @property
+    def following(self) -> tuple[Channel, ...]:
+        """The channels that follow its own."""
+        if self.channel not in self.channels:
+            return ()
+        return self.channels[self.channels.index(self.channel) + 1 :]
 
     @property
     def test_contact(self) -> str | None:
@@ -211,16 +224,28 @@ class Request:
         return self._sent(Lane.OTHERS)
 
     def _sent(self, lane: Lane) -> Sent:
-        return Sent(flow=self.flow, contact=self.contact, client=self.client, lane=lane)
+        return Sent(
+            flow=self.flow,
+            contact=self.contact,
+            client=self.client,
+            lane=lane,
+            channel=self.channel,
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Drawn:
-    """Random values for a new challenge, drawn in advance, and the writing key of the code ring."""
+    """
+    Random values for a new challenge, drawn in advance, and the writing key of the code ring.
+
+    Attributes:
+        send_id: Of an app: the id of its send.
+    """
 
     challenge_id: str
     nonce: bytes = attrs.field(repr=False)
     key_id: str
+    send_id: str = ""
 
 
 @attrs.frozen

@@ -25,7 +25,7 @@ from hsp_otp.domain.app_limits import (
 )
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.guard import (
     WHO,
     Debt,
@@ -48,8 +48,8 @@ from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey,
 from hsp_otp.domain.send_limits import CONTACT_SCOPES, Sent, charged_keys, contact_of
 
 _SENT: Final = (
-    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request, test_contact "
-    "FROM sends"
+    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request, test_contact, "
+    "channel FROM sends"
 )
 
 _SENDS_TO: Final = f"{_SENT} WHERE contact {{any}} AND at > {{since}}"
@@ -79,6 +79,7 @@ _CHARGED_FROM: Final = (
 _OF_SEND: Final = (
     *(sends.c.contact, sends.c.flow, sends.c.client, sends.c.lane, sends.c.at),
     *(sends.c.app_id, sends.c.named_values, sends.c.id, sends.c.request, sends.c.test_contact),
+    sends.c.channel,
 )
 
 _OF_DEBT: Final = (
@@ -325,8 +326,8 @@ class SqlLimitRecovery:
 def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
     """What sends were charged to, by rows of `_OF_SEND`; test contacts charge nothing."""
     told = defaultdict[UsageKey, list[Instant]](list)
-    for contact, flow, client, lane, at, app_id, values, send_id, request, test in rows:
-        address = ClientAddress(client)
+    for contact, flow, client, lane, at, app_id, values, send_id, request, test, by in rows:
+        address, channel = ClientAddress(client), Channel(by or Channel.SMS.value)
         keys: tuple[UsageKey, ...] = ()
         if app_id is None:
             sent = Sent(
@@ -334,6 +335,7 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
                 contact=Contact.stored(contact),
                 client=address,
                 lane=_lane(lane),
+                channel=channel,
             )
             keys = charged_keys(sent)
         elif test is None:
@@ -342,6 +344,7 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
                 contact=Contact.stored(contact),
                 client=None if address == UNKNOWN_CLIENT else address,
                 values=named_values(values),
+                channel=channel,
             )
             keys = app_limits.charged_keys(of_app)
         if request is not None:

@@ -125,7 +125,8 @@ sends = Table(
     Column("flow", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("slot", Text, nullable=False),
-    Column("contact", Text, nullable=False, comment="canonical"),
+    Column("contact", Text, nullable=False, comment="as limits count it"),
+    Column("sent_to", Text, comment="the canonical contact, if it differs"),
     Column("client", Text, nullable=False),
     Column("network", Text, comment="of the client"),
     Column("lane", Text, comment="known, others"),
@@ -173,7 +174,6 @@ verifications = Table(
     Column("app_id", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("subject", Text, comment="as the backend gave it"),
-    Column("contact", Text, nullable=False, comment="canonical"),
     Column("channel", Text, nullable=False),
     Column("language", Text, nullable=False, comment="of the messages"),
     Column("client", Text, comment="as the backend gave it"),
@@ -186,7 +186,6 @@ verifications = Table(
     Column("ended", Text, comment="approved, canceled, failed, replaced, max_attempts_reached"),
     Column("ended_at", BigInteger),
     Index("verifications_by_time", "at"),
-    Index("verifications_by_contact", "contact"),
     Index("verifications_by_subject", "app_id", "subject"),
 )
 
