@@ -13,6 +13,7 @@ from hsp_otp.adapters.memory import (
     MemoryApiKeys,
     MemoryApps,
     MemoryAudit,
+    MemoryBudgets,
     MemoryPasses,
     MemoryRecords,
     MemorySends,
@@ -37,6 +38,7 @@ from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.sends import SqlSends
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
+    SqlBudgets,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
@@ -60,6 +62,7 @@ from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.budgets import Budgets
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
@@ -118,6 +121,7 @@ class Stores:
     sends: Sends
     verifications: Verifications
     approvals: Approvals
+    budgets: Budgets
     audit: AuditTrail
     passes: Passes
     pass_repository: PassRepository
@@ -258,6 +262,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         sends=MemorySends(rows),
         verifications=MemoryVerifications(rows),
         approvals=MemoryRecords(rows),
+        budgets=MemoryBudgets(),
         audit=rows,
         passes=kept,
         pass_repository=kept,
@@ -383,6 +388,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         sends=SqlSends(database),
         verifications=SqlVerifications(database),
         approvals=SqlApprovals(commits),
+        budgets=SqlBudgets(commits, database),
         audit=commits,
         passes=found,
         pass_repository=SqlPassRepository(database, found),

@@ -6,9 +6,11 @@ from typing import TypeAlias
 import attrs
 
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import Debt
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, Language
+from hsp_otp.domain.prices import Money
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.verification_record import NamedValue, Status, Verification
 
@@ -195,6 +197,28 @@ class SendRow:
 
 
 @attrs.frozen(kw_only=True)
+class DebtRow:
+    """
+    Records who owes an admitted send, so that ledgers can be counted again. It is written before
+    the message goes out, and names no contact.
+
+    Attributes:
+        send_id: The id of that send.
+        account: The flow, or the app.
+        range: The range of the number.
+        client: None if an app's backend did not name it.
+    """
+
+    send_id: str
+    at: Instant
+    account: str
+    range: str
+    client: ClientAddress | None
+    debt: Debt
+    price: Money
+
+
+@attrs.frozen(kw_only=True)
 class SignInRow:
     """
     The changes that a sign-in makes to the user and the pass. Writing the row twice is harmless.
@@ -234,6 +258,20 @@ class UnsentRow:
 
     send_id: str
     at: Instant
+
+
+@attrs.frozen(kw_only=True)
+class PaidRow:
+    """
+    Records that nobody owes a send any more; the first that is recorded stays.
+
+    Attributes:
+        is_verified: Whether a code was right, or else a message did not arrive.
+    """
+
+    send_id: str
+    at: Instant
+    is_verified: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -280,7 +318,7 @@ class StepRow:
     count: int = 1
 
 
-LateRow: TypeAlias = AuditRow | HandedOverRow | UnsentRow | EndedRow | StepRow
+LateRow: TypeAlias = AuditRow | HandedOverRow | UnsentRow | PaidRow | EndedRow | StepRow
 """Rows that report what has happened. They may be written late, and nothing waits for them."""
 
-Row: TypeAlias = LateRow | SendRow | SignInRow | Verification | ProvedRow
+Row: TypeAlias = LateRow | SendRow | DebtRow | SignInRow | Verification | ProvedRow

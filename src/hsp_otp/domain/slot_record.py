@@ -7,13 +7,16 @@ wrong guesses. `domain/challenge.py` has the rules.
 
 import enum
 from functools import cached_property
+from typing import TypeAlias
 
 import attrs
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
+from hsp_otp.domain.guard import LedgerKey, Ledgers
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.lanes import Devices, Lane, Let
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.domain.quota import Demand, Usage, UsageKey, Usages
@@ -149,10 +152,18 @@ class SlotRecord:
 
 @attrs.frozen
 class Held:
-    """A slot's record and the usages that limit sends, which one transition reads and replaces."""
+    """
+    A slot's record, and the usages and ledgers that limit sends, which one transition reads and
+    replaces. Those that a next state leaves out stay as they are.
+    """
 
     record: SlotRecord = SlotRecord()
     usages: Usages = attrs.field(factory=dict[UsageKey, Usage])
+    ledgers: Ledgers = attrs.field(factory=dict[LedgerKey, Ledger])
+
+
+HeldKey: TypeAlias = UsageKey | LedgerKey
+"""The key of what a transition reads and replaces beside a slot's record."""
 
 
 @attrs.frozen(kw_only=True)
@@ -248,3 +259,11 @@ class Presented:
 
     code: Code
     challenge_id: str | None = None
+
+
+def split(keys: tuple[HeldKey, ...]) -> tuple[tuple[UsageKey, ...], tuple[LedgerKey, ...]]:
+    """The keys of usages, and those of ledgers."""
+    return (
+        tuple([key for key in keys if isinstance(key, UsageKey)]),
+        tuple([key for key in keys if isinstance(key, LedgerKey)]),
+    )

@@ -6,24 +6,32 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import attrs
+from sqlalchemy import select
 
+from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import Bodies, GroupCommit
 from hsp_otp.adapters.sql.record_kinds import (
     APPROVALS,
+    BUDGETS,
     FAMILIES,
+    LEDGERS,
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
     SLOTS,
     USAGES,
     RecordKind,
 )
+from hsp_otp.adapters.sql.tables import records
+from hsp_otp.domain.budgets import Budget, BudgetKey, budget_key
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.guard import LedgerKey
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
-from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.slot_record import Held, HeldKey, SlotRecord, split
 from hsp_otp.domain.verification import Approval
 
 T = TypeVar("T")
@@ -39,23 +47,28 @@ class SqlSlots:
     async def transition(
         self,
         slot: Slot,
-        usages: tuple[UsageKey, ...],
+        keys: tuple[HeldKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
         """Implement `SlotRepository.transition`."""
+        usages, ledgers = split(keys)
         key, records = SLOTS.key(str(slot)), records_of(usages)
+        kept = {one: LEDGERS.key(str(one)) for one in ledgers}
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
             record = SLOTS.format.decode(body) if body else SlotRecord()
-            held = Held(record, usages_in(bodies, records))
+            held = Held(record, usages_in(bodies, records), _ledgers_in(bodies, kept))
             decision = decide(held)
             changed = _changed(held.usages, decision.becomes.usages, records)
+            for one, ledger in decision.becomes.ledgers.items():
+                if ledger != held.ledgers[one]:
+                    changed[kept[one]] = LEDGERS.format.encode(ledger)
             if decision.becomes.record is not held.record:
                 changed[key] = SLOTS.format.encode(decision.becomes.record)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step((key, *records.values()), step)
+        return await self.commits.step((key, *records.values(), *kept.values()), step)
 
 
 @attrs.frozen
@@ -139,6 +152,38 @@ class SqlSignupSteps:
         return await _transition(self.commits, SIGNUP_STEPS, challenge_id, decide)
 
 
+@attrs.frozen
+class SqlBudgets:
+    """Stores the budgets of money."""
+
+    commits: GroupCommit
+    database: Database
+
+    async def transition(
+        self, key: BudgetKey, decide: Callable[[Budget], Decision[Budget, O]]
+    ) -> O:
+        """Implement `Budgets.transition`."""
+
+        def decide_on(held: Budget | None) -> Decision[Budget | None, O]:
+            before = held or Budget()
+            decision = decide(before)
+            unchanged = decision.becomes is before
+            return Decision(decision.outcome, held if unchanged else decision.becomes)
+
+        return await _transition(self.commits, BUDGETS, str(key), decide_on)
+
+    async def of_account(self, account: str) -> dict[BudgetKey, Budget]:
+        """Implement `Budgets.of_account`."""
+        first = BUDGETS.key(f"{account} ")
+        mine = select(records.c.key, records.c.body).where(
+            records.c.key > first, records.c.key < f"{first.removesuffix(' ')}!"
+        )  # the character after a space
+        async with self.database.read() as connection:
+            rows = (await connection.execute(mine)).all()
+        begins = len(BUDGETS.key(""))
+        return {budget_key(row.key[begins:]): BUDGETS.format.decode(row.body) for row in rows}
+
+
 async def _transition(
     commits: GroupCommit,
     kind: RecordKind[T],
@@ -172,6 +217,11 @@ def usages_in(bodies: Bodies, records: Mapping[UsageKey, str]) -> Usages:
     """The usages in those *records*; empty for missing ones."""
     found = [(key, bodies.get(name)) for key, name in records.items()]
     return {key: USAGES.format.decode(body) if body else () for key, body in found}
+
+
+def _ledgers_in(bodies: Bodies, records: Mapping[LedgerKey, str]) -> dict[LedgerKey, Ledger]:
+    found = [(key, bodies.get(name)) for key, name in records.items()]
+    return {key: LEDGERS.format.decode(body) if body else Ledger() for key, body in found}
 
 
 def _changed(

@@ -147,6 +147,25 @@ sends = Table(
     Index("sends_by_network", "network", "at"),
 )
 
+debts = Table(
+    "debts",
+    metadata,
+    Column("id", Text, primary_key=True, comment="of the send"),
+    Column("at", BigInteger, nullable=False),
+    Column("account", Text, nullable=False, comment="the flow, or the app's id"),
+    Column("range", Text, nullable=False, comment="the number without its last four digits"),
+    Column("block", Text, nullable=False, comment="the number without its last six digits"),
+    Column("client", Text, comment="null if an app's backend did not name it"),
+    Column("network", Text, comment="of the client"),
+    Column("debt", Text, nullable=False, comment="client, all, stretch: who owes it"),
+    Column("price", BigInteger, nullable=False, comment="micro-dollars"),
+    Column("paid", Text, comment="verified, undelivered: why nobody owes it any more"),
+    Column("paid_at", BigInteger),
+    Index("debts_by_time", "at"),
+    Index("debts_by_block", "block", "at"),
+    Index("debts_by_network", "network", "at"),
+)
+
 verifications = Table(
     "verifications",
     metadata,

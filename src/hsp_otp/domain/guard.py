@@ -1,0 +1,546 @@
+"""
+The guard against toll fraud: who may have how much sent that nobody verifies, and where to.
+
+Every message is owed by the client's address and network, by the range and the block of its number,
+and by its region in money, until its code is entered. An ask fits a group if the group may owe one
+message more. Caps limit the money that is spent, verified or not.
+"""
+
+import enum
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeAlias, assert_never
+
+import attrs
+
+from hsp_otp.domain import ledger as ledgers
+from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant, after
+from hsp_otp.domain.ledger import DebtLimit, Ledger
+from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.prices import DOLLAR, Money, in_dollars, money
+from hsp_otp.domain.work import LEVELS
+
+
+class Group(enum.Enum):
+    """What may owe, or spend; the values are part of the stored reasons."""
+
+    ADDRESS = "address"
+    NETWORK = "network"
+    RANGE = "range"
+    BLOCK = "block"
+    REGION = "region"
+    STRETCH = "stretch"
+    REGION_CAP = "region-cap"
+    CAP = "cap"
+
+
+WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
+WHERE: Final = frozenset({Group.RANGE, Group.BLOCK, Group.REGION})
+CAPS: Final = frozenset({Group.REGION_CAP, Group.CAP})
+
+_IN_MONEY: Final = frozenset({Group.REGION, Group.STRETCH}) | CAPS
+
+_PRICED: Final = frozenset({Group.ADDRESS, Group.BLOCK, Group.REGION})
+"""The groups whose fullness asks for work."""
+
+_EASY_PERCENT: Final = 80
+"""Up to here asks are free."""
+
+_USUAL_DAYS: Final = 14
+"""Days of which the median is the usual debt."""
+
+_LEAST_DAYS: Final = 3
+"""Known days before the usual debt is known."""
+
+_LEAST_VERIFIED: Final[Money] = DOLLAR
+"""What has to be verified on a day for it to be known."""
+
+_USUAL_PERCENT: Final = 15
+"""Twice the usual debt, in percent of what is verified, that the shares are made for."""
+
+
+class LedgerKey(NamedTuple):
+    """
+    The key that a ledger is stored under.
+
+    Attributes:
+        group: One of those that owe messages.
+        who: On whose account the messages are, and the group's own name. May be most of a number,
+            so `repr` leaves it out.
+    """
+
+    group: Group
+    who: str
+
+    def __str__(self) -> str:
+        return f"{self.group.value}:{self.who}"
+
+    def __repr__(self) -> str:
+        return f"LedgerKey(group={self.group.value!r})"
+
+
+Ledgers: TypeAlias = Mapping[LedgerKey, Ledger]
+
+
+class Debt(enum.Enum):
+    """
+    What an admitted message is owed by.
+
+    Of a known number or device, the client alone owes it. Past its debt limit, the stretch owes
+    it in place of the region.
+    """
+
+    NOBODY = "nobody"
+    CLIENT = "client"
+    ALL = "all"
+    STRETCH = "stretch"
+
+
+@attrs.frozen(kw_only=True)
+class GuardPolicy:
+    """
+    The numbers of the guard. A limit whose floor is 0 is off.
+
+    Attributes:
+        region_debt: Money that a region may owe in 24 h; *region_percents* are percent of the money
+            verified, used in its place if that is more.
+        grows: Percent that shares grow to at most, with the usual debt of a region.
+        stretch: Money in 24 h for asks of which one side alone is full.
+        known_debt: Messages that a known number or device may owe without being judged by where
+            they go.
+    """
+
+    address: tuple[DebtLimit, ...] = (DebtLimit(6, 50, DAY), DebtLimit(8, 30, 30 * DAY))
+    network: tuple[DebtLimit, ...] = (DebtLimit(8, 50, DAY), DebtLimit(16, 30, 30 * DAY))
+    range: tuple[DebtLimit, ...] = (DebtLimit(3, 30, DAY), DebtLimit(6, 30, 30 * DAY))
+    block: tuple[DebtLimit, ...] = (DebtLimit(6, 30, DAY), DebtLimit(30, 15, 30 * DAY))
+    region_debt: Money = 15 * DOLLAR
+    region_debts: Mapping[str, Money] = attrs.field(factory=dict[str, Money])
+    region_percent: int = 20
+    region_percents: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    grows: int = 500
+    stretch: Money = 5 * DOLLAR // 2
+    known_debt: int = 3
+
+    def limits(self, group: Group) -> tuple[DebtLimit, ...]:
+        """What a group that owes messages may owe."""
+        if group is Group.ADDRESS:
+            return self.address
+        if group is Group.NETWORK:
+            return self.network
+        return self.range if group is Group.RANGE else self.block
+
+
+class Reason(NamedTuple):
+    """
+    How full a group is.
+
+    Attributes:
+        owed: What the group would owe with this ask: messages, or micro-dollars.
+        allowed: What it may owe.
+        window: In hours, up to a day, or whole days.
+    """
+
+    group: Group
+    owed: int
+    allowed: int
+    window: Duration
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the ask does not fit."""
+        return self.owed > self.allowed
+
+    def __str__(self) -> str:
+        hours = self.window // HOUR
+        window = f"{hours}h" if self.window <= DAY else f"{hours // 24}d"
+        if self.group in _IN_MONEY:
+            amounts = f"{in_dollars(self.owed)}/{in_dollars(self.allowed)}$"
+        else:
+            amounts = f"{self.owed}/{self.allowed}"
+        return f"{self.group.value} {amounts} {window}"
+
+
+_WORK: Final = "work:"
+
+_NOTHING: Final = Ledger()
+
+_REASON = re.compile(r"([a-z-]+) ([0-9.]+)/([0-9.]+)(\$?) ([0-9]+)([hd])")
+
+
+@attrs.frozen
+class Free:
+    """The ask is admitted as it is."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        return "free"
+
+
+@attrs.frozen
+class Priced:
+    """The ask is admitted once work of *level* is done."""
+
+    level: int
+    reasons: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{_WORK}{self.level}"
+
+
+@attrs.frozen
+class Stretched:
+    """One side is full: the ask is admitted for the dearest work, from the region's stretch."""
+
+    reasons: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        return "stretch"
+
+
+@attrs.frozen
+class Refused:
+    """
+    The ask is refused.
+
+    Attributes:
+        group: The fullest one.
+        retry_at: The first instant at which the same ask would be admitted if nothing else were
+            charged or paid in the meantime.
+    """
+
+    group: Group
+    retry_at: Instant
+    reasons: tuple[Reason, ...] = ()
+
+    def __str__(self) -> str:
+        return "refused"
+
+
+Verdict: TypeAlias = Free | Priced | Stretched | Refused
+
+
+class Usual(NamedTuple):
+    """
+    What a region usually owes.
+
+    Attributes:
+        factor: Percent that its shares grow to.
+        verified: The money that was verified there in the same days.
+    """
+
+    factor: int
+    verified: Money
+
+
+@attrs.frozen(kw_only=True)
+class RegionMoney:
+    """
+    What is known of the money of a region, read before an ask is judged.
+
+    Attributes:
+        debt: What the region owes and has verified; without what this process has leased.
+        stretch: What the stretch owes.
+        factor: Percent that the shares of the region's groups grow to.
+        client_factor: Percent that the shares of clients grow to.
+    """
+
+    region: str
+    debt: Ledger = Ledger()
+    stretch: Ledger = Ledger()
+    factor: int
+    client_factor: int
+
+
+@attrs.frozen(kw_only=True)
+class GuardedAsk:
+    """
+    An ask, as the guard judges it.
+
+    Attributes:
+        keys: The ledgers that its message would be owed in.
+        is_known: The number verified here, or the device did, and owes little: it is not judged by
+            where the message goes.
+    """
+
+    keys: tuple[LedgerKey, ...]
+    money: RegionMoney
+    price: Money
+    is_known: bool = False
+
+
+def block_of(range_: str) -> str:
+    """The part that a million numbers share, about what an operator is given, of their *range_*."""
+    return range_[:-2]
+
+
+def ledger_keys(account: str, client: ClientAddress | None, range_: str) -> tuple[LedgerKey, ...]:
+    """
+    The ledgers that a message to a number of *range_* is owed in.
+
+    Args:
+        account: A flow, or an app: none uses up what another may owe.
+        client: None if nobody knows who asked.
+    """
+    where = (
+        LedgerKey(Group.RANGE, f"{account} {range_}"),
+        LedgerKey(Group.BLOCK, f"{account} {block_of(range_)}"),
+    )
+    if client is None:
+        return where
+    network = LedgerKey(Group.NETWORK, f"{account} {client.network}")
+    if client.network == client.value:
+        return (network, *where)
+    return (LedgerKey(Group.ADDRESS, f"{account} {client.value}"), network, *where)
+
+
+def debt_of(verdict: Verdict, *, is_known: bool) -> Debt:
+    """Who owes a message that *verdict* admits."""
+    match verdict:
+        case Refused():
+            return Debt.NOBODY
+        case Stretched():
+            return Debt.STRETCH
+        case Free() | Priced():
+            return Debt.CLIENT if is_known else Debt.ALL
+        case _:
+            assert_never(verdict)
+
+
+def owing(keys: Iterable[LedgerKey], debt: Debt) -> tuple[LedgerKey, ...]:
+    """Those of *keys* whose ledgers owe a message of that *debt*."""
+    match debt:
+        case Debt.NOBODY:
+            return ()
+        case Debt.CLIENT:
+            return tuple(key for key in keys if key.group in WHO)
+        case _:
+            return tuple(keys)
+
+
+def usual_of(debt: Ledger, policy: GuardPolicy, now: Instant) -> Usual:
+    """
+    What a region usually owes, which is the same all day.
+
+    The factor is the largest while fewer than three days are known, because a fixed share would
+    refuse a third of all people at a cold start.
+    """
+    known, percent, verified = ledgers.usual_debt(debt, _USUAL_DAYS, _LEAST_VERIFIED, now)
+    if known < _LEAST_DAYS:
+        return Usual(policy.grows, verified)
+    grown = 100 * 2 * percent // _USUAL_PERCENT
+    return Usual(min(policy.grows, max(100, grown)), verified)
+
+
+def mean_factor(regions: Iterable[Usual], policy: GuardPolicy) -> int:
+    """
+    The mean of the factors of *regions*, weighted by the money that was verified in each; the
+    largest if none was.
+    """
+    weighted = list(regions)
+    total = sum(one.verified for one in weighted)
+    if not total:
+        return policy.grows
+    return sum(one.verified * one.factor for one in weighted) // total
+
+
+def region_allowance(of_region: RegionMoney, policy: GuardPolicy, now: Instant) -> Money:
+    """What a region may owe: a fixed sum, or a share of what was verified there."""
+    floor = policy.region_debts.get(of_region.region, policy.region_debt)
+    percent = policy.region_percents.get(of_region.region, policy.region_percent)
+    best = max(
+        ledgers.best_day(of_region.debt, _USUAL_DAYS, now),
+        ledgers.verified(of_region.debt, DAY, now),
+    )
+    return max(floor, percent * of_region.factor * best // 10_000)
+
+
+def reasons(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Reason]:
+    """
+    How full the groups are that judge *ask*, of those that are at least 80 % full; and last, if one
+    is full, the stretch.
+    """
+    found = list[Reason]()
+    of_region = ask.money
+    for key in ask.keys:
+        group = key.group
+        is_who = group in WHO
+        if ask.is_known and not is_who:
+            continue
+        one = held.get(key, _NOTHING)
+        factor = of_region.client_factor if is_who else of_region.factor
+        for limit in policy.limits(group):
+            would_owe, allowed = 1, limit.floor
+            if one is not _NOTHING:
+                would_owe += ledgers.owed(one, limit.window, now)
+                allowed = ledgers.allowance(one, limit, factor, now)
+            if limit.floor and 100 * would_owe >= _EASY_PERCENT * allowed:
+                found.append(Reason(group, would_owe, allowed, limit.window))
+    if not ask.is_known and policy.region_debts.get(of_region.region, policy.region_debt):
+        would_owe = ledgers.owed(of_region.debt, DAY, now) + ask.price
+        allowed = region_allowance(of_region, policy, now)
+        if 100 * would_owe >= _EASY_PERCENT * allowed:
+            found.append(Reason(Group.REGION, would_owe, allowed, DAY))
+    if policy.stretch and any(one.owed > one.allowed for one in found):
+        would_owe = ledgers.owed(of_region.stretch, DAY, now) + ask.price
+        found.append(Reason(Group.STRETCH, would_owe, policy.stretch, DAY))
+    return found
+
+
+def verdict_word(found: Iterable[Reason]) -> str:
+    """The verdict that *found* lead to, as `str` writes it: they alone decide."""
+    level, who, where, stretch, capped = 0, False, False, False, False
+    for one in found:
+        is_full = one.owed > one.allowed
+        group = one.group
+        if group is Group.STRETCH:
+            stretch = not is_full
+        elif group in CAPS:
+            capped = capped or is_full
+        elif is_full:
+            who, where = who or group in WHO, where or group in WHERE
+        elif group in _PRICED:
+            level = max(level, _level(one.owed, one.allowed))
+    if capped:
+        return "refused"
+    if not who and not where:
+        return f"{_WORK}{level}" if level else "free"
+    return "stretch" if stretch and not (who and where) else "refused"
+
+
+def judge(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> Verdict:
+    """Judge *ask* by all groups together. The verdict names those that are at least 80 % full."""
+    found = reasons(held, ask, policy, now)
+    word, told = verdict_word(found), _fullest_first(found)
+    if word == "free":
+        return Free(told)
+    if word == "stretch":
+        return Stretched(told)
+    if word != "refused":
+        return Priced(int(word.removeprefix(_WORK)), told)
+    fullest = next(one for one in told if one.is_full)
+    retry_at = next(
+        (
+            at
+            for at in _let_go(held, ask, policy, now)
+            if verdict_word(reasons(held, ask, policy, at)) != "refused"
+        ),
+        None,
+    )
+    # A message that costs more than its region may owe at all never fits.
+    return Refused(fullest.group, retry_at or after(now, DAY), told)
+
+
+def charged(held: Ledgers, keys: Iterable[LedgerKey], debt: Debt, now: Instant) -> Ledgers:
+    """*held* with one more message that is owed; the very mapping if nobody owes it."""
+    owe = owing(keys, debt)
+    if not owe:
+        return held
+    becomes = {key: ledgers.charge(_as_of(held.get(key), now), 1, now) for key in owe}
+    return {**held, **becomes}
+
+
+def paid(
+    held: Ledgers, debts: Iterable[tuple[tuple[LedgerKey, ...], Instant]], now: Instant
+) -> Ledgers:
+    """*held* with messages paid back, each owed in those ledgers since it was sent."""
+    becomes = dict(held)
+    for keys, at in debts:
+        for key in keys:
+            becomes[key] = ledgers.pay(_as_of(becomes.get(key), now), 1, at, now)
+    return becomes
+
+
+def forgiven(held: Ledgers, keys: Iterable[LedgerKey], at: Instant) -> Ledgers:
+    """*held* without a message that nobody is to blame for, owed in those ledgers since *at*."""
+    return {**held, **{key: ledgers.forgive(held[key], 1, at) for key in keys if key in held}}
+
+
+class OwedSend(NamedTuple):
+    """
+    A message that was owed, by its row.
+
+    Attributes:
+        paid_at: Since when nobody owes it; None if it is still owed.
+        is_verified: A code was right.
+    """
+
+    keys: tuple[LedgerKey, ...]
+    at: Instant
+    paid_at: Instant | None = None
+    is_verified: bool = False
+
+
+def recounted(sends: Iterable[OwedSend]) -> dict[LedgerKey, Ledger]:
+    """The ledgers that these messages lead to."""
+    told = dict[LedgerKey, Ledger]()
+    for one in sends:
+        for key in one.keys:
+            ledger = told.get(key, _NOTHING)
+            if one.paid_at is None:
+                told[key] = ledgers.charge(ledger, 1, one.at)
+            elif one.is_verified:
+                told[key] = ledgers.verify(ledger, 1, one.paid_at)
+    return told
+
+
+def as_of(held: Ledgers, now: Instant) -> Ledgers:
+    """*held* with what a fast clock left in the future corrected; itself if there is nothing."""
+    corrected = {key: ledgers.as_of(one, now) for key, one in held.items()}
+    return held if all(corrected[key] is one for key, one in held.items()) else corrected
+
+
+def reasons_text(found: Iterable[Reason]) -> str:
+    """The stored form of reasons."""
+    return "; ".join(map(str, found))
+
+
+def read_reasons(text: str) -> tuple[Reason, ...]:
+    """
+    The reasons in their stored form.
+
+    Raises:
+        ValueError: *text* is something else.
+    """
+    return tuple(_read_reason(part) for part in text.split("; ")) if text else ()
+
+
+def _read_reason(text: str) -> Reason:
+    found = _REASON.fullmatch(text)
+    if found is None:
+        raise ValueError("not a reason of the guard")
+    group, owed, allowed, dollars, length, unit = found.groups()
+    amount = money if dollars else int
+    window = int(length) * (HOUR if unit == "h" else DAY)
+    return Reason(Group(group), amount(owed), amount(allowed), window)
+
+
+def _as_of(ledger: Ledger | None, now: Instant) -> Ledger:
+    return Ledger() if ledger is None else ledgers.as_of(ledger, now)
+
+
+def _level(owed: int, allowed: int) -> int:
+    """From one level at `_EASY_PERCENT` to the highest when full."""
+    above = 100 * owed - _EASY_PERCENT * allowed
+    if above < 0:
+        return 0
+    return min(LEVELS[-1], 1 + (LEVELS[-1] - 1) * above // ((100 - _EASY_PERCENT) * allowed))
+
+
+def _fullest_first(found: list[Reason]) -> tuple[Reason, ...]:
+    """The stretch comes last."""
+    if len(found) > 1:
+        found.sort(key=lambda one: (one.group is Group.STRETCH, -one.owed / max(1, one.allowed)))
+    return tuple(found)
+
+
+def _let_go(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Instant]:
+    """The instants at which anything that is owed leaves a window: what is full only then fits."""
+    instants = set[Instant]()
+    for key in ask.keys:
+        for limit in policy.limits(key.group):
+            instants.update(ledgers.let_go(held.get(key, Ledger()), limit.window, now))
+    for one in (ask.money.debt, ask.money.stretch):
+        instants.update(ledgers.let_go(one, DAY, now))
+    return sorted(instants)
