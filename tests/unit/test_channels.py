@@ -403,6 +403,16 @@ def test_a_later_send_is_waited_for() -> None:
     assert [one for one, _ in codes_of(told)] == ["sms", "sms", "voice"]
 
 
+def test_a_channel_that_the_app_has_no_more() -> None:
+    """A message by a channel that has left the app's order is followed by nothing."""
+    told = falling(*PHONES)
+    told.sent()
+    told.app = by(Channel.VOICE).app
+    told.world.apps.stored = Tenants(apps=(told.app,))
+    told.world.report("sms", "message-1", UNDELIVERED)
+    assert len(codes_of(told)) == 1
+
+
 def test_what_has_ended_is_not_sent() -> None:
     """A code that was right, canceled, used up or has expired goes nowhere any more."""
     approved, canceled, exhausted, expired = (falling(*PHONES) for _ in range(4))
