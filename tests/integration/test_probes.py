@@ -66,9 +66,10 @@ def desk() -> Iterator[Desk]:
         """Answers as the desk says."""
 
         def _answer(self) -> None:
-            kind, _, given = self.headers.get("Authorization", "").partition(" ")
-            who = base64.b64decode(given).decode() if kind == "Basic" else given
-            found.asked.append((self.command, self.path, who))
+            given = self.headers.get("Authorization", "")
+            if given.startswith("Basic "):
+                given = base64.b64decode(given.removeprefix("Basic ")).decode()
+            found.asked.append((self.command, self.path, given))
             body = b"" if self.command == "HEAD" else json.dumps(found.body).encode()
             self.send_response(found.status)
             self.send_header("Content-Length", str(len(body)))
@@ -197,8 +198,9 @@ async def test_calls_by_vonage(desk: Desk, status: int, says: str | None) -> Non
     probed = await probe("vonage-voice", desk.url)
     assert (probed.wrong is None) is (says is None)
     assert says is None or says in (probed.wrong or "")
-    ((method, path, token),) = desk.asked
-    assert (method, path) == ("GET", "/v1/calls?page_size=1")
+    ((method, path, given),) = desk.asked
+    scheme, _, token = given.partition(" ")
+    assert (method, path, scheme) == ("GET", "/v1/calls?page_size=1", "Bearer")
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 60
     assert jwt.get_unverified_header(token)["alg"] == "RS256"
