@@ -52,9 +52,12 @@ def main() -> None:
     rows = {scene.name: found[scene.name] for scene in SCENES if scene.name in found}
     print(table(rows))
     if given.keep:
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        kept |= rows
-        kept = {scene.name: kept[scene.name] for scene in SCENES if scene.name in kept}
+        kept: dict[str, dict[str, Any]] = (
+            json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        )
+        kept = {
+            scene.name: (kept | rows)[scene.name] for scene in SCENES if scene.name in kept | rows
+        }
         RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
         PICTURE.write_text(picture(kept))
 

@@ -36,6 +36,7 @@ from hsp_otp.domain.send_limits import (
     given_back,
     send_demands,
 )
+from hsp_otp.domain.work import LEVELS
 
 FLOW: Final = Flow.SIGNUP
 ACCOUNT: Final = FLOW.value
@@ -93,7 +94,7 @@ class Answer:
             case guard.Priced(level):
                 return level
             case guard.Stretched():
-                return guard.LEVELS[-1]
+                return LEVELS[-1]
             case _:
                 return 0
 

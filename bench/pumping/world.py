@@ -181,7 +181,9 @@ class Attack:
         """Every ask, in the order of time."""
         draw = random.Random(8)
         of_all = self.addresses or 1_000
-        addresses = (self._address(places, draw, number) for number in itertools.count())
+        addresses: Iterator[ClientAddress] = (
+            self._address(places, draw, number) for number in itertools.count()
+        )
         if self.addresses is not None:
             addresses = itertools.cycle(list(itertools.islice(addresses, self.addresses)))
         at = float(begins)
