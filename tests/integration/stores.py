@@ -14,6 +14,7 @@ from hsp_otp.adapters.memory import (
     MemoryApiKeys,
     MemoryApps,
     MemoryAudit,
+    MemoryBudgets,
     MemoryPasses,
     MemoryRecords,
     MemorySlots,
@@ -35,6 +36,7 @@ from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
+    SqlBudgets,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
@@ -58,6 +60,7 @@ from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
 from hsp_otp.flows.signup import Signup
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.budgets import Budgets
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
@@ -114,6 +117,7 @@ class Stores:
     signup_steps: SignupSteps
     verifications: Verifications
     approvals: Approvals
+    budgets: Budgets
     audit: AuditTrail
     passes: Passes
     pass_repository: PassRepository
@@ -252,6 +256,7 @@ async def open_memory(_: Path) -> AsyncGenerator[Stores]:
         signup_steps=MemoryRecords(rows),
         verifications=MemoryVerifications(rows),
         approvals=MemoryRecords(rows),
+        budgets=MemoryBudgets(),
         audit=rows,
         passes=kept,
         pass_repository=kept,
@@ -376,6 +381,7 @@ def sql_stores(database: Database, commits: GroupCommit) -> Stores:
         signup_steps=SqlSignupSteps(commits),
         verifications=SqlVerifications(database),
         approvals=SqlApprovals(commits),
+        budgets=SqlBudgets(commits, database),
         audit=commits,
         passes=found,
         pass_repository=SqlPassRepository(database, found),

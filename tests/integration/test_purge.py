@@ -335,6 +335,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         "signup sessions: 3 deleted",
         "signup steps: 1 deleted",
         "approvals: 0 deleted",
+        "budgets: 0 deleted",
     ]
     assert count(file, "audit") == 2
     assert await stores.sent() == ["c6"]

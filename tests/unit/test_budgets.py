@@ -11,9 +11,11 @@ from hsp_otp.domain.budgets import (
     Bounds,
     Budget,
     BudgetKey,
+    Caps,
     Lease,
     Payment,
     Slice,
+    budget_key,
     capped,
     charged,
     is_over,
@@ -34,6 +36,8 @@ def test_budgets_have_keys() -> None:
     """One for each region of an account, and one for all of them."""
     assert str(BudgetKey("signup", "AF")) == "signup AF"
     assert str(BudgetKey("signup", None)) == "signup *"
+    assert budget_key("signup AF") == BudgetKey("signup", "AF")
+    assert budget_key("signup *") == BudgetKey("signup", None)
 
 
 def test_a_lease_takes_a_twentieth_of_what_is_left() -> None:
@@ -77,9 +81,9 @@ def test_a_lease_ends_with_its_hour(now: Instant, until: Instant) -> None:
 def test_what_is_left_of_a_lease_comes_back() -> None:
     """Given back whole, it leaves the budget as it was."""
     taken = renewed(Budget(), BOUNDS, PRICE, START)
-    assert settled(taken.becomes, START, lease=taken.outcome) == Budget()
+    assert settled(taken.becomes, START, returned=[taken.outcome.rest]) == Budget()
     spent = attrs.evolve(taken.outcome, left=taken.outcome.left.minus(Slice(10, 10, 0)))
-    again = settled(taken.becomes, START, lease=spent)
+    again = settled(taken.becomes, START, returned=[spent.rest])
     assert ledgers.owed(again.spent, DAY, START) == 10
     assert ledgers.owed(again.debt, DAY, START) == 10
     assert again.stretch == Ledger()
@@ -106,6 +110,24 @@ def test_known_people_spend_and_owe_no_region_anything() -> None:
     """Their messages count for the caps alone."""
     spent = ledgers.charge(Ledger(), 10, START)
     assert charged(Budget(), Debt.CLIENT, 10, START) == Budget(spent=spent)
+
+
+def test_slices_add_up() -> None:
+    """What is taken from one and put back leaves it as it was."""
+    whole, part = Slice(9, 8, 7), Slice(1, 2, 3)
+    assert whole.minus(part) == Slice(8, 6, 4)
+    assert whole.minus(part).plus(part) == whole
+
+
+def test_caps_of_budgets() -> None:
+    """Each region and each account may have its own."""
+    caps = Caps(default=1, altogether={"login": 2}, region=3, regions={"AF": 4})
+    keys = [
+        BudgetKey(account, region)
+        for account in ("signup", "login")
+        for region in (None, "IN", "AF")
+    ]
+    assert [caps.of(key) for key in keys] == [1, 3, 4, 2, 3, 4]
 
 
 def test_a_cap_tells_when_there_is_room_again() -> None:
@@ -146,7 +168,8 @@ class Processes(RuleBasedStateMachine):
         """Send a message from the lease, if it has money for one, or else from a new one."""
         lease = self.leases.get(process)
         if renews or lease is None or lease.left.spent < PRICE or self.now >= lease.until:
-            decision = renewed(self.budget, Bounds(spent=120), PRICE, self.now, lease=lease)
+            returned = [] if lease is None else [lease.rest]
+            decision = renewed(self.budget, Bounds(spent=120), PRICE, self.now, returned=returned)
             self.budget, lease = decision.becomes, decision.outcome
         if lease.left.spent >= PRICE:
             lease = attrs.evolve(lease, left=lease.left.minus(Slice(PRICE)))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hsp_otp.domain.budgets import Budget, BudgetKey, Payment, settled
+from hsp_otp.domain.budgets import Budget, Caps, Payment, settled
 from hsp_otp.domain.budgets import charged as charged_to_budget
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.guard import (
@@ -329,11 +329,11 @@ def test_caps_stand_above_everything_in_a_replay() -> None:
         )
         for index in range(5)
     ]
-    for key, group in (
-        (BudgetKey("signup", "AF"), "region-cap"),
-        (BudgetKey("signup", None), "cap"),
+    for caps, group in (
+        (Caps(regions={"AF": 300_000}), "region-cap"),
+        (Caps(altogether={"signup": 300_000}), "cap"),
     ):
-        replay = Replay(GuardPolicy(), {key: 300_000})
+        replay = Replay(GuardPolicy(), caps)
         verdicts = [one.verdict for one in replay.judged(asks)]
         assert [str(one) for one in verdicts] == ["free"] * 3 + ["refused"] * 2
         assert reasons_text(verdicts[3].reasons) == f"{group} 0.40/0.30$ 24h"

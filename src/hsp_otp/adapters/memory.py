@@ -21,6 +21,7 @@ from hsp_otp.domain.audit import (
     StepRow,
     UnsentRow,
 )
+from hsp_otp.domain.budgets import Budget, BudgetKey
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
@@ -105,6 +106,25 @@ class MemoryRecords(Generic[K, T]):
             self._records[key] = decision.becomes
         await self._audit.write(*decision.rows)
         return decision.outcome
+
+
+@attrs.define
+class MemoryBudgets:
+    """Budgets in a dictionary."""
+
+    stored: dict[BudgetKey, Budget] = attrs.field(factory=dict[BudgetKey, Budget])
+
+    async def transition(
+        self, key: BudgetKey, decide: Callable[[Budget], Decision[Budget, O]]
+    ) -> O:
+        """Implement `Budgets.transition`."""
+        decision = decide(self.stored.get(key, Budget()))
+        self.stored[key] = decision.becomes
+        return decision.outcome
+
+    async def of_account(self, account: str) -> dict[BudgetKey, Budget]:
+        """Implement `Budgets.of_account`."""
+        return {key: one for key, one in self.stored.items() if key.account == account}
 
 
 class MemoryPasses:

@@ -11,6 +11,8 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import json
 
 from hsp_otp.domain.apps import AppRules
+from hsp_otp.domain.budgets import Budget
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.quota import Usage
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
@@ -73,6 +75,8 @@ SIGNUP_STEP: Final = RecordFormat[SignupStep](SignupStep)
 FAMILY: Final = RecordFormat[Family](Family)
 APP_RULES: Final = RecordFormat[AppRules](AppRules)
 APPROVAL: Final = RecordFormat[Approval](Approval)
+LEDGER: Final = RecordFormat[Ledger](Ledger)
+BUDGET: Final = RecordFormat[Budget](Budget)
 
 _EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'
 

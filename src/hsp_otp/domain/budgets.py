@@ -7,7 +7,7 @@ back with the next lease. What a process does not give back stays spent, so all 
 never spend more than a cap.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import attrs
@@ -17,13 +17,15 @@ from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.guard import Debt, Group, Reason, Refused
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Duration, Instant, after
 from hsp_otp.domain.ledger import Ledger
-from hsp_otp.domain.prices import Money
+from hsp_otp.domain.prices import DOLLAR, Money
 
 LEASE: Final[Duration] = 10 * SECOND
 """How long a slice may be spent."""
 
 _PERCENT_OF_ROOM: Final = 5
 """What a slice takes of what is left."""
+
+_ALL: Final = "*"
 
 _MESSAGES: Final = 20
 """Messages in a slice of what has no limit."""
@@ -42,7 +44,13 @@ class BudgetKey(NamedTuple):
     region: str | None
 
     def __str__(self) -> str:
-        return f"{self.account} {self.region or '*'}"
+        return f"{self.account} {self.region or _ALL}"
+
+
+def budget_key(text: str) -> BudgetKey:
+    """The key that `str` writes as *text*."""
+    account, _, region = text.partition(" ")
+    return BudgetKey(account, None if region == _ALL else region)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,9 +84,20 @@ class Slice(NamedTuple):
     debt: Money = 0
     stretch: Money = 0
 
+    def plus(self, other: "Slice") -> "Slice":
+        """The sums."""
+        return Slice(self.spent + other.spent, self.debt + other.debt, self.stretch + other.stretch)
+
     def minus(self, other: "Slice") -> "Slice":
         """What is left of this without *other*."""
         return Slice(self.spent - other.spent, self.debt - other.debt, self.stretch - other.stretch)
+
+
+class Returned(NamedTuple):
+    """What was leased *at* that instant and is not spent."""
+
+    rest: Slice
+    at: Instant
 
 
 @attrs.frozen
@@ -95,6 +114,11 @@ class Lease:
     left: Slice
     taken_at: Instant
     until: Instant
+
+    @property
+    def rest(self) -> Returned:
+        """What is given back of it."""
+        return Returned(self.left, self.taken_at)
 
 
 class Payment(NamedTuple):
@@ -118,14 +142,11 @@ def renewed(
     price: Money,
     now: Instant,
     *,
-    lease: Lease | None = None,
+    returned: Iterable[Returned] = (),
     payments: Iterable[Payment] = (),
 ) -> Decision[Budget, Lease]:
-    """
-    Give a lease back, note *payments*, and take a new slice that suffices for a message of *price*
-    if there is room for one.
-    """
-    before = settled(budget, now, lease=lease, payments=payments)
+    """`settled`, and take a new slice, for a message of *price* or more if there is room for it."""
+    before = settled(budget, now, returned=returned, payments=payments)
     taken = Slice(
         _slice(bounds.spent, ledgers.owed(before.spent, DAY, now), price),
         _slice(bounds.debt, ledgers.owed(before.debt, DAY, now), price),
@@ -145,17 +166,17 @@ def settled(
     budget: Budget,
     now: Instant,
     *,
-    lease: Lease | None = None,
+    returned: Iterable[Returned] = (),
     payments: Iterable[Payment] = (),
 ) -> Budget:
-    """*budget* with a lease given back, and *payments* noted."""
+    """*budget* with what is left of leases given back, and *payments* noted."""
     spent, debt, stretch = (
         ledgers.as_of(one, now) for one in (budget.spent, budget.debt, budget.stretch)
     )
-    if lease is not None:
-        spent = ledgers.forgive(spent, lease.left.spent, lease.taken_at)
-        debt = ledgers.forgive(debt, lease.left.debt, lease.taken_at)
-        stretch = ledgers.forgive(stretch, lease.left.stretch, lease.taken_at)
+    for rest, at in returned:
+        spent = ledgers.forgive(spent, rest.spent, at)
+        debt = ledgers.forgive(debt, rest.debt, at)
+        stretch = ledgers.forgive(stretch, rest.stretch, at)
     for amount, owed_by, at, is_verified in payments:
         if owed_by is Debt.STRETCH:
             stretch = ledgers.forgive(stretch, amount, at)
@@ -178,6 +199,28 @@ def charged(budget: Budget, debt: Debt, price: Money, now: Instant) -> Budget:
             return attrs.evolve(budget, spent=spent, stretch=owed)
         case _:
             return attrs.evolve(budget, spent=spent)
+
+
+@attrs.frozen(kw_only=True)
+class Caps:
+    """
+    What may be spent in 24 h on each account; 0 is no limit.
+
+    Attributes:
+        altogether: By account; *default* for every other one.
+        region: In one region, on each account, unless *regions* has the region.
+    """
+
+    default: Money = 100 * DOLLAR
+    altogether: Mapping[str, Money] = attrs.field(factory=dict[str, Money])
+    region: Money = 50 * DOLLAR
+    regions: Mapping[str, Money] = attrs.field(factory=dict[str, Money])
+
+    def of(self, key: BudgetKey) -> Money:
+        """The cap of one budget."""
+        if key.region is None:
+            return self.altogether.get(key.account, self.default)
+        return self.regions.get(key.region, self.region)
 
 
 def capped(spent: Ledger, group: Group, cap: Money, price: Money, now: Instant) -> Refused:

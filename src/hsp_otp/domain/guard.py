@@ -125,15 +125,11 @@ class GuardPolicy:
 
     def limits(self, group: Group) -> tuple[DebtLimit, ...]:
         """What a group that owes messages may owe."""
-        match group:
-            case Group.ADDRESS:
-                return self.address
-            case Group.NETWORK:
-                return self.network
-            case Group.RANGE:
-                return self.range
-            case _:
-                return self.block
+        if group is Group.ADDRESS:
+            return self.address
+        if group is Group.NETWORK:
+            return self.network
+        return self.range if group is Group.RANGE else self.block
 
 
 class Reason(NamedTuple):
@@ -167,6 +163,8 @@ class Reason(NamedTuple):
 
 
 _WORK: Final = "work:"
+
+_NOTHING: Final = Ledger()
 
 _REASON = re.compile(r"([a-z-]+) ([0-9.]+)/([0-9.]+)(\$?) ([0-9]+)([hd])")
 
@@ -358,7 +356,10 @@ def region_allowance(of_region: RegionMoney, policy: GuardPolicy, now: Instant) 
 
 
 def reasons(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Reason]:
-    """How full every group is that judges *ask*, and last, if one is full, the stretch."""
+    """
+    How full the groups are that judge *ask*, of those that are at least 80 % full; and last, if one
+    is full, the stretch.
+    """
     found = list[Reason]()
     of_region = ask.money
     for key in ask.keys:
@@ -366,21 +367,20 @@ def reasons(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -
         is_who = group in WHO
         if ask.is_known and not is_who:
             continue
-        one = held.get(key)
+        one = held.get(key, _NOTHING)
         factor = of_region.client_factor if is_who else of_region.factor
         for limit in policy.limits(group):
-            if not limit.floor:
-                continue
-            if one is None:
-                found.append(Reason(group, 1, limit.floor, limit.window))
-                continue
-            would_owe = ledgers.owed(one, limit.window, now) + 1
-            allowed = ledgers.allowance(one, limit, factor, now)
-            found.append(Reason(group, would_owe, allowed, limit.window))
+            would_owe, allowed = 1, limit.floor
+            if one is not _NOTHING:
+                would_owe += ledgers.owed(one, limit.window, now)
+                allowed = ledgers.allowance(one, limit, factor, now)
+            if limit.floor and 100 * would_owe >= _EASY_PERCENT * allowed:
+                found.append(Reason(group, would_owe, allowed, limit.window))
     if not ask.is_known and policy.region_debts.get(of_region.region, policy.region_debt):
         would_owe = ledgers.owed(of_region.debt, DAY, now) + ask.price
         allowed = region_allowance(of_region, policy, now)
-        found.append(Reason(Group.REGION, would_owe, allowed, DAY))
+        if 100 * would_owe >= _EASY_PERCENT * allowed:
+            found.append(Reason(Group.REGION, would_owe, allowed, DAY))
     if policy.stretch and any(one.owed > one.allowed for one in found):
         would_owe = ledgers.owed(of_region.stretch, DAY, now) + ask.price
         found.append(Reason(Group.STRETCH, would_owe, policy.stretch, DAY))
@@ -499,18 +499,11 @@ def _level(owed: int, allowed: int) -> int:
     return min(LEVELS[-1], 1 + (LEVELS[-1] - 1) * above // ((100 - _EASY_PERCENT) * allowed))
 
 
-def _fullest_first(found: Iterable[Reason]) -> tuple[Reason, ...]:
-    """Those that may change the verdict: the fullest first, and the stretch last."""
-    told = [
-        one
-        for one in found
-        if one.group is Group.STRETCH or 100 * one.owed >= _EASY_PERCENT * one.allowed
-    ]
-    if not told:
-        return ()
-    return tuple(
-        sorted(told, key=lambda one: (one.group is Group.STRETCH, -one.owed / max(1, one.allowed)))
-    )
+def _fullest_first(found: list[Reason]) -> tuple[Reason, ...]:
+    """The stretch comes last."""
+    if len(found) > 1:
+        found.sort(key=lambda one: (one.group is Group.STRETCH, -one.owed / max(1, one.allowed)))
+    return tuple(found)
 
 
 def _let_go(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Instant]:

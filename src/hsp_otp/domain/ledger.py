@@ -168,11 +168,13 @@ def as_of(ledger: Ledger, now: Instant) -> Ledger:
     *ledger* with what a clock that ran ahead left in the future taken as of *now*; the very
     *ledger* if there is none.
     """
-    hour, day = (now + CLOCK_SKEW) // HOUR, (now + CLOCK_SKEW) // DAY
-    if max((*ledger.owed_days.buckets[-1:], *ledger.verified_days.buckets[-1:], 0)) <= day and (
-        max((*ledger.owed_hours.buckets[-1:], *ledger.verified_hours.buckets[-1:], 0)) <= hour
+    latest = (now + CLOCK_SKEW) // HOUR
+    owed_until, verified_until = ledger.owed_hours.buckets, ledger.verified_hours.buckets
+    if (not owed_until or owed_until[-1] <= latest) and (
+        not verified_until or verified_until[-1] <= latest
     ):
         return ledger
+    hour, day = latest, latest // 24
     return Ledger(
         owed_hours=ledger.owed_hours.as_of(hour),
         owed_days=ledger.owed_days.as_of(day),

@@ -1,13 +1,13 @@
 """Asks of the past, judged again: under the numbers they were judged by, or under others."""
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import attrs
 
 from hsp_otp.domain import ledger as ledgers
-from hsp_otp.domain.budgets import Budget, BudgetKey, Payment, capped, charged, settled
+from hsp_otp.domain.budgets import Budget, BudgetKey, Caps, Payment, capped, charged, settled
 from hsp_otp.domain.guard import (
     Debt,
     Group,
@@ -82,11 +82,11 @@ class Replay:
 
     Attributes:
         policy: The numbers to judge by.
-        caps: What an account may spend in 24 h, in a region or, without one, altogether.
+        caps: What may be spent, verified or not.
     """
 
     policy: GuardPolicy
-    caps: Mapping[BudgetKey, Money] = attrs.field(factory=dict[BudgetKey, Money])
+    caps: Caps = Caps(default=0, region=0)
     _ledgers: dict[LedgerKey, Ledger] = attrs.field(factory=dict[LedgerKey, Ledger])
     _budgets: dict[BudgetKey, Budget] = attrs.field(factory=dict[BudgetKey, Budget])
     _usual: dict[str, dict[str, Usual]] = attrs.field(factory=dict[str, dict[str, Usual]])
@@ -119,7 +119,7 @@ class Replay:
             return verdict
         altogether = BudgetKey(ask.account, None)
         for one, group in ((key, Group.REGION_CAP), (altogether, Group.CAP)):
-            cap, spent = self.caps.get(one), self._budgets.get(one, _EMPTY).spent
+            cap, spent = self.caps.of(one), self._budgets.get(one, _EMPTY).spent
             if cap and ledgers.owed(spent, DAY, now) + ask.price > cap:
                 return capped(spent, group, cap, ask.price, now)
         for owes in owing(ask.keys, debt):

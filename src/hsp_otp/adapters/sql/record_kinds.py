@@ -7,7 +7,7 @@ import attrs
 
 from hsp_otp.adapters import record_format
 from hsp_otp.adapters.record_format import RecordFormat
-from hsp_otp.domain import challenge, quota
+from hsp_otp.domain import budgets, challenge, quota
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
@@ -98,6 +98,13 @@ APPROVALS: Final = RecordKind(
     is_over=lambda approval, _, now: now >= after(approval.at, APPROVAL_LIFE),
 )
 
+BUDGETS: Final = RecordKind(
+    name="budget",
+    plural="budgets",
+    format=record_format.BUDGET,
+    is_over=lambda budget, _, now: budgets.is_over(budget, now),
+)
+
 RECORD_KINDS: Final[tuple[RecordKind[Any], ...]] = (
     SLOTS,
     USAGES,
@@ -105,4 +112,5 @@ RECORD_KINDS: Final[tuple[RecordKind[Any], ...]] = (
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
     APPROVALS,
+    BUDGETS,
 )

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import attrs
+from sqlalchemy import select
 
+from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.group_commit import Bodies, GroupCommit
 from hsp_otp.adapters.sql.record_kinds import (
     APPROVALS,
+    BUDGETS,
     FAMILIES,
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
@@ -17,6 +20,8 @@ from hsp_otp.adapters.sql.record_kinds import (
     USAGES,
     RecordKind,
 )
+from hsp_otp.adapters.sql.tables import records
+from hsp_otp.domain.budgets import Budget, BudgetKey, budget_key
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.purposes import Slot
@@ -137,6 +142,38 @@ class SqlSignupSteps:
     ) -> O:
         """Implement `SignupSteps.transition`."""
         return await _transition(self.commits, SIGNUP_STEPS, challenge_id, decide)
+
+
+@attrs.frozen
+class SqlBudgets:
+    """Stores the budgets of money."""
+
+    commits: GroupCommit
+    database: Database
+
+    async def transition(
+        self, key: BudgetKey, decide: Callable[[Budget], Decision[Budget, O]]
+    ) -> O:
+        """Implement `Budgets.transition`."""
+
+        def decide_on(held: Budget | None) -> Decision[Budget | None, O]:
+            before = held or Budget()
+            decision = decide(before)
+            unchanged = decision.becomes is before
+            return Decision(decision.outcome, held if unchanged else decision.becomes)
+
+        return await _transition(self.commits, BUDGETS, str(key), decide_on)
+
+    async def of_account(self, account: str) -> dict[BudgetKey, Budget]:
+        """Implement `Budgets.of_account`."""
+        first = BUDGETS.key(f"{account} ")
+        mine = select(records.c.key, records.c.body).where(
+            records.c.key > first, records.c.key < f"{first.removesuffix(' ')}!"
+        )  # the character after a space
+        async with self.database.read() as connection:
+            rows = (await connection.execute(mine)).all()
+        begins = len(BUDGETS.key(""))
+        return {budget_key(row.key[begins:]): BUDGETS.format.decode(row.body) for row in rows}
 
 
 async def _transition(
