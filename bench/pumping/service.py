@@ -2,14 +2,14 @@
 
 # ruff: noqa: INP001 - part of a script
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 from bench.pumping.world import REGIONS, Site
 
 from hsp_otp.domain import budgets, guard, ledger, quota
-from hsp_otp.domain.budgets import Bounds, Budget, BudgetKey, Lease, Payment, Slice
+from hsp_otp.domain.budgets import Bounds, Budget, BudgetKey, Caps, Lease, Payment, Slice
 from hsp_otp.domain.guard import (
     Debt,
     Group,
@@ -43,15 +43,17 @@ ACCOUNT: Final = FLOW.value
 LIMITS: Final = Policy(client_sends=tuple(PURPOSES[Purpose.SIGNUP].client_sends.values()))
 """The limits on sends, as they are without any setting."""
 
-CAPS: Final[Mapping[str | None, Money]] = {
-    None: 2_000 * DOLLAR,
-    "IN": 1_500 * DOLLAR,
-    "AE": 200 * DOLLAR,
-    "GB": 100 * DOLLAR,
-    "US": 50 * DOLLAR,
-    "AF": 40 * DOLLAR,
-}
-"""What may be spent in 24 h, altogether and by region; a few times what people cost."""
+CAPS: Final = Caps(
+    default=2_000 * DOLLAR,
+    regions={
+        "IN": 1_500 * DOLLAR,
+        "AE": 200 * DOLLAR,
+        "GB": 100 * DOLLAR,
+        "US": 50 * DOLLAR,
+        "AF": 40 * DOLLAR,
+    },
+)
+"""Altogether and by region, a few times what people cost."""
 
 Leases: TypeAlias = dict[BudgetKey, Lease]
 
@@ -106,12 +108,11 @@ class Service:
 
     Attributes:
         policy: None for the limits on sends alone.
-        caps: What may be spent in 24 h: by region, or altogether by None.
         leases: One mapping for each process; one alone needs none.
     """
 
     policy: GuardPolicy | None
-    caps: Mapping[str | None, Money] = CAPS
+    caps: Caps = CAPS
     leases: list[Leases] = attrs.field(factory=lambda: [{}])
     usages: dict[UsageKey, Usage] = attrs.field(factory=dict[UsageKey, Usage])
     ledgers: dict[LedgerKey, Ledger] = attrs.field(factory=dict[LedgerKey, Ledger])
@@ -182,7 +183,7 @@ class Service:
         budget = self.budgets.get(key, _NOTHING)
         lease = leases.get(key) if leases else None
         if lease is not None:
-            budget = budgets.settled(budget, now, lease=lease)
+            budget = budgets.settled(budget, now, returned=[lease.rest])
         policy = self.policy or GuardPolicy()
         usual = self.usual.get(region)
         return RegionMoney(
@@ -197,7 +198,8 @@ class Service:
         """Charge budgets; the refusal of a cap if one is reached."""
         of_region, of_all = BudgetKey(ACCOUNT, region), BudgetKey(ACCOUNT, None)
         for key, group in ((of_region, Group.REGION_CAP), (of_all, Group.CAP)):
-            cap, spent = self.caps[key.region], self.budgets.get(key, _NOTHING).spent
+            cap = self.caps.of(key)
+            spent = self.budgets.get(key, _NOTHING).spent
             if ledger.owed(spent, DAY, now) + price > cap:
                 return budgets.capped(spent, group, cap, price, now)
         for key, owed_by in ((of_region, debt), (of_all, Debt.NOBODY)):
@@ -212,25 +214,24 @@ class Service:
         policy, region = self.policy or GuardPolicy(), of_region.region
         owed = Slice(price, price if debt is Debt.ALL else 0, price if debt is Debt.STRETCH else 0)
         allowance = guard.region_allowance(of_region, policy, now)
+        of_one, of_all = BudgetKey(ACCOUNT, region), BudgetKey(ACCOUNT, None)
         bounds = (
-            (
-                BudgetKey(ACCOUNT, region),
-                Bounds(self.caps[region], allowance, policy.stretch),
-                owed,
-            ),
-            (BudgetKey(ACCOUNT, None), Bounds(self.caps[None], 0, 0), Slice(price)),
+            (of_one, Bounds(self.caps.of(of_one), allowance, policy.stretch), owed),
+            (of_all, Bounds(self.caps.of(of_all), 0, 0), Slice(price)),
         )
         for key, bound, needed in bounds:
             lease = leases.get(key)
             if lease is None or now >= lease.until or not _suffices(lease, needed):
                 budget = self.budgets.get(key, _NOTHING)
-                decision = budgets.renewed(budget, bound, price, now, lease=lease)
+                decision = budgets.renewed(
+                    budget, bound, price, now, returned=[] if lease is None else [lease.rest]
+                )
                 self.budgets[key] = decision.becomes
                 leases[key] = lease = decision.outcome
             if not _suffices(lease, needed):
                 group = Group.CAP if key.region is None else Group.REGION_CAP
                 spent = self.budgets[key].spent
-                return budgets.capped(spent, group, self.caps[key.region], price, now)
+                return budgets.capped(spent, group, self.caps.of(key), price, now)
         for key, _, needed in bounds:
             leases[key] = attrs.evolve(leases[key], left=leases[key].left.minus(needed))
         return None

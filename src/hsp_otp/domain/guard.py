@@ -8,6 +8,7 @@ message more. Caps limit the money that is spent, verified or not.
 
 import enum
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
@@ -165,6 +166,9 @@ class Reason(NamedTuple):
 _WORK: Final = "work:"
 
 _NOTHING: Final = Ledger()
+
+_NEVER: Final = Instant(2**63 - 1)
+"""Later than any instant that anything leaves a window at."""
 
 _REASON = re.compile(r"([a-z-]+) ([0-9.]+)/([0-9.]+)(\$?) ([0-9]+)([hd])")
 
@@ -419,11 +423,12 @@ def judge(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> 
     if word != "refused":
         return Priced(int(word.removeprefix(_WORK)), told)
     fullest = next(one for one in told if one.is_full)
+    not_before = _not_before(held, ask, told, now)
     retry_at = next(
         (
             at
             for at in _let_go(held, ask, policy, now)
-            if verdict_word(reasons(held, ask, policy, at)) != "refused"
+            if at >= not_before and verdict_word(reasons(held, ask, policy, at)) != "refused"
         ),
         None,
     )
@@ -504,6 +509,34 @@ def _fullest_first(found: list[Reason]) -> tuple[Reason, ...]:
     if len(found) > 1:
         found.sort(key=lambda one: (one.group is Group.STRETCH, -one.owed / max(1, one.allowed)))
     return tuple(found)
+
+
+def _not_before(held: Ledgers, ask: GuardedAsk, found: Iterable[Reason], now: Instant) -> Instant:
+    """
+    An instant before which *ask* does not fit. Waiting does not raise what groups may owe, so what
+    is full stays full until enough of what it owes has left its window.
+    """
+    by_group = {key.group: held.get(key, _NOTHING) for key in ask.keys}
+    by_group |= {Group.REGION: ask.money.debt, Group.STRETCH: ask.money.stretch}
+    who, where, stretch = now, now, _NEVER
+    for one in found:
+        at = _freed_at(by_group[one.group], one, now) if one.is_full else now
+        if one.group is Group.STRETCH:
+            stretch = at
+        elif one.group in WHO:
+            who = max(who, at)
+        else:
+            where = max(where, at)
+    return min(max(who, where), max(min(who, where), stretch))
+
+
+def _freed_at(ledger: Ledger, full: Reason, now: Instant) -> Instant:
+    most = ledgers.owed(ledger, full.window, now) - (full.owed - full.allowed)
+    instants = ledgers.let_go(ledger, full.window, now)
+    place = bisect_left(
+        instants, x=True, key=lambda at: ledgers.owed(ledger, full.window, at) <= most
+    )
+    return instants[place] if place < len(instants) else _NEVER
 
 
 def _let_go(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Instant]:
