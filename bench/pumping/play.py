@@ -220,7 +220,7 @@ class Play:
         result = self.result
         result.people += counts and not person.asked
         person.asked += 1
-        answer = self.service.ask(person.site, person.address, now, self._process())
+        answer = self.service.ask(person.site, person.address, now, process=self._process())
         if counts and answer.verdict is not None:
             result.verdicts += 1
             result.not_reproduced += not is_reproduced(answer.verdict)
@@ -291,7 +291,7 @@ class Play:
 
         def act(now: Instant) -> None:
             result = self.result
-            answer = self.service.ask(site, client, now, self._process())
+            answer = self.service.ask(site, client, now, flow=attack.flow, process=self._process())
             result.attack_asked += 1
             if answer.message is not None:
                 result.attack_sent += 1

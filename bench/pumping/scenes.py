@@ -8,6 +8,7 @@ from bench.pumping.play import Outage, Scene
 from bench.pumping.world import HOME_OPERATOR, Attack
 
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE
+from hsp_otp.domain.purposes import Flow
 
 _SLOWLY = Attack(every=3 * DAY, blocks=())
 _HOME = Attack(region="IN", blocks=())
@@ -57,6 +58,15 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene(
         name="the same, a new address each time",
         attack=Attack(region="IN", blocks=(), addresses=None),
+    ),
+    Scene(
+        name="pass login, 20 000 leaked passes",
+        attack=Attack(
+            region="IN", blocks=(), flow=Flow.PASS_LOGIN, numbers=20_000, every=12 * MINUTE
+        ),
+        people=1_000,
+        before=0,
+        days=1,
     ),
     Scene(name="a ring that enters 30 %", attack=Attack(verifies=0.30)),
     Scene(name="a ring that enters 60 %", attack=Attack(verifies=0.60)),

@@ -12,6 +12,7 @@ from hsp_otp.domain import budgets, guard, ledger, quota
 from hsp_otp.domain.budgets import Bounds, Budget, BudgetKey, Caps, Lease, Payment, Slice
 from hsp_otp.domain.guard import (
     Debt,
+    Free,
     Group,
     GuardedAsk,
     GuardPolicy,
@@ -27,7 +28,7 @@ from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.prices import DOLLAR, Money
-from hsp_otp.domain.purposes import PURPOSES, Flow, Purpose
+from hsp_otp.domain.purposes import PURPOSES, Flow
 from hsp_otp.domain.quota import Usage, UsageKey
 from hsp_otp.domain.send_limits import (
     Sent,
@@ -38,13 +39,16 @@ from hsp_otp.domain.send_limits import (
 )
 from hsp_otp.domain.work import LEVELS
 
-FLOW: Final = Flow.SIGNUP
-ACCOUNT: Final = FLOW.value
-LIMITS: Final = Policy(client_sends=tuple(PURPOSES[Purpose.SIGNUP].client_sends.values()))
+SIGNUP: Final = Flow.SIGNUP.value
+
+LIMITS: Final = {
+    row.flow: Policy(client_sends=tuple(row.client_sends.values())) for row in PURPOSES.values()
+}
 """The limits on sends, as they are without any setting."""
 
 CAPS: Final = Caps(
     default=2_000 * DOLLAR,
+    altogether={Flow.PASS_LOGIN.value: 100 * DOLLAR},
     regions={
         "IN": 1_500 * DOLLAR,
         "AE": 200 * DOLLAR,
@@ -53,7 +57,7 @@ CAPS: Final = Caps(
         "AF": 40 * DOLLAR,
     },
 )
-"""Altogether and by region, a few times what people cost."""
+"""A few times what people cost; for pass login, what it is without any setting."""
 
 Leases: TypeAlias = dict[BudgetKey, Lease]
 
@@ -121,10 +125,19 @@ class Service:
     client_factor: int = 0
     day: int = -1
 
-    def ask(self, site: Site, client: ClientAddress, now: Instant, process: int = 0) -> Answer:
+    def ask(
+        self,
+        site: Site,
+        client: ClientAddress,
+        now: Instant,
+        *,
+        flow: Flow = Flow.SIGNUP,
+        process: int = 0,
+    ) -> Answer:
         """Judge an ask and charge it; work is done if it is asked for."""
-        sent = Sent(flow=FLOW, contact=site.contact, client=client, lane=Lane.OTHERS)
-        demands = send_demands(sent, LIMITS, is_let=False)
+        self._begin_day(now)
+        sent = Sent(flow=flow, contact=site.contact, client=client, lane=Lane.OTHERS)
+        demands = send_demands(sent, LIMITS[flow], is_let=False)
         usages = self._usages(charged_keys(sent))
         if quota.judge(usages, demands, now) is not None:
             return Answer()
@@ -132,20 +145,23 @@ class Service:
         if self.policy is None:
             self.usages.update(quota.charge(usages, demands, now))
             return Answer(None, Message(now, sent, site.region, (), Debt.NOBODY, price))
-        self._begin_day(now)
-        keys = guard.ledger_keys(ACCOUNT, client, site.contact)
+        keys = guard.ledger_keys(SIGNUP, client, site.contact)
         held = {key: self.ledgers[key] for key in keys if key in self.ledgers}
         leases = self.leases[process] if len(self.leases) > 1 else None
         of_region = self._money(site.region, now, leases)
-        ask = GuardedAsk(keys=keys, money=of_region, price=price)
-        verdict = guard.judge(held, ask, self.policy, now)
+        verdict: Verdict = Free()
+        debt = Debt.NOBODY
+        # In pass login the number is the operator's own: caps alone judge it.
+        if flow is Flow.SIGNUP:
+            ask = GuardedAsk(keys=keys, money=of_region, price=price)
+            verdict = guard.judge(held, ask, self.policy, now)
+            debt = guard.debt_of(verdict, is_known=False)
         if isinstance(verdict, Refused):
             return Answer(verdict)
-        debt = guard.debt_of(verdict, is_known=False)
         if leases is None:
-            capped = self._spend(site.region, debt, price, now)
+            capped = self._spend(flow.value, site.region, debt, price, now)
         else:
-            capped = self._spend_leased(of_region, debt, price, now, leases)
+            capped = self._spend_leased(flow.value, of_region, debt, price, now, leases=leases)
         if capped is not None:
             return Answer(capped)
         self.usages.update(quota.charge(usages, demands, now))
@@ -169,17 +185,12 @@ class Service:
         self.ledgers.update(guard.forgiven(held, keys, message.at))
         self._settle([message], now, is_verified=False)
 
-    def spent(self, region: str | None, now: Instant) -> Money:
-        """What counts as spent in 24 h: leases, and an hour too much rather than too little."""
-        budget = self.budgets.get(BudgetKey(ACCOUNT, region), _NOTHING)
-        return ledger.owed(budget.spent, DAY, now)
-
     def crash(self, process: int) -> None:
         """Lose what a process has leased."""
         self.leases[process] = {}
 
     def _money(self, region: str, now: Instant, leases: Leases | None) -> RegionMoney:
-        key = BudgetKey(ACCOUNT, region)
+        key = BudgetKey(SIGNUP, region)
         budget = self.budgets.get(key, _NOTHING)
         lease = leases.get(key) if leases else None
         if lease is not None:
@@ -194,9 +205,11 @@ class Service:
             client_factor=self.client_factor,
         )
 
-    def _spend(self, region: str, debt: Debt, price: Money, now: Instant) -> Refused | None:
+    def _spend(
+        self, account: str, region: str, debt: Debt, price: Money, now: Instant
+    ) -> Refused | None:
         """Charge budgets; the refusal of a cap if one is reached."""
-        of_region, of_all = BudgetKey(ACCOUNT, region), BudgetKey(ACCOUNT, None)
+        of_region, of_all = BudgetKey(account, region), BudgetKey(account, None)
         for key, group in ((of_region, Group.REGION_CAP), (of_all, Group.CAP)):
             cap = self.caps.of(key)
             spent = self.budgets.get(key, _NOTHING).spent
@@ -208,13 +221,20 @@ class Service:
         return None
 
     def _spend_leased(
-        self, of_region: RegionMoney, debt: Debt, price: Money, now: Instant, leases: Leases
+        self,
+        account: str,
+        of_region: RegionMoney,
+        debt: Debt,
+        price: Money,
+        now: Instant,
+        *,
+        leases: Leases,
     ) -> Refused | None:
         """The same with leases, as in a process that is not alone."""
         policy, region = self.policy or GuardPolicy(), of_region.region
         owed = Slice(price, price if debt is Debt.ALL else 0, price if debt is Debt.STRETCH else 0)
         allowance = guard.region_allowance(of_region, policy, now)
-        of_one, of_all = BudgetKey(ACCOUNT, region), BudgetKey(ACCOUNT, None)
+        of_one, of_all = BudgetKey(account, region), BudgetKey(account, None)
         bounds = (
             (of_one, Bounds(self.caps.of(of_one), allowance, policy.stretch), owed),
             (of_all, Bounds(self.caps.of(of_all), 0, 0), Slice(price)),
@@ -239,7 +259,7 @@ class Service:
     def _settle(self, messages: Iterable[Message], now: Instant, *, is_verified: bool) -> None:
         for one in messages:
             if self.policy is not None:
-                key = BudgetKey(ACCOUNT, one.region)
+                key = BudgetKey(one.sent.flow.value, one.region)
                 payment = Payment(one.price, one.debt, one.at, is_verified)
                 self.budgets[key] = budgets.settled(self.budgets[key], now, payments=[payment])
 
@@ -252,7 +272,7 @@ class Service:
         self.usual = {
             key.region: guard.usual_of(one.debt, policy, now)
             for key, one in self.budgets.items()
-            if key.region is not None
+            if key.account == SIGNUP and key.region is not None
         }
         self.client_factor = guard.mean_factor(self.usual.values(), policy)
         self.usages = {key: one for key, one in self.usages.items() if not quota.is_over(one, now)}

@@ -15,6 +15,7 @@ from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.prices import Money, money
+from hsp_otp.domain.purposes import Flow
 
 BEGIN: Final = Instant(20_000 * DAY)
 """The first instant of every play."""
@@ -164,6 +165,7 @@ class Attack:
         blocks: Where their numbers are; everywhere if there are none.
         ranges: How many ranges of a block their numbers are in.
         verifies: Share of the codes that they enter.
+        numbers: How many numbers they know, as of leaked passes; any number if this is 0.
         among_people: Their addresses are those of people's networks, as with residential proxies.
     """
 
@@ -173,6 +175,8 @@ class Attack:
     blocks: tuple[int, ...] = OPERATOR
     ranges: int = 100
     verifies: float = 0.0
+    flow: Flow = Flow.SIGNUP
+    numbers: int = 0
     among_people: bool = True
 
     def asks(
@@ -191,11 +195,9 @@ class Attack:
             at += self.every / of_all * (0.5 + draw.random())
             if at >= ends:
                 return
-            yield (
-                Instant(int(at)),
-                places.site(draw, self.region, self.blocks, self.ranges),
-                address,
-            )
+            known = random.Random(draw.randrange(self.numbers)) if self.numbers else draw
+            site = places.site(known, self.region, self.blocks, self.ranges)
+            yield Instant(int(at)), site, address
 
     def _address(self, places: Places, draw: random.Random, number: int) -> ClientAddress:
         if self.among_people:
