@@ -100,6 +100,7 @@ class Result:
 
     Attributes:
         refused: People who gave up on a refusal before any message arrived, by what refused them.
+        refused_unsent: Those of them to whom no message was sent at all.
         refused_elsewhere: Those of them whose number is in no block that is attacked.
         delayed: People who were refused and got a message when they tried again.
         worked: People whom the guard asked for work.
@@ -112,6 +113,7 @@ class Result:
 
     people: int = 0
     refused: Counter[str] = attrs.field(factory=Counter[str])
+    refused_unsent: int = 0
     refused_elsewhere: int = 0
     delayed: int = 0
     worked: int = 0
@@ -255,6 +257,7 @@ class Play:
         self._messages.pop(person, None)
         if person.first >= self.counts_from:
             self.result.refused[answer.group] += 1
+            self.result.refused_unsent += not person.sent
             attack = self.scene.attack
             is_attacked = (
                 attack is not None

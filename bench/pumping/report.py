@@ -33,6 +33,7 @@ def row(result: Result) -> dict[str, Any]:
         "all_dollars": dollars(result.everything.most),
         "region_dollars": {name: dollars(one.most) for name, one in result.regions.items()},
         "refused_percent": _percent(sum(result.refused.values()), people),
+        "refused_unsent_percent": _percent(result.refused_unsent, people),
         "refused_elsewhere_percent": _percent(result.refused_elsewhere, people),
         "refused_by": dict(result.refused.most_common()),
         "delayed_percent": _percent(result.delayed, people),

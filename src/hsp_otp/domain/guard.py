@@ -35,6 +35,9 @@ class Group(enum.Enum):
     REGION_CAP = "region-cap"
     CAP = "cap"
 
+    # Groups are in the keys of ledgers, and that of `enum` is in Python.
+    __hash__ = object.__hash__
+
 
 WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
 WHERE: Final = frozenset({Group.RANGE, Group.BLOCK, Group.REGION})
@@ -423,17 +426,11 @@ def judge(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> 
     if word != "refused":
         return Priced(int(word.removeprefix(_WORK)), told)
     fullest = next(one for one in told if one.is_full)
-    not_before = _not_before(held, ask, told, now)
-    retry_at = next(
-        (
-            at
-            for at in _let_go(held, ask, policy, now)
-            if at >= not_before and verdict_word(reasons(held, ask, policy, at)) != "refused"
-        ),
-        None,
-    )
+    at = _not_before(held, ask, told, now)
+    while at != _NEVER and verdict_word(later := reasons(held, ask, policy, at)) == "refused":
+        at = _not_before(held, ask, later, at)
     # A message that costs more than its region may owe at all never fits.
-    return Refused(fullest.group, retry_at or after(now, DAY), told)
+    return Refused(fullest.group, after(now, DAY) if at == _NEVER else at, told)
 
 
 def charged(held: Ledgers, keys: Iterable[LedgerKey], debt: Debt, now: Instant) -> Ledgers:
@@ -537,14 +534,3 @@ def _freed_at(ledger: Ledger, full: Reason, now: Instant) -> Instant:
         instants, x=True, key=lambda at: ledgers.owed(ledger, full.window, at) <= most
     )
     return instants[place] if place < len(instants) else _NEVER
-
-
-def _let_go(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Instant]:
-    """The instants at which anything that is owed leaves a window: what is full only then fits."""
-    instants = set[Instant]()
-    for key in ask.keys:
-        for limit in policy.limits(key.group):
-            instants.update(ledgers.let_go(held.get(key, Ledger()), limit.window, now))
-    for one in (ask.money.debt, ask.money.stretch):
-        instants.update(ledgers.let_go(one, DAY, now))
-    return sorted(instants)
