@@ -18,7 +18,7 @@ ROWS: Final = {
 
 CHARTS: Final = (
     ("attacker_dollars", "Messages of the attacker in 24 h, dollars at most", 100),
-    ("refused_percent", "People refused, percent", 1),
+    ("refused_percent", "People refused, percent", 2),
     ("worked_percent", "People asked for work, percent", 5),
 )
 """The member that each chart shows, its title, and where bars are cut off."""

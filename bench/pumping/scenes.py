@@ -21,11 +21,11 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene(name="the first three days, 22 %", before=0, gives_up=0.20),
     Scene(name="a launch: 5000 people in an hour", launch=5_000),
     Scene(name="an outage that loses half, with receipts", outage=Outage(has_receipts=True)),
-    Scene(name="an outage that loses half, without", outage=Outage()),
+    Scene(name="an outage that loses half, no receipts", outage=Outage()),
     Scene(name="50 people a day, 60 days", people=50, before=0, days=60),
     Scene(name="50 people a day, 60 days, 22 %", people=50, before=0, days=60, gives_up=0.20),
     Scene(
-        name="one operator, limits alone",
+        name="one operator, without the guard",
         attack=Attack(every=3 * MINUTE),
         guarded=False,
         before=0,
@@ -35,7 +35,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene(name="one operator, ten times as fast", attack=Attack(every=3 * MINUTE), days=1),
     Scene(name="one operator, 22 %", attack=Attack(), gives_up=0.20),
     Scene(name="one operator, in the first three days", attack=Attack(), before=0),
-    Scene(name="one operator, a new address each time", attack=Attack(addresses=None)),
+    Scene(name="one operator, new addresses", attack=Attack(addresses=None)),
     Scene(name="one operator, networks of their own", attack=Attack(among_people=False)),
     Scene(
         name="one range, 20 addresses",
@@ -56,7 +56,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene(name="an operator at home", attack=Attack(region="IN", blocks=HOME_OPERATOR)),
     Scene(name="all of the home country", attack=_HOME),
     Scene(
-        name="the same, a new address each time",
+        name="all of the home country, new addresses",
         attack=Attack(region="IN", blocks=(), addresses=None),
     ),
     Scene(
@@ -72,7 +72,7 @@ SCENES: Final[tuple[Scene, ...]] = (
     Scene(name="a ring that enters 60 %", attack=Attack(verifies=0.60)),
     Scene(name="a ring that enters 95 %", attack=Attack(verifies=0.95)),
     Scene(
-        name="the same, four processes, one killed an hour",
+        name="a ring that enters 95 %, crashes",
         attack=Attack(verifies=0.95),
         processes=4,
         crashes=True,
