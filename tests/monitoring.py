@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from hsp_otp.domain.audit import Step
 from hsp_otp.domain.challenge_outcomes import Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import FIGURES
 from hsp_otp.domain.lanes import Lane
@@ -60,6 +61,7 @@ VALUES: Final[Mapping[str, Collection[str]]] = {
         *("passes", "api_keys", "apps", "audit", "deliveries"),
     },
     "store": {"sql", "redis", "memory"},
+    "channel": {channel.value for channel in Channel},
     "sender": {*SENDERS, "none"},
     "result": {"taken", "refused", "failed"},
     "route": {

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import time
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -36,9 +37,10 @@ class Play:
         admits: Whether the headers (in lower case) and the body of a request belong to the account.
         read: Parses the members of the body.
         number: Returns a message's recipient, in E.164.
-        text: Returns a message's text.
-        seconds: Returns a message's validity period.
+        text: Returns a message's text, or its code if the provider has the text.
+        seconds: Returns a message's validity period; None if it is not part of the message.
         names_messages: Whether the provider chooses the ids of messages.
+        kept: Returns what is kept of the provider's id of a message; None keeps it as it is.
         message_id: Returns the provider's id of the n-th message.
         accept: The answer to an accepted message.
         refuse: The n-th answer that refuses a number, as every provider would.
@@ -51,6 +53,7 @@ class Play:
         breaks: The answer to report an internal error.
         report: Makes the body and headers of a signed report of a message's state to a URL, if the
             provider sends reports.
+        states: Those that it reports.
     """
 
     settings: Callable[[str], dict[str, str]]
@@ -60,8 +63,9 @@ class Play:
     read: Callable[[bytes], dict[str, Any]]
     number: Callable[[dict[str, Any]], str]
     text: Callable[[dict[str, Any]], str]
-    seconds: Callable[[dict[str, Any]], int]
+    seconds: Callable[[dict[str, Any]], int] | None
     names_messages: bool = True
+    kept: Callable[[str], str] | None = None
     message_id: Callable[[dict[str, Any], int], str]
     accept: Callable[[dict[str, Any], str], Answer]
     refuse: Callable[[dict[str, Any], int], Answer]
@@ -73,6 +77,7 @@ class Play:
     limit: Answer
     breaks: Answer = (500, {"message": "internal error"})
     report: Callable[[str, str, str], tuple[bytes, dict[str, str]]] = _no_report
+    states: tuple[str, ...] = ("sent", "delivered", "undelivered", "failed")
 
 
 def _form(body: bytes) -> dict[str, Any]:
@@ -88,7 +93,8 @@ def _basic(name: str, word: str) -> Callable[[Mapping[str, str], bytes], bool]:
 
 
 def _twilio_error(code: int, status: int, form: dict[str, Any]) -> Answer:
-    message = f"The 'To' number {form['To']} is not what it should be: {form['Body']}"
+    text = form.get("Body") or form["ContentVariables"]
+    message = f"The 'To' number {form['To']} is not what it should be: {text}"
     return status, {"code": code, "message": message, "status": status}
 
 
@@ -140,6 +146,164 @@ TWILIO: Final = Play(
     limit=(429, {"code": 20429, "message": "too many requests", "status": 429}),
     breaks=(500, {"code": 20500, "message": "internal error", "status": 500}),
     report=_twilio_report,
+)
+
+
+_TWILIO_WHATSAPP_REFUSES: Final = (63003, 63024, 21211, 21610)
+"""Not on WhatsApp, twice, invalid, opted out."""
+
+_TWILIO_WHATSAPP_DECLINES: Final = ((63016, 400), (63015, 400), (63027, 400), (99999, 400))
+"""Template not approved, not in the sandbox, no template in the language, future code."""
+
+_TWILIO_WHATSAPP_DISOWNS: Final = ((20003, 401), (63007, 400), (63001, 400), (63020, 400))
+"""Refused, no such sender, sender refused, business not in order."""
+
+TEMPLATES: Final = f"en:HX{'0' * 31}e,es:HX{'0' * 31}5"
+
+TWILIO_WHATSAPP: Final = Play(
+    settings=lambda url: {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_WHATSAPP_FROM": FROM,
+        "TWILIO_WHATSAPP_TEMPLATES": TEMPLATES,
+        "TWILIO_BASE_URL": url,
+    },
+    secrets=(TOKEN,),
+    path=TWILIO.path,
+    admits=TWILIO.admits,
+    read=_form,
+    number=lambda form: str(form["To"]).removeprefix("whatsapp:"),
+    text=lambda form: str(json.loads(form["ContentVariables"])["1"]),
+    seconds=TWILIO.seconds,
+    message_id=TWILIO.message_id,
+    accept=lambda form, message_id: (
+        201,
+        {"sid": message_id, "status": "queued", "to": form["To"], "body": ""},
+    ),
+    refuse=lambda form, place: _twilio_error(_TWILIO_WHATSAPP_REFUSES[place], 400, form),
+    refusals=4,
+    decline=lambda form, place: _twilio_error(*_TWILIO_WHATSAPP_DECLINES[place], form),
+    declines=4,
+    disown=lambda form, place: _twilio_error(*_TWILIO_WHATSAPP_DISOWNS[place], form),
+    disowns=4,
+    limit=(400, {"code": 63018, "message": "too many messages", "status": 400}),
+    breaks=TWILIO.breaks,
+    report=_twilio_report,
+)
+
+
+# --- Meta
+
+META_NUMBER_ID: Final = "106540352242922"
+META_TOKEN: Final = "EAAJB0123456789abcdefghijklmnop"
+META_APP_SECRET: Final = "0123456789abcdef0123456789abcdef"
+META_VERIFY_TOKEN: Final = "meatyhamhock-and-more"
+
+
+def _meta_error(code: int, status: int, form: dict[str, Any]) -> Answer:
+    words = f"(#{code}) {form['to']} cannot be sent {form['template']}"
+    told = {"message": words, "type": "OAuthException", "code": code, "fbtrace_id": "Az8or2yhqk"}
+    return status, {"error": told}
+
+
+def _meta_accepts(form: dict[str, Any], message_id: str) -> Answer:
+    return 200, {
+        "messaging_product": "whatsapp",
+        "contacts": [{"input": form["to"], "wa_id": form["to"].removeprefix("+")}],
+        "messages": [{"id": message_id, "message_status": "accepted"}],
+    }
+
+
+def meta_notice(
+    *statuses: dict[str, Any], number_id: str = META_NUMBER_ID, **more: object
+) -> dict[str, Any]:
+    """A notice of Meta's, with the members of its documentation."""
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"display_phone_number": "15550783881", "phone_number_id": number_id},
+        "statuses": list(statuses),
+        **more,
+    }
+    changes = [{"value": value, "field": "messages"}]
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "102290129340398", "changes": changes}],
+    }
+
+
+def meta_status(message_id: str, state: str) -> dict[str, Any]:
+    """What a notice says of a message."""
+    told = {
+        "id": message_id,
+        "status": state,
+        "timestamp": "1795314360",
+        "recipient_id": "919876543210",
+    }
+    errors = [{"code": 131026, "title": "Message undeliverable"}]
+    return told | {"errors": errors} if state == "failed" else told
+
+
+def meta_signed(notice: object, secret: str = META_APP_SECRET) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers of a notice that is signed."""
+    body = json.dumps(notice).encode()
+    told = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+    return body, {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={told}"}
+
+
+_META_DECLINES: Final = (
+    *((130472, 400), (130497, 403), (131030, 400), (131047, 400), (131049, 400), (131056, 400)),
+    *((132001, 404), (132015, 400), (100, 400), (1, 400), (999_999, 400)),
+)
+"""An experiment, the country, an unlisted number, not now, twice, too many to this number; no such
+template, a paused one, an invalid parameter, an unknown error, future code."""
+
+_META_DISOWNS: Final = (
+    *((190, 401), (0, 401), (10, 403), (200, 403), (299, 403), (3, 500), (368, 403), (131031, 403)),
+    *(
+        (33, 400),
+        (131042, 400),
+        (133010, 400),
+        (4, 400),
+        (80007, 400),
+        (131048, 400),
+        (999_999, 401),
+    ),
+)
+"""The token and its permissions; the account; its number, payment and registration; limits of the
+app, of the account, of spam; refused with a future code."""
+
+META_WHATSAPP: Final = Play(
+    settings=lambda url: {
+        "META_PHONE_NUMBER_ID": META_NUMBER_ID,
+        "META_ACCESS_TOKEN": META_TOKEN,
+        "META_APP_SECRET": META_APP_SECRET,
+        "META_VERIFY_TOKEN": META_VERIFY_TOKEN,
+        "META_TEMPLATES": "en:login_code:en_US,es:login_code",
+        "META_BASE_URL": f"{url}/v25.0",
+    },
+    secrets=(META_TOKEN, META_APP_SECRET, META_VERIFY_TOKEN),
+    path=f"/v25.0/{META_NUMBER_ID}/messages",
+    admits=lambda headers, _: headers.get("authorization") == f"Bearer {META_TOKEN}",
+    read=lambda body: dict(json.loads(body)),
+    number=lambda form: str(form["to"]),
+    text=lambda form: str(form["template"]["components"][0]["parameters"][0]["text"]),
+    seconds=None,
+    # Meta's own ids have the recipient's number in them.
+    kept=lambda message_id: hashlib.sha256(message_id.encode()).hexdigest(),
+    message_id=lambda form, count: (
+        "wamid." + base64.b64encode(f"\x1d\x18\x0c{form['to'][1:]}{count:018X}".encode()).decode()
+    ),
+    accept=_meta_accepts,
+    refuse=lambda form, place: _meta_error((131026, 131021)[place], 400, form),
+    refusals=2,
+    decline=lambda form, place: _meta_error(*_META_DECLINES[place], form),
+    declines=len(_META_DECLINES),
+    disown=lambda form, place: _meta_error(*_META_DISOWNS[place], form),
+    disowns=len(_META_DISOWNS),
+    limit=(400, {"error": {"message": "(#130429) Rate limit hit", "code": 130429}}),
+    breaks=(500, {"error": {"message": "(#131000) Something went wrong", "code": 131000}}),
+    report=lambda message_id, state, _: meta_signed(meta_notice(meta_status(message_id, state))),
+    states=("sent", "delivered", "failed"),
 )
 
 
@@ -270,7 +434,16 @@ PLAYS: Final[dict[str, Play]] = {
     "vonage": VONAGE,
     "webhook": WEBHOOK,
 }
-"""The plays by the names of senders; contract tests need one for each except the console."""
+"""The plays of text messages by the names of senders; contract tests need one for each."""
+
+WHATSAPP_PLAYS: Final[dict[str, Play]] = {
+    "meta-whatsapp": META_WHATSAPP,
+    "twilio-whatsapp": TWILIO_WHATSAPP,
+}
+"""The same for WhatsApp messages."""
+
+PLAYED: Final = ChainMap(PLAYS, WHATSAPP_PLAYS)
+"""All of them."""
 
 
 def code_in(text: str) -> str:

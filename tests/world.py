@@ -26,7 +26,7 @@ from hsp_otp.adapters.memory import (
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.delivery import DeliveryState, Noted, TakenMessage, UnknownMessage
+from hsp_otp.domain.delivery import AppSend, DeliveryState, Noted, TakenMessage, UnknownMessage
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language, PassCode, SessionId
@@ -58,11 +58,11 @@ from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.sessions import Grant, Me, Redeemed, RefusedCode, RefusedToken, Sessions
 from hsp_otp.flows.signup import Progress, Signup, SignupSendOutcome, SignupVerifyOutcome
 from hsp_otp.ports.failures import Unavailable
-from hsp_otp.ports.messages import Letterhead, MailText, Text
+from hsp_otp.ports.messages import Letterhead, MailText, Messages, Text
 from hsp_otp.ports.operator_accounts import Account
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt
+from hsp_otp.ports.sender import SEND_WITHIN, Call, Message, Receipt
 from hsp_otp.ports.tokens import Access, AppProof, Proof
 
 T = TypeVar("T")
@@ -144,14 +144,16 @@ class Outbox:
         skipped: Whether it reports that it would not try.
         given: The time limit of each call.
         chosen: The names of the senders that each call may try.
+        name: Of the sender.
     """
 
     sent: list[Message] = attrs.field(factory=list[Message])
     failure: Exception | None = None
-    witness: Callable[[], None] | None = None
+    witness: Callable[[], object] | None = None
     skipped: bool = False
     given: list[Duration] = attrs.field(factory=list[Duration])
     chosen: list[tuple[str, ...]] = attrs.field(factory=list[tuple[str, ...]])
+    name: str = "outbox"
 
     def available(self, names: Sequence[str] = ()) -> bool:
         """Keep the promise of `Senders.available`; the sender of the name ``away`` never is."""
@@ -168,12 +170,15 @@ class Outbox:
         if self.failure is not None:
             raise self.failure
         self.sent.append(message)
-        return Receipt(sender="outbox", provider_message_id=f"message-{len(self.sent)}")
+        return Receipt(sender=self.name, provider_message_id=f"message-{len(self.sent)}")
 
     @property
     def codes(self) -> list[str]:
         """The digits in every accepted message, oldest first."""
-        return [re.findall(r"\d{4,10}", sms.text)[0] for sms in self.sent]
+        return [
+            one.code if isinstance(one, Call) else re.findall(r"\d{4,10}", one.text)[0]
+            for one in self.sent
+        ]
 
 
 @attrs.define
@@ -224,6 +229,9 @@ class SentMessages:
             flow=send.flow if send else Flow.PASS_LOGIN,
             contact=Contact.stored(send.contact if send else PHONE),
             language=send.language if send else None,
+            app_send=AppSend(id=send.id, verification_id=send.verification_id, channel=send.channel)
+            if send and send.verification_id
+            else None,
         )
 
     async def may_become_known(self, sender: str, provider_message_id: str, since: Instant) -> bool:
@@ -337,6 +345,11 @@ class PlainMessages:
             service_name="House" if letterhead is None else letterhead.service_name,
         )
 
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """Keep the promise of `Messages.service_name`."""
+        assert purpose in Purpose
+        return "House" if letterhead is None else letterhead.service_name
+
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""
         return f"About {word} in {language}."
@@ -414,11 +427,17 @@ SIGNUP_POLICY = Policy(
 
 @attrs.define(kw_only=True)
 class World:
-    """Both flows over memory, with the contract's default numbers."""
+    """
+    Both flows over memory, with the contract's default numbers.
+
+    Attributes:
+        outboxes: Those of channels that have one of their own.
+    """
 
     clock: ManualClock = attrs.field(factory=ManualClock)
     randomness: Randomness = attrs.field(factory=ScriptedRandomness)
     outbox: Outbox = attrs.field(factory=Outbox)
+    outboxes: dict[Channel, Outbox] = attrs.field(factory=dict[Channel, Outbox])
     channels: frozenset[Channel] = frozenset(Channel)
     access_tokens: SignedAccess = attrs.field(factory=SignedAccess)
     audit: MemoryAudit = attrs.field(factory=MemoryAudit)
@@ -436,6 +455,7 @@ class World:
     deliveries: SentMessages = attrs.field()
     early: MemoryEarlyReceipts = attrs.field()
     work: ProofOfWork = attrs.field(factory=PlainWork)
+    messages: Messages = attrs.field(factory=PlainMessages)
     policy: Policy = attrs.field(factory=Policy)
     signup_policy: Policy = attrs.field(factory=lambda: SIGNUP_POLICY)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
@@ -503,8 +523,8 @@ class World:
             test_contacts=self.test_contacts,
             audit=self.audit,
             sign_ins=self.audit,
-            senders=dict.fromkeys(Channel, self.outbox),
-            messages=PlainMessages(),
+            senders=dict.fromkeys(Channel, self.outbox) | self.outboxes,
+            messages=self.messages,
             access_tokens=self.access_tokens,
             proofs=self.proofs,
             work=self.work,
@@ -671,7 +691,13 @@ class World:
         """Report a message's state, like its provider does."""
         return run(
             take_receipt(
-                self.deliveries, sender, message, state, early=self.early, clock=self.clock
+                self.deliveries,
+                sender,
+                message,
+                state,
+                early=self.early,
+                clock=self.clock,
+                fall_back=self.journeys.verification_delivery.fall_back,
             )
         )
 

@@ -141,6 +141,21 @@ def eager_house(
 
 
 @pytest.fixture(scope="session")
+def locking_house(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
+) -> Iterator[House]:
+    """A service that locks after one wrong code, and has an address for help."""
+    yield from serve(
+        tmp_path_factory.mktemp("locking"),
+        prepared,
+        gateway,
+        FAILED_GUESSES_PER_DAY="1",
+        LOGIN_SUPPORT="help@example.com",
+        SIGNUP_SUPPORT="help@example.com",
+    )
+
+
+@pytest.fixture(scope="session")
 def https_house(
     tmp_path_factory: pytest.TempPathFactory, prepared: Prepared, gateway: Gateway
 ) -> Iterator[House]:

@@ -10,7 +10,7 @@ import attrs
 import pytest
 from playwright.sync_api import Page
 
-from hsp_otp.adapters.secret_keys import ops_ring, parse_secret_keys
+from hsp_otp.adapters.secret_keys import NUMBER_FINGERPRINTS, ops_ring, parse_secret_keys, ring
 from hsp_otp.domain.instant import HOUR, MINUTE, Instant
 from tests.browser.conftest import OPERATOR, OPS_PASSWORD, House, Open, Prepared
 from tests.browser.visit import LOGIN, Visit, at_every_width, shut_out, sideways
@@ -44,8 +44,8 @@ class Busy:
     def cookie(self, minutes: int) -> str:
         """The cookie of a session that was used so many minutes ago."""
         used = self.day.ends - minutes * MINUTE
-        ring = ops_ring(parse_secret_keys(self.keys), OPS_PASSWORD)
-        return ring.seal(f"{used}.{used}.{'x' * 22}")
+        sealing = ops_ring(parse_secret_keys(self.keys), OPS_PASSWORD)
+        return sealing.seal(f"{used}.{used}.{'x' * 22}")
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +109,11 @@ def test_every_state(busy: Busy, open_in: Open) -> None:
     visit.page.click("#range-hour")
     visit.page.wait_for_selector("#range-hour[aria-current]")
     see("ops-hour")
-    visit.page.fill("#phone", "12")
+    visit.page.fill("#contact", "12")
     visit.press("Enter")
-    visit.page.wait_for_selector("#phone-error")
+    visit.page.wait_for_selector("#contact-error")
     see("ops-story-refused")
-    visit.page.fill("#phone", visit.number)
+    visit.page.fill("#contact", visit.number)
     visit.press("Enter")
     visit.page.wait_for_selector("#story-title")
     see("ops-story")
@@ -175,7 +175,7 @@ def test_copying(busy: Busy, open_in: Open) -> None:
     page.wait_for_function(
         "() => document.querySelector('#said').textContent.match(/^Copied: [0-9.]+$/)"
     )
-    page.fill("#phone", visit.number)
+    page.fill("#contact", visit.number)
     visit.press("Enter")
     page.wait_for_selector("#story-title")
     button = page.locator(".story .copy").last
@@ -217,6 +217,24 @@ def test_one_form_of_time(busy: Busy, open_in: Open) -> None:
     head, first = page.inner_text("#funnel-numbers thead"), page.inner_text("#funnel-numbers tbody")
     assert head.startswith("UTC")
     assert re.match(form, first)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_stands_in_line(busy: Busy, open_in: Open, width: int) -> None:
+    """The counts of a row are at one height, and errors begin below their heading."""
+    page = inside(busy, open_in, viewport={"width": width, "height": 800}).page
+    rows: dict[float, set[float]] = {}
+    for card in page.locator(".stages li").all():
+        box, count = card.bounding_box(), card.locator(".count").bounding_box()
+        assert box
+        assert count
+        rows.setdefault(box["y"], set()).add(count["y"])
+    assert [len(heights) for heights in rows.values()] == [1] * len(rows)
+    aligned = page.locator(".words :is(th, td):nth-child(2)").evaluate_all(
+        "all => all.map(one => getComputedStyle(one).textAlign)"
+    )
+    assert len(aligned) > 1
+    assert set(aligned) == {"start"}
 
 
 def test_the_attack_at_a_glance(busy: Busy, open_in: Open) -> None:
@@ -263,7 +281,7 @@ def test_in_and_out_by_https(https_house: House, open_in: Open) -> None:
     sign_in(visit)
     visit.page.wait_for_selector("#live")
     assert f"__Host-{COOKIE}" in [one["name"] for one in visit.page.context.cookies()]
-    visit.page.fill("#phone", "9812345678")
+    visit.page.fill("#contact", "9812345678")
     visit.page.get_by_role("button", name="Show its history").click()
     visit.page.wait_for_selector("#story-title")
     visit.page.get_by_role("button", name="Sign out").click()
@@ -330,7 +348,7 @@ def test_it_is_live(busy: Busy, open_in: Open) -> None:
     page.click("#funnel-numbers summary")
     page.focus("#range-day")
     page.evaluate("document.querySelector('#funnel-numbers .scroll').scrollTop = 300")
-    page.fill("#phone", "98")
+    page.fill("#contact", "98")
     page.focus("#range-day")
     top = page.evaluate("scrollTo(0, 400), scrollY")
     before = figure(page, "Sent")
@@ -352,7 +370,7 @@ def test_it_is_live(busy: Busy, open_in: Open) -> None:
     assert page.evaluate("document.querySelector('#funnel-numbers').open")
     assert page.evaluate("document.querySelector('#funnel-numbers .scroll').scrollTop") == 300
     assert page.evaluate("scrollY") == top
-    assert page.input_value("#phone") == "98"
+    assert page.input_value("#contact") == "98"
 
 
 def test_it_works_without_scripts(busy: Busy, open_in: Open) -> None:
@@ -360,12 +378,50 @@ def test_it_works_without_scripts(busy: Busy, open_in: Open) -> None:
     visit = inside(busy, open_in, scripts=False)
     visit.page.click("#range-hour")
     visit.page.wait_for_selector("#range-hour[aria-current]")
-    visit.page.fill("#phone", visit.number)
+    visit.page.fill("#contact", visit.number)
     visit.page.get_by_role("button", name="Show its history").click()
     assert visit.page.inner_text("#story-title").startswith("***-***-")
     visit.page.click("text=Back to the overview")
     visit.page.get_by_role("button", name="Sign out").click()
     visit.page.wait_for_selector("#password")
+
+
+def test_a_story_of_an_address(busy: Busy, open_in: Open) -> None:
+    """An e-mail address is searched for as typed, with its channel told, and shown masked."""
+    keys = ring(parse_secret_keys(busy.keys), NUMBER_FINGERPRINTS)
+    told = {
+        "at": busy.day.ends,
+        "flow": "verification",
+        "purpose": "email_verification",
+        "action": "send",
+        "outcome": "sent",
+        "app": "shop",
+        "contact": "a***@example.com",
+        "contact_fingerprint": keys.fingerprint("asha.rao@example.com"),
+        "range_fingerprint": keys.fingerprint("example.com"),
+        "sender": "smtp",
+        "channel": "email",
+        "count": 1,
+    }
+    marks = ", ".join("?" * len(told))
+    busy.write(
+        f"INSERT INTO audit ({', '.join(told)}) VALUES ({marks})",  # noqa: S608 - the names above
+        [tuple(told.values())],
+    )
+    visit = inside(busy, open_in)
+    visit.page.fill("#contact", "asha.rao@")
+    visit.press("Enter")
+    assert "not an e-mail address" in visit.page.inner_text("#contact-error")
+    assert shut_out(visit) == []
+    visit.page.fill("#contact", "Asha.Rao@Example.com")
+    visit.press("Enter")
+    visit.page.wait_for_selector("#story-title")
+    assert visit.page.inner_text("#story-title") == "a***@example.com"
+    story = visit.page.inner_text(".story")
+    assert "asked for a code by e-mail: sent, through smtp, for the app shop" in story
+    assert "an operator viewed its history" in story
+    assert "asha.rao" not in visit.page.content().lower()
+    assert "asha" not in visit.page.url
 
 
 def test_a_story_and_no_secrets(busy: Busy, open_in: Open) -> None:
@@ -383,7 +439,7 @@ def test_a_story_and_no_secrets(busy: Busy, open_in: Open) -> None:
         seen.append(visit.page.content())
     sender = visit.page.locator(".health li", has_text="twilio")
     assert re.search(r"accepted\s+[1-9]", sender.inner_text())
-    visit.page.fill("#phone", customer.number)
+    visit.page.fill("#contact", customer.number)
     visit.press("Enter")
     visit.page.wait_for_selector("#story-title")
     assert visit.page.inner_text("#story-title") == f"***-***-{customer.number[-4:]} IN"

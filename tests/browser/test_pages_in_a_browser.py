@@ -116,6 +116,34 @@ def test_nobody_is_shut_out_of_a_brand(branded_house: House, open_in: Open, lang
     assert shown_badly(open_in, branded_house, language, "branded") == []
 
 
+@pytest.mark.parametrize("width", [320, 390])
+def test_what_stands_in_line(house: House, open_in: Open, width: int) -> None:
+    """Languages begin below the name, facts end at one edge, and no pass code is broken."""
+    visit = open_in(house, locale="es-ES", viewport={"width": width, "height": 720})
+    visit.go(LOGIN)
+    assert visit.page.eval_on_selector_all(
+        ".brand, .languages button:first-of-type",
+        """found => found.map((one, place) => {
+            const padding = place ? parseFloat(getComputedStyle(one).paddingLeft) : 0;
+            return one.getBoundingClientRect().left + padding;
+        })""",
+    ) == [16, 16]
+    visit.page.fill("#pass_code", "HSP-12")
+    visit.press("Enter")
+    visit.told("pass_code")
+    lines = visit.page.locator("main b").evaluate_all(
+        "all => all.map(b => b.getClientRects().length)"
+    )
+    assert lines == [1, 1]
+    visit.to_code(LOGIN)
+    visit.enter(visit.code)
+    visit.reaches("in")
+    ends = visit.page.locator(".facts dd").evaluate_all(
+        "all => all.map(one => Math.round(one.getBoundingClientRect().right))"
+    )
+    assert len(set(ends)) == 1
+
+
 def test_nothing_moves_where_that_is_unwanted(house: House, open_in: Open) -> None:
     """`prefers-reduced-motion` is honoured by everything."""
     visit = open_in(house, reduced_motion="reduce")

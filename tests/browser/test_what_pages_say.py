@@ -8,12 +8,14 @@ import pytest
 from playwright.sync_api import Route
 
 from tests.browser.conftest import House, Open
-from tests.browser.visit import LOGIN, SIGNUP, Visit
+from tests.browser.visit import LOGIN, SIGNUP, Visit, at_every_width, shut_out, sideways
 from tests.gateway import Behaviour, accept, decline, refuse_number
 
 ARRIVED = {LOGIN: "in", SIGNUP: "verified"}
 BOTH = pytest.mark.parametrize("path", [LOGIN, SIGNUP])
 HOWEVER = pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+LANGUAGES = ("en", "es", "hi")
+LOCKED = "There were too many wrong codes. Please try again later or contact support."
 UNSENT = "We could not send the message. Please try again."
 PHONES = {"width": 390, "height": 720}
 
@@ -250,6 +252,45 @@ def test_what_takes_long_is_told(house: House, open_in: Open, path: str) -> None
     visit.page.wait_for_selector("button[value=verify]:text-is('Checking…')")
     waiting[0].continue_()
     visit.reaches(ARRIVED[path])
+
+
+@BOTH
+@HOWEVER
+def test_a_lock(locking_house: House, open_in: Open, path: str, *, scripts: bool) -> None:
+    """The page promises no code, says how long the lock lasts, and names support."""
+    visit = open_in(locking_house, scripts=scripts)
+    visit.to_code(path)
+    visit.enter(visit.wrong)
+    visit.reaches("ended")
+    assert visit.told("code") == f"{LOCKED} Support: help@example.com"
+    wait = visit.page.inner_text("form.resend" if scripts else "#wait")
+    said = "Send a new code in" if scripts else "You can ask for a new code in"
+    assert re.fullmatch(rf"{said} 2[34]:[0-5]\d:[0-5]\d\.?", wait.strip())
+    main = visit.page.inner_text("main")
+    assert not re.search(r"New codes go to|try again in|attempt", main)
+    if not scripts:
+        visit.page.click("form.resend button")
+        assert visit.page.inner_text("main").count(LOCKED) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nobody_is_shut_out_by_a_lock(locking_house: House, open_in: Open, language: str) -> None:
+    """axe-core finds nothing, and the page does not scroll sideways."""
+    visit = open_in(locking_house, locale=language, reduced_motion="reduce")
+    found: list[str] = []
+
+    def judge(seen: str) -> None:
+        if sideways(visit) > 0:
+            found.append(f"{seen}: {sideways(visit)} pixels too wide")
+        if seen.endswith("320"):
+            found.extend(f"{seen}: {one}" for one in shut_out(visit))
+
+    for path in (LOGIN, SIGNUP):
+        visit.to_code(path)
+        visit.enter(visit.wrong)
+        visit.reaches("ended")
+        at_every_width(visit, f"locked-{language}{path.replace('/', '-')}", judge)
+    assert found == []
 
 
 def test_a_button_that_waits_has_no_focus(house: House, open_in: Open) -> None:

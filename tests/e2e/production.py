@@ -15,7 +15,7 @@ from typing import Final
 
 from tests.e2e.server import Line, Server, command
 from tests.gateway import Gateway
-from tests.plays import PLAYS
+from tests.plays import PLAYED
 
 PEOPLE: Final = 2_000
 PUBLIC_URL: Final = "https://otp.example.com"
@@ -98,7 +98,7 @@ def by(**gateways: Gateway) -> dict[str, str]:
     """Return the settings of senders, which are tried in the given order."""
     given = {"SENDERS": ",".join(gateways)}
     for name, gateway in gateways.items():
-        given |= PLAYS[name].settings(gateway.url)
+        given |= PLAYED[name].settings(gateway.url)
     return given
 
 

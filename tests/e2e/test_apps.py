@@ -17,6 +17,15 @@ regions = ["IN", "GB"]
 named_limits = { user = ["5 in 600 s", "20 in 86400 s"] }
 purposes = { phone_verification = { max_attempts = 5 } }
 """
+TEXTS = """
+[shop.texts.password_reset.en]
+text = "{code} resets it"
+template_id = "1107"
+email = '''
+Hello,
+
+{code}'''
+"""
 CLUB = """
 [club]
 account = "acme"
@@ -90,11 +99,11 @@ def test_a_file_that_contradicts_what_is_stored(folder: Path) -> None:
 
 def test_a_file_that_cannot_be_used(folder: Path) -> None:
     """One line says where the fault is, and nothing of the file is stored."""
-    voice = 'channels = { phone = ["sms", "voice"] }'
-    assert imported(folder, SHOP + CLUB + voice) == (
+    hooks = '[[club.webhooks]]\nurl = "https://club.example.com/"'
+    assert imported(folder, SHOP + CLUB + hooks) == (
         1,
         [],
-        ["hsp-otp: 'apps.toml': club.channels.phone: 'voice' is not offered by this version"],
+        ["hsp-otp: 'apps.toml': club.webhooks: it is not offered by this version"],
     )
     assert shown(folder) == []
 
@@ -122,6 +131,30 @@ def test_an_app_is_shown(folder: Path) -> None:
     assert "web_origin" not in lines
     unknown = command(folder, "apps", "show", "bank", **MODE)
     assert (unknown.returncode, unknown.stderr) == (1, "hsp-otp: there is no app 'bank'\n")
+
+
+def test_texts_of_an_app(folder: Path) -> None:
+    """They are shown one to a line, and a fault in them stores nothing."""
+    imported(folder, SHOP + TEXTS)
+    done = command(folder, "apps", "show", "shop", **MODE)
+    lines = dict(re.split(r": +", line, maxsplit=1) for line in done.stdout.splitlines())
+    place = "texts.password_reset.en"
+    assert {name: value for name, value in lines.items() if name.startswith("texts")} == {
+        f"{place}.text": "{code} resets it",
+        f"{place}.template_id": "1107",
+        f"{place}.email": r"Hello,\n\n{code}",
+    }
+    assert imported(folder, SHOP + TEXTS.replace("{code} resets", "{digits} resets")) == (
+        1,
+        [],
+        [
+            (
+                "hsp-otp: 'apps.toml': shop.texts: it has {digits} in the text of "
+                "password_reset.en; takes {code} {service} {minutes}"
+            )
+        ],
+    )
+    assert command(folder, "apps", "show", "shop", **MODE).stdout == done.stdout
 
 
 def test_keys_of_apps_and_accounts(folder: Path) -> None:

@@ -681,4 +681,4 @@ def test_a_column_of_the_audit(served: Grown) -> None:
     browser = Browser(served)
     assert browser.sign_in() == 303
     browser.ask("GET", "/ops/")
-    assert ", from 127.0.0.1, in es" in browser.post("/ops/story/", phone=NUMBER)[1]
+    assert ", from 127.0.0.1, in es" in browser.post("/ops/story/", contact=NUMBER)[1]

@@ -157,10 +157,9 @@ def test_what_they_leave_has_no_secret(run: Run) -> None:
 
 
 def test_where_full_numbers_are(run: Run) -> None:
-    """Full numbers are with verifications, sends, slots and limits on contacts, and not in logs."""
+    """Full numbers are with sends, slots and limits on contacts, and not in logs."""
     assert not words(run.log) & {digits + one[-10:] for one in NUMBERS for digits in ("", "91")}
     assert {place for place, text in run.tables.items() if re.search(r"\+9197\d{8}", text)} == {
-        "verifications.contact",
         "sends.contact",
         "sends.slot",
         "slot.key",

@@ -150,7 +150,7 @@ def test_the_page_and_its_operators(tmp_path: Path) -> None:
         assert shared.sign_in(PASSWORD) == 303
         assert Browser(server).sign_in(ASHAS, "nobody") == 403
         assert asha.ask("GET", "/ops/")[0] == 200
-        status, story = asha.post("/ops/story/", phone=NUMBER)
+        status, story = asha.post("/ops/story/", contact=NUMBER)
         assert (status, "operator asha viewed its history" in story) == (200, True)
         assert query(tmp_path, "SELECT outcome, operator FROM audit ORDER BY id") == [
             *(("signed_in", "asha"), ("signed_in", "ravi"), ("signed_in", None)),

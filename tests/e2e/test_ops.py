@@ -86,7 +86,7 @@ def test_whichever_worker_answers(served: Server) -> None:
         status, page = browser.ask("GET", "/ops/live/")
         assert (status, "Senders" in page) == (200, True)
         assert re.search(r"accepted</dt><dd>1<", page)
-    status, story = browser.post("/ops/story/", phone=NUMBER)
+    status, story = browser.post("/ops/story/", contact=NUMBER)
     assert status == 200
     assert "presented a code on a device that is not known: it was right" in story
     assert code not in story
@@ -126,7 +126,7 @@ def test_signing_out_while_the_lock_is_held(served: Server) -> None:
         def opens() -> bool:
             browser.cookies = dict(held)
             statuses = {browser.ask("GET", "/ops/live/")[0]}
-            statuses.add(browser.post("/ops/story/", phone=NUMBER)[0])
+            statuses.add(browser.post("/ops/story/", contact=NUMBER)[0])
             assert statuses <= {200, 303}
             return 200 in statuses
 

@@ -226,15 +226,15 @@ def operate(server: Server) -> tuple[dict[str, str], list[str]]:
         pages += [submit("/ops/", username=ASHAS, password=ASHAS)]
         pages += [submit("/ops/", username="asha", password=ASHAS)]
         assert "<p>asha</p>" in pages[-1]
-        pages += [submit("/ops/story/", phone=NUMBER)]
+        pages += [submit("/ops/story/", contact=NUMBER)]
         named = browser.cookies["hsp_otp_ops"]
         pages += [submit("/ops/sign-out/")]
         pages += [submit("/ops/", password=OPS_PASSWORD[::-1])]
         pages += [submit("/ops/", password=OPS_PASSWORD)]
         pages += [browser.get(f"/ops/live/?range={name}").text for name in ("hour", "day", "week")]
         pages += [browser.get("/ops/").text]
-        pages += [submit("/ops/story/", phone=NUMBER)]
-        pages += [submit("/ops/story/", phone=f"{NUMBER}x")]
+        pages += [submit("/ops/story/", contact=NUMBER)]
+        pages += [submit("/ops/story/", contact=f"{NUMBER}x")]
         session = browser.cookies["hsp_otp_ops"]
         submit("/ops/sign-out/")
     secrets = {"password of operators": OPS_PASSWORD, "a wrong one": OPS_PASSWORD[::-1]}

@@ -14,11 +14,13 @@ import attrs
 
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.api_keys import ApiKey, Scope
-from hsp_otp.domain.apps import AppLimits
+from hsp_otp.domain.apps import AppLimits, default_channels
 from hsp_otp.domain.challenge import code_of
 from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.delivery import AppSend
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.domain.listed_passes import ListedPass, ListedUser
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
@@ -45,7 +47,13 @@ from tests.world import RETURN_URL, SIGNUP_POLICY, Outbox, SignedProofs, of_run,
 PATIENCE_SECONDS = 60
 
 RACING: Final = attrs.evolve(
-    SHOP, rules=attrs.evolve(RULES, limits=AppLimits(sends_per_minute=0, sends_per_day=0))
+    SHOP,
+    rules=attrs.evolve(
+        RULES,
+        limits=AppLimits(sends_per_minute=0, sends_per_day=0),
+        channels=default_channels()
+        | {ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)},
+    ),
 )
 """The app whose backends race: many rounds are more than an app may send in a minute."""
 
@@ -357,6 +365,11 @@ async def _for_an_app(journeys: Journeys, call: Call, verifications: list[str]) 
             sent = await sends.start(RACING, Given(to=call.to), backend, call.key)
         case "resend":
             sent = await sends.resend(call.verification_id, None, backend, call.key)
+        case "receipt":
+            first = (await sends.requests.verifications.sends_of(call.verification_id))[0]
+            lost = AppSend(id=first.id, verification_id=call.verification_id, channel=first.channel)
+            await journeys.verification_delivery.fall_back(lost)
+            return "noted"
         case "cancel":
             return (await journeys.verification.cancel(call.verification_id, backend)).word
         case _:

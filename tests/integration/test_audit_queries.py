@@ -14,6 +14,7 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.tables import audit
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow
 from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.instant import DAY, HOUR, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.phone import PhoneNumber
@@ -230,6 +231,26 @@ async def test_suspicions_and_their_evidence(asked: SqlAuditQueries, commits: Gr
     assert (scanned.traffic.who, scanned.traffic.missed, scanned.traffic.hits) == (SCANNER, 20, 1)
     assert scanned.requests == ("r3000", "r3019")
     assert await asked.suspicions(Span(after(START, 3_001))) == []
+
+
+async def test_a_swept_domain(asked: SqlAuditQueries, commits: GroupCommit) -> None:
+    """The range of e-mail addresses is their domain, which a suspicion names; one is masked."""
+    to = [f"asha{n}@example.com" for n in range(10)] + 5 * ["ravi@example.org"]
+    contacts = [Contact.of_email(EmailAddress(one)) for one in to]
+    rows = [row("sent", n, None) for n in range(len(to))]
+    await commits.write(
+        *(
+            attrs.evolve(one, facts=about(one.facts, contact, OLD))
+            for one, contact in zip(rows, contacts, strict=True)
+        )
+    )
+    found = {one.of: one for one in await asked.suspicions(Span()) if one.of != "address"}
+    assert (found["prefix"].kind, found["prefix"].phone) == (
+        "many_numbers_of_one_prefix",
+        "***@example.com",
+    )
+    assert found["prefix"].traffic.who == OLD.fingerprint("example.com")
+    assert (found["number"].phone, found["number"].traffic.sent) == ("r***@example.org", 5)
 
 
 async def test_many_good_ones_hide_no_bad_one(asked: SqlAuditQueries, commits: GroupCommit) -> None:

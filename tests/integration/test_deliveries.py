@@ -19,9 +19,10 @@ from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.challenge import check, code_of, usage_keys
 from hsp_otp.domain.challenge_outcomes import Verified
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import (
+    AppSend,
     DeliveryState,
     EarlyReceipt,
     Noted,
@@ -88,6 +89,20 @@ async def deliveries(database: Database, stores: Stores) -> SqlDeliveries:
     await stores.audit.write(send_row("c1"), send_row("c2"))
     await stores.audit.write(TAKEN, audit_row("sent"))
     return SqlDeliveries(database, SystemClock())
+
+
+async def test_a_message_of_an_app_that_does_not_arrive(
+    deliveries: SqlDeliveries, stores: Stores
+) -> None:
+    """Each receipt tells again which send it was; of a message that may arrive, none does."""
+    call = attrs.evolve(send_row("c3"), verification_id="v1", channel=Channel.VOICE, app_id="shop")
+    await stores.audit.write(call)
+    await stores.audit.write(attrs.evolve(TAKEN, send_id="c3", provider_message_id="CA3"))
+    lost = Noted(AppSend(id="c3", verification_id="v1", channel=Channel.VOICE))
+    assert await report(deliveries, "twilio", "CA3", SENT) == Noted()
+    for state in (DeliveryState.UNDELIVERED, DeliveryState.FAILED, SENT, DELIVERED):
+        assert await report(deliveries, "twilio", "CA3", state) == lost
+    assert await report(deliveries, "twilio", "SM1", DeliveryState.FAILED) == Noted()
 
 
 async def report(
@@ -251,11 +266,11 @@ async def test_a_receipt_that_came_to_another_worker(
     async with Database(url, durable=False) as other:
         early = MemoryEarlyReceipts(SqlDeliveries(other, SystemClock()))
         for state in (DELIVERED, SENT):
-            early.keep(EarlyReceipt("twilio", "SM1", state))
+            early.keep(EarlyReceipt(("twilio",), "SM1", state))
         await early.close()
         assert states(file) == [(None,)]
         for state in (DELIVERED, SENT):
-            early.keep(EarlyReceipt("twilio", "SM1", state))
+            early.keep(EarlyReceipt(("twilio",), "SM1", state))
         await stores.audit.write(TAKEN)
         trying = asyncio.create_task(early.keep_trying())
         await within(20, lambda: states(file) == [("delivered",)])

@@ -34,7 +34,7 @@ from tests.integration.stores import POSTGRES, SQLITE, Kind, Stores, sql_stores
 from tests.integration.test_contracts import SLOT, a_pass, send_row
 from tests.integration.test_redis import Site, alone, open_site
 from tests.integration.test_test_contacts import add_apps
-from tests.integration.test_verifications import VERIFICATION
+from tests.integration.test_verifications import VERIFICATION, with_send
 from tests.world import PHONE, Outbox, of_strangers, open_policy, other_than
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -290,7 +290,7 @@ async def test_an_address_is_erased(
         VERIFICATION, contact=ann, subject=None, created_at=at, expires_at=after(at, HOUR)
     )
     other = attrs.evolve(theirs, id="v2", contact=tagged)
-    await kept.audit.write(theirs, other)
+    await kept.audit.write(*with_send(theirs), *with_send(other))
     locked = of_strangers(failures=(at,) * 15)
     await kept.slots.transition(theirs.slot, (), partial(_becomes, locked))
     refused = command(tmp_path, "erase", *whom, **settings)

@@ -13,7 +13,7 @@ from hsp_otp.adapters.senders.provider import Means, Probed
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.load import load
-from tests.plays import ACCOUNT, PLAYS, TOKEN
+from tests.plays import ACCOUNT, META_NUMBER_ID, META_TOKEN, PLAYED, PLAYS, TOKEN
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +42,10 @@ def desk() -> Iterator[Desk]:
         """Answers as the desk says."""
 
         def _answer(self) -> None:
-            given = self.headers.get("Authorization", "").removeprefix("Basic ")
-            found.asked.append((self.command, self.path, base64.b64decode(given).decode()))
+            given = self.headers.get("Authorization", "")
+            if given.startswith("Basic "):
+                given = base64.b64decode(given.removeprefix("Basic ")).decode()
+            found.asked.append((self.command, self.path, given))
             body = b"" if self.command == "HEAD" else json.dumps(found.body).encode()
             self.send_response(found.status)
             self.send_header("Content-Length", str(len(body)))
@@ -68,10 +70,10 @@ def desk() -> Iterator[Desk]:
 
 async def probe(name: str, url: str) -> Probed:
     """What a provider says of the account that tests use."""
-    given = {f"HSP_OTP_{key}": value for key, value in PLAYS[name].settings(url).items()}
+    given = {f"HSP_OTP_{key}": value for key, value in PLAYED[name].settings(url).items()}
     means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=None)
     probed = await SENDERS[name].probe(load(given).accounts[name], means)
-    assert not any(secret in repr(probed) for secret in PLAYS[name].secrets)
+    assert not any(secret in repr(probed) for secret in PLAYED[name].secrets)
     return probed
 
 
@@ -118,6 +120,43 @@ async def test_vonage(desk: Desk, status: int, body: object, says: str | None) -
     assert who.split(":")[1] in PLAYS["vonage"].secrets
 
 
+def _refused(code: int) -> dict[str, object]:
+    return {"error": {"message": META_TOKEN, "type": "OAuthException", "code": code}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (200, {"id": META_NUMBER_ID}, None),
+        (401, _refused(190), "HSP_OTP_META_ACCESS_TOKEN: Meta refuses it"),
+        (400, _refused(190), "HSP_OTP_META_ACCESS_TOKEN: Meta refuses it"),
+        (403, _refused(200), "HSP_OTP_META_ACCESS_TOKEN: Meta refuses it"),
+        (400, _refused(100), "HSP_OTP_META_PHONE_NUMBER_ID: Meta has no such number"),
+        (500, _refused(1), "Meta answered 500: check HSP_OTP_META_BASE_URL"),
+        (404, None, "Meta answered 404: check HSP_OTP_META_BASE_URL"),
+        (200, {"id": META_TOKEN}, "Meta answered 200: check HSP_OTP_META_BASE_URL"),
+        (200, [META_TOKEN], "Meta answered 200: check HSP_OTP_META_BASE_URL"),
+    ],
+)
+async def test_meta(desk: Desk, status: int, body: object, says: str | None) -> None:
+    """The number at Meta is fetched, with no secret in the address, and nothing is sent."""
+    desk.status, desk.body = status, body
+    probed = await probe("meta-whatsapp", desk.url)
+    assert (probed.wrong is None) is (says is None)
+    assert says is None or (probed.wrong or "").startswith(says)
+    assert desk.asked == [("GET", f"/v25.0/{META_NUMBER_ID}?fields=id", f"Bearer {META_TOKEN}")]
+
+
+async def test_twilio_for_whatsapp(desk: Desk) -> None:
+    """For WhatsApp, Twilio's account is fetched as for text messages."""
+    desk.body = {"sid": ACCOUNT, "status": "active"}
+    assert await probe("twilio-whatsapp", desk.url) == Probed(
+        told="Twilio reports the account as active"
+    )
+    path = f"/2010-04-01/Accounts/{ACCOUNT}.json"
+    assert desk.asked == [("GET", path, f"{ACCOUNT}:{TOKEN}")]
+
+
 async def test_the_webhook(desk: Desk) -> None:
     """Whether anybody answers is all that can be asked of a webhook without a message."""
     desk.status = 405
@@ -127,7 +166,7 @@ async def test_the_webhook(desk: Desk) -> None:
     assert [method for method, _, _ in desk.asked] == ["HEAD"]
 
 
-@pytest.mark.parametrize("name", [name for name in SENDERS if name in PLAYS])
+@pytest.mark.parametrize("name", [name for name in SENDERS if name in PLAYED])
 async def test_a_provider_that_is_away(name: str) -> None:
     """Where nobody answers, a line says where to look."""
     probed = await probe(name, "http://127.0.0.1:9")

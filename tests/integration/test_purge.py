@@ -325,6 +325,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
     assert done.stdout.splitlines() == [
         "audit: 3 deleted",
         "sends: 2 deleted",
+        "debts: 0 deleted",
         "verifications: 0 deleted",
         "test contacts: 0 deleted",
         "proved contacts: 0 deleted",
@@ -335,6 +336,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         "signup sessions: 3 deleted",
         "signup steps: 1 deleted",
         "approvals: 0 deleted",
+        "ledgers: 0 deleted",
         "budgets: 0 deleted",
     ]
     assert count(file, "audit") == 2
@@ -352,7 +354,7 @@ async def test_the_command(stores: Stores, tmp_path: Path, file: Path, url: str)
         ("usage:is",),
     ]
     again = command(tmp_path, "purge", **settings)
-    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 12
+    assert [line.split(": ")[1] for line in again.stdout.splitlines()] == ["0 deleted"] * 15
 
 
 async def test_the_command_keeps_audit_rows_for_ninety_days(

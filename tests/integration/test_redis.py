@@ -23,21 +23,26 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
+from hsp_otp.domain.audit import DebtRow
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.guard import Debt, LedgerKey, Ledgers, charged, ledger_keys
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.lanes import Lane
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
 from hsp_otp.domain.passes import Pass, PaymentStatus, User
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import ClientLimits, Policy
-from hsp_otp.domain.purposes import Slot
+from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Quota, UsageKey, Usages
 from hsp_otp.domain.signup import SignupSession, slot_of
 from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.verification_request import Given
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from hsp_otp.ports.failures import Unavailable
+from tests.backend import BACKEND, SHOP
 from tests.integration import redis_sites
 from tests.integration.behind import LATE, PATIENCE_SECONDS
 from tests.integration.redis_server import RedisServer
@@ -102,6 +107,17 @@ class Asked:
         """Count the pages."""
         async for page in self.rows.all_sends(now):
             self.pages["sends"] += 1
+            yield page
+
+    async def ledgers(self, keys: tuple[LedgerKey, ...], now: Instant) -> Ledgers:
+        """Count the question."""
+        self.questions += 1
+        return await self.rows.ledgers(keys, now)
+
+    async def all_ledgers(self, now: Instant) -> AsyncIterator[Ledgers]:
+        """Count the pages."""
+        async for page in self.rows.all_ledgers(now):
+            self.pages["ledgers"] += 1
             yield page
 
     def all_asked_at(self, now: Instant) -> AsyncIterator[Mapping[str, Mapping[Lane, Instant]]]:
@@ -232,6 +248,32 @@ async def test_a_redis_that_forgot_ten_sends_does_not_admit_the_eleventh(
     assert await site.send() == "phone_rate_limited"
     site.clock.advance(1)
     assert await site.send() == "sent"
+
+
+@pytest.mark.parametrize("forget", [empty, restart])
+async def test_a_redis_that_forgot_ten_e_mails_does_not_admit_the_eleventh(
+    site: Site, server: RedisServer, forget: Callable[[RedisServer], None]
+) -> None:
+    """E-mails to all tags of a mailbox are counted again, one by one or all, and no others are."""
+
+    async def send(to: str) -> str:
+        sends = site.stores.verification(site.clock, SystemRandomness(), site.outbox)
+        return (await sends.verification_sends.start(SHOP, Given(to=to), BACKEND)).word
+
+    for number in range(10):
+        assert await send(f"Asha+{number}@Example.com") == "sent"
+        site.clock.advance(SECOND)
+    assert await send("ravi@example.com") == "sent"
+    forget(server)
+    assert await send("asha+x@example.com") == "email_rate_limited"
+    assert await send("ravi+x@example.com") == "sent"
+    forget(server)
+    async with recovered(server, site):
+        assert await send("ASHA@example.com") == "email_rate_limited"
+        site.clock.advance(DAY - 10 * SECOND - 1)
+        assert await send("asha@example.com") == "email_rate_limited"
+        site.clock.advance(1)
+        assert await send("asha@example.com") == "sent"
 
 
 async def test_a_redis_that_forgot_strangers_sends_holds_them_back_as_before(
@@ -435,6 +477,55 @@ async def test_what_a_redis_forgot_is_read_again_once(
         assert await site.send(policy=cooling) == "phone_rate_limited"
         assert await site.send(client="203.0.113.77", policy=cooling) == "phone_rate_limited"
         assert site.asked.questions == before
+
+
+async def ask_for(site: Site, number: int) -> dict[LedgerKey, Ledger]:
+    """Charge one message to a number of the same block; what was owed before."""
+    client, range_ = ClientAddress("198.51.100.7"), "+91987650"
+    keys = ledger_keys("signup", client, range_)
+    now = site.clock.now()
+
+    def decide(held: Held) -> Decision[Held, dict[LedgerKey, Ledger]]:
+        owed = charged(held.ledgers, keys, Debt.ALL, now)
+        row = DebtRow(
+            send_id=f"c{number}",
+            at=now,
+            account="signup",
+            range=range_,
+            client=client,
+            debt=Debt.ALL,
+            price=83_200,
+        )
+        return Decision(dict(held.ledgers), attrs.evolve(held, ledgers=owed), (row,))
+
+    return await site.stores.slots.transition(site_slot(number), keys, decide)
+
+
+def site_slot(number: int) -> Slot:
+    """The slot of that number."""
+    return Slot(Subject(SubjectKind.PHONE, f"+9198765{number:05}"), Purpose.SIGNUP)
+
+
+@pytest.mark.parametrize("forget", [empty, restart])
+async def test_ledgers_that_a_redis_forgot_are_counted_again(
+    site: Site, server: RedisServer, forget: Callable[[RedisServer], None]
+) -> None:
+    """By a request that needs them, and in the background, as they were."""
+    for number in range(3):
+        await ask_for(site, number)
+        site.clock.advance(DAY)
+    forget(server)
+    found = await ask_for(site, 3)
+    assert [(one.owed_days.amounts, one.owed_hours.amounts) for one in found.values()] == [
+        ((1, 1, 1), (1, 1))
+    ] * 4
+    forget(server)
+    async with recovered(server, site):
+        before = site.asked.questions
+        found = await ask_for(site, 4)
+        assert [one.owed_days.amounts for one in found.values()] == [(1, 1, 1, 1)] * 4
+        assert site.asked.questions == before
+        assert site.asked.pages["ledgers"]
 
 
 async def test_a_cooldown_is_recovered(site: Site, server: RedisServer) -> None:

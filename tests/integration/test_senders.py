@@ -8,23 +8,28 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
+import attrs
 import pytest
 
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import Means, no_receipts
+from hsp_otp.adapters.senders.smtp import SMTP_RELAYS
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.entrypoints.senders import SENDERS, receipts_path
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import load
+from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.entrypoints.wiring import means_of
 from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import Sender, Sms
+from hsp_otp.ports.sender import Mail, Message, Sender, Sms, WhatsApp
 from tests import gateway as played
 from tests.gateway import Behaviour, Gateway
 from tests.integration.behind import LATE, PATIENCE_SECONDS, within
-from tests.plays import PLAYS
+from tests.plays import PLAYED, PLAYS
 from tests.unit.test_settings import KEYS
 
 pytestmark = pytest.mark.anyio
@@ -32,16 +37,40 @@ pytestmark = pytest.mark.anyio
 NAMES = [
     name
     for name, provider in SENDERS.items()
-    if provider.channel is Channel.SMS and not provider.development_only
+    if provider is not SMTP_RELAYS and not provider.development_only
 ]
-"""Those of text messages that reach a provider; the console and relays have tests of their own."""
+"""Those that reach a provider; the console and relays have tests of their own."""
 
 REPORTING = [name for name in NAMES if SENDERS[name].receipts is not no_receipts]
+
+REPORTED = [(name, state) for name in REPORTING for state in PLAYED[name].states]
 
 CODE = "012345"
 NUMBER = "+919876543210"
 TEXT = f"{CODE} is your code.\nसुरक्षित & 100 % = é"
-SMS = Sms(to=Contact(ContactKind.PHONE, NUMBER), text=TEXT, useful_for=598_500_000)
+PHONE = Contact(ContactKind.PHONE, NUMBER)
+SMS = Sms(to=PHONE, text=TEXT, useful_for=598_500_000)
+WHATSAPP = WhatsApp(id="s1", to=PHONE, code=CODE, language=ENGLISH, useful_for=598_500_000)
+
+MAIL = Mail(
+    id="s1",
+    to=Contact(ContactKind.EMAIL, "a@example.com"),
+    subject="Your House code",
+    text=TEXT,
+    html=f"<p>{TEXT}</p>",
+    language=ENGLISH,
+    useful_for=598_500_000,
+    sender_name="House",
+)
+
+MESSAGES: dict[Channel, Message] = {
+    Channel.SMS: SMS,
+    Channel.WHATSAPP: WHATSAPP,
+    Channel.EMAIL: MAIL,
+}
+
+SAID = {Channel.SMS: TEXT, Channel.WHATSAPP: CODE, Channel.EMAIL: TEXT}
+"""What a provider is given to say; it has the texts of WhatsApp messages itself."""
 
 PUBLIC_URL = "https://otp.example.com"
 
@@ -79,7 +108,9 @@ AWAY = FAILED | {"rubbish": RUBBISH["null"]}
 
 def settings_of(name: str, url: str) -> dict[str, str]:
     """All variables of a service that sends by one provider."""
-    given = {**KEYS, "SENDERS": name, "PUBLIC_URL": PUBLIC_URL, **PLAYS[name].settings(url)}
+    given = {**KEYS, "SENDERS": name, "PUBLIC_URL": PUBLIC_URL, **PLAYED[name].settings(url)}
+    if SENDERS[name].channel is not Channel.SMS:  # logins need text messages
+        given |= {"SENDERS": f"webhook,{name}", **PLAYS["webhook"].settings("http://127.0.0.1:9")}
     return {f"HSP_OTP_{variable}": value for variable, value in given.items()}
 
 
@@ -88,10 +119,21 @@ async def opened(name: str, url: str) -> AsyncGenerator[Sender[Any]]:
     """A sender as the table opens it, with settings that would serve."""
     settings = load(settings_of(name, url))
     check_to_serve(settings)
-    callback = PUBLIC_URL + receipts_path(name)
-    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=callback)
-    async with SENDERS[name].open(settings.accounts[name], means) as sender:
+    async with SENDERS[name].open(settings.accounts[name], means_for(settings, name)) as sender:
         yield sender
+
+
+def means_for(settings: Settings, name: str) -> Means:
+    """The resources of a sender, as the service provides them."""
+    return means_of(settings, settings.used_senders[name], SystemClock(), SystemRandomness())
+
+
+def message_to(name: str, to: Contact = SMS.to) -> Message:
+    """The message that this sender takes; an e-mail goes to an address with that number."""
+    channel = SENDERS[name].channel
+    if channel is Channel.EMAIL:
+        to = Contact(ContactKind.EMAIL, f"{to.value[1:]}@{to.value[5:9]}.example.com")
+    return attrs.evolve(MESSAGES[channel], to=to)
 
 
 @pytest.fixture(params=NAMES)
@@ -111,7 +153,7 @@ def reporting(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def gateway(name: str) -> Iterator[Gateway]:
     """The provider at the other end."""
-    with Gateway(PLAYS[name]) as found:
+    with Gateway(PLAYED[name]) as found:
         yield found
 
 
@@ -129,14 +171,14 @@ def everything(error: BaseException) -> str:
 
 def secrets_in(told: str, name: str) -> list[str]:
     """The number, the code and the provider's secrets that *told* holds."""
-    return [secret for secret in (NUMBER[1:], CODE, *PLAYS[name].secrets) if secret in told]
+    return [secret for secret in (NUMBER[1:], CODE, *PLAYED[name].secrets) if secret in told]
 
 
 async def failure_of(sender: Sender[Any], name: str, given: int = LONG) -> SendFailed:
     """What a send that fails raises: in its time, and without a secret."""
     began = asyncio.get_running_loop().time()
     with pytest.raises(SendFailed) as caught:
-        await sender.send(SMS, given)
+        await sender.send(message_to(name), given)
     assert asyncio.get_running_loop().time() - began < given / 1_000_000 + 0.5
     assert secrets_in(everything(caught.value), name) == []
     return caught.value
@@ -147,33 +189,35 @@ async def failure_of(sender: Sender[Any], name: str, given: int = LONG) -> SendF
 
 def test_every_sender_is_played() -> None:
     """There is a gateway for every sender of the table, so that none goes without these tests."""
-    assert set(NAMES) == set(PLAYS)
+    assert set(NAMES) == set(PLAYED)
 
 
 async def test_a_message_is_taken(name: str, gateway: Gateway) -> None:
     """One request with number, text and what is left of the code; the message's name comes back."""
     async with opened(name, gateway.url) as sender:
         assert sender.available()
-        receipt = await sender.send(SMS)
+        receipt = await sender.send(message_to(name))
     (taken,) = gateway.taken
-    assert (receipt.sender, receipt.provider_message_id) == (name, taken.sid)
-    assert (taken.to, taken.text) == (NUMBER, TEXT)
-    assert PLAYS[name].seconds(taken.form) == 598
+    play = PLAYED[name]
+    assert receipt.sender == name
+    assert receipt.provider_message_id == (play.kept(taken.sid) if play.kept else taken.sid)
+    assert (taken.to, taken.text) == (NUMBER, SAID[SENDERS[name].channel])
+    assert play.seconds is None or play.seconds(taken.form) == 598
     assert gateway.asked == 1
 
 
 async def test_two_messages_have_two_names(name: str, gateway: Gateway) -> None:
     """Receipts can tell one message from another."""
     async with opened(name, gateway.url) as sender:
-        receipts = [await sender.send(SMS) for _ in range(2)]
+        receipts = [await sender.send(message_to(name)) for _ in range(2)]
     assert receipts[0] != receipts[1]
-    assert [one.provider_message_id for one in receipts] == [one.sid for one in gateway.taken]
+    assert gateway.taken[0].sid != gateway.taken[1].sid
 
 
 async def test_a_refused_number(name: str, gateway: Gateway) -> None:
     """A refusal that is about the number is final and no trouble of the sender's."""
     async with opened(name, gateway.url) as sender:
-        for place in range(PLAYS[name].refusals):
+        for place in range(PLAYED[name].refusals):
             gateway.behaviour = played.refuse_number(place)
             error = await failure_of(sender, name)
             assert isinstance(error, SendRejected)
@@ -184,7 +228,7 @@ async def test_a_refused_number(name: str, gateway: Gateway) -> None:
 async def test_a_message_refused_by_this_sender_alone(name: str, gateway: Gateway) -> None:
     """A refusal of one message that others need not give is neither final nor a trouble."""
     async with opened(name, gateway.url) as sender:
-        for place in range(PLAYS[name].declines):
+        for place in range(PLAYED[name].declines):
             gateway.behaviour = played.decline(place)
             error = await failure_of(sender, name)
             assert isinstance(error, SendRefusedHere)
@@ -195,7 +239,7 @@ async def test_a_message_refused_by_this_sender_alone(name: str, gateway: Gatewa
 async def test_a_refused_account(name: str, gateway: Gateway) -> None:
     """A refusal of the account is the sender's trouble, whatever the message was."""
     async with opened(name, gateway.url) as sender:
-        for place in range(PLAYS[name].disowns):
+        for place in range(PLAYED[name].disowns):
             gateway.behaviour = played.disown(place)
             error = await failure_of(sender, name)
             assert (error.tries_next, error.blames_sender) == (True, True)
@@ -219,11 +263,11 @@ async def test_rubbish(name: str, gateway: Gateway, behaviour: Behaviour) -> Non
     """A success that does not name the message is a failure, wherever the provider names them."""
     gateway.behaviour = behaviour
     async with opened(name, gateway.url) as sender:
-        if PLAYS[name].names_messages:
+        if PLAYED[name].names_messages:
             error = await failure_of(sender, name)
             assert (error.tries_next, error.blames_sender) == (True, True)
         else:
-            assert (await sender.send(SMS)).provider_message_id
+            assert (await sender.send(message_to(name))).provider_message_id
     assert gateway.asked == 1
 
 
@@ -256,7 +300,7 @@ async def test_nobody_is_there(name: str) -> None:
 
 async def test_a_redirect_is_not_followed(name: str, gateway: Gateway) -> None:
     """The message and the secrets go nowhere else, wherever the answer points to."""
-    with Gateway(PLAYS[name]) as other:
+    with Gateway(PLAYED[name]) as other:
         gateway.behaviour = played.send_elsewhere(other.url)
         async with opened(name, gateway.url) as sender:
             await failure_of(sender, name)
@@ -267,7 +311,7 @@ async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> Non
     """Who is told to stop stops: a cancellation is no failure of the provider."""
     gateway.behaviour = played.hang
     async with opened(name, gateway.url) as sender:
-        sending = asyncio.create_task(sender.send(SMS))
+        sending = asyncio.create_task(sender.send(message_to(name)))
         await within(PATIENCE_SECONDS, lambda: gateway.asked == 1)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -276,12 +320,10 @@ async def test_a_cancelled_send_is_cancelled(name: str, gateway: Gateway) -> Non
 
 async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gateway) -> None:
     """While two hundred sends hang, others are taken."""
-    other = Sms(
-        to=Contact(ContactKind.PHONE, "+919812345678"), text=TEXT, useful_for=SMS.useful_for
-    )
+    other = message_to(name, Contact(ContactKind.PHONE, "+919812345678"))
 
     def hang_for_some(handler: played.Handler, form: played.Form) -> None:
-        (played.hang if PLAYS[name].number(form) != NUMBER else played.accept)(handler, form)
+        (played.hang if PLAYED[name].number(form) != NUMBER else played.accept)(handler, form)
 
     gateway.behaviour = hang_for_some
     async with opened(name, gateway.url) as sender:
@@ -294,7 +336,7 @@ async def test_two_hundred_that_hang_keep_nobody_waiting(name: str, gateway: Gat
         try:
             await within(PATIENCE_SECONDS, all_hang)
             for _ in range(20):
-                await sender.send(SMS)
+                await sender.send(message_to(name))
         finally:
             for task in hanging:
                 task.cancel()
@@ -313,28 +355,25 @@ def lower(headers: Mapping[str, str]) -> dict[str, str]:
 def reader(name: str) -> Any:  # noqa: ANN401 - some sender's own
     """What reads its reports."""
     settings = load(settings_of(name, "http://127.0.0.1:9"))
-    callback = PUBLIC_URL + receipts_path(name)
-    means = Means(clock=SystemClock(), randomness=SystemRandomness(), callback=callback)
-    return SENDERS[name].receipts(settings.accounts[name], means)
+    return SENDERS[name].receipts(settings.accounts[name], means_for(settings, name))
 
 
-@pytest.mark.parametrize("state", ["sent", "delivered", "undelivered", "failed"])
+@pytest.mark.parametrize(("reporting", "state"), REPORTED)
 def test_reports(reporting: str, state: str) -> None:
     """A signed report tells of a message and its state, in our words."""
-    receipts = reader(reporting)
-    body, headers = PLAYS[reporting].report(
-        "message-1", state, PUBLIC_URL + receipts_path(reporting)
-    )
+    receipts, play = reader(reporting), PLAYED[reporting]
+    body, headers = play.report("message-1", state, PUBLIC_URL + receipts_path(reporting))
     assert receipts.is_signed(body, lower(headers))
-    assert receipts.read(body) == ("message-1", DeliveryState(state))
+    kept = play.kept("message-1") if play.kept else "message-1"
+    assert receipts.read(body) == [(kept, DeliveryState(state))]
 
 
 def test_forged_reports(reporting: str) -> None:
     """What was changed, or signed by nobody, is nobody's."""
     receipts = reader(reporting)
     url = PUBLIC_URL + receipts_path(reporting)
-    body, headers = PLAYS[reporting].report("message-1", "sent", url)
-    other, _ = PLAYS[reporting].report("message-2", "sent", url)
+    body, headers = PLAYED[reporting].report("message-1", "sent", url)
+    other, _ = PLAYED[reporting].report("message-2", "sent", url)
     assert not receipts.is_signed(body.replace(b"message-1", b"message-2"), lower(headers))
     assert not receipts.is_signed(b"", lower(headers))
     assert not receipts.is_signed(other.partition(b"&sig=")[0], {})
@@ -346,7 +385,7 @@ def test_the_secrets_are_shown_nowhere(name: str) -> None:
     """Neither settings nor what is made of them show a secret."""
     settings = load(settings_of(name, "http://127.0.0.1:9"))
     shown = f"{settings!r} {settings.accounts!r} {reader(name)!r}"
-    assert not [secret for secret in PLAYS[name].secrets if secret in shown]
+    assert not [secret for secret in PLAYED[name].secrets if secret in shown]
 
 
 # --- In turn
@@ -417,7 +456,7 @@ async def test_a_refused_number_is_not_tried_elsewhere(
 ) -> None:
     """A refusal about the number is final, for fraud too: the second never hears of it."""
     (name, first), (_, second) = chain = pair[::-1] if turned else pair
-    first.behaviour = played.refuse_number(min(place, PLAYS[name].refusals - 1))
+    first.behaviour = played.refuse_number(min(place, PLAYED[name].refusals - 1))
     async with in_turn(*chain) as sender:
         with pytest.raises(SendRejected):
             await sender.send(SMS)
@@ -429,7 +468,7 @@ async def test_what_one_refuses_the_next_takes(pair: list[tuple[str, Gateway]]) 
     (name, first), (_, second) = pair
     async with in_turn(*pair) as sender:
         for number in range(24):
-            first.behaviour = played.decline(number % PLAYS[name].declines)
+            first.behaviour = played.decline(number % PLAYED[name].declines)
             to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
             receipt = await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
             assert receipt.sender == "twilio"
@@ -438,7 +477,7 @@ async def test_what_one_refuses_the_next_takes(pair: list[tuple[str, Gateway]]) 
 
 async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> None:
     """After any number of refused messages, whatever the refusal, the sender takes the next."""
-    play = PLAYS[name]
+    play = PLAYED[name]
     async with in_turn((name, gateway)) as sender:
         for number in range(24):
             place = number % (play.refusals + play.declines)
@@ -448,9 +487,9 @@ async def test_refused_numbers_skip_no_sender(name: str, gateway: Gateway) -> No
             )
             to = Contact(ContactKind.PHONE, f"+9198{number:04d}3210")
             with pytest.raises(SendFailed):
-                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+                await sender.send(message_to(name, to))
         gateway.behaviour = played.accept
-        assert (await sender.send(SMS)).sender == name
+        assert (await sender.send(message_to(name))).sender == name
 
 
 async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -> None:
@@ -458,10 +497,10 @@ async def test_a_refused_account_skips_the_sender(name: str, gateway: Gateway) -
     async with in_turn((name, gateway)) as sender:
         for number in range(5):
             assert sender.available()
-            gateway.behaviour = played.disown(number % PLAYS[name].disowns)
+            gateway.behaviour = played.disown(number % PLAYED[name].disowns)
             to = Contact(ContactKind.PHONE, f"+9198{number % 3:04d}3210")
             with pytest.raises(SendFailed):
-                await sender.send(Sms(to=to, text=TEXT, useful_for=SMS.useful_for))
+                await sender.send(message_to(name, to))
         assert not sender.available()
 
 
@@ -590,6 +629,131 @@ async def test_vonages_statuses(code: str, kind: type[SendFailed]) -> None:
     assert type(error) is kind
 
 
+SPANISH, HINDI = Language("es"), Language("hi")
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (ENGLISH, ("login_code", "en_US")),
+        (SPANISH, ("login_code", "es")),
+        (HINDI, ("login_code", "en_US")),
+    ],
+)
+async def test_metas_message(language: Language, told: tuple[str, str]) -> None:
+    """The code is in the body and in the button of the language's template, and nowhere else."""
+    with Gateway(PLAYED["meta-whatsapp"]) as gateway:
+        async with opened("meta-whatsapp", gateway.url) as sender:
+            await sender.send(attrs.evolve(WHATSAPP, language=language))
+    name, code = told
+    parameters = [{"type": "text", "text": "012345"}]
+    assert [taken.form for taken in gateway.taken] == [
+        {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": "+919876543210",
+            "type": "template",
+            "template": {
+                "name": name,
+                "language": {"code": code},
+                "components": [
+                    {"type": "body", "parameters": parameters},
+                    {"type": "button", "sub_type": "url", "index": "0", "parameters": parameters},
+                ],
+            },
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "sid"),
+    [
+        (ENGLISH, "HX0000000000000000000000000000000e"),
+        (SPANISH, "HX00000000000000000000000000000005"),
+        (HINDI, "HX0000000000000000000000000000000e"),
+    ],
+)
+async def test_twilios_whatsapp_message(language: Language, sid: str) -> None:
+    """The code is the first variable of the language's template."""
+    with Gateway(PLAYED["twilio-whatsapp"]) as gateway:
+        async with opened("twilio-whatsapp", gateway.url) as sender:
+            await sender.send(attrs.evolve(WHATSAPP, language=language))
+    assert [taken.form for taken in gateway.taken] == [
+        {
+            "To": "whatsapp:+919876543210",
+            "From": "whatsapp:+15005550006",
+            "ContentSid": sid,
+            "ContentVariables": '{"1": "012345"}',
+            "ValidityPeriod": "598",
+            "StatusCallback": "https://otp.example.com/callbacks/twilio-whatsapp/status/",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        *((code, 400, SendRejected) for code in (131021, 131026)),
+        *((code, 401, SendFailed) for code in (0, 190, 131026, 999_999)),
+        *((code, 403, SendFailed) for code in (10, 200, 299, 368, 131031)),
+        *((code, 400, SendFailed) for code in (2, 4, 33, 80007, 130429, 131005, 131037, 131042)),
+        *((code, 400, SendFailed) for code in (131045, 131048, 133010)),
+        *((code, 500, SendFailed) for code in (3, 131000, 131016, 131057, 131026)),
+        *((code, 429, SendFailed) for code in (131026, 131047)),
+        *((code, 400, SendRefusedHere) for code in (1, 100, 130472, 131008, 131009, 131030)),
+        *((code, 400, SendRefusedHere) for code in (131047, 131049, 131050, 131056, 300, 999_999)),
+        *((code, 400, SendRefusedHere) for code in (132000, 132012, 132015, 132016)),
+        (130497, 403, SendRefusedHere),
+        (132001, 404, SendRefusedHere),
+        *((code, 400, SendFailed) for code in (1_000_000, -1, 919876543210, "131026", None, 1.5)),
+    ],
+)
+async def test_metas_codes(code: object, status: int, kind: type[SendFailed]) -> None:
+    """What Meta's error codes mean; one that nobody knows refuses the message alone."""
+    body = json.dumps({"error": {"message": "012345", "code": code}}).encode()
+    with Gateway(PLAYED["meta-whatsapp"]) as gateway:
+        gateway.behaviour = played.rubbish(body, status)
+        async with opened("meta-whatsapp", gateway.url) as sender:
+            error = await failure_of(sender, "meta-whatsapp")
+    assert type(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *((code, SendRejected) for code in (63003, 63024, 21211, 21614)),
+        *((code, SendFailed) for code in (63001, 63002, 63007, 63018, 63020, 63038)),
+        *((code, SendRefusedHere) for code in (63005, 63013, 63015, 63016, 63027, 63032, 63049)),
+    ],
+)
+async def test_twilios_codes_of_whatsapp(code: int, kind: type[SendFailed]) -> None:
+    """What Twilio's error codes about WhatsApp mean."""
+    with Gateway(PLAYED["twilio-whatsapp"]) as gateway:
+        gateway.behaviour = played.rubbish(json.dumps({"code": code, "status": 400}).encode(), 400)
+        async with opened("twilio-whatsapp", gateway.url) as sender:
+            error = await failure_of(sender, "twilio-whatsapp")
+    assert type(error) is kind
+
+
+METAS_RUBBISH: dict[str, bytes] = {
+    "no messages": b'{"messages": []}',
+    "messages that are none": b'{"messages": {"id": "wamid.1"}}',
+    "a message that is none": b'{"messages": ["wamid.1"]}',
+    "an empty id": b'{"messages": [{"id": ""}]}',
+    "a number for an id": b'{"messages": [{"id": 1}]}',
+}
+
+
+@pytest.mark.parametrize("body", METAS_RUBBISH.values(), ids=METAS_RUBBISH)
+async def test_metas_rubbish(body: bytes) -> None:
+    """A message that Meta does not name is not known to be taken."""
+    with Gateway(PLAYED["meta-whatsapp"]) as gateway:
+        gateway.behaviour = played.rubbish(body, 200)
+        async with opened("meta-whatsapp", gateway.url) as sender:
+            error = await failure_of(sender, "meta-whatsapp")
+    assert type(error) is SendFailed
+
+
 # --- What the provider calls a message
 
 
@@ -616,7 +780,10 @@ async def test_a_messages_id_is_kept_where_it_is_visible_ascii(
     """An id of 1 to 64 visible ASCII characters is kept; with any other the message is taken."""
     gateway.behaviour = named(sid)
     async with opened(name, gateway.url) as sender:
-        receipt = await sender.send(SMS)
+        receipt = await sender.send(message_to(name))
     assert receipt.sender == name
-    if PLAYS[name].names_messages:
+    play = PLAYED[name]
+    if play.kept:
+        assert receipt.provider_message_id == play.kept(sid)
+    elif play.names_messages:
         assert receipt.provider_message_id == (sid if kept else None)

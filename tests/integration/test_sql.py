@@ -623,6 +623,8 @@ async def test_a_full_disk_takes_no_writes(tmp_path: Path) -> None:
     """Where there is no room for a page more, it is found out although all can be read."""
     async with Database(sqlite_url(tmp_path), durable=False) as database:
         await upgrade(database)
+        with closing(sqlite3.connect(sqlite_path(tmp_path))) as file:
+            file.execute("VACUUM")  # migrations leave free pages
 
         async def limit(pages: str) -> None:
             async with database.write() as connection:

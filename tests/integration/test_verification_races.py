@@ -87,6 +87,33 @@ def test_of_fifty_checks_with_one_key_one_is_first(racers: Racers, number: int) 
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_many_receipts_one_sends_the_code_again(racers: Racers, number: int) -> None:
+    """
+    Of sixteen receipts of a message that does not arrive, one makes a call; of sixteen more, none.
+
+    The code is the same, and one of eight right checks at the same time succeeds.
+    """
+    right = begun(racers, 10_000 + 8 * number)
+    receipt = attrs.evolve(right, step="receipt")
+    told = racers.race([receipt] * 16)
+    assert (told.words, told.codes) == (["noted"] * 16, [right.digits])
+    told = racers.race([receipt] * 16 + [right] * 8)
+    assert told.codes == []
+    assert Counter(told.words) == {"noted": 16, "verified": 1, "otp_expired": 7}
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_a_code_that_is_right_is_sent_nowhere(racers: Racers, number: int) -> None:
+    """Receipts and a right check race: the code is sent again at most once, and then not at all."""
+    right = begun(racers, 20_000 + 8 * number)
+    receipt = attrs.evolve(right, step="receipt")
+    told = racers.race([receipt] * 8 + [right])
+    assert len(told.codes) <= 1
+    assert Counter(told.words) == {"noted": 8, "verified": 1}
+    assert racers.alone(receipt).codes == []
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
 def test_a_test_contact_is_approved_once(racers: Racers, number: int) -> None:
     """Of sixteen starts none sends a message; of sixteen right checks exactly one succeeds."""
     started = attrs.evolve(start(0), to=TEST_NUMBER)

@@ -1,6 +1,7 @@
 """Verifications as they are stored and found, in every SQL database (docs/contract.md)."""
 
 from functools import partial
+from pathlib import Path
 
 import attrs
 import pytest
@@ -11,6 +12,7 @@ from hsp_otp.adapters.sql.erasure import SqlErasure
 from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.purge import SqlPurge
+from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.tables import accounts, apps, audit, sends, verifications
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.domain.app_limits import AppSent, charged_keys, check_demand, claim_keys
@@ -30,7 +32,16 @@ from hsp_otp.ports.erasure import Kept, OfAppUser, OfNumber
 from hsp_otp.ports.verifications import Event, KeptSend
 from tests.audit_rows import evolved
 from tests.backend import SHOP
-from tests.integration.stores import Stores
+from tests.integration.behind import execute, postgres_url, upgrade_to
+from tests.integration.postgres_server import DATABASES
+from tests.integration.stores import (
+    POSTGRES,
+    Kind,
+    Stores,
+    postgres_file,
+    sqlite_path,
+    sqlite_url,
+)
 from tests.integration.test_contracts import audit_row
 from tests.world import CLIENT, OTHER_PHONE, PHONE, START
 
@@ -100,6 +111,22 @@ def send(name: str, **changes: object) -> SendRow:
     return attrs.evolve(row, **changes)  # type: ignore[arg-type]
 
 
+def with_send(verification: Verification) -> tuple[Verification, SendRow]:
+    """A verification and a send of it, which are written together."""
+    contact = verification.contact
+    row = send(
+        f"send of {verification.id}",
+        at=verification.created_at,
+        slot=str(verification.slot),
+        contact=contact.limited,
+        sent_to=contact.value if contact.value != contact.limited else None,
+        verification_id=verification.id,
+        app_id=verification.app_id,
+        test_contact=verification.test_contact,
+    )
+    return verification, row
+
+
 @pytest.fixture
 def found(database: Database) -> SqlVerifications:
     """What is tested."""
@@ -110,7 +137,7 @@ async def test_a_verification_is_found_as_it_was_stored(
     commits: GroupCommit, found: SqlVerifications
 ) -> None:
     """Everything comes back; storing it again changes nothing; the first end stays."""
-    await commits.write(VERIFICATION, LEAST)
+    await commits.write(*with_send(VERIFICATION), *with_send(LEAST))
     assert await found.find("v1") == VERIFICATION
     assert await found.find("v2") == LEAST
     assert await found.find("v3") is None
@@ -195,7 +222,9 @@ async def test_the_slots_of_a_contact(
             )
         )
     other = attrs.evolve(LEAST, id="v3", contact=Contact(ContactKind.PHONE, OTHER_PHONE))
-    await commits.write(VERIFICATION, attrs.evolve(VERIFICATION, id="v9"), LEAST, other)
+    again = attrs.evolve(VERIFICATION, id="v9")
+    for one in (VERIFICATION, again, LEAST, other):
+        await commits.write(*with_send(one))
     assert {str(slot) for slot in await found.slots_of(CONTACT)} == {
         *(f"{purpose.value}:app:{SHOP.id}:{PHONE}" for purpose in APP_PURPOSES),
         f"login_verification:app:{SHOP.id}:ann smith",
@@ -209,7 +238,8 @@ async def test_verifications_are_purged_and_erased(
     """A purge deletes old ones, and an erasure those of the number."""
     phone = PhoneNumber(PHONE)
     other = attrs.evolve(LEAST, id="v3", contact=Contact(ContactKind.PHONE, OTHER_PHONE))
-    await commits.write(VERIFICATION, LEAST, other)
+    for one in (VERIFICATION, LEAST, other):
+        await commits.write(*with_send(one))
     assert await SqlPurge(database).verifications(after(START, 1)) == 1
     assert await found.find("v1") is None
     erasure, whose = SqlErasure(database), OfNumber(phone=phone, users=(), fingerprints=())
@@ -227,10 +257,10 @@ async def test_a_user_of_an_app_is_erased(
     other_app = attrs.evolve(VERIFICATION, id="v2", app_id="another")
     other_user = attrs.evolve(VERIFICATION, id="v3", subject="ann")
     of_test = attrs.evolve(VERIFICATION, id="v4", test_contact="t1")
-    await commits.write(VERIFICATION, other_app, other_user, of_test)
     counted = after(START, DAY)
     slot = str(VERIFICATION.slot)
     await commits.write(
+        *(VERIFICATION, *with_send(other_app), other_user, of_test),
         send("s1", slot=slot),
         send("s2", slot=slot, at=counted),
         send("s3", slot=str(other_user.slot), verification_id="v3"),
@@ -256,7 +286,7 @@ async def test_a_user_of_an_app_is_erased(
     assert left == [None, other_app, other_user, None]
     async with database.read() as connection:
         ids = await connection.scalars(select(sends.c.id).order_by(sends.c.id))
-        assert list(ids) == ["s2", "s3"]
+        assert list(ids) == ["s2", "s3", "send of v2"]
         assert await connection.scalar(select(func.count()).select_from(audit)) == 3
 
 
@@ -275,9 +305,9 @@ async def test_an_approval_stands_once(stores: Stores) -> None:
 # What a store that has lost its data is told
 
 
-def sent(*, client: ClientAddress | None = HERE) -> AppSent:
+def sent(*, client: ClientAddress | None = HERE, channel: Channel = Channel.SMS) -> AppSent:
     """What a send of the verification is charged to."""
-    return AppSent(app_id=SHOP.id, contact=CONTACT, client=client, values=VALUES)
+    return AppSent(app_id=SHOP.id, contact=CONTACT, client=client, values=VALUES, channel=channel)
 
 
 async def test_the_limits_of_apps_are_recovered(commits: GroupCommit, database: Database) -> None:
@@ -286,14 +316,20 @@ async def test_the_limits_of_apps_are_recovered(commits: GroupCommit, database: 
     await commits.write(
         send("s1"),
         send("s2", at=after(START, SECOND), client=UNKNOWN_CLIENT, request=None),
-        send("s3", at=after(START, 2 * SECOND), app_id="another", values=VALUES[:1]),
+        send(
+            "s3",
+            at=after(START, 2 * SECOND),
+            app_id="another",
+            values=VALUES[:1],
+            channel=Channel.VOICE,
+        ),
         send("old", at=after(START, -2 * DAY)),
     )
     first, second, third = START, after(START, SECOND), after(START, 2 * SECOND)
-    keys = (*charged_keys(sent()), *claim_keys(("s1", "s2")))
+    keys = (*charged_keys(sent(channel=Channel.VOICE)), *claim_keys(("s1", "s2")))
     told = await SqlLimitRecovery(database).sends(keys, now)
-    contact, app, client, card, user, claimed, unclaimed = (told[key] for key in keys)
-    assert contact == (first, second, third)
+    contact, app, client, card, user, calls, claimed, unclaimed = (told[key] for key in keys)
+    assert (contact, calls) == ((first, second, third), (third,))
     assert (app, client, card, user) == (
         (first, second),
         (first,),
@@ -318,3 +354,32 @@ async def test_the_checks_of_an_app_are_recovered(commits: GroupCommit, database
     assert await history.usages((key,), now) == {key: (START,)}
     pages: list[Usages] = [page async for page in history.all_usages(now)]
     assert [page[key] for page in pages if key in page] == [(START,)]
+
+
+async def test_verifications_of_before(sql_kind: Kind, tmp_path: Path) -> None:
+    """After the upgrade, each is for the contact that was stored with it."""
+    file = sqlite_path(tmp_path)
+    if sql_kind is POSTGRES:
+        file = postgres_file(tmp_path)
+        file.write_text(await DATABASES.empty())
+    contacts = {"v1": PHONE, "v2": "asha+a@example.com", "v3": "asha@example.com"}
+    async with Database(postgres_url(file) or sqlite_url(tmp_path), durable=False) as database:
+        await upgrade_to(database, "0016")
+        for name, contact in contacts.items():
+            execute(
+                file,
+                "INSERT INTO verifications (id, at, app_id, purpose, contact, channel, language,"
+                " metadata, digits, expires_at)"
+                " VALUES (?, 1, 'a', 'password_reset', ?, 'sms', 'en', '{}', 6, 2)",
+                *(name, contact),
+            )
+            execute(
+                file,
+                "INSERT INTO sends (id, at, flow, purpose, slot, contact, client, verification_id)"
+                " VALUES (?, 1, 'verification', 'password_reset', '', ?, 'unknown', ?)",
+                *(f"s{name}", Contact.stored(contact).limited, name),
+            )
+        await upgrade(database)
+        found = SqlVerifications(database)
+        told = {name: await found.find(name) for name in contacts}
+    assert {name: one and one.contact.value for name, one in told.items()} == contacts

@@ -40,6 +40,8 @@ sid = "{SERVICES["shop"]}"
 account_sid = "{ACCOUNT}"
 limits = {{ sends_per_minute = 0, sends_per_day = 0, sends_per_client_hour = 1 }}
 named_limits = {{ user = ["1 in 600 s"] }}
+proof_audience = "acme-shop"
+purposes.login_verification = {{ email = true }}
 [kiosk]
 account = "acme"
 service_name = "Acme Kiosk"
@@ -52,6 +54,7 @@ account = "acme"
 service_name = "Acme Stall"
 regions = ["IN"]
 sid = "{SERVICES["stall"]}"
+default_purposes = {{ email = "login_verification" }}
 limits = {{ sends_per_minute = 1, checks_per_client_hour = 1 }}
 [bank]
 account = "bolt"

@@ -1,16 +1,21 @@
 """The two surfaces of the verification API together, and many calls of the SDK at once."""
 
+import itertools
 import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import jwt
+import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from tests.sdks.shop import Backend, Site, id_of, new_number, refused, sid_of
+from tests.sdks.shop import Backend, Site, id_of, new_address, new_number, refused, sid_of
 
 CALLERS: Final = 50
 PAIRS: Final = 1000
@@ -41,6 +46,42 @@ def test_checked_natively(backend: Backend) -> None:
     assert right["valid"] is True
     assert backend.fetch().status == "approved"
     assert refused(backend.check).details["status"] == "approved"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("made", [new_number, new_address])
+def test_a_code_of_one_purpose_is_wrong_for_every_other(
+    backend: Backend, made: Callable[[], str]
+) -> None:
+    """Through the SDK and the sandbox: for one contact, only the code for its own purpose."""
+    site, contact = backend.site, made()
+    own = "email_verification" if "@" in contact else "phone_verification"
+    codes, sids = dict[str, str](), dict[str, str | None]()
+    for purpose in (own, "login_verification", "password_reset"):
+        started = site.native("verifications", to=contact, app="shop", purpose=purpose)
+        codes[purpose], sids[purpose] = site.code(contact), sid_of(started["id"])
+    for one, other in itertools.permutations(codes, 2):
+        if codes[one] != codes[other]:
+            told = backend.check(codes[one], verification_sid=sids[other])
+            assert (told.status, told.valid) == ("pending", False)
+    for purpose, code in codes.items():
+        assert backend.check(code, verification_sid=sids[purpose]).status == "approved"
+
+
+def test_a_login_by_e_mail(site: Site) -> None:
+    """It is refused unless the row of the app allows it, and the proof says the channel."""
+    error = refused(partial(site.backend(service="stall").start, new_address(), "email"))
+    assert (error.status, error.code) == (400, 60200)
+    assert error.details["error"] == "purpose_not_available"  # type: ignore[index]
+    address = new_address()
+    login = {"to": address, "purpose": "login_verification"}
+    started = site.native("verifications", app="shop", **login)
+    right = site.native(f"verifications/{started['id']}/check", code=site.code(address))
+    claims = jwt.decode(right["proof"], options={"verify_signature": False})
+    assert (claims["purpose"], claims["channel"], claims["amr"]) == (
+        *("login_verification", "email"),
+        ["otp"],
+    )
+    assert (claims["email"], claims["email_verified"]) == (address, True)
 
 
 def test_fifty_right_codes_at_once(backend: Backend) -> None:

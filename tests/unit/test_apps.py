@@ -17,7 +17,7 @@ from hsp_otp.domain.apps import (
     check_name,
     read_quota,
 )
-from hsp_otp.domain.contact import ContactKind
+from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.names import MalformedSidError, id_of, id_of_sid, sid_of
 from hsp_otp.domain.policy import Policy
@@ -74,10 +74,27 @@ def test_an_app_departs_from_the_service() -> None:
         lifetime=300 * SECOND,
         max_attempts=5,
         cooldown=0,
+        call_cooldown=0,
         contact_sends=Quota(3, DAY),
         mailbox_sends=Quota(3, DAY),
     )
     assert rules.policy_of(Purpose.SIGNUP, Policy()) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("own", "before_call", "service", "holds"),
+    [
+        *((None, None, 60, 60), (0, None, 60, 0), (90, None, 60, 60), (None, None, 0, 0)),
+        *((None, 45, 60, 45), (0, 45, 60, 45), (None, 0, 60, 0)),
+    ],
+)
+def test_the_wait_before_a_call(
+    own: int | None, before_call: int | None, service: int, holds: int
+) -> None:
+    """An app without a cooldown has none before calls either, unless it says so."""
+    numbers = PurposeNumbers(cooldown_seconds=own, call_cooldown_seconds=before_call)
+    policy = Policy(call_cooldown=service * SECOND)
+    assert numbers.applied_to(policy).cooldown_before(Channel.VOICE) == holds * SECOND
 
 
 @pytest.mark.parametrize(
@@ -124,6 +141,7 @@ def test_the_contacts_of_a_purpose(
         ("lifetime_seconds", 1, 600),
         ("max_attempts", 1, 10),
         ("cooldown_seconds", 0, 86_400),
+        ("call_cooldown_seconds", 0, 86_400),
         ("sends_per_contact_day", 1, 1_000_000),
     ],
 )

@@ -9,8 +9,10 @@ from hsp_otp.domain.app_changes import ListedApp
 from hsp_otp.domain.apps import AppLimits, AppRules, PurposeNumbers
 from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import DAY, MINUTE
+from hsp_otp.domain.names import Language
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wording
 from hsp_otp.entrypoints.cli.apps_file import UnusableError, read_apps
 from hsp_otp.entrypoints.settings.load import load
 
@@ -22,7 +24,7 @@ account = "acme"
 service_name = "Acme Shop"
 """
 
-MOST = """
+MOST = '''
 [shop]
 account = "acme"
 account_sid = "ACffffffffffffffffffffffffffffffff"
@@ -50,14 +52,23 @@ digits = 4
 lifetime_seconds = 300
 max_attempts = 5
 cooldown_seconds = 0
-call_cooldown_seconds = 60
+call_cooldown_seconds = 90
 sends_per_contact_day = 10
 email = false
+[shop.texts.password_reset.es]
+text = "{code} es su código"
+template_id = "1107"
+entity_id = "1101"
+email = """
+Código:
+
+{code}"""
+email_subject = "{service}"
 
 [club]
 account = "acme"
 service_name = "Club"
-"""
+'''
 
 
 def read(folder: Path, text: str) -> list[ListedApp]:
@@ -123,9 +134,21 @@ def test_an_app_with_all_that_it_can_have(tmp_path: Path) -> None:
                     lifetime_seconds=300,
                     max_attempts=5,
                     cooldown_seconds=0,
+                    call_cooldown_seconds=90,
                     sends_per_contact_day=10,
                     email=False,
                 )
+            },
+            texts={
+                Purpose.PASSWORD_RESET: {
+                    Language("es"): Wording(
+                        text="{code} es su código",
+                        template_id="1107",
+                        entity_id="1101",
+                        email="Código:\n\n{code}",
+                        email_subject="{service}",
+                    )
+                }
             },
         ),
     )
@@ -140,9 +163,6 @@ def test_an_empty_file_has_no_apps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "place"),
     [
-        ('channels = { phone = ["sms", "voice"] }', "shop.channels.phone: 'voice'"),
-        ('channels = { phone = ["whatsapp"] }', "shop.channels.phone: 'whatsapp'"),
-        ('senders = { voice = ["twilio"] }', "shop.senders: 'voice'"),
         (
             'default_purposes = { phone = "transaction_confirmation" }',
             "shop.default_purposes.phone: 'transaction_confirmation'",
@@ -151,12 +171,7 @@ def test_an_empty_file_has_no_apps(tmp_path: Path) -> None:
             "[shop.purposes.transaction_confirmation]",
             "shop.purposes: 'transaction_confirmation'",
         ),
-        (
-            "[shop.purposes.phone_verification]\ncall_cooldown_seconds = 90",
-            "shop.purposes.phone_verification.call_cooldown_seconds: it",
-        ),
         ('[[shop.webhooks]]\nurl = "https://shop.example.com/"', "shop.webhooks: it"),
-        ('[shop.texts.phone_verification.en]\ntext = "{code}"', "shop.texts: it"),
     ],
 )
 def test_what_this_version_does_not_have(more: str, place: str, tmp_path: Path) -> None:
@@ -193,6 +208,8 @@ def test_what_this_version_does_not_have(more: str, place: str, tmp_path: Path) 
         ("channels = { phone = [] }", "shop.channels.phone: it is empty; leave it out"),
         ('channels = { phone = ["email"] }', "shop.channels.phone: got 'email': it takes sms"),
         ('channels = { email = ["sms"] }', "shop.channels.email: got 'sms': it takes email"),
+        ('channels = { email = ["voice"] }', "shop.channels.email: got 'voice': it takes email"),
+        ('senders = { voice = ["twilio"] }', "shop.senders.voice: got 'twilio': it takes "),
         ('senders = { email = ["smtp"] }', "shop.senders.email: got 'smtp': it takes nothing"),
         ('email_from = "Shop <a@b.example.com>"', "shop.email_from: got 'Shop <a@b.example.com>'"),
         (
@@ -239,6 +256,45 @@ def test_what_this_version_does_not_have(more: str, place: str, tmp_path: Path) 
         (
             "[shop.purposes.phone_verification]\nsends_per_contact_day = 11",
             "shop.purposes.phone_verification.sends_per_contact_day: it is above HSP_OTP_PHONE_",
+        ),
+        (
+            '[shop.texts.signup.en]\ntext = "{code}"',
+            "shop.texts: it has 'signup'; takes tables named phone_verification or email_",
+        ),
+        (
+            '[shop.texts.phone_verification.xx]\ntext = "{code}"',
+            "shop.texts: it has 'phone_verification.xx'; takes tables named en, es, hi in phone",
+        ),
+        (
+            '[shop.texts.phone_verification.en]\ntext = "Hello"',
+            "shop.texts: it has {code} 0 times in the text of phone_verification.en; takes it",
+        ),
+        (
+            '[shop.texts.phone_verification.en]\nemail = "{code}"',
+            "shop.texts: it has 'email' in phone_verification.en; takes text, template_id and",
+        ),
+        (
+            '[shop.texts.password_reset.en]\nemail_subject = "{code}"',
+            "shop.texts: it has {code} in the email_subject of password_reset.en; takes {service}",
+        ),
+        (
+            f'[shop.texts.phone_verification.en]\ntext = "{{code}}{{service}}{"a" * 146}"',
+            "shop.texts: it has digits that look like a code in the text of phone_verification.en",
+        ),
+        (
+            f'[shop.texts.phone_verification.en]\ntext = "{{code}} {{service}}{"a" * 145}"',
+            "shop.texts: the text of phone_verification.en has 2 segments, and the limit is 1",
+        ),
+        (
+            f'[shop.texts.phone_verification.es]\ntext = "{{code}} {"a" * 300}"',
+            "shop.texts: the text of phone_verification.es has 3 segments, and the limit is 2",
+        ),
+        (
+            f'web_origin="a.example"\n[shop.texts.password_reset.en]\ntext = "{{code}}{"a" * 121}"',
+            (
+                "shop.web_origin: messages with it have 146 bytes, and the limit is 140; shorten "
+                "it, or the text of password_reset.en"
+            ),
         ),
         (
             f'web_origin = "{"a" * 70}.example"\n[shop.purposes.phone_verification]\ndigits = 10',

@@ -95,6 +95,26 @@ ROW = Entry(
             ),
         ),
         (
+            {"flow": "verification", "channel": "email", "sender": "smtp", "client": None},
+            "asked for a code by e-mail: sent, through smtp, delivered 2026-08-01 12:00:04",
+        ),
+        (
+            {"channel": "whatsapp", "outcome": "delivery_failed", "app": "shop", "client": None},
+            "asked for a code by WhatsApp: no sender accepted the message, for the app shop",
+        ),
+        (
+            {"channel": "email", "outcome": "email_rate_limited", "client": None},
+            "asked for a code by e-mail: refused, too many codes sent to this mailbox",
+        ),
+        (
+            {"channel": "sms", "state": None, "provider_message_id": None, "client": None},
+            "asked for a code: sent, through twilio",
+        ),
+        (
+            {"channel": "voice", "action": "check", "outcome": "verified", "client": None},
+            "presented a code: it was right",
+        ),
+        (
             {"action": "check", "outcome": "locked_out"},
             (
                 "presented a code: refused, locked after wrong guesses, "

@@ -772,11 +772,14 @@ def test_a_forgotten_slot_keeps_what_counts() -> None:
 
 
 def test_a_forgotten_slot_in_its_cooldown() -> None:
-    """The cooldown is not lifted, and is all that is left of a slot without wrong guesses."""
+    """
+    The cooldown is not lifted, the longer one before a call included, and is all that is left of a
+    slot without wrong guesses.
+    """
     scene = Scene()
     scene.issue()
     decision = forget(scene.held, POLICY, scene.now)
-    assert decision.outcome == Forgotten(later(30 * SECOND))
+    assert decision.outcome == Forgotten(later(60 * SECOND))
     assert decision.becomes.record == of_strangers(asked_at=START)
     assert decision.becomes.usages is scene.held.usages
     again = forget(decision.becomes, POLICY, scene.now)
@@ -808,7 +811,7 @@ def test_nothing_is_left_of_a_slot_that_counts_nothing() -> None:
     assert kept == of_strangers(failures=(START,), asked_at=START)
     gone = forget(Held(record), POLICY, edge)
     assert (gone.outcome, gone.becomes.record) == (Forgotten(None), SlotRecord())
-    off = attrs.evolve(POLICY, failures=(Quota(0, DAY),), cooldown=0)
+    off = attrs.evolve(POLICY, failures=(Quota(0, DAY),), cooldown=0, call_cooldown=0)
     assert forget(Held(record), off, START).becomes.record == SlotRecord()
     empty = Held()
     assert forget(empty, POLICY, START).becomes is empty
@@ -976,14 +979,14 @@ def test_a_challenge_keeps_its_record_until_every_clock_is_past_its_expiry() -> 
 
 def test_a_cooldown_keeps_its_record_until_every_clock_is_past_it() -> None:
     """Where the cooldown is longer than the life of a code, its end and 5 s count."""
-    policy = open_policy(lifetime=SECOND, cooldown=60 * SECOND)
+    policy = open_policy(lifetime=SECOND, cooldown=60 * SECOND, call_cooldown=30 * SECOND)
     scene = Scene(policy)
     scene.issue()
-    assert not is_over(scene.held.record, policy, Instant(START + 64_999_999))
-    assert is_over(scene.held.record, policy, Instant(START + 65_000_000))
-    assert is_over(
-        scene.held.record, open_policy(lifetime=SECOND, cooldown=0), Instant(START + 6_000_000)
-    )
+    for longest in (policy, attrs.evolve(policy, cooldown=30 * SECOND, call_cooldown=60 * SECOND)):
+        assert not is_over(scene.held.record, longest, Instant(START + 64_999_999))
+        assert is_over(scene.held.record, longest, Instant(START + 65_000_000))
+    off = open_policy(lifetime=SECOND, cooldown=0, call_cooldown=0)
+    assert is_over(scene.held.record, off, Instant(START + 6_000_000))
 
 
 def test_failed_guesses_keep_their_record_until_every_window_has_passed() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from hsp_otp.adapters.senders.console import Console
 from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.names import ENGLISH
 from hsp_otp.ports.failures import SendFailed
-from hsp_otp.ports.sender import Receipt, Sms
+from hsp_otp.ports.sender import Call, Mail, Message, Receipt, Sms, WhatsApp
 
 TEXT = (
     "012345 is your House Service Pass code. It expires in 10 minutes. Do not share it with anyone."
@@ -58,6 +59,40 @@ def test_the_box() -> None:
         "| minutes. Do not share it with anyone.                        |\n"
         "+--------------------------------------------------------------+\n"
     )
+
+
+TO = SMS.to
+CALL = Call(
+    id="c1", to=TO, code="012345", language=ENGLISH, service_name="Shop", useful_for=600_000_000
+)
+WHATSAPP = WhatsApp(id="w1", to=TO, code="012345", language=ENGLISH, useful_for=600_000_000)
+MAIL = Mail(
+    id="m1",
+    to=Contact(ContactKind.EMAIL, "asha@example.com"),
+    subject="Your Shop code",
+    text="Your code is 012345.",
+    html="<p>Your code is 012345.</p>",
+    language=ENGLISH,
+    useful_for=600_000_000,
+    sender_name="Shop",
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "title", "text"),
+    [
+        (CALL, "Call to +919876543210", "Your Shop code is 0, 1, 2, 3, 4, 5."),
+        (WHATSAPP, "WhatsApp message to +919876543210", "012345 is your verification code."),
+        (MAIL, "E-mail to asha@example.com", "Your code is 012345."),
+    ],
+)
+def test_every_channel(message: Message, title: str, text: str) -> None:
+    """The box says how the message would go, and what it says; its `repr` hides the code."""
+    stream = io.StringIO()
+    assert asyncio.run(Console(stream, "mine").send(message)) == Receipt(sender="mine")
+    rows = [row.strip("| ") for row in stream.getvalue().splitlines()[1:-1]]
+    assert rows == [title, "", text]
+    assert "012345" not in repr(message)
 
 
 def test_one_write() -> None:

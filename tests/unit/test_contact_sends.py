@@ -5,6 +5,7 @@ from typing import Final
 import attrs
 import pytest
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
@@ -184,8 +185,25 @@ def test_what_counts_a_send() -> None:
     assert {
         *("phone_sends", "phone_sends_of_others"),
         *("email_sends", "email_sends_of_others"),
+        "phone_calls",
     } == CONTACT_SCOPES
+
     assert {contact_of(key) for key in (total, *theirs, share)} == {PHONE}
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_counts_a_call(known: bool) -> None:  # noqa: FBT001
+    """A call is charged as every send is, and to the number's calls."""
+    send = sent_by(HOME, known=known)
+    call = attrs.evolve(send, channel=Channel.VOICE)
+    calls = UsageKey("phone_calls", PHONE)
+    assert set(charged_keys(call)) == {*charged_keys(send), calls}
+    assert contact_of(calls) == PHONE
+    for is_let in (False, True):
+        demands = send_demands(call, Policy(calls=Quota(2, DAY)), is_let=is_let)
+        limits = {demand.key: (demand.limit, demand.quotas) for demand in demands}
+        assert limits[calls] == (Limit.CONTACT_SENDS, (Quota(2, DAY),))
+        assert UsageKey("phone_sends", PHONE) in limits
 
 
 def test_sends_of_a_client_count_per_lane() -> None:

@@ -9,9 +9,11 @@ from structlog.testing import capture_logs
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import MemoryAudit
 from hsp_otp.domain.audit import HandedOverRow
-from hsp_otp.domain.delivery import DeliveryState, EarlyReceipt
+from hsp_otp.domain.delivery import EARLY_FOR, DeliveryState, EarlyReceipt, UnknownMessage
+from hsp_otp.domain.instant import SECOND
+from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
-from tests.world import SentMessages, run
+from tests.world import ManualClock, SentMessages, run
 
 SENT, DELIVERED = DeliveryState.SENT, DeliveryState.DELIVERED
 
@@ -35,11 +37,11 @@ class Desk:
 
     def keep(self, message: str, state: DeliveryState = SENT) -> None:
         """A receipt of Twilio's comes."""
-        self.early.keep(EarlyReceipt("twilio", message, state))
+        self.early.keep(EarlyReceipt(("twilio",), message, state))
 
-    def take(self, message: str) -> None:
-        """A message of Twilio's becomes known."""
-        row = HandedOverRow(send_id=message, sender="twilio", provider_message_id=message)
+    def take(self, message: str, sender: str = "twilio") -> None:
+        """A message of Twilio's, or of another sender's, becomes known."""
+        row = HandedOverRow(send_id=message, sender=sender, provider_message_id=message)
         run(self.messages.audit.write(row))
 
     def wait(self, seconds: float) -> None:
@@ -64,6 +66,28 @@ def test_it_is_noted_once_its_message_is_known() -> None:
     desk.take("SM1")
     desk.wait(0.5)
     assert desk.states == {"SM1": SENT}
+
+
+@pytest.mark.parametrize("relay", ["smtp", "smtp-2", "smtp-3"])
+def test_a_provider_with_several_senders(relay: str) -> None:
+    """A report of any of its senders is kept once, noted once, and dropped by nobody."""
+    desk = Desk()
+    reporting = take_receipt(
+        desk.messages,
+        "smtp",
+        "<m1@example.com>",
+        DELIVERED,
+        early=desk.early,
+        clock=ManualClock(),
+        further={"smtp": ("smtp-2", "smtp-3")},
+    )
+    assert isinstance(run(reporting), UnknownMessage)
+    desk.take("<m1@example.com>", relay)
+    with capture_logs() as logs:
+        desk.wait(EARLY_FOR / SECOND + 1)
+        run(desk.early.close())
+    assert desk.messages.states == {(relay, "<m1@example.com>"): DELIVERED}
+    assert logs == []
 
 
 @pytest.mark.parametrize("order", [(SENT, DELIVERED), (DELIVERED, SENT), (DELIVERED, DELIVERED)])

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain import ledger as ledgers
-from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.guard import (
     Debt,
     Free,
@@ -16,6 +15,7 @@ from hsp_otp.domain.guard import (
     GuardedAsk,
     GuardPolicy,
     LedgerKey,
+    OwedSend,
     Priced,
     Reason,
     Refused,
@@ -33,6 +33,7 @@ from hsp_otp.domain.guard import (
     paid,
     read_reasons,
     reasons_text,
+    recounted,
     region_allowance,
     usual_of,
     verdict_word,
@@ -45,15 +46,15 @@ from tests.world import START
 
 POLICY = GuardPolicy()
 HOME = ClientAddress("198.51.100.7")
-NUMBER = Contact(ContactKind.PHONE, "+93701234567")
-KEYS = ledger_keys("signup", HOME, NUMBER)
+RANGE_OF = "+9370123"
+KEYS = ledger_keys("signup", HOME, RANGE_OF)
 ADDRESS, NETWORK, RANGE, BLOCK = KEYS
 MONEY = RegionMoney(region="AF", factor=100, client_factor=100)
 PRICE = 159_000
 
 
 def guarded(money: RegionMoney = MONEY, *, is_known: bool = False) -> GuardedAsk:
-    """An ask for `NUMBER` from `HOME`."""
+    """An ask for a number of `RANGE_OF` from `HOME`."""
     return GuardedAsk(keys=KEYS, money=money, price=PRICE, is_known=is_known)
 
 
@@ -75,12 +76,10 @@ def test_every_side_has_its_ledgers() -> None:
 
 def test_ledgers_of_clients_without_a_usable_address() -> None:
     """All of them are one network in signup; a backend that names no client judges none."""
-    groups = [key.group for key in ledger_keys("signup", UNKNOWN_CLIENT, NUMBER)]
+    groups = [key.group for key in ledger_keys("signup", UNKNOWN_CLIENT, RANGE_OF)]
     assert groups == [Group.NETWORK, Group.RANGE, Group.BLOCK]
-    of_app = ledger_keys("app", UNKNOWN_CLIENT, NUMBER, names_client=False)
+    of_app = ledger_keys("app", None, RANGE_OF)
     assert [key.group for key in of_app] == [Group.RANGE, Group.BLOCK]
-    named = ledger_keys("app", HOME, NUMBER, names_client=False)
-    assert [key.group for key in named] == [*Group][:4]
 
 
 def test_a_first_ask_is_free() -> None:
@@ -243,6 +242,21 @@ def test_what_is_charged_and_paid_back() -> None:
     assert all(one == ledgers.verify(Ledger(), 1, after(START, HOUR)) for one in back.values())
     assert forgiven(held, KEYS, START) == {key: Ledger() for key in KEYS}
     assert forgiven({}, KEYS, START) == {}
+
+
+def test_ledgers_are_counted_again_from_messages() -> None:
+    """What nobody owes any more counts only if its code was right."""
+    later = after(START, HOUR)
+    sends = [
+        OwedSend(KEYS, START),
+        OwedSend((BLOCK,), later),
+        OwedSend((BLOCK,), START, later, is_verified=True),
+        OwedSend((RANGE,), START, later),
+        OwedSend((), START),
+    ]
+    held = charged(charged({}, KEYS, Debt.ALL, START), (BLOCK,), Debt.ALL, START)
+    back = paid(held, [((BLOCK,), START)], later)
+    assert recounted(sends) == charged(back, (BLOCK,), Debt.ALL, later)
 
 
 def test_a_clock_that_ran_ahead_keeps_nobody_out() -> None:

@@ -15,6 +15,7 @@ from hsp_otp.domain.ledger import (
     forgive,
     is_over,
     let_go,
+    merged,
     owed,
     pay,
     usual_debt,
@@ -121,6 +122,19 @@ def test_a_clock_that_ran_ahead_leaves_nothing_in_the_future() -> None:
     of_hours = charged(at(5))
     assert as_of(of_hours, at(0)).owed_hours == Series((HOUR_0,), (1,))
     assert as_of(Ledger(), now) == Ledger()
+
+
+def test_what_two_stores_know_counts_once() -> None:
+    """Of each hour and day, the more that either knows."""
+    one = verify(charged(at(0), at(0), at(1)), 3, at(0))
+    other = verify(charged(at(0), at(2)), 1, at(1))
+    assert merged(one, other) == Ledger(
+        owed_hours=Series((HOUR_0, HOUR_0 + 1, HOUR_0 + 2), (2, 1, 1)),
+        owed_days=Series((DAY_0,), (3,)),
+        verified_hours=Series((HOUR_0, HOUR_0 + 1), (3, 1)),
+        verified_days=Series((DAY_0,), (3,)),
+    )
+    assert merged(Ledger(), one) == one
 
 
 def test_a_ledger_is_over_when_no_machine_reaches_it() -> None:

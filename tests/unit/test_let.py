@@ -209,7 +209,7 @@ def test_a_known_device_sees_its_own_code() -> None:
     shown = look(scene.held, request, scene.policy, scene.now, lane=Lane.KNOWN).outcome
     assert shown == Standing(later(600 * SECOND), START)
     assert look(scene.held, scene.request(), scene.policy, scene.now).outcome == Standing(
-        None, later(DAY), CodeEnd.EXHAUSTED
+        None, later(DAY), CodeEnd.LOCKED
     )
     # It may guess from any network, so it is shown the code from any.
     elsewhere = scene.request(stranger(1), token=token)

@@ -28,6 +28,8 @@ NO_WORK = (
 OTHER_END = "The last code can no longer be used."
 OVER = "This code is no longer valid. Please ask for a new one."
 TOO_SOON = "A code is on its way. Please wait a moment before you ask for another."
+LOCKED = "There were too many wrong codes. Please try again later or contact support."
+GOES_TO = "New codes go to"
 LATER = "Please wait a moment before you ask for another code."
 THREE_WRONG = "Three wrong codes were entered."
 
@@ -373,6 +375,59 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
     page = visitor.submit(visitor.get(LOGIN), "send")
     assert page.step == "code"
     assert visitor.submit(page, "verify", otp=code(world)).step == "in"
+
+
+def test_a_lock_and_the_next_code(world: World) -> None:
+    """5.4.14: while a lock forbids one, the page promises none, and says how long that lasts."""
+    with Client(world, failed_guesses_per_day=2) as client:
+        visitor = Visitor(client)
+        page = visitor.submit(asked(visitor), "verify", otp=other_than(code(world)))
+        world.clock.advance(24 * 60 * MINUTE - 5 * MINUTE)
+        older = asked(visitor)
+        page = visitor.submit(older, "verify", otp=other_than(code(world)))
+        for shown in (page, visitor.get(LOGIN)):
+            assert (shown.step, shown.buttons) == ("ended", ["send", "restart"])
+            assert told(shown, "code") == LOCKED
+            assert shown.texts["wait"] == "You can ask for a new code in 5:00."
+            assert GOES_TO not in shown.main
+        page = visitor.submit(page, "send")
+        assert (page.step, page.main.count(LOCKED)) == ("ended", 1)
+        assert page.texts["wait"] == "You can ask for a new code in 5:00."
+        assert "try again in" not in page.main
+        page = visitor.submit(older, "verify", otp=code(world))
+        assert (page.step, page.main.count(LOCKED)) == ("ended", 1)
+        assert "try again in" not in page.main
+        world.clock.advance(5 * MINUTE)
+        page = visitor.get(LOGIN)
+        assert (page.step, told(page, "code")) == ("ended", OTHER_END)
+        assert f"{GOES_TO} {HIDDEN}." in page.main
+        assert visitor.submit(page, "send").step == "code"
+
+
+def test_another_refusal_beside_a_lock(world: World) -> None:
+    """5.4.14: its shorter wait does not take the place of the lock's."""
+    with Client(world, failed_guesses_per_day=1, lookups_per_client_hour=4) as client:
+        visitor = Visitor(client)
+        page = visitor.submit(asked(visitor), "verify", otp=other_than(code(world)))
+        for _ in range(2):
+            page = visitor.submit(page, "send")
+        assert "Too many pass codes were tried" in told(page, "send")
+        assert "You can try again in 1:00:00." in told(page, "send")
+        assert told(page, "code") == LOCKED
+        assert page.texts["wait"] == "You can ask for a new code in 24:00:00."
+
+
+def test_a_lock_that_only_an_operator_lifts(world: World) -> None:
+    """5.4.14: no wait helps, so there is nothing to press, and support is named."""
+    branding = {Flow.PASS_LOGIN: Branding(support=SUPPORT), Flow.SIGNUP: Branding()}
+    with Client(world, branding=branding, failed_guesses_in_a_row=1) as client:
+        visitor = Visitor(client)
+        page = visitor.submit(asked(visitor), "verify", otp=other_than(code(world)))
+        for shown in (page, visitor.get(LOGIN)):
+            assert (shown.step, shown.buttons) == ("ended", ["restart"])
+            assert told(shown, "code") == f"{LOCKED} Support: help@example.com"
+            assert "new code in" not in shown.main
+            assert GOES_TO not in shown.main
 
 
 def test_a_code_that_ends(world: World, visitor: Visitor) -> None:

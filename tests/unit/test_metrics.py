@@ -37,6 +37,7 @@ from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected, Un
 from hsp_otp.ports.sender import Sms
 from hsp_otp.ports.usage_counter import UsageCounter
 from tests.audit_rows import evolved, row_of
+from tests.backend import Shop
 from tests.http import OPEN, Client
 from tests.observed import Observed
 from tests.visitor import SIGNUP, Visitor
@@ -118,7 +119,8 @@ def test_a_sign_in(world: Measured) -> None:
     login = {"flow": "pass_login"}
     assert world.value("lookups_total", outcome="valid") == 1
     assert world.value("asks_total", **login, outcome="sent", region="IN") == 1
-    assert world.value("messages_sent_total", **login, region="IN", sender="outbox") == 1
+    sent = {**login, "region": "IN", "channel": "sms", "sender": "outbox"}
+    assert world.value("messages_sent_total", **sent) == 1
     assert world.value("checks_total", **login, outcome="invalid_otp", region="IN") == 1
     assert world.value("checks_total", **login, outcome="verified", region="IN") == 1
     assert world.value("time_to_verify_seconds_sum", **login) == 42
@@ -296,6 +298,13 @@ def solution(outcome: SendOutcome) -> str:
     """What solves the work that was asked for."""
     assert isinstance(outcome, WorkPosed)
     return str(outcome.work.parameters["solution"])
+
+
+def test_messages_count_by_channel(world: Measured) -> None:
+    """A code by e-mail is counted for its channel, and has no region."""
+    Shop(world).sent("asha@example.com")
+    sent = {"flow": "verification", "region": "none", "channel": "email", "sender": "outbox"}
+    assert world.value("messages_sent_total", **sent) == 1
 
 
 def test_asks_and_checks_count_by_lane(world: Measured) -> None:

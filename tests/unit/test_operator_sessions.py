@@ -8,11 +8,12 @@ import pytest
 from hsp_otp.adapters.memory import MemoryAudit, MemoryUsage
 from hsp_otp.adapters.secret_keys import ops_ring
 from hsp_otp.domain import operator_sessions
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Limit, Refusal, UsageKey, Usages
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.operators import Operators
@@ -142,7 +143,7 @@ def test_an_operator_by_name(
     assert isinstance(session, OperatorSession)
     assert session.operator == "asha"
     assert not run(door.is_over(session))
-    run(door.search(PhoneNumber(PHONE), session, CALLER))
+    run(door.search(Contact(ContactKind.PHONE, PHONE), session, CALLER))
     assert [(row.outcome, row.facts.operator) for row in audit.rows] == [
         ("signed_in", "asha"),
         ("searched", "asha"),
@@ -286,15 +287,23 @@ def test_a_database_that_is_away(clock: ManualClock, audit: MemoryAudit) -> None
     assert outcomes(audit) == ["unavailable"]
 
 
-def test_a_search_is_written_down(door: Operators, audit: MemoryAudit) -> None:
-    """Looking for a number leaves a row that is found by it, and holds it masked."""
-    number, shared = PhoneNumber(PHONE), OperatorSession("s", START, START)
-    found = run(door.search(number, shared, CALLER))
+@pytest.mark.parametrize(
+    ("contact", "masked"),
+    [
+        (Contact(ContactKind.PHONE, PHONE), "***-***-3210"),
+        (Contact.of_email(EmailAddress("Asha.Rao@example.com")), "a***@example.com"),
+    ],
+)
+def test_a_search_is_written_down(
+    door: Operators, audit: MemoryAudit, contact: Contact, masked: str
+) -> None:
+    """Looking for a contact leaves a row that is found by it, and holds it masked."""
+    found = run(door.search(contact, OperatorSession("s", START, START), CALLER))
     (row,) = audit.rows
     assert (row.facts.action.value, row.outcome, row.facts.contact) == (
         "ops_search",
         "searched",
-        "***-***-3210",
+        masked,
     )
     assert len(found) == 2
     assert row.facts.contact_fingerprint == found[0]

@@ -574,6 +574,11 @@ class Purged:
         self.told.append(before)
         return 2
 
+    async def debts(self, before: Instant) -> int:
+        """Keep the promise of `Purge.debts`."""
+        self.told.append(before)
+        return 8
+
     async def verifications(self, before: Instant) -> int:
         """Keep the promise of `Purge.verifications`."""
         self.told.append(before)
@@ -602,15 +607,16 @@ class Purged:
 
 def test_what_is_past_its_time_is_purged() -> None:
     """
-    Audit rows as old as is set, sends of seven days, verifications a day later, ended test
-    contacts, contacts that proved themselves 400 days ago, whole days of the funnel after ninety,
-    and records that mean nothing.
+    Audit rows as old as is set, sends of seven days, what was owed 32 days ago, verifications a day
+    after their sends, ended test contacts, contacts that proved themselves 400 days ago, whole days
+    of the funnel after ninety, and records that mean nothing.
     """
     store, now = Purged(), after(START, SECOND)
     purged = run(purge(store, [STRICT], 30 * DAY, now))
     assert purged == {
         "audit": 1,
         "sends": 2,
+        "debts": 8,
         "verifications": 5,
         "test contacts": 6,
         "proved contacts": 7,
@@ -618,7 +624,7 @@ def test_what_is_past_its_time_is_purged() -> None:
         "slots": 3,
     }
     days = (
-        *(after(now, -ago * DAY) for ago in (30, 7, 8)),
+        *(after(now, -ago * DAY) for ago in (30, 7, 32, 8)),
         after(now, -CLOCK_SKEW),
         *(after(now, -400 * DAY), after(START, -90 * DAY)),
     )

@@ -24,6 +24,7 @@ from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.test_contacts import KeptTestContact
+from hsp_otp.entrypoints.dashboard.alerts import of_suspicion
 from hsp_otp.entrypoints.services import Dashboard
 from hsp_otp.flows.operators import Operators
 from hsp_otp.flows.overview import A_DAY, STRETCHES, Look, Seen, Stretch
@@ -382,7 +383,7 @@ def test_a_forged_token(visitor: Visitor, ops: Ops, path: str, token: str | None
     """Nothing that another site makes a browser send has any effect."""
     page = inside(visitor)
     before = len(ops.world.audit.rows)
-    fields = {**page.fields, "password": PASSWORD, "phone": PHONE}
+    fields = {**page.fields, "password": PASSWORD, "contact": PHONE}
     fields.pop("csrftoken")
     reply = visitor.post(path, fields | ({} if token is None else {"csrftoken": token}))
     assert reply.status == 403
@@ -402,17 +403,17 @@ def test_a_token_is_bound_to_its_session(visitor: Visitor, ops: Ops) -> None:
     for token in (door, another, ring("csrf").seal("f00d")):
         visitor.cookies["csrftoken"] = token
         for path in ("/ops/story/", "/ops/sign-out/"):
-            fields = {**page.fields, "phone": PHONE, "csrftoken": token}
+            fields = {**page.fields, "contact": PHONE, "csrftoken": token}
             assert visitor.post(path, fields).status == 403
     assert ops.asked == []
-    assert visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).status == 200
+    assert visitor.post("/ops/story/", {**page.fields, "contact": PHONE}).status == 200
     # It stays the same while the session lasts: another window is as good.
     visitor.client.world.clock.advance(20 * MINUTE)
     assert visitor.get(OPS).fields["csrftoken"] == page.fields["csrftoken"]
     # By header as well, as scripts send it; and the door takes none of a session.
     token = page.fields["csrftoken"]
     form = {"content-type": "application/x-www-form-urlencoded", "x-csrftoken": token}
-    assert visitor.request("POST", "/ops/story/", b"phone=1", form).status == 400
+    assert visitor.request("POST", "/ops/story/", b"contact=1", form).status == 400
     visitor.cookies["csrftoken"] = token
     assert visitor.post(OPS, {"password": PASSWORD, "csrftoken": token}).status == 403
 
@@ -428,7 +429,7 @@ def test_a_cookie_beside_another_of_its_name(visitor: Visitor, order: int) -> No
         reply = visitor.client.request("GET", OPS, headers=headers)
         assert reply.status == 200
         assert "Outcomes of requests" in Page(reply).main
-        body = f"csrftoken={page.fields['csrftoken']}&phone=4711".encode()
+        body = f"csrftoken={page.fields['csrftoken']}&contact=4711".encode()
         headers["content-type"] = "application/x-www-form-urlencoded"
         reply = visitor.client.request("POST", "/ops/story/", body=body, headers=headers)
         assert reply.status == 400
@@ -449,7 +450,7 @@ def test_another_sites_page_sends_nothing(
 ) -> None:
     """5.3: what another site's page sends is refused, whatever token it has."""
     page = inside(visitor)
-    fields = {**page.fields, "password": PASSWORD, "phone": PHONE}
+    fields = {**page.fields, "password": PASSWORD, "contact": PHONE}
     body = "&".join(f"{name}={value}" for name, value in fields.items()).encode()
     form = {"content-type": "application/x-www-form-urlencoded"}
     assert visitor.request("POST", path, body, form | headers).status == 403
@@ -470,7 +471,7 @@ def test_nobody_is_in(visitor: Visitor, ops: Ops, method: str, path: str) -> Non
     reply = (
         visitor.request("GET", path)
         if method == "GET"
-        else visitor.post(path, {**page.fields, "phone": PHONE})
+        else visitor.post(path, {**page.fields, "contact": PHONE})
     )
     assert (reply.status, reply.headers["location"], reply.body) == (303, OPS, b"")
     assert ops.asked == []
@@ -586,7 +587,7 @@ def test_an_operator_by_name(named: Visitor, ops: Ops) -> None:
     assert sign_in_as(named, "Asha", ASHAS).status == 303
     page = named.get(OPS)
     assert "<p>asha</p>" in page.reply.body.decode()
-    assert named.post("/ops/story/", {**page.fields, "phone": PHONE}).status == 200
+    assert named.post("/ops/story/", {**page.fields, "contact": PHONE}).status == 200
     assert [(row.outcome, row.facts.operator) for row in ops.world.audit.rows] == [
         ("signed_in", "asha"),
         ("searched", "asha"),
@@ -608,7 +609,7 @@ def test_an_account_that_changed(named: Visitor, ops: Ops) -> None:
     held = dict(named.cookies)
     ops.accounts.passwords["asha"] = ASHAS + "!"
     assert (is_in(named), is_in(shared)) == (False, True)
-    assert named.post("/ops/story/", {"phone": PHONE}).status == 303
+    assert named.post("/ops/story/", {"contact": PHONE}).status == 303
     named.cookies = dict(held)
     del ops.accounts.passwords["asha"]
     assert (is_in(named), is_in(shared)) == (False, True)
@@ -749,6 +750,31 @@ def test_an_attack(visitor: Visitor, ops: Ops) -> None:
 
 
 @pytest.mark.parametrize(
+    ("of", "kind", "says"),
+    [
+        (
+            "prefix",
+            NUMBERS_OF_ONE_PREFIX,
+            "90 codes were sent to 88 mailboxes at example.com, 3 of them verified.",
+        ),
+        (
+            "prefix",
+            UNVERIFIED,
+            "90 codes were sent to mailboxes at example.com, 3 of them verified.",
+        ),
+        ("number", UNVERIFIED, "90 codes were sent to ***@example.com, 3 of them verified."),
+    ],
+)
+def test_an_attack_by_e_mail(of: str, kind: str, says: str) -> None:
+    """A range of e-mail addresses is told by its domain, and has no country."""
+    traffic = Traffic(
+        who="k1:" + 32 * "d", sent=90, verified=3, numbers=88, first=START, last=START
+    )
+    found = Suspicion(kind=kind, of=of, traffic=traffic, phone="***@example.com")
+    assert of_suspicion(found).says == says
+
+
+@pytest.mark.parametrize(
     ("query", "sent", "verified"),
     [
         ("flow=signup", 480, 384),
@@ -843,7 +869,7 @@ def test_what_can_be_copied(visitor: Visitor, ops: Ops) -> None:
         )
     )
     page = inside(visitor)
-    story = visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).body.decode()
+    story = visitor.post("/ops/story/", {**page.fields, "contact": PHONE}).body.decode()
     body = page.reply.body.decode()
     copied = re.findall(
         r'<button class="copy" type="button" id="copy-([a-z0-9-]+)" data-copy="([^"]+)" hidden>'
@@ -1012,7 +1038,7 @@ def test_the_database_tells_nothing(visitor: Visitor, ops: Ops) -> None:
     assert "The data below is as of 2026-01-01 00:00:00 UTC." in page.main
     assert "Sent 960" in page.main
     ops.away = True
-    reply = visitor.post("/ops/story/", {**page.fields, "phone": PHONE})
+    reply = visitor.post("/ops/story/", {**page.fields, "contact": PHONE})
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")
 
 
@@ -1024,7 +1050,7 @@ def test_nothing_is_shown_while_nobody_knows_who_signed_out(visitor: Visitor, op
     replies = [
         visitor.request("GET", OPS),
         visitor.request("GET", "/ops/live/"),
-        visitor.post("/ops/story/", {**page.fields, "phone": PHONE}),
+        visitor.post("/ops/story/", {**page.fields, "contact": PHONE}),
         sign_in(Visitor(visitor.client)),
     ]
     for reply in replies:
@@ -1058,7 +1084,7 @@ def test_signing_out_fails_closed(visitor: Visitor, ops: Ops, kind: str) -> None
         visitor.cookies = dict(held)
         assert visitor.request("GET", "/ops/live/").status in {303, 503}
         visitor.cookies = dict(held)
-        assert visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).status in {303, 503}
+        assert visitor.post("/ops/story/", {**page.fields, "contact": PHONE}).status in {303, 503}
     assert ops.asked == []
 
 
@@ -1090,13 +1116,13 @@ def test_the_live_part(visitor: Visitor) -> None:
     assert "<html" not in live
 
 
-# --- A number's story
+# --- A contact's story
 
 
 def test_a_story(visitor: Visitor, ops: Ops) -> None:
     """In the words of the command, masked, and written to the audit."""
     page = inside(visitor)
-    reply = visitor.post("/ops/story/", {**page.fields, "phone": " 98765 43210 "})
+    reply = visitor.post("/ops/story/", {**page.fields, "contact": " 98765 43210 "})
     assert reply.status == 200
     told = Page(reply)
     assert told.texts["story-title"] == "***-***-3210 IN"
@@ -1116,14 +1142,38 @@ def test_a_story(visitor: Visitor, ops: Ops) -> None:
     assert ops.asked == [(row.facts.contact_fingerprint,)]
 
 
+def test_a_story_of_an_address(visitor: Visitor, ops: Ops) -> None:
+    """An e-mail address is found by its compared form, and shown masked."""
+    page = inside(visitor)
+    reply = visitor.post("/ops/story/", {**page.fields, "contact": " Asha.Rao+x@Exämple.com "})
+    assert reply.status == 200
+    assert Page(reply).texts["story-title"] == "a***@xn--exmple-cua.com"
+    assert b"asha.rao" not in reply.body.lower()
+    row = ops.world.audit.rows[-1]
+    assert (row.outcome, row.facts.contact) == ("searched", "a***@xn--exmple-cua.com")
+    fingerprint = ring("fingerprints").fingerprint("asha.rao+x@xn--exmple-cua.com")
+    assert ops.asked == [(fingerprint,)]
+
+
+@pytest.mark.parametrize("typed", ["@", "asha@", "asha@example", "<b>@example.com", "\u212a@a.com"])
+def test_no_address(visitor: Visitor, ops: Ops, typed: str) -> None:
+    """What has an @ and is none is not looked for either, and comes back nowhere."""
+    page = inside(visitor)
+    reply = visitor.post("/ops/story/", {**page.fields, "contact": typed})
+    assert reply.status == 400
+    assert "This is not an e-mail address" in Page(reply).texts["contact-error"]
+    assert typed == "@" or typed not in reply.body.decode()
+    assert ops.asked == []
+
+
 @pytest.mark.parametrize("typed", ["", "4711", "HSP-1234-5678", "<b>1</b>", "tel:+919876543210"])
 def test_no_number(visitor: Visitor, ops: Ops, typed: str) -> None:
     """What is none is not looked for, and comes back nowhere."""
     page = inside(visitor)
     rows = len(ops.world.audit.rows)
-    reply = visitor.post("/ops/story/", {**page.fields, "phone": typed})
+    reply = visitor.post("/ops/story/", {**page.fields, "contact": typed})
     assert reply.status == 400
-    assert "This is not a phone number." in Page(reply).texts["phone-error"]
+    assert "This is not a phone number." in Page(reply).texts["contact-error"]
     assert not typed or typed not in reply.body.decode()
     assert ops.asked == []
     assert len(ops.world.audit.rows) == rows
@@ -1134,7 +1184,7 @@ def test_no_secret_in_any_page(visitor: Visitor) -> None:
     page = inside(visitor)
     session = visitor.cookies["hsp_otp_ops"]
     bodies = [page.reply.body, visitor.request("GET", "/ops/live/").body]
-    bodies.append(visitor.post("/ops/story/", {**page.fields, "phone": PHONE}).body)
+    bodies.append(visitor.post("/ops/story/", {**page.fields, "contact": PHONE}).body)
     for body in bodies:
         text = body.decode()
         assert PASSWORD not in text

@@ -177,6 +177,10 @@ class SlowMessages:
         """Keep the promise of `Messages.mail`."""
         raise AssertionError((purpose, code, lifetime, language, letterhead))
 
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """Keep the promise of `Messages.service_name`."""
+        raise AssertionError((purpose, letterhead))
+
     def explain(self, word: str, language: Language) -> str:
         """Keep the promise of `Messages.explain`."""
         return f"{word} in {language}"

@@ -321,7 +321,8 @@ def test_another_challenges_id() -> None:
 def may_guess(world: World, challenge_id: str | None = None, client: str = CLIENT) -> bool:
     """Whether a guess from *client* would be judged."""
     caller = Caller(ClientAddress(client), "r")
-    return run(world.login.may_guess(PassCode(PASS_CODE), challenge_id, caller))
+    found = run(world.login.standing(PassCode(PASS_CODE), challenge_id, caller))
+    return found is not None and found.expires_at is not None
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ import pytest
 from hsp_otp.adapters.sandbox import FURTHEST, FileOutbox, RecordedSenders, SharedClock
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, after
+from hsp_otp.domain.names import ENGLISH
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.entrypoints.services import Sandbox
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.sandbox import SentMessage
-from hsp_otp.ports.sender import Sms
+from hsp_otp.ports.sender import Call, Sms
 from tests.http import Client
 from tests.world import OTHER_PHONE, PHONE, START, ManualClock, run
 from tests.world import Outbox as Provider
@@ -148,6 +149,26 @@ def test_a_message_that_was_taken_is_recorded(
     assert found == SentMessage(
         at=after(START, DAY), to=PHONE, channel=Channel.SMS, text=text, code=code
     )
+
+
+def test_a_call_is_recorded(opened: ExitStack, tmp_path: Path) -> None:
+    """With the code in one piece, although its digits are said one by one."""
+    outbox = outbox_in(opened, tmp_path)
+    sender = RecordedSenders(
+        senders=Provider(), channel=Channel.VOICE, outbox=outbox, clock=ManualClock()
+    )
+    call = Call(
+        id="c1",
+        to=Contact.stored(PHONE),
+        code="0123",
+        language=ENGLISH,
+        service_name="Shop 2024",
+        useful_for=MINUTE,
+    )
+    run(sender.send(call))
+    (found,) = outbox.messages()
+    assert (found.channel, found.code) == (Channel.VOICE, "0123")
+    assert found.text == "Your Shop 2024 code is 0, 1, 2, 3."
 
 
 def test_a_message_that_nobody_took_is_not_recorded(opened: ExitStack, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.load import described, load
-from hsp_otp.entrypoints.settings.model import Settings
+from hsp_otp.entrypoints.settings.model import PREFIX, Settings, sender_variables
 
 KEY = base64.b64encode(bytes(32)).decode()
 
@@ -108,7 +108,8 @@ def test_senders_that_are_none(senders: str) -> None:
     assert refused(SENDERS=senders) == (
         f"HSP_OTP_SENDERS: got {senders!r}, takes a comma-separated list, in the order "
         "to try them, of console (development only), console-email "
-        "(development only), smtp, twilio, vonage, webhook"
+        "(development only), console-voice (development only), console-whatsapp (development "
+        "only), meta-whatsapp, smtp, twilio, twilio-whatsapp, vonage, webhook"
     )
 
 
@@ -522,9 +523,9 @@ SECRETS = {
     for name, field in [
         *((one.name.upper(), one) for one in attrs.fields(Settings) if one.metadata),
         *(
-            (f"{provider.name}_{one.name.rstrip('_')}".upper(), one)
+            (variable.removeprefix(PREFIX), one)
             for provider in SENDERS.values()
-            for one in attrs.fields(provider.account)
+            for variable, one in sender_variables(provider)
         ),
     ]
     if field.metadata["secret"]
@@ -537,6 +538,7 @@ def test_what_is_secret() -> None:
         *("DATABASE_URL", "REDIS_URL", "SECRET_KEYS", "JWT_KEYS", "OPS_PASSWORD"),
         *("TWILIO_AUTH_TOKEN", "VONAGE_API_SECRET", "VONAGE_SIGNATURE_SECRET", "WEBHOOK_SECRET"),
         *("SMTP_URL", "SMTP_SIGNATURE_SECRET"),
+        *("META_ACCESS_TOKEN", "META_APP_SECRET", "META_VERIFY_TOKEN"),
     } == SECRETS
 
 

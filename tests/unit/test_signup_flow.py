@@ -578,7 +578,7 @@ def test_there_is_no_live_code_to_come_back_to() -> None:
     assert isinstance(locking.prove(other_than(code), session), WrongCode)
     progress = locking.progress(session)
     assert isinstance(progress, Progress)
-    assert progress.standing == Standing(None, after(START, HOUR), CodeEnd.OTHER)
+    assert progress.standing == Standing(None, after(START, HOUR), CodeEnd.LOCKED)
 
 
 @attrs.define

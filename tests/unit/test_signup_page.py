@@ -14,6 +14,7 @@ from tests.world import World, other_than
 NUMBER = "98765 43210"
 OTHER = "98123 45678"
 TOO_SOON = "A code is on its way. Please wait a moment before you ask for another."
+LOCKED = "There were too many wrong codes. Please try again later or contact support."
 ENDED = "This session has ended. Please start again."
 
 
@@ -77,6 +78,36 @@ def test_the_whole_way(world: World, visitor: Visitor) -> None:
     assert visitor.get(SIGNUP).step == "verified"
     assert visitor.submit(page, "restart").step == "number"
     assert "signup_session" not in visitor.cookies
+
+
+def test_a_lock_and_the_next_code(world: World) -> None:
+    """5.4.14: while a lock forbids one, the page promises none, and offers another number."""
+    with Client(world, failed_guesses_per_day=1) as client:
+        visitor = Visitor(client)
+        older = asked(visitor)
+        page = visitor.submit(older, "verify", otp=other_than(code(world)))
+        for shown in (
+            page,
+            visitor.get(SIGNUP),
+            visitor.submit(page, "resend"),
+            visitor.submit(older, "verify", otp=code(world)),
+        ):
+            assert (shown.step, shown.buttons) == ("ended", ["resend", "send"])
+            assert shown.main.count(LOCKED) == 1
+            assert shown.texts["wait"] == "You can ask for a new code in 24:00:00."
+            assert "New codes go to" not in shown.main
+            assert "try again in" not in shown.main
+        assert visitor.submit(page, "send", phone=OTHER, region="IN").step == "code"
+
+
+def test_a_lock_that_only_an_operator_lifts(world: World) -> None:
+    """5.4.14: no wait helps, so only another number can be entered."""
+    with Client(world, failed_guesses_in_a_row=1) as client:
+        visitor = Visitor(client)
+        page = visitor.submit(asked(visitor), "verify", otp=other_than(code(world)))
+        assert (page.step, page.buttons) == ("ended", ["send"])
+        assert told(page, "code") == LOCKED
+        assert "New codes go to" not in page.main
 
 
 @pytest.mark.parametrize("waits", [0, 30 * SECOND + 1])

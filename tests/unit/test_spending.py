@@ -267,6 +267,28 @@ def test_a_reservation_outlives_its_lease() -> None:
     assert spent(budgets, now=later) == (PRICE, PRICE, 0)
 
 
+def test_what_is_not_needed_comes_back_while_a_lease_is_renewed() -> None:
+    """The rest of the old lease has been told by then, so this is told after it."""
+    budgets = Away()
+    spending = spending_of(budgets)
+    later = after(START, 10 * SECOND)
+
+    async def send() -> None:
+        first = await spending.reserve("signup", "AF", PRICE, START)
+        renewing = asyncio.create_task(spending.reserve("signup", "AF", PRICE, later))
+        await asyncio.sleep(0)
+        assert budgets.steps == 3
+        assert isinstance(first, Reserved)
+        spending.settle(first, Debt.NOBODY)
+        second = await renewing
+        assert isinstance(second, Reserved)
+        spending.settle(second, Debt.ALL)
+        await spending.close(later)
+
+    asyncio.run(send())
+    assert (spent(budgets), spent(budgets, ALL)) == ((PRICE, PRICE, 0), (PRICE, 0, 0))
+
+
 def test_a_lost_step_makes_the_guard_stricter() -> None:
     """What could not be told is not told again, or it would be forgiven twice."""
     budgets = Away()

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hsp_otp.domain.app_limits import AppSent, app_of, charged_keys, claim_keys, send_claimed_by
 from hsp_otp.domain.apps import AppLimits
-from hsp_otp.domain.challenge import code_of
-from hsp_otp.domain.challenge_outcomes import Issued, Locked, Verified
+from hsp_otp.domain.challenge import code_of, next_sends
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, NotStanding, Verified
 from hsp_otp.domain.client_limits import APP_CHECKS, Charged, recount
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
@@ -18,7 +18,7 @@ from hsp_otp.domain.names import ENGLISH, ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import Demand, Limit, Quota, Refusal, UsageKey, headroom
-from hsp_otp.domain.send_limits import contact_sends
+from hsp_otp.domain.send_limits import call_demands, contact_sends
 from hsp_otp.domain.slot_record import (
     Challenge,
     Drawn,
@@ -39,6 +39,7 @@ from hsp_otp.domain.verification import (
     approve,
     check_once,
     end_of_replaced,
+    fall_back,
     start,
     status_of,
 )
@@ -93,7 +94,13 @@ def request(**changes: Any) -> Request:  # noqa: ANN401 - of `Request`
 
 
 REQUEST = request()
+CALL = request(
+    channel=Channel.VOICE,
+    channels=(Channel.SMS, Channel.VOICE),
+    call_demands=call_demands(CONTACT, Channel.VOICE, POLICY),
+)
 SENT = AppSent(app_id=APP.id, contact=CONTACT, client=HERE, values=VALUES)
+CALLED = attrs.evolve(SENT, channel=Channel.VOICE)
 
 
 def instants(most: int, span: int) -> st.SearchStrategy[tuple[Instant, ...]]:
@@ -108,27 +115,75 @@ def instants(most: int, span: int) -> st.SearchStrategy[tuple[Instant, ...]]:
 
 
 @given(
-    usages=st.fixed_dictionaries({key: instants(8, DAY) for key in charged_keys(SENT)}),
+    usages=st.fixed_dictionaries({key: instants(8, DAY) for key in charged_keys(CALLED)}),
     failures=instants(7, 30 * DAY),
-    asked_ago=st.none() | st.integers(0, MINUTE),
+    asked_ago=st.none() | st.integers(0, 2 * MINUTE),
+    asked=st.sampled_from([REQUEST, CALL]),
 )
 def test_the_wait_is_exact(
     usages: dict[UsageKey, tuple[Instant, ...]],
     failures: tuple[Instant, ...],
     asked_ago: int | None,
+    asked: Request,
 ) -> None:
     """For every limit and the lock, waiting admits, and a microsecond less does not."""
     asked_at = None if asked_ago is None else after(NOW, -asked_ago)
     record = of_strangers(failures=failures, asked_at=asked_at)
     held = Held(record, usages)
-    outcome = start(held, REQUEST, DRAWN, POLICY, NOW).outcome
+    outcome = start(held, asked, DRAWN, POLICY, NOW).outcome
     if isinstance(outcome, Issued):
         return
     assert isinstance(outcome, Refusal | Locked)
     assert outcome.retry_at is not None
-    early = start(held, REQUEST, DRAWN, POLICY, after(outcome.retry_at, -1))
+    early = start(held, asked, DRAWN, POLICY, after(outcome.retry_at, -1))
     assert not isinstance(early.outcome, Issued)
-    assert isinstance(start(held, REQUEST, DRAWN, POLICY, outcome.retry_at).outcome, Issued)
+    assert isinstance(start(held, asked, DRAWN, POLICY, outcome.retry_at).outcome, Issued)
+
+
+@given(
+    usages=st.fixed_dictionaries({key: instants(8, DAY) for key in charged_keys(CALLED)}),
+    failures=instants(7, 30 * DAY),
+    asked_ago=st.none() | st.integers(0, 2 * MINUTE),
+)
+def test_the_wait_of_each_channel_is_exact(
+    usages: dict[UsageKey, tuple[Instant, ...]],
+    failures: tuple[Instant, ...],
+    asked_ago: int | None,
+) -> None:
+    """What is told of a channel is the first instant at which a send by it is admitted."""
+    asked_at = None if asked_ago is None else after(NOW, -asked_ago)
+    held = Held(of_strangers(failures=failures, asked_at=asked_at), usages)
+    for channel, at in next_sends(held, CALL, POLICY, NOW).items():
+        asked = attrs.evolve(CALL, channel=channel)
+        assert at is not None
+        assert isinstance(start(held, asked, DRAWN, POLICY, at).outcome, Issued)
+        early = start(held, asked, DRAWN, POLICY, after(at, -1)).outcome
+        assert at == NOW or not isinstance(early, Issued)
+
+
+@given(
+    usages=st.fixed_dictionaries({key: instants(8, DAY) for key in charged_keys(CALLED)}),
+    failures=instants(7, 30 * DAY),
+)
+def test_a_send_that_takes_the_place_of_another_passes_all_limits_but_the_cooldown(
+    usages: dict[UsageKey, tuple[Instant, ...]], failures: tuple[Instant, ...]
+) -> None:
+    """It is admitted if and only if it would be without a cooldown, and once."""
+    free = attrs.evolve(POLICY, cooldown=0, call_cooldown=0)
+    live = challenge(send_id="s1")
+    held = Held(of_strangers(failures=failures, asked_at=NOW, challenge=live), usages)
+    drawn = attrs.evolve(DRAWN, send_id="s2")
+    codes = ring("codes")
+    decision = fall_back(held, "s1", CALL, drawn, POLICY, ring=codes, now=NOW)
+    wanted = start(held, CALL, drawn, free, NOW).outcome
+    assert isinstance(decision.outcome, Issued) == isinstance(wanted, Issued)
+    if isinstance(decision.outcome, Issued):
+        sent = decision.outcome.challenge
+        assert (sent.nonce, sent.send_id, sent.channel) == (live.nonce, "s2", Channel.VOICE)
+        again = fall_back(decision.becomes, "s1", CALL, drawn, POLICY, ring=codes, now=NOW)
+        assert (again.outcome, again.becomes) == (NotStanding(), decision.becomes)
+    else:
+        assert decision.becomes is held
 
 
 @given(

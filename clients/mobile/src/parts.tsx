@@ -451,6 +451,7 @@ export const styles = StyleSheet.create({
     flexGrow: 1,
     justifyContent: "flex-end",
     gap: 4,
+    marginHorizontal: -10,
   },
   links: { flexDirection: "row", flexWrap: "wrap", justifyContent: "center", columnGap: 20 },
   language: { minHeight: 44, justifyContent: "center", paddingHorizontal: 10 },

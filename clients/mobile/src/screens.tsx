@@ -151,7 +151,11 @@ function CodeScreen({
   const { attemptsRemaining, busy, challengeId, expiresAt, refusal, resendAt, startOver } = auth;
   const masked = unbroken(auth.phoneMasked);
   const life = useSecondsUntil(expiresAt);
-  const over = auth.over ?? (expiresAt !== null && life === 0 ? "expired" : null);
+  const wait = useSecondsUntil(resendAt);
+  const unlocked = auth.over === "locked" && resendAt !== null && wait === 0;
+  const ended = unlocked ? "other" : auth.over;
+  const over = ended ?? (expiresAt !== null && life === 0 ? "expired" : null);
+  const locked = over === "locked";
   const [sending, setSending] = useState(false);
 
   useEffect(() => {
@@ -183,25 +187,29 @@ function CodeScreen({
             {t("page.ended_title")}
           </Title>
           {refusal?.error === "sms_failed" && over === "undelivered" ? null : (
-            <Warning text={t(endOf(auth, over))} />
+            <Warning text={t(endOf(auth, over))} helped={locked} />
           )}
-          <Lead>{t("page.ended_lead", { masked })}</Lead>
+          {locked || refusal?.error === "sms_failed" ? null : (
+            <Lead>{t("page.ended_lead", { masked })}</Lead>
+          )}
           {refusal === null || TELLS_THE_END.has(refusal.error) ? null : (
             <Refused refusal={refusal} waits={refusal.retryAt !== resendAt} />
           )}
         </>
       )}
-      <Resend
-        auth={auth}
-        kind={over === null ? "quiet" : "primary"}
-        sending={busy && sending}
-        onSend={() => {
-          setSending(true);
-          void auth.resendOtp().finally(() => {
-            setSending(false);
-          });
-        }}
-      />
+      {locked && resendAt === null ? null : (
+        <Resend
+          auth={auth}
+          kind={over === null ? "quiet" : "primary"}
+          sending={busy && sending}
+          onSend={() => {
+            setSending(true);
+            void auth.resendOtp().finally(() => {
+              setSending(false);
+            });
+          }}
+        />
+      )}
       <Button text={t("page.other_pass")} kind="link" held={busy} onPress={startOver} />
     </Screen>
   );
@@ -212,9 +220,11 @@ const TELLS_THE_END: ReadonlySet<ErrorWord> = new Set([
   "invalid_otp",
   "otp_expired",
   "too_many_attempts",
+  "locked_out",
 ]);
 
 function endOf({ wrongGuesses }: AskingCode, over: CodeEnd): TextId {
+  if (over === "locked") return "locked_out";
   return over === "exhausted" && wrongGuesses === 3 ? "page.end_three_wrong" : `page.end_${over}`;
 }
 

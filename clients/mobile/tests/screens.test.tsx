@@ -316,7 +316,7 @@ test("a wrong code leaves room for the next, and says how many are left", async 
   await fill("000000");
   expect(title()).toBe("You need a new code");
   expect(screen.getByRole("alert")).toHaveTextContent("Three wrong codes were entered.");
-  expect(screen.getByText("We can send a new one to ***‑***‑3210.")).toBeOnTheScreen();
+  expect(screen.getByText("New codes go to ***‑***‑3210.")).toBeOnTheScreen();
   expect(screen.queryByText(/sent a code|on its way/)).toBeNull();
   expect(screen.queryByLabelText("Code")).toBeNull();
   expect(screen.getByRole("button", { name: "Send a new code in 0:08" })).toBeDisabled();
@@ -329,6 +329,33 @@ test("wrong codes that somebody else entered are not counted as three", async ()
   client.judged = refused("too_many_attempts", { resendIn: 0 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent("Too many wrong codes were entered.");
+});
+
+test("a lock promises no code, and says when the next one can be asked for", async () => {
+  const { client, clock } = await startWithCode();
+  client.judged = refused("locked_out", { retryAfterSeconds: 3600 });
+  await fill("000000");
+  expect(title()).toBe("You need a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("en", "locked_out"));
+  expect(screen.queryByText(/New codes go to|You can try again/)).toBeNull();
+  expect(screen.getByRole("button", { name: "Send a new code in 1:00:00" })).toBeDisabled();
+  await clock.advance(3600);
+  expect(screen.getByRole("alert")).toHaveTextContent("The last code can no longer be used.");
+  expect(screen.getByText("New codes go to ***‑***‑3210.")).toBeOnTheScreen();
+  client.sent = refused("locked_out", { retryAfterSeconds: 60 });
+  await press("Send a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("en", "locked_out"));
+  expect(screen.getByRole("button", { name: "Send a new code in 1:00" })).toBeDisabled();
+});
+
+test("a lock that only an operator lifts leaves nothing to press but another pass", async () => {
+  const { client } = await startWithCode();
+  client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: null });
+  await fill("000000");
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("en", "locked_out"));
+  expect(screen.queryByText(/New codes go to/)).toBeNull();
+  expect(screen.queryByRole("button", { name: /Send a new code/ })).toBeNull();
+  expect(screen.getByRole("button", { name: "Use another pass" })).toBeEnabled();
 });
 
 test("a code that is no longer good: another can be asked for at once", async () => {
@@ -354,7 +381,7 @@ test("the box to type in has a caret", async () => {
   expect(caret()).toBe(0);
 });
 
-const OVER = ["otp_expired", "too_many_attempts"];
+const OVER = ["locked_out", "otp_expired", "too_many_attempts"];
 
 test.each(
   TAGS.flatMap((tag) => [...WORDS.verifyOtp, ...EVERYWHERE].map((word) => [tag, word] as const)),
@@ -363,16 +390,20 @@ test.each(
   act(() => {
     language.choose(tag);
   });
-  client.judged = failure(word, { attempts_remaining: 2, retry_after_seconds: 90 });
+  client.judged = failure(word, { attempts_remaining: 2, retry_after_seconds: 90, resend_in: 30 });
   await does(() => {
     fireEvent.changeText(screen.getByLabelText(textIn(tag, "page.code")), "000000");
   });
   const over = OVER.includes(word);
-  const ends = { otp_expired: "page.end_other", too_many_attempts: "page.end_exhausted" } as const;
+  const ends = {
+    locked_out: "locked_out",
+    otp_expired: "page.end_other",
+    too_many_attempts: "page.end_exhausted",
+  } as const;
   const sentence = over ? ends[word as keyof typeof ends] : sentenceOf(word);
   expect(screen.getByRole("alert")).toHaveTextContent(textIn(tag, sentence), { exact: false });
   expect(title()).toBe(textIn(tag, over ? "page.ended_title" : "page.code_title"));
-  const waits = ["locked_out", "rate_limited", "lookup_rate_limited", "unavailable"];
+  const waits = ["rate_limited", "lookup_rate_limited", "unavailable"];
   const wait = screen.queryByText(textIn(tag, "page.retry_in", { time: "1:30" }));
   expect(wait !== null).toBe(waits.includes(word));
 });
@@ -434,7 +465,7 @@ test("a code that runs out is over", async () => {
   await clock.advance(1);
   expect(title()).toBe("You need a new code");
   expect(screen.getByRole("alert")).toHaveTextContent("The last code has expired.");
-  expect(screen.getByText("We can send a new one to ***‑***‑3210.")).toBeOnTheScreen();
+  expect(screen.getByText("New codes go to ***‑***‑3210.")).toBeOnTheScreen();
   client.sent = refused("rate_limited", { retryAfterSeconds: 1800 });
   await press("Send a new code");
   const [end, refusal] = screen.getAllByRole("alert");

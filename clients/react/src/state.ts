@@ -41,9 +41,10 @@ export interface AskingPass extends Sending {
 
 /**
  * Why a code cannot be right any more: too many wrong guesses, its time, or no message that anyone
- * got. `other` is what the service does not tell: a newer code, a sign-in with it, a change of number.
+ * got. `locked` bars the next code, too, until `resendAt`, or without one until an operator unlocks.
+ * `other` is what the service does not tell: a newer code, a sign-in with it, a change of number.
  */
-export type CodeEnd = "exhausted" | "expired" | "undelivered" | "other";
+export type CodeEnd = "exhausted" | "expired" | "undelivered" | "locked" | "other";
 
 /** A code is on its way, or was. */
 export interface AskingCode extends Sending {
@@ -170,6 +171,8 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
         wrongGuesses: 0,
         over: null,
       };
+    case "locked_out":
+      return { ...before, refusal, resendAt: refusal.retryAt, over: "locked" };
     default:
       return { ...before, refusal, resendAt };
   }
@@ -189,6 +192,8 @@ function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | 
     return { step: "in", busy: false, refusal: null, user: answer.user, pass: answer.pass };
   }
   const next = { ...state, busy: false, refusal: refusalOf(answer, now) };
+  // Where no wait helps, a lock bars the next code.
+  const locked = "resendIn" in answer && answer.resendIn === null;
   switch (answer.error) {
     case "invalid_otp":
       return {
@@ -196,7 +201,7 @@ function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | 
         resendAt: after(answer.resendIn, now),
         attemptsRemaining: answer.attemptsRemaining,
         wrongGuesses: state.wrongGuesses + 1,
-        over: answer.attemptsRemaining === 0 ? "exhausted" : null,
+        over: locked ? "locked" : answer.attemptsRemaining === 0 ? "exhausted" : null,
       };
     case "otp_expired":
     case "too_many_attempts":
@@ -204,8 +209,10 @@ function judged(state: AskingCode, answer: SignedIn, now: number): AskingCode | 
         ...next,
         resendAt: after(answer.resendIn, now),
         attemptsRemaining: null,
-        over: endOf(answer.error, state, now),
+        over: locked ? "locked" : endOf(answer.error, state, now),
       };
+    case "locked_out":
+      return { ...next, resendAt: next.refusal.retryAt, over: "locked" };
     default:
       return next;
   }

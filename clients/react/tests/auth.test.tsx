@@ -160,6 +160,20 @@ test.each([
 });
 
 test.each([
+  ["invalid_otp", { attemptsRemaining: 1, resendIn: null }, null],
+  ["otp_expired", { resendIn: null }, null],
+  ["too_many_attempts", { resendIn: null }, null],
+  ["locked_out", { retryAfterSeconds: null }, null],
+  ["locked_out", { retryAfterSeconds: 60 }, 60_000],
+])("a lock after a code judged %s %j", async (error, members, wait) => {
+  const house = await openWithCode();
+  house.client.judged = refused(error, members);
+  const auth = await does(house, ({ submitOtp }) => submitOtp("000000"));
+  const resendAt = wait === null ? null : house.clock.now() + wait;
+  expect(auth).toMatchObject({ step: "code", over: "locked", resendAt });
+});
+
+test.each([
   [599, "other"],
   [600, "expired"],
 ])("a code refused after %i seconds has ended: %s", async (seconds, over) => {
@@ -199,6 +213,8 @@ test.each([
   ["sms_failed", { resendIn: 0 }, { over: "undelivered", resendAt: 0 }],
   ["sms_failed", { resendIn: null }, { over: null, resendAt: null }],
   ["phone_rate_limited", { retryAfterSeconds: 60 }, { over: null, resendAt: 60_000 }],
+  ["locked_out", { retryAfterSeconds: 60 }, { over: "locked", resendAt: 60_000 }],
+  ["locked_out", { retryAfterSeconds: null }, { over: "locked", resendAt: null }],
   ["resend_too_soon", { retryAfterSeconds: 9, live: true }, { over: null, resendAt: 9_000 }],
   ["resend_too_soon", { retryAfterSeconds: 9, live: false }, { over: "other", resendAt: 9_000 }],
 ])("another code refused: %s %j", async (error, members, expected) => {

@@ -2,18 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 import structlog
 
-from hsp_otp.domain.delivery import EARLY_FOR, EarlyReceipt, Noted, note
+from hsp_otp.domain.delivery import EARLY_FOR, AppSend, EarlyReceipt, Noted, note
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.failures import Unavailable
+
+FallBack: TypeAlias = Callable[[AppSend], Awaitable[None]]
 
 _MOST: Final = 10_000
 """Maximum number of waiting receipts; about 4 MB."""
@@ -67,19 +69,27 @@ class MemoryEarlyReceipts:
             del self._waiting[next(iter(self._waiting))]
             self._no_room += 1
 
-    async def keep_trying(self) -> None:
-        """Retry the receipts that are due, for ever."""
+    async def keep_trying(self, fall_back: FallBack | None = None) -> None:
+        """
+        Retry the receipts that are due, for ever.
+
+        Args:
+            fall_back: Called with the send of an app whose message will not arrive.
+        """
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            await self.try_again()
+            await self.try_again(fall_back)
 
-    async def try_again(self) -> None:
+    async def try_again(self, fall_back: FallBack | None = None) -> None:
         """Retry the receipts that are due, and drop those whose time is over."""
         now = self._timer()
         due = [(one, wait) for one, wait in self._waiting.items() if wait.next_at <= now]
         with suppress(Unavailable):  # if the database is away, all of them keep waiting
             for receipt, wait in due:
-                if await self._noted(receipt):
+                noted = await self._noted(receipt)
+                if noted is not None:
+                    if noted.lost is not None and fall_back is not None:
+                        await fall_back(noted.lost)
                     self._waiting.pop(receipt, None)
                 elif wait.ends_at > now:
                     wait.pause *= 2
@@ -97,17 +107,20 @@ class MemoryEarlyReceipts:
             for receipt in [*self._waiting]:
                 if self._timer() >= until:
                     break
-                if await self._noted(receipt):
+                if await self._noted(receipt) is not None:
                     del self._waiting[receipt]
         self._unknown += len(self._waiting)
         self._waiting.clear()
         self._tell(self._timer())
 
-    async def _noted(self, receipt: EarlyReceipt) -> bool:
-        outcome = await self._deliveries.transition(
-            receipt.sender, receipt.message_id, partial(note, reported=receipt.reported)
-        )
-        return isinstance(outcome, Noted)
+    async def _noted(self, receipt: EarlyReceipt) -> Noted | None:
+        for sender in receipt.senders:
+            outcome = await self._deliveries.transition(
+                sender, receipt.message_id, partial(note, reported=receipt.reported)
+            )
+            if isinstance(outcome, Noted):
+                return outcome
+        return None
 
     def _tell(self, now: float) -> None:
         if self._unknown or self._no_room:

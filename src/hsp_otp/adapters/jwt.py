@@ -45,8 +45,13 @@ _METHODS: Final = ["otp", "sms"]
 
 _JWS: Final = jwt.PyJWS()
 
-_METHODS_OF: Final[dict[Channel, list[str]]] = {Channel.SMS: _METHODS, Channel.EMAIL: ["otp"]}
-"""The same, by the channel of the code; there is no value for e-mail."""
+_METHODS_OF: Final[dict[Channel, list[str]]] = {
+    Channel.SMS: _METHODS,
+    Channel.VOICE: ["otp", "tel"],
+    Channel.WHATSAPP: ["otp"],
+    Channel.EMAIL: ["otp"],
+}
+"""The same, by the channel of the code; there is no value for WhatsApp and e-mail."""
 
 _PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
 """Those of the customers' own journeys; codes of apps sign nobody in here."""

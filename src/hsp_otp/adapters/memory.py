@@ -12,8 +12,10 @@ from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import (
     Action,
     AuditRow,
+    DebtRow,
     EndedRow,
     HandedOverRow,
+    PaidRow,
     ProvedRow,
     Row,
     SendRow,
@@ -26,14 +28,16 @@ from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.guard import LedgerKey
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.listed_passes import ListedUser
 from hsp_otp.domain.names import ClientAddress, PassCode
 from hsp_otp.domain.pass_changes import HeldPass
 from hsp_otp.domain.passes import KeptPass, Pass, User
 from hsp_otp.domain.purposes import FLOWS, Slot
 from hsp_otp.domain.quota import Usage, UsageKey, Usages
-from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.slot_record import Held, HeldKey, SlotRecord, split
 from hsp_otp.domain.test_contacts import HeldTestContacts, KeptTestContact
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.ports.audit import AuditTrail
@@ -56,19 +60,26 @@ class MemorySlots:
         self._audit = audit
         self._records: dict[Slot, SlotRecord] = {}
         self._usages: dict[UsageKey, Usage] = {}
+        self._ledgers: dict[LedgerKey, Ledger] = {}
 
     async def transition(
         self,
         slot: Slot,
-        usages: tuple[UsageKey, ...],
+        keys: tuple[HeldKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
         """Implement `SlotRepository.transition`."""
-        held = Held(self._records.get(slot, SlotRecord()), _read(self._usages, usages))
+        usages, ledgers = split(keys)
+        held = Held(
+            self._records.get(slot, SlotRecord()),
+            _read(self._usages, usages),
+            {key: self._ledgers.get(key, Ledger()) for key in ledgers},
+        )
         decision = decide(held)
         if decision.becomes is not held:
             self._records[slot] = decision.becomes.record
             self._usages.update(decision.becomes.usages)
+            self._ledgers.update(decision.becomes.ledgers)
         await self._audit.write(*decision.rows)
         return decision.outcome
 
@@ -370,6 +381,8 @@ class MemoryAudit:
     sign_ins: list[SignInRow] = attrs.field(factory=list[SignInRow])
     steps: list[StepRow] = attrs.field(factory=list[StepRow])
     unsent: list[UnsentRow] = attrs.field(factory=list[UnsentRow])
+    debts: list[DebtRow] = attrs.field(factory=list[DebtRow])
+    paid: list[PaidRow] = attrs.field(factory=list[PaidRow])
     verifications: dict[str, Verification] = attrs.field(factory=dict[str, Verification])
     proved: dict[tuple[str, str], Instant] = attrs.field(factory=dict[tuple[str, str], Instant])
 
@@ -402,25 +415,31 @@ class MemoryAudit:
                     self.sends.append(row)
                 case HandedOverRow():
                     self.handed_over.append(row)
+                case DebtRow():
+                    self.debts.append(row)
                 case SignInRow():
                     self.sign_ins.append(row)
                 case StepRow():
                     self.steps.append(row)
-                case UnsentRow():
-                    self.unsent.append(row)
                 case Verification():
                     self.verifications.setdefault(row.id, row)
-                case EndedRow() | ProvedRow():
+                case EndedRow() | ProvedRow() | UnsentRow() | PaidRow():
                     self._note(row)
 
-    def _note(self, row: EndedRow | ProvedRow) -> None:
-        if isinstance(row, ProvedRow):
-            of = row.app_id, row.fingerprint
-            self.proved[of] = max(row.at, self.proved.get(of, row.at))
-            return
-        held = self.verifications[row.verification_id]
-        if held.ended is None:
-            self.verifications[held.id] = attrs.evolve(held, ended=row.status, ended_at=row.at)
+    def _note(self, row: EndedRow | ProvedRow | UnsentRow | PaidRow) -> None:
+        match row:
+            case ProvedRow():
+                of = row.app_id, row.fingerprint
+                self.proved[of] = max(row.at, self.proved.get(of, row.at))
+            case EndedRow():
+                held = self.verifications[row.verification_id]
+                if held.ended is None:
+                    ended = attrs.evolve(held, ended=row.status, ended_at=row.at)
+                    self.verifications[held.id] = ended
+            case UnsentRow():
+                self.unsent.append(row)
+            case PaidRow():
+                self.paid.append(row)
 
 
 def _read(usages: dict[UsageKey, Usage], keys: tuple[UsageKey, ...]) -> Usages:

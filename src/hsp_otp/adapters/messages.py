@@ -1,7 +1,7 @@
 """The texts of messages and pages, from gettext catalogues."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +19,8 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import MINUTE, Duration
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.purposes import Purpose
-from hsp_otp.ports.messages import Letterhead, MailText, Text, Wording, Wordings
+from hsp_otp.domain.wordings import Wording, Wordings
+from hsp_otp.ports.messages import Letterhead, MailText, Text
 
 LOCALE: Final = Path(__file__).parents[1] / "locale"
 """A folder for each language, which contains its catalogue."""
@@ -127,11 +128,11 @@ class GettextMessages:
         origin = f"@{head.web_origin} #{code.reveal()}" if head.web_origin else ""
         # Both formats require the last line, and each allows the other on it.
         last = " ".join(filter(None, (origin, head.android_hash)))
-        told = self._sentences(purpose, code, lifetime, language, head.service_name)
+        told = self._sentences(purpose, code, lifetime, language, head)
         if not last:
             return told
         if len(f"{told.text}\n{last}".encode()) > MAX_AUTOFILL_BYTES:
-            told = self._sentences(purpose, code, lifetime, ENGLISH, head.service_name)
+            told = self._sentences(purpose, code, lifetime, ENGLISH, head)
         return attrs.evolve(told, text=f"{told.text}\n{last}")
 
     def mail(
@@ -143,7 +144,7 @@ class GettextMessages:
         letterhead: Letterhead | None = None,
     ) -> MailText:
         """Implement `Messages.mail`. It gives *lifetime* as a text message does."""
-        head = letterhead or Letterhead(service_name=self._service_names[purpose])
+        service = self.service_name(purpose, letterhead)
         spoken = language if language in self._texts else ENGLISH
         texts, minutes = self._in(spoken), _minutes(lifetime)
         written = (
@@ -152,33 +153,40 @@ class GettextMessages:
             texts.ngettext("email.minutes", "email.minutes", minutes),
             texts.gettext(f"email.{purpose.value}.unasked"),
         )
-        told = {"service": head.service_name, "minutes": minutes, "code": code.reveal()}
-        text = "\n\n".join(written).format(**told)
-        subject = texts.gettext("email.subject").format(**told)
+        own = [found.get(purpose, {}).get(spoken, Wording()) for found in self._own(letterhead)]
+        told = {"service": service, "minutes": minutes, "code": code.reveal()}
+        text = (_first(one.email for one in own) or "\n\n".join(written)).format(**told)
+        title = _first(one.email_subject for one in own) or texts.gettext("email.subject")
+        subject = title.format(**told)
         return MailText(
             subject=subject,
             text=text,
             html=as_html(text, code.reveal(), spoken, subject),
             language=spoken,
-            service_name=head.service_name,
+            service_name=service,
         )
 
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """Implement `Messages.service_name`."""
+        return letterhead.service_name if letterhead else self._service_names[purpose]
+
     def _sentences(
-        self, purpose: Purpose, code: Code, lifetime: Duration, language: Language, service: str
+        self, purpose: Purpose, code: Code, lifetime: Duration, language: Language, head: Letterhead
     ) -> Text:
         minutes = _minutes(lifetime)
-        wording = self._wordings.get((purpose, language)) or self._registered(purpose)
+        wording = next(
+            filter(None, (_text_of(found, purpose, language) for found in self._own(head))), None
+        )
         if wording is None:
             own = f"sms.{purpose.value}"
             word = own if own in self._messages else "sms"
             wording = Wording(text=self._in(language).ngettext(word, word, minutes))
-        text = wording.text.format(code=code.reveal(), service=service, minutes=minutes)
+        text = wording.text.format(code=code.reveal(), service=head.service_name, minutes=minutes)
         return Text(text=text, template_id=wording.template_id, entity_id=wording.entity_id)
 
-    def _registered(self, purpose: Purpose) -> Wording | None:
-        """The text for other languages: phone operators drop texts that are not registered."""
-        english = self._wordings.get((purpose, ENGLISH))
-        return english if english and english.template_id else None
+    def _own(self, letterhead: Letterhead | None) -> tuple[Wordings, ...]:
+        """The operator's texts, an app's first."""
+        return (letterhead.wordings, self._wordings) if letterhead else (self._wordings,)
 
     def explain(self, word: str, language: Language) -> str:
         """Implement `Sentences.explain`; raises KeyError if there is no such word."""
@@ -188,6 +196,19 @@ class GettextMessages:
 
     def _in(self, language: Language) -> Translations:
         return self._texts.get(language, self._texts[ENGLISH])
+
+
+def _text_of(wordings: Wordings, purpose: Purpose, language: Language) -> Wording | None:
+    """The text of text messages: phone operators drop texts where only English is registered."""
+    texts = wordings.get(purpose, {})
+    own, english = texts.get(language, Wording()), texts.get(ENGLISH, Wording())
+    if own.text:
+        return own
+    return english if english.text and english.template_id else None
+
+
+def _first(texts: Iterable[str]) -> str:
+    return next(filter(None, texts), "")
 
 
 def _minutes(lifetime: Duration) -> int:

@@ -16,7 +16,7 @@ from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, Duration, Instant, after
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.sandbox import Outbox, SentMessage
-from hsp_otp.ports.sender import SEND_WITHIN, Message, Receipt, Senders
+from hsp_otp.ports.sender import SEND_WITHIN, Call, Message, Receipt, Senders
 
 FURTHEST: Final[Duration] = 100 * 366 * DAY
 """How far the clock can be ahead of the real time: it must stay within four-digit years."""
@@ -126,17 +126,23 @@ class RecordedSenders:
     ) -> Receipt:
         """Implement `Senders.send`."""
         receipt = await self.senders.send(message, within, names)
-        found = _CODE.search(message.text)
         self.outbox.add(
             SentMessage(
                 at=self.clock.now(),
                 to=message.to.value,
                 channel=self.channel,
                 text=message.text,
-                code=found[0] if found else "",
+                code=_code_in(message),
             )
         )
         return receipt
+
+
+def _code_in(message: Message) -> str:
+    if isinstance(message, Call):  # its digits stand apart
+        return message.code
+    found = _CODE.search(message.text)
+    return found[0] if found else ""
 
 
 def _open(file: Path) -> int:

@@ -12,12 +12,12 @@ import attrs
 
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.client_limits import APP_CHECKS
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import MOST_IN_A_SLOT, Policy
 from hsp_otp.domain.quota import Demand, Limit, Quota, UsageKey
-from hsp_otp.domain.send_limits import contact_sends
+from hsp_otp.domain.send_limits import call_keys, contact_sends
 from hsp_otp.domain.verification_record import NamedValue
 
 _APP_SENDS: Final = "app_sends"
@@ -48,6 +48,7 @@ class AppSent:
     contact: Contact
     client: ClientAddress | None
     values: tuple[NamedValue, ...] = ()
+    channel: Channel = Channel.SMS
 
 
 def charged_keys(sent: AppSent) -> tuple[UsageKey, ...]:
@@ -58,12 +59,13 @@ def charged_keys(sent: AppSent) -> tuple[UsageKey, ...]:
         UsageKey(_APP_SENDS, sent.app_id),
         *([] if client is None else [UsageKey(_CLIENT_SENDS + sent.app_id, client.value)]),
         *(_named_key(sent.app_id, value) for value in sent.values),
+        *call_keys(sent.contact, sent.channel),
     )
 
 
 def send_demands(sent: AppSent, app: App, policy: Policy, service: Policy) -> tuple[Demand, ...]:
     """
-    The limits that *sent* has to pass.
+    The limits that *sent* has to pass, if it is not a call.
 
     Args:
         policy: The app's numbers for the purpose.

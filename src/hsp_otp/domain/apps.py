@@ -14,6 +14,7 @@ from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wording, Wordings
 
 ACCOUNT: Final = "AC"
 """The letters of an account's id in hex digits."""
@@ -84,6 +85,7 @@ class PurposeNumbers:
     The numbers in which an app departs from the service's for one purpose; None departs in nothing.
 
     Attributes:
+        call_cooldown_seconds: Where it is silent and there is no other cooldown, there is none.
         sends_per_contact_day: Where the service has fewer, its own number holds.
         email: Whether it may be for e-mail addresses.
     """
@@ -92,17 +94,22 @@ class PurposeNumbers:
     lifetime_seconds: int | None = _between(None, 1, policy.MAX_CODE_SECONDS)
     max_attempts: int | None = _between(None, 1, policy.APP_MAX_ATTEMPTS)
     cooldown_seconds: int | None = _between(None, 0, DAY // SECOND)
+    call_cooldown_seconds: int | None = _between(None, 0, DAY // SECOND)
     sends_per_contact_day: int | None = _between(None, 1, _MOST)
     email: bool | None = None
 
     def applied_to(self, numbers: Policy) -> Policy:
         """The service's *numbers* with those of the app in their place."""
+        cooldown = _in_microseconds(self.cooldown_seconds, numbers.cooldown)
         return attrs.evolve(
             numbers,
             digits=_given(self.digits, numbers.digits),
             lifetime=_in_microseconds(self.lifetime_seconds, numbers.lifetime),
             max_attempts=_given(self.max_attempts, numbers.max_attempts),
-            cooldown=_in_microseconds(self.cooldown_seconds, numbers.cooldown),
+            cooldown=cooldown,
+            call_cooldown=_in_microseconds(
+                self.call_cooldown_seconds, numbers.call_cooldown if cooldown else 0
+            ),
             contact_sends=self._contact_sends(numbers.contact_sends),
             mailbox_sends=self._contact_sends(numbers.mailbox_sends),
         )
@@ -161,6 +168,7 @@ class AppRules:
         email_from: The address that its e-mails come from, if it is not the service's.
         named_limits: Limits on values that the backend names.
         purposes: Where it departs from the service's numbers.
+        texts: Where its messages depart from the service's.
     """
 
     service_name: str
@@ -178,6 +186,7 @@ class AppRules:
         factory=dict[str, tuple[Quota, ...]]
     )
     purposes: Mapping[Purpose, PurposeNumbers] = attrs.field(factory=dict[Purpose, PurposeNumbers])
+    texts: Wordings = attrs.field(factory=dict[Purpose, Mapping[Language, Wording]])
 
     def allows(self, purpose: Purpose, kind: ContactKind) -> bool:
         """Whether codes for *purpose* may be sent to contacts of that kind."""

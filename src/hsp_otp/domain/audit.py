@@ -6,9 +6,11 @@ from typing import TypeAlias
 import attrs
 
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import Debt
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, Language
+from hsp_otp.domain.prices import Money
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.verification_record import NamedValue, Status, Verification
 
@@ -18,6 +20,7 @@ class Action(enum.Enum):
 
     LOOK_UP = "look_up"
     SEND = "send"
+    FALL_BACK = "fall_back"
     CHECK = "check"
     CANCEL = "cancel"
     READ = "read"
@@ -164,7 +167,8 @@ class SendRow:
     Attributes:
         id: The challenge that the message is for, or, of an app, an id of its own.
         slot: The slot as text, which may contain a full contact.
-        contact: The contact in canonical form.
+        contact: The contact in the form that limits count.
+        sent_to: Its canonical form, if that differs.
         client: ``unknown`` if an app's backend did not name it.
         language: Of the message.
         verification_id: Of an app: the verification that the message is for.
@@ -180,6 +184,7 @@ class SendRow:
     purpose: Purpose
     slot: str = attrs.field(repr=False)
     contact: str = attrs.field(repr=False)
+    sent_to: str | None = attrs.field(default=None, repr=False)
     client: ClientAddress
     lane: Lane = Lane.OTHERS
     language: Language | None = None
@@ -189,6 +194,28 @@ class SendRow:
     values: tuple[NamedValue, ...] = ()
     request: str | None = None
     test_contact: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DebtRow:
+    """
+    Records who owes an admitted send, so that ledgers can be counted again. It is written before
+    the message goes out, and names no contact.
+
+    Attributes:
+        send_id: The id of that send.
+        account: The flow, or the app.
+        range: The range of the number.
+        client: None if an app's backend did not name it.
+    """
+
+    send_id: str
+    at: Instant
+    account: str
+    range: str
+    client: ClientAddress | None
+    debt: Debt
+    price: Money
 
 
 @attrs.frozen(kw_only=True)
@@ -231,6 +258,20 @@ class UnsentRow:
 
     send_id: str
     at: Instant
+
+
+@attrs.frozen(kw_only=True)
+class PaidRow:
+    """
+    Records that nobody owes a send any more; the first that is recorded stays.
+
+    Attributes:
+        is_verified: Whether a code was right, or else a message did not arrive.
+    """
+
+    send_id: str
+    at: Instant
+    is_verified: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -277,7 +318,7 @@ class StepRow:
     count: int = 1
 
 
-LateRow: TypeAlias = AuditRow | HandedOverRow | UnsentRow | EndedRow | StepRow
+LateRow: TypeAlias = AuditRow | HandedOverRow | UnsentRow | PaidRow | EndedRow | StepRow
 """Rows that report what has happened. They may be written late, and nothing waits for them."""
 
-Row: TypeAlias = LateRow | SendRow | SignInRow | Verification | ProvedRow
+Row: TypeAlias = LateRow | SendRow | DebtRow | SignInRow | Verification | ProvedRow

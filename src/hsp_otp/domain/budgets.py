@@ -182,23 +182,22 @@ def settled(
             stretch = ledgers.forgive(stretch, amount, at)
         elif owed_by is Debt.ALL:
             debt = ledgers.forgive(debt, amount, at)
-        if is_verified and owed_by in {Debt.STRETCH, Debt.ALL}:
+        else:
+            continue
+        if is_verified:
             debt = ledgers.verify(debt, amount, now)
     return Budget(spent=spent, debt=debt, stretch=stretch)
 
 
 def charged(budget: Budget, debt: Debt, price: Money, now: Instant) -> Budget:
     """*budget* with one message that was sent without a lease."""
+    owed, stretch = budget.debt, budget.stretch
+    if debt is Debt.ALL:
+        owed = ledgers.charge(owed, price, now)
+    elif debt is Debt.STRETCH:
+        stretch = ledgers.charge(stretch, price, now)
     spent = ledgers.charge(budget.spent, price, now)
-    match debt:
-        case Debt.ALL:
-            owed = ledgers.charge(budget.debt, price, now)
-            return attrs.evolve(budget, spent=spent, debt=owed)
-        case Debt.STRETCH:
-            owed = ledgers.charge(budget.stretch, price, now)
-            return attrs.evolve(budget, spent=spent, stretch=owed)
-        case _:
-            return attrs.evolve(budget, spent=spent)
+    return Budget(spent=spent, debt=owed, stretch=stretch)
 
 
 @attrs.frozen(kw_only=True)

@@ -30,7 +30,7 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code, derive
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
@@ -103,7 +103,8 @@ def lanes_of(request: Request) -> tuple[Lane, ...]:
 def usage_keys(request: Request) -> tuple[UsageKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
     if request.demands is not None:
-        return (*dict.fromkeys(one.key for one in request.demands), *request.claims)
+        demands = request.demands + request.call_demands
+        return (*dict.fromkeys(one.key for one in demands), *request.claims)
     return send_keys([request.sent(lane) for lane in lanes_of(request)])
 
 
@@ -163,7 +164,7 @@ def ask(
         return Decision(locked, held)
     if isinstance(request.work, Malformed):
         return Decision(MalformedWork(), held)
-    demands = _demands(request, policy, lane, is_let=let is not None)
+    demands = demands_of(request, policy, lane, is_let=let is not None)
     refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=let is not None)
     if refusal is not None:
         return Decision(refusal, held)
@@ -196,6 +197,7 @@ def ask_of_app(
     now: Instant,
     *,
     resends: Challenge | None = None,
+    cools: bool = True,
 ) -> Decision[Held, Issued | Refusal | Locked]:
     """
     `ask` at the request of an app's backend: there is one lane, and no work.
@@ -203,20 +205,22 @@ def ask_of_app(
     Args:
         resends: The live challenge of the slot whose code is sent again. A new one takes its place
             if this is None.
+        cools: Judge the cooldown.
     """
     held = _as_of(held, now)
     record, lane = held.record, Lane.OTHERS
     locked = lock(record, policy, now)
     if locked is not None:
         return Decision(locked, held)
-    demands = _demands(request, policy, lane, is_let=False)
-    refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=False)
+    demands = demands_of(request, policy, lane)
+    refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=not cools)
     if refusal is not None:
         return Decision(refusal, held)
     if resends is None:
         challenge = _issued(request, drawn, policy, lane, now)
     else:
         challenge = attrs.evolve(resends, channel=request.channel)
+    challenge = attrs.evolve(challenge, send_id=drawn.send_id)
     # Nothing is sent to a test contact, so nobody has to wait for it.
     asked_at = now if request.fixed is None else record.others.asked_at
     own = attrs.evolve(record.others, challenge=challenge, asked_at=asked_at)
@@ -306,19 +310,32 @@ def look(
     challenge = held.record.lane(lane).challenge
     let = _let(held.record, request, lane, now)
     is_let = let is not None and let.guesses > 0
+    locked = lock(held.record, policy, now, lane, is_let=is_let)
     lives = (
         challenge is not None
         and _can_be_right(challenge, request, policy, now)
         and challenge_id in {None, challenge.id}
         and _may_guess(challenge, request, challenge_id, policy, lane)
-        and lock(held.record, policy, now, lane, is_let=is_let) is None
+        and locked is None
     )
-    standing = Standing(
-        challenge.expires_at if challenge and lives else None,
-        _resend_at(held, request, policy, lane, now),
-        None if lives else _end_of(challenge, request, policy, now),
+    resend_at = _resend_at(held, request, policy, lane, now)
+    end = None if lives else _end_of(challenge, request, policy, now)
+    if locked is not None and (resend_at is None or resend_at > now):
+        end = CodeEnd.LOCKED
+    return Decision(
+        Standing(challenge.expires_at if challenge and lives else None, resend_at, end), held
     )
-    return Decision(standing, held)
+
+
+def next_sends(
+    held: Held, request: Request, policy: Policy, now: Instant
+) -> dict[Channel, Instant | None]:
+    """When the lock and every limit would admit a send of an app, by each of its channels."""
+    held = _as_of(held, now)
+    return {
+        channel: _resend_at(held, attrs.evolve(request, channel=channel), policy, Lane.OTHERS, now)
+        for channel in request.channels
+    }
 
 
 def has_live_code(record: SlotRecord, lane: Lane, now: Instant) -> bool:
@@ -539,9 +556,13 @@ def _refusal(
     return refusal
 
 
-def _demands(request: Request, policy: Policy, lane: Lane, *, is_let: bool) -> tuple[Demand, ...]:
+def demands_of(
+    request: Request, policy: Policy, lane: Lane = Lane.OTHERS, *, is_let: bool = False
+) -> tuple[Demand, ...]:
+    """The limits that the send of *request* has to pass."""
     if request.demands is not None:
-        return request.demands
+        is_call = request.channel is Channel.VOICE
+        return request.demands + request.call_demands if is_call else request.demands
     return send_demands(request.sent(lane), policy, is_let=is_let)
 
 
@@ -725,10 +746,13 @@ def _lane_as_of(lane: LaneRecord, now: Instant) -> LaneRecord:
 _LONG_AGO: Final = Instant(0)
 
 
-def _cooled_at(lane: LaneRecord, policy: Policy) -> Instant:
-    if lane.asked_at is None or not policy.cooldown:
+def _cooled_at(lane: LaneRecord, policy: Policy, channel: Channel | None = None) -> Instant:
+    """When the cooldown before a send by *channel* is over, or by any channel without one."""
+    channels = tuple(Channel) if channel is None else (channel,)
+    cooldown = max(policy.cooldown_before(one) for one in channels)
+    if lane.asked_at is None or not cooldown:
         return _LONG_AGO
-    return after(lane.asked_at, policy.cooldown)
+    return after(lane.asked_at, cooldown)
 
 
 def _free_at(
@@ -739,7 +763,7 @@ def _free_at(
     another network stands there.
     """
     own = record.lane(lane)
-    cooled_at, challenge = _cooled_at(own, policy), own.challenge
+    cooled_at, challenge = _cooled_at(own, policy, request.channel), own.challenge
     if (
         lane is Lane.KNOWN
         or challenge is None
@@ -772,7 +796,7 @@ def _resend_at(
     locked = lock(record, policy, now, lane, is_let=is_let)
     if locked is not None and locked.retry_at is None:
         return None
-    demands = demands or _demands(request, policy, lane, is_let=is_let)
+    demands = demands or demands_of(request, policy, lane, is_let=is_let)
     refusal = judge(held.usages, demands, now)
     return max(
         now if is_let else _free_at(record, request, policy, lane, now),

@@ -136,8 +136,13 @@ class Forgotten:
 
 
 class CodeEnd(enum.Enum):
-    """Why a code cannot be right any more; the values are part of ids in the catalogues."""
+    """
+    Why a code cannot be right any more; the values are part of ids in the catalogues.
 
+    `LOCKED` bars the next code, too.
+    """
+
+    LOCKED = "locked"
     EXHAUSTED = "exhausted"
     EXPIRED = "expired"
     UNDELIVERED = "undelivered"

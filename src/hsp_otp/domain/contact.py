@@ -21,11 +21,13 @@ class Channel(enum.Enum):
     """The ways to send a message to a contact."""
 
     SMS = "sms"
+    VOICE = "voice"
+    WHATSAPP = "whatsapp"
     EMAIL = "email"
 
 
 CHANNELS: Final[Mapping[ContactKind, tuple[Channel, ...]]] = {
-    ContactKind.PHONE: (Channel.SMS,),
+    ContactKind.PHONE: (Channel.SMS, Channel.VOICE, Channel.WHATSAPP),
     ContactKind.EMAIL: (Channel.EMAIL,),
 }
 """The channels that lead to each kind of contact. None leads to two."""

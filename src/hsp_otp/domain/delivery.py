@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import attrs
 
 from hsp_otp.domain.audit import Step, StepRow
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Duration, Instant, day_of
 from hsp_otp.domain.names import Language
@@ -31,6 +31,16 @@ class DeliveryState(enum.Enum):
 
 _STEPS = {DeliveryState.QUEUED: 0, DeliveryState.SENT: 1}
 _FINAL = 2
+_LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
+
+
+@attrs.frozen(kw_only=True)
+class AppSend:
+    """The send of an app that a message is for."""
+
+    id: str
+    verification_id: str
+    channel: Channel
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +51,7 @@ class TakenMessage:
     Attributes:
         at: When the code was issued.
         language: None if it is not known.
+        app_send: None if it is of no app.
     """
 
     state: DeliveryState
@@ -48,13 +59,20 @@ class TakenMessage:
     flow: Flow
     contact: Contact
     language: Language | None
+    app_send: AppSend | None = None
 
 
 @attrs.frozen
 class Noted:
-    """The receipt was accepted, whether or not it changed the state."""
+    """
+    The receipt was accepted, whether or not it changed the state.
+
+    Attributes:
+        lost: The send of an app whose message will not arrive; None if it may, or is of no app.
+    """
 
     word: ClassVar[str] = "noted"
+    lost: AppSend | None = None
 
 
 @attrs.frozen
@@ -66,9 +84,14 @@ class UnknownMessage:
 
 @attrs.frozen
 class EarlyReceipt:
-    """A receipt for a message not yet recorded: providers report while they are still taking it."""
+    """
+    A receipt for a message not yet recorded: providers report while they are still taking it.
 
-    sender: str
+    Attributes:
+        senders: The senders of the provider; one of them is taking the message.
+    """
+
+    senders: tuple[str, ...]
     message_id: str
     reported: DeliveryState
 
@@ -90,7 +113,7 @@ def note(
     if held is None:
         return Decision(UnknownMessage(), None)
     if _STEPS.get(reported, _FINAL) <= _STEPS.get(held.state, _FINAL):
-        return Decision(Noted(), held)
+        return Decision(_noted(held), held)
     arrived = StepRow(
         day=day_of(held.at),
         flow=held.flow,
@@ -99,4 +122,10 @@ def note(
         language=held.language,
     )
     rows = (arrived,) if reported is DeliveryState.DELIVERED else ()
-    return Decision(Noted(), attrs.evolve(held, state=reported), rows)
+    becomes = attrs.evolve(held, state=reported)
+    return Decision(_noted(becomes), becomes, rows)
+
+
+def _noted(message: TakenMessage) -> Noted:
+    """Told again with every receipt, since what follows from it may have been interrupted."""
+    return Noted(message.app_send if message.state in _LOST else None)

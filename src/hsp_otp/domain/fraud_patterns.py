@@ -59,6 +59,14 @@ class Traffic:
     last: Instant
 
 
+def shown(of: str, masked: str | None) -> str | None:
+    """What a suspicion may show of the *masked* contact of a row that is evidence for it."""
+    if masked is None or of == ADDRESS:
+        return None
+    _, at, domain = masked.rpartition("@")
+    return masked if of == NUMBER else f"***@{domain}" if at else None
+
+
 @attrs.frozen(kw_only=True)
 class Suspicion:
     """
@@ -66,8 +74,9 @@ class Suspicion:
 
     Attributes:
         kind: The stable word for the pattern.
-        of: Whether *traffic* belongs to a range, an address or a number.
-        phone: Masked; set if *traffic* belongs to a number.
+        of: Whether *traffic* belongs to a range, a client's address, or a number or e-mail address.
+        phone: Masked; set if *traffic* belongs to a number or an e-mail address, or to a range of
+            addresses, whose domain it then names.
         requests: The ids of the first and the last request.
     """
 

@@ -15,10 +15,9 @@ from typing import Final, NamedTuple, TypeAlias, assert_never
 import attrs
 
 from hsp_otp.domain import ledger as ledgers
-from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant, after
 from hsp_otp.domain.ledger import DebtLimit, Ledger
-from hsp_otp.domain.names import UNKNOWN_CLIENT, ClientAddress
+from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.prices import DOLLAR, Money, in_dollars, money
 from hsp_otp.domain.work import LEVELS
 
@@ -278,27 +277,29 @@ class GuardedAsk:
     is_known: bool = False
 
 
-def ledger_keys(
-    account: str, client: ClientAddress, contact: Contact, *, names_client: bool = True
-) -> tuple[LedgerKey, ...]:
+def block_of(range_: str) -> str:
+    """The part that a million numbers share, about what an operator is given, of their *range_*."""
+    return range_[:-2]
+
+
+def ledger_keys(account: str, client: ClientAddress | None, range_: str) -> tuple[LedgerKey, ...]:
     """
-    The ledgers that a message to *contact* is owed in.
+    The ledgers that a message to a number of *range_* is owed in.
 
     Args:
         account: A flow, or an app: none uses up what another may owe.
-        names_client: Whether *client* is the one who asked, as far as anybody knows.
+        client: None if nobody knows who asked.
     """
-    number = contact.value
     where = (
-        LedgerKey(Group.RANGE, f"{account} {number[:-4]}"),
-        LedgerKey(Group.BLOCK, f"{account} {number[:-6]}"),
+        LedgerKey(Group.RANGE, f"{account} {range_}"),
+        LedgerKey(Group.BLOCK, f"{account} {block_of(range_)}"),
     )
-    if client == UNKNOWN_CLIENT and not names_client:
+    if client is None:
         return where
-    address = LedgerKey(Group.ADDRESS, f"{account} {client.value}")
+    network = LedgerKey(Group.NETWORK, f"{account} {client.network}")
     if client.network == client.value:
-        return (LedgerKey(Group.NETWORK, address.who), *where)
-    return (address, LedgerKey(Group.NETWORK, f"{account} {client.network}"), *where)
+        return (network, *where)
+    return (LedgerKey(Group.ADDRESS, f"{account} {client.value}"), network, *where)
 
 
 def debt_of(verdict: Verdict, *, is_known: bool) -> Debt:
@@ -456,6 +457,34 @@ def paid(
 def forgiven(held: Ledgers, keys: Iterable[LedgerKey], at: Instant) -> Ledgers:
     """*held* without a message that nobody is to blame for, owed in those ledgers since *at*."""
     return {**held, **{key: ledgers.forgive(held[key], 1, at) for key in keys if key in held}}
+
+
+class OwedSend(NamedTuple):
+    """
+    A message that was owed, by its row.
+
+    Attributes:
+        paid_at: Since when nobody owes it; None if it is still owed.
+        is_verified: A code was right.
+    """
+
+    keys: tuple[LedgerKey, ...]
+    at: Instant
+    paid_at: Instant | None = None
+    is_verified: bool = False
+
+
+def recounted(sends: Iterable[OwedSend]) -> dict[LedgerKey, Ledger]:
+    """The ledgers that these messages lead to."""
+    told = dict[LedgerKey, Ledger]()
+    for one in sends:
+        for key in one.keys:
+            ledger = told.get(key, _NOTHING)
+            if one.paid_at is None:
+                told[key] = ledgers.charge(ledger, 1, one.at)
+            elif one.is_verified:
+                told[key] = ledgers.verify(ledger, 1, one.paid_at)
+    return told
 
 
 def as_of(held: Ledgers, now: Instant) -> Ledgers:

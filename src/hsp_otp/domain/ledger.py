@@ -52,15 +52,23 @@ class Series(NamedTuple):
 
         A negative *amount* takes no more away than there is.
         """
-        first = bisect_left(self.buckets, since)
-        place = bisect_left(self.buckets, bucket, first)
-        is_there = place < len(self.buckets) and self.buckets[place] == bucket
-        total = (self.amounts[place] if is_there else 0) + amount
-        end = place + is_there
-        bucket_kept, amount_kept = ((bucket,), (total,)) if total > 0 else ((), ())
+        buckets, amounts = self
+        first = 0 if buckets and buckets[0] >= since else bisect_left(buckets, since)
+        if buckets and buckets[-1] == bucket:  # nearly always: it is the present one
+            place, end, total = len(buckets) - 1, len(buckets), amounts[-1] + amount
+            if total > 0:
+                return Series(buckets[first:], (*amounts[first:place], total))
+        else:
+            place = bisect_left(buckets, bucket, first)
+            is_there = place < len(buckets) and buckets[place] == bucket
+            end, total = place + is_there, amount + (amounts[place] if is_there else 0)
+        if total <= 0:
+            return Series(
+                buckets[first:place] + buckets[end:], amounts[first:place] + amounts[end:]
+            )
         return Series(
-            self.buckets[first:place] + bucket_kept + self.buckets[end:],
-            self.amounts[first:place] + amount_kept + self.amounts[end:],
+            (*buckets[first:place], bucket, *buckets[end:]),
+            (*amounts[first:place], total, *amounts[end:]),
         )
 
     def as_of(self, latest: int) -> "Series":
@@ -141,18 +149,22 @@ def charge(ledger: Ledger, amount: int, now: Instant) -> Ledger:
 def forgive(ledger: Ledger, amount: int, at: Instant) -> Ledger:
     """*ledger* without a debt that was charged *at* that instant, as far as its hour has it."""
     forgiven = min(amount, ledger.owed_hours.of(at // HOUR))
-    return attrs.evolve(
-        ledger,
+    if not forgiven:
+        return ledger
+    return Ledger(
         owed_hours=ledger.owed_hours.plus(at // HOUR, -forgiven, since=0),
         owed_days=ledger.owed_days.plus(at // DAY, -forgiven, since=0),
+        verified_hours=ledger.verified_hours,
+        verified_days=ledger.verified_days,
     )
 
 
 def verify(ledger: Ledger, amount: int, now: Instant) -> Ledger:
     """*ledger* with *amount* verified."""
     hour, day, first_hour, first_day = _buckets(now // HOUR)
-    return attrs.evolve(
-        ledger,
+    return Ledger(
+        owed_hours=ledger.owed_hours,
+        owed_days=ledger.owed_days,
         verified_hours=ledger.verified_hours.plus(hour, amount, since=first_hour),
         verified_days=ledger.verified_days.plus(day, amount, since=first_day),
     )
@@ -161,6 +173,16 @@ def verify(ledger: Ledger, amount: int, now: Instant) -> Ledger:
 def pay(ledger: Ledger, amount: int, at: Instant, now: Instant) -> Ledger:
     """`forgive` a debt whose code was right, and `verify` its amount."""
     return verify(forgive(ledger, amount, at), amount, now)
+
+
+def merged(one: Ledger, other: Ledger) -> Ledger:
+    """What either of two stores knows of the same group; what both know counts once."""
+    return Ledger(
+        owed_hours=_merged(one.owed_hours, other.owed_hours),
+        owed_days=_merged(one.owed_days, other.owed_days),
+        verified_hours=_merged(one.verified_hours, other.verified_hours),
+        verified_days=_merged(one.verified_days, other.verified_days),
+    )
 
 
 def as_of(ledger: Ledger, now: Instant) -> Ledger:
@@ -226,6 +248,11 @@ def usual_debt(ledger: Ledger, days: int, least: int, now: Instant) -> tuple[int
             ratios.append(100 * ledger.owed_days.of(day) // of_day)
     ratios.sort()
     return len(ratios), ratios[len(ratios) // 2] if ratios else 0, total
+
+
+def _merged(one: Series, other: Series) -> Series:
+    buckets = tuple(sorted({*one.buckets, *other.buckets}))
+    return Series(buckets, tuple(max(one.of(at), other.of(at)) for at in buckets))
 
 
 def _owed(ledger: Ledger, size: Duration) -> Series:

@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from hsp_otp.domain.contact import ContactKind
+from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration
 from hsp_otp.domain.quota import Quota
 
@@ -43,6 +43,13 @@ arrive."""
 
 PHONE_SENDS_PER_DAY: Final = 10
 """Sends to one number in 24 h, across all flows: limits harassment and cost."""
+
+CALLS_PER_DAY: Final = 3
+"""Calls to one number in 24 h, among those sends: a phone that rings disturbs more than a text."""
+
+CALL_COOLDOWN_SECONDS: Final = 60
+"""Seconds between a send and a call for one subject and purpose: the text has had time to arrive,
+and somebody who waits for it is not called meanwhile."""
 
 EMAIL_SENDS_PER_DAY: Final = 10
 """Sends to one mailbox in 24 h, for all apps together: limits harassment."""
@@ -234,10 +241,12 @@ class Policy:
         lifetime: Time from issue to expiry, exclusive. At most ten minutes.
         max_attempts: Guesses judged per challenge, at least 1.
         cooldown: Minimum time between two asks of one slot; 0 switches it off.
+        call_cooldown: The same before a call.
         failures: Windows of failed guesses. While one is full, the slot is locked.
         max_run: Failures in a row that lock the slot until an operator unlocks it; 0 switches it
             off.
         contact_sends: Sends to one number.
+        calls: Calls to one number, among those sends.
         mailbox_sends: Sends to one mailbox.
         sends_kept_for_known: How many of them only known devices may use.
         sends_of_one_network: Sends to one contact that one network may ask for on other devices; 0
@@ -258,12 +267,14 @@ class Policy:
     lifetime: Duration = LOGIN_CODE_SECONDS * SECOND
     max_attempts: int = MAX_ATTEMPTS
     cooldown: Duration = RESEND_COOLDOWN_SECONDS * SECOND
+    call_cooldown: Duration = CALL_COOLDOWN_SECONDS * SECOND
     failures: tuple[Quota, ...] = (
         Quota(FAILED_GUESSES_PER_DAY, DAY),
         Quota(FAILED_GUESSES_PER_30_DAYS, 30 * DAY),
     )
     max_run: int = FAILED_GUESSES_IN_A_ROW
     contact_sends: Quota = Quota(PHONE_SENDS_PER_DAY, DAY)
+    calls: Quota = Quota(CALLS_PER_DAY, DAY)
     mailbox_sends: Quota = Quota(EMAIL_SENDS_PER_DAY, DAY)
     sends_kept_for_known: int = SENDS_KEPT_FOR_KNOWN
     sends_of_one_network: int = SENDS_OF_ONE_NETWORK
@@ -279,6 +290,10 @@ class Policy:
     def sends_to(self, kind: ContactKind) -> Quota:
         """The limit on sends to one contact of that kind."""
         return self.mailbox_sends if kind is ContactKind.EMAIL else self.contact_sends
+
+    def cooldown_before(self, channel: Channel) -> Duration:
+        """How long after a send the next one, by *channel*, may follow."""
+        return self.call_cooldown if channel is Channel.VOICE else self.cooldown
 
     @property
     def for_apps(self) -> "Policy":

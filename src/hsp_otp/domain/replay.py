@@ -90,6 +90,7 @@ class Replay:
     _ledgers: dict[LedgerKey, Ledger] = attrs.field(factory=dict[LedgerKey, Ledger])
     _budgets: dict[BudgetKey, Budget] = attrs.field(factory=dict[BudgetKey, Budget])
     _usual: dict[str, dict[str, Usual]] = attrs.field(factory=dict[str, dict[str, Usual]])
+    _means: dict[str, int] = attrs.field(factory=dict[str, int])
     _day: int = -1
     _coming: list[_PaidBack] = attrs.field(factory=list[_PaidBack])
 
@@ -110,10 +111,11 @@ class Replay:
             debt=budget.debt,
             stretch=budget.stretch,
             factor=usual[ask.region].factor if ask.region in usual else self.policy.grows,
-            client_factor=mean_factor(usual.values(), self.policy),
+            client_factor=self._means.get(ask.account, self.policy.grows),
         )
         guarded = GuardedAsk(keys=ask.keys, money=of_region, price=ask.price, is_known=ask.is_known)
-        verdict = judge(self._ledgers, guarded, self.policy, now)
+        held = {one: self._ledgers[one] for one in ask.keys if one in self._ledgers}
+        verdict = judge(held, guarded, self.policy, now)
         debt = debt_of(verdict, is_known=ask.is_known)
         if debt is Debt.NOBODY:
             return verdict
@@ -154,3 +156,7 @@ class Replay:
             if key.region is not None:
                 usual = usual_of(budget.debt, self.policy, Instant(day * DAY))
                 self._usual.setdefault(key.account, {})[key.region] = usual
+        self._means = {
+            account: mean_factor(usual.values(), self.policy)
+            for account, usual in self._usual.items()
+        }

@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from hsp_otp.domain.client_limits import client_demands
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
@@ -23,10 +23,11 @@ from hsp_otp.domain.work import level_of
 
 _SENDS: Final = "_sends"
 _TO_OTHERS: Final = "_sends_of_others"
+_CALLS: Final = "phone_calls"
 
 CONTACT_SCOPES: Final = frozenset(
     f"{kind.value}{end}" for kind in ContactKind for end in (_SENDS, _TO_OTHERS)
-)
+) | {_CALLS}
 """The scopes that count sends to contacts; every other one counts sends from clients."""
 
 
@@ -38,6 +39,7 @@ class Sent:
     contact: Contact
     client: ClientAddress
     lane: Lane
+    channel: Channel = Channel.SMS
 
     @cached_property
     def contact_keys(self) -> tuple[UsageKey, ...]:
@@ -70,6 +72,19 @@ def contact_sends(contact: Contact) -> UsageKey:
     return UsageKey(f"{contact.kind.value}{_SENDS}", contact.limited)
 
 
+def call_keys(contact: Contact, channel: Channel) -> tuple[UsageKey, ...]:
+    """The key that counts calls to *contact*, if *channel* is that of calls."""
+    return (UsageKey(_CALLS, contact.limited),) if channel is Channel.VOICE else ()
+
+
+def call_demands(contact: Contact, channel: Channel, policy: Policy) -> tuple[Demand, ...]:
+    """The limit that a call has to pass beside those of every send."""
+    return tuple(
+        Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=(policy.calls,))
+        for key in call_keys(contact, channel)
+    )
+
+
 def contact_of(key: UsageKey) -> str:
     """The contact that a key of one of `CONTACT_SCOPES` counts for."""
     return key.who.partition(" ")[0]
@@ -77,7 +92,7 @@ def contact_of(key: UsageKey) -> str:
 
 def charged_keys(sent: Sent) -> tuple[UsageKey, ...]:
     """The keys that *sent* is charged to."""
-    return sent.contact_keys + sent.client_keys
+    return sent.contact_keys + call_keys(sent.contact, sent.channel) + sent.client_keys
 
 
 def send_keys(sent: Iterable[Sent]) -> tuple[UsageKey, ...]:
@@ -98,10 +113,12 @@ def send_demands(sent: Sent, policy: Policy, *, is_let: bool) -> tuple[Demand, .
         Demand(limit=Limit.CONTACT_SENDS, key=key, quotas=(quota,))
         for key, quota in zip(sent.contact_keys, quotas, strict=True)
     ]
+    calls = call_demands(sent.contact, sent.channel, policy)
     if is_let:
-        return (demands[0],)
+        return (demands[0], *calls)
     return (
         *demands,
+        *calls,
         *client_demands(
             Limit.CLIENT,
             sent.client_keys[0].scope,

@@ -7,13 +7,16 @@ wrong guesses. `domain/challenge.py` has the rules.
 
 import enum
 from functools import cached_property
+from typing import TypeAlias
 
 import attrs
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
+from hsp_otp.domain.guard import LedgerKey, Ledgers
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.lanes import Devices, Lane, Let
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.domain.quota import Demand, Usage, UsageKey, Usages
@@ -59,6 +62,7 @@ class Challenge:
             derived one, which nobody is sent.
         expires_at: The first instant at which the challenge is no longer live.
         attempts: Guesses judged so far.
+        send_id: Of an app: the id of its latest send.
         success: Set once the code was right, so that the same browser, which may not have seen the
             answer, can present it again.
     """
@@ -80,6 +84,7 @@ class Challenge:
     expires_at: Instant
     attempts: int = 0
     ended: Ended | None = None
+    send_id: str | None = None
     success: Success | None = None
 
     @property
@@ -147,10 +152,18 @@ class SlotRecord:
 
 @attrs.frozen
 class Held:
-    """A slot's record and the usages that limit sends, which one transition reads and replaces."""
+    """
+    A slot's record, and the usages and ledgers that limit sends, which one transition reads and
+    replaces. Those that a next state leaves out stay as they are.
+    """
 
     record: SlotRecord = SlotRecord()
     usages: Usages = attrs.field(factory=dict[UsageKey, Usage])
+    ledgers: Ledgers = attrs.field(factory=dict[LedgerKey, Ledger])
+
+
+HeldKey: TypeAlias = UsageKey | LedgerKey
+"""The key of what a transition reads and replaces beside a slot's record."""
 
 
 @attrs.frozen(kw_only=True)
@@ -165,6 +178,8 @@ class Request:
         devices: The device tokens that it came with.
         work: What the work that it came with was judged to be, if any.
         demands: Of an app: the limits on its sends. None means those of the flow, by lane.
+        channels: Of an app: those that may reach the contact, in the order of falling back.
+        call_demands: Of an app: the limits that a call has to pass as well.
         claims: Of an app: where the idempotency key of the request is noted, the first under the
             present secret key; the others are only read.
         fixed: Of an app: the code of the contact, if it is a test contact.
@@ -179,8 +194,17 @@ class Request:
     devices: tuple[str, ...] = attrs.field(default=(), repr=False)
     work: Judgement | None = None
     demands: tuple[Demand, ...] | None = None
+    channels: tuple[Channel, ...] = ()
+    call_demands: tuple[Demand, ...] = ()
     claims: tuple[UsageKey, ...] = ()
     fixed: FixedCode | None = None
+
+    @property
+    def following(self) -> tuple[Channel, ...]:
+        """The channels that follow its own."""
+        if self.channel not in self.channels:
+            return ()
+        return self.channels[self.channels.index(self.channel) + 1 :]
 
     @property
     def test_contact(self) -> str | None:
@@ -200,16 +224,28 @@ class Request:
         return self._sent(Lane.OTHERS)
 
     def _sent(self, lane: Lane) -> Sent:
-        return Sent(flow=self.flow, contact=self.contact, client=self.client, lane=lane)
+        return Sent(
+            flow=self.flow,
+            contact=self.contact,
+            client=self.client,
+            lane=lane,
+            channel=self.channel,
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Drawn:
-    """Random values for a new challenge, drawn in advance, and the writing key of the code ring."""
+    """
+    Random values for a new challenge, drawn in advance, and the writing key of the code ring.
+
+    Attributes:
+        send_id: Of an app: the id of its send.
+    """
 
     challenge_id: str
     nonce: bytes = attrs.field(repr=False)
     key_id: str
+    send_id: str = ""
 
 
 @attrs.frozen
@@ -218,3 +254,11 @@ class Presented:
 
     code: Code
     challenge_id: str | None = None
+
+
+def split(keys: tuple[HeldKey, ...]) -> tuple[tuple[UsageKey, ...], tuple[LedgerKey, ...]]:
+    """The keys of usages, and those of ledgers."""
+    return (
+        tuple([key for key in keys if isinstance(key, UsageKey)]),
+        tuple([key for key in keys if isinstance(key, LedgerKey)]),
+    )

@@ -152,7 +152,9 @@ def fixed_code(
 
 def policy_for(policy: Policy, fixed: FixedCode | None) -> Policy:
     """The numbers of codes to a contact with that *fixed* code, if it has one."""
-    return policy if fixed is None else attrs.evolve(policy, digits=fixed.digits, cooldown=0)
+    if fixed is None:
+        return policy
+    return attrs.evolve(policy, digits=fixed.digits, cooldown=0, call_cooldown=0)
 
 
 def digest_of(key: Key, contact_id: str, code: Code) -> bytes:

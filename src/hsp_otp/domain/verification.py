@@ -12,7 +12,15 @@ from typing import ClassVar, Final
 
 import attrs
 
-from hsp_otp.domain.challenge import ask_of_app, check, is_right, look, withdraw
+from hsp_otp.domain.challenge import (
+    ask_of_app,
+    check,
+    demands_of,
+    is_right,
+    look,
+    next_sends,
+    withdraw,
+)
 from hsp_otp.domain.challenge_outcomes import (
     CheckOutcome,
     Issued,
@@ -22,6 +30,7 @@ from hsp_otp.domain.challenge_outcomes import (
     Verified,
     Withdrawn,
 )
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
@@ -93,13 +102,13 @@ class Prospects:
 
     Attributes:
         why: The refusal; None if it would be admitted.
-        resend_at: When everything admits it; None if only an operator can unlock.
+        next: When everything admits it, by each channel; None if only an operator can unlock.
         limits: What is left of each limit.
         attempts_remaining: Guesses that the live code will still judge; None if none is live.
     """
 
     why: Refusal | Locked | None
-    resend_at: Instant | None
+    next: Mapping[Channel, Instant | None]
     limits: tuple[Headroom, ...]
     attempts_remaining: int | None
 
@@ -149,8 +158,14 @@ def resend(
     *,
     ring: KeyRing,
     now: Instant,
+    cools: bool = True,
 ) -> Decision[Held, Issued | Refusal | Locked | Claimed | NotStanding]:
-    """Send the code of the challenge with that id again, if it is live and its key is in *ring*."""
+    """
+    Send the code of the challenge with that id again, if it is live and its key is in *ring*.
+
+    Args:
+        cools: Judge the cooldown.
+    """
     live = held.record.others.challenge
     if (
         live is None
@@ -161,8 +176,30 @@ def resend(
     ):
         claimed = _is_claimed(held, request, now)
         return Decision(Claimed() if claimed else NotStanding(), held)
-    decision = _ask(held, request, drawn, policy, now=now, live=live)
+    decision = _ask(held, request, drawn, policy, now=now, live=live, cools=cools)
     return Decision(decision.outcome, decision.becomes)
+
+
+def fall_back(
+    held: Held,
+    send_id: str,
+    request: Request,
+    drawn: Drawn,
+    policy: Policy,
+    *,
+    ring: KeyRing,
+    now: Instant,
+) -> Decision[Held, Issued | Refusal | Locked | Claimed | NotStanding]:
+    """
+    Send the code again whose latest send, the one with that id, does not arrive: by the channel of
+    *request*, under all limits but the cooldown.
+
+    It happens once for each send, since the latest one is another afterwards.
+    """
+    live = held.record.others.challenge
+    if live is None or live.send_id != send_id:
+        return Decision(NotStanding(), held)
+    return resend(held, live.id, request, drawn, policy, ring=ring, now=now, cools=False)
 
 
 def undelivered(
@@ -292,7 +329,7 @@ def prospects(
     lives = challenge is not None and _is_live(challenge, policy, now)
     return Prospects(
         why=outcome if isinstance(outcome, Refusal | Locked) else None,
-        resend_at=look(held, request, policy, now).outcome.resend_at,
+        next=next_sends(held, request, policy, now),
         limits=headroom(held.usages, request.demands or (), now),
         attempts_remaining=policy.max_attempts - challenge.attempts
         if challenge and lives
@@ -313,10 +350,12 @@ def _ask(
     *,
     now: Instant,
     live: Challenge | None,
+    cools: bool = True,
 ) -> Decision[Held, Issued | Refusal | Locked | Claimed]:
     if _is_claimed(held, request, now):
         return Decision(Claimed(), held)
-    decision = ask_of_app(_without_void(held, request), request, drawn, policy, now, resends=live)
+    held = _without_void(held, request, policy)
+    decision = ask_of_app(held, request, drawn, policy, now, resends=live, cools=cools)
     outcome, becomes = decision.outcome, decision.becomes
     if isinstance(outcome, Issued) and request.claims:
         claimed = {**becomes.usages, request.claims[0]: (now,)}
@@ -339,11 +378,11 @@ def _is_claimed(held: Held, request: Request, now: Instant) -> bool:
     return any(at > since for key in request.claims for at in held.usages.get(key, ()))
 
 
-def _without_void(held: Held, request: Request) -> Held:
+def _without_void(held: Held, request: Request, policy: Policy) -> Held:
     """*held* without what sends with the key of *request* that never got a row were charged."""
     for key in request.claims:
         for at in held.usages.get(key, ()):
-            usages = taken_back({**held.usages, key: ()}, request.demands or (), at)
+            usages = taken_back({**held.usages, key: ()}, demands_of(request, policy), at)
             record, others = held.record, held.record.others
             if others.asked_at == at:
                 record = attrs.evolve(record, others=attrs.evolve(others, asked_at=None))

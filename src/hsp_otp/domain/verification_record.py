@@ -1,6 +1,7 @@
 """What is stored of a verification; `domain/verification.py` has the rules."""
 
 import enum
+import hashlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -8,7 +9,8 @@ import attrs
 
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.names import ClientAddress, Language
+from hsp_otp.domain.names import ClientAddress, Language, id_of
+from hsp_otp.domain.policy import ID_BYTES
 from hsp_otp.domain.purposes import Purpose, Slot, Subject, SubjectKind
 
 VERIFICATION: Final = "VE"
@@ -91,6 +93,11 @@ class Verification:
     def test(self) -> bool:
         """Whether it is for a test contact: nobody has proved anything by it."""
         return self.test_contact is not None
+
+
+def fallback_id(send_id: str, channel: Channel) -> str:
+    """The id of the send by *channel* that follows the send with that id, if one does."""
+    return id_of(hashlib.sha256(f"{send_id} {channel.value}".encode()).digest()[:ID_BYTES])
 
 
 def slot_of(app_id: str, purpose: Purpose, whose: str) -> Slot:

@@ -23,7 +23,7 @@ from hsp_otp.entrypoints.http.problems import (
     members_of,
     of_status,
 )
-from hsp_otp.entrypoints.http.receipts import delivery_status
+from hsp_otp.entrypoints.http.receipts import ROUTES as RECEIPTS
 from hsp_otp.entrypoints.http.sandbox import ROUTES as SANDBOX
 from hsp_otp.entrypoints.http.sessions.routes import (
     exchange_code,
@@ -63,7 +63,7 @@ ROUTES: Final = (
     put_pass,
     get_pass,
     end_pass,
-    delivery_status,
+    *RECEIPTS,
     healthz,
     readyz,
 )

@@ -5,6 +5,7 @@ from typing import Final
 
 from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.purposes import Flow
@@ -14,6 +15,7 @@ from hsp_otp.ports.audit_queries import Entry
 _DID: Final[Mapping[str, str]] = {
     Action.LOOK_UP.value: "looked up the pass",
     Action.SEND.value: "asked for a code",
+    Action.FALL_BACK.value: "the message did not arrive, so the code went by another channel",
     Action.CHECK.value: "presented a code",
     Action.CANCEL.value: "canceled the verification",
     Action.READ.value: "asked about the verification",
@@ -45,6 +47,7 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "otp_expired": "there was no live code",
     "too_many_attempts": "all guesses for that code were used up",
     "phone_rate_limited": "refused, too many codes sent to this number",
+    "email_rate_limited": "refused, too many codes sent to this mailbox",
     "rate_limited": "refused, too many requests from this address",
     "resend_too_soon": "refused, too soon after the last one",
     "lookup_rate_limited": "refused, too many look-ups",
@@ -99,6 +102,13 @@ _ON: Final[Mapping[str, str]] = {
     Lane.OTHERS.value: "on a device that is not known",
 }
 
+_BY: Final[Mapping[str, str]] = {
+    Channel.VOICE.value: "by a call",
+    Channel.WHATSAPP.value: "by WhatsApp",
+    Channel.EMAIL.value: "by e-mail",
+}
+"""The channel of a code that was asked for, if it is not a text message."""
+
 _OF_PASSES: Final = {Action.LOOK_UP.value, Action.PUT_PASS.value, Action.END_PASS.value}
 """Actions whose sentence ends with the pass."""
 
@@ -142,6 +152,8 @@ def _did(entry: Entry) -> str:
         return f"{did} {entry.pass_code}"
     if entry.flow == Flow.SIGNUP.value:
         did = f"{did} in signup"
+    if entry.action == Action.SEND.value and (by := _BY.get(entry.channel or "")):
+        did = f"{did} {by}"
     where = _ON.get(entry.lane or "")
     return f"{did} {where}" if where and entry.action != Action.WITHDRAW.value else did
 

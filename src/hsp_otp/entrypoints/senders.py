@@ -3,18 +3,29 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hsp_otp.adapters.senders.console import CONSOLE, CONSOLE_EMAIL
+from hsp_otp.adapters.senders.console import (
+    CONSOLE,
+    CONSOLE_EMAIL,
+    CONSOLE_VOICE,
+    CONSOLE_WHATSAPP,
+)
+from hsp_otp.adapters.senders.meta_whatsapp import META_WHATSAPP
 from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.adapters.senders.smtp import SMTP_RELAYS
 from hsp_otp.adapters.senders.twilio import TWILIO
+from hsp_otp.adapters.senders.twilio_whatsapp import TWILIO_WHATSAPP
 from hsp_otp.adapters.senders.vonage import VONAGE
 from hsp_otp.adapters.senders.webhook import WEBHOOK
 
 _TABLE: Final[tuple[Provider[Any], ...]] = (
     CONSOLE,
     CONSOLE_EMAIL,
+    CONSOLE_VOICE,
+    CONSOLE_WHATSAPP,
+    META_WHATSAPP,
     SMTP_RELAYS,
     TWILIO,
+    TWILIO_WHATSAPP,
     VONAGE,
     WEBHOOK,
 )

@@ -270,7 +270,6 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         early = MemoryEarlyReceipts(deliveries)
         # Closed after the rows that were set aside, which may belong to their messages.
         stack.push_async_callback(early.close)
-        await stack.enter_async_context(_running(early.keep_trying))
         commits = GroupCommit(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
@@ -297,14 +296,22 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         if sandbox is not None:
             ports = _recorded(sandbox, ports)
         ports = _observed(observer, settings, ports)
+        journeys = build(ports, _rings(settings), _numbers(settings))
+        fall_back = journeys.verification_delivery.fall_back
+        await stack.enter_async_context(_running(partial(early.keep_trying, fall_back)))
         services = Services(
             settings=settings,
             clock=clock,
             messages=parts.messages,
-            journeys=build(ports, _rings(settings), _numbers(settings)),
+            journeys=journeys,
             senders=senders,
             take_receipt=partial(
-                take_receipt, deliveries, early=early, clock=clock, further=_further(settings)
+                take_receipt,
+                deliveries,
+                early=early,
+                clock=clock,
+                further=_further(settings),
+                fall_back=fall_back,
             ),
             receipts=receipts(settings, clock, randomness),
             key_set=key_set(parts.signing_keys),

@@ -7,7 +7,7 @@ import attrs
 from hsp_otp.domain.app_limits import AppSent, send_demands
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
-from hsp_otp.domain.challenge import look, usage_keys
+from hsp_otp.domain.challenge import look, next_sends, usage_keys
 from hsp_otp.domain.challenge_outcomes import Exhausted
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
@@ -17,6 +17,7 @@ from hsp_otp.domain.names import UNKNOWN_CLIENT, ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey
+from hsp_otp.domain.send_limits import call_demands
 from hsp_otp.domain.slot_record import Held, Request
 from hsp_otp.domain.test_contacts import FixedCode, fixed_code, policy_for
 from hsp_otp.domain.verification import status_of
@@ -54,11 +55,13 @@ class Seen:
     Attributes:
         attempts_remaining: Guesses that its code will still judge.
         resend_at: When everything admits the next send; None if only an operator can unlock.
+        next: The same, by each channel.
     """
 
     status: Status
     attempts_remaining: int
     resend_at: Instant | None
+    next: Mapping[Channel, Instant | None]
 
 
 @attrs.frozen(kw_only=True)
@@ -146,7 +149,14 @@ class AppRequests:
             ),
         )
         purpose = verification.purpose
-        demands = send_demands(sent, app, self.policy_of(app, purpose), self.policies[purpose])
+        service = self.policies[purpose]
+        demands = send_demands(sent, app, self.policy_of(app, purpose), service)
+        channels = channels_of(app, verification.contact.kind, self.reach)
+        calls = tuple(
+            demand
+            for one in dict.fromkeys((*channels, channel))
+            for demand in call_demands(verification.contact, one, service)
+        )
         return Request(
             slot=verification.slot,
             flow=Flow.VERIFICATION,
@@ -155,22 +165,24 @@ class AppRequests:
             client=verification.client or UNKNOWN_CLIENT,
             session=None if fixed is None else verification.subject,
             demands=demands if fixed is None else (),
+            channels=channels,
+            call_demands=calls if fixed is None else (),
             claims=claims,
             fixed=fixed,
         )
 
     def facts(
-        self, action: Action, backend: Backend, app: App | None, client: ClientAddress | None
+        self, action: Action, backend: Backend | None, app: App | None, client: ClientAddress | None
     ) -> AuditFacts:
-        """What the audit tells of a request, without what it is about."""
+        """What the audit tells of a request, without what it is about; None: nobody made one."""
         return AuditFacts(
             at=self.clock.now(),
             flow=Flow.VERIFICATION,
             purpose=None,
             action=action,
             client=client,
-            request_id=backend.request_id,
-            api_key_id=backend.api_key_id,
+            request_id=None if backend is None else backend.request_id,
+            api_key_id=None if backend is None else backend.api_key_id,
             app=None if app is None else app.name,
         )
 
@@ -193,18 +205,13 @@ class AppRequests:
 
         return await self.slots.transition(verification.slot, usage_keys(request), decide)
 
-    async def view(self, app: App, verification: Verification, seen: Seen, now: Instant) -> View:
+    async def view(self, verification: Verification, seen: Seen, now: Instant) -> View:
         """*verification* as it stands, by what was *seen* of its slot."""
         sends = await self.verifications.sends_of(verification.id)
-        return self.view_of(app, verification, seen, sends, now)
+        return self.view_of(verification, seen, sends, now)
 
     def view_of(
-        self,
-        app: App,
-        verification: Verification,
-        seen: Seen,
-        sends: Sequence[KeptSend],
-        now: Instant,
+        self, verification: Verification, seen: Seen, sends: Sequence[KeptSend], now: Instant
     ) -> View:
         """*verification* as it stands, by what was *seen* of its slot, and its *sends*."""
         moved = [verification.created_at, *(send.at for send in sends)]
@@ -219,14 +226,8 @@ class AppRequests:
             channel=sends[-1].channel if sends else verification.channel,
             attempts_remaining=seen.attempts_remaining,
             updated_at=max(moved),
-            next=self.next_sends(app, verification.contact, seen.resend_at),
+            next=seen.next,
         )
-
-    def next_sends(
-        self, app: App, contact: Contact, resend_at: Instant | None
-    ) -> dict[Channel, Instant | None]:
-        """When each channel by which *app* can reach *contact* may be used next."""
-        return dict.fromkeys(channels_of(app, contact.kind, self.reach), resend_at)
 
 
 def only_app(backend: Backend) -> App | None:
@@ -247,6 +248,7 @@ def see(
         status=status,
         attempts_remaining=left if status is Status.PENDING else 0,
         resend_at=look(held, request, policy, now).outcome.resend_at,
+        next=next_sends(held, request, policy, now),
     )
 
 

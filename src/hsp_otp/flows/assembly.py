@@ -143,6 +143,7 @@ class Journeys:
     verification_sends: VerificationSends
     verification: Verifying
     verification_lookups: VerificationLookups
+    verification_delivery: VerificationDelivery
     visits: Visits
 
     @property
@@ -150,7 +151,9 @@ class Journeys:
         """The journeys, without what they share."""
         told = {field.name: getattr(self, field.name) for field in attrs.fields(Journeys)}
         return {
-            name: one for name, one in told.items() if not isinstance(one, Limiter | Otp | Visits)
+            name: one
+            for name, one in told.items()
+            if not isinstance(one, Limiter | Otp | Visits | VerificationDelivery)
         }
 
 
@@ -195,6 +198,8 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         policies=numbers.app_policies,
         reach=numbers.reach,
     )
+    asks = VerificationAsks(otp=otp, requests=requests, idempotency=rings.idempotency)
+    delivery = VerificationDelivery(otp=otp, requests=requests, asks=asks, apps=ports.apps)
     return Journeys(
         limiter=limiter,
         otp=otp,
@@ -234,8 +239,8 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             otp=otp,
             limiter=limiter,
             requests=requests,
-            asks=VerificationAsks(otp=otp, requests=requests, idempotency=rings.idempotency),
-            delivery=VerificationDelivery(otp=otp, requests=requests),
+            asks=asks,
+            delivery=delivery,
         ),
         verification=Verifying(
             otp=otp,
@@ -245,5 +250,6 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
             proofs=ports.proofs,
         ),
         verification_lookups=VerificationLookups(requests),
+        verification_delivery=delivery,
         visits=Visits(audit=ports.audit, clock=ports.clock),
     )

@@ -13,7 +13,6 @@ from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
-from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.flows.caller import Caller, about, audited_failures, new_id, with_outcome
 from hsp_otp.ports.audit import AuditTrail
@@ -38,7 +37,7 @@ class Operators:
         password: The password that operators share; empty if there is none.
         accounts: The named operators; None without them.
         network_factor: How many times the failures of one address its network may have.
-        fingerprints: For fingerprints of the numbers that operators search for.
+        fingerprints: For fingerprints of the contacts that operators search for.
     """
 
     usage: UsageCounter
@@ -121,13 +120,13 @@ class Operators:
         return await self.ended.is_ended(session.id)
 
     async def search(
-        self, number: PhoneNumber, session: OperatorSession, caller: Caller
+        self, contact: Contact, session: OperatorSession, caller: Caller
     ) -> tuple[str, ...]:
-        """The fingerprints to find rows of *number* by. The search itself is audited as well."""
+        """The fingerprints to find rows of *contact* by. The search itself is audited as well."""
         facts = attrs.evolve(self._facts(Action.OPS_SEARCH, caller), operator=session.operator)
-        facts = about(facts, Contact.of_phone(number), self.fingerprints)
+        facts = about(facts, contact, self.fingerprints)
         await self.audit.write(AuditRow(facts=facts, outcome="searched"))
-        return self.fingerprints.fingerprints(number.e164)
+        return self.fingerprints.fingerprints(contact.value)
 
     async def _is_current(self, session: OperatorSession) -> bool:
         if session.operator is None:

@@ -57,7 +57,16 @@ from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.messages import Letterhead, Messages
 from hsp_otp.ports.proof_of_work import ProofOfWork, Work
 from hsp_otp.ports.randomness import Randomness
-from hsp_otp.ports.sender import Mail, Message, Receipt, Senders, Sms
+from hsp_otp.ports.sender import (
+    SEND_WITHIN,
+    Call,
+    Mail,
+    Message,
+    Receipt,
+    Senders,
+    Sms,
+    WhatsApp,
+)
 
 C = TypeVar("C", CheckOutcome, CheckOutcome | VerifiedAgain)
 O = TypeVar("O", AskOutcome, CheckOutcome, CheckOutcome | VerifiedAgain)  # noqa: E741
@@ -354,6 +363,7 @@ class Otp:
         letterhead: Letterhead | None = None,
         senders: Sequence[str] = (),
         send_id: str | None = None,
+        within: Duration = SEND_WITHIN,
     ) -> Receipt:
         """
         Hand the message with the code of *challenge* to a sender.
@@ -365,6 +375,7 @@ class Otp:
             letterhead: What an app's messages say in place of the service's.
             senders: The names of those that may be tried, in that order; without any, all are.
             send_id: The id of the send, if it is not that of the challenge.
+            within: The time that they have together.
 
         Raises:
             SendFailed: No sender took it.
@@ -396,9 +407,26 @@ class Otp:
                     sender_name=mail.service_name,
                     sender_address=None if letterhead is None else letterhead.email_from,
                 )
+            case Channel.VOICE:
+                message = Call(
+                    id=send_id or challenge.id,
+                    to=challenge.contact,
+                    code=code.reveal(),
+                    language=language,
+                    service_name=self.messages.service_name(challenge.purpose, letterhead),
+                    useful_for=challenge.expires_at - self.clock.now(),
+                )
+            case Channel.WHATSAPP:
+                message = WhatsApp(
+                    id=send_id or challenge.id,
+                    to=challenge.contact,
+                    code=code.reveal(),
+                    language=language,
+                    useful_for=challenge.expires_at - self.clock.now(),
+                )
             case _:
                 assert_never(challenge.channel)
-        return await self.senders[challenge.channel].send(message, names=senders)
+        return await self.senders[challenge.channel].send(message, within, names=senders)
 
 
 def _told_of_withdrawal(

@@ -7,7 +7,14 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
-from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, NoLiveCode, Verified, WrongCode
+from hsp_otp.domain.challenge_outcomes import (
+    Exhausted,
+    Locked,
+    NoLiveCode,
+    Standing,
+    Verified,
+    WrongCode,
+)
 from hsp_otp.domain.client_limits import look_up_charges
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Contact
@@ -203,11 +210,13 @@ class PassLogin:
             facts = of_success(facts, outcome)
             return await sign_in(outcome, found.found, facts, request)
 
-    async def may_guess(self, code: PassCode, challenge_id: str | None, caller: Caller) -> bool:
+    async def standing(
+        self, code: PassCode, challenge_id: str | None, caller: Caller
+    ) -> Standing | None:
         """
-        Whether a guess of *caller* would be judged at present; charges nothing.
+        The current state for *caller*, None if the pass is not usable; charges nothing.
 
-        It is meant for somebody whose look-up was charged and whose send was refused.
+        It is meant for somebody whose look-up was charged and whose request was refused.
 
         Args:
             challenge_id: The challenge that the caller would name, if any.
@@ -217,9 +226,8 @@ class PassLogin:
         """
         found = usable(await self.passes.find(code))
         if not isinstance(found, UsablePass):
-            return False
-        standing = await self.otp.look(_request(found, caller), challenge_id)
-        return standing.expires_at is not None
+            return None
+        return await self.otp.look(_request(found, caller), challenge_id)
 
     async def _look_up(self, code: PassCode, caller: Caller, action: Action) -> "_LookedUp":
         """

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Duration, Instant, after, day_of
+from hsp_otp.domain.ledger import LEDGER_WINDOW
 from hsp_otp.domain.policy import FUNNEL_DAYS, PROVED_DAYS, SEND_ROW_DAYS, Policy
 from hsp_otp.ports.purge import Purge
 
@@ -23,6 +24,7 @@ async def purge(
     return {
         "audit": await store.audit(after(now, -audit_kept_for)),
         "sends": await store.sends(after(now, -SEND_ROW_DAYS * DAY)),
+        "debts": await store.debts(after(now, -LEDGER_WINDOW - DAY)),
         # Later than their sends, which lead to them.
         "verifications": await store.verifications(after(now, -(SEND_ROW_DAYS + 1) * DAY)),
         "test contacts": await store.test_contacts(after(now, -CLOCK_SKEW)),

@@ -1,11 +1,12 @@
 """Processes delivery receipts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from hsp_otp.domain.delivery import (
     EARLY_FOR,
+    AppSend,
     DeliveryState,
     EarlyReceipt,
     Noted,
@@ -29,6 +30,7 @@ async def take_receipt(
     early: EarlyReceipts,
     clock: Clock,
     further: Mapping[str, Sequence[str]] = _NO_FURTHER,
+    fall_back: Callable[[AppSend], Awaitable[None]] | None = None,
 ) -> Noted | UnknownMessage:
     """
     Record a report of *sender* about a message, or keep it if the message is not recorded yet.
@@ -36,6 +38,7 @@ async def take_receipt(
     Args:
         further: The further senders of a provider, by the name of its first one, which reports for
             all of them.
+        fall_back: Called with the send of an app whose message will not arrive.
 
     Raises:
         Unavailable: The database did not answer; the provider should report again.
@@ -48,11 +51,12 @@ async def take_receipt(
             name, provider_message_id, partial(note, reported=reported)
         )
         if isinstance(outcome, Noted):
+            if outcome.lost is not None and fall_back is not None:
+                await fall_back(outcome.lost)
             return outcome
+    early.keep(EarlyReceipt(names, provider_message_id, reported))
     since = after(clock.now(), -EARLY_FOR)
-    expected = False
     for name in names:
-        early.keep(EarlyReceipt(name, provider_message_id, reported))
         if await deliveries.may_become_known(name, provider_message_id, since):
-            expected = True
-    return Noted() if expected else UnknownMessage()
+            return Noted()
+    return UnknownMessage()

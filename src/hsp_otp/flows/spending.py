@@ -37,6 +37,8 @@ from hsp_otp.ports.budgets import Budgets
 _EMPTY_FOR: Final[Duration] = SECOND
 """How long a budget that had no room is not asked again."""
 
+_NO_LEASE: Final = Lease(Slice(), Instant(0), Instant(0))
+
 
 @attrs.frozen
 class Reserved:
@@ -67,7 +69,7 @@ class _Purse:
 
     key: BudgetKey
     budget: Budget = Budget()
-    lease: Lease = Lease(Slice(), Instant(0), Instant(0))
+    lease: Lease = _NO_LEASE
     factor: int = 100
     empty_until: Instant = Instant(0)
     empty_for: Slice = Slice()
@@ -114,7 +116,7 @@ class _Purse:
         """
         told = (*self.returned, self.lease.rest), tuple(self.payments)
         self.returned, self.payments = [], []
-        self.lease = attrs.evolve(self.lease, left=Slice(), until=Instant(0))
+        self.lease = _NO_LEASE
         return told
 
 

@@ -165,7 +165,7 @@ class Verifying:
             if isinstance(outcome, Over):
                 return outcome
             stored = await self.requests.verifications.find(verification.id) or verification
-            return Canceled(await self.requests.view(app, stored, outcome, now))
+            return Canceled(await self.requests.view(stored, outcome, now))
 
     async def get(self, verification_id: str, backend: Backend) -> Found | NotFound:
         """A verification with its sends and what happened to it; charges nothing."""
@@ -180,7 +180,7 @@ class Verifying:
             sends = await self.requests.verifications.sends_of(verification.id)
             events = await self.requests.verifications.events_of(verification.id)
             await self.otp.audit.write(AuditRow(facts=facts, outcome=Found.word, folds=True))
-        view = self.requests.view_of(app, verification, seen, sends, now)
+        view = self.requests.view_of(verification, seen, sends, now)
         return Found(view=view, sends=sends, events=events)
 
     def _sent_to(self, app: App, verification: Verification, to: str | None) -> Contact:

@@ -1,10 +1,13 @@
 """What a start or a resend of a verification asks for, and the rows of an admitted send."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from hsp_otp.domain.app_limits import claim_keys
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import Action, AuditFacts, EndedRow, Row, SendRow
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import id_of
@@ -13,11 +16,12 @@ from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Request
 from hsp_otp.domain.test_contacts import FixedCode
 from hsp_otp.domain.verification import end_of_replaced
-from hsp_otp.domain.verification_record import NamedValue, Verification
+from hsp_otp.domain.verification_record import NamedValue, Verification, fallback_id
 from hsp_otp.domain.verification_request import Wanted
 from hsp_otp.flows.app_requests import AppRequests, Backend
 from hsp_otp.flows.caller import new_id
 from hsp_otp.flows.otp import Otp
+from hsp_otp.ports.sender import Senders
 
 
 @attrs.frozen(kw_only=True)
@@ -49,10 +53,14 @@ class Ask:
     request: Request
     policy: Policy
     drawn: Drawn
-    send_id: str
     facts: AuditFacts
     claim: Claim | None
     at: Instant
+
+    @property
+    def send_id(self) -> str:
+        """The id of its send."""
+        return self.drawn.send_id
 
 
 @attrs.frozen(kw_only=True)
@@ -100,11 +108,12 @@ class VerificationAsks:
         self,
         app: App,
         verification: Verification,
-        backend: Backend,
+        backend: Backend | None,
         idempotency_key: str | None,
         asked: tuple[str, ...],
         *,
         fixed: FixedCode | None,
+        action: Action = Action.SEND,
     ) -> Ask:
         """
         Prepare the judgement of a send.
@@ -112,14 +121,15 @@ class VerificationAsks:
         Args:
             app: The app of the verification.
             verification: The one that the code belongs to.
-            backend: The backend that asks.
+            backend: The backend that asks, if one does.
             idempotency_key: Of the request, if it has one.
             asked: What distinguishes the request from others under the same key.
             fixed: The code of a test contact.
+            action: What the audit calls it.
         """
         claim = None if idempotency_key is None else self._claim(app, idempotency_key, asked)
         claims = () if claim is None else claim_keys(claim.send_ids)
-        facts = self.requests.facts(Action.SEND, backend, app, verification.client)
+        facts = self.requests.facts(action, backend, app, verification.client)
         facts = attrs.evolve(self.requests.about(facts, verification), channel=verification.channel)
         return Ask(
             app=app,
@@ -132,12 +142,37 @@ class VerificationAsks:
                 challenge_id=verification.id,
                 nonce=self.otp.randomness.draw(NONCE_BYTES),
                 key_id=self.otp.codes.first.id,
+                send_id=new_id(self.otp.randomness) if claim is None else claim.send_ids[0],
             ),
-            send_id=new_id(self.otp.randomness) if claim is None else claim.send_ids[0],
             facts=facts,
             claim=claim,
             at=facts.at,
         )
+
+    def instead(self, ask: Ask, channel: Channel) -> Ask:
+        """*ask* with another *channel*."""
+        return attrs.evolve(
+            ask,
+            request=attrs.evolve(ask.request, channel=channel),
+            facts=attrs.evolve(ask.facts, channel=channel),
+        )
+
+    def following(self, ask: Ask, senders: Mapping[Channel, Senders]) -> list[Ask]:
+        """
+        What may follow if the message of *ask* does not arrive: a send of its own by each channel
+        that follows in the app's order and has *senders* to try.
+        """
+        return [
+            attrs.evolve(
+                self.instead(ask, channel),
+                request=attrs.evolve(ask.request, channel=channel, claims=()),
+                drawn=attrs.evolve(ask.drawn, send_id=fallback_id(ask.send_id, channel)),
+                claim=None,
+                at=self.otp.clock.now(),
+            )
+            for channel in ask.request.following
+            if is_available(ask.app, channel, senders)
+        ]
 
     def _claim(self, app: App, idempotency_key: str, asked: tuple[str, ...]) -> Claim:
         keys = self.idempotency.keys
@@ -149,6 +184,12 @@ class VerificationAsks:
         )
 
 
+def is_available(app: App, channel: Channel, senders: Mapping[Channel, Senders]) -> bool:
+    """Whether a message of *app* by *channel* would be tried at all."""
+    found = senders.get(channel)  # None: it had some when the code was asked for
+    return found is not None and found.available(app.rules.senders.get(channel, ()))
+
+
 def is_resent(ask: Ask, challenge: Challenge) -> bool:
     """Whether the code of *challenge* was there before."""
     return challenge.nonce != ask.drawn.nonce
@@ -156,13 +197,15 @@ def is_resent(ask: Ask, challenge: Challenge) -> bool:
 
 def rows_of(ask: Ask, held: Held, challenge: Challenge) -> tuple[Row, ...]:
     """The rows of an admitted send: the verification, the send, and the end of another."""
+    contact = challenge.contact
     send = SendRow(
         id=ask.send_id,
         at=ask.at,
         flow=Flow.VERIFICATION,
         purpose=challenge.purpose,
         slot=challenge.slot,
-        contact=challenge.contact.limited,
+        contact=contact.limited,
+        sent_to=None if contact.value == contact.limited else contact.value,
         client=ask.request.client,
         language=ask.verification.language,
         channel=ask.request.channel,

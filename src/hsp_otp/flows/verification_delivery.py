@@ -1,63 +1,97 @@
 """Hands the messages of verifications over, and records whether a sender took them."""
 
+from collections.abc import Mapping, Sequence
+
 import attrs
 
-from hsp_otp.domain.audit import AuditRow, EndedRow, HandedOverRow, UnsentRow
-from hsp_otp.domain.challenge import look, usage_keys
-from hsp_otp.domain.challenge_outcomes import Issued, Withdrawn
+from hsp_otp.domain.audit import Action, AuditRow, EndedRow, HandedOverRow, UnsentRow
+from hsp_otp.domain.challenge import look, next_sends, usage_keys
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, NotStanding, Withdrawn
+from hsp_otp.domain.circuit import share
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.slot_record import Challenge, Held
-from hsp_otp.domain.verification import undelivered
+from hsp_otp.domain.delivery import AppSend
+from hsp_otp.domain.instant import Duration, Instant
+from hsp_otp.domain.quota import Refusal
+from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.verification import Claimed, fall_back, undelivered
 from hsp_otp.domain.verification_record import Status
 from hsp_otp.flows.app_requests import AppRequests
-from hsp_otp.flows.caller import with_outcome
+from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.verification_asks import Ask, is_resent, stored_as
+from hsp_otp.flows.verification_asks import Ask, VerificationAsks, is_resent, rows_of, stored_as
 from hsp_otp.flows.verification_outcomes import NotDelivered, Sent, View
+from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.failures import SendFailed
 from hsp_otp.ports.messages import Letterhead
-from hsp_otp.ports.sender import Receipt
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt
+
+
+@attrs.frozen(kw_only=True)
+class Admitted:
+    """
+    A send that the slot has admitted.
+
+    Attributes:
+        next: When each channel may be used next.
+    """
+
+    ask: Ask
+    issued: Issued
+    next: Mapping[Channel, Instant | None]
+
+
+@attrs.frozen
+class _Unsent:
+    """No other channel was admitted either; the next send may be asked for at that instant."""
+
+    resend_at: Instant | None
+
+
+_Next = Admitted | Refusal | Locked | Claimed | NotStanding
 
 
 @attrs.frozen(kw_only=True)
 class VerificationDelivery:
-    """Delivers the codes of admitted sends."""
+    """
+    Delivers the codes of admitted sends, by one channel of the app's order after another.
+
+    Attributes:
+        apps: Finds the apps of receipts.
+    """
 
     otp: Otp
     requests: AppRequests
+    asks: VerificationAsks
+    apps: AppRepository
 
-    async def deliver(self, ask: Ask, issued: Issued) -> Sent | NotDelivered:
+    async def deliver(self, admitted: Admitted) -> Sent | NotDelivered:
         """Hand the message over, and record whether a sender took it."""
-        challenge, verification = issued.challenge, ask.verification
-        resent = is_resent(ask, challenge)
-        facts = attrs.evolve(ask.facts, verification_id=challenge.id)
-        letterhead = Letterhead(
-            service_name=ask.app.rules.service_name,
-            web_origin=ask.app.rules.web_origin,
-            android_hash=verification.app_hash,
-            email_from=ask.app.rules.email_from,
-        )
-        receipt: Receipt | None = None
-        resend_at: Instant | None = None
-        try:
-            receipt = await self.otp.hand_over(
-                challenge,
-                verification.language,
-                challenge.expires_at - ask.at,
-                letterhead=letterhead,
-                senders=ask.app.rules.senders.get(challenge.channel, ()),
-                send_id=ask.send_id,
-            )
-        except SendFailed:
-            pass
-        finally:
-            if receipt is None:
-                resend_at = await self._unsent(ask, challenge, resent=resent)
-        if receipt is None:
-            unsent = NotDelivered(resend_at=resend_at)
-            await self.otp.audit.write(with_outcome(facts, unsent, changed=True))
-            return unsent
+        resent = is_resent(admitted.ask, admitted.issued.challenge)
+        began = self.otp.clock.now()
+        while True:
+            ask = admitted.ask
+            facts = attrs.evolve(ask.facts, verification_id=admitted.issued.challenge.id)
+            # A clock that was set back in between must not extend the time.
+            passed = max(0, self.otp.clock.now() - began)
+            channels = 1 + len(self.asks.following(ask, self.otp.senders))
+            receipt: Receipt | None = None
+            moved: Admitted | _Unsent = _Unsent(None)
+            goes_on = False
+            try:
+                receipt = await self._hand_over(admitted, share(SEND_WITHIN - passed, channels))
+            except SendFailed as failure:
+                goes_on = failure.tries_channels
+            finally:
+                if receipt is None:
+                    moved = await self._move_on(admitted, goes_on=goes_on, resent=resent)
+            if receipt is not None:
+                break
+            if isinstance(moved, _Unsent):
+                unsent = NotDelivered(resend_at=moved.resend_at)
+                await self.otp.audit.write(with_outcome(facts, unsent, changed=True))
+                return unsent
+            admitted = moved
         await self.otp.audit.write(
             AuditRow(
                 facts=facts,
@@ -71,11 +105,11 @@ class VerificationDelivery:
                 provider_message_id=receipt.provider_message_id,
             ),
         )
-        return await self.sent(ask, issued)
+        return await self.sent(admitted)
 
-    async def sent(self, ask: Ask, issued: Issued) -> Sent:
+    async def sent(self, admitted: Admitted) -> Sent:
         """The answer about a send that has just been made."""
-        challenge = issued.challenge
+        ask, challenge = admitted.ask, admitted.issued.challenge
         resent = is_resent(ask, challenge)
         stored = await self.requests.verifications.find(challenge.id) if resent else None
         view = View(
@@ -85,20 +119,110 @@ class VerificationDelivery:
             channel=ask.request.channel,
             attempts_remaining=ask.policy.max_attempts - challenge.attempts,
             updated_at=ask.at,
-            next=self.requests.next_sends(ask.app, challenge.contact, issued.resend_at),
+            next=admitted.next,
         )
         return Sent(view=view, resent=resent)
 
-    async def _unsent(self, ask: Ask, challenge: Challenge, *, resent: bool) -> Instant | None:
-        """Record that no sender took a message; return when the next one may be asked for."""
-        now, request = self.otp.clock.now(), ask.request
+    async def fall_back(self, lost: AppSend) -> None:
+        """
+        Send the code of a message that will not arrive by the next channel that was not used.
+
+        It happens once for each send, however often this is called, while the verification is
+        pending and no later send is on its way.
+
+        Raises:
+            Unavailable: A store did not answer; call it again.
+        """
+        verification = await self.requests.verifications.find(lost.verification_id)
+        app = None if verification is None else await self.apps.find(verification.app_id)
+        if verification is None or app is None or verification.ended is not None:
+            return
+        sends = await self.requests.verifications.sends_of(verification.id)
+        used = {send.channel for send in sends}
+        verification = attrs.evolve(verification, channel=lost.channel)
+        fixed = await self.requests.fixed_code(app, verification.contact)
+        ask = self.asks.prepare(
+            app, verification, None, None, (), fixed=fixed, action=Action.FALL_BACK
+        )
+        ask = attrs.evolve(ask, drawn=attrs.evolve(ask.drawn, send_id=lost.id))
+        following = [
+            one
+            for one in self.asks.following(ask, self.otp.senders)
+            if one.request.channel not in used
+        ]
+        if not following:
+            return
+
+        def decide(held: Held) -> Decision[Held, _Next]:
+            found = self._next(lost.id, following, held)
+            if isinstance(found.outcome, Refusal | Locked):
+                return attrs.evolve(found, rows=(with_outcome(ask.facts, found.outcome),))
+            return found
+
+        async with audited_failures(self.otp.audit, ask.facts):
+            admitted = await self.otp.slots.transition(
+                ask.request.slot, usage_keys(ask.request), decide
+            )
+            if isinstance(admitted, Admitted):
+                await self.deliver(admitted)
+
+    async def _hand_over(self, admitted: Admitted, within: Duration) -> Receipt:
+        ask, challenge = admitted.ask, admitted.issued.challenge
+        rules = ask.app.rules
+        return await self.otp.hand_over(
+            challenge,
+            ask.verification.language,
+            challenge.expires_at - ask.at,
+            letterhead=Letterhead(
+                service_name=rules.service_name,
+                web_origin=rules.web_origin,
+                android_hash=ask.verification.app_hash,
+                email_from=rules.email_from,
+                wordings=rules.texts,
+            ),
+            senders=rules.senders.get(challenge.channel, ()),
+            send_id=ask.send_id,
+            within=within,
+        )
+
+    async def _move_on(
+        self, admitted: Admitted, *, goes_on: bool, resent: bool
+    ) -> Admitted | _Unsent:
+        """Record that no sender took a message, and admit a send by the next channel."""
+        ask, challenge = admitted.ask, admitted.issued.challenge
+        now = self.otp.clock.now()
+        following = self.asks.following(ask, self.otp.senders) if goes_on else []
         unsent = UnsentRow(send_id=ask.send_id, at=now)
         failed = EndedRow(verification_id=challenge.id, status=Status.FAILED, at=now)
 
-        def decide(held: Held) -> Decision[Held, Instant | None]:
+        def decide(held: Held) -> Decision[Held, Admitted | _Unsent]:
+            found = self._next(ask.send_id, following, held)
+            if isinstance(found.outcome, Admitted):
+                return Decision(found.outcome, found.becomes, (unsent, *found.rows))
             ended = undelivered(held, challenge.id, ask.at, resent=resent)
             rows = (unsent, failed) if isinstance(ended.outcome, Withdrawn) else (unsent,)
-            looked = look(ended.becomes, request, ask.policy, now)
-            return Decision(looked.outcome.resend_at, ended.becomes, rows)
+            looked = look(ended.becomes, ask.request, ask.policy, now)
+            return Decision(_Unsent(looked.outcome.resend_at), ended.becomes, rows)
 
-        return await self.otp.slots.transition(request.slot, usage_keys(request), decide)
+        return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
+
+    def _next(self, send_id: str, following: Sequence[Ask], held: Held) -> Decision[Held, _Next]:
+        """Admit the first of the sends *following* the one with that id that all limits admit."""
+        refused: _Next = NotStanding()
+        for ask in following:
+            decision = fall_back(
+                held,
+                send_id,
+                ask.request,
+                ask.drawn,
+                ask.policy,
+                ring=self.otp.codes,
+                now=ask.at,
+            )
+            outcome, becomes = decision.outcome, decision.becomes
+            if isinstance(outcome, Issued):
+                waits = next_sends(becomes, ask.request, ask.policy, ask.at)
+                admitted = Admitted(ask=ask, issued=outcome, next=waits)
+                return Decision(admitted, becomes, rows_of(ask, held, outcome.challenge))
+            refused = outcome
+        return Decision(refused, held)

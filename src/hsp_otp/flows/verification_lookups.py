@@ -85,7 +85,7 @@ class VerificationLookups:
             return Exhausted(seen.resend_at)
         if live and seen.status is not Status.PENDING:
             return Over(seen.status, seen.resend_at)
-        return await self.requests.view(*found, seen, now)
+        return await self.requests.view(found[1], seen, now)
 
     async def sends_of(self, verification: Verification) -> Sequence[KeptSend]:
         """The sends of a verification, oldest first."""

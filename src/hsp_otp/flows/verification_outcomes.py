@@ -171,16 +171,15 @@ class Canceled:
 
 @attrs.frozen
 class Prospect:
-    """
-    What a start would meet.
-
-    Attributes:
-        next: As in `View`.
-    """
+    """What a start would meet."""
 
     word: ClassVar[str] = "found"
     prospects: Prospects
-    next: Mapping[Channel, Instant | None]
+
+    @property
+    def next(self) -> Mapping[Channel, Instant | None]:
+        """As in `View`."""
+        return self.prospects.next
 
 
 StartOutcome = Sent | Unacceptable | InProgress | Mismatch | Refused | NotDelivered

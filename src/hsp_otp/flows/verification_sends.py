@@ -1,6 +1,6 @@
 """Verification: other backends have codes sent to the contacts of their users, and sent again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar, assert_never
 
 import attrs
@@ -11,9 +11,11 @@ from hsp_otp.domain.audit import (
     Action,
     AuditRow,
 )
-from hsp_otp.domain.challenge import usage_keys
+from hsp_otp.domain.challenge import next_sends, usage_keys
 from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NotStanding
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.slot_record import Held
 from hsp_otp.domain.test_contacts import NOT_SENT
@@ -25,6 +27,7 @@ from hsp_otp.domain.verification import (
     resend,
     start,
 )
+from hsp_otp.domain.verification_record import fallback_id
 from hsp_otp.domain.verification_request import (
     Flaw,
     Given,
@@ -36,8 +39,8 @@ from hsp_otp.flows.app_requests import AppRequests, Backend, over
 from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.verification_asks import Ask, VerificationAsks, rows_of
-from hsp_otp.flows.verification_delivery import VerificationDelivery
+from hsp_otp.flows.verification_asks import Ask, VerificationAsks, is_available, rows_of
+from hsp_otp.flows.verification_delivery import Admitted, VerificationDelivery
 from hsp_otp.flows.verification_outcomes import (
     InProgress,
     Mismatch,
@@ -87,15 +90,16 @@ class VerificationSends:
         # Nobody knows yet whether there will be one of that id.
         ask = attrs.evolve(ask, facts=attrs.evolve(ask.facts, verification_id=None))
 
-        def rule(held: Held) -> Decision[Held, Asked]:
+        def rule(held: Held, ask: Ask) -> Decision[Held, Asked]:
             return start(held, ask.request, ask.drawn, ask.policy, ask.at)
 
         async with audited_failures(self.otp.audit, ask.facts):
             await self.requests.announce(ask.facts, ask.request)
             early = await self._without_asking(ask)
-            if early is not None:
+            if not isinstance(early, Ask):
                 return early
-            return await self._answer(ask, await self._admit(ask, rule))
+            ask = early
+            return await self._answer(ask, *await self._admit(ask, rule))
 
     async def resend(
         self,
@@ -118,7 +122,7 @@ class VerificationSends:
         fixed = await self.requests.fixed_code(app, verification.contact)
         ask = self.asks.prepare(app, verification, backend, idempotency_key, asked, fixed=fixed)
 
-        def rule(held: Held) -> Decision[Held, Asked | Over | Exhausted]:
+        def rule(held: Held, ask: Ask) -> Decision[Held, Asked | Over | Exhausted]:
             decision = resend(
                 held,
                 verification.id,
@@ -137,12 +141,13 @@ class VerificationSends:
             if ask.request.test_contact == verification.test_contact:
                 await self.requests.announce(ask.facts, ask.request)
             early = await self._without_asking(ask)
-            if early is not None:
+            if not isinstance(early, Ask):
                 return early
-            outcome = await self._admit(ask, rule)
+            ask = early
+            outcome, waits = await self._admit(ask, rule)
             if isinstance(outcome, Over | Exhausted):
                 return outcome
-            return await self._answer(ask, outcome)
+            return await self._answer(ask, outcome, waits)
 
     async def standing(self, app: App, given: Given, backend: Backend) -> Prospect | Unacceptable:
         """What a start would meet; charges nothing."""
@@ -164,51 +169,65 @@ class VerificationSends:
             found = await self.otp.slots.transition(
                 ask.request.slot, usage_keys(ask.request), decide
             )
-        return Prospect(found, self.requests.next_sends(app, wanted.contact, found.resend_at))
+        return Prospect(found)
 
     async def _without_asking(
         self, ask: Ask
-    ) -> Sent | NotDelivered | InProgress | Mismatch | Refused | None:
-        """The answer to a request that no slot has to judge; None if one has to."""
+    ) -> Ask | Sent | NotDelivered | InProgress | Mismatch | Refused:
+        """
+        The answer to a request that no slot has to judge; otherwise the request, by the first
+        channel in its order whose senders are not all being skipped.
+        """
         replayed = await self._replayed(ask)
-        if replayed is not None or ask.request.fixed is not None:
+        if replayed is not None:
             return replayed
-        channel = ask.request.channel
-        senders = self.otp.senders.get(channel)  # None: it had some when the code was asked for
-        if senders is None or not senders.available(ask.app.rules.senders.get(channel, ())):
+        if ask.request.fixed is not None:
+            return ask
+        channels = (ask.request.channel, *ask.request.following)
+        usable = [one for one in channels if is_available(ask.app, one, self.otp.senders)]
+        if not usable:
             return await self._told(ask, NotDelivered(resend_at=None))
+        ask = self.asks.instead(ask, usable[0])
         apart = demand_apart(ask.app)
-        if apart is None:
-            return None
-        refusal = await self.limiter.admit_demand(apart, ask.facts)
-        return None if refusal is None else self._refused(ask, refusal)
+        refusal = None if apart is None else await self.limiter.admit_demand(apart, ask.facts)
+        if refusal is None:
+            return ask
+        return Refused(refusal, dict.fromkeys(ask.request.channels, refusal.retry_at))
 
-    async def _admit(self, ask: Ask, rule: Callable[[Held], Decision[Held, A]]) -> A:
-        """Apply *rule* to the slot. The rows of an admitted send are stored when this returns."""
+    async def _admit(
+        self, ask: Ask, rule: Callable[[Held, Ask], Decision[Held, A]]
+    ) -> tuple[A, Mapping[Channel, Instant | None]]:
+        """
+        Apply *rule* to the slot. The rows of an admitted send are stored when this returns.
 
-        def decide(held: Held) -> Decision[Held, A]:
-            decision = rule(held)
-            outcome = decision.outcome
+        Returns:
+            The outcome, and when each channel may be used next.
+        """
+
+        def decide(held: Held) -> Decision[Held, tuple[A, Mapping[Channel, Instant | None]]]:
+            decision = rule(held, ask)
+            outcome, becomes, rows = decision.outcome, decision.becomes, decision.rows
             if isinstance(outcome, Issued):
-                return attrs.evolve(decision, rows=rows_of(ask, held, outcome.challenge))
-            if isinstance(outcome, Claimed):
-                return decision
-            return attrs.evolve(decision, rows=(with_outcome(ask.facts, outcome),))
+                rows = rows_of(ask, held, outcome.challenge)
+            elif not isinstance(outcome, Claimed):
+                rows = (with_outcome(ask.facts, outcome),)
+            waits = next_sends(becomes, ask.request, ask.policy, ask.at)
+            return Decision((outcome, waits), becomes, rows)
 
         return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
 
     async def _answer(
-        self, ask: Ask, outcome: Asked
+        self, ask: Ask, outcome: Asked, waits: Mapping[Channel, Instant | None]
     ) -> Sent | NotDelivered | InProgress | Mismatch | Refused:
         match outcome:
             case Issued() if ask.request.fixed is not None:
                 facts = attrs.evolve(ask.facts, verification_id=outcome.challenge.id)
                 await self.otp.audit.write(AuditRow(facts=facts, outcome=NOT_SENT))
-                return await self.delivery.sent(ask, outcome)
+                return await self.delivery.sent(Admitted(ask=ask, issued=outcome, next=waits))
             case Issued():
-                return await self.delivery.deliver(ask, outcome)
+                return await self.delivery.deliver(Admitted(ask=ask, issued=outcome, next=waits))
             case Refusal() | Locked():
-                return self._refused(ask, outcome)
+                return Refused(outcome, waits)
             case Claimed():  # if there is no facts, it is still to be written
                 return await self._replayed(ask) or await self._told(ask, InProgress())
             case _:
@@ -224,20 +243,37 @@ class VerificationSends:
             return None
         if send.request not in claim.requests:
             return await self._told(ask, Mismatch())
-        if send.state is None and not send.test and is_under_way(send.at, ask.at):
+        last = await self._last_of(send)
+        if last.state is None and not last.test and is_under_way(last.at, ask.at):
             return await self._told(ask, InProgress())
-        return await self._as_it_stands(ask, send)
+        return await self._as_it_stands(ask, send, last)
 
-    async def _as_it_stands(self, ask: Ask, send: KeptSend) -> Sent | NotDelivered | Mismatch:
+    async def _last_of(self, send: KeptSend) -> KeptSend:
+        """The send that a request came to, whose first one was *send*."""
+        if not send.was_refused:
+            return send
+        sends = await self.requests.verifications.sends_of(send.verification_id)
+        by_id = {one.id: one for one in sends}
+        while send.was_refused:
+            ids = (fallback_id(send.id, channel) for channel in Channel)
+            followed = next((by_id[one] for one in ids if one in by_id), None)
+            if followed is None:
+                break
+            send = followed
+        return send
+
+    async def _as_it_stands(
+        self, ask: Ask, send: KeptSend, last: KeptSend
+    ) -> Sent | NotDelivered | Mismatch:
         verification = await self.requests.verifications.find(send.verification_id)
         if verification is None:  # erased since
             return await self._told(ask, Mismatch())
         # With the word of the first request, it would count as another message.
         await self.otp.audit.write(with_outcome(ask.facts, Claimed()))
         seen = await self.requests.look(ask.app, verification, ask.at)
-        if send.was_refused:
+        if last.was_refused:
             return NotDelivered(resend_at=seen.resend_at, replayed=True)
-        view = await self.requests.view(ask.app, verification, seen, ask.at)
+        view = await self.requests.view(verification, seen, ask.at)
         resent = send.at != verification.created_at
         return Sent(view=view, resent=resent, replayed=True)
 
@@ -245,7 +281,3 @@ class VerificationSends:
         """Audit a request that changed nothing."""
         await self.otp.audit.write(with_outcome(ask.facts, outcome))
         return outcome
-
-    def _refused(self, ask: Ask, why: Refusal | Locked) -> Refused:
-        contact = ask.request.contact
-        return Refused(why, self.requests.next_sends(ask.app, contact, why.retry_at))

@@ -1,6 +1,6 @@
 """Delivery receipts, and the messages that they belong to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from hsp_otp.domain.decision import Decision, O
@@ -57,6 +57,6 @@ class Receipts(Protocol):
         """
         ...
 
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
-        """The message and its state from a signed report; None if it does not contain both."""
+    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
+        """The messages of a signed report in their order, each with its state, if it has both."""
         ...

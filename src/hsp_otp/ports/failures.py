@@ -22,11 +22,13 @@ class SendFailed(Exception):  # noqa: N818
 
     Attributes:
         tries_next: Another sender may take the message.
+        tries_channels: The code may go to the contact by another channel.
         blames_sender: The failure is evidence of trouble at the sender and counts towards skipping
             it.
     """
 
     tries_next: ClassVar[bool] = True
+    tries_channels: ClassVar[bool] = True
     blames_sender: ClassVar[bool] = True
 
 
@@ -45,8 +47,18 @@ class SendRejected(SendFailed):
     """
     The sender works and refused this one message, as every other sender would.
 
-    The reason is the number or the text: not a mobile number, opted out, or fraud.
+    The reason is the number or the text, for example that it is not a mobile number.
     """
 
     tries_next: ClassVar[bool] = False
     blames_sender: ClassVar[bool] = False
+
+
+class SendBlocked(SendRejected):
+    """
+    The person has opted out, or the message was blocked as fraud.
+
+    No other channel is tried either: somebody who has said STOP is not called instead.
+    """
+
+    tries_channels: ClassVar[bool] = False

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
+from hsp_otp.domain.guard import LedgerKey, Ledgers
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress
@@ -19,6 +20,14 @@ class SendHistory(Protocol):
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """The charges to each of these limits on sends, within its windows."""
+        ...
+
+    async def ledgers(self, keys: tuple[LedgerKey, ...], now: Instant) -> Ledgers:
+        """What each of these groups owes and has verified, within its windows."""
+        ...
+
+    def all_ledgers(self, now: Instant) -> AsyncIterator[Ledgers]:
+        """What every group owes and has verified, in pages of whole ledgers."""
         ...
 
     async def asked_at(self, slot: Slot) -> Mapping[Lane, Instant]:

@@ -1,7 +1,7 @@
 """The texts of messages and pages."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import attrs
 
@@ -9,6 +9,7 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.names import Language
 from hsp_otp.domain.purposes import Purpose
+from hsp_otp.domain.wordings import Wording, Wordings
 
 
 @attrs.frozen(kw_only=True)
@@ -48,25 +49,6 @@ class MailText:
 
 
 @attrs.frozen(kw_only=True)
-class Wording:
-    """
-    An operator's custom text.
-
-    Attributes:
-        text: Contains ``{code}`` once, and optionally ``{service}`` and ``{minutes}``.
-        template_id: The id under which it is registered; in India, DLT's content template id.
-        entity_id: The id of the entity that registered it; in India, DLT's principal entity id.
-    """
-
-    text: str
-    template_id: str | None = None
-    entity_id: str | None = None
-
-
-Wordings: TypeAlias = Mapping[tuple[Purpose, Language], Wording]
-
-
-@attrs.frozen(kw_only=True)
 class Letterhead:
     """
     What the messages of an app say in place of the service's.
@@ -76,12 +58,14 @@ class Letterhead:
         web_origin: The host whose pages a browser may fill the code into.
         android_hash: The app that Android's SMS Retriever passes the message to.
         email_from: The address that e-mails come from.
+        wordings: The app's own texts, which go before the service's.
     """
 
     service_name: str
     web_origin: str | None = None
     android_hash: str | None = None
     email_from: str | None = None
+    wordings: Wordings = attrs.field(factory=dict[Purpose, Mapping[Language, Wording]])
 
 
 class Messages(Protocol):
@@ -120,6 +104,10 @@ class Messages(Protocol):
 
         The arguments are those of `sms`.
         """
+        ...
+
+    def service_name(self, purpose: Purpose, letterhead: Letterhead | None = None) -> str:
+        """The name of the service that messages of *purpose* come from."""
         ...
 
 

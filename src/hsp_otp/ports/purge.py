@@ -23,6 +23,10 @@ class Purge(Protocol):
         """Delete send rows older than *before*."""
         ...
 
+    async def debts(self, before: Instant) -> int:
+        """Delete what was owed for sends older than *before*."""
+        ...
+
     async def verifications(self, before: Instant) -> int:
         """Delete verifications that were started before *before*."""
         ...

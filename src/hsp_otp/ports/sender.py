@@ -61,7 +61,57 @@ class Mail:
     sender_address: str | None = None
 
 
-Message: TypeAlias = Sms | Mail
+@attrs.frozen(kw_only=True)
+class Call:
+    """
+    A call that says a code once a key has been pressed.
+
+    Attributes:
+        id: The id of the send, under which the provider asks for what to say.
+        code: No provider is given it before a key has been pressed, and `repr` leaves it out.
+        language: In which the call speaks.
+        service_name: Says who is calling.
+        useful_for: The remaining life of the code.
+    """
+
+    id: str
+    to: Contact
+    code: str = attrs.field(repr=False)
+    language: Language
+    service_name: str
+    useful_for: Duration
+
+    @property
+    def text(self) -> str:
+        """What the call says, in English, for development."""
+        return f"Your {self.service_name} code is {', '.join(self.code)}."
+
+
+@attrs.frozen(kw_only=True)
+class WhatsApp:
+    """
+    A message by WhatsApp, whose text is a template that WhatsApp has approved.
+
+    Attributes:
+        id: The id of the send.
+        code: Fills the template, and `repr` leaves it out.
+        language: In which the template is chosen.
+        useful_for: The remaining life of the code.
+    """
+
+    id: str
+    to: Contact
+    code: str = attrs.field(repr=False)
+    language: Language
+    useful_for: Duration
+
+    @property
+    def text(self) -> str:
+        """The text of WhatsApp's own template in English, for development."""
+        return f"{self.code} is your verification code."
+
+
+Message: TypeAlias = Sms | Call | WhatsApp | Mail
 
 M_contra = TypeVar("M_contra", bound=Message, contravariant=True)
 

@@ -30,7 +30,7 @@ from hsp_otp.domain.passes import KeptPass, Pass
 from hsp_otp.domain.policy import WORK_LIFETIME
 from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.domain.quota import UsageKey, Usages
-from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.slot_record import Held, HeldKey
 from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.domain.verification_record import Verification
 from hsp_otp.domain.work import Judgement, Solved
@@ -195,11 +195,11 @@ class ObservedSlots:
     clock: Clock
 
     async def transition(
-        self, slot: Slot, usages: tuple[UsageKey, ...], decide: Callable[[Held], Decision[Held, O]]
+        self, slot: Slot, keys: tuple[HeldKey, ...], decide: Callable[[Held], Decision[Held, O]]
     ) -> O:
         """Implement `SlotRepository.transition`."""
         outcome = await self.meter.step(
-            decide, lambda noted: self.slots.transition(slot, usages, noted)
+            decide, lambda noted: self.slots.transition(slot, keys, noted)
         )
         if isinstance(outcome, Verified) and outcome.challenge.test_contact is None:
             challenge = outcome.challenge

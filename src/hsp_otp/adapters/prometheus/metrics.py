@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import counted, figure_of, is_loss
 from hsp_otp.domain.instant import SECOND, Duration
@@ -142,7 +143,9 @@ class Metrics:
 
     def _create_message_metrics(self) -> None:
         self._sent = self._counter(
-            "messages_sent_total", "Messages that a sender took.", "flow", "region", "sender"
+            "messages_sent_total",
+            "Messages that a sender took.",
+            *("flow", "region", "channel", "sender"),
         )
         self._attempt_seconds = self._histogram(
             "send_attempt_duration_seconds",
@@ -314,6 +317,11 @@ class Metrics:
         if lane is not None and row.facts.action in {Action.SEND, Action.CHECK}:
             self._lanes.labels(lane.value, row.outcome).inc()
 
+    def _count_sent(self, row: AuditRow, flow: str, region: str) -> None:
+        if row.outcome == Issued.word:
+            channel = row.facts.channel or Channel.SMS
+            self._sent.labels(flow, region, channel.value, row.sender or _NONE).inc()
+
     def _count(self, row: AuditRow) -> None:
         facts = row.facts
         flow = _NONE if facts.flow is None else facts.flow.value
@@ -321,8 +329,6 @@ class Metrics:
         match facts.action:
             case Action.SEND:
                 self._asks.labels(flow, row.outcome, region).inc()
-                if row.outcome == Issued.word:
-                    self._sent.labels(flow, region, row.sender or _NONE).inc()
             case Action.CHECK:
                 self._checks.labels(flow, row.outcome, region).inc()
             case Action.WITHDRAW:
@@ -341,6 +347,7 @@ class Metrics:
                 self._by_outcome[facts.action].labels(row.outcome).inc()
             case (
                 Action.READ
+                | Action.FALL_BACK
                 | Action.TEST_CONTACT
                 | Action.UNLOCK
                 | Action.LET
@@ -348,7 +355,9 @@ class Metrics:
                 | Action.OPS_SIGN_IN
                 | Action.OPS_SEARCH
             ):
-                pass  # counted by app, or an operator's action, which only the audit records
+                # Counted by app, asked for by nobody, or an operator's, which the audit records.
+                pass
+        self._count_sent(row, flow, region)
         if facts.app is not None:
             self._of_apps.labels(facts.app, facts.action.value, row.outcome).inc()
         if row.outcome in _LIMITS:

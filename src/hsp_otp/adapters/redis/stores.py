@@ -8,22 +8,25 @@ from typing import Final
 
 import attrs
 
-from hsp_otp.adapters.record_format import SIGNUP_SESSION, SLOT, USAGE
+from hsp_otp.adapters.record_format import LEDGER, SIGNUP_SESSION, SLOT, USAGE
 from hsp_otp.adapters.redis.records import Change, Epoch, Kept, Loaded, RedisRecords, Restore
 from hsp_otp.domain.challenge import after_loss
 from hsp_otp.domain.decision import Decision, H, O
+from hsp_otp.domain.guard import LedgerKey
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant
 from hsp_otp.domain.lanes import Lane
+from hsp_otp.domain.ledger import LEDGER_WINDOW, Ledger, merged
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey, Usages, union
 from hsp_otp.domain.signup import SignupSession
-from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.slot_record import Held, HeldKey, SlotRecord, split
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SendHistory, UsageHistory
 
 _USAGE_LIFE: Final[Duration] = LONGEST_WINDOW + HOUR
+_LEDGER_LIFE: Final[Duration] = LEDGER_WINDOW + HOUR
 _SLOT_LIFE: Final[Duration] = 31 * DAY
 """Longer than any window of failed guesses."""
 
@@ -48,11 +51,14 @@ class RedisSlots:
     clock: Clock
 
     async def transition(
-        self, slot: Slot, usages: tuple[UsageKey, ...], decide: Callable[[Held], Decision[Held, O]]
+        self, slot: Slot, keys: tuple[HeldKey, ...], decide: Callable[[Held], Decision[Held, O]]
     ) -> O:
         """Implement `SlotRepository.transition`."""
+        usages, ledger_keys = split(keys)
         key, names = f"slot:{slot}", _keys(usages)
+        ledger_names = {one: _ledger_key(one) for one in ledger_keys}
         told: dict[UsageKey, Usage] = {}
+        owed: dict[LedgerKey, Ledger] = {}
         asked_at: list[Mapping[Lane, Instant]] = []
 
         async def load(found: Mapping[str, Kept | None], epoch: Epoch) -> Loaded[Held]:
@@ -62,30 +68,50 @@ class RedisSlots:
             if missing := tuple(one for one in lost if one not in told):
                 told.update(await self.history.sends(missing, now))
             loaded = _learned(known, {one: told[one] for one in lost})
+            ledgers, unknown = _known_ledgers(
+                found, ledger_names, lacks=epoch.lacks(LEDGER_WINDOW, now)
+            )
+            if missing_ledgers := tuple(one for one in unknown if one not in owed):
+                owed.update(await self.history.ledgers(missing_ledgers, now))
+            for one in unknown:
+                ledgers[one] = merged(ledgers[one], owed[one])
+                loaded.learned[ledger_names[one]] = _ledger_change(ledgers[one])
             if kept is not None and not kept.is_stale:
-                return Loaded(Held(SLOT.decode(kept.body), loaded.held), loaded.learned)
+                return Loaded(Held(SLOT.decode(kept.body), loaded.held, ledgers), loaded.learned)
             if lacks and not asked_at:
                 asked_at.append(await self.history.asked_at(slot))
-            record = _restored(kept, asked_at[0] if lacks else {})
+            restored = _restored(kept, asked_at[0] if lacks else {})
             if lacks or kept is not None:
-                loaded.learned[key] = _slot_change(record)
-            return Loaded(Held(record, loaded.held), loaded.learned)
+                loaded.learned[key] = _slot_change(restored)
+            return Loaded(Held(restored, loaded.held, ledgers), loaded.learned)
 
         def step(held: Held) -> tuple[Decision[Held, O], dict[str, Change]]:
             decision = decide(held)
             changes = _changed(held.usages, decision.becomes.usages, names)
+            changes |= {
+                ledger_names[one]: _ledger_change(ledger)
+                for one, ledger in decision.becomes.ledgers.items()
+                if ledger != held.ledgers[one]
+            }
             if decision.becomes.record is not held.record:
                 changes[key] = _slot_change(decision.becomes.record)
             return decision, changes
 
-        decision = await self.records.step((key, *names.values()), load, step)
+        decision = await self.records.step(
+            (key, *names.values(), *ledger_names.values()), load, step
+        )
         return await _told(self.rows, decision)
 
     async def recovered(self) -> AsyncIterator[Mapping[str, Restore]]:
-        """All sends of the last day, from their rows, for `RedisRecords.keep_recovering`."""
+        """All sends that anything counts, from their rows, for `RedisRecords.keep_recovering`."""
         now = self.clock.now()
         async for usages in self.history.all_sends(now):
             yield _restores(usages)
+        async for ledgers in self.history.all_ledgers(now):
+            yield {
+                _ledger_key(key): partial(_restore_ledger, ledger=one)
+                for key, one in ledgers.items()
+            }
         async for page in self.history.all_asked_at(now):
             yield {f"slot:{slot}": partial(_restore_slot, asked_at=at) for slot, at in page.items()}
 
@@ -212,6 +238,16 @@ def _restore_usage(kept: Kept | None, usage: Usage) -> Change | None:
     return _usage_change(union(USAGE.decode(kept.body) if kept else (), usage))
 
 
+def _restore_ledger(kept: Kept | None, ledger: Ledger) -> Change | None:
+    if kept is not None and not kept.is_stale:
+        return None
+    return _ledger_change(merged(LEDGER.decode(kept.body) if kept else Ledger(), ledger))
+
+
+def _ledger_change(ledger: Ledger) -> Change:
+    return Change(LEDGER.encode(ledger), _LEDGER_LIFE)
+
+
 def _usage_change(usage: Usage) -> Change:
     return Change(USAGE.encode(usage), _USAGE_LIFE)
 
@@ -225,6 +261,17 @@ def _known(
     if not lacks:
         return held, ()
     return held, tuple(key for key, kept in usages.items() if kept is None or kept.is_stale)
+
+
+def _known_ledgers(
+    found: Mapping[str, Kept | None], names: Mapping[LedgerKey, str], *, lacks: bool
+) -> tuple[dict[LedgerKey, Ledger], tuple[LedgerKey, ...]]:
+    """The ledgers in the records, and the keys that another store has to be asked about."""
+    kept = {key: found[name] for key, name in names.items()}
+    held = {key: LEDGER.decode(one.body) if one else Ledger() for key, one in kept.items()}
+    if not lacks:
+        return held, ()
+    return held, tuple(key for key, one in kept.items() if one is None or one.is_stale)
 
 
 def _learned(held: Usages, told: Usages) -> Loaded[Usages]:
@@ -242,6 +289,10 @@ async def _told(rows: AuditTrail, decision: Decision[H, O]) -> O:
 
 def _key(key: UsageKey) -> str:
     return f"usage:{key}"
+
+
+def _ledger_key(key: LedgerKey) -> str:
+    return f"ledger:{key}"
 
 
 def _keys(keys: Iterable[UsageKey]) -> dict[UsageKey, str]:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, TextIO
 
@@ -12,10 +12,16 @@ from hsp_otp.adapters.senders.provider import Means, Provider
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Duration
 from hsp_otp.ports.failures import SendFailed
-from hsp_otp.ports.sender import SEND_WITHIN, Mail, Message, Receipt, Sender
+from hsp_otp.ports.sender import SEND_WITHIN, Call, Mail, Message, Receipt, Sender, Sms, WhatsApp
 
 NAME: Final = "console"
-_EMAIL_NAME: Final = "console-email"
+
+_KINDS: Final[Mapping[type[Message], str]] = {
+    Sms: "SMS",
+    Call: "Call",
+    WhatsApp: "WhatsApp message",
+    Mail: "E-mail",
+}
 
 _WIDTH: Final = 60
 _ROW: Final = re.compile(rf"\S(?:.{{0,{_WIDTH - 2}}}\S)?(?!\S)|\S{{{_WIDTH}}}")
@@ -36,8 +42,7 @@ class Console:
 
     async def send(self, message: Message, within: Duration = SEND_WITHIN) -> Receipt:  # noqa: ARG002
         """Implement `Sender.send`. Blocks while the terminal does."""
-        kind = "E-mail" if isinstance(message, Mail) else "SMS"
-        box = _box(f"{kind} to {message.to.destination}", message.text)
+        box = _box(f"{_KINDS[type(message)]} to {message.to.destination}", message.text)
         # An encoding error would carry the whole text, and therefore the code, into a log.
         encoding = self._stream.encoding or "utf-8"
         printable = box.encode(encoding, "backslashreplace").decode(encoding)
@@ -67,12 +72,13 @@ async def _open(_: NoSettings, means: Means) -> AsyncGenerator[Sender[Message]]:
     yield Console(sys.stdout, means.name)
 
 
-CONSOLE: Final = Provider(name=NAME, account=NoSettings, open=_open, development_only=True)
+def _console(channel: Channel, name: str) -> Provider[NoSettings]:
+    return Provider(
+        channel=channel, name=name, account=NoSettings, open=_open, development_only=True
+    )
 
-CONSOLE_EMAIL: Final = Provider(
-    channel=Channel.EMAIL,
-    name=_EMAIL_NAME,
-    account=NoSettings,
-    open=_open,
-    development_only=True,
-)
+
+CONSOLE: Final = _console(Channel.SMS, NAME)
+CONSOLE_EMAIL: Final = _console(Channel.EMAIL, "console-email")
+CONSOLE_VOICE: Final = _console(Channel.VOICE, "console-voice")
+CONSOLE_WHATSAPP: Final = _console(Channel.WHATSAPP, "console-whatsapp")

@@ -2,7 +2,7 @@
 
 import enum
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -79,10 +79,13 @@ class Provider(Generic[A]):
         channel: The channel of its messages.
         name: Used in `HSP_OTP_SENDERS`, in the URL of its callbacks, and in the audit.
         account: Its settings, an attrs class with fields made by `setting`. The variable of a field
-            is named after the provider and the field.
+            is named after the provider and the field, unless the setting names another.
         open: Opens a sender for the duration of the block.
         receipts: Makes the reader of the provider's reports; None if these settings do not allow
             their verification. Called only if there is a callback URL.
+        most_report_bytes: The size up to which a report is read.
+        handshake: Answers a request by which the provider confirms the callback URL, from its
+            query; None refuses it. Called only if there is a reader of reports.
         check: Raises a `ValueError` if settings conflict with each other or with the callback URL.
             The message is one line and begins with the variable.
         probe: Checks the account at the provider without sending anything. Problems are in its
@@ -96,6 +99,8 @@ class Provider(Generic[A]):
     account: type[A]
     open: Callable[[A, Means], AbstractAsyncContextManager[Sender[Any]]]
     receipts: Callable[[A, Means], Receipts | None] = no_receipts
+    most_report_bytes: int = 16 * 1024
+    handshake: Callable[[A, Mapping[str, str]], str | None] | None = None
     check: Callable[[A, str | None], None] = complete
     probe: Callable[[A, Means], Awaitable[Probed]] = nothing_to_probe
     count: Callable[[A], int] = one
@@ -124,6 +129,7 @@ def setting(
     secret: bool = False,
     required: bool = False,
     shape: Shape = Shape.ONE,
+    variable: str = "",
 ) -> T | U:
     """
     Declare one setting.
@@ -138,6 +144,8 @@ def setting(
         secret: The value is never shown.
         required: The provider cannot send without it.
         shape: Its form in a file.
+        variable: Its variable without the prefix, if providers share it or the provider's name does
+            not suit it.
     """
     shown = shown_default or ("none" if default in ("", b"") else str(default))
     metadata = {
@@ -148,6 +156,7 @@ def setting(
         "secret": secret,
         "required": required,
         "shape": shape,
+        "variable": variable,
     }
     field: T | U = attrs.field(default=default, metadata=metadata, repr=not secret)
     return field

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -285,10 +285,9 @@ class SmtpReports:
         """Implement `Receipts.is_signed`."""
         return self.signed.is_signed(body, headers)
 
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
-        told = self.signed.read(body)
-        return None if told is None else (f"<{told[0].strip('<>')}>", told[1])
+        return [(f"<{named.strip('<>')}>", state) for named, state in self.signed.read(body)]
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import attrs
@@ -64,12 +64,12 @@ class SignedReports:
         given = headers.get("webhook-signature", "").encode("latin-1").split(b" ")
         return any(hmac.compare_digest(one, expected) for one in given)
 
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
         found = parsed(body)
         told = cast("dict[str, object]", found) if isinstance(found, dict) else {}
         message_id, state = told.get("message_id"), told.get("state")
         if isinstance(message_id, str) and message_id and isinstance(state, str):
             known = _STATES.get(state)
-            return (message_id, known) if known else None
-        return None
+            return [(message_id, known)] if known else []
+        return []

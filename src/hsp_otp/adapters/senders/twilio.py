@@ -1,6 +1,6 @@
 """The Twilio provider: delivery receipts, and its row for the table of senders."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -40,12 +40,12 @@ class TwilioReceipts:
         signature = headers.get("x-twilio-signature", "")
         return bool(validator.validate(self.url, _form(body), signature))
 
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
         form = _form(body)
         state = _STATES.get(form.get("MessageStatus", ""))
         message_id = form.get("MessageSid", "")
-        return (message_id, state) if message_id and state else None
+        return [(message_id, state)] if message_id and state else []
 
 
 def _form(body: bytes) -> dict[str, str]:

@@ -1,27 +1,78 @@
-"""The settings of the Twilio provider."""
+"""The settings of the Twilio providers."""
 
-from typing import Final
+import re
+from typing import Final, Protocol
 
 import attrs
 
-from hsp_otp.adapters.senders.provider import URL_TAKES, setting, text, url
+from hsp_otp.adapters.senders.provider import URL_TAKES, Shape, setting, text, url
+from hsp_otp.adapters.senders.whatsapp_templates import Templates, templates
 
 NAME: Final = "twilio"
+WHATSAPP_NAME: Final = "twilio-whatsapp"
 
 
-@attrs.frozen(kw_only=True)
-class TwilioAccount:
-    """The account at Twilio, and the sender of its messages."""
+class Credentials(Protocol):
+    """What requests to Twilio need, whatever they send."""
 
-    account_sid: str = setting(text, "", "SID of the Twilio account", takes="a text", required=True)
-    auth_token: str = setting(
+    @property
+    def account_sid(self) -> str:
+        """The account."""
+        ...
+
+    @property
+    def auth_token(self) -> str:
+        """Its secret."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """The base URL of the API."""
+        ...
+
+
+def account_sid() -> str:
+    """Declare the account, which all senders by Twilio share."""
+    return setting(
+        text,
+        "",
+        "SID of the Twilio account",
+        takes="a text",
+        required=True,
+        variable="TWILIO_ACCOUNT_SID",
+    )
+
+
+def auth_token() -> str:
+    """Declare its secret."""
+    return setting(
         text,
         "",
         "authenticates to Twilio, and verifies its callbacks",
         takes="a text",
         secret=True,
         required=True,
+        variable="TWILIO_AUTH_TOKEN",
     )
+
+
+def base_url() -> str:
+    """Declare the base URL of the API."""
+    return setting(
+        url,
+        "https://api.twilio.com",
+        "base URL of Twilio's API: a region's, or a test gateway's",
+        takes=URL_TAKES,
+        variable="TWILIO_BASE_URL",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class TwilioAccount:
+    """The account at Twilio, and the sender of its messages."""
+
+    account_sid: str = account_sid()
+    auth_token: str = auth_token()
     from_: str = setting(
         text,
         "",
@@ -31,9 +82,39 @@ class TwilioAccount:
     messaging_service_sid: str = setting(
         text, "", "SID of a Twilio messaging service (a pool of numbers)", takes="a text"
     )
-    base_url: str = setting(
-        url,
-        "https://api.twilio.com",
-        "base URL of Twilio's API: a region's, or a test gateway's",
-        takes=URL_TAKES,
+    base_url: str = base_url()
+
+
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+def _number(given: str) -> str:
+    if not _NUMBER.fullmatch(given):
+        raise ValueError
+    return given
+
+
+@attrs.frozen(kw_only=True)
+class TwilioWhatsAppAccount:
+    """The account at Twilio, and the sender of its WhatsApp messages."""
+
+    account_sid: str = account_sid()
+    auth_token: str = auth_token()
+    from_: str = setting(
+        _number,
+        "",
+        "number that WhatsApp messages come from",
+        takes="a number in E.164",
+        required=True,
     )
+    templates: Templates = setting(
+        templates("HX[0-9a-f]{32}"),
+        (),
+        "SIDs of the approved authentication templates, one for each language; a language without "
+        "one gets the English one, otherwise the first",
+        takes="language:HX..., several with commas",
+        shown_default="none",
+        required=True,
+        shape=Shape.LIST,
+    )
+    base_url: str = base_url()

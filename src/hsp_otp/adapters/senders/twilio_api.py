@@ -1,7 +1,9 @@
 """Sends messages with Twilio's own package, over an HTTP client with real timeouts."""
 
 import asyncio
+import json
 import logging
+from collections.abc import Awaitable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,10 +16,17 @@ from twilio.rest import Client
 
 from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, request
 from hsp_otp.adapters.senders.provider import Probed
-from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
+from hsp_otp.adapters.senders.twilio_account import (
+    NAME,
+    WHATSAPP_NAME,
+    Credentials,
+    TwilioAccount,
+    TwilioWhatsAppAccount,
+)
+from hsp_otp.adapters.senders.whatsapp_templates import template_in
 from hsp_otp.domain.instant import SECOND, Duration
-from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
-from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms
+from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sms, WhatsApp
 
 _LEAST_VALIDITY: Final = 1
 _MOST_VALIDITY: Final = 36_000
@@ -27,18 +36,22 @@ _REJECTED: Final = frozenset(
     {
         # The number: not a number, not valid, a short code, our own, a landline, not mobile.
         *(21211, 21214, 21217, 21265, 21266, 21614, 21635),
-        21610,  # opted out
-        30450,  # blocked as SMS pumping fraud
+        *(63003, 63024),  # not on WhatsApp
     }
 )
 """Error codes about the number or the message, which other senders would refuse too."""
+
+_BLOCKED: Final = frozenset({21610, 30450})
+"""Opted out, and blocked as SMS pumping fraud."""
 
 _UNWELL: Final = frozenset(
     {
         # The account: not active, refused, a test account, forbidden, not found, suspended.
         *(10001, 20003, 20005, 20006, 20008, 20403, 20404, 30002),
-        # Limits exceeded: the number's queue, requests, a carrier's queue, the daily limit.
-        *(21611, 20429, 30001, 63038),
+        # Its WhatsApp sender: refused, unknown, not connected, not allowed by its business.
+        *(63001, 63002, 63007, 63020),
+        # Limits exceeded: the number's queue, requests, a carrier's queue, WhatsApp's, the day's.
+        *(21611, 20429, 30001, 63018, 63038),
         *(20500, 20503),  # Twilio's own trouble
     }
 )
@@ -116,29 +129,73 @@ class TwilioSms:
             by = {"messaging_service_sid": account.messaging_service_sid}
         if self._callback:
             by["status_callback"] = self._callback
-        # By default, Twilio queues a message for ten hours.
-        validity = min(max(message.useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
-        try:
-            async with asyncio.timeout(within / SECOND):
-                taken = await self._messages.create_async(
-                    to=message.to.value, body=message.text, validity_period=validity, **by
-                )
-            sid: object = taken.sid
-            if isinstance(sid, str) and sid:
-                return Receipt(sender=NAME, provider_message_id=sid)
-            failure = SendFailed("Twilio returned no id for the message")
-        except (TwilioRestException, TwilioServiceException) as error:
-            failure = _failure(error.status, error.code)
-        except Exception as error:  # noqa: BLE001
-            # The package fails in many ways on an invalid answer, and the message may have gone out
-            # anyway.
-            failure = SendFailed(f"Twilio did not answer: {type(error).__name__}")
-        # Raised here, so that the error is not in its context: it may contain the number or the
-        # code.
-        raise failure
+        creating = self._messages.create_async(
+            to=message.to.value,
+            body=message.text,
+            validity_period=_validity(message.useful_for),
+            **by,
+        )
+        return Receipt(sender=NAME, provider_message_id=await _sid(creating, within))
 
 
-async def probe(account: TwilioAccount) -> Probed:
+class TwilioWhatsApp:
+    """Hands WhatsApp messages to Twilio."""
+
+    def __init__(
+        self, account: TwilioWhatsAppAccount, client: ClientSession, callback: str | None = None
+    ) -> None:
+        """Hand messages to *account*; *callback* is the URL for receipts, if they are wanted."""
+        self._account = account
+        self._by = {"status_callback": callback} if callback else {}
+        self._messages = _client(account, client).messages  # looked up here, as above
+
+    def available(self) -> bool:
+        """Implement `Sender.available`."""
+        return True
+
+    async def send(self, message: WhatsApp, within: Duration = SEND_WITHIN) -> Receipt:
+        """Implement `Sender.send`."""
+        _, template = template_in(message.language, self._account.templates)
+        creating = self._messages.create_async(
+            to=f"whatsapp:{message.to.value}",
+            from_=f"whatsapp:{self._account.from_}",
+            content_sid=template,
+            content_variables=json.dumps({"1": message.code}),
+            validity_period=_validity(message.useful_for),
+            **self._by,
+        )
+        return Receipt(sender=WHATSAPP_NAME, provider_message_id=await _sid(creating, within))
+
+
+def _validity(useful_for: Duration) -> int:
+    """The validity period of a message. By default, Twilio queues it for ten hours."""
+    return min(max(useful_for // SECOND, _LEAST_VALIDITY), _MOST_VALIDITY)
+
+
+async def _sid(creating: Awaitable[Any], within: Duration) -> str:
+    """
+    Twilio's id of what a request creates, which is made within the time limit.
+
+    Raises:
+        SendFailed: Twilio did not create it, as `Sender.send` tells its reasons apart.
+    """
+    try:
+        async with asyncio.timeout(within / SECOND):
+            sid: object = (await creating).sid
+        if isinstance(sid, str) and sid:
+            return sid
+        failure = SendFailed("Twilio returned no id for the message")
+    except (TwilioRestException, TwilioServiceException) as error:
+        failure = _failure(error.status, error.code)
+    except Exception as error:  # noqa: BLE001
+        # The package fails in many ways on an invalid answer, and the message may have gone out
+        # anyway.
+        failure = SendFailed(f"Twilio did not answer: {type(error).__name__}")
+    # Raised here, so that the error is not in its context: it may contain the number or the code.
+    raise failure
+
+
+async def probe(account: Credentials) -> Probed:
     """Fetch the account: https://www.twilio.com/docs/iam/api/account."""
     variable = "HSP_OTP_TWILIO_ACCOUNT_SID"
     async with open_client() as client:
@@ -166,7 +223,7 @@ async def probe(account: TwilioAccount) -> Probed:
     return Probed(told="Twilio reports the account as active")
 
 
-def _client(account: TwilioAccount, client: ClientSession) -> Client:
+def _client(account: Credentials, client: ClientSession) -> Client:
     http_client = _HttpClient(client, account.base_url)
     return Client(account.account_sid, account.auth_token, http_client=http_client)
 
@@ -187,5 +244,7 @@ def _failure(given: object, code: object) -> SendFailed:
         return SendFailed(f"Twilio answered {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _UNWELL_STATUSES or code in _UNWELL:
         return SendFailed(f"Twilio answered {status}: {code}")
+    if code in _BLOCKED:
+        return SendBlocked(f"Twilio refused the message: {code}")
     refusal = SendRejected if code in _REJECTED else SendRefusedHere
     return refusal(f"Twilio refused the message: {code}")

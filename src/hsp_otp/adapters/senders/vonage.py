@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
@@ -23,7 +23,7 @@ from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.sms_segments import is_gsm_7
-from hsp_otp.ports.failures import SendFailed, SendRefusedHere, SendRejected
+from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
 from hsp_otp.ports.sender import SEND_WITHIN, Receipt, Sender, Sms
 
 if TYPE_CHECKING:
@@ -42,8 +42,11 @@ _LONGEST_CALLBACK: Final = 100
 _CODE = re.compile("[0-9]{1,3}")
 _NO_CODE: Final = "no code"
 _OK: Final = "0"
-_REJECTED: Final = frozenset({"7", "33"})
-"""Barred, and deactivated: about the number, and the same at other senders."""
+_BLOCKED: Final = "7"
+"""Barred: who has opted out is barred too."""
+
+_DEACTIVATED: Final = "33"
+"""About the number, and the same at other senders."""
 
 _UNWELL: Final = frozenset(
     {
@@ -150,6 +153,7 @@ def _message_id(answer: Answer) -> str:
     Vonage's id of the message, or of the first part of a long one.
 
     Raises:
+        SendBlocked: Vonage barred the number.
         SendRejected: Vonage refused the number.
         SendRefusedHere: Vonage refused the message, which has the status 200 too.
         SendFailed: Vonage answered anything else.
@@ -161,7 +165,9 @@ def _message_id(answer: Answer) -> str:
         code = status if isinstance(status, str) and _CODE.fullmatch(status) else _NO_CODE
         if code == _OK:
             continue
-        if code in _REJECTED:
+        if code == _BLOCKED:
+            raise SendBlocked(f"Vonage refused the message: {code}")
+        if code == _DEACTIVATED:
             raise SendRejected(f"Vonage refused the message: {code}")
         if code in _UNWELL or code is _NO_CODE:
             raise SendFailed(f"Vonage did not take the message: {code}")
@@ -227,11 +233,11 @@ class VonageReceipts:
         expected = hmac.digest(self.signature_secret.encode(), _bytes(signed), hashlib.sha256)
         return hmac.compare_digest(_bytes(given), expected.hex().encode())
 
-    def read(self, body: bytes) -> tuple[str, DeliveryState] | None:
+    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
         told = _told(body)
         state, message_id = _STATES.get(told.get("status", "")), told.get("messageId", "")
-        return (message_id, state) if message_id and state else None
+        return [(message_id, state)] if message_id and state else []
 
 
 def _told(body: bytes) -> dict[str, str]:

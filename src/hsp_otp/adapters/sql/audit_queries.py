@@ -26,6 +26,7 @@ from hsp_otp.domain.fraud_patterns import (
     Traffic,
     of_lookups,
     of_sends,
+    shown,
 )
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.passes import MISSES, UsablePass
@@ -186,9 +187,7 @@ class SqlAuditQueries:
         return [
             attrs.evolve(
                 one,
-                phone=next((row.contact for row in _of(rows, one)), None)
-                if one.of == NUMBER
-                else None,
+                phone=next((shown(one.of, row.contact) for row in _of(rows, one)), None),
                 requests=tuple(
                     next(row.request_id for row in _of(rows, one) if row.at == at)
                     for at in dict.fromkeys((one.traffic.first, one.traffic.last))

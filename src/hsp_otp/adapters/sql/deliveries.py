@@ -12,9 +12,9 @@ from hsp_otp.adapters.sql.rows import step_rows
 from hsp_otp.adapters.sql.tables import funnel, sends
 from hsp_otp.adapters.sql.write_statements import FUNNEL
 from hsp_otp.domain.audit import StepRow
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision, O
-from hsp_otp.domain.delivery import DeliveryState, TakenMessage
+from hsp_otp.domain.delivery import AppSend, DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.clock import Clock
@@ -60,7 +60,10 @@ class SqlDeliveries:
             return bool((await connection.execute(asked)).scalar())
 
 
-_MESSAGE: Final = select(sends.c.state, sends.c.at, sends.c.flow, sends.c.contact, sends.c.language)
+_MESSAGE: Final = select(
+    *(sends.c.state, sends.c.at, sends.c.flow, sends.c.contact, sends.c.language),
+    *(sends.c.id, sends.c.verification_id, sends.c.channel),
+)
 
 
 def _taken(row: Any) -> TakenMessage | None:  # noqa: ANN401 - a row of `_MESSAGE`, or None
@@ -72,6 +75,9 @@ def _taken(row: Any) -> TakenMessage | None:  # noqa: ANN401 - a row of `_MESSAG
         flow=Flow(row.flow),
         contact=Contact.stored(row.contact),
         language=row.language,
+        app_send=None
+        if row.verification_id is None
+        else AppSend(id=row.id, verification_id=row.verification_id, channel=Channel(row.channel)),
     )
 
 

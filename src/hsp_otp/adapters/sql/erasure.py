@@ -23,7 +23,9 @@ from hsp_otp.adapters.sql.tables import (
     users,
     verifications,
 )
+from hsp_otp.adapters.sql.verifications import is_for, sent_to
 from hsp_otp.domain.audit import AuditRow
+from hsp_otp.domain.contact import Contact
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.ports.erasure import Kept, OfAddress, OfAppUser, OfNumber, Whose
@@ -115,19 +117,17 @@ def _rows_of(whose: Whose, slots: Sequence[Slot]) -> dict[Table, ColumnElement[b
             return {
                 passes: passes.c.user_id.in_(holders),
                 users: users.c.phone_number == phone.e164,
+                verifications: is_for(Contact.of_phone(phone)),  # found by their sends
                 # Those to earlier numbers of its holders, too.
                 sends: or_(sends.c.contact == phone.e164, of_slots),
-                verifications: verifications.c.contact == phone.e164,
                 test_contacts: test_contacts.c.fingerprint.in_(fingerprints),
                 proved_contacts: proved_contacts.c.fingerprint.in_(fingerprints),
                 audit: audit.c.contact_fingerprint.in_(fingerprints),
             }
         case OfAddress(contact=contact, fingerprints=fingerprints):
-            verified = verifications.c.contact == contact.value
             return {
-                # Rows of sends have the mailbox, which the verifications tell from its others.
-                sends: or_(sends.c.contact == contact.value, of_slots, _of_verified(verified)),
-                verifications: verified,
+                verifications: is_for(contact),  # found by their sends
+                sends: or_(sent_to(contact), of_slots),
                 test_contacts: test_contacts.c.fingerprint.in_(fingerprints),
                 proved_contacts: proved_contacts.c.fingerprint.in_(fingerprints),
                 audit: audit.c.contact_fingerprint.in_(fingerprints),
@@ -136,14 +136,12 @@ def _rows_of(whose: Whose, slots: Sequence[Slot]) -> dict[Table, ColumnElement[b
             verified = (verifications.c.app_id == app.id) & (verifications.c.subject == subject)
             return {
                 # The slot of a test contact does not name the user.
-                sends: or_(of_slots, _of_verified(verified)),
+                sends: or_(
+                    of_slots,
+                    sends.c.verification_id.in_(select(verifications.c.id).where(verified)),
+                ),
                 verifications: verified,
                 audit: (audit.c.app == app.name) & audit.c.subject_fingerprint.in_(fingerprints),
             }
         case _:
             assert_never(whose)
-
-
-def _of_verified(verified: ColumnElement[bool]) -> ColumnElement[bool]:
-    """The sends of those verifications."""
-    return sends.c.verification_id.in_(select(verifications.c.id).where(verified))

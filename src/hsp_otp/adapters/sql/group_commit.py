@@ -19,6 +19,7 @@ from hsp_otp.domain.audit import (
     EndedRow,
     HandedOverRow,
     LateRow,
+    PaidRow,
     Row,
     StepRow,
     UnsentRow,
@@ -44,7 +45,7 @@ and the rest of the request, this keeps the answer within 3 s."""
 _HELD_UP_SECONDS: Final = 0.1
 """A transaction that takes longer is waiting for a lock or for an unresponsive database."""
 
-_LATE: Final = (AuditRow, HandedOverRow, UnsentRow, EndedRow, StepRow)
+_LATE: Final = (AuditRow, HandedOverRow, UnsentRow, PaidRow, EndedRow, StepRow)
 
 _log = structlog.get_logger()
 

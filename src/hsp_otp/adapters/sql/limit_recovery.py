@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hsp_otp.adapters.sql.batched_reads import BatchedReads
 from hsp_otp.adapters.sql.database import Database
-from hsp_otp.adapters.sql.rows import named_values
+from hsp_otp.adapters.sql.rows import VERIFIED_CODE, named_values
 from hsp_otp.adapters.sql.stores import records_of, usages_in
-from hsp_otp.adapters.sql.tables import audit, sends
+from hsp_otp.adapters.sql.tables import audit, debts, sends
 from hsp_otp.adapters.sql.write_statements import READ
 from hsp_otp.domain import app_limits
 from hsp_otp.domain.app_limits import (
@@ -25,9 +25,22 @@ from hsp_otp.domain.app_limits import (
 )
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
+from hsp_otp.domain.guard import (
+    WHO,
+    Debt,
+    Group,
+    LedgerKey,
+    Ledgers,
+    OwedSend,
+    block_of,
+    ledger_keys,
+    owing,
+    recounted,
+)
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after
 from hsp_otp.domain.lanes import Lane
+from hsp_otp.domain.ledger import LEDGER_WINDOW, Ledger
 from hsp_otp.domain.names import UNKNOWN_CLIENT, ClientAddress
 from hsp_otp.domain.passes import MISSES
 from hsp_otp.domain.purposes import FLOWS, Flow, Slot
@@ -35,8 +48,8 @@ from hsp_otp.domain.quota import CLIENT_WINDOW, LONGEST_WINDOW, Usage, UsageKey,
 from hsp_otp.domain.send_limits import CONTACT_SCOPES, Sent, charged_keys, contact_of
 
 _SENT: Final = (
-    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request, test_contact "
-    "FROM sends"
+    "SELECT contact, flow, client, lane, at, app_id, named_values, id, request, test_contact, "
+    "channel FROM sends"
 )
 
 _SENDS_TO: Final = f"{_SENT} WHERE contact {{any}} AND at > {{since}}"
@@ -46,6 +59,12 @@ _SENDS_FROM: Final = f"{_SENT} WHERE network {{any}} AND at > {{since}}"
 _SENDS_OF_APP: Final = f"{_SENT} WHERE app_id {{any}} AND at > {{since}}"
 
 _SENDS_BY_ID: Final = f"{_SENT} WHERE id {{any}}"
+
+_OWED: Final = "SELECT account, range, client, debt, at, paid, paid_at FROM debts"
+
+_OWED_IN: Final = f"{_OWED} WHERE block {{any}} AND at > {{since}}"
+
+_OWED_BY: Final = f"{_OWED} WHERE network {{any}} AND at > {{since}}"
 
 _LATEST_SENDS: Final = (
     "SELECT slot, lane, max(at) FROM sends WHERE slot {any} AND test_contact IS NULL "
@@ -60,6 +79,12 @@ _CHARGED_FROM: Final = (
 _OF_SEND: Final = (
     *(sends.c.contact, sends.c.flow, sends.c.client, sends.c.lane, sends.c.at),
     *(sends.c.app_id, sends.c.named_values, sends.c.id, sends.c.request, sends.c.test_contact),
+    sends.c.channel,
+)
+
+_OF_DEBT: Final = (
+    *(debts.c.account, debts.c.range, debts.c.client),
+    *(debts.c.debt, debts.c.at, debts.c.paid, debts.c.paid_at),
 )
 
 _CHARGED_TO_ONE: Final = (audit.c.at, audit.c.charged, audit.c["count"])
@@ -76,6 +101,12 @@ _CLIENT_WINDOW: Final[Duration] = CLIENT_WINDOW + CLOCK_SKEW
 
 _CONTACT_WINDOW: Final[Duration] = LONGEST_WINDOW + CLOCK_SKEW
 """Reach of every contact limit."""
+
+_LEDGER_WINDOW: Final[Duration] = LEDGER_WINDOW + CLOCK_SKEW
+"""Reach of every ledger."""
+
+_GROUPS: Final = 200
+"""Blocks or networks in one page of their debts of a month."""
 
 _MOST_MISSES: Final = 1_000_000
 """Everybody's misses in an hour: the maximum of the setting that limits them."""
@@ -98,12 +129,26 @@ class SqlLimitRecovery:
         self._page = page
         # When a store has lost everything, every request reads; reads of one turn are combined.
         self._sends = BatchedReads(self._sends_of)
+        self._ledgers = BatchedReads(self._ledgers_of)
         self._asked_at = BatchedReads(self._latest_of)
         self._usages = BatchedReads(self._usages_of)
 
     async def sends(self, keys: tuple[UsageKey, ...], now: Instant) -> Usages:
         """Implement `SendHistory.sends`."""
         return await _each(self._sends, keys, now)
+
+    async def ledgers(self, keys: tuple[LedgerKey, ...], now: Instant) -> Ledgers:
+        """Implement `SendHistory.ledgers`."""
+        answers = await asyncio.gather(*(self._ledgers.answer((key, now)) for key in keys))
+        return {key: ledger or Ledger() for key, ledger in zip(keys, answers, strict=True)}
+
+    async def all_ledgers(self, now: Instant) -> AsyncIterator[Ledgers]:
+        """Implement `SendHistory.all_ledgers`."""
+        owed = debts.c.at > after(now, -_LEDGER_WINDOW)
+        for group, is_who in ((debts.c.block, False), (debts.c.network, True)):
+            async for page in self._groups((group,), _OF_DEBT, owed, size=_GROUPS):
+                told = _owed(row for _, rows in page for row in rows)
+                yield {key: one for key, one in told.items() if (key.group in WHO) is is_who}
 
     async def asked_at(self, slot: Slot) -> Mapping[Lane, Instant]:
         """Implement `SendHistory.asked_at`."""
@@ -198,6 +243,24 @@ class SqlLimitRecovery:
             told |= {key: usage for key, usage in by_id.items() if send_claimed_by(key)}
         return {(key, now): told.get(key, ()) for key, now in asked}
 
+    async def _ledgers_of(
+        self, asked: Sequence[tuple[LedgerKey, Instant]]
+    ) -> dict[tuple[LedgerKey, Instant], Ledger]:
+        since = after(min(now for _, now in asked), -_LEDGER_WINDOW)
+        blocks, networks = set[str](), set[str]()
+        for key, _ in asked:
+            name = key.who.rpartition(" ")[2]
+            if key.group in WHO:
+                networks.add(ClientAddress(name).network)
+            else:
+                blocks.add(name if key.group is Group.BLOCK else block_of(name))
+        told: dict[LedgerKey, Ledger] = {}
+        for statement, groups, is_who in ((_OWED_IN, blocks, False), (_OWED_BY, networks, True)):
+            if groups:
+                rows = await self.database.fetch(statement, sorted(groups), since)
+                told |= {k: one for k, one in _owed(rows).items() if (k.group in WHO) is is_who}
+        return {(key, now): told.get(key, Ledger()) for key, now in asked}
+
     async def _latest_of(self, slots: Sequence[str]) -> dict[str, Mapping[Lane, Instant]]:
         found = defaultdict[str, list[tuple[str | None, int]]](list)
         for slot, lane, at in await self.database.fetch(_LATEST_SENDS, slots):
@@ -263,8 +326,8 @@ class SqlLimitRecovery:
 def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
     """What sends were charged to, by rows of `_OF_SEND`; test contacts charge nothing."""
     told = defaultdict[UsageKey, list[Instant]](list)
-    for contact, flow, client, lane, at, app_id, values, send_id, request, test in rows:
-        address = ClientAddress(client)
+    for contact, flow, client, lane, at, app_id, values, send_id, request, test, by in rows:
+        address, channel = ClientAddress(client), Channel(by or Channel.SMS.value)
         keys: tuple[UsageKey, ...] = ()
         if app_id is None:
             sent = Sent(
@@ -272,6 +335,7 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
                 contact=Contact.stored(contact),
                 client=address,
                 lane=_lane(lane),
+                channel=channel,
             )
             keys = charged_keys(sent)
         elif test is None:
@@ -280,6 +344,7 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
                 contact=Contact.stored(contact),
                 client=None if address == UNKNOWN_CLIENT else address,
                 values=named_values(values),
+                channel=channel,
             )
             keys = app_limits.charged_keys(of_app)
         if request is not None:
@@ -287,6 +352,23 @@ def _charges(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:
         for key in keys:
             told[key].append(Instant(at))
     return {key: tuple(sorted(instants)) for key, instants in told.items()}
+
+
+def _owed(rows: Iterable[Sequence[Any]]) -> dict[LedgerKey, Ledger]:
+    """The ledgers that sends lead to, by rows of `_OF_DEBT`."""
+    found = list[OwedSend]()
+    for account, range_, client, debt, at, paid, paid_at in rows:
+        address = None if client is None else ClientAddress(client)
+        keys = ledger_keys(account, address, range_)
+        found.append(
+            OwedSend(
+                keys=owing(keys, Debt(debt)),
+                at=Instant(at),
+                paid_at=None if paid_at is None else Instant(paid_at),
+                is_verified=paid == VERIFIED_CODE,
+            )
+        )
+    return recounted(found)
 
 
 def _of_contacts(rows: Iterable[Sequence[Any]]) -> dict[UsageKey, Usage]:

@@ -13,6 +13,7 @@ from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import RECORD_KINDS, RecordKind
 from hsp_otp.adapters.sql.tables import (
     audit,
+    debts,
     funnel,
     proved_contacts,
     records,
@@ -56,6 +57,10 @@ class SqlPurge:
     async def sends(self, before: Instant) -> int:
         """Implement `Purge.sends`."""
         return await self._older(sends, before)
+
+    async def debts(self, before: Instant) -> int:
+        """Implement `Purge.debts`."""
+        return await self._older(debts, before)
 
     async def verifications(self, before: Instant) -> int:
         """Implement `Purge.verifications`."""

@@ -7,7 +7,7 @@ import attrs
 
 from hsp_otp.adapters import record_format
 from hsp_otp.adapters.record_format import RecordFormat
-from hsp_otp.domain import budgets, challenge, quota
+from hsp_otp.domain import budgets, challenge, ledger, quota
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, Instant, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.policy import Policy
@@ -98,6 +98,13 @@ APPROVALS: Final = RecordKind(
     is_over=lambda approval, _, now: now >= after(approval.at, APPROVAL_LIFE),
 )
 
+LEDGERS: Final = RecordKind(
+    name="ledger",
+    plural="ledgers",
+    format=record_format.LEDGER,
+    is_over=lambda one, _, now: ledger.is_over(one, now),
+)
+
 BUDGETS: Final = RecordKind(
     name="budget",
     plural="budgets",
@@ -112,5 +119,6 @@ RECORD_KINDS: Final[tuple[RecordKind[Any], ...]] = (
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
     APPROVALS,
+    LEDGERS,
     BUDGETS,
 )

@@ -10,10 +10,12 @@ from msgspec import json
 
 from hsp_otp.adapters.sql.write_statements import (
     AUDIT,
+    DEBTS,
     ENDED_VERIFICATIONS,
     EXPIRED,
     FUNNEL,
     HANDED_OVER,
+    PAID,
     PROVED,
     SENDS,
     UNSENT,
@@ -25,9 +27,11 @@ from hsp_otp.adapters.sql.write_statements import (
 from hsp_otp.domain.audit import (
     AuditFacts,
     AuditRow,
+    DebtRow,
     EndedRow,
     HandedOverRow,
     LateRow,
+    PaidRow,
     ProvedRow,
     Row,
     SendRow,
@@ -35,9 +39,14 @@ from hsp_otp.domain.audit import (
     StepRow,
     UnsentRow,
 )
+from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import counted
+from hsp_otp.domain.guard import block_of
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.verification_record import NamedValue, Verification
+
+VERIFIED_CODE: Final = "verified"
+"""In the column that says why nobody owes a send any more: its code was right."""
 
 NUMBERS_OF_A_FLOOD: Final = 100
 """Numbers that have a row each, of the requests of one client that one limit refuses in a minute.
@@ -52,6 +61,8 @@ def needed(rows: Iterable[Row]) -> Written:
         match row:
             case SendRow():
                 written[SENDS].append(_send(row))
+            case DebtRow():
+                written[DEBTS].append(_debt(row))
             case SignInRow():
                 written[VERIFIED].append((row.user_id,))
                 if row.pass_ended:
@@ -61,7 +72,7 @@ def needed(rows: Iterable[Row]) -> Written:
             case ProvedRow():
                 of = row.fingerprint, row.app_id
                 proved[of] = max(row.at, proved.get(of, row.at))
-            case AuditRow() | HandedOverRow() | UnsentRow() | EndedRow() | StepRow():
+            case AuditRow() | HandedOverRow() | UnsentRow() | PaidRow() | EndedRow() | StepRow():
                 pass
     if proved:
         # Each once and in a fixed order, so that two writers of the same contacts do not deadlock.
@@ -103,6 +114,13 @@ def late(
     unsent = [(row.at, row.send_id) for row in rows if isinstance(row, UnsentRow)]
     if unsent:
         written[UNSENT] = unsent
+    paid = [
+        (VERIFIED_CODE if row.is_verified else DeliveryState.UNDELIVERED.value, row.at, row.send_id)
+        for row in rows
+        if isinstance(row, PaidRow)
+    ]
+    if paid:
+        written[PAID] = paid
     ended = [
         (row.status.value, row.at, row.verification_id) for row in rows if isinstance(row, EndedRow)
     ]
@@ -246,6 +264,7 @@ def _send(row: SendRow) -> tuple[Any, ...]:
         row.purpose.value,
         row.slot,
         row.contact,
+        row.sent_to,
         row.client.value,
         row.client.network,
         row.lane.value,
@@ -259,6 +278,21 @@ def _send(row: SendRow) -> tuple[Any, ...]:
     )
 
 
+def _debt(row: DebtRow) -> tuple[Any, ...]:
+    """The values in the order of the table's columns."""
+    return (
+        row.send_id,
+        row.at,
+        row.account,
+        row.range,
+        block_of(row.range),
+        None if row.client is None else row.client.value,
+        None if row.client is None else row.client.network,
+        row.debt.value,
+        row.price,
+    )
+
+
 def _verification(row: Verification) -> tuple[Any, ...]:
     """The values in the order of the table's columns."""
     return (
@@ -267,7 +301,6 @@ def _verification(row: Verification) -> tuple[Any, ...]:
         row.app_id,
         row.purpose.value,
         row.subject,
-        row.contact.value,
         row.channel.value,
         row.language,
         None if row.client is None else row.client.value,

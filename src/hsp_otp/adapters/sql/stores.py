@@ -14,6 +14,7 @@ from hsp_otp.adapters.sql.record_kinds import (
     APPROVALS,
     BUDGETS,
     FAMILIES,
+    LEDGERS,
     SIGNUP_SESSIONS,
     SIGNUP_STEPS,
     SLOTS,
@@ -23,12 +24,14 @@ from hsp_otp.adapters.sql.record_kinds import (
 from hsp_otp.adapters.sql.tables import records
 from hsp_otp.domain.budgets import Budget, BudgetKey, budget_key
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.guard import LedgerKey
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.purposes import Slot
 from hsp_otp.domain.quota import UsageKey, Usages
 from hsp_otp.domain.refresh_tokens import Family
 from hsp_otp.domain.signup import SignupSession, SignupStep
-from hsp_otp.domain.slot_record import Held, SlotRecord
+from hsp_otp.domain.slot_record import Held, HeldKey, SlotRecord, split
 from hsp_otp.domain.verification import Approval
 
 T = TypeVar("T")
@@ -44,23 +47,28 @@ class SqlSlots:
     async def transition(
         self,
         slot: Slot,
-        usages: tuple[UsageKey, ...],
+        keys: tuple[HeldKey, ...],
         decide: Callable[[Held], Decision[Held, O]],
     ) -> O:
         """Implement `SlotRepository.transition`."""
+        usages, ledgers = split(keys)
         key, records = SLOTS.key(str(slot)), records_of(usages)
+        kept = {one: LEDGERS.key(str(one)) for one in ledgers}
 
         def step(bodies: Bodies) -> Decision[Bodies, O]:
             body = bodies[key]
             record = SLOTS.format.decode(body) if body else SlotRecord()
-            held = Held(record, usages_in(bodies, records))
+            held = Held(record, usages_in(bodies, records), _ledgers_in(bodies, kept))
             decision = decide(held)
             changed = _changed(held.usages, decision.becomes.usages, records)
+            for one, ledger in decision.becomes.ledgers.items():
+                if ledger != held.ledgers[one]:
+                    changed[kept[one]] = LEDGERS.format.encode(ledger)
             if decision.becomes.record is not held.record:
                 changed[key] = SLOTS.format.encode(decision.becomes.record)
             return Decision(decision.outcome, changed, decision.rows)
 
-        return await self.commits.step((key, *records.values()), step)
+        return await self.commits.step((key, *records.values(), *kept.values()), step)
 
 
 @attrs.frozen
@@ -209,6 +217,11 @@ def usages_in(bodies: Bodies, records: Mapping[UsageKey, str]) -> Usages:
     """The usages in those *records*; empty for missing ones."""
     found = [(key, bodies.get(name)) for key, name in records.items()]
     return {key: USAGES.format.decode(body) if body else () for key, body in found}
+
+
+def _ledgers_in(bodies: Bodies, records: Mapping[LedgerKey, str]) -> dict[LedgerKey, Ledger]:
+    found = [(key, bodies.get(name)) for key, name in records.items()]
+    return {key: LEDGERS.format.decode(body) if body else Ledger() for key, body in found}
 
 
 def _changed(

@@ -125,7 +125,8 @@ sends = Table(
     Column("flow", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("slot", Text, nullable=False),
-    Column("contact", Text, nullable=False, comment="canonical"),
+    Column("contact", Text, nullable=False, comment="as limits count it"),
+    Column("sent_to", Text, comment="the canonical contact, if it differs"),
     Column("client", Text, nullable=False),
     Column("network", Text, comment="of the client"),
     Column("lane", Text, comment="known, others"),
@@ -146,6 +147,25 @@ sends = Table(
     Index("sends_by_network", "network", "at"),
 )
 
+debts = Table(
+    "debts",
+    metadata,
+    Column("id", Text, primary_key=True, comment="of the send"),
+    Column("at", BigInteger, nullable=False),
+    Column("account", Text, nullable=False, comment="the flow, or the app's id"),
+    Column("range", Text, nullable=False, comment="the number without its last four digits"),
+    Column("block", Text, nullable=False, comment="the number without its last six digits"),
+    Column("client", Text, comment="null if an app's backend did not name it"),
+    Column("network", Text, comment="of the client"),
+    Column("debt", Text, nullable=False, comment="client, all, stretch: who owes it"),
+    Column("price", BigInteger, nullable=False, comment="micro-dollars"),
+    Column("paid", Text, comment="verified, undelivered: why nobody owes it any more"),
+    Column("paid_at", BigInteger),
+    Index("debts_by_time", "at"),
+    Index("debts_by_block", "block", "at"),
+    Index("debts_by_network", "network", "at"),
+)
+
 verifications = Table(
     "verifications",
     metadata,
@@ -154,7 +174,6 @@ verifications = Table(
     Column("app_id", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("subject", Text, comment="as the backend gave it"),
-    Column("contact", Text, nullable=False, comment="canonical"),
     Column("channel", Text, nullable=False),
     Column("language", Text, nullable=False, comment="of the messages"),
     Column("client", Text, comment="as the backend gave it"),
@@ -167,7 +186,6 @@ verifications = Table(
     Column("ended", Text, comment="approved, canceled, failed, replaced, max_attempts_reached"),
     Column("ended_at", BigInteger),
     Index("verifications_by_time", "at"),
-    Index("verifications_by_contact", "contact"),
     Index("verifications_by_subject", "app_id", "subject"),
 )
 

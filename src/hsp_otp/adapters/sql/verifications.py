@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 from msgspec import json
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.rows import named_values
@@ -21,6 +21,19 @@ from hsp_otp.ports.verifications import Event, KeptSend
 
 _METADATA: Final = json.Decoder(dict[str, str])
 
+_SENT_TO: Final = func.coalesce(sends.c.sent_to, sends.c.contact)
+"""The canonical contact of a send, which is stored nowhere else."""
+
+_CONTACT: Final = (
+    select(_SENT_TO)
+    .where(sends.c.verification_id == verifications.c.id)
+    .order_by(sends.c.at)
+    .limit(1)
+    .scalar_subquery()
+    .label("contact")
+)
+"""All sends of a verification go to the same contact."""
+
 
 @attrs.frozen
 class SqlVerifications:
@@ -30,10 +43,11 @@ class SqlVerifications:
 
     async def find(self, verification_id: str) -> Verification | None:
         """Implement `Verifications.find`."""
-        asked = select(verifications).where(verifications.c.id == verification_id)
+        asked = select(verifications, _CONTACT).where(verifications.c.id == verification_id)
         async with self.database.read() as connection:
             row = (await connection.execute(asked)).first()
-        return None if row is None else _verification(row)
+        # A purge or an erasure that is under way may have left a verification without sends.
+        return None if row is None or row.contact is None else _verification(row)
 
     async def find_send(self, send_ids: Sequence[str]) -> KeptSend | None:
         """Implement `Verifications.find_send`."""
@@ -69,7 +83,7 @@ class SqlVerifications:
         """Implement `Verifications.slots_of`."""
         started = (
             select(verifications.c.app_id, verifications.c.purpose, verifications.c.subject)
-            .where(verifications.c.contact == contact.value)
+            .where(is_for(contact))
             .distinct()
         )
         async with self.database.read() as connection:
@@ -83,6 +97,16 @@ class SqlVerifications:
             ),
         ]
         return list(dict.fromkeys(found))
+
+
+def sent_to(contact: Contact) -> ColumnElement[bool]:
+    """Whether a send went to *contact*."""
+    return (sends.c.contact == contact.limited) & (contact.value == _SENT_TO)
+
+
+def is_for(contact: Contact) -> ColumnElement[bool]:
+    """Whether a verification is for *contact*."""
+    return verifications.c.id.in_(select(sends.c.verification_id).where(sent_to(contact)))
 
 
 def _verification(row: Any) -> Verification:  # noqa: ANN401 - a row of the table

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Table
 
 from hsp_otp.adapters.sql.tables import (
     audit,
+    debts,
     funnel,
     passes,
     proved_contacts,
@@ -193,6 +194,17 @@ UNSENT: Final = Part(
 )
 """Sends of apps whose message no sender took."""
 
+DEBTS: Final = _insertion("owed", debts, "paid", "paid_at")
+
+PAID: Final = Part(
+    name="paid",
+    columns={"paid": "text", "at": "bigint", "id": "text"},
+    sqlite="UPDATE debts SET paid = ?, paid_at = ? WHERE id = ? AND paid IS NULL",
+    postgres="UPDATE debts SET paid = given.paid, paid_at = given.at "
+    "FROM {given} WHERE debts.id = given.id AND debts.paid IS NULL",
+)
+"""Sends that nobody owes any more."""
+
 ENDED_VERIFICATIONS: Final = Part(
     name="ended_verifications",
     columns={"ended": "text", "at": "bigint", "id": "text"},
@@ -205,6 +217,7 @@ ENDED_VERIFICATIONS: Final = Part(
 _CHANGED: Final = {
     HANDED_OVER: SENDS,
     UNSENT: SENDS,
+    PAID: DEBTS,
     ENDED_VERIFICATIONS: VERIFICATIONS,
 }
 """The parts that change rows which another part adds. The last column is the row's id."""

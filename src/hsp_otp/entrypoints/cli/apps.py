@@ -25,6 +25,7 @@ from hsp_otp.domain.apps import (
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.domain.names import sid_of
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wording
 from hsp_otp.entrypoints.cli.apps_file import UnusableError, read_apps
 from hsp_otp.entrypoints.cli.common import insist_on_newest
 from hsp_otp.entrypoints.cli.output import table
@@ -153,7 +154,7 @@ def _described(app: App, account: Account) -> Iterator[tuple[str, str]]:
 
 def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
     """The members of *value* in words, each with its place; none that is not set."""
-    if isinstance(value, AppRules | AppLimits | PurposeNumbers):
+    if isinstance(value, AppRules | AppLimits | PurposeNumbers | Wording):
         value = attrs.asdict(value, recurse=False)
     if isinstance(value, dict):
         for key, one in cast("dict[object, object]", value).items():
@@ -161,7 +162,7 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
     elif isinstance(value, tuple):
         if value:
             yield name, ", ".join(map(_in_words, cast("tuple[object, ...]", value)))
-    elif value is not None:
+    elif value not in {None, ""}:
         yield name, _in_words(value)
 
 
@@ -174,4 +175,4 @@ def _in_words(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case _:
-            return str(value)
+            return str(value).replace("\n", "\\n")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, overload
 import attrs
 import msgspec
 
+from hsp_otp.adapters.custom_messages import parse_wordings
 from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES, GettextMessages, check_service_name
 from hsp_otp.domain.app_changes import ListedApp
 from hsp_otp.domain.apps import (
@@ -28,7 +29,9 @@ from hsp_otp.domain.email_address import EmailAddress
 from hsp_otp.domain.names import ENGLISH, Language, id_of_sid
 from hsp_otp.domain.purposes import APP_PURPOSES, Purpose
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wordings
 from hsp_otp.entrypoints.settings import readers
+from hsp_otp.entrypoints.settings.checks import long_text
 from hsp_otp.entrypoints.settings.model import PREFIX, Settings
 from hsp_otp.entrypoints.settings.toml_file import read_toml
 from hsp_otp.ports.messages import Letterhead
@@ -41,11 +44,8 @@ _NO_LIMIT: Final = 10**9
 
 _KINDS: Final = {one.value: one for one in ContactKind}
 
-_LATER: Final = frozenset({"voice", "whatsapp", "transaction_confirmation"})
-"""Channels and purposes of the contract that this version does not have."""
-
-_HARMLESS: Final[Mapping[str, object]] = {"call_cooldown_seconds": 60}
-"""Members of a purpose that this version does not have, with the values that change nothing."""
+_LATER: Final = frozenset({"transaction_confirmation"})
+"""Purposes of the contract that this version does not have."""
 
 _PLACE: Final = re.compile(r"(?P<fault>.*) - at `\$(?P<place>.*)`")
 
@@ -126,9 +126,8 @@ def _app(name: str, value: object, settings: Settings) -> ListedApp:
 
 
 def _rules(name: str, table: _AppTable, settings: Settings) -> AppRules:
-    for member in ("webhooks", "texts"):
-        if getattr(table, member):
-            raise _later(f"{name}.{member}")
+    if table.webhooks:
+        raise _later(f"{name}.webhooks")
     return AppRules(
         service_name=_read(f"{name}.service_name", check_service_name, table.service_name),
         regions=_each(f"{name}.regions", readers.region, table.regions),
@@ -143,6 +142,7 @@ def _rules(name: str, table: _AppTable, settings: Settings) -> AppRules:
         limits=_numbers(f"{name}.limits", AppLimits, table.limits),
         named_limits=_named_limits(f"{name}.named_limits", table.named_limits),
         purposes=_purposes(f"{name}.purposes", table.purposes, settings),
+        texts=_texts(f"{name}.texts", table.texts),
     )
 
 
@@ -216,15 +216,18 @@ def _purposes(
     found: dict[Purpose, PurposeNumbers] = {}
     for word, members in given.items():
         purpose, place = _one_of(where, _PURPOSES, word), f"{where}.{word}"
-        for member, harmless in _HARMLESS.items():
-            if members.get(member, harmless) != harmless:
-                raise _later(f"{place}.{member}")
-        rest = {name: value for name, value in members.items() if name not in _HARMLESS}
-        numbers = _numbers(place, PurposeNumbers, rest)
+        numbers = _numbers(place, PurposeNumbers, members)
         _check_sends(place, purpose, numbers, settings)
         _check_email(place, purpose, numbers)
         found[purpose] = numbers
     return found
+
+
+def _texts(where: str, given: Mapping[str, object]) -> Wordings:
+    try:
+        return parse_wordings(given, GettextMessages({}).languages, APP_PURPOSES)
+    except ValueError as error:
+        raise UnusableError(f"{where}: it {error}") from None
 
 
 def _check_sends(place: str, purpose: Purpose, numbers: PurposeNumbers, settings: Settings) -> None:
@@ -248,19 +251,32 @@ def _check_email(place: str, purpose: Purpose, numbers: PurposeNumbers) -> None:
 
 
 def _check_length(name: str, rules: AppRules, settings: Settings) -> None:
-    """Refuse an autofill line for which no message has room."""
+    """Refuse texts that take too many segments, and an autofill line that has no room."""
+    texts = settings.texts
+    policies = {
+        purpose: rules.policy_of(purpose, numbers)
+        for purpose, numbers in settings.app_policies.items()
+    }
+    letterhead = Letterhead(service_name=rules.service_name, wordings=rules.texts)
+    fault = long_text(texts, rules.texts, policies, letterhead)
+    if fault is not None:
+        raise UnusableError(f"{name}.texts: {fault}")
     if rules.web_origin is None:
         return
-    letterhead = Letterhead(service_name=rules.service_name, web_origin=rules.web_origin)
-    texts = settings.texts
-    for purpose, numbers in settings.app_policies.items():
-        policy = rules.policy_of(purpose, numbers)
+    letterhead = attrs.evolve(letterhead, web_origin=rules.web_origin)
+    for purpose, policy in policies.items():
         code = Code("0" * policy.digits)
         size = len(texts.sms(purpose, code, policy.lifetime, ENGLISH, letterhead).text.encode())
         if size > MAX_AUTOFILL_BYTES:
+            own = rules.texts.get(purpose, {}).get(ENGLISH)
+            longest = (
+                f"the text of {purpose.value}.{ENGLISH}"
+                if own and own.text
+                else f"{name}.service_name"
+            )
             raise UnusableError(
                 f"{name}.web_origin: messages with it have {size} bytes, and the limit is "
-                f"{MAX_AUTOFILL_BYTES}; shorten it, or {name}.service_name"
+                f"{MAX_AUTOFILL_BYTES}; shorten it, or {longest}"
             )
 
 

@@ -52,13 +52,11 @@ def of_suspicion(one: Suspicion) -> Alarm:
     """Create the alert about a suspicious pattern."""
     seen = one.traffic
     verified = f"{seen.verified} of them verified" if seen.verified else "none of them verified"
-    where = country(seen.region) if seen.region else "an unknown country"
     command = ""
     if one.kind == NUMBERS_OF_ONE_PREFIX:
-        says = (
-            f"{seen.sent} codes were sent to {seen.numbers} numbers in one range in {where}, "
-            f"{verified}; {_counted(seen.addresses, 'address', 'addresses')} requested them."
-        )
+        clients = _counted(seen.addresses, "address", "addresses")
+        by = f"; {clients} requested them" if seen.addresses else ""
+        says = f"{seen.sent} codes were sent to {seen.numbers} {_of_range(one)}, {verified}{by}."
         command = f"hsp-otp audit range --fingerprint {seen.who}"
     elif one.kind == NUMBERS_FROM_ONE_ADDRESS:
         says = (
@@ -71,16 +69,28 @@ def of_suspicion(one: Suspicion) -> Alarm:
             f"found {seen.hits} that are."
         )
         command = f"hsp-otp audit list --address {seen.who}"
+    elif one.of == PREFIX:
+        says = f"{seen.sent} codes were sent to {_of_range(one)}, {verified}."
     elif one.phone:
-        says = f"{seen.sent} codes were sent to number {one.phone} in {where}, {verified}."
+        to = one.phone if "@" in one.phone else f"number {one.phone} in {_country(one)}"
+        says = f"{seen.sent} codes were sent to {to}, {verified}."
     else:
-        to = f"one range in {where}" if one.of == PREFIX else "various numbers"
-        by = f" for address {seen.who}" if one.of != PREFIX else ""
-        says = f"{seen.sent} codes were sent to {to}{by}, {verified}."
+        says = f"{seen.sent} codes were sent to various numbers for address {seen.who}, {verified}."
     last = Instant(seen.last + MINUTE - seen.last % MINUTE)
     return Alarm(
         says=says, when=f"{in_short(seen.first)} to {in_short(last)}", until=last, command=command
     )
+
+
+def _of_range(one: Suspicion) -> str:
+    """The contacts of a range: those of e-mail are of a domain."""
+    if one.phone:
+        return f"mailboxes at {one.phone.rpartition('@')[2]}"
+    return f"numbers in one range in {_country(one)}"
+
+
+def _country(one: Suspicion) -> str:
+    return country(one.traffic.region) if one.traffic.region else "an unknown country"
 
 
 def _counted(count: int, one: str, many: str) -> str:

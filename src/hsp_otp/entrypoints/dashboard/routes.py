@@ -8,6 +8,8 @@ from litestar import Response, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import HTTPException
 
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.email_address import EmailAddress, InvalidEmailError
 from hsp_otp.domain.instant import seconds_until
 from hsp_otp.domain.operator_sessions import OperatorSession, WrongPassword
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber
@@ -46,6 +48,9 @@ _ACTIVE: Final = "x-ops-active"
 
 _WRONG: Final = "This password is wrong."
 _WRONG_WITH_NAME: Final = "This name or password is wrong."
+_KINDS: Final = {ContactKind.PHONE: "number", ContactKind.EMAIL: "e-mail address"}
+_NO_NUMBER: Final = "This is not a phone number. Enter it in full, with the country code."
+_NO_ADDRESS: Final = "This is not an e-mail address that codes can be sent to."
 _UNWRITTEN: Final = (
     "The database is not answering. Your session has ended on this machine; on other machines it "
     "ends as soon as the database answers."
@@ -105,7 +110,7 @@ async def ops_live(request: AnyRequest) -> Response[str]:
 
 @post("/ops/story")
 async def ops_story(request: AnyRequest) -> Response[str]:
-    """Show what happened to one number, which is sent in a form so that no URL contains it."""
+    """Show what happened to one contact, which is sent in a form so that no URL contains it."""
     form = await fields_of(request)
     session = await session_of(request)
     if session is None:
@@ -114,19 +119,19 @@ async def ops_story(request: AnyRequest) -> Response[str]:
         raise HTTPException(status_code=HTTPStatus.FORBIDDEN)
     desk, settings = desk_of(request), services_of(request).settings
     used = _used(request, session)
-    typed = given(form.get("phone")) or ""
+    typed = given(form.get("contact")) or ""
     try:
-        number = PhoneNumber.parse(typed, settings.default_region)
-    except InvalidPhoneError:
+        contact = _contact(typed, settings.default_region)
+    except (InvalidPhoneError, InvalidEmailError):
         return ops_page(
             request,
             "story.html",
             used,
             session=session,
             status=HTTPStatus.BAD_REQUEST,
-            error="This is not a phone number. Enter it in full, with the country code.",
+            error=_NO_ADDRESS if "@" in typed else _NO_NUMBER,
         )
-    found = await desk.operators.search(number, session, caller_of(request))
+    found = await desk.operators.search(contact, session, caller_of(request))
     entries = await desk.story(found)
     return ops_page(
         request,
@@ -134,10 +139,17 @@ async def ops_story(request: AnyRequest) -> Response[str]:
         used,
         session=session,
         error="",
-        masked=number.masked,
-        region=number.region,
+        masked=contact.masked,
+        region=contact.region,
+        kind=_KINDS[contact.kind],
         told=[(in_short(entry.at), in_words(entry), entry.request_id) for entry in entries],
     )
+
+
+def _contact(text: str, default_region: str | None) -> Contact:
+    if "@" in text:
+        return Contact.of_email(EmailAddress.parse(text))
+    return Contact.of_phone(PhoneNumber.parse(text, default_region))
 
 
 @post("/ops/sign-out")

@@ -9,7 +9,15 @@ import msgspec
 from babel.dates import format_date
 from litestar import Response, get, post
 
-from hsp_otp.domain.challenge_outcomes import CodeEnd, Exhausted, Issued, NoLiveCode, WrongCode
+from hsp_otp.domain.challenge_outcomes import (
+    CodeEnd,
+    Exhausted,
+    Issued,
+    Locked,
+    NoLiveCode,
+    Standing,
+    WrongCode,
+)
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
@@ -50,8 +58,10 @@ from hsp_otp.entrypoints.pages.page import (
     refusal,
     seconds_left,
     see_other,
+    wait_told,
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar, kept, sealed, unsealed
+from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import LedBack, SignedIn, UnverifiedOutcome
 from hsp_otp.flows.sessions import Grant, Handed, Me
@@ -168,7 +178,9 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
         title = explain(request, "page.found_title")
         return _show(request, "found", title, cookies, masked=state.masked)
     now = services_of(request).clock.now()
-    end = state.end
+    end, resend_at = state.end, state.resend_at
+    if end is CodeEnd.LOCKED and resend_at is not None and now >= resend_at:
+        end = CodeEnd.OTHER
     if state.expires_at is not None and now >= state.expires_at and end in {None, CodeEnd.OTHER}:
         end = CodeEnd.EXPIRED
     step = "ended" if end else "code"
@@ -179,9 +191,10 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
         cookies,
         masked=state.masked,
         end=end and end_told(request, end),
+        locked=end is CodeEnd.LOCKED,
         challenge_id=state.challenge_id,
         expires_in=seconds_left(state.expires_at, now),
-        resend_in=seconds_left(state.resend_at, now) or 0,
+        resend_in=wait_told(end, resend_at, now),
     )
 
 
@@ -248,9 +261,8 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
     sentence = ""
     match outcome:
         case Refusal(limit=Limit.COOLDOWN):
-            if await services.journeys.pass_login.may_guess(
-                PassCode(state.pass_code), state.challenge_id or None, caller
-            ):
+            standing = await _standing(request, state, caller)
+            if standing is not None and standing.expires_at is not None:
                 # A code that is on its way works like one that this browser asked for.
                 state = msgspec.structs.replace(state, asked=True, browser=browser)
             else:
@@ -261,12 +273,20 @@ async def _send(request: AnyRequest, state: State, work: str | None) -> Response
             state = _over(state, CodeEnd.UNDELIVERED)
         case _:
             pass
-    if state.asked:  # the button shows the wait
+    if isinstance(outcome, Locked) and state.asked:
+        state = msgspec.structs.replace(state, end=CodeEnd.LOCKED, resend_at=outcome.retry_at)
+        problem = attrs.evolve(problem, retry_at=None)
+    elif state.asked and state.end is not CodeEnd.LOCKED:  # the button shows the wait
         wait = problem.retry_at or problem.resend_at
         state = msgspec.structs.replace(state, resend_at=wait or state.resend_at)
         problem = attrs.evolve(problem, retry_at=None)
     notice = refusal(problem, "send", sentence=sentence)
     return see_other(request, PATH, notice, _at(request, state))
+
+
+async def _standing(request: AnyRequest, state: State, caller: Caller) -> Standing | None:
+    login = services_of(request).journeys.pass_login
+    return await login.standing(PassCode(state.pass_code), state.challenge_id or None, caller)
 
 
 def _over(state: State, end: CodeEnd) -> State:
@@ -285,15 +305,7 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
         return _refused(request, MALFORMED_OTP, "code")
     outcome = await _judged(request, state, guess, given(form.get("challenge_id")))
     if isinstance(outcome, SignedIn | LedBack):
-        device = device_cookie(request, outcome.device_token, _DEVICE_PATH)
-        cookies = jar(dropped(request, _STATE, PATH), device)
-        if isinstance(outcome, SignedIn):
-            cookies |= _tokens(request, outcome.grant)
-            return see_other(request, PATH, Notice("page.signed_in"), cookies)
-        if not outcome.again:
-            count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
-        cookies |= _handed(request, outcome.handed)
-        return see_other(request, PATH, Notice("page.return_title"), cookies)
+        return _led_on(request, outcome)
     # A page about an older code says nothing about a code that this browser asked for later.
     if form.get("challenge_id", "") == state.challenge_id:
         match outcome:
@@ -303,7 +315,33 @@ async def _verify(request: AnyRequest, state: State, form: Mapping[str, str]) ->
                 state = _over(state, CodeEnd.OTHER)
             case _:
                 pass
-    return _refused(request, of_verify(outcome), "code", cookies=_at(request, state))
+    if isinstance(outcome, Locked | WrongCode | NoLiveCode | Exhausted):
+        state = await _until_next(request, state)
+    problem = of_verify(outcome)
+    if isinstance(outcome, Locked):  # the button shows the wait
+        problem = attrs.evolve(problem, retry_at=None)
+    return _refused(request, problem, "code", cookies=_at(request, state))
+
+
+def _led_on(request: AnyRequest, outcome: SignedIn | LedBack) -> Response[str]:
+    device = device_cookie(request, outcome.device_token, _DEVICE_PATH)
+    cookies = jar(dropped(request, _STATE, PATH), device)
+    if isinstance(outcome, SignedIn):
+        cookies |= _tokens(request, outcome.grant)
+        return see_other(request, PATH, Notice("page.signed_in"), cookies)
+    if not outcome.again:
+        count_handed_over(request, Flow.PASS_LOGIN, outcome.contact)
+    cookies |= _handed(request, outcome.handed)
+    return see_other(request, PATH, Notice("page.return_title"), cookies)
+
+
+async def _until_next(request: AnyRequest, state: State) -> State:
+    """Note when the next code may be asked for, and whether a lock stands in its way."""
+    standing = await _standing(request, state, caller_of(request))
+    if standing is None or not state.asked:
+        return state
+    end = standing.end if standing.end is CodeEnd.LOCKED else state.end
+    return msgspec.structs.replace(state, end=end, resend_at=standing.resend_at)
 
 
 async def _judged(

@@ -12,7 +12,7 @@ from litestar import Response
 from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
-from hsp_otp.domain.challenge_outcomes import CodeEnd
+from hsp_otp.domain.challenge_outcomes import CodeEnd, Locked
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.policy import MAX_ATTEMPTS
 from hsp_otp.domain.purposes import Flow
@@ -57,6 +57,8 @@ _PROBLEMS: Final = {
 }
 
 _STRONG: Final = Markup("<b>{}</b>")
+_EXAMPLE: Final = "HSP-1234-5678"
+"""A pass code in sentences of the catalogues; no line breaks inside it."""
 
 _log = structlog.get_logger()
 
@@ -210,7 +212,8 @@ def page(
 
     def t(word: str, **values: Any) -> Markup:  # noqa: ANN401 - strings, numbers, markup
         # Markup.format escapes its arguments, except for markup.
-        return escape(explain(request, word)).format(**values)
+        sentence = escape(explain(request, word))
+        return sentence.replace(_EXAMPLE, _STRONG.format(_EXAMPLE)).format(**values)
 
     def wrong(field: str) -> bool:
         return notice is not None and notice.field == field
@@ -345,9 +348,17 @@ def explain(request: AnyRequest, word: str) -> str:
 def end_told(request: AnyRequest, end: CodeEnd) -> str:
     """Return the sentence that says why a code cannot be right any more."""
     guesses = services_of(request).settings.max_attempts
+    if end is CodeEnd.LOCKED:
+        return explain(request, Locked.word)
     if end is CodeEnd.EXHAUSTED and guesses == MAX_ATTEMPTS:
         return explain(request, "page.end_three_wrong")
     return explain(request, f"page.end_{end.value}")
+
+
+def wait_told(end: CodeEnd | None, resend_at: Instant | int | None, now: Instant) -> int | None:
+    """Return the seconds until a new code may be asked for; None if no wait helps."""
+    wait = seconds_left(resend_at, now)
+    return wait if end is CodeEnd.LOCKED else wait or 0
 
 
 def _minutes(seconds: int) -> str:

@@ -10,7 +10,7 @@ from babel import Locale
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
-from hsp_otp.domain.challenge_outcomes import CodeEnd
+from hsp_otp.domain.challenge_outcomes import CodeEnd, Locked
 from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import ENGLISH, MalformedSessionIdError, SessionId
@@ -55,6 +55,7 @@ from hsp_otp.entrypoints.pages.page import (
     refusal,
     seconds_left,
     see_other,
+    wait_told,
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar
 from hsp_otp.entrypoints.settings.readers import EVERY_LANGUAGE
@@ -136,9 +137,10 @@ async def signup_page(request: AnyRequest) -> Response[str]:
         f"page.{step}_title",
         {},
         end=standing.end and end_told(request, standing.end),
+        locked=standing.end is CodeEnd.LOCKED,
         undelivered=standing.end is CodeEnd.UNDELIVERED,
         expires_in=seconds_left(standing.expires_at, now),
-        resend_in=seconds_left(standing.resend_at, now) or 0,
+        resend_in=wait_told(standing.end, standing.resend_at, now),
         **facts,
     )
 
@@ -244,7 +246,8 @@ async def _verify(
             cookies |= jar(opened(request, PATH, state, bound_to=session.value))
         return see_other(request, PATH, Notice("signup_verified"), cookies)
     problem = of_signup_verify(outcome)
-    if problem.resend_at is not None:  # the button for a new code shows the wait
+    waits = isinstance(outcome, Locked) or problem.resend_at is not None
+    if waits:  # the button for a new code shows it
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, _CODE, session)
 

@@ -1,5 +1,6 @@
 """Checks that the settings are consistent and complete."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -14,11 +15,14 @@ from hsp_otp.adapters.senders.provider import Provider
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import ENGLISH
+from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import FLOWS, PURPOSES, Purpose
 from hsp_otp.domain.sms_segments import segments
+from hsp_otp.domain.wordings import Wordings
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS, receipts_url
 from hsp_otp.entrypoints.settings.model import PREFIX, SENDERS_TAKEN, Settings, sender_variables
+from hsp_otp.ports.messages import Letterhead, Messages
 from hsp_otp.ports.operator_accounts import Account
 
 _MOST_SEGMENTS: Final = 2
@@ -115,26 +119,45 @@ def _check_message(settings: Settings) -> None:
 
 def _can_be_shorter(settings: Settings, purpose: Purpose) -> list[str]:
     """Return the settings that make up an English message with the line for autofill."""
-    wording = settings.wordings.get((purpose, ENGLISH))
+    own = settings.wordings.get(purpose, {}).get(ENGLISH)
     found = ["it"] if settings.web_origin else []
-    if wording is None or "{service}" in wording.text:
+    if own is None or "{service}" in own.text:
         found.append(f"{PREFIX}{FLOWS[PURPOSES[purpose].flow].service_name.upper()}")
-    if wording is not None:
+    if own is not None:
         found.append(f"the text of {purpose.value}.{ENGLISH} in {PREFIX}WORDINGS")
     return found
 
 
 def _check_wordings(settings: Settings) -> None:
     texts = attrs.evolve(settings, web_origin="", android_hash="").texts
-    code = Code("0" * settings.code_digits)
-    for purpose, language in settings.wordings:
-        lifetime = settings.policies[purpose].lifetime
-        found = segments(texts.sms(purpose, code, lifetime, language).text)
-        if found > (most := 1 if language == ENGLISH else _MOST_SEGMENTS):
-            raise SettingsError(
-                f"{PREFIX}WORDINGS: the text of {purpose.value}.{language} has {found} segments, "
-                f"and the limit is {most}"
-            )
+    of_flows = {one: found for one, found in settings.wordings.items() if one in PURPOSES}
+    of_apps = {one: found for one, found in settings.wordings.items() if one not in PURPOSES}
+    letterhead = Letterhead(service_name=settings.service_name)
+    fault = long_text(texts, of_flows, settings.policies) or long_text(
+        texts, of_apps, settings.app_policies, letterhead
+    )
+    if fault is not None:
+        raise SettingsError(f"{PREFIX}WORDINGS: {fault}")
+
+
+def long_text(
+    texts: Messages,
+    wordings: Wordings,
+    policies: Mapping[Purpose, Policy],
+    letterhead: Letterhead | None = None,
+) -> str | None:
+    """Describe the first of *wordings* whose text message has too many segments."""
+    for purpose, of_language in wordings.items():
+        code, lifetime = Code("0" * policies[purpose].digits), policies[purpose].lifetime
+        for language, own in of_language.items():
+            told = texts.sms(purpose, code, lifetime, language, letterhead) if own.text else None
+            found = segments(told.text) if told else 1
+            if found > (most := 1 if language == ENGLISH else _MOST_SEGMENTS):
+                return (
+                    f"the text of {purpose.value}.{language} has {found} segments, and the limit "
+                    f"is {most}"
+                )
+    return None
 
 
 def _check_traces(settings: Settings) -> None:

@@ -22,6 +22,7 @@ from hsp_otp.domain.operator_sessions import LEAST_PASSWORD
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import APP_PURPOSES, FLOWS, PURPOSES, Flow, Purpose, PurposeRow
 from hsp_otp.domain.quota import Quota
+from hsp_otp.domain.wordings import Wordings
 from hsp_otp.entrypoints.client_address import (
     HEADERS,
     X_FORWARDED_FOR,
@@ -32,7 +33,6 @@ from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import readers
 from hsp_otp.entrypoints.settings.branding import Branding
 from hsp_otp.entrypoints.settings.readers import choice, count, flag
-from hsp_otp.ports.messages import Wordings
 
 PREFIX: Final = "HSP_OTP_"
 
@@ -312,6 +312,9 @@ class Settings:
         most=365,
     )
     phone_sends_per_day: int = count(policy.PHONE_SENDS_PER_DAY, "sends to one number in 24 hours")
+    calls_per_day: int = count(
+        policy.CALLS_PER_DAY, "calls to one number in 24 hours, among those sends"
+    )
     email_sends_per_day: int = count(
         policy.EMAIL_SENDS_PER_DAY, "sends to one mailbox in 24 hours, for all apps together"
     )
@@ -593,12 +596,16 @@ class Settings:
             digits=self.code_digits,
             max_attempts=self.max_attempts,
             cooldown=self.resend_cooldown_seconds * SECOND,
+            call_cooldown=policy.CALL_COOLDOWN_SECONDS * SECOND
+            if self.resend_cooldown_seconds
+            else 0,
             failures=(
                 Quota(self.failed_guesses_per_day, DAY),
                 Quota(self.failed_guesses_per_30_days, 30 * DAY),
             ),
             max_run=self.failed_guesses_in_a_row,
             contact_sends=Quota(self.phone_sends_per_day, DAY),
+            calls=Quota(self.calls_per_day, DAY),
             mailbox_sends=Quota(self.email_sends_per_day, DAY),
             sends_kept_for_known=self.known_sends_per_day,
             sends_of_one_network=self.others_per_network_day,
@@ -625,13 +632,16 @@ class Settings:
 
 
 def variables() -> list[tuple[str, Field]]:
-    """Return every setting with its variable."""
-    return [
+    """Return every setting with its variable, each once; senders may share some."""
+    found: dict[str, Field] = {}
+    for name, field in (
         *common_variables(),
         *(one for purpose in PURPOSES for one in purpose_variables(purpose)),
         *(one for flow in PAGES for one in branding_variables(flow)),
         *(one for provider in SENDERS.values() for one in sender_variables(provider)),
-    ]
+    ):
+        found.setdefault(name, field)
+    return list(found.items())
 
 
 def common_variables() -> list[tuple[str, Field]]:
@@ -670,7 +680,11 @@ def page_variables(flow: Flow) -> dict[str, str]:
 
 def sender_variables(provider: Provider[Any]) -> list[tuple[str, Field]]:
     """Return a provider's settings; a field's trailing underscore avoids a Python keyword."""
+    begins = provider.name.replace("-", "_")
     return [
-        (f"{PREFIX}{provider.name}_{field.name.rstrip('_')}".upper(), field)
+        (
+            PREFIX + (field.metadata["variable"] or f"{begins}_{field.name.rstrip('_')}".upper()),
+            field,
+        )
         for field in attrs.fields(provider.account)
     ]

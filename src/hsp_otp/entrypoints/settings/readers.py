@@ -18,9 +18,9 @@ from hsp_otp.adapters.senders.provider import setting as _setting
 from hsp_otp.domain.keys import Key
 from hsp_otp.domain.names import ENGLISH, Language
 from hsp_otp.domain.operator_sessions import is_password
+from hsp_otp.domain.wordings import Wordings
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.toml_file import read_toml
-from hsp_otp.ports.messages import Wordings
 
 PORTS: Final = 65535
 
