@@ -145,7 +145,7 @@ class Service:
         if self.policy is None:
             self.usages.update(quota.charge(usages, demands, now))
             return Answer(None, Message(now, sent, site.region, (), Debt.NOBODY, price))
-        keys = guard.ledger_keys(SIGNUP, client, site.contact)
+        keys = guard.ledger_keys(SIGNUP, client, site.contact.range)
         held = {key: self.ledgers[key] for key in keys if key in self.ledgers}
         leases = self.leases[process] if len(self.leases) > 1 else None
         of_region = self._money(site.region, now, leases)
