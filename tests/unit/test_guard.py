@@ -112,6 +112,17 @@ def test_a_group_may_owe_more_in_a_month(key: LedgerKey, most: int) -> None:
     assert refused.reasons == (Reason(key.group, most + 1, most, 30 * DAY),)
 
 
+def test_the_wait_counts_that_allowances_shrink() -> None:
+    """What was verified leaves the window an hour before what was owed beside it."""
+    policy = attrs.evolve(POLICY, stretch=0, block=(DebtLimit(6, 30, DAY),))
+    early = ledgers.charge(ledgers.verify(Ledger(), 10, START), 4, START)
+    held = {BLOCK: ledgers.charge(early, 6, after(START, HOUR))}
+    refused = judge(held, guarded(), policy, after(START, 2 * HOUR))
+    assert isinstance(refused, Refused)
+    assert refused.reasons[0] == Reason(Group.BLOCK, 11, 9, DAY)
+    assert refused.retry_at == after(START, 26 * HOUR)
+
+
 @pytest.mark.parametrize(
     ("owed", "level"),
     [(62, None), (63, None), (64, 1), (67, 1), (68, 2), (72, 3), (76, 4), (79, 5), (80, 6)],

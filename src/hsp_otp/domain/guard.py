@@ -8,6 +8,7 @@ message more. Caps limit the money that is spent, verified or not.
 
 import enum
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias, assert_never
 
@@ -32,6 +33,9 @@ class Group(enum.Enum):
     STRETCH = "stretch"
     REGION_CAP = "region-cap"
     CAP = "cap"
+
+    # Groups are in the keys of ledgers, and that of `enum` is in Python.
+    __hash__ = object.__hash__
 
 
 WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
@@ -164,6 +168,9 @@ class Reason(NamedTuple):
 _WORK: Final = "work:"
 
 _NOTHING: Final = Ledger()
+
+_NEVER: Final = Instant(2**63 - 1)
+"""Later than any instant that anything leaves a window at."""
 
 _REASON = re.compile(r"([a-z-]+) ([0-9.]+)/([0-9.]+)(\$?) ([0-9]+)([hd])")
 
@@ -420,16 +427,11 @@ def judge(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> 
     if word != "refused":
         return Priced(int(word.removeprefix(_WORK)), told)
     fullest = next(one for one in told if one.is_full)
-    retry_at = next(
-        (
-            at
-            for at in _let_go(held, ask, policy, now)
-            if verdict_word(reasons(held, ask, policy, at)) != "refused"
-        ),
-        None,
-    )
+    at = _not_before(held, ask, told, now)
+    while at != _NEVER and verdict_word(later := reasons(held, ask, policy, at)) == "refused":
+        at = _not_before(held, ask, later, at)
     # A message that costs more than its region may owe at all never fits.
-    return Refused(fullest.group, retry_at or after(now, DAY), told)
+    return Refused(fullest.group, after(now, DAY) if at == _NEVER else at, told)
 
 
 def charged(held: Ledgers, keys: Iterable[LedgerKey], debt: Debt, now: Instant) -> Ledgers:
@@ -535,12 +537,29 @@ def _fullest_first(found: list[Reason]) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _let_go(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> list[Instant]:
-    """The instants at which anything that is owed leaves a window: what is full only then fits."""
-    instants = set[Instant]()
-    for key in ask.keys:
-        for limit in policy.limits(key.group):
-            instants.update(ledgers.let_go(held.get(key, Ledger()), limit.window, now))
-    for one in (ask.money.debt, ask.money.stretch):
-        instants.update(ledgers.let_go(one, DAY, now))
-    return sorted(instants)
+def _not_before(held: Ledgers, ask: GuardedAsk, found: Iterable[Reason], now: Instant) -> Instant:
+    """
+    An instant before which *ask* does not fit. Waiting does not raise what groups may owe, so what
+    is full stays full until enough of what it owes has left its window.
+    """
+    by_group = {key.group: held.get(key, _NOTHING) for key in ask.keys}
+    by_group |= {Group.REGION: ask.money.debt, Group.STRETCH: ask.money.stretch}
+    who, where, stretch = now, now, _NEVER
+    for one in found:
+        at = _freed_at(by_group[one.group], one, now) if one.is_full else now
+        if one.group is Group.STRETCH:
+            stretch = at
+        elif one.group in WHO:
+            who = max(who, at)
+        else:
+            where = max(where, at)
+    return min(max(who, where), max(min(who, where), stretch))
+
+
+def _freed_at(ledger: Ledger, full: Reason, now: Instant) -> Instant:
+    most = ledgers.owed(ledger, full.window, now) - (full.owed - full.allowed)
+    instants = ledgers.let_go(ledger, full.window, now)
+    place = bisect_left(
+        instants, x=True, key=lambda at: ledgers.owed(ledger, full.window, at) <= most
+    )
+    return instants[place] if place < len(instants) else _NEVER

@@ -225,8 +225,9 @@ def let_go(ledger: Ledger, window: Duration, now: Instant) -> list[Instant]:
 
 def best_day(ledger: Ledger, days: int, now: Instant) -> int:
     """What was verified on the best of the last *days* whole days."""
-    today = now // DAY
-    return max((ledger.verified_days.of(today - ago) for ago in range(1, days + 1)), default=0)
+    today, (buckets, amounts) = now // DAY, ledger.verified_days
+    first, end = bisect_left(buckets, today - days), bisect_left(buckets, today)
+    return max(amounts[first:end], default=0)
 
 
 def usual_debt(ledger: Ledger, days: int, least: int, now: Instant) -> tuple[int, int, int]:
