@@ -188,6 +188,17 @@ async def test_the_most_traffic(asked: SqlAuditQueries, commits: GroupCommit) ->
     assert await asked.top_countries(Span(Instant(0), START), 9) == []
 
 
+async def test_sends_of_which_no_range_is_known(
+    asked: SqlAuditQueries, commits: GroupCommit
+) -> None:
+    """They are in no range, however many there are; the country counts them."""
+    sent = [row("sent", at, None, action=Action.SEND) for at in range(3)]
+    await commits.write(*sent, row("sent", 9, action=Action.SEND))
+    (known,) = await asked.top_prefixes(Span(), 9)
+    assert (known.who, known.sent) == (OLD.fingerprint(NUMBER.prefix), 1)
+    assert sum(one.sent for one in await asked.top_countries(Span(), 9)) == 4
+
+
 async def test_an_empty_audit(asked: SqlAuditQueries) -> None:
     """Where there is nothing, every question has an answer."""
     assert await asked.latest(Wanted(), 9) == []

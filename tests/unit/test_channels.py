@@ -17,6 +17,7 @@ from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.quota import Quota
 from hsp_otp.domain.send_limits import contact_sends
 from hsp_otp.domain.verification_record import Status
+from hsp_otp.domain.verification_request import Flaw, Unacceptable
 from hsp_otp.flows.verification_outcomes import (
     InProgress,
     NotDelivered,
@@ -208,6 +209,54 @@ def test_a_code_never_falls_back_to_a_mailbox() -> None:
     told.world.outboxes = {Channel.EMAIL: Outbox(failure=SendFailed("away"))}
     assert isinstance(told.start("asha@example.com"), NotDelivered)
     assert told.world.outbox.sent == []
+
+
+# --- Landlines, to which calls lead alone
+
+LANDLINE = "+912223456789"
+CALLS_FIRST = (Channel.VOICE, Channel.SMS, Channel.WHATSAPP)
+
+
+@pytest.mark.parametrize("channels", [PHONES, CALLS_FIRST], ids=["behind", "first"])
+def test_a_landline_is_offered_calls_alone(channels: tuple[Channel, ...]) -> None:
+    """No answer names a text, wherever calls stand in the app's order."""
+    told = falling(*channels)
+    standing = told.standing(LANDLINE)
+    assert isinstance(standing, Prospect)
+    assert standing.next == {Channel.VOICE: START}
+    view = told.sent(LANDLINE).view
+    assert (view.channel, set(view.next)) == (Channel.VOICE, {Channel.VOICE})
+    assert set(told.found(view.verification.id).view.next) == {Channel.VOICE}
+    refused = told.start(LANDLINE)
+    assert isinstance(refused, Refused)
+    assert set(refused.next) == {Channel.VOICE}
+
+
+def test_a_landline_gets_no_text_in_place_of_a_call() -> None:
+    """If nobody takes the call, or it fails, the order has nothing behind it."""
+    told = falling(*CALLS_FIRST, voice=SendFailed("away"))
+    assert isinstance(told.start(LANDLINE), NotDelivered)
+    assert [row.channel for row in told.world.audit.sends] == [Channel.VOICE]
+    told = falling(*CALLS_FIRST)
+    told.world.outboxes[Channel.VOICE].skipped = True
+    assert isinstance(told.start(LANDLINE), NotDelivered)
+    assert codes_of(told) == []
+    told = falling(*CALLS_FIRST)
+    told.sent(LANDLINE)
+    told.world.report("voice", "message-1", DeliveryState.UNDELIVERED)
+    assert [one for one, _ in codes_of(told)] == ["voice"]
+
+
+@pytest.mark.parametrize("channel", ["sms", "whatsapp"])
+def test_a_code_is_not_sent_again_to_a_landline_by_text(channel: str) -> None:
+    """Such a channel is not available, and nothing is charged; a call is."""
+    told = falling(*CALLS_FIRST)
+    view = told.sent(LANDLINE).view
+    told.world.clock.advance(MINUTE)
+    again = told.resend(view.verification.id, channel)
+    assert again == Unacceptable(Flaw.CHANNEL)
+    assert len(told.world.audit.sends) == 1
+    assert isinstance(told.resend(view.verification.id, "voice"), Sent)
 
 
 # --- Idempotency keys

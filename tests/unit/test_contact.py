@@ -21,6 +21,16 @@ def test_what_is_told_of_a_contact() -> None:
     assert (NUMBER.limited, NUMBER.destination) == ("+919876543210", "+919876543210")
 
 
+def test_texts_reach_numbers_but_no_landline() -> None:
+    """Nor an e-mail address; a number that may be of either kind is reached."""
+    assert NUMBER.receives_texts
+    assert Contact.stored("+12025550123").receives_texts
+    assert not Contact.stored("+912223456789").receives_texts
+    # Its number has a leading zero of its own.
+    assert not Contact.stored("+390612345678").receives_texts
+    assert not Contact.stored("asha@example.com").receives_texts
+
+
 MAILBOX = Contact.of_email(EmailAddress.parse("Asha+a@Exämple.com"))
 
 

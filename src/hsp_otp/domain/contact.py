@@ -32,6 +32,9 @@ CHANNELS: Final[Mapping[ContactKind, tuple[Channel, ...]]] = {
 }
 """The channels that lead to each kind of contact. None leads to two."""
 
+TEXTS: Final = frozenset({Channel.SMS, Channel.WHATSAPP})
+"""The channels that lead to no landline."""
+
 
 @attrs.frozen
 class Contact:
@@ -78,6 +81,17 @@ class Contact:
                 return self.value
             case ContactKind.EMAIL:
                 return EmailAddress(self.value).limited
+            case _:
+                assert_never(self.kind)
+
+    @property
+    def receives_texts(self) -> bool:
+        """Whether the channels of `TEXTS` lead to it: whether it is a number, but no landline."""
+        match self.kind:
+            case ContactKind.PHONE:
+                return PhoneNumber(self.value).receives_texts
+            case ContactKind.EMAIL:
+                return False
             case _:
                 assert_never(self.kind)
 

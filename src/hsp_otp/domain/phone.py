@@ -96,19 +96,22 @@ class PhoneNumber:
     @property
     def receives_texts(self) -> bool:
         """Whether it is of a kind that receives texts."""
-        return _is_texted(phonenumbers.parse(self.e164))
+        return _is_texted(self._number)
 
     @property
     def region(self) -> str | None:
         """ISO 3166-1 alpha-2 code of the number's region, if it has one."""
+        return phonenumbers.region_code_for_number(self._number)
+
+    @property
+    def _number(self) -> phonenumbers.PhoneNumber:
         digits = self.e164.removeprefix("+")
         # Parsing the number again would take longer than everything else done with it.
         for length in (1, 2, 3):
             code, rest = digits[:length], digits[length:]
             if code in _CALLING_CODES and not rest.startswith("0"):
-                number = phonenumbers.PhoneNumber(int(code), int(rest))
-                return phonenumbers.region_code_for_number(number)
-        return phonenumbers.region_code_for_number(phonenumbers.parse(self.e164))
+                return phonenumbers.PhoneNumber(int(code), int(rest))
+        return phonenumbers.parse(self.e164)
 
     @property
     def prefix(self) -> str:

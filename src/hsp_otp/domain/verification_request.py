@@ -9,7 +9,7 @@ import attrs
 
 from hsp_otp.domain.app_limits import MOST_NAMED
 from hsp_otp.domain.apps import App
-from hsp_otp.domain.contact import Channel, Contact, ContactKind
+from hsp_otp.domain.contact import TEXTS, Channel, Contact, ContactKind
 from hsp_otp.domain.email_address import EmailAddress, InvalidEmailError
 from hsp_otp.domain.names import ClientAddress, Language
 from hsp_otp.domain.phone import (
@@ -24,8 +24,7 @@ _SUBJECT: Final = re.compile("[ -~]{1,128}")
 _APP_HASH: Final = re.compile("[A-Za-z0-9+/]{11}")
 _KEY: Final = re.compile(r'"([A-Za-z0-9._-]{1,64})"|([A-Za-z0-9._-]{1,64})')
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_TEXTS: Final = frozenset({Channel.SMS.value, Channel.WHATSAPP.value})
-"""The channels that lead to no landline."""
+_TEXTS: Final = frozenset(channel.value for channel in TEXTS)
 
 _MOST_CHARACTERS: Final = 128
 _MOST_METADATA: Final = 10
@@ -130,7 +129,7 @@ def read(given: Given, app: App, reach: Reach) -> Wanted | Unacceptable:
         return Unacceptable(contact)
     if app.rules.client_ip_required and given.client is None and Flaw.CLIENT not in given.unread:
         return Unacceptable(Flaw.NO_CLIENT)
-    channel = read_channel(_named(given, contact, app, reach), contact.kind, app, reach)
+    channel = read_channel(given.channel, contact, app, reach)
     if channel is None:
         return Unacceptable(Flaw.CHANNEL)
     purpose = _purpose(given.purpose, contact.kind, app)
@@ -171,8 +170,7 @@ def _email(text: str) -> Contact | Flaw:
 def _phone(text: str, app: App, reach: Reach, channel: str | None) -> Contact | Flaw:
     own = app.rules.regions
     default, regions = (own[0], frozenset(own)) if own else (reach.default, reach.regions)
-    usable = channels_of(app, ContactKind.PHONE, reach)
-    called = Channel.VOICE in usable and channel not in _TEXTS
+    called = Channel.VOICE in _usable(app, ContactKind.PHONE, reach) and channel not in _TEXTS
     try:
         return Contact.of_phone(PhoneNumber.parse(text, default, regions, landlines=called))
     except NotTextedError:
@@ -183,24 +181,26 @@ def _phone(text: str, app: App, reach: Reach, channel: str | None) -> Contact | 
         return Flaw.REGION
 
 
-def _named(given: Given, contact: Contact, app: App, reach: Reach) -> str | None:
-    """The channel that is named; a call for a landline for which none is."""
-    # Only then can it be a landline, and finding out takes a while.
-    may_call = Channel.VOICE in channels_of(app, contact.kind, reach)
-    if given.channel or not may_call or PhoneNumber(contact.value).receives_texts:
-        return given.channel
-    return Channel.VOICE.value
-
-
-def read_channel(name: str | None, kind: ContactKind, app: App, reach: Reach) -> Channel | None:
-    """The channel of that name; the app's first if none is named. None if it cannot use that."""
-    usable = channels_of(app, kind, reach)
+def read_channel(name: str | None, contact: Contact, app: App, reach: Reach) -> Channel | None:
+    """
+    The channel of that name; the first that leads to *contact* if none is named. None if the app
+    cannot use that.
+    """
+    usable = channels_of(app, contact, reach)
     named = [one for one in usable if not name or one.value == name]
     return named[0] if named else None
 
 
-def channels_of(app: App, kind: ContactKind, reach: Reach) -> tuple[Channel, ...]:
-    """The channels by which *app* can reach contacts of that kind, in its order."""
+def channels_of(app: App, contact: Contact, reach: Reach) -> tuple[Channel, ...]:
+    """The channels by which *app* can reach *contact*, in its order: a landline by calls alone."""
+    usable = _usable(app, contact.kind, reach)
+    # Only where there are calls can it be a landline, and finding out takes a while.
+    if Channel.VOICE not in usable or contact.receives_texts:
+        return usable
+    return tuple(one for one in usable if one not in TEXTS)
+
+
+def _usable(app: App, kind: ContactKind, reach: Reach) -> tuple[Channel, ...]:
     return tuple(one for one in app.rules.channels.get(kind, ()) if one in reach.channels)
 
 

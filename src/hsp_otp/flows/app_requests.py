@@ -151,7 +151,7 @@ class AppRequests:
         purpose = verification.purpose
         service = self.policies[purpose]
         demands = send_demands(sent, app, self.policy_of(app, purpose), service)
-        channels = channels_of(app, verification.contact.kind, self.reach)
+        channels = channels_of(app, verification.contact, self.reach)
         calls = tuple(
             demand
             for one in dict.fromkeys((*channels, channel))

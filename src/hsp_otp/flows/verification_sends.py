@@ -113,8 +113,8 @@ class VerificationSends:
         if found is None:
             return await self.requests.missing(Action.SEND, backend)
         app, verification = found
-        kind, reach = verification.contact.kind, self.requests.reach
-        by = read_channel(channel, kind, app, reach) if channel else None
+        contact, reach = verification.contact, self.requests.reach
+        by = read_channel(channel, contact, app, reach) if channel else None
         if channel and by is None:
             return Unacceptable(Flaw.CHANNEL)
         verification = attrs.evolve(verification, channel=by or verification.channel)

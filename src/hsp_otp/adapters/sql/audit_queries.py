@@ -255,7 +255,11 @@ def prefixes_asked(span: Span) -> Select[*tuple[Any, ...]]:
             sent,
             _numbers(),
         )
-        .where(audit.c.outcome == Issued.word, *_within(span))
+        .where(
+            audit.c.outcome == Issued.word,
+            audit.c.range_fingerprint.is_not(None),
+            *_within(span),
+        )
         .group_by(audit.c.range_fingerprint)
         .order_by(sent.desc(), audit.c.range_fingerprint)
     )
