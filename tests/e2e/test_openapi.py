@@ -65,7 +65,13 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
     },
     ("post", "/customer/send-otp/"): {
         200: {"success"},
-        400: {"pass_code_required", "invalid_pass", "no_phone_number", "sms_failed"},
+        400: {
+            "pass_code_required",
+            "channel_not_available",
+            "invalid_pass",
+            "no_phone_number",
+            "sms_failed",
+        },
         429: {
             "lookup_rate_limited",
             "locked_out",
@@ -92,6 +98,7 @@ NAMED: Final[dict[tuple[str, str], dict[int, set[str]]]] = {
         200: {"success"},
         400: {
             "phone_required",
+            "channel_not_available",
             "invalid_phone",
             "region_not_allowed",
             "session_not_found",
