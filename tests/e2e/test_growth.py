@@ -344,7 +344,7 @@ async def phone_finish(request: AnyRequest, data: JSONBody[FinishRequest]) -> Re
                 "    phone_start,\n"
                 ")\n",
             ),
-            **before("    delivery_status,\n", "    phone_start,\n    phone_finish,\n"),
+            **before("    *RECEIPTS,\n", "    phone_start,\n    phone_finish,\n"),
         },
     },
 )
