@@ -72,7 +72,7 @@ class OverSqlite:
         """What stands in the place of parts of the wiring."""
 
         async def senders(*_: object) -> dict[Channel, Phones]:
-            return dict.fromkeys((Channel.SMS, Channel.EMAIL), self.phones)
+            return dict.fromkeys(Channel, self.phones)
 
         return {
             "SystemClock": lambda: self.clock,
