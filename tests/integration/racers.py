@@ -3,12 +3,13 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import attrs
 
@@ -43,6 +44,8 @@ from tests.backend import BACKEND, RULES, SHOP
 from tests.e2e.preloaded import LOADED
 from tests.integration.stores import RINGS, Kind
 from tests.world import RETURN_URL, SIGNUP_POLICY, Outbox, SignedProofs, of_run, slot_of
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 60
 
@@ -346,14 +349,23 @@ def listed(pass_code: str, content: str) -> ListedPass:
 
 
 async def _put(house: HousePasses, call: Call) -> str:
-    """Put a pass, again and again while the database of a busy machine does not take it."""
-    while True:
-        try:
-            outcome = await house.put(listed(call.pass_code, call.digits), _KEY, call.caller)
-        except Unavailable:
-            continue
-        break
+    content = listed(call.pass_code, call.digits)
+    outcome = await _repeated(partial(house.put, content, _KEY, call.caller))
     return outcome.change.value if isinstance(outcome, PassPut) else outcome.word
+
+
+async def _repeated(ask: Callable[[], Awaitable[T]]) -> T:
+    """Do what may be repeated, until the stores of a busy machine have answered."""
+    while True:
+        with suppress(Unavailable):
+            return await ask()
+
+
+async def _fall_back(journeys: Journeys, verification_id: str) -> None:
+    """Do what a receipt leads to whose first message will not arrive."""
+    first = (await journeys.verification_sends.requests.verifications.sends_of(verification_id))[0]
+    lost = AppSend(id=first.id, verification_id=verification_id, channel=first.channel)
+    await journeys.verification_delivery.fall_back(lost)
 
 
 async def _for_an_app(journeys: Journeys, call: Call, verifications: list[str]) -> str:
@@ -366,16 +378,19 @@ async def _for_an_app(journeys: Journeys, call: Call, verifications: list[str]) 
         case "resend":
             sent = await sends.resend(call.verification_id, None, backend, call.key)
         case "receipt":
-            first = (await sends.requests.verifications.sends_of(call.verification_id))[0]
-            lost = AppSend(id=first.id, verification_id=call.verification_id, channel=first.channel)
-            await journeys.verification_delivery.fall_back(lost)
+            await _repeated(partial(_fall_back, journeys, call.verification_id))
             return "noted"
         case "cancel":
             return (await journeys.verification.cancel(call.verification_id, backend)).word
         case _:
-            checked = await journeys.verification.check(
-                call.verification_id, call.digits, backend, idempotency_key=call.key
+            check = partial(
+                journeys.verification.check,
+                call.verification_id,
+                call.digits,
+                backend,
+                idempotency_key=call.key,
             )
+            checked = await (check() if call.key is None else _repeated(check))
             again = isinstance(checked, Success) and checked.replayed
             return "verified_again" if again else checked.word
     if isinstance(sent, Sent):

@@ -70,6 +70,11 @@ def begun(racers: Racers, person: int) -> Call:
     return attrs.evolve(call, step="check", verification_id=verification_id, digits=digits)
 
 
+def successes(words: list[str]) -> Counter[str]:
+    """The words, in which a success counts the same when its repetition was told of it."""
+    return Counter("verified" if word == "verified_again" else word for word in words)
+
+
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_of_fifty_right_checks_one_is_approved(racers: Racers, number: int) -> None:
     """Of fifty right codes at the same instant, with fifty keys, exactly one succeeds."""
@@ -91,15 +96,17 @@ def test_of_many_receipts_one_sends_the_code_again(racers: Racers, number: int) 
     """
     Of sixteen receipts of a message that does not arrive, one makes a call; of sixteen more, none.
 
-    The code is the same, and one of eight right checks at the same time succeeds.
+    The code is the same, and one of eight right checks at the same time succeeds. Each has a key,
+    so that it can be repeated when a busy store does not answer.
     """
     right = begun(racers, 10_000 + 8 * number)
     receipt = attrs.evolve(right, step="receipt")
     told = racers.race([receipt] * 16)
     assert (told.words, told.codes) == (["noted"] * 16, [right.digits])
-    told = racers.race([receipt] * 16 + [right] * 8)
+    checks = [attrs.evolve(right, key=f"lost-{number}-{place}") for place in range(8)]
+    told = racers.race([receipt] * 16 + checks)
     assert told.codes == []
-    assert Counter(told.words) == {"noted": 16, "verified": 1, "otp_expired": 7}
+    assert successes(told.words) == {"noted": 16, "verified": 1, "otp_expired": 7}
 
 
 @pytest.mark.parametrize("number", range(ROUNDS))
@@ -107,9 +114,9 @@ def test_a_code_that_is_right_is_sent_nowhere(racers: Racers, number: int) -> No
     """Receipts and a right check race: the code is sent again at most once, and then not at all."""
     right = begun(racers, 20_000 + 8 * number)
     receipt = attrs.evolve(right, step="receipt")
-    told = racers.race([receipt] * 8 + [right])
+    told = racers.race([receipt] * 8 + [attrs.evolve(right, key=f"nowhere-{number}")])
     assert len(told.codes) <= 1
-    assert Counter(told.words) == {"noted": 8, "verified": 1}
+    assert successes(told.words) == {"noted": 8, "verified": 1}
     assert racers.alone(receipt).codes == []
 
 
