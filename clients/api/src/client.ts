@@ -76,6 +76,9 @@ export type WorkOptions = Pick<SolveOptions, "signal" | "onProgress">;
 
 type WorkRefusal = Failure<"work_required">;
 
+/** How a code goes to a phone: by a text message or by a call. */
+export type Channel = "sms" | "voice";
+
 export type Sent =
   SentCode | Failure<Exclude<WordOf<"sendOtp">, "work_required"> | "work_not_done"> | WorkRequired;
 
@@ -115,8 +118,13 @@ export interface ClientOptions {
 export interface Client {
   /** Look a pass up, and learn where its code would go. */
   validatePass(passCode: string): Promise<Validated>;
-  /** Text a code to the holder of a pass; where it is `work_required`, go on by its `solve`. */
-  sendOtp(passCode: string): Promise<Sent>;
+  /**
+   * Send a code to the holder of a pass; where it is `work_required`, go on by its `solve`.
+   *
+   * @param channel - `voice` for a call, which a service without a sender of calls refuses as
+   *   `channel_not_available`.
+   */
+  sendOtp(passCode: string, channel?: Channel): Promise<Sent>;
   /**
    * Present a code; the right one signs in, its tokens are kept, and this device is known.
    *
@@ -263,14 +271,15 @@ export function createClient(options: ClientOptions): Client {
     return token === null ? {} : { device_token: token };
   }
 
-  async function send(passCode: string, work?: string): Promise<Sent> {
+  async function send(passCode: string, channel: Channel, work?: string): Promise<Sent> {
     const known = await knownAs(passCode);
-    const answer = await ask((common) =>
-      wire.POST("/customer/send-otp/", {
-        body: { pass_code: passCode, ...known, ...(work === undefined ? {} : { work }) },
-        ...common,
-      }),
-    );
+    const body = {
+      pass_code: passCode,
+      ...known,
+      ...(channel === "sms" ? {} : { channel }),
+      ...(work === undefined ? {} : { work }),
+    };
+    const answer = await ask((common) => wire.POST("/customer/send-otp/", { body, ...common }));
     const data = answer?.data;
     if (data?.sent === true) {
       latest.set(plainPassCode(passCode), data.challenge_id);
@@ -287,11 +296,11 @@ export function createClient(options: ClientOptions): Client {
         ? failure("network_error")
         : refusal("sendOtp", answer.error, answer.response);
     if (leavesInDoubt(refused)) latest.delete(plainPassCode(passCode));
-    return refused.error === "work_required" ? solvable(refused, passCode) : refused;
+    return refused.error === "work_required" ? solvable(refused, passCode, channel) : refused;
   }
 
   /** *refused*, with what does its work and sends again. */
-  function solvable(refused: WorkRefusal, passCode: string): WorkRequired {
+  function solvable(refused: WorkRefusal, passCode: string, channel: Channel): WorkRequired {
     let payload: string | null = null;
     let under: Promise<Sent> | null = null;
     async function sendSolved(how: WorkOptions): Promise<Sent> {
@@ -304,7 +313,9 @@ export function createClient(options: ClientOptions): Client {
         throw error;
       }
       // Cancelled in the last moment.
-      return how.signal?.aborted === true ? notDone(refused, true) : send(passCode, payload);
+      return how.signal?.aborted === true
+        ? notDone(refused, true)
+        : send(passCode, channel, payload);
     }
     return {
       ...refused,
@@ -348,7 +359,7 @@ export function createClient(options: ClientOptions): Client {
       return { error: null, phoneMasked: data.phone_masked };
     },
 
-    sendOtp: (passCode) => send(passCode),
+    sendOtp: (passCode, channel = "sms") => send(passCode, channel),
 
     async verifyOtp(passCode, otp, challengeId) {
       const known = await knownAs(passCode);

@@ -83,6 +83,15 @@ test("solving it sends again, in the same words, and returns what came of that",
   });
 });
 
+test("work for a call is followed by a call", async () => {
+  const service = busy();
+  const sent = await service.client().sendOtp(PASS, "voice");
+  if (sent.error !== "work_required") throw new Error(String(sent.error));
+  expect(await sent.solve()).toMatchObject({ error: null });
+  const called = { pass_code: PASS, channel: "voice" };
+  expect(service.asked.map((one) => one.body)).toMatchObject([called, called]);
+});
+
 test("the code that work has brought is the one that a guess is for", async () => {
   const service = busy();
   const client = service.client();

@@ -217,11 +217,12 @@ export function Note({ children }: { readonly children: string }): ReactNode {
  * The service alone knows why it could not send a message: its own sentence stands until somebody
  * chooses another language.
  */
-function useSentence(refusal: Refusal | null, stands: boolean): string | null {
+function useSentence(refusal: Refusal | null, stands: boolean, called: boolean): string | null {
   const { tag, t } = useSpeech();
   const [heard, setHeard] = useState({ refusal, tag });
   if (heard.refusal !== refusal) setHeard({ refusal, tag });
   if (refusal === null) return null;
+  if (refusal.error === "sms_failed" && called) return t("page.call_failed");
   const own = refusal.error === "sms_failed" && heard.tag === tag ? refusal.message : null;
   return own ?? t(sentenceOf(refusal.error, stands));
 }
@@ -268,19 +269,22 @@ export function Warning({
 export function Refused({
   refusal,
   stands = false,
+  called = false,
   attempts = null,
   waits = true,
 }: {
   readonly refusal: Refusal | null;
   /** Whether a code stands that can be entered. */
   readonly stands?: boolean;
+  /** Whether a call was asked for. */
+  readonly called?: boolean;
   readonly attempts?: number | null;
   readonly waits?: boolean;
 }): ReactNode {
   const theme = useTheme();
   const { t } = useSpeech();
   const seconds = useSecondsUntil(waits ? (refusal?.retryAt ?? null) : null);
-  const sentence = useSentence(refusal, stands);
+  const sentence = useSentence(refusal, stands, called);
   const told = sentence === null ? null : [sentence, ...whatIsLeft(t, refusal, attempts)].join(" ");
   if (refusal === null || told === null) return null;
   return (

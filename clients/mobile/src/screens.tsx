@@ -1,6 +1,6 @@
 /** The screens of signing in, and which of them is shown. */
 
-import type { ErrorWord } from "@hsp-otp/api";
+import type { Channel, ErrorWord } from "@hsp-otp/api";
 import {
   type AskingCode,
   type AskingPass,
@@ -38,6 +38,8 @@ export interface SignInProps {
   readonly brand?: Brand;
   /** Digits of a code, as the service's policy has them. */
   readonly digits?: number;
+  /** Whether the service has a sender of calls; then the screen for the code has a button for one. */
+  readonly calls?: boolean;
   /** What is shown to whoever is signed in; a screen with user and pass where there is nothing. */
   readonly children?: ReactNode;
 }
@@ -54,6 +56,7 @@ export function SignIn({
   language,
   brand = NO_BRAND,
   digits = 6,
+  calls = false,
   children,
 }: SignInProps): ReactNode {
   const auth = useAuth();
@@ -65,20 +68,28 @@ export function SignIn({
   return (
     <Speaking language={language}>
       <LookContext.Provider value={look}>
-        <Step auth={auth} digits={digits} />
+        <Step auth={auth} digits={digits} calls={calls} />
       </LookContext.Provider>
     </Speaking>
   );
 }
 
-function Step({ auth, digits }: { readonly auth: Auth; readonly digits: number }): ReactNode {
+function Step({
+  auth,
+  digits,
+  calls,
+}: {
+  readonly auth: Auth;
+  readonly digits: number;
+  readonly calls: boolean;
+}): ReactNode {
   switch (auth.step) {
     case "restoring":
       return <Restoring />;
     case "pass":
       return <PassScreen auth={auth} />;
     case "code":
-      return <CodeScreen auth={auth} digits={digits} />;
+      return <CodeScreen auth={auth} digits={digits} calls={calls} />;
     case "in":
       return <InScreen auth={auth} />;
   }
@@ -143,9 +154,11 @@ function PassScreen({ auth }: { readonly auth: Auth & AskingPass }): ReactNode {
 function CodeScreen({
   auth,
   digits,
+  calls,
 }: {
   readonly auth: Auth & AskingCode;
   readonly digits: number;
+  readonly calls: boolean;
 }): ReactNode {
   const { t } = useSpeech();
   const { attemptsRemaining, busy, challengeId, expiresAt, refusal, resendAt, startOver } = auth;
@@ -157,6 +170,9 @@ function CodeScreen({
   const over = ended ?? (expiresAt !== null && life === 0 ? "expired" : null);
   const locked = over === "locked";
   const [sending, setSending] = useState(false);
+  const [asked, setAsked] = useState<Channel>("sms"); // by which channel, the last time
+  const called = asked === "voice";
+  const held = refusal !== null && [resendAt, auth.callAt].includes(refusal.retryAt);
 
   useEffect(() => {
     if (Platform.OS !== "android") return;
@@ -175,11 +191,21 @@ function CodeScreen({
         <>
           <Title>{t("page.code_title")}</Title>
           {refusal === null && attemptsRemaining === null && expiresAt !== null ? (
-            <Note key={challengeId}>{t("page.code_sent", { masked })}</Note>
+            <Note key={challengeId}>
+              {t(auth.channel === "voice" ? "page.called" : "page.code_sent", { masked })}
+            </Note>
           ) : (
             <Lead>{t("page.code_lead", { masked })}</Lead>
           )}
-          <CodeEntry auth={auth} digits={digits} life={life} judging={busy && !sending} />
+          <CodeEntry auth={auth} digits={digits} life={life} judging={busy && !sending}>
+            <Refused
+              refusal={refusal}
+              stands
+              called={called}
+              attempts={attemptsRemaining}
+              waits={!held}
+            />
+          </CodeEntry>
         </>
       ) : (
         <>
@@ -193,23 +219,29 @@ function CodeScreen({
             <Lead>{t("page.ended_lead", { masked })}</Lead>
           )}
           {refusal === null || TELLS_THE_END.has(refusal.error) ? null : (
-            <Refused refusal={refusal} waits={refusal.retryAt !== resendAt} />
+            <Refused refusal={refusal} called={called} waits={!held} />
           )}
         </>
       )}
-      {locked && resendAt === null ? null : (
-        <Resend
-          auth={auth}
-          kind={over === null ? "quiet" : "primary"}
-          sending={busy && sending}
-          onSend={() => {
-            setSending(true);
-            void auth.resendOtp().finally(() => {
-              setSending(false);
-            });
-          }}
-        />
-      )}
+      {locked && resendAt === null
+        ? null
+        : (calls ? CHANNELS : CHANNELS.slice(0, 1)).map((channel) => (
+            <Another
+              key={channel}
+              auth={auth}
+              channel={channel}
+              kind={over === null || channel === "voice" ? "quiet" : "primary"}
+              sending={busy && sending && asked === channel}
+              onSend={() => {
+                setAsked(channel);
+                setSending(true);
+                const done = channel === "voice" ? auth.callInstead() : auth.resendOtp();
+                void done.finally(() => {
+                  setSending(false);
+                });
+              }}
+            />
+          ))}
       <Button text={t("page.other_pass")} kind="link" held={busy} onPress={startOver} />
     </Screen>
   );
@@ -233,18 +265,21 @@ function CodeEntry({
   digits,
   life,
   judging,
+  children,
 }: {
   readonly auth: Auth & AskingCode;
   readonly digits: number;
   /** Seconds that the code is still valid for. */
   readonly life: number;
   readonly judging: boolean;
+  /** Stands below the field. */
+  readonly children: ReactNode;
 }): ReactNode {
   const theme = useTheme();
   const { t } = useSpeech();
   const field = useRef<TextInput>(null);
   const [code, setCode] = useState("");
-  const { busy, challengeId, expiresAt, refusal, resendAt } = auth;
+  const { busy, challengeId, expiresAt, refusal } = auth;
   const wrong = refusal?.error === "invalid_otp" || refusal?.error === "malformed_otp";
 
   const submit = (value: string): void => {
@@ -286,12 +321,7 @@ function CodeEntry({
           submit(code);
         }}
       />
-      <Refused
-        refusal={refusal}
-        stands
-        attempts={auth.attemptsRemaining}
-        waits={refusal?.retryAt !== resendAt}
-      />
+      {children}
       <Button
         text={t("page.verify")}
         busyText={t("page.judging")}
@@ -311,32 +341,44 @@ function CodeEntry({
   );
 }
 
-function Resend({
+const CHANNELS: readonly Channel[] = ["sms", "voice"];
+
+const ANOTHER: Readonly<Record<Channel, Record<"ask" | "wait" | "busy", TextId>>> = {
+  sms: { ask: "page.resend", wait: "page.resend_wait", busy: "page.sending" },
+  voice: { ask: "page.call", wait: "page.call_wait", busy: "page.calling" },
+};
+
+/** The button for another code by *channel*. */
+function Another({
   auth,
+  channel,
   kind,
   sending,
   onSend,
 }: {
   readonly auth: Auth & AskingCode;
+  readonly channel: Channel;
   readonly kind: "primary" | "quiet";
   readonly sending: boolean;
   readonly onSend: () => void;
 }): ReactNode {
   const { t } = useSpeech();
-  const wait = useSecondsUntil(auth.resendAt);
+  const cooled = useSecondsUntil(channel === "voice" ? auth.callAt : null);
+  const wait = Math.max(useSecondsUntil(auth.resendAt), cooled);
+  const texts = ANOTHER[channel];
   const button = useRef<View>(null);
   return (
     <>
       <Button
-        text={wait > 0 ? t("page.resend_wait", { time: clockTime(wait) }) : t("page.resend")}
-        busyText={t("page.sending")}
+        text={wait > 0 ? t(texts.wait, { time: clockTime(wait) }) : t(texts.ask)}
+        busyText={t(texts.busy)}
         kind={kind}
         button={button}
         busy={sending}
         held={auth.busy || wait > 0}
         onPress={onSend}
       />
-      <Checking working={auth.working} then={button} onCancel={auth.cancelWork} />
+      <Checking working={sending ? auth.working : null} then={button} onCancel={auth.cancelWork} />
     </>
   );
 }

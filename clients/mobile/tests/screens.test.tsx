@@ -47,6 +47,7 @@ interface Phone {
 async function start(
   prepare: (client: Scripted) => void = () => undefined,
   tag = "en",
+  calls = false,
 ): Promise<Phone> {
   const phone = {
     client: new Scripted(),
@@ -56,7 +57,7 @@ async function start(
   prepare(phone.client);
   render(
     <AuthProvider client={phone.client} clock={phone.clock}>
-      <SignIn language={phone.language} />
+      <SignIn language={phone.language} calls={calls} />
     </AuthProvider>,
   );
   await act(async () => Promise.resolve());
@@ -81,8 +82,8 @@ async function enterPass(): Promise<void> {
   await press("Send the code");
 }
 
-async function startWithCode(prepare?: (client: Scripted) => void): Promise<Phone> {
-  const phone = await start(prepare);
+async function startWithCode(prepare?: (client: Scripted) => void, calls = false): Promise<Phone> {
+  const phone = await start(prepare, "en", calls);
   await enterPass();
   return phone;
 }
@@ -457,6 +458,100 @@ test("while another code is sent, the button says so, and then its code can be t
   expect(boxes()).toBe("______");
   expect(screen.getByRole("button", { name: "Verify" })).toBeEnabled();
 });
+
+// Calls
+
+test("a service without calls offers none", async () => {
+  const { clock } = await startWithCode();
+  await clock.advance(60);
+  expect(screen.queryByRole("button", { name: /call/i })).toBeNull();
+});
+
+test("a call can be asked for after its wait, and then its code can be typed", async () => {
+  const { client, clock } = await startWithCode(undefined, true);
+  expect(screen.getByRole("button", { name: "Call me in 1:00" })).toBeDisabled();
+  await clock.advance(59);
+  await press("Call me in 0:01");
+  expect(client.count("sendOtp")).toBe(1);
+  await clock.advance(1);
+  const sent = held<Sent>();
+  client.sent = sent.promise;
+  await fill("123");
+  await press("Call me instead");
+  expect(client.asked.at(-1)).toEqual(["sendOtp", "HSP-1234-5678", "voice"]);
+  expect(screen.getByRole("button", { name: "Calling…" })).toBeBusy();
+  expect(screen.getByRole("button", { name: "Send a new code" })).toBeDisabled();
+  expect(screen.getByRole("button", { name: "Send a new code" })).not.toBeBusy();
+  await does(() => {
+    sent.release({ ...SENT, challengeId: "c2" });
+  });
+  expect(screen.getByRole("status")).toHaveTextContent(
+    "We are calling ***‑***‑3210. Press a key to hear a new code.",
+  );
+  expect(screen.getByRole("button", { name: "Call me in 1:00" })).toBeDisabled();
+  expect(boxes()).toBe("______");
+  await fill("123456");
+  expect(client.asked.at(-1)).toEqual(["verifyOtp", "HSP-1234-5678", "123456", "c2"]);
+});
+
+test("too many calls: the button says when the next one is possible, and messages go on", async () => {
+  const { client, clock } = await startWithCode(undefined, true);
+  await clock.advance(60);
+  client.sent = refused("phone_rate_limited", { retryAfterSeconds: 3600 });
+  await press("Call me instead");
+  expect(screen.getByRole("alert")).toHaveTextContent(/Too many codes/);
+  expect(screen.queryByText(/You can try again/)).toBeNull();
+  expect(screen.getByRole("button", { name: "Call me in 1:00:00" })).toBeDisabled();
+  expect(screen.getByRole("button", { name: "Send a new code" })).toBeEnabled();
+});
+
+test("messages that have to wait longer hold up calls", async () => {
+  const { client, clock } = await startWithCode(undefined, true);
+  await clock.advance(30);
+  client.sent = refused("phone_rate_limited", { retryAfterSeconds: 3600 });
+  await press("Send a new code");
+  expect(screen.getByRole("button", { name: "Call me in 1:00:00" })).toBeDisabled();
+});
+
+test("a call that failed: nothing claims a code, and a message is offered", async () => {
+  const { client, clock } = await startWithCode(undefined, true);
+  await clock.advance(60);
+  client.sent = refused("sms_failed", { resendIn: 0 });
+  await press("Call me instead");
+  expect(title()).toBe("You need a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent(
+    "We could not call you. Please try again, or ask for a text message.",
+  );
+  expect(screen.getByRole("button", { name: "Call me instead" })).toBeEnabled();
+  client.sent = refused("sms_failed", { resendIn: 0 });
+  await press("Send a new code");
+  expect(screen.getByRole("alert")).toHaveTextContent("told: sms_failed");
+});
+
+test("a call that costs work tells it once", async () => {
+  const work = new ScriptedWork();
+  const { client, clock } = await startWithCode(undefined, true);
+  await clock.advance(60);
+  client.sent = work.required();
+  await press("Call me instead");
+  expect(screen.getAllByRole("progressbar")).toHaveLength(1);
+  await work.ends({ ...SENT, challengeId: "c2" });
+  expect(screen.queryByRole("progressbar")).toBeNull();
+  expect(screen.getByRole("status")).toHaveTextContent(/We are calling/);
+});
+
+test.each(TAGS)("%s: the button for a call", async (tag) => {
+  const { clock } = await start(undefined, tag, true);
+  fireEvent.changeText(screen.getByLabelText(textIn(tag, "page.pass_code")), "HSP-1234-5678");
+  await press(textIn(tag, "page.send_code"));
+  expect(
+    screen.getByRole("button", { name: textIn(tag, "page.call_wait", { time: "1:00" }) }),
+  ).toBeDisabled();
+  await clock.advance(60);
+  expect(screen.getByRole("button", { name: textIn(tag, "page.call") })).toBeEnabled();
+});
+
+// A code runs out
 
 test("a code that runs out is over", async () => {
   const { client, clock } = await startWithCode();

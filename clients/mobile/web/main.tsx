@@ -38,8 +38,11 @@ const client = createClient({
   language: language.tag,
 });
 
-/** A brand to try: `?name=Acme&logo=/static/icon.svg&accent=%238a1c5b&support=help@acme.example`. */
-const { logo, ...told } = Object.fromEntries(new URLSearchParams(location.search));
+/**
+ * A brand to try: `?name=Acme&logo=/static/icon.svg&accent=%238a1c5b&support=help@acme.example`, and
+ * `calls=true` for calls.
+ */
+const { calls, logo, ...told } = Object.fromEntries(new URLSearchParams(location.search));
 const brand: Brand = logo ? { ...told, logo: <img src={logo} height={28} alt="" /> } : told;
 checkBrand(brand);
 const { light, dark } = themesOf(brand);
@@ -50,6 +53,6 @@ const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <AuthProvider client={client}>
-    <SignIn language={language} brand={brand} />
+    <SignIn language={language} brand={brand} calls={calls === "true"} />
   </AuthProvider>,
 );

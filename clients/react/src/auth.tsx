@@ -1,6 +1,6 @@
 /** Signing in, for the components below a provider. */
 
-import type { Client, Sent, WorkRequired } from "@hsp-otp/api";
+import type { Channel, Client, Sent, WorkRequired } from "@hsp-otp/api";
 import {
   createContext,
   type ReactNode,
@@ -21,6 +21,8 @@ export interface AuthActions {
   readonly requestOtp: (passCode: string) => Promise<void>;
   /** Text another code, which replaces the older one. */
   readonly resendOtp: () => Promise<void>;
+  /** Call with another code, which replaces the older one; for services that have calls. */
+  readonly callInstead: () => Promise<void>;
   /** Present a code. */
   readonly submitOtp: (code: string) => Promise<void>;
   readonly signOut: () => Promise<void>;
@@ -126,13 +128,17 @@ export function AuthProvider({
       if (worker.current === controller) worker.current = null;
       return sent;
     };
-    const send = async (passCode: string, phoneMasked: string): Promise<void> => {
+    const send = async (passCode: string, phoneMasked: string, channel: Channel): Promise<void> => {
       const mine = pending.current;
-      let sent = await client.sendOtp(passCode);
+      let sent = await client.sendOtp(passCode, channel);
       // Once: if the service wants more work, the customer decides whether to go on.
       if (sent.error === "work_required") sent = await work(sent);
       if (pending.current !== mine) return; // signed out meanwhile
-      dispatch({ type: "sent", passCode, phoneMasked, sent, now: clock.now() });
+      dispatch({ type: "sent", passCode, phoneMasked, channel, sent, now: clock.now() });
+    };
+    const sendAnother = async (channel: Channel): Promise<void> => {
+      if (state.step !== "code") return;
+      await once(() => send(state.passCode, state.phoneMasked, channel));
     };
     return {
       ...state,
@@ -141,13 +147,12 @@ export function AuthProvider({
         if (state.step !== "pass") return;
         await once(async () => {
           const found = await client.validatePass(passCode);
-          if (found.error === null) await send(passCode, found.phoneMasked);
+          if (found.error === null) await send(passCode, found.phoneMasked, "sms");
           else dispatch({ type: "refused", failure: found, now: clock.now() });
         });
       },
-      resendOtp: async () => {
-        if (state.step === "code") await once(() => send(state.passCode, state.phoneMasked));
-      },
+      resendOtp: () => sendAnother("sms"),
+      callInstead: () => sendAnother("voice"),
       submitOtp: async (code) => {
         if (state.step !== "code") return;
         const { passCode, challengeId } = state;
@@ -185,7 +190,7 @@ export function useAuth(): Auth {
 
 const TICK_MS = 250;
 
-/** Whole seconds until *at* (of `expiresAt`, `resendAt` or `retryAt`), counting down to 0. */
+/** Whole seconds until *at* (of `expiresAt`, `resendAt`, `callAt` or `retryAt`), counting down to 0. */
 export function useSecondsUntil(at: number | null): number {
   const { clock } = useProvided();
   const left = (): number => (at === null ? 0 : Math.max(0, Math.ceil((at - clock.now()) / 1000)));

@@ -1,6 +1,6 @@
 /** Pass login for an app that has an auth context of its own: two calls, and what came of each. */
 
-import type { Client, ErrorWord, Failure } from "@hsp-otp/api";
+import type { Channel, Client, ErrorWord, Failure } from "@hsp-otp/api";
 import { useEffect, useMemo } from "react";
 
 export interface PassLoginResult {
@@ -15,8 +15,11 @@ export interface PassLoginResult {
 }
 
 export interface PassLogin {
-  /** Look a pass up and text a code to its holder, or another code, which replaces the older one. */
-  readonly requestOTP: (passCode: string) => Promise<PassLoginResult>;
+  /**
+   * Look a pass up and text a code to its holder, or another code, which replaces the older one.
+   * With `voice`, the holder is called, where the service has calls.
+   */
+  readonly requestOTP: (passCode: string, channel?: Channel) => Promise<PassLoginResult>;
   /** Present a code. The right one signs in, and the client keeps the tokens. */
   readonly submitOTP: (passCode: string, otp: string) => Promise<PassLoginResult>;
 }
@@ -36,7 +39,7 @@ function resultOf(answer: { readonly error: null } | Failure): PassLoginResult {
 }
 
 /** *call*, but while one is on its way, the same call again waits for its result: two taps are one. */
-function shared<A extends readonly string[]>(
+function shared<A extends readonly (string | undefined)[]>(
   call: (...told: A) => Promise<PassLoginResult>,
 ): (...told: A) => Promise<PassLoginResult> {
   const pending = new Map<string, Promise<PassLoginResult>>();
@@ -62,10 +65,10 @@ function callsOf(client: Client): Calls {
   let working: { readonly signal?: AbortSignal } = {};
   return {
     login: {
-      requestOTP: shared(async (passCode: string) => {
+      requestOTP: shared(async (passCode: string, channel?: Channel) => {
         const found = await client.validatePass(passCode);
         if (found.error !== null) return resultOf(found);
-        const sent = await client.sendOtp(passCode);
+        const sent = await client.sendOtp(passCode, channel);
         return resultOf(sent.error === "work_required" ? await sent.solve(working) : sent);
       }),
       submitOTP: shared(async (passCode: string, otp: string) =>

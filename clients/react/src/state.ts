@@ -1,6 +1,6 @@
 /** How far a customer has come, and what follows from each answer: a pure function. */
 
-import type { ErrorWord, Failure, Pass, Sent, SignedIn, User } from "@hsp-otp/api";
+import type { Channel, ErrorWord, Failure, Pass, Sent, SignedIn, User } from "@hsp-otp/api";
 
 /** Why the last request came to nothing. */
 export interface Refusal {
@@ -57,6 +57,10 @@ export interface AskingCode extends Sending {
   readonly expiresAt: number | null;
   /** When another may be asked for, by the clock; null where no wait is known. */
   readonly resendAt: number | null;
+  /** The same for a call, which has to wait until `resendAt`, too. */
+  readonly callAt: number | null;
+  /** How the latest code was sent. */
+  readonly channel: Channel;
   /** Guesses that the code still has; null before the first wrong one. */
   readonly attemptsRemaining: number | null;
   /** Wrong guesses at the code that were made here. */
@@ -85,6 +89,7 @@ export type Event =
       readonly type: "sent";
       readonly passCode: string;
       readonly phoneMasked: string;
+      readonly channel: Channel;
       readonly sent: Sent;
       readonly now: number;
     }
@@ -96,6 +101,9 @@ export type Event =
 export const RESTORING: AuthState = { step: "restoring" };
 
 const START: AskingPass = { step: "pass", busy: false, refusal: null, working: null };
+
+/** From any code to a call (contract, section 3); a service without a cooldown has none for calls. */
+const CALL_COOLDOWN_SECONDS = 60;
 
 function after(seconds: number | null, now: number): number | null {
   return seconds === null ? null : now + seconds * 1000;
@@ -113,7 +121,7 @@ function refusalOf(failure: Failure, now: number): Refusal {
 }
 
 function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): AskingPass | AskingCode {
-  const { passCode, phoneMasked, sent: answer, now } = event;
+  const { passCode, phoneMasked, channel, sent: answer, now } = event;
   const before: AskingCode =
     state.step === "code"
       ? { ...state, busy: false, working: null }
@@ -127,6 +135,8 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
           challengeId: null,
           expiresAt: null,
           resendAt: null,
+          callAt: null,
+          channel,
           attemptsRemaining: null,
           wrongGuesses: 0,
           over: null,
@@ -139,6 +149,8 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
       challengeId: answer.challengeId,
       expiresAt: after(answer.expiresIn, now),
       resendAt: after(answer.resendIn, now),
+      callAt: answer.resendIn === 0 ? null : after(CALL_COOLDOWN_SECONDS, now),
+      channel,
       attemptsRemaining: null,
       wrongGuesses: 0,
       over: null,
@@ -148,23 +160,27 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
   // A code is on its way, whoever asked for it: it can be entered.
   const stands = answer.error === "resend_too_soon" && answer.live;
   if (state.step !== "code" && !stands) return { ...START, refusal };
-  const resendAt = refusal.retryAt ?? before.resendAt;
+  // A call that has to wait does not hold up a message.
+  const resendAt = channel === "sms" ? (refusal.retryAt ?? before.resendAt) : before.resendAt;
+  const callAt = channel === "voice" ? (refusal.retryAt ?? before.callAt) : before.callAt;
   switch (answer.error) {
     case "sms_failed":
       // Without a wait, every provider is down, and no code was made: an older one stands.
-      if (answer.resendIn === null) return { ...before, refusal, resendAt: null };
+      if (answer.resendIn === null) return { ...before, refusal, resendAt: null, callAt: null };
       // The older code is gone, and the new one withdrawn.
-      return { ...before, refusal, resendAt: refusal.retryAt, over: "undelivered" };
+      return { ...before, refusal, resendAt: refusal.retryAt, callAt, over: "undelivered" };
     case "network_error": // which of two codes is the live one is not known
       return { ...before, refusal, challengeId: null, expiresAt: null, over: null };
     case "resend_too_soon":
-      if (!answer.live) return { ...before, refusal, resendAt, over: before.over ?? "other" };
-      if (before.over === null) return { ...before, refusal, resendAt };
+      if (!answer.live)
+        return { ...before, refusal, resendAt, callAt, over: before.over ?? "other" };
+      if (before.over === null) return { ...before, refusal, resendAt, callAt };
       // Somebody else has asked for the code that stands.
       return {
         ...before,
         refusal,
         resendAt,
+        callAt,
         challengeId: null,
         expiresAt: null,
         attemptsRemaining: null,
@@ -174,7 +190,7 @@ function sent(state: AuthState, event: Extract<Event, { type: "sent" }>): Asking
     case "locked_out":
       return { ...before, refusal, resendAt: refusal.retryAt, over: "locked" };
     default:
-      return { ...before, refusal, resendAt };
+      return { ...before, refusal, resendAt, callAt };
   }
 }
 

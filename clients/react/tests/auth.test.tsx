@@ -5,7 +5,7 @@ import { act, renderHook, waitFor } from "@testing-library/react-native";
 import { type ReactNode, StrictMode } from "react";
 
 import { type Auth, AuthProvider, useAuth, useSecondsUntil } from "../src";
-import { held, ManualClock, PASS, refused, Scripted, ScriptedWork, USER } from "./scripted";
+import { held, ManualClock, PASS, refused, Scripted, ScriptedWork, SENT, USER } from "./scripted";
 
 interface Seen {
   readonly auth: Auth;
@@ -242,6 +242,69 @@ test("another code whose answer was lost: any code is judged by itself", async (
   house.client.sent = refused("network_error");
   const auth = await does(house, ({ resendOtp }) => resendOtp());
   expect(auth).toMatchObject({ step: "code", challengeId: null, expiresAt: null, over: null });
+});
+
+// Calls
+
+test("a call brings another code, and the next call waits for a minute", async () => {
+  const house = await openWithCode();
+  const start = house.clock.now();
+  expect(house.seen.current.auth).toMatchObject({ channel: "sms", callAt: start + 60_000 });
+  await house.clock.advance(60);
+  house.client.sent = { ...SENT, challengeId: "c2" };
+  const auth = await does(house, ({ callInstead }) => callInstead());
+  expect(house.client.asked.at(-1)).toEqual(["sendOtp", "HSP-1234-5678", "voice"]);
+  expect(auth).toMatchObject({
+    channel: "voice",
+    challengeId: "c2",
+    resendAt: start + 90_000,
+    callAt: start + 120_000,
+  });
+  house.client.sent = { ...SENT, challengeId: "c3" };
+  expect(await does(house, ({ resendOtp }) => resendOtp())).toMatchObject({ channel: "sms" });
+});
+
+test("a service without a cooldown has none for calls", async () => {
+  const house = await openWithCode((client) => {
+    client.sent = { ...SENT, resendIn: 0 };
+  });
+  expect(house.seen.current.auth).toMatchObject({ callAt: null });
+});
+
+test.each([
+  ["resend_too_soon", { retryAfterSeconds: 9, live: true }, 9_000],
+  ["phone_rate_limited", { retryAfterSeconds: 3600 }, 3_600_000],
+  ["channel_not_available", {}, 60_000],
+])("a call refused does not hold up a message: %s", async (error, members, wait) => {
+  const house = await openWithCode();
+  const now = house.clock.now();
+  house.client.sent = refused(error, members);
+  const auth = await does(house, ({ callInstead }) => callInstead());
+  expect(auth).toMatchObject({
+    channel: "sms",
+    challengeId: "c1",
+    over: null,
+    resendAt: now + 30_000,
+    callAt: now + wait,
+    refusal: { error },
+  });
+});
+
+test.each([
+  ["sms_failed", { resendIn: 0 }, { over: "undelivered", wait: 0 }],
+  ["locked_out", { retryAfterSeconds: 60 }, { over: "locked", wait: 60_000 }],
+])("a call refused, and no code stands: %s", async (error, members, { over, wait }) => {
+  const house = await openWithCode();
+  const at = house.clock.now() + wait;
+  house.client.sent = refused(error, members);
+  const auth = await does(house, ({ callInstead }) => callInstead());
+  expect(auth).toMatchObject({ over, resendAt: at, callAt: at });
+});
+
+test("before there is a code, nobody is called", async () => {
+  const house = await open();
+  await does(house, ({ callInstead }) => callInstead());
+  expect(house.client.asked).toEqual([]);
 });
 
 // A code that costs work

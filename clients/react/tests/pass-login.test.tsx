@@ -102,6 +102,13 @@ test.each([
   expect(result).toEqual({ success: false, error, message: `told: ${error}`, ...more });
 });
 
+test("it can call instead", async () => {
+  const client = new Scripted();
+  const { calls } = hook(client);
+  expect(await calls.requestOTP(PASS_CODE, "voice")).toEqual({ success: true });
+  expect(client.asked.at(-1)).toEqual(["sendOtp", PASS_CODE, "voice"]);
+});
+
 test.each([true, false])("resend_too_soon says whether a code stands: %s", async (live) => {
   const client = new Scripted();
   client.sent = refused("resend_too_soon", { retryAfterSeconds: 12, live });

@@ -2,6 +2,7 @@
 
 import type {
   Change,
+  Channel,
   Client,
   Failure,
   Me,
@@ -154,8 +155,8 @@ export class Scripted implements Client {
     return this.validated;
   }
 
-  async sendOtp(...told: string[]): Promise<Sent> {
-    this.asked.push(["sendOtp", ...told]);
+  async sendOtp(passCode: string, channel: Channel = "sms"): Promise<Sent> {
+    this.asked.push(["sendOtp", passCode, ...(channel === "sms" ? [] : [channel])]);
     return this.sent;
   }
 
