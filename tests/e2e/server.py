@@ -170,6 +170,10 @@ class Server:
         """The standard error so far."""
         return self._err.read_text("utf-8")
 
+    def wait_for_log(self, text: str) -> None:
+        """Wait until *text* stands in the log, whose lines are written later than answers."""
+        until(lambda: text in self.errors)
+
     @property
     def complaints(self) -> list[str]:
         """
