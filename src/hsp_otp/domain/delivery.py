@@ -14,7 +14,7 @@ from hsp_otp.domain.names import Language
 from hsp_otp.domain.purposes import Flow
 
 EARLY_FOR: Final[Duration] = MINUTE
-"""How long a receipt may arrive before its message is recorded."""
+"""How long a receipt may arrive before its message is recorded, and how long it is kept."""
 
 _MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
@@ -85,10 +85,11 @@ class UnknownMessage:
 @attrs.frozen
 class EarlyReceipt:
     """
-    A receipt for a message not yet recorded: providers report while they are still taking it.
+    A receipt that is not done with: providers report while they are still taking a message, which
+    is not recorded yet, and a send in place of a lost one may have been interrupted.
 
     Attributes:
-        senders: The senders of the provider; one of them is taking the message.
+        senders: The senders of the provider; one of them has the message.
     """
 
     senders: tuple[str, ...]
