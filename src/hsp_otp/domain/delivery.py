@@ -20,18 +20,26 @@ _MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
 
 class DeliveryState(enum.Enum):
-    """The steps of a delivery; the last three are final."""
+    """
+    The steps of a delivery; the last four are final.
+
+    Attributes:
+        BLOCKED: The person has opted out, or the message was blocked as fraud. It is the only end
+            without a delivery that no other channel follows.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
+    BLOCKED = "blocked"
 
 
 _STEPS = {DeliveryState.QUEUED: 0, DeliveryState.SENT: 1}
 _FINAL = 2
-_LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
+LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
+"""The ends of a message that will not arrive, and whose code may go by another channel."""
 
 
 @attrs.frozen(kw_only=True)
@@ -129,4 +137,4 @@ def note(
 
 def _noted(message: TakenMessage) -> Noted:
     """Told again with every receipt, since what follows from it may have been interrupted."""
-    return Noted(message.app_send if message.state in _LOST else None)
+    return Noted(message.app_send if message.state in LOST else None)
