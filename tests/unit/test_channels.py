@@ -426,6 +426,16 @@ def test_a_message_on_its_way_is_not_followed(state: DeliveryState) -> None:
     assert len(codes_of(told)) == (1 if state is DeliveryState.DELIVERED else 2)
 
 
+def test_nobody_who_opted_out_is_called() -> None:
+    """A receipt that tells of an opt-out ends the order, and no later one opens it again."""
+    told = falling(*PHONES)
+    view = told.sent().view
+    for state in (DeliveryState.BLOCKED, UNDELIVERED, FAILED, DeliveryState.BLOCKED):
+        assert told.world.report("sms", "message-1", state) == Noted()
+    assert len(codes_of(told)) == 1
+    assert told.found(view.verification.id).view.status is Status.PENDING
+
+
 def test_every_channel_is_used_once() -> None:
     """The order ends, and a channel that was used before is passed over."""
     told = falling(*PHONES)

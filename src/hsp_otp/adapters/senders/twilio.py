@@ -10,8 +10,12 @@ from twilio.request_validator import RequestValidator
 from hsp_otp.adapters.senders.http_client import fields, open_client
 from hsp_otp.adapters.senders.provider import Means, Probed, Provider
 from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.delivery import LOST, DeliveryState
 from hsp_otp.ports.sender import Sender, Sms
+
+BLOCKED: Final = frozenset({21610, 30450, 63014})
+"""Error codes of opt-outs, of SMS pumping fraud, and of people who block WhatsApp's sender. They
+come with a refusal or with a receipt."""
 
 _STATES: Final = {
     "accepted": DeliveryState.QUEUED,
@@ -25,6 +29,8 @@ _STATES: Final = {
     "failed": DeliveryState.FAILED,
     "canceled": DeliveryState.FAILED,
 }
+
+_BLOCKED: Final = frozenset(str(code) for code in BLOCKED)
 
 
 @attrs.frozen
@@ -42,6 +48,8 @@ class TwilioReceipts:
         """Implement `Receipts.read`."""
         form = form_of(body)
         state = _STATES.get(form.get("MessageStatus", ""))
+        if state in LOST and form.get("ErrorCode") in _BLOCKED:
+            state = DeliveryState.BLOCKED
         message_id = form.get("MessageSid", "")
         return [(message_id, state)] if message_id and state else []
 
