@@ -100,16 +100,14 @@ class VerificationDelivery:
         while True:
             ask = admitted.ask
             facts = attrs.evolve(ask.facts, verification_id=admitted.issued.challenge.id)
-            # A clock that was set back in between must not extend the time.
-            passed = max(0, self.otp.clock.now() - began)
             channels = 1 + len(self.asks.following(ask, self.otp.senders))
             receipt: Receipt | None = None
             moved: _Moved = _Unsent(None)
             goes_on = False
             try:
-                receipt = await self._hand_over(admitted, share(SEND_WITHIN - passed, channels))
+                receipt = await self._hand_over(admitted, share(self._left(began), channels))
             except SendFailed as failure:
-                goes_on = failure.tries_channels
+                goes_on = failure.tries_channels and self._left(began) > 0
             finally:
                 if receipt is None:
                     moved = await self._move_on(admitted, goes_on=goes_on)
@@ -134,6 +132,11 @@ class VerificationDelivery:
             ),
         )
         return await self.sent(admitted)
+
+    def _left(self, began: Instant) -> Duration:
+        """The time for the messages of a request, whose first one *began* then."""
+        # A clock that was set back in between must not extend it.
+        return SEND_WITHIN - max(0, self.otp.clock.now() - began)
 
     async def sent(self, admitted: Admitted) -> Sent:
         """The answer about a send that has just been made."""
