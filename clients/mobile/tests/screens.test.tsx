@@ -304,14 +304,14 @@ test("a wrong code leaves room for the next, and says how many are left", async 
   client.judged = refused("invalid_otp", { attemptsRemaining: 2, resendIn: 12 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent(
-    "This code is wrong. Please check the message and try again. 2 attempts left.",
+    "This code is wrong. Please check the code and try again. 2 attempts left.",
   );
   expect(boxes()).toBe("______");
   expect(screen.getByRole("button", { name: "Send a new code in 0:12" })).toBeDisabled();
   client.judged = refused("invalid_otp", { attemptsRemaining: 1, resendIn: 10 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent(
-    "This code is wrong. Please check the message and try again. 1 attempt left.",
+    "This code is wrong. Please check the code and try again. 1 attempt left.",
   );
   client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: 8 });
   await fill("000000");
