@@ -55,7 +55,7 @@ def test_a_call_brings_the_code(
     visit = open_in(hasty_calling_house, scripts=scripts)
     visit.to_code(path)
     visit.page.click(f"{BUTTON}:text-is('Call me instead')")
-    visit.page.wait_for_selector("text=Press a key to hear a new code.")
+    visit.page.wait_for_selector("text=We are calling you.")
     visit.reaches("code")
     assert len(visit.messages) == 1
     visit.page.reload()

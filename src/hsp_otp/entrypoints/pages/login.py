@@ -274,8 +274,9 @@ async def _send(
             resend_at=outcome.resend_at,
             browser=browser,
         )
-        word = "page.called" if calls else "page.code_sent"
-        notice = Notice(word, values={"masked": sent.masked})
+        notice = Notice("page.code_sent", values={"masked": sent.masked})
+        if calls:
+            notice = Notice("page.calling_you")
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
     sentence = ""

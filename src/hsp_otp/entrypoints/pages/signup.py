@@ -226,8 +226,8 @@ async def _ask(
     )
     if isinstance(outcome, SignupCodeSent):
         cookies = jar(session_cookie(request, outcome.session_id))
-        called = Notice("page.called", values={"masked": phone.masked})
-        return see_other(request, PATH, called if calls else Notice("signup_sent"), cookies)
+        notice = Notice("page.calling_you" if calls else "signup_sent")
+        return see_other(request, PATH, notice, cookies)
     problem = of_signup_send(outcome)
     if field in {_RESEND, _CALL}:  # the button shows the wait
         problem = attrs.evolve(problem, retry_at=None)
