@@ -291,6 +291,8 @@ class Backend:
         """How many sends its number was charged."""
         told = (await self.post("/v1/standing", {"to": number})).json()
         (left,) = (
-            one["remaining"] for one in told["limits"] if one["limit"] == "phone_rate_limited"
+            one["remaining"]
+            for one in told["limits"]
+            if one["limit"] == "phone_rate_limited" and "channel" not in one
         )
         return PHONE_SENDS_PER_DAY - int(left)

@@ -142,7 +142,7 @@ class Site:
         (left,) = (
             one["remaining"]
             for one in standing.json()["limits"]
-            if one["limit"] == "phone_rate_limited"
+            if one["limit"] == "phone_rate_limited" and "channel" not in one
         )
         folder, codes, checks = self.server.folder, await self._codes_to(http, to), list[int]()
         rows = query(folder, "SELECT channel, verification_id FROM sends WHERE contact = ?", to)
