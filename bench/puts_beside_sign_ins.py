@@ -61,17 +61,23 @@ def sign_in(server: Server) -> float:
 def put_all(port: int, key: str, puts: int) -> int:
     """Put passes on all connections, evenly over the time; returns how many puts failed."""
     each = puts // LINES
-    parts = [range(at * each, (at + 1) * each) for at in range(LINES)]
+    began = time.perf_counter()
     with ThreadPoolExecutor(LINES) as lines:
-        return sum(lines.map(lambda part: put_part(port, key, part), parts))
+        return sum(
+            lines.map(
+                lambda at: put_part(
+                    port, key, range(at * each, (at + 1) * each), began + at / PER_SECOND
+                ),
+                range(LINES),
+            )
+        )
 
 
-def put_part(port: int, key: str, numbers: range) -> int:
-    """Put passes on one connection."""
+def put_part(port: int, key: str, numbers: range, began: float) -> int:
+    """Put passes on one connection, one every `LINES` / `PER_SECOND` seconds from *began* on."""
     failed = 0
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    began = time.perf_counter()
     for turn, number in enumerate(numbers):
         time.sleep(max(0.0, began + turn * LINES / PER_SECOND - time.perf_counter()))
         person = number // 2

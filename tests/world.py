@@ -24,6 +24,7 @@ from hsp_otp.adapters.memory import (
     MemoryUsage,
     MemoryVerifications,
 )
+from hsp_otp.domain.audit import AuditRow, Row, StepRow
 from hsp_otp.domain.challenge_outcomes import Standing
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
@@ -181,6 +182,28 @@ class Outbox:
             one.code if isinstance(one, Call) else re.findall(r"\d{4,10}", one.text)[0]
             for one in self.sent
         ]
+
+
+@attrs.define
+class Brittle:
+    """An audit that may be away when a step of the slots has been made."""
+
+    kept: MemoryAudit
+    is_away: bool = False
+
+    async def write(self, *rows: Row) -> None:
+        """Keep the promise of `AuditTrail.write`."""
+        if self.is_away:
+            raise Unavailable("away")
+        await self.kept.write(*rows)
+
+    async def note(self, row: AuditRow) -> None:
+        """Keep the promise of `AuditTrail.note`."""
+        await self.kept.note(row)
+
+    def count(self, row: StepRow) -> None:
+        """Keep the promise of `AuditTrail.count`."""
+        self.kept.count(row)
 
 
 @attrs.define

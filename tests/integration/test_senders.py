@@ -739,7 +739,7 @@ async def test_metas_codes(code: object, status: int, kind: type[SendFailed]) ->
     ("code", "kind"),
     [
         *((code, SendRejected) for code in (63003, 63024, 21211, 21614)),
-        *((code, SendBlocked) for code in (21610, 30450)),
+        *((code, SendBlocked) for code in (21610, 30450, 63014)),
         *((code, SendFailed) for code in (63001, 63002, 63007, 63018, 63020, 63038)),
         *((code, SendRefusedHere) for code in (63005, 63013, 63015, 63016, 63027, 63032, 63049)),
     ],

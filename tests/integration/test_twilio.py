@@ -31,7 +31,7 @@ SMS = Sms(
     useful_for=600_000_000,
 )
 
-REJECTED = (21211, 21214, 21217, 21265, 21266, 21610, 21614, 21635, 30450)
+REJECTED = (21211, 21214, 21217, 21265, 21266, 21610, 21614, 21635, 30450, 63014)
 """About the number or the message: another provider would refuse it too."""
 
 REFUSED_HERE = (21408, 21606, 21608, 21612, 20001, 21603, 21705, 30007, 99999, 572006)
@@ -239,7 +239,7 @@ async def test_a_refused_number_is_rejected(gateway: Gateway, code: int) -> None
     async with opened(gateway.url) as sender:
         error = await failure_of(sender)
     assert isinstance(error, SendRejected)
-    assert error.tries_channels is (code not in {21610, 30450})
+    assert error.tries_channels is (code not in {21610, 30450, 63014})
     assert str(error) == f"Twilio refused the message: {code}"
     assert tells_nothing(error)
     assert gateway.asked == 1

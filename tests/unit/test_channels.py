@@ -200,6 +200,17 @@ def test_all_channels_share_the_time() -> None:
     assert (sms.given, voice.given, whatsapp.given) == ([2_500_000], [2_500_000], [4_500_000])
 
 
+@pytest.mark.parametrize(("passed", "sends"), [(7_499_999, 2), (7_500_000, 1)])
+def test_a_channel_without_any_time_left(passed: int, sends: int) -> None:
+    """What cannot be tried in time is not charged either."""
+    told = falling(Channel.SMS, Channel.VOICE, sms=SendFailed("away"), voice=SendFailed("away"))
+    told.world.outboxes[Channel.SMS].witness = lambda: told.world.clock.advance(passed)
+    assert isinstance(told.start(), NotDelivered)
+    assert len(told.world.audit.sends) == sends
+    charged = told.world.sends_charged(contact_sends(Contact.stored(PHONE)))
+    assert len(charged) == sends
+
+
 def test_a_code_never_falls_back_to_a_mailbox() -> None:
     """A mailbox is another contact: the order of a number has channels of numbers alone."""
     told = falling(Channel.SMS, sms=SendFailed("away"))
@@ -424,6 +435,16 @@ def test_a_message_on_its_way_is_not_followed(state: DeliveryState) -> None:
     assert len(codes_of(told)) == 1
     told.world.report("sms", "message-1", UNDELIVERED)
     assert len(codes_of(told)) == (1 if state is DeliveryState.DELIVERED else 2)
+
+
+def test_nobody_who_opted_out_is_called() -> None:
+    """A receipt that tells of an opt-out ends the order, and no later one opens it again."""
+    told = falling(*PHONES)
+    view = told.sent().view
+    for state in (DeliveryState.BLOCKED, UNDELIVERED, FAILED, DeliveryState.BLOCKED):
+        assert told.world.report("sms", "message-1", state) == Noted()
+    assert len(codes_of(told)) == 1
+    assert told.found(view.verification.id).view.status is Status.PENDING
 
 
 def test_every_channel_is_used_once() -> None:

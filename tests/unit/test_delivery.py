@@ -28,8 +28,9 @@ from tests.world import PHONE, START, SentMessages, World, run
 
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED
 UNDELIVERED, FAILED = DeliveryState.UNDELIVERED, DeliveryState.FAILED
+BLOCKED = DeliveryState.BLOCKED
 
-STEP = {QUEUED: 0, SENT: 1, DELIVERED: 2, UNDELIVERED: 2, FAILED: 2}
+STEP = {QUEUED: 0, SENT: 1, DELIVERED: 2, UNDELIVERED: 2, FAILED: 2, BLOCKED: 2}
 
 
 def taken(state: DeliveryState = QUEUED) -> TakenMessage:
@@ -51,7 +52,7 @@ def become(*reported: DeliveryState) -> DeliveryState | None:
     return None if held is None else held.state
 
 
-@pytest.mark.parametrize("end", [DELIVERED, UNDELIVERED, FAILED])
+@pytest.mark.parametrize("end", [DELIVERED, UNDELIVERED, FAILED, BLOCKED])
 def test_receipts_in_order(end: DeliveryState) -> None:
     """A message is queued, then sent, then at its end."""
     assert become() is QUEUED
@@ -60,7 +61,7 @@ def test_receipts_in_order(end: DeliveryState) -> None:
     assert become(end) is end
 
 
-@pytest.mark.parametrize("end", [DELIVERED, UNDELIVERED, FAILED])
+@pytest.mark.parametrize("end", [DELIVERED, UNDELIVERED, FAILED, BLOCKED])
 def test_whatever_order(end: DeliveryState) -> None:
     """Receipts in any order, some of them twice, leave the furthest state."""
     for order in permutations((QUEUED, SENT, SENT, end)):

@@ -1,5 +1,6 @@
 """Receipts that come before their messages are known: docs/contract.md, 5.4 and 7.8."""
 
+import asyncio
 from typing import Any
 
 import attrs
@@ -9,7 +10,15 @@ from structlog.testing import capture_logs
 from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
 from hsp_otp.adapters.memory import MemoryAudit
 from hsp_otp.domain.audit import HandedOverRow
-from hsp_otp.domain.delivery import EARLY_FOR, DeliveryState, EarlyReceipt, UnknownMessage
+from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.delivery import (
+    EARLY_FOR,
+    AppSend,
+    DeliveryState,
+    EarlyReceipt,
+    TakenMessage,
+    UnknownMessage,
+)
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.ports.failures import Unavailable
@@ -211,6 +220,68 @@ def test_the_end_of_the_process_without_a_database() -> None:
     with capture_logs() as logged:
         run(desk.early.close())
     assert [line["unknown"] for line in logged] == [1]
+
+
+LOST = AppSend(id="SM1", verification_id="v1", channel=Channel.SMS)
+
+
+class Lossy(SentMessages):
+    """Messages of an app."""
+
+    def _held(self, key: tuple[str, str]) -> TakenMessage | None:
+        held = super()._held(key)
+        sent = AppSend(id=key[1], verification_id="v1", channel=Channel.SMS)
+        return None if held is None else attrs.evolve(held, app_send=sent)
+
+
+def test_what_follows_from_a_receipt_is_tried_again() -> None:
+    """A receipt waits for the send in place of its message, and keeps no other one waiting."""
+    desk, lost = Desk(Lossy(MemoryAudit())), list[AppSend]()
+
+    async def fall_back(send: AppSend) -> None:
+        lost.append(send)
+        if len(lost) < 3:
+            raise Unavailable("under way")
+
+    for message, state in (("SM1", DeliveryState.UNDELIVERED), ("SM2", SENT)):
+        desk.keep(message, state)
+        desk.take(message)
+    desk.seconds += 1
+    run(desk.early.try_again(fall_back))
+    assert desk.states == {"SM1": DeliveryState.UNDELIVERED, "SM2": SENT}
+    for _ in range(3):
+        desk.seconds += 10
+        run(desk.early.try_again(fall_back))
+    assert lost == [LOST] * 3
+
+
+def test_the_end_of_the_process_loses_no_fallback() -> None:
+    """What follows from a receipt is done when it is tried for the last time."""
+    desk, lost = Desk(Lossy(MemoryAudit())), list[AppSend]()
+
+    async def fall_back(send: AppSend) -> None:
+        lost.append(send)
+
+    desk.keep("SM1", DeliveryState.UNDELIVERED)
+    desk.take("SM1")
+    with capture_logs() as logged:
+        run(desk.early.close(fall_back))
+    assert (lost, logged) == ([LOST], [])
+
+
+def test_a_fallback_that_is_cut_off_at_the_end() -> None:
+    """A process that stops tells of the receipts that it could not be done with."""
+    desk = Desk(Lossy(MemoryAudit()))
+
+    async def fall_back(_: AppSend) -> None:
+        raise asyncio.CancelledError
+
+    for message in ("SM1", "SM2"):
+        desk.keep(message, DeliveryState.UNDELIVERED)
+        desk.take(message)
+    with capture_logs() as logged, pytest.raises(asyncio.CancelledError):
+        run(desk.early.close(fall_back))
+    assert [line["unknown"] for line in logged] == [2]
 
 
 def test_the_end_takes_no_longer_than_two_seconds() -> None:

@@ -87,6 +87,24 @@ def report(client: Client, form: Mapping[str, str], url: str = URL) -> Reply:
     return post(client, urlencode(form).encode(), signature(form, url))
 
 
+@pytest.mark.parametrize(
+    ("reported", "code", "kept"),
+    [
+        ("undelivered", "21610", "blocked"),
+        ("failed", "21610", "blocked"),
+        ("undelivered", "30450", "blocked"),
+        ("failed", "63014", "blocked"),
+        ("undelivered", "30003", "undelivered"),
+        ("failed", "", "failed"),
+        ("sent", "21610", "sent"),
+    ],
+)
+def test_an_opt_out(client: Client, reported: str, code: str, kept: str) -> None:
+    """13.1.6: who has opted out, and a block for fraud, are told apart from all others."""
+    assert report(client, status(reported) | {"ErrorCode": code}).status == 200
+    assert state_of(client) == kept
+
+
 def state_of(client: Client) -> str:
     """What is known of the message."""
     key = ("twilio", SID)

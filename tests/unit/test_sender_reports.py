@@ -113,6 +113,28 @@ def test_vonages_words(client: Client, reported: str, kept: str, kind: str) -> N
     assert state_of(client) == kept
 
 
+@pytest.mark.parametrize(
+    ("reported", "code", "kept"),
+    [
+        ("failed", "9", "blocked"),
+        ("rejected", "9", "blocked"),
+        ("failed", "4", "blocked"),
+        ("failed", "6", "failed"),
+        ("expired", "2", "undelivered"),
+        ("delivered", "9", "delivered"),
+    ],
+)
+@pytest.mark.parametrize("kind", [FORM, "application/json"])
+def test_an_opt_out_at_vonage(
+    client: Client, reported: str, code: str, kept: str, kind: str
+) -> None:
+    """13.1.6: messages that the person has declined are told apart from all others."""
+    told = vonage(reported, **{"err-code": code})
+    body = urlencode(told) if kind == FORM else json.dumps(told)
+    assert report(client, body.encode(), kind).status == 200
+    assert state_of(client) == kept
+
+
 def test_a_form_of_too_many_fields_is_not_read(client: Client) -> None:
     """5.4: a report has some ten fields; one of more than 100 is refused, whoever signed it."""
     most = {f"x{number:02}": "x" for number in range(89)}

@@ -8,7 +8,7 @@ import pytest
 from hsp_otp.adapters.memory import MemoryAudit, MemorySlots
 from hsp_otp.domain.app_limits import MOST_NAMED
 from hsp_otp.domain.apps import AppLimits, PurposeNumbers
-from hsp_otp.domain.audit import AuditRow, Row, StepRow, UnsentRow
+from hsp_otp.domain.audit import UnsentRow
 from hsp_otp.domain.challenge_outcomes import Exhausted, Locked, WrongCode
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
@@ -34,7 +34,7 @@ from hsp_otp.flows.verification_outcomes import (
 )
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from tests.backend import Shop, other_app, shop
-from tests.world import CLIENT, OTHER_PHONE, PHONE, START, World, other_than, ring, run
+from tests.world import CLIENT, OTHER_PHONE, PHONE, START, Brittle, World, other_than, ring, run
 
 
 def test_a_start_sends_a_code_that_is_right() -> None:
@@ -389,28 +389,6 @@ def test_a_request_under_way() -> None:
     assert isinstance(as_it_stands, Sent)
     assert as_it_stands.replayed
     assert len(shop.world.outbox.sent) == 1
-
-
-@attrs.define
-class Brittle:
-    """An audit that may be away when a step of the slots has been made."""
-
-    kept: MemoryAudit
-    is_away: bool = False
-
-    async def write(self, *rows: Row) -> None:
-        """Keep the promise of `AuditTrail.write`."""
-        if self.is_away:
-            raise Unavailable("away")
-        await self.kept.write(*rows)
-
-    async def note(self, row: AuditRow) -> None:
-        """Keep the promise of `AuditTrail.note`."""
-        await self.kept.note(row)
-
-    def count(self, row: StepRow) -> None:
-        """Keep the promise of `AuditTrail.count`."""
-        self.kept.count(row)
 
 
 def test_a_claim_without_a_row() -> None:

@@ -1,4 +1,4 @@
-"""Delivery receipts that arrive before their message is recorded, kept in memory."""
+"""Delivery receipts that cannot be applied yet, kept in memory."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ pause is twice as long."""
 
 _LIFE_SECONDS: Final = EARLY_FOR / SECOND
 _TOLD_SECONDS: Final = 60.0
-_CLOSE_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 2.0
 """Time for the last attempts, because a stopping process has to end in time."""
 
 _log = structlog.get_logger()
@@ -86,10 +86,7 @@ class MemoryEarlyReceipts:
         due = [(one, wait) for one, wait in self._waiting.items() if wait.next_at <= now]
         with suppress(Unavailable):  # if the database is away, all of them keep waiting
             for receipt, wait in due:
-                noted = await self._noted(receipt)
-                if noted is not None:
-                    if noted.lost is not None and fall_back is not None:
-                        await fall_back(noted.lost)
+                if await self._applied(receipt, fall_back):
                     self._waiting.pop(receipt, None)
                 elif wait.ends_at > now:
                     wait.pause *= 2
@@ -100,27 +97,46 @@ class MemoryEarlyReceipts:
         if self._told_at is None or now - self._told_at >= _TOLD_SECONDS:
             self._tell(now)
 
-    async def close(self) -> None:
-        """Try all of them for the last time."""
-        until = self._timer() + _CLOSE_SECONDS
-        with suppress(Unavailable):
-            for receipt in [*self._waiting]:
-                if self._timer() >= until:
-                    break
-                if await self._noted(receipt) is not None:
-                    del self._waiting[receipt]
-        self._unknown += len(self._waiting)
-        self._waiting.clear()
-        self._tell(self._timer())
+    async def close(self, fall_back: FallBack | None = None) -> None:
+        """
+        Try all of them for the last time.
 
-    async def _noted(self, receipt: EarlyReceipt) -> Noted | None:
+        Args:
+            fall_back: As in `keep_trying`. A call that has begun is waited for, unless this is
+                cancelled.
+        """
+        until = self._timer() + CLOSE_SECONDS
+        try:
+            with suppress(Unavailable):
+                for receipt in [*self._waiting]:
+                    if self._timer() >= until:
+                        break
+                    if await self._applied(receipt, fall_back):
+                        del self._waiting[receipt]
+        finally:
+            self._unknown += len(self._waiting)
+            self._waiting.clear()
+            self._tell(self._timer())
+
+    async def _applied(self, receipt: EarlyReceipt, fall_back: FallBack | None) -> bool:
+        """
+        Whether *receipt* is noted, and what follows from it is done.
+
+        Raises:
+            Unavailable: The database does not answer.
+        """
         for sender in receipt.senders:
             outcome = await self._deliveries.transition(
                 sender, receipt.message_id, partial(note, reported=receipt.reported)
             )
             if isinstance(outcome, Noted):
-                return outcome
-        return None
+                if outcome.lost is None or fall_back is None:
+                    return True
+                with suppress(Unavailable):
+                    await fall_back(outcome.lost)
+                    return True
+                return False
+        return False
 
     def _tell(self, now: float) -> None:
         if self._unknown or self._no_room:

@@ -14,24 +14,32 @@ from hsp_otp.domain.names import Language
 from hsp_otp.domain.purposes import Flow
 
 EARLY_FOR: Final[Duration] = MINUTE
-"""How long a receipt may arrive before its message is recorded."""
+"""How long a receipt may arrive before its message is recorded, and how long it is kept."""
 
 _MESSAGE_ID: Final = re.compile("[!-~]{1,64}")
 
 
 class DeliveryState(enum.Enum):
-    """The steps of a delivery; the last three are final."""
+    """
+    The steps of a delivery; the last four are final.
+
+    Attributes:
+        BLOCKED: The person has opted out, or the message was blocked as fraud. It is the only end
+            without a delivery that no other channel follows.
+    """
 
     QUEUED = "queued"
     SENT = "sent"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
+    BLOCKED = "blocked"
 
 
 _STEPS = {DeliveryState.QUEUED: 0, DeliveryState.SENT: 1}
 _FINAL = 2
-_LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
+LOST: Final = frozenset({DeliveryState.UNDELIVERED, DeliveryState.FAILED})
+"""The ends of a message that will not arrive, and whose code may go by another channel."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,10 +93,11 @@ class UnknownMessage:
 @attrs.frozen
 class EarlyReceipt:
     """
-    A receipt for a message not yet recorded: providers report while they are still taking it.
+    A receipt that is not done with: providers report while they are still taking a message, which
+    is not recorded yet, and a send in place of a lost one may have been interrupted.
 
     Attributes:
-        senders: The senders of the provider; one of them is taking the message.
+        senders: The senders of the provider; one of them has the message.
     """
 
     senders: tuple[str, ...]
@@ -128,4 +137,4 @@ def note(
 
 def _noted(message: TakenMessage) -> Noted:
     """Told again with every receipt, since what follows from it may have been interrupted."""
-    return Noted(message.app_send if message.state in _LOST else None)
+    return Noted(message.app_send if message.state in LOST else None)

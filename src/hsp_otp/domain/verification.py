@@ -7,7 +7,7 @@ the end of a verification is told after its slot has forgotten it.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Final
 
 import attrs
@@ -32,6 +32,7 @@ from hsp_otp.domain.challenge_outcomes import (
 )
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.delivery import AppSend
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import (
@@ -51,7 +52,7 @@ from hsp_otp.domain.slot_record import (
     SlotRecord,
     Success,
 )
-from hsp_otp.domain.verification_record import Status, Verification
+from hsp_otp.domain.verification_record import Status, Verification, fallback_id
 
 
 @attrs.frozen
@@ -202,6 +203,48 @@ def fall_back(
     if live is None or live.send_id != send_id:
         return Decision(NotStanding(), held)
     return resend(held, live.id, request, drawn, policy, ring=ring, now=now, cools=False)
+
+
+def before_interrupted(
+    held: Held,
+    lost: AppSend,
+    request: Request,
+    policy: Policy,
+    now: Instant,
+    *,
+    rows: Collection[str],
+) -> Held | Claimed:
+    """
+    *held* without the send that took the place of *lost*, if that one was charged and never got a
+    row: its message was not handed over.
+
+    Args:
+        held: What the slot and the usages hold.
+        lost: The send that does not arrive.
+        request: A request for any channel.
+        policy: The numbers of the verification.
+        now: The present instant.
+        rows: The ids of the verification's sends that have rows.
+
+    Returns:
+        *held* itself if there is none; `Claimed` if its row may still be on its way.
+    """
+    others = held.record.others
+    challenge, at = others.challenge, others.asked_at
+    if (
+        challenge is None
+        or at is None
+        or challenge.send_id in rows
+        or challenge.send_id != fallback_id(lost.id, challenge.channel)
+    ):
+        return held
+    if _is_recent(at, now):
+        return Claimed()
+    by_channel = attrs.evolve(request, channel=challenge.channel)
+    usages = taken_back(held.usages, demands_of(by_channel, policy), at)
+    challenge = attrs.evolve(challenge, send_id=lost.id, channel=lost.channel)
+    others = attrs.evolve(others, challenge=challenge, asked_at=None)
+    return attrs.evolve(held, record=attrs.evolve(held.record, others=others), usages=usages)
 
 
 def undelivered(
@@ -377,8 +420,12 @@ def _is_claimed(held: Held, request: Request, now: Instant) -> bool:
     An older one has its row, which was looked for before. Where there is none, its store was away,
     and no message went out.
     """
-    since = after(now, -_CLAIM - CLOCK_SKEW)
-    return any(at > since for key in request.claims for at in held.usages.get(key, ()))
+    return any(_is_recent(at, now) for key in request.claims for at in held.usages.get(key, ()))
+
+
+def _is_recent(admitted_at: Instant, now: Instant) -> bool:
+    """Whether the row of a send that was admitted then may still be on its way."""
+    return admitted_at > after(now, -_CLAIM - CLOCK_SKEW)
 
 
 def _without_void(held: Held, request: Request, policy: Policy) -> Held:

@@ -95,6 +95,7 @@ _ENDS: Final[Mapping[str, str]] = {
     DeliveryState.DELIVERED.value: "delivered",
     DeliveryState.UNDELIVERED.value: "not delivered",
     DeliveryState.FAILED.value: "failed at the provider",
+    DeliveryState.BLOCKED.value: "blocked, by the person or as fraud",
 }
 
 _ON: Final[Mapping[str, str]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from hsp_otp.adapters.early_receipts import MemoryEarlyReceipts
+from hsp_otp.adapters.early_receipts import CLOSE_SECONDS, FallBack, MemoryEarlyReceipts
 from hsp_otp.adapters.instrumentation.ports import NobodyCounts, Observer, Watch
 from hsp_otp.adapters.jwt import (
     JwtAccessTokens,
@@ -285,8 +285,6 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         database = await stack.enter_async_context(open_database(settings))
         deliveries = observer.deliveries(SqlDeliveries(database, clock))
         early = MemoryEarlyReceipts(deliveries)
-        # Closed after the rows that were set aside, which may belong to their messages.
-        stack.push_async_callback(early.close)
         commits = GroupCommit(database)
         stack.push_async_callback(commits.close)
         await stack.enter_async_context(_running(commits.write_kept_aside))
@@ -315,6 +313,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         ports = _observed(observer, settings, ports)
         journeys = build(ports, _rings(settings), _numbers(settings))
         fall_back = journeys.verification_delivery.fall_back
+        stack.push_async_callback(_close_early, early, commits, fall_back)
         await stack.enter_async_context(_running(partial(early.keep_trying, fall_back)))
         services = Services(
             settings=settings,
@@ -613,6 +612,16 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
             for channel, names in _sender_names(settings).items()
         },
     )
+
+
+async def _close_early(
+    early: MemoryEarlyReceipts, commits: GroupCommit, fall_back: FallBack
+) -> None:
+    """Apply receipts for the last time, while there still are senders."""
+    await commits.flush()  # the rows that were set aside may belong to their messages
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await early.close(fall_back)
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from hsp_otp.domain.delivery import (
 from hsp_otp.domain.instant import after
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries, EarlyReceipts
+from hsp_otp.ports.failures import Unavailable
 
 _NO_FURTHER: Final[Mapping[str, Sequence[str]]] = {}
 
@@ -33,7 +34,8 @@ async def take_receipt(
     fall_back: Callable[[AppSend], Awaitable[None]] | None = None,
 ) -> Noted | UnknownMessage:
     """
-    Record a report of *sender* about a message, or keep it if the message is not recorded yet.
+    Record a report of *sender* about a message. Keep it if the message is not recorded yet, or if
+    what follows from it cannot be done yet.
 
     Args:
         further: The further senders of a provider, by the name of its first one, which reports for
@@ -41,20 +43,25 @@ async def take_receipt(
         fall_back: Called with the send of an app whose message will not arrive.
 
     Raises:
-        Unavailable: The database did not answer; the provider should report again.
+        Unavailable: A store did not answer; the provider should report again.
     """
     if message_id(provider_message_id) is None:
         return UnknownMessage()  # no message is stored under such an id
     names = (sender, *further.get(sender, ()))
+    receipt = EarlyReceipt(names, provider_message_id, reported)
     for name in names:
         outcome = await deliveries.transition(
             name, provider_message_id, partial(note, reported=reported)
         )
         if isinstance(outcome, Noted):
             if outcome.lost is not None and fall_back is not None:
-                await fall_back(outcome.lost)
+                try:
+                    await fall_back(outcome.lost)
+                except Unavailable:  # not every provider reports again
+                    early.keep(receipt)
+                    raise
             return outcome
-    early.keep(EarlyReceipt(names, provider_message_id, reported))
+    early.keep(receipt)
     since = after(clock.now(), -EARLY_FOR)
     for name in names:
         if await deliveries.may_become_known(name, provider_message_id, since):

@@ -1,6 +1,6 @@
 """Hands the messages of verifications over, and records whether a sender took them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -9,22 +9,23 @@ from hsp_otp.domain.challenge import look, next_sends, usage_keys
 from hsp_otp.domain.challenge_outcomes import Issued, Locked, NotStanding, Withdrawn
 from hsp_otp.domain.circuit import share
 from hsp_otp.domain.contact import Channel
-from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.delivery import AppSend
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.slot_record import Held
-from hsp_otp.domain.verification import Claimed, fall_back, undelivered
-from hsp_otp.domain.verification_record import Status
+from hsp_otp.domain.verification import Claimed, before_interrupted, fall_back, undelivered
+from hsp_otp.domain.verification_record import Status, fallback_id
 from hsp_otp.flows.app_requests import AppRequests
 from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.verification_asks import Ask, VerificationAsks, is_resent, rows_of, stored_as
+from hsp_otp.flows.verification_asks import Ask, VerificationAsks, rows_of, stored_as
 from hsp_otp.flows.verification_outcomes import NotDelivered, Sent, View
 from hsp_otp.ports.apps import AppRepository
-from hsp_otp.ports.failures import SendFailed
+from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.messages import Letterhead
 from hsp_otp.ports.sender import SEND_WITHIN, Receipt
+from hsp_otp.ports.verifications import KeptSend
 
 
 @attrs.frozen(kw_only=True)
@@ -33,11 +34,13 @@ class Admitted:
     A send that the slot has admitted.
 
     Attributes:
+        resent: An earlier message may have the code.
         next: When each channel may be used next.
     """
 
     ask: Ask
     issued: Issued
+    resent: bool
     next: Mapping[Channel, Instant | None]
 
 
@@ -49,6 +52,32 @@ class _Unsent:
 
 
 _Next = Admitted | Refusal | Locked | Claimed | NotStanding
+_Moved = Admitted | _Unsent
+
+
+@attrs.frozen(kw_only=True)
+class _Place:
+    """
+    The place of a send that does not arrive.
+
+    Attributes:
+        ask: The request for it, as those are judged that may follow.
+        sends: Of its verification, with rows.
+    """
+
+    lost: AppSend
+    ask: Ask
+    sends: tuple[KeptSend, ...]
+
+    @property
+    def used(self) -> set[Channel]:
+        """The channels that the code went out by."""
+        return {send.channel for send in self.sends}
+
+    def before_interrupted(self, held: Held) -> Held | Claimed:
+        """Apply `before_interrupted` to what the slot holds."""
+        ask, rows = self.ask, {send.id for send in self.sends}
+        return before_interrupted(held, self.lost, ask.request, ask.policy, ask.at, rows=rows)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,24 +96,21 @@ class VerificationDelivery:
 
     async def deliver(self, admitted: Admitted) -> Sent | NotDelivered:
         """Hand the message over, and record whether a sender took it."""
-        resent = is_resent(admitted.ask, admitted.issued.challenge)
         began = self.otp.clock.now()
         while True:
             ask = admitted.ask
             facts = attrs.evolve(ask.facts, verification_id=admitted.issued.challenge.id)
-            # A clock that was set back in between must not extend the time.
-            passed = max(0, self.otp.clock.now() - began)
             channels = 1 + len(self.asks.following(ask, self.otp.senders))
             receipt: Receipt | None = None
-            moved: Admitted | _Unsent = _Unsent(None)
+            moved: _Moved = _Unsent(None)
             goes_on = False
             try:
-                receipt = await self._hand_over(admitted, share(SEND_WITHIN - passed, channels))
+                receipt = await self._hand_over(admitted, share(self._left(began), channels))
             except SendFailed as failure:
-                goes_on = failure.tries_channels
+                goes_on = failure.tries_channels and self._left(began) > 0
             finally:
                 if receipt is None:
-                    moved = await self._move_on(admitted, goes_on=goes_on, resent=resent)
+                    moved = await self._move_on(admitted, goes_on=goes_on)
             if receipt is not None:
                 break
             if isinstance(moved, _Unsent):
@@ -107,10 +133,14 @@ class VerificationDelivery:
         )
         return await self.sent(admitted)
 
+    def _left(self, began: Instant) -> Duration:
+        """The time for the messages of a request, whose first one *began* then."""
+        # A clock that was set back in between must not extend it.
+        return SEND_WITHIN - max(0, self.otp.clock.now() - began)
+
     async def sent(self, admitted: Admitted) -> Sent:
         """The answer about a send that has just been made."""
-        ask, challenge = admitted.ask, admitted.issued.challenge
-        resent = is_resent(ask, challenge)
+        ask, challenge, resent = admitted.ask, admitted.issued.challenge, admitted.resent
         stored = await self.requests.verifications.find(challenge.id) if resent else None
         view = View(
             verification=stored or stored_as(ask.verification, challenge),
@@ -131,40 +161,102 @@ class VerificationDelivery:
         pending and no later send is on its way.
 
         Raises:
-            Unavailable: A store did not answer; call it again.
+            Unavailable: A store did not answer, or a send in its place may be under way, which has
+                no row yet; call it again.
         """
+        place = await self._place_of(lost)
+        if place is None:
+            return
+        ask = place.ask
+        following = [
+            one
+            for one in self.asks.following(ask, self.otp.senders)
+            if one.request.channel not in place.used
+        ]
+
+        def decide(held: Held) -> Decision[Held, _Next]:
+            before = place.before_interrupted(held)
+            if isinstance(before, Claimed):
+                return Decision(before, held)
+            found = self._next(lost.id, following, before, resent=True)
+            if isinstance(found.outcome, Refusal | Locked):
+                return attrs.evolve(found, rows=(with_outcome(ask.facts, found.outcome),))
+            return found
+
+        async with audited_failures(self.otp.audit, ask.facts):
+            admitted = await self._judged(ask, decide)
+            if isinstance(admitted, Admitted):
+                await self.deliver(admitted)
+        if isinstance(admitted, Claimed) and not await self._is_followed(lost):
+            raise Unavailable("a send in its place may be under way")
+
+    async def resume(self, interrupted: KeptSend) -> bool:
+        """
+        Go on after *interrupted*, whose row does not tell what became of it, if the slot tells that
+        no sender took its message and that the send in its place never got a row.
+
+        Args:
+            interrupted: A send that is not under way any more.
+
+        Returns:
+            False if a send in its place may be under way.
+
+        Raises:
+            Unavailable: A store did not answer.
+        """
+        lost = AppSend(
+            id=interrupted.id,
+            verification_id=interrupted.verification_id,
+            channel=interrupted.channel,
+        )
+        place = await self._place_of(lost)
+        if place is None:
+            return True
+        ask = place.ask
+        resent = not all(send.was_refused for send in place.sends if send.id != lost.id)
+        moved = self._moving(ask, lost.verification_id, resent=resent)
+
+        def decide(held: Held) -> Decision[Held, _Moved | Claimed | NotStanding]:
+            before = place.before_interrupted(held)
+            if isinstance(before, Claimed):
+                return Decision(before, held)
+            if before is held:
+                return Decision(NotStanding(), held)
+            found = moved(before)
+            return Decision(found.outcome, found.becomes, found.rows)
+
+        async with audited_failures(self.otp.audit, ask.facts):
+            outcome = await self._judged(ask, decide)
+            if isinstance(outcome, Admitted):
+                await self.deliver(outcome)
+            elif isinstance(outcome, _Unsent):
+                unsent = NotDelivered(resend_at=outcome.resend_at)
+                await self.otp.audit.write(with_outcome(ask.facts, unsent, changed=True))
+        return not isinstance(outcome, Claimed) or await self._is_followed(lost)
+
+    async def _place_of(self, lost: AppSend) -> _Place | None:
+        """What may take the place of *lost*; None if its verification or its app has ended."""
         verification = await self.requests.verifications.find(lost.verification_id)
         app = None if verification is None else await self.apps.find(verification.app_id)
         if verification is None or app is None or verification.ended is not None:
-            return
+            return None
         sends = await self.requests.verifications.sends_of(verification.id)
-        used = {send.channel for send in sends}
         verification = attrs.evolve(verification, channel=lost.channel)
         fixed = await self.requests.fixed_code(app, verification.contact)
         ask = self.asks.prepare(
             app, verification, None, None, (), fixed=fixed, action=Action.FALL_BACK
         )
         ask = attrs.evolve(ask, drawn=attrs.evolve(ask.drawn, send_id=lost.id))
-        following = [
-            one
-            for one in self.asks.following(ask, self.otp.senders)
-            if one.request.channel not in used
-        ]
-        if not following:
-            return
+        return _Place(lost=lost, ask=ask, sends=tuple(sends))
 
-        def decide(held: Held) -> Decision[Held, _Next]:
-            found = self._next(lost.id, following, held)
-            if isinstance(found.outcome, Refusal | Locked):
-                return attrs.evolve(found, rows=(with_outcome(ask.facts, found.outcome),))
-            return found
+    async def _is_followed(self, lost: AppSend) -> bool:
+        """Whether a send in place of *lost* has its row."""
+        sends = await self.requests.verifications.sends_of(lost.verification_id)
+        ids = {fallback_id(lost.id, channel) for channel in Channel}
+        return any(send.id in ids for send in sends)
 
-        async with audited_failures(self.otp.audit, ask.facts):
-            admitted = await self.otp.slots.transition(
-                ask.request.slot, usage_keys(ask.request), decide
-            )
-            if isinstance(admitted, Admitted):
-                await self.deliver(admitted)
+    async def _judged(self, ask: Ask, decide: Callable[[Held], Decision[Held, O]]) -> O:
+        return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
 
     async def _hand_over(self, admitted: Admitted, within: Duration) -> Receipt:
         ask, challenge = admitted.ask, admitted.issued.challenge
@@ -185,28 +277,35 @@ class VerificationDelivery:
             within=within,
         )
 
-    async def _move_on(
-        self, admitted: Admitted, *, goes_on: bool, resent: bool
-    ) -> Admitted | _Unsent:
+    async def _move_on(self, admitted: Admitted, *, goes_on: bool) -> _Moved:
         """Record that no sender took a message, and admit a send by the next channel."""
-        ask, challenge = admitted.ask, admitted.issued.challenge
+        ask, challenge_id = admitted.ask, admitted.issued.challenge.id
+        moved = self._moving(ask, challenge_id, goes_on=goes_on, resent=admitted.resent)
+        return await self._judged(ask, moved)
+
+    def _moving(
+        self, ask: Ask, challenge_id: str, *, resent: bool, goes_on: bool = True
+    ) -> Callable[[Held], Decision[Held, _Moved]]:
+        """The rule that admits a send in place of that of *ask*, which no sender took."""
         now = self.otp.clock.now()
         following = self.asks.following(ask, self.otp.senders) if goes_on else []
         unsent = UnsentRow(send_id=ask.send_id, at=now)
-        failed = EndedRow(verification_id=challenge.id, status=Status.FAILED, at=now)
+        failed = EndedRow(verification_id=challenge_id, status=Status.FAILED, at=now)
 
-        def decide(held: Held) -> Decision[Held, Admitted | _Unsent]:
-            found = self._next(ask.send_id, following, held)
+        def decide(held: Held) -> Decision[Held, _Moved]:
+            found = self._next(ask.send_id, following, held, resent=resent)
             if isinstance(found.outcome, Admitted):
                 return Decision(found.outcome, found.becomes, (unsent, *found.rows))
-            ended = undelivered(held, challenge.id, ask.at, resent=resent)
+            ended = undelivered(held, challenge_id, ask.at, resent=resent)
             rows = (unsent, failed) if isinstance(ended.outcome, Withdrawn) else (unsent,)
             looked = look(ended.becomes, ask.request, ask.policy, now)
             return Decision(_Unsent(looked.outcome.resend_at), ended.becomes, rows)
 
-        return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
+        return decide
 
-    def _next(self, send_id: str, following: Sequence[Ask], held: Held) -> Decision[Held, _Next]:
+    def _next(
+        self, send_id: str, following: Sequence[Ask], held: Held, *, resent: bool
+    ) -> Decision[Held, _Next]:
         """Admit the first of the sends *following* the one with that id that all limits admit."""
         refused: _Next = NotStanding()
         for ask in following:
@@ -222,7 +321,7 @@ class VerificationDelivery:
             outcome, becomes = decision.outcome, decision.becomes
             if isinstance(outcome, Issued):
                 waits = next_sends(becomes, ask.request, ask.policy, ask.at)
-                admitted = Admitted(ask=ask, issued=outcome, next=waits)
+                admitted = Admitted(ask=ask, issued=outcome, resent=resent, next=waits)
                 return Decision(admitted, becomes, rows_of(ask, held, outcome.challenge))
             refused = outcome
         return Decision(refused, held)

@@ -39,7 +39,7 @@ from hsp_otp.flows.app_requests import AppRequests, Backend, over
 from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.verification_asks import Ask, VerificationAsks, is_available, rows_of
+from hsp_otp.flows.verification_asks import Ask, VerificationAsks, is_available, is_resent, rows_of
 from hsp_otp.flows.verification_delivery import Admitted, VerificationDelivery
 from hsp_otp.flows.verification_outcomes import (
     InProgress,
@@ -220,12 +220,14 @@ class VerificationSends:
         self, ask: Ask, outcome: Asked, waits: Mapping[Channel, Instant | None]
     ) -> Sent | NotDelivered | InProgress | Mismatch | Refused:
         match outcome:
-            case Issued() if ask.request.fixed is not None:
+            case Issued():
+                resent = is_resent(ask, outcome.challenge)
+                admitted = Admitted(ask=ask, issued=outcome, resent=resent, next=waits)
+                if ask.request.fixed is None:
+                    return await self.delivery.deliver(admitted)
                 facts = attrs.evolve(ask.facts, verification_id=outcome.challenge.id)
                 await self.otp.audit.write(AuditRow(facts=facts, outcome=NOT_SENT))
-                return await self.delivery.sent(Admitted(ask=ask, issued=outcome, next=waits))
-            case Issued():
-                return await self.delivery.deliver(Admitted(ask=ask, issued=outcome, next=waits))
+                return await self.delivery.sent(admitted)
             case Refusal() | Locked():
                 return Refused(outcome, waits)
             case Claimed():  # if there is no facts, it is still to be written
@@ -244,8 +246,11 @@ class VerificationSends:
         if send.request not in claim.requests:
             return await self._told(ask, Mismatch())
         last = await self._last_of(send)
-        if last.state is None and not last.test and is_under_way(last.at, ask.at):
-            return await self._told(ask, InProgress())
+        if last.state is None and not last.test:
+            if is_under_way(last.at, ask.at) or not await self.delivery.resume(last):
+                return await self._told(ask, InProgress())
+            found = await self.requests.verifications.find_send((last.id,))
+            last = await self._last_of(found or last)
         return await self._as_it_stands(ask, send, last)
 
     async def _last_of(self, send: KeptSend) -> KeptSend:

@@ -39,10 +39,13 @@ class Deliveries(Protocol):
 
 
 class EarlyReceipts(Protocol):
-    """Keeps receipts until their messages are recorded, for at most `EARLY_FOR`."""
+    """
+    Keeps receipts until their messages are recorded, and what follows from them is done, for at
+    most `EARLY_FOR`.
+    """
 
     def keep(self, receipt: EarlyReceipt) -> None:
-        """Apply *receipt* once its message is recorded. Keeping it twice has no further effect."""
+        """Apply *receipt* once that is possible. Keeping it twice has no further effect."""
         ...
 
 

@@ -9,8 +9,8 @@ from twilio.request_validator import RequestValidator
 
 from hsp_otp.adapters.senders.http_client import fields, open_client
 from hsp_otp.adapters.senders.provider import Means, Probed, Provider
-from hsp_otp.adapters.senders.twilio_account import NAME, TwilioAccount
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.adapters.senders.twilio_account import BLOCKED, NAME, TwilioAccount
+from hsp_otp.domain.delivery import LOST, DeliveryState
 from hsp_otp.ports.sender import Sender, Sms
 
 _STATES: Final = {
@@ -25,6 +25,8 @@ _STATES: Final = {
     "failed": DeliveryState.FAILED,
     "canceled": DeliveryState.FAILED,
 }
+
+_BLOCKED: Final = frozenset(str(code) for code in BLOCKED)
 
 
 @attrs.frozen
@@ -42,6 +44,8 @@ class TwilioReceipts:
         """Implement `Receipts.read`."""
         form = form_of(body)
         state = _STATES.get(form.get("MessageStatus", ""))
+        if state in LOST and form.get("ErrorCode") in _BLOCKED:
+            state = DeliveryState.BLOCKED
         message_id = form.get("MessageSid", "")
         return [(message_id, state)] if message_id and state else []
 

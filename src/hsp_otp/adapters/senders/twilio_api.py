@@ -17,6 +17,7 @@ from twilio.rest import Client
 from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, request
 from hsp_otp.adapters.senders.provider import CallMeans, Probed
 from hsp_otp.adapters.senders.twilio_account import (
+    BLOCKED,
     NAME,
     VOICE_NAME,
     WHATSAPP_NAME,
@@ -48,9 +49,6 @@ _REJECTED: Final = frozenset(
     }
 )
 """Error codes about the number or the message, which other senders would refuse too."""
-
-_BLOCKED: Final = frozenset({21610, 30450})
-"""Opted out, and blocked as SMS pumping fraud."""
 
 _UNWELL: Final = frozenset(
     {
@@ -279,7 +277,7 @@ def _failure(given: object, code: object) -> SendFailed:
         return SendFailed(f"Twilio answered {status}")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _UNWELL_STATUSES or code in _UNWELL:
         return SendFailed(f"Twilio answered {status}: {code}")
-    if code in _BLOCKED:
+    if code in BLOCKED:
         return SendBlocked(f"Twilio refused the message: {code}")
     refusal = SendRejected if code in _REJECTED else SendRefusedHere
     return refusal(f"Twilio refused the message: {code}")

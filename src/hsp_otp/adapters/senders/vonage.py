@@ -20,7 +20,7 @@ from hsp_otp.adapters.senders.http_client import (
     post,
 )
 from hsp_otp.adapters.senders.provider import URL_TAKES, Means, Probed, Provider, setting, text, url
-from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.delivery import LOST, DeliveryState
 from hsp_otp.domain.instant import SECOND, Duration
 from hsp_otp.domain.sms_segments import is_gsm_7
 from hsp_otp.ports.failures import SendBlocked, SendFailed, SendRefusedHere, SendRejected
@@ -68,6 +68,9 @@ _STATES: Final = {
     "rejected": DeliveryState.UNDELIVERED,
     "failed": DeliveryState.FAILED,
 }
+
+_OPTED_OUT: Final = frozenset({"4", "9"})
+"""Error codes of receipts: barred by the user, and messages of this sender declined by the user."""
 
 
 @attrs.frozen(kw_only=True)
@@ -237,6 +240,8 @@ class VonageReceipts:
         """Implement `Receipts.read`."""
         told = _told(body)
         state, message_id = _STATES.get(told.get("status", "")), told.get("messageId", "")
+        if state in LOST and told.get("err-code") in _OPTED_OUT:
+            state = DeliveryState.BLOCKED
         return [(message_id, state)] if message_id and state else []
 
 

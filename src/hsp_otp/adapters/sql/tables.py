@@ -139,7 +139,7 @@ sends = Table(
     Column("test_contact", Text, comment="the id of the test contact that nothing was sent to"),
     Column("sender", Text),
     Column("provider_message_id", Text),
-    Column("state", Text, comment="queued, sent, delivered, undelivered, failed"),
+    Column("state", Text, comment="queued, sent, delivered, undelivered, failed, blocked"),
     Column("state_at", BigInteger, comment="when a receipt last moved it"),
     Index("sends_by_time", "at"),
     Index("sends_by_contact", "contact", "at"),

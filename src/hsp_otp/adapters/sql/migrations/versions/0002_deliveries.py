@@ -13,6 +13,8 @@ def upgrade() -> None:
     op.add_column("sends", sa.Column("provider_message_id", sa.Text()))
     op.add_column(
         "sends",
-        sa.Column("state", sa.Text(), comment="queued, sent, delivered, undelivered, failed"),
+        sa.Column(
+            "state", sa.Text(), comment="queued, sent, delivered, undelivered, failed, blocked"
+        ),
     )
     op.create_index("sends_by_message", "sends", ["sender", "provider_message_id"])
