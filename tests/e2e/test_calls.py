@@ -215,17 +215,17 @@ def test_the_code_of_a_call_is_left_nowhere(site: Site, language: str) -> None:
     assert says(json.dumps(answer.text), code, language)
     assert site.press(path, call).text == answer.text
     assert site.report(path, answer.content, {}).status_code == 403
+    assert site.end(call) == 200
     number = call.to[1:]
     wrong = {"code": f"{(int(code) + 1) % 1_000_000:06d}"}
     checked = site.ask("POST", f"/v1/verifications/{verification_id}/check", wrong)
     assert checked.json()["error"] == "invalid_otp"
-    assert site.end(call) == 200
+    site.server.wait_for_log(checked.json()["request_id"])
     metrics, stored = str(site.server.metrics()), site.stored()
     logged = site.server.output + site.server.errors
     assert "'channel', 'voice'" in metrics
     assert verification_id in stored
     assert number in stored
-    assert '"event"' in logged
     assert number not in logged + metrics
     for told in (logged, metrics, stored):
         # Elsewhere, six digits may be a part of an instant or of an id.

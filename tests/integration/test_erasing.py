@@ -29,10 +29,10 @@ from hsp_otp.flows.pass_login import PassLogin, SignedIn
 from tests.backend import SHOP
 from tests.e2e.server import command
 from tests.integration.behind import execute
+from tests.integration.redis_machine import Site, alone, open_site
 from tests.integration.redis_server import RedisServer
 from tests.integration.stores import POSTGRES, SQLITE, Kind, Stores, sql_stores
 from tests.integration.test_contracts import SLOT, a_pass, send_row
-from tests.integration.test_redis import Site, alone, open_site
 from tests.integration.test_test_contacts import add_apps
 from tests.integration.test_verifications import VERIFICATION, with_send
 from tests.world import PHONE, Outbox, of_strangers, open_policy, other_than

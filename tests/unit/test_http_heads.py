@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hsp_otp.entrypoints.client_address import parse_trusted_proxies
 from tests.http import CSRF_TOKEN, Client
-from tests.unit.test_ops_page import PASSWORD, Ops
+from tests.ops_page import PASSWORD, Ops
 from tests.world import World
 
 PATHS = [

@@ -13,7 +13,7 @@ from hsp_otp.entrypoints.http.request_target import (
     read_authority,
 )
 from tests.http import SIGNUP_SEND, VALIDATE, Client, problem
-from tests.unit.test_ops_page import PASSWORD, Ops
+from tests.ops_page import PASSWORD, Ops
 from tests.world import World
 
 MALFORMED = problem(400, "Bad Request", "malformed_request", "We could not understand the request.")
