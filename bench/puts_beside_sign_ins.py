@@ -3,11 +3,13 @@ Measure the effect on sign-ins of putting a thousand passes in ten seconds.
 
 Run it as ``.venv/bin/python bench/puts_beside_sign_ins.py [PUTS]``, or with ``TEST_POSTGRES_URL``
 for a PostgreSQL server of your own. Customers sign in at a server with two workers, one after
-another, first alone and then while a backend, in a process of its own, puts 100 passes a second:
-half of them new, half of them changes. Both are compared with the median alone, in the same run, so
-the ratios do not depend on the speed of the machine. Customers, backend, workers and database share
-the machine, so a run with fewer than four CPUs also measures how long they wait for one. The status
-is 1 if the median beside the puts is more than twice the one alone, or if a put fails.
+another: first alone, then while a backend, in a process of its own, puts 100 passes a second, half
+of them new, half of them changes. It puts them first at another service with another database, and
+then at the one where customers sign in. All times are compared with the median alone, in the same
+run, so the ratios do not depend on the speed of the machine. Customers, backend, workers and
+database share the CPUs: puts elsewhere show what waiting for a CPU costs, and the difference to
+puts at the same service what sharing it costs. The status is 1 if the median beside the puts is
+more than twice the one alone, or if a put fails.
 """
 
 # ruff: noqa: INP001, T201 - a script that prints
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -58,17 +61,23 @@ def sign_in(server: Server) -> float:
 def put_all(port: int, key: str, puts: int) -> int:
     """Put passes on all connections, evenly over the time; returns how many puts failed."""
     each = puts // LINES
-    parts = [range(at * each, (at + 1) * each) for at in range(LINES)]
+    began = time.perf_counter()
     with ThreadPoolExecutor(LINES) as lines:
-        return sum(lines.map(lambda part: put_part(port, key, part), parts))
+        return sum(
+            lines.map(
+                lambda at: put_part(
+                    port, key, range(at * each, (at + 1) * each), began + at / PER_SECOND
+                ),
+                range(LINES),
+            )
+        )
 
 
-def put_part(port: int, key: str, numbers: range) -> int:
-    """Put passes on one connection."""
+def put_part(port: int, key: str, numbers: range, began: float) -> int:
+    """Put passes on one connection, one every `LINES` / `PER_SECOND` seconds from *began* on."""
     failed = 0
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    began = time.perf_counter()
     for turn, number in enumerate(numbers):
         time.sleep(max(0.0, began + turn * LINES / PER_SECOND - time.perf_counter()))
         person = number // 2
@@ -83,44 +92,53 @@ def put_part(port: int, key: str, numbers: range) -> int:
     return failed
 
 
-def measure(name: str, puts: int, **settings: str) -> bool:
+def beside_puts(server: Server, port: int, key: str, puts: int) -> tuple[list[float], int]:
+    """Sign in at *server* while passes are put at *port*; returns the times and failed puts."""
+    times: list[float] = []
+    with ProcessPoolExecutor(1) as backend:
+        putting = backend.submit(put_all, port, key, puts)
+        while not putting.done():
+            times.append(sign_in(server))
+        return times, putting.result()
+
+
+def measure(name: str, puts: int, settings: dict[str, str], others: dict[str, str]) -> bool:
     """Measure and print; returns whether sign-ins are not slowed too much."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Server(Path(folder), WORKERS="2", **NO_LIMITS, **settings) as server,
-    ):
-        new = ("api-keys", "new", "--name", "bench", "--scopes", "passes")
-        key = command(server.folder, *new, MODE="development", **settings).stdout.strip()
-        alone = [sign_in(server) for _ in range(ALONE)]
-        beside: list[float] = []
-        began = time.perf_counter()
-        with ProcessPoolExecutor(1) as backend:
-            putting = backend.submit(put_all, server.port, key, puts)
-            while not putting.done():
-                beside.append(sign_in(server))
-            failed = putting.result()
-        took = time.perf_counter() - began
-    usual = statistics.median(alone)
-    print(f"\n{name}: {puts} puts in {took:.1f} s, {failed} failed")
-    print(f"  {len(beside)} sign-ins beside them; one alone takes {usual * 1000:.1f} ms")
-    print("  times the median alone   median   95 %   99 %    all   beyond twice")
-    for when, found in (("alone", alone), ("beside", beside)):
-        parts = [statistics.median(found), *statistics.quantiles(found, n=100)[94:99:4], max(found)]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers: list[Server] = []
+        keys: list[str] = []
+        for part, given in (("one", settings), ("other", others)):
+            place = Path(folder) / part
+            place.mkdir()
+            servers.append(stack.enter_context(Server(place, WORKERS="2", **NO_LIMITS, **given)))
+            new = ("api-keys", "new", "--name", "bench", "--scopes", "passes")
+            keys.append(command(place, *new, MODE="development", **given).stdout.strip())
+        server, other = servers
+        found = {"alone": [sign_in(server) for _ in range(ALONE)]}
+        found["beside puts elsewhere"], failed = beside_puts(server, other.port, keys[1], puts)
+        found["beside puts"], also = beside_puts(server, server.port, keys[0], puts)
+    usual = statistics.median(found["alone"])
+    print(f"\n{name}: {puts} puts, {failed + also} failed")
+    print(f"  one sign-in alone takes {usual * 1000:.1f} ms")
+    print("  times the median alone          median   95 %   99 %    all   beyond twice")
+    for when, times in found.items():
+        parts = [statistics.median(times), *statistics.quantiles(times, n=100)[94:99:4], max(times)]
         told = "".join(f"{one / usual:7.2f}" for one in parts)
-        slow = sum(one > MOST * usual for one in found) / len(found)
-        print(f"  {when:<23}{told}{slow:14.1%}")
-    return not failed and statistics.median(beside) <= MOST * usual
+        slow = sum(one > MOST * usual for one in times) / len(times)
+        print(f"  {when:<22}{len(times):7}  {told}{slow:14.1%}")
+    return not failed + also and statistics.median(found["beside puts"]) <= MOST * usual
 
 
 def main() -> None:
     """Measure on both databases."""
     puts = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
-    good = measure("SQLite", puts)
-    url = asyncio.run(DATABASES.empty())
+    good = measure("SQLite", puts, {}, {})
+    urls = [asyncio.run(DATABASES.empty()) for _ in range(2)]
     try:
-        good = measure("PostgreSQL", puts, DATABASE_URL=url) and good
+        one, other = ({"DATABASE_URL": url} for url in urls)
+        good = measure("PostgreSQL", puts, one, other) and good
     finally:
-        asyncio.run(DATABASES.drop([url]))
+        asyncio.run(DATABASES.drop(urls))
     sys.exit(not good)
 
 

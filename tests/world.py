@@ -25,6 +25,7 @@ from hsp_otp.adapters.memory import (
     MemoryVerifications,
 )
 from hsp_otp.domain.audit import AuditRow, Row, StepRow
+from hsp_otp.domain.challenge_outcomes import Standing
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
@@ -456,6 +457,7 @@ class World:
 
     Attributes:
         outboxes: Those of channels that have one of their own.
+        channels: Those that the service has senders for.
     """
 
     clock: ManualClock = attrs.field(factory=ManualClock)
@@ -548,7 +550,7 @@ class World:
             test_contacts=self.test_contacts,
             audit=self.audit,
             sign_ins=self.audit,
-            senders=dict.fromkeys(Channel, self.outbox) | self.outboxes,
+            senders=dict.fromkeys(self.channels, self.outbox) | self.outboxes,
             messages=self.messages,
             access_tokens=self.access_tokens,
             proofs=self.proofs,
@@ -642,9 +644,21 @@ class World:
         """Look up a pass."""
         return run(self.login.validate(PassCode(pass_code), _caller(client)))
 
-    def send(self, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> SendOutcome:
+    def send(
+        self,
+        pass_code: str = PASS_CODE,
+        *,
+        client: str = CLIENT,
+        channel: Channel = Channel.SMS,
+    ) -> SendOutcome:
         """Ask for a code."""
-        return run(self.login.send(PassCode(pass_code), _caller(client)))
+        return run(self.login.send(PassCode(pass_code), _caller(client), channel))
+
+    def standing(self) -> Standing:
+        """Return to the code of a pass login."""
+        found = run(self.login.standing(PassCode(PASS_CODE), None, _caller(CLIENT)))
+        assert found is not None
+        return found
 
     def verify(
         self,
@@ -688,9 +702,10 @@ class World:
         session: SessionId | None = None,
         *,
         client: str = CLIENT,
+        channel: Channel = Channel.SMS,
     ) -> SignupSendOutcome:
         """Ask for a code in signup."""
-        return run(self.signup.send(PhoneNumber(phone), session, _caller(client)))
+        return run(self.signup.send(PhoneNumber(phone), session, _caller(client), channel))
 
     def prove(self, guess: str, session: SessionId, *, client: str = CLIENT) -> SignupVerifyOutcome:
         """Present the digits *guess* in signup."""

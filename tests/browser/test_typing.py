@@ -202,7 +202,7 @@ def test_an_error_empties_the_boxes(house: House, open_in: Open, path: str) -> N
     visit.to_code(path)
     visit.enter(visit.wrong)
     assert visit.told("code") == (
-        "This code is wrong. Please check the message and try again. 2 attempts left."
+        "This code is wrong. Please check the code and try again. 2 attempts left."
     )
     visit.focused("#code[aria-invalid=true]")
     assert visit.page.input_value("#code") == ""

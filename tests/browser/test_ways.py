@@ -95,7 +95,7 @@ def test_three_wrong_codes(house: House, open_in: Open, path: str, *, scripts: b
     for left in ("2 attempts left.", "1 attempt left."):
         visit.enter(visit.wrong)
         visit.page.wait_for_selector(f"#code-error:has-text('{left}')")
-        told = f"This code is wrong. Please check the message and try again. {left}"
+        told = f"This code is wrong. Please check the code and try again. {left}"
         assert visit.told("code") == told
         visit.focused("#code[aria-invalid=true]")
         assert visit.page.input_value("#code") == ""

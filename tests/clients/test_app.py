@@ -78,7 +78,7 @@ def test_the_whole_way_by_keys(visit: Open) -> None:
     to_code(app)
     app.type(app.wrong)
     assert refused(app) == (
-        "This code is wrong. Please check the message and try again. 2 attempts left."
+        "This code is wrong. Please check the code and try again. 2 attempts left."
     )
     app.focused(CODE)
     app.type(app.code)

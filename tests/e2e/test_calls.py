@@ -13,10 +13,10 @@ import attrs
 import httpx2
 import pytest
 
-from tests.e2e.production import PUBLIC_URL, by, prepare, unexpected
+from tests.e2e.production import PUBLIC_URL, by, prepare, query, unexpected
 from tests.e2e.server import PATIENCE_SECONDS, Server, command
 from tests.gateway import Gateway, Taken
-from tests.integration.postgres_server import DATABASES
+from tests.integration.postgres_server import DATABASES, execute
 from tests.plays import PLAYS, VOICE_PLAYS
 
 APPS: Final = """
@@ -43,6 +43,7 @@ class Site:
     Attributes:
         gateway: The provider.
         numbers: Numbers that no test has called yet.
+        database: The URL of PostgreSQL's, otherwise nothing.
     """
 
     server: Server
@@ -50,6 +51,7 @@ class Site:
     gateway: Gateway
     key: str
     numbers: "count[int]"
+    database: str
 
     def ask(self, method: str, path: str, members: object = None) -> httpx2.Response:
         """Make a request as the app's backend, on a connection of its own."""
@@ -91,11 +93,38 @@ class Site:
         signed = self.gateway.play.report(call.sid, "undelivered", PUBLIC_URL + path)
         return self.report(path, *signed).status_code
 
+    def stored(self) -> str:
+        """Every value in the database."""
+        if self.database:
+            rows = asyncio.run(_rows_of(self.database))
+        else:
+            named = query(self.server.folder, "SELECT name FROM sqlite_master WHERE type = 'table'")
+            rows = [
+                row
+                for (table,) in named
+                for row in query(self.server.folder, f'SELECT * FROM "{table}"')  # noqa: S608
+            ]
+        return "\n".join(
+            value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+            for row in rows
+            for value in row
+        )
+
     def state(self, verification_id: str) -> str:
         """What has become of the call."""
         (send,) = self.ask("GET", f"/v1/verifications/{verification_id}").json()["sends"]
         assert (send["channel"], send["sender"]) == ("voice", self.name)
         return str(send["state"])
+
+
+async def _rows_of(url: str) -> list[tuple[object, ...]]:
+    named = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    tables = [row[0] for row in await execute(url, named)]
+    return [
+        tuple(row)
+        for table in tables
+        for row in await execute(url, f'SELECT * FROM "{table}"')  # noqa: S608
+    ]
 
 
 @pytest.fixture(
@@ -110,6 +139,7 @@ def site(
     name, database = request.param
     folder = tmp_path_factory.mktemp("calls")
     settings: dict[str, str] = {}
+    url = ""
     with ExitStack() as stack:
         if database == "postgresql":
             url = asyncio.run(DATABASES.empty())
@@ -126,9 +156,9 @@ def site(
         calls = stack.enter_context(Gateway(VOICE_PLAYS[name]))
         given = by(webhook=texts) | VOICE_PLAYS[name].settings(calls.url)
         given |= {"SENDERS": f"webhook,{name}", "PUBLIC_URL": PUBLIC_URL, "WORKERS": "2"}
-        given |= {"VERIFY_API": "true"}
+        given |= {"VERIFY_API": "true", "METRICS_PORT": "0"}
         server = stack.enter_context(Server(folder, "serve", **(keys | given | settings)))
-        yield Site(server, name, calls, made.stdout.strip(), count())
+        yield Site(server, name, calls, made.stdout.strip(), count(), url)
         assert unexpected(server) == []
 
 
@@ -163,6 +193,45 @@ def test_a_call_says_the_code_after_a_key(site: Site, language: str) -> None:
     for said in (site.server.output, site.server.errors):
         assert code not in said
         assert not [secret for secret in site.gateway.play.secrets if secret in said]
+
+
+def says(text: str, code: str, language: str) -> bool:
+    """
+    Whether *text* has the words of a code in their order, with whatever a provider's format, a
+    list or a log puts between two of them.
+    """
+    unescaped = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
+    words = [re.escape(WORDS[language][int(digit)]) for digit in code]
+    return bool(re.search(".{0,80}?".join(words), unescaped, re.DOTALL))
+
+
+@pytest.mark.parametrize("language", WORDS)
+def test_the_code_of_a_call_is_left_nowhere(site: Site, language: str) -> None:
+    """Neither outputs nor metrics nor the database have it, in digits or in words."""
+    verification_id, path, call = site.called(language)
+    answer = site.press(path, call)
+    code = code_in(answer.text, language)
+    assert says(answer.text, code, language)
+    assert says(json.dumps(answer.text), code, language)
+    assert site.press(path, call).text == answer.text
+    assert site.report(path, answer.content, {}).status_code == 403
+    number = call.to[1:]
+    wrong = {"code": f"{(int(code) + 1) % 1_000_000:06d}"}
+    checked = site.ask("POST", f"/v1/verifications/{verification_id}/check", wrong)
+    assert checked.json()["error"] == "invalid_otp"
+    assert site.end(call) == 200
+    metrics, stored = str(site.server.metrics()), site.stored()
+    logged = site.server.output + site.server.errors
+    assert "'channel', 'voice'" in metrics
+    assert verification_id in stored
+    assert number in stored
+    assert '"event"' in logged
+    assert number not in logged + metrics
+    for told in (logged, metrics, stored):
+        # Elsewhere, six digits may be a part of an instant or of an id.
+        assert not re.search(rf"(?<!\w){code}(?!\w)", told)
+        assert not says(told, code, language)
+        assert not [secret for secret in site.gateway.play.secrets if secret in told]
 
 
 def test_a_call_without_a_key(site: Site) -> None:

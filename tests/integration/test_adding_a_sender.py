@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
-CHANNELS = ("pigeon-email", "pigeon-whatsapp")
+CHANNELS = ("pigeon-email", "pigeon-whatsapp", "pigeon-voice")
 """The senders of other channels than text messages."""
 
 pytestmark = pytest.mark.timeout(300)
@@ -41,7 +41,8 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "CONTRIBUTING.md"):
         shutil.copy(ROOT / name, folder / name)
     section = GUIDE.partition("## Adding a sender\n")[2].partition("\n## ")[0]
-    file, play, channels, more_plays = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    file, play, channels, more_plays, calls, play_of_calls = blocks
     added = re.findall(r"^\+(.*\n)", section, re.MULTILINE)
     imports = "".join(line for line in added if line.startswith("from "))
     rows = "".join(line for line in added if not line.startswith("from "))
@@ -49,6 +50,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     senders = source / "adapters" / "senders"
     (senders / "pigeon.py").write_text(file, "utf-8")
     (senders / "pigeon_channels.py").write_text(channels, "utf-8")
+    (senders / "pigeon_voice.py").write_text(calls, "utf-8")
     table = source / "entrypoints" / "senders.py"
     before = table.read_text("utf-8")
     after = before.replace("    WEBHOOK,\n", f"    WEBHOOK,\n{rows}").replace(
@@ -56,10 +58,10 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"{imports}from hsp_otp.adapters.senders.provider",
     )
     assert len(after.splitlines()) == len(before.splitlines()) + len(added)
-    assert len(added) == 2 + 3
+    assert len(added) == 2 + 3 + 2
     table.write_text(after, "utf-8")
     with (folder / "tests" / "plays.py").open("a", encoding="utf-8") as plays:
-        plays.write(f"\n\n{play}\n{more_plays}")
+        plays.write(f"\n\n{play}\n{more_plays}\n\n{play_of_calls}")
     return folder
 
 
@@ -72,6 +74,21 @@ def test_the_contract_tests_take_them_from_the_table(copied: Path) -> None:
     of_channels = [sum(f"[{name}" in line for line in passed) for name in CHANNELS]
     assert min(of_channels) > 20
     assert sum("[pigeon" in line for line in passed) - sum(of_channels) > 20
+
+
+def test_the_tests_of_calls_take_it(copied: Path) -> None:
+    """The sender of calls is told of keys, says codes, and needs a public URL, as all others."""
+    chosen = (
+        "tests/unit/test_calls.py",
+        "tests/integration/test_probes.py",
+        "-k",
+        "pigeon and not away",
+    )
+    done = run(copied, "-m", "pytest", "-v", *chosen)
+    assert done.returncode == 0, done.stdout
+    passed = [line for line in done.stdout.splitlines() if "PASSED" in line]
+    assert sum("test_calls.py" in line for line in passed) > 12
+    assert sum("test_probes.py" in line for line in passed) == 2
 
 
 def test_a_sender_without_a_play_is_noticed(copied: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hsp_otp.adapters.redis import client
 from hsp_otp.adapters.sql import connections
 from hsp_otp.domain.audit import Action, AuditRow, HandedOverRow, SendRow, SignInRow
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, SECOND, Instant, after
 from hsp_otp.domain.names import ClientAddress, PassCode, SessionId
@@ -75,6 +75,7 @@ def beginning(challenge_id: str) -> Callable[[Family | None], Decision[Family | 
             user_id="u1",
             pass_code=PassCode("HSP-1234-5678"),
             purpose=Purpose.PHONE_VERIFICATION,
+            channel=Channel.SMS,
             lifetime=30 * DAY,
             now=START,
         )

@@ -15,6 +15,7 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.purge import SqlPurge
 from hsp_otp.adapters.sql.record_kinds import RecordKind
 from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, Duration, Instant, after
 from hsp_otp.domain.names import PassCode, SessionId
@@ -262,6 +263,7 @@ async def family(stores: Stores, family_id: str, lifetime: Duration, now: Instan
             user_id="u1",
             pass_code=PassCode("HSP-1234-5678"),
             purpose=Purpose.PHONE_VERIFICATION,
+            channel=Channel.SMS,
             lifetime=lifetime,
             now=now,
         )

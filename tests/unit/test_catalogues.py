@@ -41,6 +41,8 @@ WORDS = {
     "sms_failed",
     "sms_refused",
     "sms_refused_for_pass",
+    "call_failed",
+    "call_refused",
     "missing_fields",
     "malformed_otp",
     "invalid_otp",

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.exchange import (
     CodeReused,
@@ -57,6 +58,7 @@ def begun(
         user_id="u1",
         pass_code=PassCode("HSP-1234-5678"),
         purpose=Purpose.PHONE_VERIFICATION,
+        channel=Channel.SMS,
         lifetime=30 * DAY,
         now=Instant(START + at),
         browser=BROWSER,

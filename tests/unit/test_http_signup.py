@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import MINUTE, SECOND, Duration, after
 from hsp_otp.domain.phone import PhoneNumber
 from hsp_otp.domain.purposes import Purpose
@@ -533,6 +534,7 @@ def test_the_right_code_proves_the_number(client: Client) -> None:
         session_id=session_id,
         phone=PhoneNumber(PHONE),
         token_id=proof.token_id,
+        channel=Channel.SMS,
         purpose=Purpose.SIGNUP,
         issued_at=client.world.clock.now(),
         expires_at=after(client.world.clock.now(), 600 * SECOND),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain.api_keys import Scope
-from hsp_otp.domain.apps import AppLimits
+from hsp_otp.domain.apps import AppLimits, default_channels
+from hsp_otp.domain.contact import Channel, ContactKind
 from hsp_otp.domain.instant import MINUTE
 from hsp_otp.domain.quota import Quota
 from hsp_otp.ports.failures import SendFailed
@@ -412,6 +413,19 @@ def test_standing_of_named_limits(shop: BackendClient) -> None:
         "retry_after_seconds": 60,
     }  # fmt: skip
     assert limits["rate_limited"]["remaining"] == 4
+
+
+def test_standing_of_calls(shop: BackendClient) -> None:
+    """An app that calls is told as well what is left of the calls, which count among the sends."""
+    channels = {ContactKind.PHONE: (Channel.SMS, Channel.VOICE)}
+    with_app(shop.world, ruled(channels=default_channels() | channels))
+    shop.start(PHONE, channel="voice")
+    found = [one for one in shop.standing().json["limits"] if one["limit"] == "phone_rate_limited"]
+    assert [(one.get("channel"), one["remaining"]) for one in found] == [(None, 9), ("voice", 2)]
+    assert found[1] == {
+        "limit": "phone_rate_limited", "channel": "voice", "remaining": 2,
+        "window_seconds": 86_400, "retry_after_seconds": 0,
+    }  # fmt: skip
 
 
 def test_standing_while_locked() -> None:

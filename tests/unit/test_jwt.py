@@ -53,13 +53,16 @@ ACCESS = Access(
     family_id="a-family",
     token_id="a-token",
     purpose=Purpose.PHONE_VERIFICATION,
+    channel=Channel.SMS,
     issued_at=ISSUED_AT,
     expires_at=Instant(ISSUED_AT + 900_000_000),
 )
+READ_BACK = attrs.evolve(ACCESS, channel=None)
 PROOF = Proof(
     session_id="a-session",
     phone=PhoneNumber("+919876543210"),
     token_id="a-proof",
+    channel=Channel.SMS,
     purpose=Purpose.SIGNUP,
     issued_at=ISSUED_AT,
     expires_at=Instant(ISSUED_AT + 600_000_000),
@@ -139,7 +142,7 @@ def test_a_token_with_an_email(*, with_email: bool, tmp_path: Path) -> None:
     token = signer.sign(attrs.evolve(ACCESS, email="asha@example.com"))
     claims = _opened(token, keys[0])["claims"]
     assert claims.get("email") == ("asha@example.com" if with_email else None)
-    assert signer.verify(token, ISSUED_AT) == ACCESS
+    assert signer.verify(token, ISSUED_AT) == READ_BACK
     assert "email" not in _opened(signer.sign(ACCESS), keys[0])["claims"]
 
 
@@ -197,6 +200,27 @@ def test_what_a_proof_of_an_app_says() -> None:
     }
     of_test = _opened(proofs.sign(attrs.evolve(APP_PROOF, test=True)), key)
     assert of_test["claims"]["test"] is True
+
+
+@pytest.mark.parametrize(
+    ("channel", "methods"),
+    [
+        (Channel.SMS, ["otp", "sms"]),
+        (Channel.VOICE, ["otp", "tel"]),
+        (Channel.WHATSAPP, ["otp"]),
+        (Channel.EMAIL, ["otp"]),
+    ],
+)
+def test_how_the_code_reached_its_holder(channel: Channel, methods: list[str]) -> None:
+    """`amr` has the method of RFC 8176 for the channel, if there is one, in tokens of each kind."""
+    key = SigningKey("k", "HS256", SECRET)
+    proofs = JwtProofs(keys=(key,), issuer="an issuer", audience="the next steps")
+    signed = (
+        _signer((key,)).sign(attrs.evolve(ACCESS, channel=channel)),
+        proofs.sign(attrs.evolve(PROOF, channel=channel)),
+        proofs.sign(attrs.evolve(APP_PROOF, channel=channel)),
+    )
+    assert [_opened(token, key)["claims"]["amr"] for token in signed] == [methods] * 3
 
 
 @pytest.mark.parametrize("audience", ["the next steps", "an audience"])
@@ -473,7 +497,7 @@ def test_a_token_is_read_back(algorithm: Algorithm) -> None:
     tokens = _signer((_key(algorithm),))
     signed = tokens.sign(ACCESS)
     for now in (NOW, NOW + 899_999_999, NOW - 5_000_000):
-        assert tokens.verify(signed, Instant(now)) == ACCESS
+        assert tokens.verify(signed, Instant(now)) == READ_BACK
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -481,16 +505,16 @@ def test_what_the_tests_forge_would_be_read(algorithm: Algorithm) -> None:
     """The forgeries below are refused for what is forged: without it, they are read."""
     key = _key(algorithm)
     tokens = _signer((key,))
-    assert tokens.verify(_compose(_header(key), CLAIMS, key), NOW) == ACCESS
+    assert tokens.verify(_compose(_header(key), CLAIMS, key), NOW) == READ_BACK
     more = {**CLAIMS, "another": [{}], "amr": ["otp"]}
-    assert tokens.verify(_compose(_header(key, another=1), more, key), NOW) == ACCESS
+    assert tokens.verify(_compose(_header(key, another=1), more, key), NOW) == READ_BACK
 
 
 @given(st.integers(min_value=0, max_value=4_000_000_000_000_000), st.integers(0, 900_000_000))
 def test_what_was_signed_is_read_back(issued_at: int, later: int) -> None:
     """Whenever it was made, it lives from then on, rounded down to whole seconds."""
     access = attrs.evolve(
-        ACCESS, issued_at=Instant(issued_at), expires_at=Instant(issued_at + 900_000_000)
+        READ_BACK, issued_at=Instant(issued_at), expires_at=Instant(issued_at + 900_000_000)
     )
     tokens = _signer((_key("HS256"),))
     read = tokens.verify(tokens.sign(access), Instant(issued_at + later))
@@ -594,7 +618,7 @@ def test_a_time_that_is_absurd(claim: str, what: str) -> None:
         payload = {**CLAIMS, claim: value}
     started = claim == "nbf" and what in {"zero", "negative", "very negative"}
     read = _signer((key,)).verify(_compose(_header(key), payload, key), NOW)
-    assert read == (ACCESS if started else None)
+    assert read == (READ_BACK if started else None)
 
 
 CLAIM_CHANGES: dict[str, dict[str, object]] = {
@@ -666,7 +690,7 @@ def test_clocks_may_differ_by_five_seconds(algorithm: Algorithm) -> None:
     """Made up to exactly 5 s ahead of the verifier's clock is read, a microsecond more is not."""
     tokens = _signer((_key(algorithm),))
     signed = tokens.sign(ACCESS)
-    assert tokens.verify(signed, Instant(NOW - 5_000_000)) == ACCESS
+    assert tokens.verify(signed, Instant(NOW - 5_000_000)) == READ_BACK
     assert tokens.verify(signed, Instant(NOW - 5_000_001)) is None
 
 
@@ -686,7 +710,7 @@ def test_a_token_ends_at_exp(algorithm: Algorithm) -> None:
     """It lives while `now < exp`: no leeway, not even a microsecond."""
     tokens = _signer((_key(algorithm),))
     signed = tokens.sign(ACCESS)
-    assert tokens.verify(signed, Instant(NOW + 899_999_999)) == ACCESS
+    assert tokens.verify(signed, Instant(NOW + 899_999_999)) == READ_BACK
     assert tokens.verify(signed, Instant(NOW + 900_000_000)) is None
 
 
@@ -694,7 +718,7 @@ def test_a_longer_life_than_configured() -> None:
     """A token that one setting made is refused under a shorter one."""
     keys = (_key("ES256"),)
     signed = _signer(keys).sign(ACCESS)
-    for lifetime, read in ((900_000_000, ACCESS), (899_999_999, None), (60_000_000, None)):
+    for lifetime, read in ((900_000_000, READ_BACK), (899_999_999, None), (60_000_000, None)):
         shorter = JwtAccessTokens(
             keys=keys, issuer="an issuer", audience="an audience", lifetime=lifetime
         )
@@ -736,7 +760,7 @@ def test_a_signature_that_is_not_ours(algorithm: Algorithm) -> None:
             ]
     for token in forged:
         assert tokens.verify(token, NOW) is None, token
-    assert tokens.verify(f"{header}.{payload}.{signature}", NOW) == ACCESS
+    assert tokens.verify(f"{header}.{payload}.{signature}", NOW) == READ_BACK
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
@@ -805,7 +829,7 @@ def test_a_long_token_is_not_looked_at() -> None:
     tokens = _signer((key,))
     short = _compose(_header(key), {**CLAIMS, "x": ""}, key)
     room = 4096 - len(short)
-    for more, read in ((room * 3 // 4 - 2, ACCESS), (room * 3 // 4 + 4, None)):
+    for more, read in ((room * 3 // 4 - 2, READ_BACK), (room * 3 // 4 + 4, None)):
         long = _compose(_header(key), {**CLAIMS, "x": "x" * more}, key)
         assert (len(long) <= 4096) == (read is not None)
         assert abs(len(long) - 4096) < 10
@@ -830,7 +854,7 @@ def test_no_changed_character_is_read(place: int, character: str) -> None:
     """A token is refused with another character in any one place."""
     changed = SIGNED[:place] + character + SIGNED[place + 1 :]
     read = _signer((_key("HS256"),)).verify(changed, NOW)
-    assert read == (ACCESS if changed == SIGNED else None)
+    assert read == (READ_BACK if changed == SIGNED else None)
 
 
 # Keys that overlap, and the key set
@@ -845,10 +869,10 @@ def test_keys_overlap_while_they_rotate(algorithm: Algorithm) -> None:
         new = attrs.evolve(_another(algorithm), id="new")
     by_old, by_new = _signer((old,)).sign(ACCESS), _signer((new,)).sign(ACCESS)
     for keys, read in (
-        ((old,), (ACCESS, None)),
-        ((old, new), (ACCESS, ACCESS)),
-        ((new, old), (ACCESS, ACCESS)),
-        ((new,), (None, ACCESS)),
+        ((old,), (READ_BACK, None)),
+        ((old, new), (READ_BACK, READ_BACK)),
+        ((new, old), (READ_BACK, READ_BACK)),
+        ((new,), (None, READ_BACK)),
     ):
         tokens = _signer(keys)
         assert (tokens.verify(by_old, NOW), tokens.verify(by_new, NOW)) == read
@@ -858,7 +882,7 @@ def test_a_key_verifies_under_its_own_id_alone() -> None:
     """A token that names another listed key than the one that signed is refused."""
     mine, other = _key("ES256", "k"), attrs.evolve(_another("ES256"), id="other")
     tokens = _signer((other, mine))
-    assert tokens.verify(_compose(_header(mine), CLAIMS, mine), NOW) == ACCESS
+    assert tokens.verify(_compose(_header(mine), CLAIMS, mine), NOW) == READ_BACK
     assert tokens.verify(_compose(_header(mine, kid="other"), CLAIMS, mine), NOW) is None
 
 

@@ -4,6 +4,7 @@ import attrs
 
 from hsp_otp.domain.challenge import look
 from hsp_otp.domain.challenge_outcomes import CodeEnd, Issued, Locked, Standing, WrongCode
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.lanes import Lane, Let, let_of
 from hsp_otp.domain.policy import Policy
@@ -190,11 +191,11 @@ def test_a_let_sees_its_live_code() -> None:
     def shown() -> Standing:
         return look(scene.held, scene.request(), scene.policy, scene.now).outcome
 
-    assert shown() == Standing(later(600 * SECOND), START)
+    assert shown() == Standing(later(600 * SECOND), START, channel=Channel.SMS)
     (given,) = scene.record.lets
     last, none = (attrs.evolve(given, guesses=guesses) for guesses in (1, 0))
     scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(last,)))
-    assert shown() == Standing(later(600 * SECOND), START)
+    assert shown() == Standing(later(600 * SECOND), START, channel=Channel.SMS)
     scene.held = attrs.evolve(scene.held, record=attrs.evolve(scene.record, lets=(none,)))
     assert shown() == Standing(None, START, CodeEnd.OTHER)
     assert scene.check(digits_of(challenge)) == Locked(later(DAY))
@@ -207,7 +208,7 @@ def test_a_known_device_sees_its_own_code() -> None:
     scene.fail(15)
     request = scene.request(token=token)
     shown = look(scene.held, request, scene.policy, scene.now, lane=Lane.KNOWN).outcome
-    assert shown == Standing(later(600 * SECOND), START)
+    assert shown == Standing(later(600 * SECOND), START, channel=Channel.SMS)
     assert look(scene.held, scene.request(), scene.policy, scene.now).outcome == Standing(
         None, later(DAY), CodeEnd.LOCKED
     )

@@ -362,9 +362,9 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
     page = asked(visitor)
     wrong = other_than(code(world))
     page = visitor.submit(page, "verify", otp=wrong)
-    assert told(page, "code") == f"{WRONG} Please check the message and try again. 2 attempts left."
+    assert told(page, "code") == f"{WRONG} Please check the code and try again. 2 attempts left."
     page = visitor.submit(page, "verify", otp=wrong)
-    assert told(page, "code") == f"{WRONG} Please check the message and try again. 1 attempt left."
+    assert told(page, "code") == f"{WRONG} Please check the code and try again. 1 attempt left."
     for shown in (visitor.submit(page, "verify", otp=wrong), visitor.get(LOGIN)):
         assert (shown.step, shown.buttons) == ("ended", ["send", "restart"])
         assert told(shown, "code") == THREE_WRONG

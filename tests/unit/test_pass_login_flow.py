@@ -9,6 +9,7 @@ import pytest
 from hsp_otp.adapters.memory import MemoryAudit, MemoryRecords
 from hsp_otp.domain.audit import Action, AuditRow, SignInRow
 from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NoLiveCode, WrongCode
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, PassCode
@@ -50,9 +51,9 @@ def world_with_a_pass(**changes: Policy | ClientLimits) -> World:
     return world
 
 
-def ask(world: World, **changes: str) -> tuple[str, str]:
+def ask(world: World, pass_code: str = PASS_CODE, *, client: str = CLIENT) -> tuple[str, str]:
     """The challenge id and the code of an ask that is admitted."""
-    outcome = world.send(**changes)
+    outcome = world.send(pass_code, client=client)
     assert isinstance(outcome, Issued)
     return outcome.challenge.id, world.outbox.codes[-1]
 
@@ -244,6 +245,7 @@ def test_the_right_code_signs_in() -> None:
         family_id=challenge_id,
         token_id=access.token_id,
         purpose=Purpose.PHONE_VERIFICATION,
+        channel=Channel.SMS,
         issued_at=now,
         expires_at=Instant(now + 900_000_000),
     )

@@ -94,6 +94,7 @@ def test_a_family_of_before_is_read() -> None:
     )
     for before in ("{" + body + "}", '{"v":1,' + body + ',"browser":null}'):
         assert FAMILY.decode(before) == family
+    assert family.channel is Channel.SMS
     waiting = attrs.evolve(family, exchange=Exchange("https://shop.example/", Instant(3), b"ab"))
     text = FAMILY.encode(waiting)
     assert FAMILY.decode(text) == waiting
@@ -108,6 +109,7 @@ def test_what_says_no_version_is_of_the_first() -> None:
     """Sessions and steps have had one form so far."""
     body = '{"challenge_id":"c1","phone":{"e164":"+919876543210"},"step":1,"stepped_at":5}'
     assert SIGNUP_SESSION.decode(body) == SESSION
+    assert SESSION.channel is Channel.SMS
     assert SIGNUP_STEP.decode('{"at":7}') == SignupStep(Instant(7))
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.domain.keys import Key, KeyRing
@@ -48,6 +49,7 @@ def family_of(held: Family | None, token: RefreshToken) -> BeginOutcome:
         user_id="u1",
         pass_code=PassCode("HSP-1234-5678"),
         purpose=Purpose.PHONE_VERIFICATION,
+        channel=Channel.SMS,
         lifetime=30 * DAY,
         now=START,
     ).outcome
@@ -125,6 +127,7 @@ def test_a_challenge_leads_to_one_sign_in() -> None:
         user_id="u1",
         pass_code=PassCode("HSP-1234-5678"),
         purpose=Purpose.PHONE_VERIFICATION,
+        channel=Channel.SMS,
         lifetime=30 * DAY,
         now=Instant(START + 1),
     )
@@ -161,6 +164,7 @@ def again(
         user_id=user,
         pass_code=PassCode("HSP-1234-5678"),
         purpose=Purpose.PHONE_VERIFICATION,
+        channel=Channel.SMS,
         lifetime=30 * DAY,
         now=Instant(START + at),
         browser=browser,

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.audit import Action, AuditRow
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.names import ClientAddress
@@ -85,6 +86,7 @@ def test_a_refresh_grants_a_new_pair() -> None:
         family_id=family_id(grant),
         token_id=second.token_id,
         purpose=Purpose.PHONE_VERIFICATION,
+        channel=Channel.SMS,
         issued_at=Instant(START + 60_000_000),
         expires_at=Instant(START + 960_000_000),
     )

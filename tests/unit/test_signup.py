@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.instant import MINUTE, Instant, after
 from hsp_otp.domain.names import MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import PhoneNumber
@@ -32,7 +32,7 @@ END = after(START, 30 * MINUTE)
 BEFORE_END = Instant(END - 1)
 
 
-def challenge(phone: str = PHONE) -> Challenge:
+def challenge(phone: str = PHONE, channel: Channel = Channel.SMS) -> Challenge:
     """A code that was issued."""
     return Challenge(
         id="second",
@@ -40,6 +40,7 @@ def challenge(phone: str = PHONE) -> Challenge:
         purpose=Purpose.SIGNUP,
         slot=str(slot_of(PhoneNumber(phone))),
         contact=Contact(ContactKind.PHONE, phone),
+        channel=channel,
         key_id="k1",
         nonce=b"",
         issued_at=START,
@@ -108,16 +109,19 @@ def test_a_session_only_moves_forward(
     again = issued(held, challenge=challenge(OTHER_PHONE), begins=False, now=now)
     assert again.outcome == outcome
     assert again.becomes is held
-    proof = proved(held, phone=PhoneNumber(PHONE), challenge_id="c2", now=now)
+    proof = proved(held, challenge=challenge(PHONE), now=now)
     assert proof.outcome == outcome
     assert proof.becomes is held
 
 
 def test_a_proof_is_the_second_step() -> None:
-    """The session moves to step 2, and lasts 30 minutes from there."""
-    decision = proved(SESSION, phone=PhoneNumber(PHONE), challenge_id="c2", now=BEFORE_END)
+    """The session moves to step 2, lasts 30 minutes from there, and knows what proved it."""
+    right = challenge(channel=Channel.VOICE)
+    decision = proved(SESSION, challenge=right, now=BEFORE_END)
     assert decision.outcome == Stepped()
-    becomes = attrs.evolve(SESSION, challenge_id="c2", step=2, stepped_at=BEFORE_END)
+    becomes = attrs.evolve(
+        SESSION, challenge_id="second", channel=Channel.VOICE, step=2, stepped_at=BEFORE_END
+    )
     assert decision.becomes == becomes
     assert decision.becomes is not None
     assert decision.becomes.is_verified
@@ -125,7 +129,7 @@ def test_a_proof_is_the_second_step() -> None:
 
 def test_a_proof_of_another_number_moves_nothing() -> None:
     """Where the number was corrected meanwhile, the code of the old one proves nothing."""
-    decision = proved(SESSION, phone=PhoneNumber(OTHER_PHONE), challenge_id="c2", now=START)
+    decision = proved(SESSION, challenge=challenge(OTHER_PHONE), now=START)
     assert decision.outcome == Corrected()
     assert decision.becomes is SESSION
 

@@ -16,7 +16,7 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.code import Code
-from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.lanes import Lane
@@ -315,6 +315,7 @@ def test_the_right_code_proves_the_number() -> None:
         session_id=session.value,
         phone=PhoneNumber(PHONE),
         token_id=held.challenge_id,
+        channel=Channel.SMS,
         purpose=Purpose.SIGNUP,
         issued_at=START,
         expires_at=after(START, 10 * MINUTE),
@@ -578,7 +579,8 @@ def test_there_is_no_live_code_to_come_back_to() -> None:
     assert isinstance(locking.prove(other_than(code), session), WrongCode)
     progress = locking.progress(session)
     assert isinstance(progress, Progress)
-    assert progress.standing == Standing(None, after(START, HOUR), CodeEnd.LOCKED)
+    unlocked = after(START, HOUR)
+    assert progress.standing == Standing(None, unlocked, CodeEnd.LOCKED, call_at=unlocked)
 
 
 @attrs.define

@@ -238,8 +238,8 @@ def test_three_wrong_codes(world: World, visitor: Visitor) -> None:
         page = visitor.submit(page, "verify", otp=wrong)
         said.append(told(page, "code"))
     assert said == [
-        "This code is wrong. Please check the message and try again. 2 attempts left.",
-        "This code is wrong. Please check the message and try again. 1 attempt left.",
+        "This code is wrong. Please check the code and try again. 2 attempts left.",
+        "This code is wrong. Please check the code and try again. 1 attempt left.",
         "Three wrong codes were entered.",
     ]
     assert (page.step, page.buttons) == ("ended", ["resend", "send"])

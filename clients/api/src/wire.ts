@@ -517,6 +517,7 @@ export interface components {
             window_seconds: number;
             retry_after_seconds: number;
             name?: string;
+            channel?: string;
         };
         /** ListedPassBody */
         ListedPassBody: {

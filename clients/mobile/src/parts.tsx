@@ -222,9 +222,9 @@ function useSentence(refusal: Refusal | null, stands: boolean, called: boolean):
   const [heard, setHeard] = useState({ refusal, tag });
   if (heard.refusal !== refusal) setHeard({ refusal, tag });
   if (refusal === null) return null;
-  if (refusal.error === "sms_failed" && called) return t("page.call_failed");
-  const own = refusal.error === "sms_failed" && heard.tag === tag ? refusal.message : null;
-  return own ?? t(sentenceOf(refusal.error, stands));
+  const unsent = refusal.error === "sms_failed";
+  const own = unsent && heard.tag === tag ? refusal.message : null;
+  return own ?? t(unsent && called ? "call_failed" : sentenceOf(refusal.error, stands));
 }
 
 /**

@@ -195,7 +195,9 @@ function CodeScreen({
               {t(auth.channel === "voice" ? "page.called" : "page.code_sent", { masked })}
             </Note>
           ) : (
-            <Lead>{t("page.code_lead", { masked })}</Lead>
+            <Lead>
+              {t(auth.channel === "voice" ? "page.called_lead" : "page.code_lead", { masked })}
+            </Lead>
           )}
           <CodeEntry auth={auth} digits={digits} life={life} judging={busy && !sending}>
             <Refused

@@ -304,14 +304,14 @@ test("a wrong code leaves room for the next, and says how many are left", async 
   client.judged = refused("invalid_otp", { attemptsRemaining: 2, resendIn: 12 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent(
-    "This code is wrong. Please check the message and try again. 2 attempts left.",
+    "This code is wrong. Please check the code and try again. 2 attempts left.",
   );
   expect(boxes()).toBe("______");
   expect(screen.getByRole("button", { name: "Send a new code in 0:12" })).toBeDisabled();
   client.judged = refused("invalid_otp", { attemptsRemaining: 1, resendIn: 10 });
   await fill("000000");
   expect(screen.getByRole("alert")).toHaveTextContent(
-    "This code is wrong. Please check the message and try again. 1 attempt left.",
+    "This code is wrong. Please check the code and try again. 1 attempt left.",
   );
   client.judged = refused("invalid_otp", { attemptsRemaining: 0, resendIn: 8 });
   await fill("000000");
@@ -513,16 +513,34 @@ test("messages that have to wait longer hold up calls", async () => {
   expect(screen.getByRole("button", { name: "Call me in 1:00:00" })).toBeDisabled();
 });
 
-test("a call that failed: nothing claims a code, and a message is offered", async () => {
+test("a wrong code after a call: the screen still says where the code was said", async () => {
   const { client, clock } = await startWithCode(undefined, true);
+  await clock.advance(60);
+  client.sent = { ...SENT, challengeId: "c2" };
+  await press("Call me instead");
+  client.judged = refused("invalid_otp", { attemptsRemaining: 2, resendIn: 30 });
+  await fill("000000");
+  expect(
+    screen.getByText("We called ***‑***‑3210. Press a key during the call to hear the code."),
+  ).toBeOnTheScreen();
+  expect(screen.queryByText(/text message/)).toBeNull();
+});
+
+test("a call that failed: nothing claims a code, and a message is offered", async () => {
+  const { client, clock, language } = await startWithCode(undefined, true);
   await clock.advance(60);
   client.sent = refused("sms_failed", { resendIn: 0 });
   await press("Call me instead");
   expect(title()).toBe("You need a new code");
-  expect(screen.getByRole("alert")).toHaveTextContent(
-    "We could not call you. Please try again, or ask for a text message.",
-  );
+  expect(screen.getByRole("alert")).toHaveTextContent("told: sms_failed");
   expect(screen.getByRole("button", { name: "Call me instead" })).toBeEnabled();
+  act(() => {
+    language.choose("es");
+  });
+  expect(screen.getByRole("alert")).toHaveTextContent(textIn("es", "call_failed"));
+  act(() => {
+    language.choose("en");
+  });
   client.sent = refused("sms_failed", { resendIn: 0 });
   await press("Send a new code");
   expect(screen.getByRole("alert")).toHaveTextContent("told: sms_failed");

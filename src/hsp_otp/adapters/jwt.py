@@ -40,18 +40,19 @@ _TYPE: Final = "at+jwt"
 _ACCESS: Final = "access"
 _PROOF_TYPE: Final = "proof+jwt"
 _PROOF: Final = "proof"
-_METHODS: Final = ["otp", "sms"]
-"""The claim `amr`: the method by which the holder was authenticated (RFC 8176)."""
-
 _JWS: Final = jwt.PyJWS()
 
-_METHODS_OF: Final[dict[Channel, list[str]]] = {
-    Channel.SMS: _METHODS,
+_METHODS: Final[dict[Channel | None, list[str]]] = {
+    Channel.SMS: ["otp", "sms"],
     Channel.VOICE: ["otp", "tel"],
     Channel.WHATSAPP: ["otp"],
     Channel.EMAIL: ["otp"],
+    None: ["otp"],
 }
-"""The same, by the channel of the code; there is no value for WhatsApp and e-mail."""
+"""
+The claim `amr`: how the holder was authenticated (RFC 8176), by the channel of the code. There is
+no value for WhatsApp and e-mail.
+"""
 
 _PURPOSES: Final = {purpose.value: purpose for purpose in PURPOSES}
 """Those of the customers' own journeys; codes of apps sign nobody in here."""
@@ -119,7 +120,7 @@ class JwtAccessTokens:
             "jti": access.token_id,
             "sid": access.family_id,
             "token_type": _ACCESS,
-            "amr": _METHODS,
+            "amr": _METHODS[access.channel],
             "purpose": access.purpose.value,
         }
         if self.with_email and access.email is not None:
@@ -215,7 +216,7 @@ class JwtProofs:
             "aud": self.audience,
             "sub": proof.session_id,
             "jti": proof.token_id,
-            "amr": _METHODS,
+            "amr": _METHODS[proof.channel],
             "phone_number": proof.phone.e164,
         }
 
@@ -226,7 +227,7 @@ class JwtProofs:
             "jti": proof.verification_id,
             "verification_id": proof.verification_id,
             "channel": proof.channel.value,
-            "amr": _METHODS_OF[proof.channel],
+            "amr": _METHODS[proof.channel],
             **_proved(proof),
             **({"test": True} if proof.test else {}),
         }

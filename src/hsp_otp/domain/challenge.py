@@ -301,11 +301,14 @@ def look(
     *,
     lane: Lane = Lane.OTHERS,
     challenge_id: str | None = None,
+    calls: bool = False,
 ) -> Decision[Held, Standing]:
     """
     The current state for whoever makes *request*; changes nothing.
 
-    *challenge_id* is the challenge that they would name with a guess, if any.
+    Args:
+        challenge_id: The challenge that they would name with a guess, if any.
+        calls: Tell as well when a call may be asked for.
     """
     held = _as_of(held, now)
     challenge = held.record.lane(lane).challenge
@@ -323,9 +326,15 @@ def look(
     end = None if lives else _end_of(challenge, request, policy, now)
     if locked is not None and (resend_at is None or resend_at > now):
         end = CodeEnd.LOCKED
-    return Decision(
-        Standing(challenge.expires_at if challenge and lives else None, resend_at, end), held
+    by_call = attrs.evolve(request, channel=Channel.VOICE)
+    standing = Standing(
+        expires_at=challenge.expires_at if challenge and lives else None,
+        resend_at=resend_at,
+        end=end,
+        channel=challenge.channel if challenge and lives else None,
+        call_at=_resend_at(held, by_call, policy, lane, now) if calls else None,
     )
+    return Decision(standing, held)
 
 
 def next_sends(

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import attrs
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Devices
 from hsp_otp.domain.quota import Refusal
@@ -158,11 +159,16 @@ class Standing:
         expires_at: When the live code expires; None if no code is left that would be judged.
         resend_at: When a new code may be asked for; None if only an operator can unlock.
         end: Why no code is left; None if one is.
+        channel: By which the live code went out; None if no code is left.
+        call_at: When a call may be asked for, if that was looked up; None if only an operator can
+            unlock.
     """
 
     expires_at: Instant | None
     resend_at: Instant | None
     end: CodeEnd | None = None
+    channel: Channel | None = None
+    call_at: Instant | None = None
 
 
 AskOutcome = Issued | Refusal | Locked | MalformedWork | WorkRequired

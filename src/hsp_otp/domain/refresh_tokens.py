@@ -11,6 +11,7 @@ from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import SECOND, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
@@ -137,6 +138,7 @@ class Family:
 
     Attributes:
         id: The challenge that led to the sign-in; the `sid` of its access tokens.
+        channel: By which the code of that challenge went out.
         expires_at: Absolute: refreshing does not move it.
         key_id: The key that made `digest`.
         digest: Keyed hash of the one live token, or of the exchange code until it is used.
@@ -151,6 +153,7 @@ class Family:
     user_id: str
     pass_code: PassCode
     purpose: Purpose
+    channel: Channel = Channel.SMS
     began_at: Instant
     expires_at: Instant
     key_id: str
@@ -243,6 +246,7 @@ def begin(
     user_id: str,
     pass_code: PassCode,
     purpose: Purpose,
+    channel: Channel,
     lifetime: Duration,
     now: Instant,
     browser: bytes | None = None,
@@ -256,6 +260,7 @@ def begin(
 
     Args:
         token: The first refresh token, or the exchange code that takes its place.
+        channel: By which the code of the sign-in went out.
         browser: A digest of the value that identifies the browser, if there is one.
         exchange: That of the code.
     """
@@ -268,6 +273,7 @@ def begin(
         user_id=user_id,
         pass_code=pass_code,
         purpose=purpose,
+        channel=channel,
         began_at=now,
         expires_at=after(now, lifetime),
         key_id=token.key_id,

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import attrs
 
 from hsp_otp.domain.challenge import subject_of
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import Instant, after, is_credible
 from hsp_otp.domain.phone import PhoneNumber
@@ -31,12 +31,14 @@ class SignupSession:
     Attributes:
         phone: The number that the latest code was issued for.
         challenge_id: The challenge of that code, or of the code that proved the number.
+        channel: By which that code went out.
         step: 1 until the number is proved, then `NEXT_STEP`.
         stepped_at: When the latest code was issued, or the number proved.
     """
 
     phone: PhoneNumber
     challenge_id: str
+    channel: Channel = Channel.SMS
     step: int = _FIRST_STEP
     stepped_at: Instant
 
@@ -120,7 +122,9 @@ def issued(
 ) -> Decision[SignupSession | None, Stepped | Closed]:
     """Record the code issued in a session, new if it *begins*, and the number it was sent to."""
     phone = PhoneNumber(challenge.contact.value)
-    becomes = SignupSession(phone=phone, challenge_id=challenge.id, stepped_at=now)
+    becomes = SignupSession(
+        phone=phone, challenge_id=challenge.id, channel=challenge.channel, stepped_at=now
+    )
     if begins:
         return Decision(Stepped(), becomes)
     found = find(held, now)
@@ -130,20 +134,24 @@ def issued(
 
 
 def proved(
-    held: SignupSession | None, *, phone: PhoneNumber, challenge_id: str, now: Instant
+    held: SignupSession | None, *, challenge: Challenge, now: Instant
 ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
     """
-    Move the session to the next step, unless its number is no longer *phone*.
-
-    Args:
-        challenge_id: The challenge of the right code.
+    Move the session to the next step, unless it has another number than the *challenge* whose code
+    was right.
     """
     found = find(held, now)
     if not isinstance(found, SignupSession):
         return Decision(found, held)
-    if found.phone != phone:
+    if found.phone.e164 != challenge.contact.value:
         return Decision(Corrected(), held)
-    becomes = attrs.evolve(found, challenge_id=challenge_id, step=NEXT_STEP, stepped_at=now)
+    becomes = attrs.evolve(
+        found,
+        challenge_id=challenge.id,
+        channel=challenge.channel,
+        step=NEXT_STEP,
+        stepped_at=now,
+    )
     return Decision(Stepped(), becomes)
 
 

@@ -104,13 +104,15 @@ class Prospects:
     Attributes:
         why: The refusal; None if it would be admitted.
         next: When everything admits it, by each channel; None if only an operator can unlock.
-        limits: What is left of each limit.
+        limits: What is left of each limit that every send has to pass.
+        call_limits: What is left of each limit that a call has to pass as well.
         attempts_remaining: Guesses that the live code will still judge; None if none is live.
     """
 
     why: Refusal | Locked | None
     next: Mapping[Channel, Instant | None]
     limits: tuple[Headroom, ...]
+    call_limits: tuple[Headroom, ...]
     attempts_remaining: int | None
 
 
@@ -374,6 +376,7 @@ def prospects(
         why=outcome if isinstance(outcome, Refusal | Locked) else None,
         next=next_sends(held, request, policy, now),
         limits=headroom(held.usages, request.demands or (), now),
+        call_limits=headroom(held.usages, request.call_demands, now),
         attempts_remaining=policy.max_attempts - challenge.attempts
         if challenge and lives
         else None,

@@ -82,11 +82,18 @@ class Undelivered:
             not run. None if every sender is being skipped, in which case no limit on sends was
             charged.
         for_good: Every sender would refuse a message to this contact.
+        channel: Of the message.
     """
 
     word: ClassVar[str] = "sms_failed"
     resend_at: Instant | None
     for_good: bool = False
+    channel: Channel = Channel.SMS
+
+    @property
+    def by_call(self) -> bool:
+        """Whether the message was a call."""
+        return self.channel is Channel.VOICE
 
 
 @attrs.frozen
@@ -173,7 +180,7 @@ class Otp:
             locked_as: What an ask is charged to the client as, if the slot is locked.
         """
         if not self.senders[request.channel].available():
-            unsent = Undelivered(None)
+            unsent = Undelivered(None, channel=request.channel)
             refusal = await self.limiter.admit(Counted.UNSENT_ASKS, request.client, facts, unsent)
             return refusal or unsent
         facts = _with_channel(facts, request)
@@ -227,7 +234,7 @@ class Otp:
             if receipt is None:
                 resend_at = await self.unsent(request, challenge, facts)
         if receipt is None:
-            undelivered = Undelivered(resend_at, for_good)
+            undelivered = Undelivered(resend_at, for_good, challenge.channel)
             await self.audit.write(with_outcome(facts, undelivered, changed=True))
             return undelivered
         await self.audit.write(
@@ -282,15 +289,22 @@ class Otp:
         """
         The current state for the maker of *request*; changes nothing.
 
+        It tells when a call may be asked for, if the service has senders of calls.
+
         *challenge_id* is the challenge that they would name with a guess, if any.
         """
         policy, now = self.policies[request.slot.purpose], self.clock.now()
+        calls = Channel.VOICE in self.senders
 
         def decide(held: Held) -> Decision[Held, Standing]:
             lane = lane_for(held.record, request, ring=self.devices, policy=policy, now=now)
-            return look(held, request, policy, now, lane=lane, challenge_id=challenge_id)
+            return look(
+                held, request, policy, now, lane=lane, challenge_id=challenge_id, calls=calls
+            )
 
-        return await self.slots.transition(request.slot, usage_keys(request), decide)
+        # A call is limited by what limits a text message, and more.
+        widest = attrs.evolve(request, channel=Channel.VOICE) if calls else request
+        return await self.slots.transition(request.slot, usage_keys(widest), decide)
 
     async def check(
         self, request: Request, presented: Presented, facts: AuditFacts

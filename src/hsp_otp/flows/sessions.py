@@ -202,6 +202,7 @@ class Sessions:
                 user_id=found.user.id,
                 pass_code=found.code,
                 purpose=challenge.purpose,
+                channel=challenge.channel,
                 lifetime=self.family_lifetime,
                 now=now,
                 browser=None if success is None else success.browser,
@@ -393,6 +394,7 @@ class Sessions:
             family_id=family.id,
             token_id=new_id(self.randomness),
             purpose=family.purpose,
+            channel=family.channel,
             issued_at=now,
             expires_at=after(now, self.access_lifetime),
         )

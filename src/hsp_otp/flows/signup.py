@@ -247,7 +247,6 @@ class Signup:
         now = self.otp.clock.now()
         challenge = verified.challenge
         facts = of_success(facts, verified)
-        phone = PhoneNumber(challenge.contact.value)
 
         def decide_record(
             held: SignupStep | None,
@@ -260,7 +259,7 @@ class Signup:
         def decide(
             held: SignupSession | None,
         ) -> Decision[SignupSession | None, Stepped | Corrected | Closed]:
-            decision = proved(held, phone=phone, challenge_id=challenge.id, now=now)
+            decision = proved(held, challenge=challenge, now=now)
             changed = decision.becomes is not held
             return attrs.evolve(
                 decision,
@@ -273,7 +272,8 @@ class Signup:
         outcome = await self.sessions.transition(session_id, decide)
         if isinstance(outcome, Stepped):
             token = self.otp.device_token(request, verified)
-            proof = self._sign(session_id, phone, challenge.id, now)
+            phone = PhoneNumber(challenge.contact.value)
+            proof = self._sign(session_id, phone, challenge.id, challenge.channel, proved_at=now)
             return Proved(challenge.contact, proof, token)
         return NoLiveCode(verified.resend_at) if isinstance(outcome, Corrected) else outcome
 
@@ -282,16 +282,29 @@ class Signup:
         ends = after(session.stepped_at, PROOF_LIFETIME)
         if not session.is_verified or self.otp.clock.now() >= ends:
             return None
-        return self._sign(session_id, session.phone, session.challenge_id, session.stepped_at)
+        return self._sign(
+            session_id,
+            session.phone,
+            session.challenge_id,
+            session.channel,
+            proved_at=session.stepped_at,
+        )
 
     def _sign(
-        self, session_id: SessionId, phone: PhoneNumber, challenge_id: str, proved_at: Instant
+        self,
+        session_id: SessionId,
+        phone: PhoneNumber,
+        challenge_id: str,
+        channel: Channel,
+        *,
+        proved_at: Instant,
     ) -> str:
         return self.proofs.sign(
             Proof(
                 session_id=session_id.value,
                 phone=phone,
                 token_id=challenge_id,
+                channel=channel,
                 purpose=Purpose.SIGNUP,
                 issued_at=proved_at,
                 expires_at=after(proved_at, PROOF_LIFETIME),

@@ -20,6 +20,7 @@ class Access:
         email: The user's; None in a token that was read back, where nobody needs it.
         family_id: The sign-in that the token belongs to.
         token_id: Unique, random.
+        channel: By which the code of the sign-in went out; None in a token that was read back.
     """
 
     user_id: str
@@ -27,6 +28,7 @@ class Access:
     family_id: str
     token_id: str
     purpose: Purpose
+    channel: Channel | None = None
     issued_at: Instant
     expires_at: Instant
 
@@ -56,11 +58,13 @@ class Proof:
     Attributes:
         session_id: The subject.
         token_id: The challenge that proved it, so that a proof which is signed again is the same.
+        channel: By which its code went out.
     """
 
     session_id: str = attrs.field(repr=False)
     phone: PhoneNumber
     token_id: str
+    channel: Channel
     purpose: Purpose
     issued_at: Instant
     expires_at: Instant

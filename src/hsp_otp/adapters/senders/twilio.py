@@ -9,13 +9,9 @@ from twilio.request_validator import RequestValidator
 
 from hsp_otp.adapters.senders.http_client import fields, open_client
 from hsp_otp.adapters.senders.provider import Means, Probed, Provider
-from hsp_otp.adapters.senders.twilio_account import NAME, Credentials, TwilioAccount
+from hsp_otp.adapters.senders.twilio_account import BLOCKED, NAME, Credentials, TwilioAccount
 from hsp_otp.domain.delivery import LOST, DeliveryState
 from hsp_otp.ports.sender import Sender, Sms
-
-BLOCKED: Final = frozenset({21610, 30450, 63014})
-"""Error codes of opt-outs, of SMS pumping fraud, and of people who block WhatsApp's sender. They
-come with a refusal or with a receipt."""
 
 _STATES: Final = {
     "accepted": DeliveryState.QUEUED,

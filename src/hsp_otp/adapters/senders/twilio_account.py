@@ -8,6 +8,10 @@ import attrs
 from hsp_otp.adapters.senders.provider import URL_TAKES, Shape, setting, text, url
 from hsp_otp.adapters.senders.whatsapp_templates import Templates, templates
 
+BLOCKED: Final = frozenset({21610, 30450, 63014})
+"""Error codes of opt-outs, of SMS pumping fraud, and of people who block WhatsApp's sender. They
+come with a refusal or with a receipt."""
+
 NAME: Final = "twilio"
 WHATSAPP_NAME: Final = "twilio-whatsapp"
 VOICE_NAME: Final = "twilio-voice"

@@ -16,8 +16,8 @@ from twilio.rest import Client
 
 from hsp_otp.adapters.senders.http_client import PROBE_SECONDS, open_client, request
 from hsp_otp.adapters.senders.provider import CallMeans, Probed
-from hsp_otp.adapters.senders.twilio import BLOCKED
 from hsp_otp.adapters.senders.twilio_account import (
+    BLOCKED,
     NAME,
     VOICE_NAME,
     WHATSAPP_NAME,

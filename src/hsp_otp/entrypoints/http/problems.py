@@ -207,6 +207,8 @@ def of_ask(outcome: NotSent) -> Problem:
             return Problem(429, outcome.word, outcome.retry_at, asks_for_support=True)
         case Undelivered():
             sentence = "sms_refused" if outcome.for_good else ""
+            if outcome.by_call:
+                sentence = "call_refused" if outcome.for_good else "call_failed"
             return Problem(400, outcome.word, resend_at=outcome.resend_at, sentence=sentence)
         case MalformedWork():
             return MALFORMED

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import attrs
@@ -22,7 +23,7 @@ from hsp_otp.domain.code import Code, MalformedCodeError
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import MalformedPassCodeError, PassCode
 from hsp_otp.domain.passes import UsablePass
-from hsp_otp.domain.purposes import Flow, Purpose
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit, Refusal
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -51,8 +52,8 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
-    call_facts,
     can_call,
+    code_facts,
     end_told,
     explain,
     failures,
@@ -68,6 +69,7 @@ from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.pass_login import LedBack, SignedIn, UnverifiedOutcome
 from hsp_otp.flows.sessions import Grant, Handed, Me
+from hsp_otp.ports.failures import Unavailable
 
 PATH: Final = "/customer/login/"
 
@@ -88,6 +90,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
         pass_code: The full pass code; the cookie is the customer's own and hidden from scripts.
         asked: Whether a code has been sent.
         challenge_id: The challenge of that code, if this browser asked for it.
+        channel: By which that code went out.
         expires_at: When the code expires, if known.
         resend_at: When another code may be requested.
         end: Why the code cannot be right any more, unless only its time is over.
@@ -98,6 +101,7 @@ class State(msgspec.Struct, omit_defaults=True, frozen=True):
     masked: str
     asked: bool = False
     challenge_id: str = ""
+    channel: Channel = Channel.SMS
     expires_at: int | None = None
     resend_at: int | None = None
     end: CodeEnd | None = None
@@ -133,7 +137,7 @@ async def login_page(request: AnyRequest) -> Response[str]:
     me, cookies = await _who(request)
     if me is not None:
         return _show(request, "in", _welcome(request, me), cookies, **_facts_of(request, me))
-    return _at_step(request, cookies)
+    return await _at_step(request, cookies)
 
 
 async def _page_that_leads_back(request: AnyRequest) -> Response[str]:
@@ -150,9 +154,9 @@ async def _page_that_leads_back(request: AnyRequest) -> Response[str]:
     if wanted is not None:
         return see_other(request, PATH, cookies=gone | jar(opened(request, PATH, wanted)))
     if handed is None:
-        return _at_step(request, gone)
+        return await _at_step(request, gone)
     if not await services.journeys.sessions.is_exchangeable(handed.code, return_url):
-        return _at_step(request, gone, was_handed=True)
+        return await _at_step(request, gone, was_handed=True)
     return _show(
         request,
         "return",
@@ -163,7 +167,9 @@ async def _page_that_leads_back(request: AnyRequest) -> Response[str]:
     )
 
 
-def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False) -> Response[str]:
+async def _at_step(
+    request: AnyRequest, cookies: Cookies, *, was_handed: bool = False
+) -> Response[str]:
     """
     Show the page at the step of the cookie with the visitor's progress.
 
@@ -187,6 +193,10 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
     if state.expires_at is not None and now >= state.expires_at and end in {None, CodeEnd.OTHER}:
         end = CodeEnd.EXPIRED
     step = "ended" if end else "code"
+    standing = None
+    if can_call(request):
+        with suppress(Unavailable):  # only the button for a call would count down
+            standing = await _standing(request, state, caller_of(request))
     return _show(
         request,
         step,
@@ -198,7 +208,7 @@ def _at_step(request: AnyRequest, cookies: Cookies, *, was_handed: bool = False)
         challenge_id=state.challenge_id,
         expires_in=seconds_left(state.expires_at, now),
         resend_in=wait_told(end, resend_at, now),
-        **call_facts(request, Purpose.PHONE_VERIFICATION, resend_at, state.expires_at),
+        **code_facts(request, standing, state.channel),
     )
 
 
@@ -259,12 +269,14 @@ async def _send(
             challenge.contact.masked,
             asked=True,
             challenge_id=challenge.id,
+            channel=challenge.channel,
             expires_at=challenge.expires_at,
             resend_at=outcome.resend_at,
             browser=browser,
         )
-        word = "page.called" if calls else "page.code_sent"
-        notice = Notice(word, values={"masked": sent.masked})
+        notice = Notice("page.code_sent", values={"masked": sent.masked})
+        if calls:
+            notice = Notice("page.calling_you")
         return see_other(request, PATH, notice, _at(request, sent))
     problem = of_send(outcome, uniform=services.settings.uniform_pass_errors)
     sentence = ""
@@ -273,25 +285,28 @@ async def _send(
             standing = await _standing(request, state, caller)
             if standing is not None and standing.expires_at is not None:
                 # A code that is on its way works like one that this browser asked for.
-                state = msgspec.structs.replace(state, asked=True, browser=browser)
+                state = msgspec.structs.replace(
+                    state,
+                    asked=True,
+                    channel=standing.channel or state.channel,
+                    browser=browser,
+                )
             else:
                 state = _over(state, CodeEnd.OTHER)
                 # Nobody may type a code here that another network asked for.
                 sentence = "page.code_not_here" if outcome.live else ""
         case Undelivered() if outcome.resend_at is not None:  # it has ended the older code
             state = _over(state, CodeEnd.UNDELIVERED)
-            sentence = "page.call_failed" if calls else ""
         case _:
             pass
     if isinstance(outcome, Locked) and state.asked:
         state = msgspec.structs.replace(state, end=CodeEnd.LOCKED, resend_at=outcome.retry_at)
         problem = attrs.evolve(problem, retry_at=None)
-    # The button shows the wait.
-    elif state.asked and state.end is not CodeEnd.LOCKED and not calls:
-        wait = problem.retry_at or problem.resend_at
+    elif state.asked and state.end is not CodeEnd.LOCKED:  # the button shows the wait
+        wait = problem.resend_at or (None if calls else problem.retry_at)
         state = msgspec.structs.replace(state, resend_at=wait or state.resend_at)
         problem = attrs.evolve(problem, retry_at=None)
-    notice = refusal(problem, "call" if calls else "send", sentence=sentence)
+    notice = refusal(problem, "call" if calls and state.asked else "send", sentence=sentence)
     return see_other(request, PATH, notice, _at(request, state))
 
 

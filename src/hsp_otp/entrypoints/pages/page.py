@@ -12,11 +12,11 @@ from litestar import Response
 from litestar.exceptions import ClientException, HTTPException
 from markupsafe import Markup, escape
 
-from hsp_otp.domain.challenge_outcomes import CodeEnd, Locked
+from hsp_otp.domain.challenge_outcomes import CodeEnd, Locked, Standing
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.policy import MAX_ATTEMPTS
-from hsp_otp.domain.purposes import Flow, Purpose
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.typed_text import visible
 from hsp_otp.entrypoints.http.browser import cookie_values, is_foreign
 from hsp_otp.entrypoints.http.csrf import FIELD, FORGED, HEADER, cookie_of, is_genuine, token_for
@@ -138,26 +138,22 @@ def refusal(
     )
 
 
-def call_facts(
-    request: AnyRequest, purpose: Purpose, resend_at: int | None, expires_at: int | None
+def code_facts(
+    request: AnyRequest, standing: Standing | None, channel: Channel | None
 ) -> dict[str, Any]:
     """
-    Return whether the page offers calls, and the seconds until one may be asked for.
+    Return how the page asks for a code, and for a call with another one.
 
     Args:
         request: The request.
-        purpose: The purpose of the code.
-        resend_at: When a text message may be asked for.
-        expires_at: When the latest code expires, if known.
+        standing: The state of the code; None if it is not known.
+        channel: By which the code went out; None if there is no code.
     """
-    services = services_of(request)
-    policy = services.settings.policies[purpose]
-    asked_at = None if expires_at is None else expires_at - policy.lifetime
-    cooled_at = None if asked_at is None else asked_at + policy.call_cooldown
-    known = [at for at in (resend_at, cooled_at) if at is not None]
+    call_at = standing.call_at if standing else None
     return {
+        "lead": "page.called_lead" if channel is Channel.VOICE else "page.code_lead",
         "calls": can_call(request),
-        "call_in": seconds_left(max(known, default=None), services.clock.now()) or 0,
+        "call_in": seconds_left(call_at, services_of(request).clock.now()) or 0,
     }
 
 

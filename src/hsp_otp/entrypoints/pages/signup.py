@@ -17,7 +17,7 @@ from hsp_otp.domain.instant import after, seconds_until
 from hsp_otp.domain.names import ENGLISH, MalformedSessionIdError, SessionId
 from hsp_otp.domain.phone import InvalidPhoneError, PhoneNumber, RegionNotAllowedError
 from hsp_otp.domain.policy import PROOF_LIFETIME, SESSION_LIFETIME
-from hsp_otp.domain.purposes import Flow, Purpose
+from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.signup import SessionNotFound, SignupSession
 from hsp_otp.entrypoints.http.browser import cookie_values, device_cookie
 from hsp_otp.entrypoints.http.languages import language_of
@@ -48,8 +48,8 @@ from hsp_otp.entrypoints.pages.lead_back import (
 )
 from hsp_otp.entrypoints.pages.page import (
     Notice,
-    call_facts,
     can_call,
+    code_facts,
     end_told,
     explain,
     failures,
@@ -62,7 +62,6 @@ from hsp_otp.entrypoints.pages.page import (
 )
 from hsp_otp.entrypoints.pages.sealed_cookies import Cookies, dropped, jar
 from hsp_otp.entrypoints.settings.readers import EVERY_LANGUAGE
-from hsp_otp.flows.otp import Undelivered
 from hsp_otp.flows.signup import Progress, Proved, SignupCodeSent
 
 PATH: Final = "/users/signup/"
@@ -146,7 +145,7 @@ async def signup_page(request: AnyRequest) -> Response[str]:
         undelivered=standing.end is CodeEnd.UNDELIVERED,
         expires_in=seconds_left(standing.expires_at, now),
         resend_in=wait_told(standing.end, standing.resend_at, now),
-        **call_facts(request, Purpose.SIGNUP, standing.resend_at, standing.expires_at),
+        **code_facts(request, standing, standing.channel),
         **facts,
     )
 
@@ -227,12 +226,10 @@ async def _ask(
     )
     if isinstance(outcome, SignupCodeSent):
         cookies = jar(session_cookie(request, outcome.session_id))
-        called = Notice("page.called", values={"masked": phone.masked})
-        return see_other(request, PATH, called if calls else Notice("signup_sent"), cookies)
+        notice = Notice("page.calling_you" if calls else "signup_sent")
+        return see_other(request, PATH, notice, cookies)
     problem = of_signup_send(outcome)
-    if calls and isinstance(outcome, Undelivered):
-        problem = attrs.evolve(problem, sentence="page.call_failed")
-    if field is _RESEND:  # the button shows the wait
+    if field in {_RESEND, _CALL}:  # the button shows the wait
         problem = attrs.evolve(problem, retry_at=None)
     return _refused(request, problem, field, session)
 

@@ -45,7 +45,7 @@ def of_send(outcome: UnusablePass | NotSent, *, uniform: bool = False) -> Proble
     if isinstance(outcome, UnusablePass):
         return INVALID_PASS
     problem = of_ask(outcome)
-    if isinstance(outcome, Undelivered) and outcome.for_good:
+    if isinstance(outcome, Undelivered) and outcome.for_good and not outcome.by_call:
         # Its holder cannot enter another number, as a visitor of signup can.
         return attrs.evolve(problem, sentence="sms_refused_for_pass", asks_for_support=True)
     return problem

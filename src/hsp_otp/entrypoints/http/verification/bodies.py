@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from hsp_otp.domain.challenge_outcomes import Locked
+from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import SECOND, Instant, seconds_until, to_iso
 from hsp_otp.domain.names import Language
 from hsp_otp.domain.quota import Headroom
@@ -277,23 +278,29 @@ class ApprovedBody(msgspec.Struct):
 
 
 class LimitBody(msgspec.Struct):
-    """What is left of a limit; `name` is the app's name of a named one."""
+    """
+    What is left of a limit.
+
+    `name` is the app's name of a named one; `channel` is there if only sends by it are counted.
+    """
 
     limit: str
     remaining: int
     window_seconds: int
     retry_after_seconds: int
     name: str | msgspec.UnsetType = msgspec.UNSET
+    channel: str | msgspec.UnsetType = msgspec.UNSET
 
     @classmethod
-    def of(cls, left: Headroom, now: Instant) -> "LimitBody":
-        """Create the body for *left* at the instant *now*."""
+    def of(cls, left: Headroom, now: Instant, channel: Channel | None = None) -> "LimitBody":
+        """Create the body for *left* at the instant *now*; *channel* is the only one it counts."""
         return cls(
             limit=left.limit.value,
             remaining=left.remaining,
             window_seconds=left.window // SECOND,
             retry_after_seconds=seconds_until(left.retry_at, now),
             name=left.name or msgspec.UNSET,
+            channel=msgspec.UNSET if channel is None else channel.value,
         )
 
 
@@ -321,7 +328,10 @@ class StandingBody(msgspec.Struct):
         return cls(
             admitted=told.why is None,
             next=waits_of(prospect.next, now),
-            limits=[LimitBody.of(one, now) for one in told.limits],
+            limits=[
+                *(LimitBody.of(one, now) for one in told.limits),
+                *(LimitBody.of(one, now, Channel.VOICE) for one in told.call_limits),
+            ],
             error=msgspec.UNSET if told.why is None else told.why.word,
             locked_until=msgspec.UNSET if unlocks is None else to_iso(unlocks),
             attempts_remaining=msgspec.UNSET if left is None else left,
