@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import pytest
@@ -34,6 +34,8 @@ CALLERS: Final = 3
 
 FIRST, NEXT, LAST = "meta-whatsapp", "vonage", "twilio-voice"
 CHANNELS: Final = {FIRST: "whatsapp", NEXT: "sms", LAST: "voice"}
+
+RECEIPTS: Final = f"/callbacks/{FIRST}/status/"
 
 IN_ROWS: Final = b'"sms"'
 """The channel in the row of the next send, as PostgreSQL receives it."""
@@ -98,15 +100,19 @@ def test_a_kill_between_two_channels(place: Place, number: int) -> None:
     asyncio.run(kill_and_repeat())
 
 
+def _report_of(place: Place, taken: Taken) -> dict[str, Any]:
+    """What the provider of the first channel posts about a lost message."""
+    body, headers = place.gateways[FIRST].play.report(taken.sid, "failed", PUBLIC_URL + RECEIPTS)
+    url = f"http://127.0.0.1:{place.server.port}{RECEIPTS}"
+    return {"url": url, "content": body, "headers": headers}
+
+
 @pytest.mark.parametrize("number", range(KILLS))
 def test_a_kill_after_a_receipt(place: Place, number: int) -> None:
     """However often a receipt of a lost message comes, the next channel has one message at most."""
-    path = f"/callbacks/{FIRST}/status/"
 
     async def report(http: httpx2.AsyncClient, taken: Taken) -> int:
-        body, headers = place.gateways[FIRST].play.report(taken.sid, "failed", PUBLIC_URL + path)
-        url = f"http://127.0.0.1:{place.server.port}{path}"
-        return (await http.post(url, content=body, headers=headers)).status_code
+        return (await http.post(**_report_of(place, taken))).status_code
 
     async def try_to_report(http: httpx2.AsyncClient, taken: Taken) -> None:
         with suppress(httpx2.TransportError):
@@ -141,3 +147,25 @@ def test_a_kill_after_a_receipt(place: Place, number: int) -> None:
                 assert {told.code for told in place.gateways[NEXT].to(one.to)} <= {one.code}
 
     asyncio.run(kill_and_repeat())
+
+
+def test_a_stop_after_an_early_receipt(place: Place) -> None:
+    """A receipt that was taken too early is done with before the server ends."""
+    answers: list[int] = []
+
+    def report(taken: Taken) -> None:
+        answers.append(httpx2.post(**_report_of(place, taken)).status_code)
+
+    async def start_and_stop() -> None:
+        async with open_http() as http:
+            backend = Backend.to(_numbers(0, 3)[:1], "early", place, http)
+            place.gateways[FIRST].behaviour = gateway.accept_after(report)
+            (to,) = backend.starts
+            assert await backend.start(to)
+            assert await asyncio.to_thread(place.server.stop) == 0
+            assert answers == [200]
+            assert [len(one.to(to)) for one in place.gateways.values()] == [1, 1, 0]
+            place.begin()
+            await _hold(backend)
+
+    asyncio.run(start_and_stop())

@@ -1,6 +1,6 @@
 """The Twilio provider: delivery receipts, and its row for the table of senders."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from twilio.request_validator import RequestValidator
 
 from hsp_otp.adapters.senders.http_client import fields, open_client
 from hsp_otp.adapters.senders.provider import Means, Probed, Provider
-from hsp_otp.adapters.senders.twilio_account import BLOCKED, NAME, TwilioAccount
+from hsp_otp.adapters.senders.twilio_account import BLOCKED, NAME, Credentials, TwilioAccount
 from hsp_otp.domain.delivery import LOST, DeliveryState
 from hsp_otp.ports.sender import Sender, Sms
 
@@ -31,10 +31,17 @@ _BLOCKED: Final = frozenset(str(code) for code in BLOCKED)
 
 @attrs.frozen
 class TwilioReceipts:
-    """Reads status callbacks, which are forms; the signature covers *url* as Twilio knows it."""
+    """
+    Reads status callbacks, which are forms.
+
+    Attributes:
+        url: As Twilio knows it; the signature covers it.
+        told: What the fields of a report tell: the id of a message or call, and its state.
+    """
 
     auth_token: str = attrs.field(repr=False)
     url: str
+    told: Callable[[Mapping[str, str]], tuple[str, DeliveryState | None]]
 
     def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
         """Implement `Receipts.is_signed`."""
@@ -42,12 +49,15 @@ class TwilioReceipts:
 
     def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
         """Implement `Receipts.read`."""
-        form = form_of(body)
-        state = _STATES.get(form.get("MessageStatus", ""))
-        if state in LOST and form.get("ErrorCode") in _BLOCKED:
-            state = DeliveryState.BLOCKED
-        message_id = form.get("MessageSid", "")
-        return [(message_id, state)] if message_id and state else []
+        sid, state = self.told(form_of(body))
+        return [(sid, state)] if sid and state else []
+
+
+def _of_message(form: Mapping[str, str]) -> tuple[str, DeliveryState | None]:
+    state = _STATES.get(form.get("MessageStatus", ""))
+    if state in LOST and form.get("ErrorCode") in _BLOCKED:
+        state = DeliveryState.BLOCKED
+    return form.get("MessageSid", ""), state
 
 
 def is_signed(auth_token: str, url: str, body: bytes, headers: Mapping[str, str]) -> bool:
@@ -71,14 +81,18 @@ async def _open(account: TwilioAccount, means: Means) -> AsyncGenerator[Sender[S
         yield TwilioSms(account, client, means.callback)
 
 
-async def _probe(account: TwilioAccount, _: Means) -> Probed:
+async def probe_account(account: Credentials, _: Means) -> Probed:
+    """Check the account, for each of the senders by Twilio."""
     from hsp_otp.adapters.senders.twilio_api import probe  # noqa: PLC0415 - as above
 
     return await probe(account)
 
 
-def _receipts(account: TwilioAccount, means: Means) -> TwilioReceipts | None:
-    return TwilioReceipts(account.auth_token, means.callback) if means.callback else None
+def message_receipts(account: Credentials, means: Means) -> TwilioReceipts | None:
+    """Read reports of messages, of whatever channel."""
+    if not means.callback:
+        return None
+    return TwilioReceipts(account.auth_token, means.callback, _of_message)
 
 
 def _check(account: TwilioAccount, _: str | None) -> None:
@@ -89,5 +103,10 @@ def _check(account: TwilioAccount, _: str | None) -> None:
 
 
 TWILIO: Final = Provider(
-    name=NAME, account=TwilioAccount, open=_open, receipts=_receipts, check=_check, probe=_probe
+    name=NAME,
+    account=TwilioAccount,
+    open=_open,
+    receipts=message_receipts,
+    check=_check,
+    probe=probe_account,
 )

@@ -99,19 +99,17 @@ def _number(given: str) -> str:
     return given
 
 
+def _from(meaning: str) -> str:
+    return setting(_number, "", meaning, takes="a number in E.164", required=True)
+
+
 @attrs.frozen(kw_only=True)
 class TwilioVoiceAccount:
     """The account at Twilio, and the number that its calls come from."""
 
     account_sid: str = account_sid()
     auth_token: str = auth_token()
-    from_: str = setting(
-        _number,
-        "",
-        "number that calls come from",
-        takes="a number in E.164",
-        required=True,
-    )
+    from_: str = _from("number that calls come from")
     base_url: str = base_url()
 
 
@@ -121,13 +119,7 @@ class TwilioWhatsAppAccount:
 
     account_sid: str = account_sid()
     auth_token: str = auth_token()
-    from_: str = setting(
-        _number,
-        "",
-        "number that WhatsApp messages come from",
-        takes="a number in E.164",
-        required=True,
-    )
+    from_: str = _from("number that WhatsApp messages come from")
     templates: Templates = setting(
         templates("HX[0-9a-f]{32}"),
         (),

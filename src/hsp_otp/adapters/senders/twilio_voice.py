@@ -1,6 +1,6 @@
 """Calls by Twilio: reports of their ends and of pressed keys, and the row for the table."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -10,11 +10,10 @@ from hsp_otp.adapters.senders.http_client import open_client
 from hsp_otp.adapters.senders.provider import (
     CallMeans,
     Means,
-    Probed,
     Provider,
     no_public_url,
 )
-from hsp_otp.adapters.senders.twilio import form_of, is_signed
+from hsp_otp.adapters.senders.twilio import TwilioReceipts, form_of, is_signed, probe_account
 from hsp_otp.adapters.senders.twilio_account import VOICE_NAME, TwilioVoiceAccount
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
@@ -26,23 +25,9 @@ _ENDS: Final = frozenset({"completed", "busy", "no-answer", "failed", "canceled"
 the time that it ends, and stays so."""
 
 
-@attrs.frozen
-class TwilioVoiceReceipts:
-    """Reads reports of calls that have ended."""
-
-    auth_token: str = attrs.field(repr=False)
-    url: str
-
-    def is_signed(self, body: bytes, headers: Mapping[str, str]) -> bool:
-        """Implement `Receipts.is_signed`."""
-        return is_signed(self.auth_token, self.url, body, headers)
-
-    def read(self, body: bytes) -> Sequence[tuple[str, DeliveryState]]:
-        """Implement `Receipts.read`."""
-        form = form_of(body)
-        call_id = form.get("CallSid", "")
-        ended = form.get("CallStatus") in _ENDS
-        return [(call_id, DeliveryState.UNDELIVERED)] if call_id and ended else []
+def _of_call(form: Mapping[str, str]) -> tuple[str, DeliveryState | None]:
+    ended = form.get("CallStatus") in _ENDS
+    return form.get("CallSid", ""), DeliveryState.UNDELIVERED if ended else None
 
 
 @attrs.frozen
@@ -79,14 +64,10 @@ async def _open(account: TwilioVoiceAccount, means: Means) -> AsyncGenerator[Sen
         yield TwilioVoice(account, client, means.calls)
 
 
-async def _probe(account: TwilioVoiceAccount, _: Means) -> Probed:
-    from hsp_otp.adapters.senders.twilio_api import probe  # noqa: PLC0415 - as above
-
-    return await probe(account)
-
-
-def _receipts(account: TwilioVoiceAccount, means: Means) -> TwilioVoiceReceipts | None:
-    return TwilioVoiceReceipts(account.auth_token, means.callback) if means.callback else None
+def _receipts(account: TwilioVoiceAccount, means: Means) -> TwilioReceipts | None:
+    if not means.callback:
+        return None
+    return TwilioReceipts(account.auth_token, means.callback, _of_call)
 
 
 def _calls(account: TwilioVoiceAccount, means: Means) -> TwilioVoiceControl | None:
@@ -106,5 +87,5 @@ TWILIO_VOICE: Final = Provider(
     receipts=_receipts,
     calls=_calls,
     check=_check,
-    probe=_probe,
+    probe=probe_account,
 )

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from hsp_otp.adapters.senders.http_client import open_client
-from hsp_otp.adapters.senders.provider import Means, Probed, Provider
-from hsp_otp.adapters.senders.twilio import TwilioReceipts
+from hsp_otp.adapters.senders.provider import Means, Provider
+from hsp_otp.adapters.senders.twilio import message_receipts, probe_account
 from hsp_otp.adapters.senders.twilio_account import WHATSAPP_NAME, TwilioWhatsAppAccount
 from hsp_otp.domain.contact import Channel
 from hsp_otp.ports.sender import Sender, WhatsApp
@@ -21,21 +21,11 @@ async def _open(account: TwilioWhatsAppAccount, means: Means) -> AsyncGenerator[
         yield TwilioWhatsApp(account, client, means.callback)
 
 
-async def _probe(account: TwilioWhatsAppAccount, _: Means) -> Probed:
-    from hsp_otp.adapters.senders.twilio_api import probe  # noqa: PLC0415 - as above
-
-    return await probe(account)
-
-
-def _receipts(account: TwilioWhatsAppAccount, means: Means) -> TwilioReceipts | None:
-    return TwilioReceipts(account.auth_token, means.callback) if means.callback else None
-
-
 TWILIO_WHATSAPP: Final = Provider(
     channel=Channel.WHATSAPP,
     name=WHATSAPP_NAME,
     account=TwilioWhatsAppAccount,
     open=_open,
-    receipts=_receipts,
-    probe=_probe,
+    receipts=message_receipts,
+    probe=probe_account,
 )
