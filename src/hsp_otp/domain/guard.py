@@ -38,6 +38,14 @@ class Group(enum.Enum):
     __hash__ = object.__hash__
 
 
+class GuardMode(enum.Enum):
+    """What follows from a verdict; the values are those of the setting."""
+
+    ENFORCE = "enforce"
+    RECORD = "record"
+    OFF = "off"
+
+
 WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
 WHERE: Final = frozenset({Group.RANGE, Group.BLOCK, Group.REGION})
 CAPS: Final = frozenset({Group.REGION_CAP, Group.CAP})

@@ -12,6 +12,7 @@ from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.branding import Branding
 from hsp_otp.entrypoints.settings.checks import check_development, check_redis
 from hsp_otp.entrypoints.settings.file import Given, WrongTypeError, given_in_file
+from hsp_otp.entrypoints.settings.guard import GuardSettings
 from hsp_otp.entrypoints.settings.kubernetes import is_service_variable
 from hsp_otp.entrypoints.settings.model import (
     NUMBERS,
@@ -21,6 +22,7 @@ from hsp_otp.entrypoints.settings.model import (
     Settings,
     branding_variables,
     common_variables,
+    guard_variables,
     page_variables,
     purpose_variables,
     sender_variables,
@@ -80,9 +82,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         for purpose, made in NUMBERS.items()
     }
     branding = {flow: Branding(**_values(branding_variables(flow), merged)) for flow in PAGES}
+    guard = GuardSettings(**_values(guard_variables(), merged))
     common = _values(common_variables(), merged)
     settings = Settings(
         **common,
+        guard=guard,
         numbers=numbers,
         accounts=accounts,
         branding=branding,
