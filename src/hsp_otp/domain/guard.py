@@ -38,6 +38,21 @@ class Group(enum.Enum):
     __hash__ = object.__hash__
 
 
+class GuardMode(enum.Enum):
+    """What follows from a verdict; the values are those of the setting."""
+
+    ENFORCE = "enforce"
+    RECORD = "record"
+    OFF = "off"
+
+
+class KnownBy(enum.Enum):
+    """Why an ask is not judged by where its message goes: either has verified here before."""
+
+    DEVICE = "device"
+    NUMBER = "number"
+
+
 WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
 WHERE: Final = frozenset({Group.RANGE, Group.BLOCK, Group.REGION})
 CAPS: Final = frozenset({Group.REGION_CAP, Group.CAP})
