@@ -46,6 +46,13 @@ class GuardMode(enum.Enum):
     OFF = "off"
 
 
+class KnownBy(enum.Enum):
+    """Why an ask is not judged by where its message goes: either has verified here before."""
+
+    DEVICE = "device"
+    NUMBER = "number"
+
+
 WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
 WHERE: Final = frozenset({Group.RANGE, Group.BLOCK, Group.REGION})
 CAPS: Final = frozenset({Group.REGION_CAP, Group.CAP})

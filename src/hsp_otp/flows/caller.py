@@ -7,7 +7,8 @@ import attrs
 
 from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, Entered, Visit
 from hsp_otp.domain.challenge_outcomes import Locked
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.guard import block_of
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lanes import Lane
@@ -68,6 +69,9 @@ def about(facts: AuditFacts, contact: Contact, fingerprints: KeyRing) -> AuditFa
         region=contact.region,
         contact_fingerprint=fingerprints.fingerprint(contact.value),
         range_fingerprint=fingerprints.fingerprint(contact.range),
+        block_fingerprint=None
+        if contact.kind is not ContactKind.PHONE
+        else fingerprints.fingerprint(block_of(contact.range)),
     )
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from hsp_otp.entrypoints.errors import FAILED, MISUSED, OK, CommandError, SettingsError
@@ -102,6 +103,7 @@ def _called(arguments: list[str]) -> int | None:
     # Imported late, because loading takes a while, in which somebody may press Ctrl-C.
     if arguments == ["serve"]:
         # A server needs no parser, which would take 5 MB of its memory.
+        import_module("hsp_otp.entrypoints.server.lean_structlog")
         from hsp_otp.entrypoints.cli.serve import serve  # noqa: PLC0415
 
         return serve()

@@ -40,7 +40,7 @@ _COLLECTS_AFTER: Final = (20_000, 20, 50)
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
-_PRELOADED: Final = ("cli.main", "server.run", "server.preload")
+_PRELOADED: Final = ("server.lean_structlog", "cli.main", "server.run", "server.preload")
 
 _HELD_BACK: Final = (*_STOPS, signal.SIGHUP)
 """The signals blocked in the process that workers are forked from, which has to outlive them to
