@@ -36,6 +36,8 @@ COMMANDS: Final = {
     "unlock": "Unlock a user or contact after failed guesses, and clear the failures counted.",
     "let": "Let one address past the limits and the lock of unknown devices, for an hour.",
     "purge": "Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.",
+    "spend": "Show what messages cost by region, sender and flow, the caps, and what is owed.",
+    "prices": "Check a file of the prices of messages.",
     "report": "Report how many visitors reach each step of a flow.",
     "audit": "Query the audit: who requested what, and with which outcome.",
     "erase": "Erase a person's data; without --yes, only show what would be erased.",

@@ -11,11 +11,14 @@ import attrs
 import phonenumbers
 
 import hsp_otp
+from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.domain.prices import DOLLAR, UNKNOWN_PRICE, Money, Prices, SenderPrices, money
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.toml_file import read_toml
 
 _BUNDLED: Final = Path(hsp_otp.__file__).parent / "prices.toml"
+
+_EPOCH: Final = date(1970, 1, 1)
 
 _DATED: Final = "dated"
 _DEFAULT: Final = "default"
@@ -36,6 +39,10 @@ class PriceList:
     prices: Prices
     dated: date | None = None
     is_bundled: bool = False
+
+    def age_days(self, now: Instant) -> int | None:
+        """How old the prices are, in whole days; None if the file does not say."""
+        return None if self.dated is None else now // DAY - (self.dated - _EPOCH).days
 
 
 def read_prices(path: str) -> PriceList:
