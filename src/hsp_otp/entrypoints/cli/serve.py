@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final
 
-import structlog
-
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import upgrade
 from hsp_otp.adapters.sql.spending_queries import SqlSpendingQueries
@@ -20,7 +18,6 @@ from hsp_otp.domain.names import sid_of
 from hsp_otp.domain.prices import Money, in_dollars
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.spend_report import budget_uses
-from hsp_otp.entrypoints import logs
 from hsp_otp.entrypoints.cli.common import insist_on_fit, insist_on_known, insist_on_newest
 from hsp_otp.entrypoints.development import (
     DEMO_PASS,
@@ -38,8 +35,6 @@ from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
 from hsp_otp.entrypoints.settings.load import load, passed_over
 from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings
 from hsp_otp.entrypoints.wiring import clock_of, open_database, open_redis_of
-
-_log = structlog.get_logger()
 
 BANNER: Final = """
 hsp-otp is running at {url} in development mode: codes are shown here, not sent.
@@ -218,9 +213,7 @@ def _run(
     if banner:
         host, port = listening.getsockname()[:2]
         print(banner(f"http://{host}:{port}"), flush=True)
-    logs.configure(for_people=settings.in_development)
-    _log.info("spending", **spent)
-    return OK if server.run(settings, listening, showing) else FAILED
+    return OK if server.run(settings, listening, showing, spending=spent) else FAILED
 
 
 def _bind(host: str, port: int) -> socket.socket:
