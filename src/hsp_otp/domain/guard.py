@@ -10,7 +10,7 @@ import enum
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, assert_never
+from typing import Final, NamedTuple, TypeAlias, assert_never
 
 import attrs
 
@@ -19,9 +19,6 @@ from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant, after
 from hsp_otp.domain.ledger import DebtLimit, Ledger
 from hsp_otp.domain.prices import DOLLAR, Money, in_dollars, money
 from hsp_otp.domain.work import LEVELS
-
-if TYPE_CHECKING:  # it needs policies, whose quotas need the groups of this module
-    from hsp_otp.domain.names import ClientAddress
 
 
 class Group(enum.Enum):
@@ -301,7 +298,6 @@ class Guarded:
 
     Attributes:
         account: The flow, or the app.
-        client: None if nobody knows who asked.
         keys: The ledgers that its message would be owed in; none if caps alone judge it.
         price: Of its message, by the dearest sender that may be tried.
         spent_by: That sender.
@@ -310,7 +306,6 @@ class Guarded:
     """
 
     account: str
-    client: "ClientAddress | None"
     keys: tuple[LedgerKey, ...]
     money: RegionMoney
     price: Money
@@ -346,26 +341,6 @@ class Assessment:
 def block_of(range_: str) -> str:
     """The part that a million numbers share, about what an operator is given, of their *range_*."""
     return range_[:-2]
-
-
-def ledger_keys(account: str, client: "ClientAddress | None", range_: str) -> tuple[LedgerKey, ...]:
-    """
-    The ledgers that a message to a number of *range_* is owed in.
-
-    Args:
-        account: A flow, or an app: none uses up what another may owe.
-        client: None if nobody knows who asked.
-    """
-    where = (
-        LedgerKey(Group.RANGE, f"{account} {range_}"),
-        LedgerKey(Group.BLOCK, f"{account} {block_of(range_)}"),
-    )
-    if client is None:
-        return where
-    network = LedgerKey(Group.NETWORK, f"{account} {client.network}")
-    if client.network == client.value:
-        return (network, *where)
-    return (LedgerKey(Group.ADDRESS, f"{account} {client.value}"), network, *where)
 
 
 def debt_of(verdict: Verdict, *, is_known: bool) -> Debt:
