@@ -1,5 +1,6 @@
 """What operators ask about the cost of messages, over every SQL database: docs/fraud.md."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from hsp_otp.domain.instant import DAY, HOUR, after
 from hsp_otp.domain.prices import DOLLAR
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.audit_queries import Span
-from hsp_otp.ports.spending_queries import CapRefusal, FullBlock, Spent
+from hsp_otp.ports.spending_queries import FullBlock, Spent
 from tests.audit_rows import evolved
+from tests.integration.behind import execute
 from tests.integration.stores import POSTGRES, SQLITE, Kind
 from tests.integration.test_budgets import spend
 from tests.integration.test_contracts import audit_row
@@ -132,8 +134,16 @@ async def test_full_blocks(asked: SqlSpendingQueries, commits: GroupCommit) -> N
     assert await asked.full_blocks(SPAN, 1) == found[:1]
 
 
-async def test_caps_that_refuse(asked: SqlSpendingQueries, commits: GroupCommit) -> None:
-    """Each once, by flow or app; that of all regions has none."""
+async def test_caps_that_refuse(
+    asked: SqlSpendingQueries, commits: GroupCommit, file: Path
+) -> None:
+    """Of flows, and of apps by their ids; that of all regions has no region."""
+    execute(file, "INSERT INTO accounts (id, name, made_at) VALUES ('t1', 'acme', 0)")
+    execute(
+        file,
+        "INSERT INTO apps (id, account_id, name, rules, made_at, changed_at)"
+        " VALUES ('a1', 't1', 'shop', '{}', 0, 0)",
+    )
     await commits.write(
         refused(0, "region-cap 50.1/50.00$ 24h"),
         refused(1, "region-cap 50.1/50.00$ 24h"),
@@ -143,8 +153,8 @@ async def test_caps_that_refuse(asked: SqlSpendingQueries, commits: GroupCommit)
         refused(5, "block 7/6 24h"),
         refused(DAY, "cap 100.1/100.00$ 24h"),
     )
-    assert sorted(await asked.cap_refusals(SPAN), key=str) == [
-        CapRefusal(flow="pass_login", app=None, region=None),
-        CapRefusal(flow="signup", app=None, region="IN"),
-        CapRefusal(flow="verification", app="shop", region=None),
-    ]
+    assert await asked.refusing(SPAN) == {
+        BudgetKey("signup", "IN"),
+        BudgetKey("pass_login", None),
+        BudgetKey("a1", None),
+    }

@@ -45,7 +45,7 @@ def test_a_region_that_verifies_may_owe_more() -> None:
         {INDIA: settled(budget, START, payments=(paid,))}, CAPS, GuardPolicy(), START
     )
     assert (use.owed, use.may_owe) == (0, 100 * DOLLAR)
-    assert use.owed_percent == 0
+    assert use.owed_ratio == 0
 
 
 def test_what_has_no_limit() -> None:
@@ -53,12 +53,14 @@ def test_what_has_no_limit() -> None:
     budget = charged(Budget(), Debt.ALL, 100 * DOLLAR, START)
     key, policy = BudgetKey("signup", "FR"), GuardPolicy(region_debts={"FR": 0})
     (use,) = budget_uses({key: budget}, CAPS, policy, START)
-    assert (use.cap, use.may_owe, use.spent_percent, use.owed_percent) == (0, 0, 0, 0)
+    assert (use.cap, use.may_owe) == (0, 0)
+    assert (use.spent_percent, use.spent_ratio, use.owed_ratio) == (0, 0, 0)
 
 
-def test_a_part_of_what_may_be_owed() -> None:
-    """In whole percent, rounded down."""
-    assert BudgetUse(key=INDIA, spent=0, cap=0, owed=1_999, may_owe=2_000).owed_percent == 99
+def test_parts() -> None:
+    """Of a cap, and of what may be owed."""
+    use = BudgetUse(key=INDIA, spent=1_999, cap=2_000, owed=3, may_owe=4)
+    assert (use.spent_ratio, use.spent_percent, use.owed_ratio) == (0.9995, 99, 0.75)
 
 
 @pytest.mark.parametrize(

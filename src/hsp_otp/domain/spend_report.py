@@ -7,9 +7,11 @@ import attrs
 
 from hsp_otp.domain import ledger as ledgers
 from hsp_otp.domain.budgets import Budget, BudgetKey, Caps
+from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.guard import GuardPolicy, RegionMoney, region_allowance, usual_of
 from hsp_otp.domain.instant import DAY, Instant
 from hsp_otp.domain.prices import Money
+from hsp_otp.domain.quota import UsageKey, Usages
 
 ALERT_PERCENTS: Final = (50, 80, 100)
 """Parts of a cap at which operators are told."""
@@ -34,14 +36,19 @@ class BudgetUse:
     may_owe: Money = 0
 
     @property
-    def spent_percent(self) -> int:
+    def spent_ratio(self) -> float:
         """The used part of the cap; 0 without a cap."""
+        return self.spent / self.cap if self.cap else 0
+
+    @property
+    def spent_percent(self) -> int:
+        """The same in whole percent, rounded down."""
         return 100 * self.spent // self.cap if self.cap else 0
 
     @property
-    def owed_percent(self) -> int:
+    def owed_ratio(self) -> float:
         """The part of what may be owed; 0 without a limit."""
-        return 100 * self.owed // self.may_owe if self.may_owe else 0
+        return self.owed / self.may_owe if self.may_owe else 0
 
 
 def budget_uses(
@@ -62,6 +69,28 @@ def percent_reached(use: BudgetUse, *, is_refusing: bool) -> int | None:
     """
     percent = ALERT_PERCENTS[-1] if is_refusing else use.spent_percent
     return max((one for one in ALERT_PERCENTS if one <= percent), default=None)
+
+
+def alert_key(use: BudgetUse, percent: int) -> UsageKey:
+    """The key under which it is recorded that operators were told of *percent* of a cap."""
+    return UsageKey("spend_alerts", f"{use.key} {percent}")
+
+
+def alert_keys(use: BudgetUse, percent: int) -> tuple[UsageKey, ...]:
+    """The keys of *percent* and all smaller parts, which are told with it."""
+    return tuple(alert_key(use, one) for one in ALERT_PERCENTS if one <= percent)
+
+
+def claim(usages: Usages, *, key: UsageKey, now: Instant) -> Decision[Usages, bool]:
+    """
+    Take it on to tell operators of the part of a cap that *key* stands for, and of all that
+    *usages* has; once in 24 hours.
+
+    The outcome is False if somebody else has taken it on.
+    """
+    if any(at > now - DAY for at in usages.get(key, ())):
+        return Decision(outcome=False, becomes=usages)
+    return Decision(outcome=True, becomes=dict.fromkeys(usages, (now,)))
 
 
 def _use(

@@ -42,6 +42,8 @@ from hsp_otp.adapters.secret_keys import (
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import CallMeans, Means
+from hsp_otp.adapters.senders.spend_webhook import SpendWebhook
+from hsp_otp.adapters.senders.webhook import NAME as WEBHOOK
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
@@ -51,6 +53,7 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.sends import SqlSends
+from hsp_otp.adapters.sql.spending_queries import SqlSpendingQueries
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
     SqlBudgets,
@@ -64,6 +67,7 @@ from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import GuardMode
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
 from hsp_otp.domain.signup import SignupSession
@@ -75,6 +79,7 @@ from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings, UsedSender
 from hsp_otp.flows.assembly import GuardNumbers, Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
+from hsp_otp.flows.spend_watch import SpendWatch
 from hsp_otp.flows.spending import Spending
 from hsp_otp.ports.calls import CallControl
 from hsp_otp.ports.challenges import SlotRepository
@@ -319,6 +324,9 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             ports = _recorded(sandbox, ports)
         ports = _observed(observer, settings, ports)
         journeys = build(ports, _rings(settings), _numbers(settings))
+        if settings.guard.mode is not GuardMode.OFF:
+            watch = _spend_watch(settings, parts, ports, metrics)
+            await stack.enter_async_context(_running(watch.keep_looking))
         follow = journeys.lost_messages.follow
         await stack.enter_async_context(_running(partial(early.keep_trying, follow)))
         stack.push_async_callback(_give_back, journeys.spending, clock)
@@ -526,6 +534,24 @@ async def _open_dashboard(
         story=overview.story,
         senders=partial(stats.senders, tuple(settings.used_senders)),
     )
+
+
+def _spend_watch(
+    settings: Settings, parts: _Parts, ports: Ports, metrics: "Metrics | None"
+) -> SpendWatch:
+    guard = settings.guard
+    watch = SpendWatch(
+        queries=SqlSpendingQueries(parts.database),
+        usage=SqlUsage(parts.commits),
+        apps=ports.apps,
+        alerts=SpendWebhook(
+            url=guard.spend_alert_url, key=settings.accounts[WEBHOOK].secret, clock=ports.clock
+        ),
+        clock=ports.clock,
+        caps=guard.caps,
+        policy=guard.policy,
+    )
+    return watch if metrics is None else attrs.evolve(watch, show=metrics.spending)
 
 
 async def _open_metrics(stack: AsyncExitStack) -> "Metrics":

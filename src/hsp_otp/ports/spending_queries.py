@@ -52,21 +52,6 @@ class FullBlock:
     reasons: tuple[Reason, ...]
 
 
-@attrs.frozen(kw_only=True)
-class CapRefusal:
-    """
-    A cap that an ask did not fit into.
-
-    Attributes:
-        app: The name of the app; None for the customers' own journeys.
-        region: Of the cap; None if it is that of all regions.
-    """
-
-    flow: str
-    app: str | None
-    region: str | None
-
-
 class SpendingQueries(Protocol):
     """Each raises Unavailable if the database does not answer."""
 
@@ -82,6 +67,6 @@ class SpendingQueries(Protocol):
         """The *count* blocks that were too full for the most asks."""
         ...
 
-    async def cap_refusals(self, span: Span) -> list[CapRefusal]:
-        """The caps that asks did not fit into, each once."""
+    async def refusing(self, span: Span) -> frozenset[BudgetKey]:
+        """The budgets whose caps asks did not fit into."""
         ...

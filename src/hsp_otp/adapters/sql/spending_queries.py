@@ -7,19 +7,18 @@ from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, or_, selec
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import BUDGETS
-from hsp_otp.adapters.sql.tables import audit, records
+from hsp_otp.adapters.sql.tables import apps, audit, records
 from hsp_otp.domain.budgets import Budget, BudgetKey, budget_key
 from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.contact import Channel
-from hsp_otp.domain.guard import Group, read_reasons
+from hsp_otp.domain.guard import CAPS, Group, read_reasons
 from hsp_otp.domain.instant import Instant
 from hsp_otp.ports.audit_queries import Span
-from hsp_otp.ports.spending_queries import CapRefusal, FullBlock, Spent
+from hsp_otp.ports.spending_queries import FullBlock, Spent
 
 _REFUSED: Final = "refused"
 _STRETCH: Final = "stretch"
 
-_CAPS: Final = {Group.CAP, Group.REGION_CAP}
 _OF_BLOCKS: Final = (Group.BLOCK, Group.RANGE)
 
 
@@ -67,21 +66,16 @@ class SqlSpendingQueries:
                 break
         return found
 
-    async def cap_refusals(self, span: Span) -> list[CapRefusal]:
-        """Implement `SpendingQueries.cap_refusals`."""
+    async def refusing(self, span: Span) -> frozenset[BudgetKey]:
+        """Implement `SpendingQueries.refusing`."""
         async with self.database.study() as connection:
-            rows = (await connection.execute(cap_refusals_asked(span))).all()
-        found = {
-            CapRefusal(
-                flow=row.flow,
-                app=row.app,
-                region=row.region if one.group is Group.REGION_CAP else None,
-            ): None
+            rows = (await connection.execute(refusing_asked(span))).all()
+        return frozenset(
+            BudgetKey(row.account, row.region if one.group is Group.REGION_CAP else None)
             for row in rows
             for one in read_reasons(row.reasons)
-            if one.group in _CAPS and one.is_full
-        }
-        return list(found)
+            if one.group in CAPS and one.is_full
+        )
 
 
 def spent_asked(span: Span) -> Select[*tuple[Any, ...]]:
@@ -140,10 +134,15 @@ def full_blocks_asked(span: Span) -> Select[*tuple[Any, ...]]:
     )
 
 
-def cap_refusals_asked(span: Span) -> Select[*tuple[Any, ...]]:
+def refusing_asked(span: Span) -> Select[*tuple[Any, ...]]:
     """The reasons of refusals that name a cap."""
     return (
-        select(audit.c.flow, audit.c.app, audit.c.region, audit.c.reasons)
+        select(
+            func.coalesce(apps.c.id, audit.c.flow).label("account"),
+            audit.c.region,
+            audit.c.reasons,
+        )
+        .join_from(audit, apps, apps.c.name == audit.c.app, isouter=True)
         .where(
             audit.c.verdict == _REFUSED,
             audit.c.reasons.contains(f"{Group.CAP.value} "),
