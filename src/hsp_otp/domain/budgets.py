@@ -36,7 +36,7 @@ class BudgetKey(NamedTuple):
     The key that a budget is stored under.
 
     Attributes:
-        account: The flow, or the app.
+        account: The flow, the app, or that of a sender.
         region: None for all regions together.
     """
 
@@ -45,6 +45,11 @@ class BudgetKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.account} {self.region or _ALL}"
+
+
+def sender_account(name: str) -> str:
+    """The account of what is spent with the sender of that name, whoever the messages are for."""
+    return f"sender:{name}"
 
 
 def budget_key(text: str) -> BudgetKey:

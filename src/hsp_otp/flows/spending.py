@@ -196,6 +196,27 @@ class Spending:
                 assert_never(debt)
         self._purse(reserved.key).put_back(rest, at)
 
+    async def take(self, account: str, price: Money, now: Instant) -> Returned | None:
+        """
+        Spend money of an account in no region, owed by nobody; None if its cap is reached.
+
+        Raises:
+            Unavailable: The budgets did not answer.
+        """
+        purse, whole = self._purse(BudgetKey(account, None)), Slice(spent=price)
+        while purse.is_short(whole, now):
+            await self._renew(purse, whole, now)
+        return None if purse.lease.left.spent < price else purse.take(whole)
+
+    def give_back(self, account: str, taken: Returned) -> None:
+        """Give back what was taken for a message that was not sent."""
+        self._purse(BudgetKey(account, None)).put_back(*taken)
+
+    def is_empty(self, account: str, now: Instant) -> bool:
+        """Whether the cap of an account was found to be reached a moment ago."""
+        purse = self._purse(BudgetKey(account, None))
+        return now < purse.empty_until and purse.empty_for.spent > 0
+
     def pay(self, account: str, region: str, payments: Iterable[Payment]) -> None:
         """Note money that is not owed any more; it is told with the next lease."""
         self._purse(BudgetKey(account, region)).payments += payments
