@@ -25,8 +25,9 @@ from hsp_otp.adapters.sql.stores import SqlUsage
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.audit import DebtRow
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.guard import Debt, LedgerKey, Ledgers, charged, ledger_keys
+from hsp_otp.domain.guard import Debt, LedgerKey, Ledgers, charged
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Instant, after
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.ledger import Ledger

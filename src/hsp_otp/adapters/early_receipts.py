@@ -10,12 +10,12 @@ from typing import Final, TypeAlias
 import attrs
 import structlog
 
-from hsp_otp.domain.delivery import EARLY_FOR, AppSend, EarlyReceipt, Noted, note
+from hsp_otp.domain.delivery import EARLY_FOR, EarlyReceipt, LostSend, Noted, note
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.failures import Unavailable
 
-FallBack: TypeAlias = Callable[[AppSend], Awaitable[None]]
+Follow: TypeAlias = Callable[[LostSend], Awaitable[None]]
 
 _MOST: Final = 10_000
 """Maximum number of waiting receipts; about 4 MB."""
@@ -69,18 +69,18 @@ class MemoryEarlyReceipts:
             del self._waiting[next(iter(self._waiting))]
             self._no_room += 1
 
-    async def keep_trying(self, fall_back: FallBack | None = None) -> None:
+    async def keep_trying(self, follow: Follow | None = None) -> None:
         """
         Retry the receipts that are due, for ever.
 
         Args:
-            fall_back: Called with the send of an app whose message will not arrive.
+            follow: Called with a send whose message will not arrive.
         """
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            await self.try_again(fall_back)
+            await self.try_again(follow)
 
-    async def try_again(self, fall_back: FallBack | None = None) -> None:
+    async def try_again(self, follow: Follow | None = None) -> None:
         """Retry the receipts that are due, and drop those whose time is over."""
         now = self._timer()
         due = [(one, wait) for one, wait in self._waiting.items() if wait.next_at <= now]
@@ -88,8 +88,8 @@ class MemoryEarlyReceipts:
             for receipt, wait in due:
                 noted = await self._noted(receipt)
                 if noted is not None:
-                    if noted.lost is not None and fall_back is not None:
-                        await fall_back(noted.lost)
+                    if noted.lost is not None and follow is not None:
+                        await follow(noted.lost)
                     self._waiting.pop(receipt, None)
                 elif wait.ends_at > now:
                     wait.pause *= 2

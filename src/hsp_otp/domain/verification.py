@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import attrs
 
+from hsp_otp.domain.app_limits import send_claimed_by
 from hsp_otp.domain.challenge import (
     ask_of_app,
     check,
@@ -32,6 +33,7 @@ from hsp_otp.domain.challenge_outcomes import (
 )
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.guarded_asks import forgive
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import (
@@ -354,7 +356,7 @@ def _ask(
 ) -> Decision[Held, Issued | Refusal | Locked | Claimed]:
     if _is_claimed(held, request, now):
         return Decision(Claimed(), held)
-    held = _without_void(held, request, policy)
+    held = _without_void(held, request, policy, now)
     decision = ask_of_app(held, request, drawn, policy, now, resends=live, cools=cools)
     outcome, becomes = decision.outcome, decision.becomes
     if isinstance(outcome, Issued) and request.claims:
@@ -378,7 +380,7 @@ def _is_claimed(held: Held, request: Request, now: Instant) -> bool:
     return any(at > since for key in request.claims for at in held.usages.get(key, ()))
 
 
-def _without_void(held: Held, request: Request, policy: Policy) -> Held:
+def _without_void(held: Held, request: Request, policy: Policy, now: Instant) -> Held:
     """*held* without what sends with the key of *request* that never got a row were charged."""
     for key in request.claims:
         for at in held.usages.get(key, ()):
@@ -386,7 +388,9 @@ def _without_void(held: Held, request: Request, policy: Policy) -> Held:
             record, others = held.record, held.record.others
             if others.asked_at == at:
                 record = attrs.evolve(record, others=attrs.evolve(others, asked_at=None))
-            held = Held(record, usages)
+            held = attrs.evolve(held, record=record, usages=usages)
+        # Its message never went out.
+        held = forgive(held, send_claimed_by(key) or "", now).becomes
     return held
 
 

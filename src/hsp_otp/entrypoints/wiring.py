@@ -56,6 +56,7 @@ from hsp_otp.adapters.sql.sends import SqlSends
 from hsp_otp.adapters.sql.spending_queries import SqlSpendingQueries
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
+    SqlBudgets,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
@@ -76,13 +77,15 @@ from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, Share
 from hsp_otp.entrypoints.senders import calls_url, receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings, UsedSender
-from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import GuardNumbers, Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
 from hsp_otp.flows.spend_watch import SpendWatch
+from hsp_otp.flows.spending import Spending
 from hsp_otp.ports.calls import CallControl
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
+from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.usage_counter import UsageCounter
@@ -92,6 +95,8 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
     from hsp_otp.adapters.redis.client import RedisClient
+
+_SETTLE_SECONDS: Final = 5
 
 _CLOCK: Final = "clock"
 """The file in the folder of development mode that says how far the clock is ahead."""
@@ -322,8 +327,11 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         if settings.guard.mode is not GuardMode.OFF:
             watch = _spend_watch(settings, parts, ports, metrics)
             await stack.enter_async_context(_running(watch.keep_looking))
-        fall_back = journeys.verification_delivery.fall_back
-        await stack.enter_async_context(_running(partial(early.keep_trying, fall_back)))
+        follow = journeys.lost_messages.follow
+        await stack.enter_async_context(_running(partial(early.keep_trying, follow)))
+        stack.push_async_callback(_give_back, journeys.spending, clock)
+        settling = partial(_keep_settling, journeys.spending, clock)
+        await stack.enter_async_context(_running(settling))
         services = Services(
             settings=settings,
             clock=clock,
@@ -336,7 +344,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 early=early,
                 clock=clock,
                 further=_further(settings),
-                fall_back=fall_back,
+                follow=follow,
             ),
             receipts=receipts(settings, clock, randomness),
             calls=calls(settings, clock, randomness),
@@ -435,6 +443,7 @@ def _ports(
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
+        budgets=SqlBudgets(parts.commits, parts.database),
         messages=parts.messages,
         access_tokens=JwtAccessTokens(
             keys=parts.signing_keys,
@@ -612,6 +621,13 @@ def _numbers(settings: Settings) -> Numbers:
         family_lifetime=settings.refresh_token_days * DAY,
         app_policies=settings.app_policies,
         reach=reach_of(settings),
+        guard=GuardNumbers(
+            mode=settings.guard.mode,
+            policy=settings.guard.policy,
+            caps=settings.guard.caps,
+            prices=settings.guard.prices.prices,
+            senders=_sender_names(settings),
+        ),
     )
 
 
@@ -639,6 +655,19 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
             for channel, names in _sender_names(settings).items()
         },
     )
+
+
+async def _keep_settling(spending: Spending, clock: Clock) -> None:
+    """Tell the budgets every few seconds what is due, for ever."""
+    while True:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        with suppress(Unavailable):  # what was to be told stays spent and owed
+            await spending.flush(clock.now())
+
+
+async def _give_back(spending: Spending, clock: Clock) -> None:
+    with suppress(Unavailable):
+        await spending.close(clock.now())
 
 
 @asynccontextmanager

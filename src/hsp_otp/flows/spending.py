@@ -39,6 +39,8 @@ _EMPTY_FOR: Final[Duration] = SECOND
 
 _NO_LEASE: Final = Lease(Slice(), Instant(0), Instant(0))
 
+_NOTHING: Final = Returned(Slice(), Instant(0))
+
 
 @attrs.frozen
 class Reserved:
@@ -47,13 +49,16 @@ class Reserved:
 
     Attributes:
         region: What the message is judged by.
-        taken: Out of the budgets of the region and of the account, with when each was leased.
+        taken: Out of the budgets of the region and of the account, with when each was leased;
+            nothing if a cap is reached.
+        cap: The refusal of that cap, as far as this process can know.
     """
 
     key: BudgetKey
     region: RegionMoney
     taken: Returned
     altogether: Returned
+    cap: Refused | None = None
 
 
 @attrs.define(eq=False)
@@ -100,6 +105,8 @@ class _Purse:
 
     def put_back(self, rest: Slice, at: Instant) -> None:
         """Give back what was taken out of the lease of that instant."""
+        if not any(rest):
+            return
         if at == self.lease.taken_at:
             self.lease = attrs.evolve(self.lease, left=self.lease.left.plus(rest))
         else:
@@ -141,14 +148,9 @@ class Spending:
         factory=dict[str, tuple[int, int]], init=False
     )
 
-    async def reserve(
-        self, account: str, region: str, price: Money, now: Instant
-    ) -> Reserved | Refused:
+    async def reserve(self, account: str, region: str, price: Money, now: Instant) -> Reserved:
         """
-        Put money aside for a message; call `settle` once it is known who owes it.
-
-        Returns:
-            A refusal if a cap is reached, as far as this process can know.
+        Put money aside for a message; call `settle` once it is sent, or `release`.
 
         Raises:
             Unavailable: The budgets did not answer.
@@ -160,9 +162,6 @@ class Spending:
         while own.is_short(wanted, now) or altogether.is_short(whole, now):
             await self._renew(own, wanted, now)
             await self._renew(altogether, whole, now)
-        for purse, group in ((own, Group.REGION_CAP), (altogether, Group.CAP)):
-            if purse.lease.left.spent < price:
-                return capped(purse.budget.spent, group, self.caps.of(purse.key), price, now)
         # A group fits if, and only if, the lease has the money.
         budget = settled(own.budget, now, returned=(own.lease.rest,))
         money = RegionMoney(
@@ -172,16 +171,22 @@ class Spending:
             factor=own.factor,
             client_factor=client_factor,
         )
+        for purse, group in ((own, Group.REGION_CAP), (altogether, Group.CAP)):
+            if purse.lease.left.spent < price:
+                cap = capped(purse.budget.spent, group, self.caps.of(purse.key), price, now)
+                return Reserved(own.key, money, _NOTHING, _NOTHING, cap)
         return Reserved(own.key, money, own.take(wanted), altogether.take(whole))
 
+    def release(self, reserved: Reserved) -> None:
+        """Give everything back that was put aside for a message that is not sent."""
+        self._purse(reserved.key).put_back(*reserved.taken)
+        self._purse(BudgetKey(reserved.key.account, None)).put_back(*reserved.altogether)
+
     def settle(self, reserved: Reserved, debt: Debt) -> None:
-        """Give back what a message that is owed as *debt* says does not need."""
+        """Give back what a message that is sent, and owed as *debt* says, does not need."""
         taken, at = reserved.taken
         match debt:
-            case Debt.NOBODY:
-                rest = taken
-                self._purse(BudgetKey(reserved.key.account, None)).put_back(*reserved.altogether)
-            case Debt.CLIENT:
+            case Debt.NOBODY | Debt.CLIENT:
                 rest = Slice(debt=taken.debt, stretch=taken.stretch)
             case Debt.ALL:
                 rest = Slice(stretch=taken.stretch)

@@ -1,29 +1,38 @@
 """Hands the messages of verifications over, and records whether a sender took them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow, EndedRow, HandedOverRow, UnsentRow
-from hsp_otp.domain.challenge import look, next_sends, usage_keys
+from hsp_otp.domain.challenge import held_keys, look, next_sends
 from hsp_otp.domain.challenge_outcomes import Issued, Locked, NotStanding, Withdrawn
 from hsp_otp.domain.circuit import share
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import AppSend
+from hsp_otp.domain.guarded_asks import forgive, owed_keys
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.slot_record import Held, Owed
 from hsp_otp.domain.verification import Claimed, fall_back, undelivered
 from hsp_otp.domain.verification_record import Status
 from hsp_otp.flows.app_requests import AppRequests
-from hsp_otp.flows.caller import audited_failures, with_outcome
+from hsp_otp.flows.caller import assessed, audited_failures, with_outcome
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.verification_asks import Ask, VerificationAsks, is_resent, rows_of, stored_as
+from hsp_otp.flows.spending import Reserved
+from hsp_otp.flows.verification_asks import (
+    Ask,
+    VerificationAsks,
+    is_resent,
+    letterhead_of,
+    rows_of,
+    stored_as,
+)
 from hsp_otp.flows.verification_outcomes import NotDelivered, Sent, View
 from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.failures import SendFailed
-from hsp_otp.ports.messages import Letterhead
 from hsp_otp.ports.sender import SEND_WITHIN, Receipt
 
 
@@ -50,6 +59,8 @@ class _Unsent:
 
 _Next = Admitted | Refusal | Locked | Claimed | NotStanding
 
+N = TypeVar("N")
+
 
 @attrs.frozen(kw_only=True)
 class VerificationDelivery:
@@ -72,6 +83,7 @@ class VerificationDelivery:
         while True:
             ask = admitted.ask
             facts = attrs.evolve(ask.facts, verification_id=admitted.issued.challenge.id)
+            facts = assessed(facts, admitted.issued.assessment)
             # A clock that was set back in between must not extend the time.
             passed = max(0, self.otp.clock.now() - began)
             channels = 1 + len(self.asks.following(ask, self.otp.senders))
@@ -153,34 +165,59 @@ class VerificationDelivery:
         if not following:
             return
 
-        def decide(held: Held) -> Decision[Held, _Next]:
-            found = self._next(lost.id, following, held)
+        def decide(held: Held, asks: Sequence[Ask]) -> Decision[Held, _Next]:
+            found = self._next(lost.id, asks, held)
             if isinstance(found.outcome, Refusal | Locked):
                 return attrs.evolve(found, rows=(with_outcome(ask.facts, found.outcome),))
             return found
 
         async with audited_failures(self.otp.audit, ask.facts):
-            admitted = await self.otp.slots.transition(
-                ask.request.slot, usage_keys(ask.request), decide
-            )
+            admitted = await self._admit_one(ask, following, decide)
             if isinstance(admitted, Admitted):
                 await self.deliver(admitted)
 
+    async def _admit_one(
+        self,
+        ask: Ask,
+        following: Sequence[Ask],
+        decide: Callable[[Held, Sequence[Ask]], Decision[Held, N]],
+        owed: Iterable[Owed] = (),
+    ) -> N:
+        """
+        Apply *decide* to the slot of *ask*, with money put aside for each of the asks *following*.
+
+        Args:
+            owed: Sends that it may let nobody owe any more.
+        """
+        put_aside = list[tuple[Ask, Reserved | None]]()
+        admitted: Admitted | None = None
+        try:
+            for one in following:
+                put_aside.append(await self.asks.reserve(one))
+            asks = [one for one, _ in put_aside]
+            keys = [key for one in (ask, *asks) for key in held_keys(one.request)]
+
+            def decide_on(held: Held) -> Decision[Held, N]:
+                return decide(held, asks)
+
+            found = await self.otp.slots.transition(
+                ask.request.slot, tuple(dict.fromkeys((*keys, *owed_keys(owed)))), decide_on
+            )
+            admitted = found if isinstance(found, Admitted) else None
+        finally:
+            for one, reserved in put_aside:
+                issued = admitted.issued if admitted and admitted.ask is one else None
+                self.otp.guard.settle(reserved, issued)
+        return found
+
     async def _hand_over(self, admitted: Admitted, within: Duration) -> Receipt:
         ask, challenge = admitted.ask, admitted.issued.challenge
-        rules = ask.app.rules
         return await self.otp.hand_over(
             challenge,
             ask.verification.language,
             challenge.expires_at - ask.at,
-            letterhead=Letterhead(
-                service_name=rules.service_name,
-                web_origin=rules.web_origin,
-                android_hash=ask.verification.app_hash,
-                email_from=rules.email_from,
-                wordings=rules.texts,
-            ),
-            senders=rules.senders.get(challenge.channel, ()),
+            letterhead=letterhead_of(ask),
+            senders=ask.app.rules.senders.get(challenge.channel, ()),
             send_id=ask.send_id,
             within=within,
         )
@@ -195,16 +232,25 @@ class VerificationDelivery:
         unsent = UnsentRow(send_id=ask.send_id, at=now)
         failed = EndedRow(verification_id=challenge.id, status=Status.FAILED, at=now)
 
-        def decide(held: Held) -> Decision[Held, Admitted | _Unsent]:
-            found = self._next(ask.send_id, following, held)
+        paid = list[Owed]()
+
+        def decide(held: Held, asks: Sequence[Ask]) -> Decision[Held, Admitted | _Unsent]:
+            forgiven = forgive(held, ask.send_id, now)
+            paid[:] = () if forgiven.outcome is None else (forgiven.outcome,)
+            held, rows = forgiven.becomes, (unsent, *forgiven.rows)
+            found = self._next(ask.send_id, asks, held)
             if isinstance(found.outcome, Admitted):
-                return Decision(found.outcome, found.becomes, (unsent, *found.rows))
+                return Decision(found.outcome, found.becomes, (*rows, *found.rows))
             ended = undelivered(held, challenge.id, ask.at, resent=resent)
-            rows = (unsent, failed) if isinstance(ended.outcome, Withdrawn) else (unsent,)
+            if isinstance(ended.outcome, Withdrawn):
+                rows = (*rows, failed)
             looked = look(ended.becomes, ask.request, ask.policy, now)
             return Decision(_Unsent(looked.outcome.resend_at), ended.becomes, rows)
 
-        return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
+        owed = () if admitted.issued.owed is None else (admitted.issued.owed,)
+        moved = await self._admit_one(ask, following, decide, owed)
+        self.otp.guard.pay(paid, is_verified=False)
+        return moved
 
     def _next(self, send_id: str, following: Sequence[Ask], held: Held) -> Decision[Held, _Next]:
         """Admit the first of the sends *following* the one with that id that all limits admit."""
@@ -223,6 +269,6 @@ class VerificationDelivery:
             if isinstance(outcome, Issued):
                 waits = next_sends(becomes, ask.request, ask.policy, ask.at)
                 admitted = Admitted(ask=ask, issued=outcome, next=waits)
-                return Decision(admitted, becomes, rows_of(ask, held, outcome.challenge))
+                return Decision(admitted, becomes, rows_of(ask, held, outcome))
             refused = outcome
         return Decision(refused, held)
