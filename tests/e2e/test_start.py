@@ -621,6 +621,7 @@ COMMANDS = (
         "let",
         "purge",
         "spend",
+        "replay",
         "prices check",
         "ops add",
         "ops remove",

@@ -1,6 +1,6 @@
 """Queries of what messages cost, for operators."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import attrs
@@ -8,6 +8,7 @@ import attrs
 from hsp_otp.domain.budgets import Budget, BudgetKey
 from hsp_otp.domain.guard import Reason
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.past_asks import PastRow
 from hsp_otp.domain.prices import Money
 from hsp_otp.ports.audit_queries import Span
 
@@ -69,4 +70,12 @@ class SpendingQueries(Protocol):
 
     async def refusing(self, span: Span) -> frozenset[BudgetKey]:
         """The budgets whose caps asks did not fit into."""
+        ...
+
+
+class PastQueries(Protocol):
+    """Raises Unavailable if the database does not answer."""
+
+    def past(self, span: Span) -> AsyncIterator[PastRow]:
+        """The asks that the guard judged, and the right codes, oldest first, without a limit."""
         ...

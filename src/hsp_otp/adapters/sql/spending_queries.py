@@ -1,20 +1,27 @@
 """Queries of what messages cost; they run next to requests, like those of `audit_queries.py`."""
 
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import attrs
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, cast, func, or_, select
 
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.record_kinds import BUDGETS
-from hsp_otp.adapters.sql.tables import apps, audit, records
+from hsp_otp.adapters.sql.tables import apps, audit, records, sends
+from hsp_otp.domain.audit import Action
 from hsp_otp.domain.budgets import Budget, BudgetKey, budget_key
-from hsp_otp.domain.challenge_outcomes import Issued
+from hsp_otp.domain.challenge_outcomes import Issued, Verified, WorkRequired
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.guard import CAPS, Group, read_reasons
 from hsp_otp.domain.instant import Instant
+from hsp_otp.domain.names import UNKNOWN_CLIENT
+from hsp_otp.domain.past_asks import PastRow
 from hsp_otp.ports.audit_queries import Span
 from hsp_otp.ports.spending_queries import FullBlock, Spent
+
+_PAGE: Final = 5_000
+"""Rows of the past read at a time."""
 
 _REFUSED: Final = "refused"
 _STRETCH: Final = "stretch"
@@ -65,6 +72,22 @@ class SqlSpendingQueries:
             if len(found) == count:
                 break
         return found
+
+    async def past(self, span: Span) -> AsyncGenerator[PastRow]:
+        """Implement `PastQueries.past`."""
+        asked = past_asked(span).order_by(audit.c.at, audit.c.id).limit(_PAGE)
+        later = asked
+        while True:
+            async with self.database.study() as connection:
+                rows = (await connection.execute(later)).all()
+            for row in rows:
+                yield _past_row(row)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1]
+            later = asked.where(
+                audit.c.at >= last.at, (audit.c.at > last.at) | (audit.c.id > last.audit_id)
+            )
 
     async def refusing(self, span: Span) -> frozenset[BudgetKey]:
         """Implement `SpendingQueries.refusing`."""
@@ -131,6 +154,71 @@ def full_blocks_asked(span: Span) -> Select[*tuple[Any, ...]]:
         )
         .join_from(blocks, audit, audit.c.id == blocks.c.latest)
         .order_by(blocks.c.asks.desc(), blocks.c.block)
+    )
+
+
+def past_asked(span: Span) -> Select[*tuple[Any, ...]]:
+    """The asks that the guard judged, with what receipts said, and the right codes."""
+    return (
+        select(
+            audit.c.id.label("audit_id"),
+            audit.c.at,
+            audit.c.request_id,
+            func.coalesce(apps.c.id, audit.c.flow).label("account"),
+            audit.c.purpose,
+            audit.c.subject_fingerprint,
+            audit.c.region,
+            audit.c.contact_fingerprint,
+            audit.c.range_fingerprint,
+            audit.c.block_fingerprint,
+            audit.c.client,
+            audit.c.price,
+            audit.c.verdict,
+            audit.c.known_by,
+            (audit.c.outcome == Issued.word).label("is_sent"),
+            sends.c.state,
+            sends.c.state_at,
+            audit.c["count"],
+        )
+        .join_from(
+            audit,
+            sends,
+            and_(
+                sends.c.sender == audit.c.sender,
+                sends.c.provider_message_id == audit.c.provider_message_id,
+            ),
+            isouter=True,
+        )
+        .join(apps, apps.c.name == audit.c.app, isouter=True)
+        .where(
+            audit.c.contact_fingerprint.is_not(None),
+            or_(
+                and_(audit.c.price.is_not(None), audit.c.outcome != WorkRequired.word),
+                and_(audit.c.action == Action.CHECK.value, audit.c.outcome == Verified.word),
+            ),
+            *_within(span),
+        )
+    )
+
+
+def _past_row(row: Any) -> PastRow:  # noqa: ANN401 - the requested columns
+    return PastRow(
+        at=Instant(row.at),
+        id=row.request_id or "",
+        account=row.account,
+        subject=f"{row.purpose} {row.subject_fingerprint or ''}",
+        region=row.region,
+        contact=row.contact_fingerprint,
+        range=row.range_fingerprint or "",
+        block=row.block_fingerprint or "",
+        client=row.client or UNKNOWN_CLIENT.value,
+        price=row.price,
+        verdict=row.verdict,
+        known_by=row.known_by,
+        is_sent=bool(row.is_sent),
+        state=row.state,
+        state_at=row.state_at,
+        count=row.count,
     )
 
 

@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "let": "Let one address past the limits and the lock of unknown devices, for an hour.",
     "purge": "Delete expired data: audit rows, sends, verifications, slots, usages and sign-ins.",
     "spend": "Show what messages cost by region, sender and flow, the caps, and what is owed.",
+    "replay": "Judge past asks again, under these settings or others, and show what changes.",
     "prices": "Check a file of the prices of messages.",
     "report": "Report how many visitors reach each step of a flow.",
     "audit": "Query the audit: who requested what, and with which outcome.",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from hsp_otp.adapters.senders.provider import ReasonError
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
@@ -105,6 +107,24 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             f"{PREFIX}METRICS_PORT: got {settings.port}, which is {PREFIX}PORT; takes another"
         )
     return settings
+
+
+def guard_in_file(path: str, guard: GuardSettings) -> GuardSettings:
+    """
+    Return *guard* with the settings of the TOML file at *path*, which has no others.
+
+    Raises:
+        SettingsError: The file cannot be read, or has something else.
+    """
+    known = {name.removeprefix(PREFIX).lower() for name, _ in guard_variables()}
+    try:
+        found = given_in_file(path, PREFIX, known, {})
+    except ValueError as error:
+        raise SettingsError(f"{path!r} {error}") from None
+    if unknown := sorted(found.keys() - known):
+        raise SettingsError(f"{path!r} has {unknown[0]!r}; takes {', '.join(sorted(known))}")
+    given = {PREFIX + name.upper(): one for name, one in found.items()}
+    return attrs.evolve(guard, **_values(guard_variables(), given))
 
 
 def passed_over(environ: Mapping[str, str] | None = None) -> str:
