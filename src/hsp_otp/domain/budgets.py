@@ -89,6 +89,11 @@ class Slice(NamedTuple):
     debt: Money = 0
     stretch: Money = 0
 
+    @property
+    def without_stretch(self) -> "Slice":
+        """This without what the stretch owes."""
+        return Slice(self.spent, self.debt)
+
     def plus(self, other: "Slice") -> "Slice":
         """The sums."""
         return Slice(self.spent + other.spent, self.debt + other.debt, self.stretch + other.stretch)
