@@ -6,6 +6,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from hsp_otp.domain import ledger as ledgers
 from hsp_otp.domain.budgets import (
     Bounds,
     Budget,
@@ -109,7 +110,8 @@ class _Purse:
                 for left, want in zip(self.lease.left, wanted, strict=True)
             )
         )
-        self.lease = attrs.evolve(self.lease, left=self.lease.left.minus(taken))
+        lease = self.lease
+        self.lease = Lease(lease.left.minus(taken), lease.taken_at, lease.until)
         self.in_flight += taken.stretch
         return Returned(taken, self.lease.taken_at)
 
@@ -118,7 +120,8 @@ class _Purse:
         if not any(rest):
             return
         if at == self.lease.taken_at:
-            self.lease = attrs.evolve(self.lease, left=self.lease.left.plus(rest))
+            lease = self.lease
+            self.lease = Lease(lease.left.plus(rest), lease.taken_at, lease.until)
         else:
             self.returned.append(Returned(rest, at))
 
@@ -179,11 +182,11 @@ class Spending:
             await self._renew(own, wanted, now)
             await self._renew(altogether, whole, now)
         # A group fits if, and only if, the lease has the money.
-        budget = settled(own.budget, now, returned=(own.lease.rest,))
+        rest, at = own.lease.rest
         money = RegionMoney(
             region=region,
-            debt=budget.debt,
-            stretch=budget.stretch,
+            debt=ledgers.forgive(own.budget.debt, rest.debt, at),
+            stretch=ledgers.forgive(own.budget.stretch, rest.stretch, at),
             factor=own.factor,
             client_factor=client_factor,
         )
