@@ -656,3 +656,16 @@ def test_a_claim_without_a_row_is_forgiven() -> None:
     world.clock.advance(MINUTE)
     told.sent(key="k1")
     assert owed(world, Group.RANGE, f"{SHOP.id} +91987654") == 1
+
+
+def test_texts_are_counted_once_and_not_kept_without_end() -> None:
+    """Beyond a thousand texts, the counts are made again."""
+    guard, counted = guarded().journeys.otp.guard, list[int]()
+
+    def count() -> int:
+        counted.append(1)
+        return 2
+
+    for text in (*range(1_000), 0, 1_000, 0):
+        assert guard._segments_of(text, count) == 2  # noqa: SLF001 - there is no other way to see
+    assert len(counted) == 1_002
