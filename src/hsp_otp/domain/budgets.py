@@ -36,7 +36,7 @@ class BudgetKey(NamedTuple):
     The key that a budget is stored under.
 
     Attributes:
-        account: The flow, or the app.
+        account: The flow, the app, or that of a sender.
         region: None for all regions together.
     """
 
@@ -45,6 +45,11 @@ class BudgetKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.account} {self.region or _ALL}"
+
+
+def sender_account(name: str) -> str:
+    """The account of what is spent with the sender of that name, whoever the messages are for."""
+    return f"sender:{name}"
 
 
 def budget_key(text: str) -> BudgetKey:
@@ -83,6 +88,11 @@ class Slice(NamedTuple):
     spent: Money = 0
     debt: Money = 0
     stretch: Money = 0
+
+    @property
+    def without_stretch(self) -> "Slice":
+        """This without what the stretch owes."""
+        return Slice(self.spent, self.debt)
 
     def plus(self, other: "Slice") -> "Slice":
         """The sums."""

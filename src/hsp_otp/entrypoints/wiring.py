@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -70,6 +70,7 @@ from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.guard import GuardMode
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.prices import Prices
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.entrypoints.private_files import make_private_folder
@@ -79,6 +80,7 @@ from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings, UsedSender
 from hsp_otp.flows.assembly import GuardNumbers, Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
+from hsp_otp.flows.sender_caps import CappedSender
 from hsp_otp.flows.spend_watch import SpendWatch
 from hsp_otp.flows.spending import Spending
 from hsp_otp.ports.calls import CallControl
@@ -87,6 +89,7 @@ from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.usage_counter import UsageCounter
 
@@ -198,17 +201,30 @@ async def _open_senders(
     clock: Clock,
     randomness: Randomness,
     observer: Observer,
+    *,
+    spending: Spending,
 ) -> dict[Channel, Failover]:
-    """Return, for each channel that has senders, one sender that tries them in turn."""
+    """
+    Return, for each channel that has senders, one sender that tries them in turn.
+
+    Args:
+        spending: The money of senders that have a cap.
+    """
     used = settings.used_senders
+    prices, caps = _prices(settings), settings.guard.sender_caps
+    is_capped = settings.guard.mode is not GuardMode.OFF
     opened: dict[Channel, Failover] = {}
     for channel, names in _sender_names(settings).items():
-        circuits: list[CircuitBreaker] = []
+        circuits: list[Sender[Any]] = []
         for name in names:
             means = means_of(settings, used[name], clock, randomness)
             opening = used[name].provider.open(used[name].account, means)
             sender = await stack.enter_async_context(opening)
-            circuits.append(CircuitBreaker(name, observer.sender(name, sender), clock))
+            circuit = CircuitBreaker(name, observer.sender(name, sender), clock)
+            capped = CappedSender(
+                name=name, sender=circuit, spending=spending, prices=prices, clock=clock
+            )
+            circuits.append(capped if is_capped and name in caps else circuit)
         opened[channel] = Failover(circuits, clock, names)
     return opened
 
@@ -307,12 +323,18 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
         for work in stores.upkeep:
             await stack.enter_async_context(_running(work))
-        senders = await _open_senders(stack, settings, clock, randomness, observer)
+        budgets = SqlBudgets(commits, database)
+        by_senders = Spending(budgets, settings.guard.policy, settings.guard.caps)
+        await _keep_telling(stack, by_senders, clock)
+        senders = await _open_senders(
+            stack, settings, clock, randomness, observer, spending=by_senders
+        )
         if metrics is not None:
             _watch(metrics, settings, commits, stores.usage, senders)
         parts = _Parts(
             database=database,
             commits=commits,
+            budgets=budgets,
             api_keys=api_keys,
             stores=stores,
             history=history,
@@ -329,9 +351,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             await stack.enter_async_context(_running(watch.keep_looking))
         follow = journeys.lost_messages.follow
         await stack.enter_async_context(_running(partial(early.keep_trying, follow)))
-        stack.push_async_callback(_give_back, journeys.spending, clock)
-        settling = partial(_keep_settling, journeys.spending, clock)
-        await stack.enter_async_context(_running(settling))
+        await _keep_telling(stack, journeys.spending, clock)
         services = Services(
             settings=settings,
             clock=clock,
@@ -393,6 +413,7 @@ class _Parts:
 
     database: Database
     commits: GroupCommit
+    budgets: SqlBudgets
     api_keys: SqlApiKeys
     stores: Stores
     history: SqlLimitRecovery
@@ -443,7 +464,7 @@ def _ports(
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
-        budgets=SqlBudgets(parts.commits, parts.database),
+        budgets=parts.budgets,
         messages=parts.messages,
         access_tokens=JwtAccessTokens(
             keys=parts.signing_keys,
@@ -625,10 +646,17 @@ def _numbers(settings: Settings) -> Numbers:
             mode=settings.guard.mode,
             policy=settings.guard.policy,
             caps=settings.guard.caps,
-            prices=settings.guard.prices.prices,
+            prices=_prices(settings),
             senders=_sender_names(settings),
         ),
     )
+
+
+def _prices(settings: Settings) -> Prices:
+    """Return the prices of all senders that are used, by their names."""
+    known, used = settings.guard.prices.prices.senders, settings.used_senders.values()
+    named = {one.name: one.provider.name for one in used if one.provider.name in known}
+    return Prices({**known, **{name: known[provider] for name, provider in named.items()}})
 
 
 def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
@@ -655,6 +683,12 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
             for channel, names in _sender_names(settings).items()
         },
     )
+
+
+async def _keep_telling(stack: AsyncExitStack, spending: Spending, clock: Clock) -> None:
+    """Tell the budgets what *spending* has to tell, in time and at the end."""
+    stack.push_async_callback(_give_back, spending, clock)
+    await stack.enter_async_context(_running(partial(_keep_settling, spending, clock)))
 
 
 async def _keep_settling(spending: Spending, clock: Clock) -> None:

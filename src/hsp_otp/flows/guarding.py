@@ -1,6 +1,6 @@
 """Guards journeys against toll fraud: money for each message, and what is owed until it is paid."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -30,6 +30,10 @@ _NO_REGION: Final = "ZZ"
 """The region of numbers without one, by ISO 3166-1 for whom the code is: its users."""
 
 
+_MOST_TEXTS: Final = 1_000
+"""Texts whose segments are remembered: purposes, languages and apps, and the apps of phones."""
+
+
 @attrs.frozen(kw_only=True)
 class Guarding:
     """
@@ -44,6 +48,7 @@ class Guarding:
     prices: Prices
     senders: Mapping[Channel, Sequence[str]]
     spending: Spending
+    _segments: dict[Hashable, int] = attrs.field(factory=dict[Hashable, int], init=False)
 
     async def reserve(
         self,
@@ -51,6 +56,8 @@ class Guarding:
         account: str,
         now: Instant,
         *,
+        region: str | None,
+        text: Hashable,
         segments: Callable[[], int],
         names: Sequence[str] = (),
         is_judged: bool = True,
@@ -61,6 +68,8 @@ class Guarding:
         Args:
             request: What the slot is to judge.
             account: Whose money it is: the flow's, or the app's.
+            region: The number's.
+            text: Distinguishes text messages that may have different numbers of segments.
             segments: Counts those of a text message.
             names: The senders that may be tried; without any, all of the channel.
             is_judged: Whether groups judge it beside the caps.
@@ -75,12 +84,12 @@ class Guarding:
         contact = request.contact
         if self.mode is GuardMode.OFF or contact.kind is not ContactKind.PHONE or request.fixed:
             return request, None
-        region = contact.region or _NO_REGION
+        region = region or _NO_REGION
         tried = names or self.senders.get(request.channel, ())
         price, sender = self.prices.dearest(region, tried)
         if request.channel is Channel.SMS:
-            price *= segments()
-        reserved = await self.spending.reserve(account, region, price, now)
+            price *= self._segments_of(text, segments)
+        reserved = await self.spending.reserve(account, region, price, now, is_judged=is_judged)
         client = None if request.client == UNKNOWN_CLIENT else request.client
         guarded = Guarded(
             account=account,
@@ -93,6 +102,14 @@ class Guarding:
             mode=self.mode,
         )
         return attrs.evolve(request, guarded=guarded), reserved
+
+    def _segments_of(self, text: Hashable, count: Callable[[], int]) -> int:
+        found = self._segments.get(text)
+        if found is None:
+            if len(self._segments) >= _MOST_TEXTS:
+                self._segments.clear()
+            found = self._segments[text] = count()
+        return found
 
     def settle(self, reserved: Reserved | None, issued: Issued | None) -> None:
         """Keep of the money what the message of *issued* costs; give it back if there is none."""

@@ -208,7 +208,7 @@ class Otp:
             rows = () if is_charged else _audited(decision, held, told).rows
             return Decision(_Judged(outcome, told), decision.becomes, rows)
 
-        request, reserved = await self._reserve(request, policy, language, now)
+        request, reserved = await self._reserve(request, policy, language, facts.region, now)
         issued: Issued | None = None
         try:
             found = await self.slots.transition(request.slot, held_keys(request), decide)
@@ -374,15 +374,24 @@ class Otp:
             await self.guard.pay_back(self.slots, slot, verified, now)
 
     async def _reserve(
-        self, request: Request, policy: Policy, language: Language, now: Instant
+        self,
+        request: Request,
+        policy: Policy,
+        language: Language,
+        region: str | None,
+        now: Instant,
     ) -> tuple[Request, Reserved | None]:
+        purpose = request.slot.purpose
+
         def count() -> int:
-            return self.segments(request.slot.purpose, policy.digits, policy.lifetime, language)
+            return self.segments(purpose, policy.digits, policy.lifetime, language)
 
         return await self.guard.reserve(
             request,
             request.flow.value,
             now,
+            region=region,
+            text=(purpose, language),
             segments=count,
             is_judged=FLOWS[request.flow].is_judged,
         )

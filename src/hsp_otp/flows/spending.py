@@ -68,6 +68,7 @@ class _Purse:
 
     Attributes:
         budget: As it was stored with the last lease, which counts as spent there.
+        in_flight: Of the stretch, what is put aside for messages that are being judged.
         empty_until: When a part that had no room is asked for again, each by its own.
         returned: What was reserved out of earlier leases and not used.
     """
@@ -76,6 +77,7 @@ class _Purse:
     budget: Budget = Budget()
     lease: Lease = _NO_LEASE
     factor: int = 100
+    in_flight: Money = 0
     empty_until: Instant = Instant(0)
     empty_for: Slice = Slice()
     returned: list[Returned] = attrs.field(factory=list[Returned])
@@ -83,9 +85,16 @@ class _Purse:
     turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
     def is_short(self, wanted: Slice, now: Instant) -> bool:
-        """Whether a new lease is needed, and could help."""
+        """
+        Whether a new lease is needed, and could help.
+
+        Few messages need the stretch, and each has some for a moment only: while some of it is put
+        aside, no more is leased.
+        """
         if now >= self.lease.until:
             return True
+        if self.in_flight:
+            wanted = wanted.without_stretch
         is_empty = now < self.empty_until
         return any(
             left < want and not (is_empty and empty and want >= empty)
@@ -101,6 +110,7 @@ class _Purse:
             )
         )
         self.lease = attrs.evolve(self.lease, left=self.lease.left.minus(taken))
+        self.in_flight += taken.stretch
         return Returned(taken, self.lease.taken_at)
 
     def put_back(self, rest: Slice, at: Instant) -> None:
@@ -148,16 +158,22 @@ class Spending:
         factory=dict[str, tuple[int, int]], init=False
     )
 
-    async def reserve(self, account: str, region: str, price: Money, now: Instant) -> Reserved:
+    async def reserve(
+        self, account: str, region: str, price: Money, now: Instant, *, is_judged: bool = True
+    ) -> Reserved:
         """
         Put money aside for a message; call `settle` once it is sent, or `release`.
+
+        Args:
+            is_judged: Somebody may owe the message. Otherwise it is only spent.
 
         Raises:
             Unavailable: The budgets did not answer.
         """
         own = self._purse(BudgetKey(account, region))
         altogether = self._purse(BudgetKey(account, None))
-        wanted, whole = Slice(price, price, price), Slice(spent=price)
+        whole = Slice(spent=price)
+        wanted = Slice(price, price, price) if is_judged else whole
         client_factor = await self._client_factor(account, now)
         while own.is_short(wanted, now) or altogether.is_short(whole, now):
             await self._renew(own, wanted, now)
@@ -179,7 +195,9 @@ class Spending:
 
     def release(self, reserved: Reserved) -> None:
         """Give everything back that was put aside for a message that is not sent."""
-        self._purse(reserved.key).put_back(*reserved.taken)
+        own = self._purse(reserved.key)
+        own.in_flight -= reserved.taken.rest.stretch
+        own.put_back(*reserved.taken)
         self._purse(BudgetKey(reserved.key.account, None)).put_back(*reserved.altogether)
 
     def settle(self, reserved: Reserved, debt: Debt) -> None:
@@ -194,7 +212,30 @@ class Spending:
                 rest = Slice(debt=taken.debt)
             case _:
                 assert_never(debt)
-        self._purse(reserved.key).put_back(rest, at)
+        own = self._purse(reserved.key)
+        own.in_flight -= taken.stretch
+        own.put_back(rest, at)
+
+    async def take(self, account: str, price: Money, now: Instant) -> Returned | None:
+        """
+        Spend money of an account in no region, owed by nobody; None if its cap is reached.
+
+        Raises:
+            Unavailable: The budgets did not answer.
+        """
+        purse, whole = self._purse(BudgetKey(account, None)), Slice(spent=price)
+        while purse.is_short(whole, now):
+            await self._renew(purse, whole, now)
+        return None if purse.lease.left.spent < price else purse.take(whole)
+
+    def give_back(self, account: str, taken: Returned) -> None:
+        """Give back what was taken for a message that was not sent."""
+        self._purse(BudgetKey(account, None)).put_back(*taken)
+
+    def is_empty(self, account: str, now: Instant) -> bool:
+        """Whether the cap of an account was found to be reached a moment ago."""
+        purse = self._purse(BudgetKey(account, None))
+        return now < purse.empty_until and purse.empty_for.spent > 0
 
     def pay(self, account: str, region: str, payments: Iterable[Payment]) -> None:
         """Note money that is not owed any more; it is told with the next lease."""

@@ -184,6 +184,11 @@ class VerificationAsks:
             ask.request,
             ask.app.id,
             ask.at,
+            region=ask.facts.region,
+            text=(
+                *(ask.app.id, ask.app.changed_at, verification.purpose, verification.language),
+                *(policy.digits, policy.lifetime, verification.app_hash),
+            ),
             segments=count,
             names=ask.app.rules.senders.get(ask.request.channel, ()),
         )

@@ -7,7 +7,7 @@ from typing import Final
 import attrs
 
 from hsp_otp.adapters.senders.provider import URL_TAKES, Shape, setting, url
-from hsp_otp.domain.budgets import Caps
+from hsp_otp.domain.budgets import Caps, sender_account
 from hsp_otp.domain.guard import GuardMode, GuardPolicy
 from hsp_otp.domain.instant import DAY, HOUR
 from hsp_otp.domain.ledger import LONGEST_DAYS, LONGEST_HOURS, DebtLimit
@@ -249,11 +249,21 @@ class GuardSettings:
         )
 
     @property
+    def sender_caps(self) -> Mapping[str, Money]:
+        """What may be spent with each sender that has a cap."""
+        usual, others = self.spend_per_sender_day.usual, self.spend_per_sender_day.others
+        found = {name: others.get(name, usual) for name in SENDERS}
+        return {name: cap for name, cap in found.items() if cap}
+
+    @property
     def caps(self) -> Caps:
         """What may be spent."""
         return Caps(
             default=self.spend_per_day,
-            altogether={Flow.PASS_LOGIN.value: self.login_spend_per_day},
+            altogether={
+                Flow.PASS_LOGIN.value: self.login_spend_per_day,
+                **{sender_account(name): cap for name, cap in self.sender_caps.items()},
+            },
             region=self.spend_per_region_day.usual,
             regions=self.spend_per_region_day.others,
         )
