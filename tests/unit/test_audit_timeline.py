@@ -267,24 +267,24 @@ def test_instants_in_a_table() -> None:
             "work:3",
             "address 5/6 24h",
             (
-                "judged to need work of level 3: of the codes sent for this address in 24 hours, this "
-                "one included, 5 are not entered, and 6 may be"
+                "judged to need work of level 3: of the codes sent for this address in 24 hours, "
+                "this one included, 5 are not entered, and 6 may be"
             ),
         ),
         (
             "stretch",
             "range 4/3 24h; stretch 0.159/2.50$ 24h",
             (
-                "let through for the hardest work: of the codes sent to this range of numbers in 24 "
-                "hours, this one included, 4 are not entered, and 3 may be"
+                "let through for the hardest work: of the codes sent to this range of numbers in "
+                "24 hours, this one included, 4 are not entered, and 3 may be"
             ),
         ),
         (
             "free",
             "network 8/9 1h",
             (
-                "judged free: of the codes sent for this network in an hour, this one included, 8 are "
-                "not entered, and 9 may be"
+                "judged free: of the codes sent for this network in an hour, this one included, 8 "
+                "are not entered, and 9 may be"
             ),
         ),
     ],
