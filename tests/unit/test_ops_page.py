@@ -1230,6 +1230,7 @@ SPENDING = Spending(
         ),
         BudgetUse(key=BudgetKey("a1", "FR"), spent=DOLLAR, cap=0, owed=DOLLAR, may_owe=0),
         BudgetUse(key=BudgetKey("a2", None), spent=0, cap=100 * DOLLAR),
+        BudgetUse(key=BudgetKey("sender:vonage", None), spent=DOLLAR, cap=5 * DOLLAR),
     ],
     spent=[
         Spent(
@@ -1267,6 +1268,7 @@ def test_money_against_its_caps() -> None:
     assert [(one.name, one.amount, one.limit, one.percent, one.look) for one in money.caps] == [
         ("Signup, India", "50.00", "50.00", 100, "full"),
         ("Signup, all countries", "30.00", "100.00", 30, ""),
+        ("By vonage, all countries", "1.00", "5.00", 20, ""),
         ("shop, France", "1.00", None, None, ""),
     ]
     assert [(one.name, one.amount, one.limit, one.percent, one.look) for one in money.owed] == [

@@ -7,6 +7,7 @@ from typing import Final
 import attrs
 from markupsafe import Markup
 
+from hsp_otp.domain.budgets import sender_of
 from hsp_otp.domain.guard import Group
 from hsp_otp.domain.prices import Money, in_dollars
 from hsp_otp.domain.purposes import FLOWS
@@ -66,6 +67,9 @@ def money_of(spending: Spending | None) -> MoneyFacts | None:
     if spending is None:
         return None
     titles = {flow.value: row.title for flow, row in FLOWS.items()} | dict(spending.names)
+    for use in spending.uses:
+        if (sender := sender_of(use.key.account)) is not None:
+            titles[use.key.account] = f"By {sender}"
     uses = sorted(spending.uses, key=lambda use: (-use.spent_ratio, str(use.key)))
     senders = defaultdict[str, list[int]](lambda: [0, 0])
     for one in spending.spent:
