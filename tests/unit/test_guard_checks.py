@@ -154,3 +154,4 @@ def test_names_of_accounts() -> None:
     assert title_of("pass_login", {}) == "Pass login"
     assert title_of("a1", {"a1": "shop"}) == "app shop"
     assert title_of("a2", {}) == "app a2"
+    assert title_of("sender:twilio", {}) == "sender twilio"

@@ -625,6 +625,7 @@ def test_how_full_budgets_are(world: Measured) -> None:
         ),
         BudgetUse(key=BudgetKey("a1", "IN"), spent=40, cap=50, owed=DOLLAR, may_owe=8 * DOLLAR),
         BudgetUse(key=BudgetKey("a1", "FR"), spent=40, cap=0, owed=DOLLAR, may_owe=0),
+        BudgetUse(key=BudgetKey("sender:twilio", None), spent=50, cap=50),
     ]
     world.metrics.spending(uses)
     assert world.value("spend_cap_ratio", region="all") == 0.3

@@ -27,6 +27,8 @@ _PERCENT_OF_ROOM: Final = 5
 
 _ALL: Final = "*"
 
+_OF_SENDER: Final = "sender:"
+
 _MESSAGES: Final = 20
 """Messages in a slice of what has no limit."""
 
@@ -49,7 +51,12 @@ class BudgetKey(NamedTuple):
 
 def sender_account(name: str) -> str:
     """The account of what is spent with the sender of that name, whoever the messages are for."""
-    return f"sender:{name}"
+    return f"{_OF_SENDER}{name}"
+
+
+def sender_of(account: str) -> str | None:
+    """The name of the sender whose account that is; None if it is none of a sender."""
+    return account.removeprefix(_OF_SENDER) if account.startswith(_OF_SENDER) else None
 
 
 def budget_key(text: str) -> BudgetKey:

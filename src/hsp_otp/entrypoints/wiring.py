@@ -522,7 +522,7 @@ async def _open_dashboard(
     from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries  # noqa: PLC0415
     from hsp_otp.entrypoints.metrics_folder import began, folder  # noqa: PLC0415
     from hsp_otp.flows.operators import Operators  # noqa: PLC0415
-    from hsp_otp.flows.overview import Overview  # noqa: PLC0415
+    from hsp_otp.flows.overview import Overview, SpendingNumbers  # noqa: PLC0415
 
     clock = ports.clock
     stats = SenderStats(folder(), clock, began())
@@ -532,6 +532,14 @@ async def _open_dashboard(
         SqlAuditQueries(parts.database),
         SqlTestContacts(parts.database),
         clock,
+        None
+        if settings.guard.mode is GuardMode.OFF
+        else SpendingNumbers(
+            queries=SqlSpendingQueries(parts.database),
+            apps=SqlApps(parts.database),
+            caps=settings.guard.caps,
+            policy=settings.guard.policy,
+        ),
     )
     stack.push_async_callback(overview.close)
     # Kept in SQL because Redis may forget it; operators' sign-ins are rare and use SQL anyway.

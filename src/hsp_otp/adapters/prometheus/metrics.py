@@ -9,6 +9,7 @@ import phonenumbers
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
+from hsp_otp.domain.budgets import sender_of
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
@@ -288,10 +289,16 @@ class Metrics:
         self._call_errors.labels(port, store).inc(isinstance(failure, Unavailable))
 
     def spending(self, uses: Sequence[BudgetUse]) -> None:
-        """Show how full budgets are: the fullest of each region, by flow and app."""
+        """
+        Show how full budgets are: the fullest of each region, by flow and app.
+
+        Those of senders are left out: where one is full, the next sender is tried.
+        """
         owed = defaultdict[str, float](float)
         owed_ratio, cap_ratio = defaultdict[str, float](float), defaultdict[str, float](float)
         for use in uses:
+            if sender_of(use.key.account) is not None:
+                continue
             region = _ALL if use.key.region is None else _region(use.key.region)
             cap_ratio[region] = max(cap_ratio[region], use.spent_ratio)
             if use.key.region is not None:

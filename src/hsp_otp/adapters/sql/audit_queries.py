@@ -53,7 +53,7 @@ _REFUSED: Final = (*(limit.value for limit in Limit), Locked.word, WorkRequired.
 
 _NOT_TOLD: Final = {
     *("network", "charged", "flood_key"),
-    *("block_fingerprint", "price", "spent_by", "verdict", "reasons", "known_by"),
+    "known_by",
 }
 """Columns that only the limits and the guard need."""
 

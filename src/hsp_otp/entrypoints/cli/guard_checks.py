@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from hsp_otp.domain.apps import App
-from hsp_otp.domain.budgets import BudgetKey
+from hsp_otp.domain.budgets import BudgetKey, sender_of
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.guard import GuardMode
 from hsp_otp.domain.instant import Instant
@@ -136,6 +136,8 @@ def title_of(account: str, names: Mapping[str, str]) -> str:
         names: The names of apps, by their ids.
     """
     titles = {flow.value: row.title for flow, row in FLOWS.items()}
+    if (sender := sender_of(account)) is not None:
+        return f"sender {sender}"
     return titles.get(account) or f"app {names.get(account, account)}"
 
 
