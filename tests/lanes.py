@@ -8,11 +8,11 @@ from hsp_otp.domain.challenge import (
     ask,
     check,
     code_of,
+    held_keys,
     lane_for,
     lane_of_check,
     let,
     unlock,
-    usage_keys,
 )
 from hsp_otp.domain.challenge_outcomes import AskOutcome, CheckOutcome, Issued, Verified, WrongCode
 from hsp_otp.domain.code import Code
@@ -20,12 +20,13 @@ from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import DAY, Duration, Instant
 from hsp_otp.domain.lanes import Devices, Lane, Let, device_token
+from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.policy import Policy
 from hsp_otp.domain.purposes import Flow, Purpose, Slot, Subject, SubjectKind
 from hsp_otp.domain.quota import Limit, Quota, Refusal, UsageKey, Usages, charge, judge
 from hsp_otp.domain.send_limits import Sent, send_demands
-from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request, SlotRecord
+from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request, SlotRecord, split
 from hsp_otp.domain.work import Judgement
 from tests.world import START, other_than, ring
 
@@ -233,14 +234,20 @@ class Scene:
         return self.held.record
 
     def _read(self, request: Request) -> Held:
-        """What a store reads for *request*: no usage but those of its keys."""
-        usages = {key: self.held.usages.get(key, ()) for key in usage_keys(request)}
-        return Held(self.held.record, usages)
+        """What a store reads for *request*: nothing but what its keys are of."""
+        of_usages, of_ledgers = split(held_keys(request))
+        usages = {key: self.held.usages.get(key, ()) for key in of_usages}
+        ledgers = {key: self.held.ledgers.get(key, Ledger()) for key in of_ledgers}
+        return Held(self.held.record, usages, ledgers)
 
     def _take(self, decision: Decision[Held, O], read: Held) -> O:
         if decision.becomes is not read:
             becomes = decision.becomes
-            self.held = Held(becomes.record, {**self.held.usages, **becomes.usages})
+            self.held = Held(
+                becomes.record,
+                {**self.held.usages, **becomes.usages},
+                {**self.held.ledgers, **becomes.ledgers},
+            )
         return decision.outcome
 
 

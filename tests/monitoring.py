@@ -16,6 +16,7 @@ from hsp_otp.domain.challenge_outcomes import Locked
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import FIGURES
+from hsp_otp.domain.guard import Group
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
@@ -50,10 +51,11 @@ VALUES: Final[Mapping[str, Collection[str]]] = {
     "request": {step.value for step in (Step.LOOK_UP, Step.SEND, Step.CHECK)},
     "word": {*_OUTCOMES, *MISTYPED},
     "language": {"en", "es", "hi", "none"},
-    "limit": _LIMITS,
+    "limit": _LIMITS | {group.value for group in Group} | {"none"},
+    "verdict": {"free", "work", "stretch", "refused"},
     "flow": {flow.value for flow in Flow},
     "state": {state.value for state in DeliveryState},
-    "region": {*phonenumbers.SUPPORTED_REGIONS, "none"},
+    "region": {*phonenumbers.SUPPORTED_REGIONS, "none", "all"},
     "method": {*(method.value for method in HTTPMethod), "other"},
     "status": {str(status.value) for status in HTTPStatus},
     "port": {

@@ -16,6 +16,7 @@ from hsp_otp.adapters.memory import (
     MemoryApiKeys,
     MemoryApps,
     MemoryAudit,
+    MemoryBudgets,
     MemoryPasses,
     MemoryRecords,
     MemorySends,
@@ -30,6 +31,7 @@ from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import AppSend, DeliveryState, Noted, TakenMessage, UnknownMessage
+from hsp_otp.domain.guard import GuardMode
 from hsp_otp.domain.instant import DAY, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.names import ENGLISH, ClientAddress, Language, PassCode, SessionId
@@ -44,7 +46,7 @@ from hsp_otp.domain.slot_record import Held, LaneRecord, SlotRecord
 from hsp_otp.domain.verification import Approval
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.domain.work import Judgement, Malformed, Solved, Stale, Wrong
-from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import GuardNumbers, Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
@@ -249,6 +251,8 @@ class SentMessages:
         )
         send = next(found)
         return TakenMessage(
+            send_id=send.id if send else "",
+            slot=Slot.stored(send.slot) if send else slot_of("u1"),
             state=self.states.get(key, DeliveryState.QUEUED),
             at=send.at if send else START,
             flow=send.flow if send else Flow.PASS_LOGIN,
@@ -458,6 +462,8 @@ class World:
     Attributes:
         outboxes: Those of channels that have one of their own.
         channels: Those that the service has senders for.
+        guard: Off, unless a test is about it.
+        guarded: The flows under a guard, built once.
     """
 
     clock: ManualClock = attrs.field(factory=ManualClock)
@@ -482,6 +488,9 @@ class World:
     early: MemoryEarlyReceipts = attrs.field()
     work: ProofOfWork = attrs.field(factory=PlainWork)
     messages: Messages = attrs.field(factory=PlainMessages)
+    budgets: MemoryBudgets = attrs.field(factory=MemoryBudgets)
+    guard: GuardNumbers = GuardNumbers(mode=GuardMode.OFF)
+    guarded: Journeys | None = None
     policy: Policy = attrs.field(factory=Policy)
     signup_policy: Policy = attrs.field(factory=lambda: SIGNUP_POLICY)
     limits: ClientLimits = attrs.field(factory=ClientLimits)
@@ -551,6 +560,7 @@ class World:
             audit=self.audit,
             sign_ins=self.audit,
             senders=dict.fromkeys(self.channels, self.outbox) | self.outboxes,
+            budgets=self.budgets,
             messages=self.messages,
             access_tokens=self.access_tokens,
             proofs=self.proofs,
@@ -561,7 +571,14 @@ class World:
 
     @property
     def journeys(self) -> Journeys:
-        """Build all flows with the current configuration."""
+        """Build all flows with the current configuration; a guard's leases outlive a call."""
+        if self.guard.mode is GuardMode.OFF:
+            return self._build()
+        if self.guarded is None:
+            self.guarded = self._build()
+        return self.guarded
+
+    def _build(self) -> Journeys:
         rings = Rings(
             codes=self.codes,
             devices=self.devices,
@@ -583,6 +600,7 @@ class World:
             family_lifetime=30 * DAY,
             app_policies=app_policies(self.policy),
             reach=Reach(frozenset({"IN"}), "IN", self.channels),
+            guard=self.guard,
         )
         return build(self.ports, rings, numbers)
 
@@ -737,7 +755,7 @@ class World:
                 state,
                 early=self.early,
                 clock=self.clock,
-                fall_back=self.journeys.verification_delivery.fall_back,
+                follow=self.journeys.lost_messages.follow,
             )
         )
 

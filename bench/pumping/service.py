@@ -10,6 +10,7 @@ from bench.pumping.world import REGIONS, Site
 
 from hsp_otp.domain import budgets, guard, ledger, quota
 from hsp_otp.domain.budgets import Bounds, Budget, BudgetKey, Caps, Lease, Payment, Slice
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.guard import (
     Debt,
     Free,
@@ -145,7 +146,7 @@ class Service:
         if self.policy is None:
             self.usages.update(quota.charge(usages, demands, now))
             return Answer(None, Message(now, sent, site.region, (), Debt.NOBODY, price))
-        keys = guard.ledger_keys(SIGNUP, client, site.contact.range)
+        keys = ledger_keys(SIGNUP, client, site.contact.range)
         held = {key: self.ledgers[key] for key in keys if key in self.ledgers}
         leases = self.leases[process] if len(self.leases) > 1 else None
         of_region = self._money(site.region, now, leases)

@@ -48,7 +48,7 @@ _LISTENING = re.compile(r"^(?=.*\blistening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _SHOWING = re.compile(r"^(?=.*\bmetrics_listening\b).*?\bport\W+(\d+)", re.MULTILINE)
 _BOX = re.compile(r"\| SMS to (\+\d+) +\|\n\| +\|\n\| (\d{4,10}) (?:is your|resets) ")
 _EXPECTED = re.compile(
-    "sender_skipped|sender_works_again|trusted_proxy_names_no_client|test_contact_used"
+    "sender_skipped|sender_works_again|trusted_proxy_names_no_client|test_contact_used|spend_cap"
 )
 _COMPLAINT = re.compile(
     r"Traceback|\[(warning|error|critical)|\"level\": \"(warn|err|crit)|database is locked"
@@ -178,7 +178,7 @@ class Server:
     def complaints(self) -> list[str]:
         """
         Lines of warnings, errors and tracebacks, except for those about failing providers and
-        about tests that send requests in a proxy's own name or use test contacts.
+        about tests that send requests in a proxy's own name, use test contacts or fill caps.
         """
         return [
             line

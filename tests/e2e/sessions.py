@@ -30,6 +30,7 @@ NO_LIMITS: Final = {
     "FAILED_GUESSES_PER_DAY": "0",
     "FAILED_GUESSES_PER_30_DAYS": "0",
     "FAILED_GUESSES_IN_A_ROW": "0",
+    "GUARD": "off",
 }
 
 

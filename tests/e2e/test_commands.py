@@ -314,3 +314,20 @@ def test_nothing_that_is_made_is_open_to_others(tmp_path: Path) -> None:
     found += [tmp_path / "keys", *(tmp_path / "keys").iterdir()]
     assert len(found) >= 8
     assert [path for path in found if path.stat().st_mode & 0o077] == []
+
+
+def test_an_operator_checks_prices(tmp_path: Path) -> None:
+    """`prices check` says what a file lacks, and why another cannot be read."""
+    settings = {"SENDERS": "twilio", "SIGNUP_REGIONS": "IN,US"}
+    (tmp_path / "prices.toml").write_text("[twilio]\nIN = 0.0832\n")
+    done = command(tmp_path, "prices", "check", "prices.toml", **settings)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines() == [
+        "twilio: 1 region, and $0.25 for all others",
+        "warning: the file does not say when its prices were right",
+        "warning: twilio has no price for US: $0.25 a segment is taken",
+    ]
+    (tmp_path / "bad.toml").write_text("[twilio]\nIndia = 0.0832\n")
+    done = command(tmp_path, "prices", "check", "bad.toml", **settings)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hsp-otp: 'bad.toml' has 'twilio.India'; takes ISO 3166-1 ")

@@ -51,12 +51,13 @@ from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.audit import HandedOverRow
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import GuardMode
 from hsp_otp.domain.instant import DAY, SECOND, Instant
 from hsp_otp.domain.passes import Pass
 from hsp_otp.domain.policy import ClientLimits, Policy
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.verification_request import Reach
-from hsp_otp.flows.assembly import Journeys, Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import GuardNumbers, Journeys, Numbers, Ports, Rings, build
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.pass_login import PassLogin
@@ -166,6 +167,16 @@ class Stores:
         ports = self._ports(clock, randomness, sender, SignedProofs())
         return build(ports, RINGS, _numbers({}, None))
 
+    def guarded(  # noqa: D102 - the name says it
+        self, clock: Clock, randomness: Randomness, sender: Senders, guard: GuardNumbers
+    ) -> Journeys:
+        policies = {
+            Purpose.PHONE_VERIFICATION: Policy(),
+            Purpose.SIGNUP: SIGNUP_POLICY,
+        }
+        ports = self._ports(clock, randomness, sender, SignedProofs())
+        return build(ports, RINGS, _numbers(policies, None, guard))
+
     def house_passes(self, clock: Clock, randomness: Randomness) -> HousePasses:  # noqa: D102
         ports = self._ports(clock, randomness, Outbox(), SignedProofs())
         return build(ports, RINGS, _numbers({}, None)).house_passes
@@ -193,6 +204,7 @@ class Stores:
             audit=self.audit,
             sign_ins=self.sign_ins,
             senders=dict.fromkeys(Channel, sender),
+            budgets=self.budgets,
             messages=PlainMessages(),
             access_tokens=SignedAccess(),
             work=PlainWork(),
@@ -214,7 +226,11 @@ RINGS: Final = Rings(
 )
 
 
-def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) -> Numbers:
+def _numbers(
+    policies: Mapping[Purpose, Policy],
+    limits: ClientLimits | None,
+    guard: GuardNumbers | None = None,
+) -> Numbers:
     return Numbers(
         policies=policies,
         client_limits=limits or ClientLimits(),
@@ -222,6 +238,7 @@ def _numbers(policies: Mapping[Purpose, Policy], limits: ClientLimits | None) ->
         family_lifetime=30 * DAY,
         app_policies=app_policies(Policy()),
         reach=Reach(frozenset({"IN"}), "IN", frozenset(Channel)),
+        guard=guard or GuardNumbers(mode=GuardMode.OFF),
     )
 
 

@@ -17,7 +17,7 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.schema import is_newest, upgrade
 from hsp_otp.adapters.system import SystemClock
 from hsp_otp.domain.audit import HandedOverRow
-from hsp_otp.domain.challenge import check, code_of, usage_keys
+from hsp_otp.domain.challenge import check, code_of, held_keys
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
@@ -25,6 +25,7 @@ from hsp_otp.domain.delivery import (
     AppSend,
     DeliveryState,
     EarlyReceipt,
+    LostSend,
     Noted,
     TakenMessage,
     UnknownMessage,
@@ -59,7 +60,7 @@ from tests.integration.stores import (
     sqlite_path,
     sqlite_url,
 )
-from tests.integration.test_contracts import audit_row, send_row
+from tests.integration.test_contracts import SLOT, audit_row, send_row
 from tests.world import START, ring
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +70,8 @@ QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryStat
 TAKEN = HandedOverRow(send_id="c1", sender="twilio", provider_message_id="SM1")
 
 MADE_UP = TakenMessage(
+    send_id="c1",
+    slot=SLOT,
     state=DELIVERED,
     at=START,
     flow=Flow.SIGNUP,
@@ -98,11 +101,13 @@ async def test_a_message_of_an_app_that_does_not_arrive(
     call = attrs.evolve(send_row("c3"), verification_id="v1", channel=Channel.VOICE, app_id="shop")
     await stores.audit.write(call)
     await stores.audit.write(attrs.evolve(TAKEN, send_id="c3", provider_message_id="CA3"))
-    lost = Noted(AppSend(id="c3", verification_id="v1", channel=Channel.VOICE))
+    send = AppSend(id="c3", verification_id="v1", channel=Channel.VOICE)
+    lost = Noted(LostSend(id="c3", slot=SLOT, app_send=send))
     assert await report(deliveries, "twilio", "CA3", SENT) == Noted()
     for state in (DeliveryState.UNDELIVERED, DeliveryState.FAILED, SENT, DELIVERED):
         assert await report(deliveries, "twilio", "CA3", state) == lost
-    assert await report(deliveries, "twilio", "SM1", DeliveryState.FAILED) == Noted()
+    noted = await report(deliveries, "twilio", "SM1", DeliveryState.FAILED)
+    assert noted == Noted(LostSend(id="c1", slot=SLOT))
 
 
 async def report(
@@ -415,7 +420,7 @@ async def test_a_code_of_the_schema_before_is_good(
         code = code_of(challenge, ring("codes").first, 6)
         outcome = await stores.slots.transition(
             slot,
-            usage_keys(request),
+            held_keys(request),
             partial(
                 check,
                 request=request,

@@ -15,6 +15,7 @@ from hsp_otp.adapters.sql.group_commit import GroupCommit
 from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.tables import records
 from hsp_otp.domain.audit import DebtRow, PaidRow
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.guard import (
     Debt,
@@ -27,7 +28,6 @@ from hsp_otp.domain.guard import (
     debt_of,
     forgiven,
     judge,
-    ledger_keys,
     owing,
     paid,
     reasons_text,

@@ -12,8 +12,9 @@ import pytest
 from hsp_otp.adapters.system import SystemRandomness
 from hsp_otp.domain.audit import DebtRow
 from hsp_otp.domain.code import Code
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.decision import Decision
-from hsp_otp.domain.guard import Debt, LedgerKey, charged, ledger_keys
+from hsp_otp.domain.guard import Debt, LedgerKey, charged
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
 from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress, SessionId

@@ -107,7 +107,7 @@ def test_the_dashboard_can_be_imported_anywhere() -> None:
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
     assert rows == [
         *("Funnel", "Refusals", "Lanes and work", "Time to verify", "Senders", "Stores"),
-        *("Service", "Visitors"),
+        *("Service", "Visitors", "Money"),
     ]
 
 

@@ -36,6 +36,11 @@ ROW = Entry(
     verification_id=None,
     subject_fingerprint=None,
     channel=None,
+    block_fingerprint=None,
+    price=None,
+    spent_by=None,
+    verdict=None,
+    reasons=None,
     operator=None,
     count=1,
     state="delivered",
@@ -224,3 +229,72 @@ def test_spans_that_are_none(since: str | None, until: str | None, says: str) ->
 def test_instants_in_a_table() -> None:
     """A table shows seconds, in UTC."""
     assert in_short(Instant(NOON + 999_999)) == "2026-08-01 12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reasons", "words"),
+    [
+        (
+            "refused",
+            "block 31/30 30d; stretch 2.65/2.50$ 24h",
+            (
+                "judged too much: of the codes sent to this block of numbers in 30 days, this one "
+                "included, 31 are not entered, and 30 may be"
+            ),
+        ),
+        (
+            "refused",
+            "region 15.10/15.00$ 24h",
+            (
+                "judged too much: of the codes sent to its country in 24 hours, this one included, "
+                "$15.10 are not entered, and $15.00 may be"
+            ),
+        ),
+        (
+            "refused",
+            "region-cap 50.10/50.00$ 24h",
+            (
+                "judged too much: codes to its country would cost $50.10 in 24 hours, and may cost "
+                "$50.00"
+            ),
+        ),
+        (
+            "refused",
+            "cap 100.10/100.00$ 24h",
+            "judged too much: all codes would cost $100.10 in 24 hours, and may cost $100.00",
+        ),
+        (
+            "work:3",
+            "address 5/6 24h",
+            (
+                "judged to need work of level 3: of the codes sent for this address in 24 hours, "
+                "this one included, 5 are not entered, and 6 may be"
+            ),
+        ),
+        (
+            "stretch",
+            "range 4/3 24h; stretch 0.159/2.50$ 24h",
+            (
+                "let through for the hardest work: of the codes sent to this range of numbers in "
+                "24 hours, this one included, 4 are not entered, and 3 may be"
+            ),
+        ),
+        (
+            "free",
+            "network 8/9 1h",
+            (
+                "judged free: of the codes sent for this network in an hour, this one included, 8 "
+                "are not entered, and 9 may be"
+            ),
+        ),
+    ],
+)
+def test_verdicts_of_the_guard(verdict: str, reasons: str, words: str) -> None:
+    """The fullest group says why."""
+    row = attrs.evolve(ROW, outcome="range_rate_limited", verdict=verdict, reasons=reasons)
+    assert words in in_words(row)
+
+
+def test_a_free_verdict_needs_no_words() -> None:
+    """Nothing was nearly full."""
+    assert "judged" not in in_words(attrs.evolve(ROW, verdict="free"))

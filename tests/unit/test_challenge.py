@@ -13,11 +13,11 @@ from hsp_otp.domain.challenge import (
     check,
     code_of,
     forget,
+    held_keys,
     is_over,
     lock,
     slots_about,
     unlock,
-    usage_keys,
     withdraw,
 )
 from hsp_otp.domain.challenge_outcomes import (
@@ -213,15 +213,15 @@ def test_what_limits_a_send() -> None:
         UsageKey("phone_sends_of_others", PHONE),
         UsageKey("phone_sends_of_others", f"{PHONE} 198.51.100.0/24"),
     )
-    assert usage_keys(REQUEST) == (PHONE_SENDS, *of_others, CLIENT_SENDS, NETWORK_SENDS)
-    assert usage_keys(attrs.evolve(REQUEST, flow=Flow.SIGNUP)) == (
+    assert held_keys(REQUEST) == (PHONE_SENDS, *of_others, CLIENT_SENDS, NETWORK_SENDS)
+    assert held_keys(attrs.evolve(REQUEST, flow=Flow.SIGNUP)) == (
         PHONE_SENDS,
         *of_others,
         UsageKey("phone_sends_of_others", f"{PHONE} signup"),
         UsageKey("signup_sends", "198.51.100.7"),
         UsageKey("signup_sends", "198.51.100.0/24"),
     )
-    assert usage_keys(attrs.evolve(REQUEST, devices=("k1.1.00",))) == (
+    assert held_keys(attrs.evolve(REQUEST, devices=("k1.1.00",))) == (
         PHONE_SENDS,
         UsageKey("pass_login_known_sends", "198.51.100.7"),
         UsageKey("pass_login_known_sends", "198.51.100.0/24"),

@@ -534,7 +534,7 @@ def test_a_receipt_that_comes_early() -> None:
     told.sent()
     assert len(codes_of(told)) == 1
     told.world.clock.advance(SECOND)
-    run(told.world.early.try_again(told.world.journeys.verification_delivery.fall_back))
+    run(told.world.early.try_again(told.world.journeys.lost_messages.follow))
     assert [one for one, _ in codes_of(told)] == ["sms", "voice"]
 
 
@@ -574,7 +574,10 @@ def test_the_two_flows_have_no_order() -> None:
     world = World(outboxes={Channel.VOICE: Outbox()})
     world.add()
     world.send()
-    assert world.report("outbox", "message-1", UNDELIVERED) == Noted()
+    noted = world.report("outbox", "message-1", UNDELIVERED)
+    assert isinstance(noted, Noted)
+    assert noted.lost is not None
+    assert noted.lost.app_send is None
     assert world.outboxes[Channel.VOICE].sent == []
 
 

@@ -24,7 +24,7 @@ from hsp_otp.domain.names import Language
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.ports.failures import SendFailed, Unavailable
 from hsp_otp.ports.sender import Receipt
-from tests.world import PHONE, START, SentMessages, World, run
+from tests.world import PHONE, START, SentMessages, World, run, slot_of
 
 QUEUED, SENT, DELIVERED = DeliveryState.QUEUED, DeliveryState.SENT, DeliveryState.DELIVERED
 UNDELIVERED, FAILED = DeliveryState.UNDELIVERED, DeliveryState.FAILED
@@ -36,6 +36,8 @@ STEP = {QUEUED: 0, SENT: 1, DELIVERED: 2, UNDELIVERED: 2, FAILED: 2, BLOCKED: 2}
 def taken(state: DeliveryState = QUEUED) -> TakenMessage:
     """A message that a provider took, for a code that was issued late in a day."""
     return TakenMessage(
+        send_id="c1",
+        slot=slot_of("u1"),
         state=state,
         at=after(START, DAY - 1),
         flow=Flow.SIGNUP,

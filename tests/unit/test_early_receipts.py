@@ -16,6 +16,7 @@ from hsp_otp.domain.delivery import (
     AppSend,
     DeliveryState,
     EarlyReceipt,
+    LostSend,
     TakenMessage,
     UnknownMessage,
 )
@@ -236,10 +237,10 @@ class Lossy(SentMessages):
 
 def test_what_follows_from_a_receipt_is_tried_again() -> None:
     """A receipt waits for the send in place of its message, and keeps no other one waiting."""
-    desk, lost = Desk(Lossy(MemoryAudit())), list[AppSend]()
+    desk, lost = Desk(Lossy(MemoryAudit())), list[AppSend | None]()
 
-    async def fall_back(send: AppSend) -> None:
-        lost.append(send)
+    async def follow(send: LostSend) -> None:
+        lost.append(send.app_send)
         if len(lost) < 3:
             raise Unavailable("under way")
 
@@ -247,25 +248,25 @@ def test_what_follows_from_a_receipt_is_tried_again() -> None:
         desk.keep(message, state)
         desk.take(message)
     desk.seconds += 1
-    run(desk.early.try_again(fall_back))
+    run(desk.early.try_again(follow))
     assert desk.states == {"SM1": DeliveryState.UNDELIVERED, "SM2": SENT}
     for _ in range(3):
         desk.seconds += 10
-        run(desk.early.try_again(fall_back))
+        run(desk.early.try_again(follow))
     assert lost == [LOST] * 3
 
 
 def test_the_end_of_the_process_loses_no_fallback() -> None:
     """What follows from a receipt is done when it is tried for the last time."""
-    desk, lost = Desk(Lossy(MemoryAudit())), list[AppSend]()
+    desk, lost = Desk(Lossy(MemoryAudit())), list[AppSend | None]()
 
-    async def fall_back(send: AppSend) -> None:
-        lost.append(send)
+    async def follow(send: LostSend) -> None:
+        lost.append(send.app_send)
 
     desk.keep("SM1", DeliveryState.UNDELIVERED)
     desk.take("SM1")
     with capture_logs() as logged:
-        run(desk.early.close(fall_back))
+        run(desk.early.close(follow))
     assert (lost, logged) == ([LOST], [])
 
 
@@ -273,14 +274,14 @@ def test_a_fallback_that_is_cut_off_at_the_end() -> None:
     """A process that stops tells of the receipts that it could not be done with."""
     desk = Desk(Lossy(MemoryAudit()))
 
-    async def fall_back(_: AppSend) -> None:
+    async def follow(_: LostSend) -> None:
         raise asyncio.CancelledError
 
     for message in ("SM1", "SM2"):
         desk.keep(message, DeliveryState.UNDELIVERED)
         desk.take(message)
     with capture_logs() as logged, pytest.raises(asyncio.CancelledError):
-        run(desk.early.close(fall_back))
+        run(desk.early.close(follow))
     assert [line["unknown"] for line in logged] == [2]
 
 

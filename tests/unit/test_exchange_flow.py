@@ -72,6 +72,7 @@ def with_phone(row: AuditRow, phone: str = "+919876543210") -> AuditRow:
         region="IN",
         contact_fingerprint=fingerprints.fingerprint(phone),
         range_fingerprint=fingerprints.fingerprint(phone[:-4]),
+        block_fingerprint=fingerprints.fingerprint(phone[:-6]),
     )
 
 

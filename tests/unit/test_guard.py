@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsp_otp.domain import ledger as ledgers
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.guard import (
     Debt,
     Free,
@@ -27,7 +28,6 @@ from hsp_otp.domain.guard import (
     debt_of,
     forgiven,
     judge,
-    ledger_keys,
     mean_factor,
     owing,
     paid,

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hsp_otp.domain.budgets import Budget, Caps, Payment, settled
 from hsp_otp.domain.budgets import charged as charged_to_budget
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.guard import (
     Debt,
     GuardedAsk,
@@ -24,7 +25,6 @@ from hsp_otp.domain.guard import (
     debt_of,
     forgiven,
     judge,
-    ledger_keys,
     mean_factor,
     owing,
     paid,

@@ -58,6 +58,7 @@ ROW = row_of(
     region="IN",
     contact_fingerprint=ring("fingerprints").fingerprint(PHONE),
     range_fingerprint=ring("fingerprints").fingerprint("+91987654"),
+    block_fingerprint=ring("fingerprints").fingerprint("+919876"),
     api_key_id=KEY.id,
 )
 
@@ -103,7 +104,12 @@ def test_a_row_of_a_user_without_a_number() -> None:
     put(world, with_user(phone=None))
     (row,) = world.audit.rows
     assert row == evolved(
-        ROW, contact=None, region=None, contact_fingerprint=None, range_fingerprint=None
+        ROW,
+        contact=None,
+        region=None,
+        contact_fingerprint=None,
+        range_fingerprint=None,
+        block_fingerprint=None,
     )
 
 

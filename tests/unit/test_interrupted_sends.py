@@ -271,14 +271,14 @@ def test_a_repeated_receipt_goes_on() -> None:
 def test_a_receipt_that_comes_once() -> None:
     """A provider that does not repeat it is not waited for: it was kept."""
     place = cut_after_receipt(SMS, VOICE)
-    fall_back = place.told.world.journeys.verification_delivery.fall_back
+    follow = place.told.world.journeys.lost_messages.follow
     for _ in range(60):
         place.wait(0.25)
-        run(place.told.world.early.try_again(fall_back))
+        run(place.told.world.early.try_again(follow))
     assert place.messages == [SMS]
     for _ in range(60):
         place.wait(0.25)
-        run(place.told.world.early.try_again(fall_back))
+        run(place.told.world.early.try_again(follow))
     assert place.messages == [SMS, VOICE]
     assert place.charged == [at for _, at in place.sends]
 

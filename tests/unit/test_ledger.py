@@ -199,3 +199,11 @@ def test_windows_count_what_a_plain_list_counts(steps: list[tuple[int, int, bool
             exact = sum(one for since, one in payments if since > now - window)
             shorter = sum(one for since, one in payments if since > now - window + bucket)
             assert shorter <= verified(ledger, window, now) <= exact
+
+
+def test_a_payment_of_what_is_not_owed_any_more() -> None:
+    """It counts as verified, and takes nothing from others."""
+    owed_later = charge(Ledger(), 1, after(START, HOUR))
+    paid = pay(owed_later, 1, START, after(START, HOUR))
+    assert owed(paid, DAY, after(START, HOUR)) == 1
+    assert paid == verify(owed_later, 1, after(START, HOUR))

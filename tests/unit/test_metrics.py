@@ -20,14 +20,17 @@ from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.domain.api_keys import Scope
 from hsp_otp.domain.audit import Action, Visit
+from hsp_otp.domain.budgets import BudgetKey
 from hsp_otp.domain.contact import Contact, ContactKind
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.instant import MINUTE, SECOND, Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ENGLISH, ClientAddress, PassCode
+from hsp_otp.domain.prices import DOLLAR
 from hsp_otp.domain.purposes import Flow, Purpose
 from hsp_otp.domain.quota import UsageKey, Usages
+from hsp_otp.domain.spend_report import BudgetUse
 from hsp_otp.flows.api_keys import make_api_key
 from hsp_otp.flows.caller import Caller
 from hsp_otp.flows.otp import WorkPosed
@@ -577,6 +580,67 @@ def test_a_group_without_workers(tmp_path: Path) -> None:
     assert shown == {"hsp_otp_build_info": 1, "hsp_otp_start_time_seconds": 1.5}
 
 
+# --- Money
+
+
+def test_what_messages_cost(world: Measured) -> None:
+    """By the price that was taken; refusals cost nothing."""
+    known = {"region": "IN", "price": 83_200, "spent_by": "twilio"}
+    world.metrics.told(
+        evolved(ROW, **known),
+        evolved(ROW, **known | {"region": "XX", "spent_by": None}),
+        evolved(ROW, **known, outcome="range_rate_limited"),
+        ROW,
+    )
+    name = "spend_dollars_total"
+    assert world.value(name, flow="signup", region="IN", sender="twilio") == 0.0832
+    assert world.value(name, flow="signup", region="none", sender="none") == 0.0832
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reasons", "word", "limit"),
+    [
+        ("free", None, "free", "none"),
+        ("work:3", "block 5/6 24h", "work", "none"),
+        ("stretch", "block 7/6 24h; stretch 1.00/2.50$ 24h", "stretch", "block"),
+        ("refused", "range 4/3 24h; stretch 2.60/2.50$ 24h", "refused", "range"),
+        ("refused", "region-cap 50.10/50.00$ 24h", "refused", "region-cap"),
+    ],
+)
+def test_verdicts(
+    world: Measured, verdict: str, reasons: str | None, word: str, limit: str
+) -> None:
+    """By the group that is too full, which comes first."""
+    world.metrics.told(evolved(ROW, region="IN", verdict=verdict, reasons=reasons), ROW)
+    labels = {"flow": "signup", "verdict": word, "limit": limit, "region": "IN"}
+    assert world.value("guard_total", **labels) == 1
+
+
+def test_how_full_budgets_are(world: Measured) -> None:
+    """The fullest of each region, over flows and apps; what is over falls to 0."""
+    uses = [
+        BudgetUse(key=BudgetKey("signup", None), spent=30, cap=100),
+        BudgetUse(
+            key=BudgetKey("signup", "IN"), spent=20, cap=50, owed=2 * DOLLAR, may_owe=8 * DOLLAR
+        ),
+        BudgetUse(key=BudgetKey("a1", "IN"), spent=40, cap=50, owed=DOLLAR, may_owe=8 * DOLLAR),
+        BudgetUse(key=BudgetKey("a1", "FR"), spent=40, cap=0, owed=DOLLAR, may_owe=0),
+        BudgetUse(key=BudgetKey("sender:twilio", None), spent=50, cap=50),
+    ]
+    world.metrics.spending(uses)
+    assert world.value("spend_cap_ratio", region="all") == 0.3
+    assert world.value("spend_cap_ratio", region="IN") == 0.8
+    assert world.value("spend_cap_ratio", region="FR") == 0
+    assert world.value("owed_dollars", region="IN") == 3
+    assert world.value("owed_dollars", region="FR") == 1
+    assert world.value("owed_ratio", region="IN") == 0.25
+    assert world.value("owed_ratio", region="FR") == 0
+    world.metrics.spending(uses[:1])
+    assert world.value("spend_cap_ratio", region="IN") == 0
+    assert world.value("owed_dollars", region="IN") == 0
+    assert world.value("owed_ratio", region="IN") == 0
+
+
 # --- What is written about it
 
 
@@ -594,6 +658,8 @@ def with_everything(folder: Path) -> CollectorRegistry:
     )
     metrics.told(evolved(ROW, lane=Lane.KNOWN))
     metrics.told(evolved(ROW, app="shop"))
+    metrics.told(evolved(ROW, price=83_200, spent_by="twilio", verdict="free"))
+    metrics.spending([BudgetUse(key=BudgetKey("signup", "IN"), spent=1, cap=2)])
     visit = Visit(language=ENGLISH)
     metrics.told(evolved(ROW, outcome="locked_out", visit=visit))
     metrics.verified(Flow.SIGNUP, SECOND)

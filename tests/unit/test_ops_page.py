@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from hsp_otp.domain.audit import Step
+from hsp_otp.domain.budgets import BudgetKey
 from hsp_otp.domain.fraud_patterns import (
     MISSING,
     NUMBERS_FROM_ONE_ADDRESS,
@@ -16,11 +17,16 @@ from hsp_otp.domain.fraud_patterns import (
     Suspicion,
     Traffic,
 )
-from hsp_otp.domain.instant import HOUR, MINUTE, SECOND, after
+from hsp_otp.domain.guard import Group, Reason
+from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, after
+from hsp_otp.domain.prices import DOLLAR
+from hsp_otp.domain.spend_report import BudgetUse
 from hsp_otp.domain.test_contacts import KeptTestContact
 from hsp_otp.entrypoints.dashboard.alerts import of_suspicion
-from hsp_otp.flows.overview import STRETCHES, Look
+from hsp_otp.entrypoints.dashboard.money import money_of
+from hsp_otp.flows.overview import STRETCHES, Look, Spending
 from hsp_otp.ports.audit_queries import Tally
+from hsp_otp.ports.spending_queries import FullBlock, Spent
 from hsp_otp.ports.traffic_queries import Movement
 from tests.http import Client
 from tests.ops_page import (
@@ -618,3 +624,116 @@ def test_an_attack_that_is_over(visitor: Visitor, ops: Ops) -> None:
     found = Suspicion(kind=MISSING, of="address", traffic=traffic)
     ops.look_ = Look(seen(suspicions=(found,)))
     assert "There was a possible attack" in inside(visitor).main
+
+
+# --- Money
+
+
+SPENDING = Spending(
+    uses=[
+        BudgetUse(key=BudgetKey("signup", None), spent=30 * DOLLAR, cap=100 * DOLLAR),
+        BudgetUse(
+            key=BudgetKey("signup", "IN"),
+            spent=50 * DOLLAR,
+            cap=50 * DOLLAR,
+            owed=13 * DOLLAR,
+            may_owe=15 * DOLLAR,
+        ),
+        BudgetUse(key=BudgetKey("a1", "FR"), spent=DOLLAR, cap=0, owed=DOLLAR, may_owe=0),
+        BudgetUse(key=BudgetKey("a2", None), spent=0, cap=100 * DOLLAR),
+        BudgetUse(key=BudgetKey("sender:vonage", None), spent=DOLLAR, cap=5 * DOLLAR),
+    ],
+    spent=[
+        Spent(
+            flow="signup",
+            app=None,
+            region=region,
+            sender=sender,
+            messages=messages,
+            priced=messages,
+            money=messages * DOLLAR,
+        )
+        for region, sender, messages in (("IN", "vonage", 1), ("IN", "twilio", 2), ("FR", None, 4))
+    ],
+    full_blocks=[
+        FullBlock(
+            block="f1:abc",
+            region="AF",
+            asks=1200,
+            last=START,
+            reasons=(
+                Reason(Group.BLOCK, 31, 30, 30 * DAY),
+                Reason(Group.RANGE, 3, 3, DAY),
+                Reason(Group.STRETCH, 2_600_000, 2_500_000, DAY),
+            ),
+        )
+    ],
+    names={"a1": "shop"},
+)
+
+
+def test_money_against_its_caps() -> None:
+    """The fullest first; a cap or a debt that somebody should look at is marked."""
+    money = money_of(SPENDING)
+    assert money is not None
+    assert [(one.name, one.amount, one.limit, one.percent, one.look) for one in money.caps] == [
+        ("Signup, India", "50.00", "50.00", 100, "full"),
+        ("Signup, all countries", "30.00", "100.00", 30, ""),
+        ("By vonage, all countries", "1.00", "5.00", 20, ""),
+        ("shop, France", "1.00", None, None, ""),
+    ]
+    assert [(one.name, one.amount, one.limit, one.percent, one.look) for one in money.owed] == [
+        ("India, Signup", "13.00", "15.00", 86, "nearly"),
+        ("France, shop", "1.00", None, None, ""),
+    ]
+    assert money.senders == [("unknown", 4, "4.00"), ("twilio", 2, "2.00"), ("vonage", 1, "1.00")]
+
+
+def test_blocks_that_are_full() -> None:
+    """Each with what it is full by, in words, and no more of its numbers than a fingerprint."""
+    money = money_of(SPENDING)
+    assert money is not None
+    (block,) = money.blocks
+    assert (block.fingerprint, block.country, block.asks) == ("f1:abc", "Afghanistan", 1200)
+    assert block.why == [
+        (
+            "of the codes sent to this block of numbers in 30 days, this one included, 31 are not "
+            "entered, and 30 may be"
+        )
+    ]
+
+
+def test_the_panel_of_money(visitor: Visitor, ops: Ops) -> None:
+    """It shows amounts, caps, and full blocks with a button that copies the fingerprint."""
+    ops.look_ = Look(seen(spending=SPENDING))
+    main = inside(visitor).main
+    for shown in (
+        "Signup, India $50.00 of $50.00, 100 % full",
+        "shop, France $1.00 no cap",
+        "India, Signup $13.00 of $15.00, 86 % nearly",
+        "twilio $2.00 for 2 messages",
+        "vonage $1.00 for 1 message",
+        "f1:abc Afghanistan, 1,200 asks",
+        "31 are not entered, and 30 may be",
+    ):
+        assert shown in main
+
+
+def test_a_day_without_money(visitor: Visitor, ops: Ops) -> None:
+    """Every part of the panel says that there is nothing."""
+    nothing = Spending(uses=(), spent=(), full_blocks=(), names={})
+    ops.look_ = Look(seen(spending=nothing))
+    main = inside(visitor).main
+    for shown in (
+        "Nothing was spent.",
+        "Nothing is owed.",
+        "No messages were sent.",
+        "No block was too full for an ask.",
+    ):
+        assert shown in main
+
+
+def test_no_panel_without_the_guard(visitor: Visitor, ops: Ops) -> None:
+    """Then there are no caps."""
+    ops.look_ = Look(seen())
+    assert "Money, in 24 hours" not in inside(visitor).main

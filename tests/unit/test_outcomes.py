@@ -10,7 +10,7 @@ from hsp_otp.adapters.messages import GettextMessages
 from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NoLiveCode, WrongCode
 from hsp_otp.domain.passes import UsablePass
 from hsp_otp.domain.phone import PhoneNumber
-from hsp_otp.domain.quota import Limit, Refusal
+from hsp_otp.domain.quota import OF_GUARD, Limit, Refusal
 from hsp_otp.domain.refresh_tokens import InvalidToken, PassLapsed, TokenReused
 from hsp_otp.domain.signup import AlreadyVerified
 from hsp_otp.entrypoints.app import ROUTES
@@ -50,9 +50,11 @@ LIMITS: Final = {
         Limit.CLIENT,
         Limit.COOLDOWN,
         Limit.LOOKUPS,
+        Limit.REGION,
+        Limit.SPEND,
     },
     "verifyOtp": {Limit.CLIENT, Limit.LOOKUPS},
-    "signupSendOtp": {Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN},
+    "signupSendOtp": {Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, *OF_GUARD},
     "signupVerifyOtp": {Limit.CLIENT},
     "refreshTokens": {Limit.CLIENT},
 }

@@ -7,14 +7,21 @@ import attrs
 import pytest
 
 from hsp_otp.adapters.memory import MemoryAudit, MemoryTestContacts
+from hsp_otp.domain.app_changes import Tenants
+from hsp_otp.domain.apps import App, AppRules
 from hsp_otp.domain.audit import Step
+from hsp_otp.domain.budgets import Budget, BudgetKey, Caps, charged
+from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.fraud_patterns import Suspicion
+from hsp_otp.domain.guard import Debt, GuardPolicy
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
+from hsp_otp.domain.prices import DOLLAR
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.test_contacts import KeptTestContact
-from hsp_otp.flows.overview import A_DAY, HOUR_BY_MINUTES, STRETCHES, Overview
+from hsp_otp.flows.overview import A_DAY, HOUR_BY_MINUTES, STRETCHES, Overview, SpendingNumbers
 from hsp_otp.ports.audit_queries import Entry, Span, Tally, Wanted
 from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.spending_queries import FullBlock, Spent
 from hsp_otp.ports.traffic_queries import By, Delivery, Movement, Proof, StepCount
 from tests.world import START, ManualClock
 
@@ -229,3 +236,63 @@ def test_the_story_of_a_number(database: Database) -> None:
     assert asyncio.run(looks.story(("k2:a", "k1:b"))) == []
     assert database.wanted == [Wanted(contacts=("k2:a", "k1:b"))]
     assert Wanted().span == Span(Instant(0), Instant(2**62))
+
+
+@attrs.define
+class Money:
+    """Budgets and apps, of which there are some."""
+
+    spans: list[Span] = attrs.field(factory=list[Span])
+
+    async def spent(self, span: Span) -> list[Spent]:
+        """Implement `SpendingQueries.spent`."""
+        self.spans.append(span)
+        return []
+
+    async def budgets(self) -> dict[BudgetKey, Budget]:
+        """Implement `SpendingQueries.budgets`."""
+        return {BudgetKey("a1", None): charged(Budget(), Debt.NOBODY, DOLLAR, START)}
+
+    async def full_blocks(self, span: Span, count: int) -> list[FullBlock]:
+        """Implement `SpendingQueries.full_blocks`."""
+        assert count > 0
+        self.spans.append(span)
+        return []
+
+    async def refusing(self, span: Span) -> frozenset[BudgetKey]:
+        """Nobody asks for them here."""
+        raise NotImplementedError(span)
+
+    async def tenants(self) -> Tenants:
+        """Implement `AppRegister.tenants`."""
+        shop = App(
+            id="a1",
+            account_id="t1",
+            name="shop",
+            rules=AppRules(service_name="Shop"),
+            made_at=START,
+            changed_at=START,
+        )
+        return Tenants(apps=(shop,))
+
+    async def transition(self, decide: Callable[[Tenants], Decision[Tenants, O]]) -> O:
+        """Nobody changes them here."""
+        raise NotImplementedError(decide)
+
+
+def test_money_of_a_day() -> None:
+    """The overview has budgets against their caps, with the names of apps."""
+    database, money = Database(), Money()
+    database.go_on.set()
+    numbers = SpendingNumbers(
+        queries=money, apps=money, caps=Caps(default=4 * DOLLAR), policy=GuardPolicy()
+    )
+    tests = MemoryTestContacts(MemoryAudit())
+    overview = Overview(database, database, tests, ManualClock(), numbers)
+    look = asyncio.run(overview.look(A_DAY))
+    assert look.seen is not None
+    spending = look.seen.spending
+    assert spending is not None
+    assert [(use.key.account, use.spent_percent) for use in spending.uses] == [("a1", 25)]
+    assert spending.names == {"a1": "shop"}
+    assert money.spans == [Span(after(START, -DAY))] * 2

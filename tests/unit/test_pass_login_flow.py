@@ -575,6 +575,7 @@ def test_one_row_for_every_request() -> None:
         region="IN",
         contact_fingerprint=fingerprint,
         range_fingerprint=prefix,
+        block_fingerprint=ring("fingerprints").fingerprint("+919876"),
         charged=("lookups",),
     )
     later = evolved(

@@ -216,6 +216,9 @@ def test_the_words_of_refusals() -> None:
         "lookup_rate_limited",
         "app_rate_limited",
         "named_limit",
+        "range_rate_limited",
+        "region_rate_limited",
+        "spend_limited",
     ]
 
 

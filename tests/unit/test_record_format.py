@@ -125,7 +125,7 @@ def test_what_is_written_is_read_and_says_its_version() -> None:
 
 def test_an_empty_slot_of_either_version_is_known() -> None:
     """Erasing deletes slots that say nothing, whoever wrote them."""
-    assert [SLOT.decode(body) for body in EMPTY_SLOTS] == [SlotRecord()] * 3
+    assert [SLOT.decode(body) for body in EMPTY_SLOTS] == [SlotRecord()] * 4
     assert SLOT.encode(SlotRecord()) in EMPTY_SLOTS
 
 

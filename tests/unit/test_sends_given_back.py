@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import attrs
+
 from hsp_otp.domain.challenge import give_back, give_back_keys
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND
@@ -79,18 +81,21 @@ def test_other_addresses_get_their_sends_back_afterwards() -> None:
     assert outcome.given_back == ((sent_by(HOME), START),)
     assert scene.held.usages[bystander] == ()
     assert scene.held.usages[CLIENT_SENDS] == (START,)
-    assert give_back_keys(outcome.given_back) == (CLIENT_SENDS, NETWORK_SENDS)
-    given = give_back(scene.held, outcome.given_back).becomes
+    assert give_back_keys(outcome) == (CLIENT_SENDS, NETWORK_SENDS)
+    given = give_back(scene.held, outcome, later(1)).becomes
     assert given.usages[CLIENT_SENDS] == given.usages[NETWORK_SENDS] == ()
     assert given.record == scene.record
-    assert give_back(given, outcome.given_back).becomes is given
+    assert give_back(given, outcome, later(1)).becomes is given
 
 
 def test_only_what_was_charged_is_given_back() -> None:
     """One send gives one charge back, and other charges of the address stay."""
-    sent = [(sent_by(HOME), START)]
+    scene = Scene(open_policy())
+    outcome = scene.check(digits_of(scene.issue()))
+    assert isinstance(outcome, Verified)
+    elsewhere = attrs.evolve(outcome, given_back=((sent_by(HOME), START),))
     usages = {CLIENT_SENDS: (START, START, later(1)), NETWORK_SENDS: (later(1),)}
-    given = give_back(Held(usages=usages), sent).becomes.usages
+    given = give_back(Held(usages=usages), elsewhere, later(2)).becomes.usages
     assert given == {CLIENT_SENDS: (START, later(1)), NETWORK_SENDS: (later(1),)}
 
 

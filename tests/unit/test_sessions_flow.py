@@ -65,6 +65,7 @@ def with_phone(row: AuditRow) -> AuditRow:
         region="IN",
         contact_fingerprint=fingerprints.fingerprint("+919876543210"),
         range_fingerprint=fingerprints.fingerprint("+91987654"),
+        block_fingerprint=fingerprints.fingerprint("+919876"),
     )
 
 

@@ -486,7 +486,7 @@ def test_what_0_switches_off() -> None:
     """Only the texts of limits say that 0 disables them, never those of ports."""
     off = {name for name, _, takes, _ in described() if "0 disables it" in takes}
     assert {"HSP_OTP_PHONE_SENDS_PER_DAY", "HSP_OTP_FAILED_GUESSES_IN_A_ROW"} <= off
-    units = ("_DAY", "_DAYS", "_HOUR", "_MINUTE", "_SECONDS", "_IN_A_ROW", "_FACTOR")
+    units = ("_DAY", "_DAYS", "_HOUR", "_MINUTE", "_SECONDS", "_IN_A_ROW", "_FACTOR", "_DEBT")
     assert [name for name in off if not name.endswith(units)] == []
 
 

@@ -109,6 +109,7 @@ def told(outcome: str, action: Action, charged: tuple[str, ...] = ()) -> AuditRo
         region="IN",
         contact_fingerprint=fingerprints.fingerprint("+919876543210"),
         range_fingerprint=fingerprints.fingerprint("+91987654"),
+        block_fingerprint=fingerprints.fingerprint("+919876"),
         charged=charged,
     )
 

@@ -38,8 +38,10 @@ export const WORDS = {
     "locked_out",
     "phone_rate_limited",
     "rate_limited",
+    "region_rate_limited",
     "resend_too_soon",
     "sms_failed",
+    "spend_limited",
     "work_required",
   ],
   verifyOtp: [
@@ -71,7 +73,9 @@ const AFTER_A_WAIT = [
   "locked_out",
   "phone_rate_limited",
   "rate_limited",
+  "region_rate_limited",
   "resend_too_soon",
+  "spend_limited",
   "unavailable",
 ] as const;
 

@@ -569,6 +569,7 @@ export interface components {
             next?: {
                 [key: string]: number | null;
             };
+            other_ways?: string[];
             limit?: string;
             verification_status?: string;
             resend_in?: number;
@@ -940,7 +941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, lookup_rate_limited, locked_out, work_required */
+            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, lookup_rate_limited, region_rate_limited, spend_limited, locked_out, work_required */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1146,7 +1147,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, locked_out, work_required */
+            /** @description Too Many Requests: phone_rate_limited, rate_limited, resend_too_soon, range_rate_limited, region_rate_limited, spend_limited, locked_out, work_required */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2093,7 +2094,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: rate_limited, phone_rate_limited, email_rate_limited, app_rate_limited, named_limit, resend_too_soon, locked_out */
+            /** @description Too Many Requests: rate_limited, phone_rate_limited, email_rate_limited, app_rate_limited, named_limit, resend_too_soon, range_rate_limited, region_rate_limited, spend_limited, locked_out */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -2335,7 +2336,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemBody"];
                 };
             };
-            /** @description Too Many Requests: rate_limited, phone_rate_limited, email_rate_limited, app_rate_limited, named_limit, resend_too_soon, locked_out */
+            /** @description Too Many Requests: rate_limited, phone_rate_limited, email_rate_limited, app_rate_limited, named_limit, resend_too_soon, range_rate_limited, region_rate_limited, spend_limited, locked_out */
             429: {
                 headers: {
                     [name: string]: unknown;

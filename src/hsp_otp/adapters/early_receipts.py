@@ -10,12 +10,12 @@ from typing import Final, TypeAlias
 import attrs
 import structlog
 
-from hsp_otp.domain.delivery import EARLY_FOR, AppSend, EarlyReceipt, Noted, note
+from hsp_otp.domain.delivery import EARLY_FOR, EarlyReceipt, LostSend, Noted, note
 from hsp_otp.domain.instant import SECOND
 from hsp_otp.ports.deliveries import Deliveries
 from hsp_otp.ports.failures import Unavailable
 
-FallBack: TypeAlias = Callable[[AppSend], Awaitable[None]]
+Follow: TypeAlias = Callable[[LostSend], Awaitable[None]]
 
 _MOST: Final = 10_000
 """Maximum number of waiting receipts; about 4 MB."""
@@ -69,24 +69,24 @@ class MemoryEarlyReceipts:
             del self._waiting[next(iter(self._waiting))]
             self._no_room += 1
 
-    async def keep_trying(self, fall_back: FallBack | None = None) -> None:
+    async def keep_trying(self, follow: Follow | None = None) -> None:
         """
         Retry the receipts that are due, for ever.
 
         Args:
-            fall_back: Called with the send of an app whose message will not arrive.
+            follow: Called with a send whose message will not arrive.
         """
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            await self.try_again(fall_back)
+            await self.try_again(follow)
 
-    async def try_again(self, fall_back: FallBack | None = None) -> None:
+    async def try_again(self, follow: Follow | None = None) -> None:
         """Retry the receipts that are due, and drop those whose time is over."""
         now = self._timer()
         due = [(one, wait) for one, wait in self._waiting.items() if wait.next_at <= now]
         with suppress(Unavailable):  # if the database is away, all of them keep waiting
             for receipt, wait in due:
-                if await self._applied(receipt, fall_back):
+                if await self._applied(receipt, follow):
                     self._waiting.pop(receipt, None)
                 elif wait.ends_at > now:
                     wait.pause *= 2
@@ -97,12 +97,12 @@ class MemoryEarlyReceipts:
         if self._told_at is None or now - self._told_at >= _TOLD_SECONDS:
             self._tell(now)
 
-    async def close(self, fall_back: FallBack | None = None) -> None:
+    async def close(self, follow: Follow | None = None) -> None:
         """
         Try all of them for the last time.
 
         Args:
-            fall_back: As in `keep_trying`. A call that has begun is waited for, unless this is
+            follow: As in `keep_trying`. A call that has begun is waited for, unless this is
                 cancelled.
         """
         until = self._timer() + CLOSE_SECONDS
@@ -111,14 +111,14 @@ class MemoryEarlyReceipts:
                 for receipt in [*self._waiting]:
                     if self._timer() >= until:
                         break
-                    if await self._applied(receipt, fall_back):
+                    if await self._applied(receipt, follow):
                         del self._waiting[receipt]
         finally:
             self._unknown += len(self._waiting)
             self._waiting.clear()
             self._tell(self._timer())
 
-    async def _applied(self, receipt: EarlyReceipt, fall_back: FallBack | None) -> bool:
+    async def _applied(self, receipt: EarlyReceipt, follow: Follow | None) -> bool:
         """
         Whether *receipt* is noted, and what follows from it is done.
 
@@ -130,10 +130,10 @@ class MemoryEarlyReceipts:
                 sender, receipt.message_id, partial(note, reported=receipt.reported)
             )
             if isinstance(outcome, Noted):
-                if outcome.lost is None or fall_back is None:
+                if outcome.lost is None or follow is None:
                     return True
                 with suppress(Unavailable):
-                    await fall_back(outcome.lost)
+                    await follow(outcome.lost)
                     return True
                 return False
         return False

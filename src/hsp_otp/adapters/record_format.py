@@ -80,5 +80,12 @@ BUDGET: Final = RecordFormat[Budget](Budget)
 
 _EMPTY: Final = '"challenge":null,"asked_at":null,"failures":[],"run":0}'
 
-EMPTY_SLOTS: Final = (SLOT.encode(SlotRecord()), '{"v":2,' + _EMPTY, "{" + _EMPTY)
-"""A slot without any data, as each version writes it."""
+_EMPTY_NOW: Final = SLOT.encode(SlotRecord())
+
+EMPTY_SLOTS: Final = (
+    _EMPTY_NOW,
+    _EMPTY_NOW.replace(',"owed":[]', ""),
+    '{"v":2,' + _EMPTY,
+    "{" + _EMPTY,
+)
+"""A slot without any data, as each version writes it, and the present one before it had debts."""

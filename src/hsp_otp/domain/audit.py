@@ -6,7 +6,7 @@ from typing import TypeAlias
 import attrs
 
 from hsp_otp.domain.contact import Channel
-from hsp_otp.domain.guard import Debt
+from hsp_otp.domain.guard import Debt, KnownBy
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Lane
 from hsp_otp.domain.names import ClientAddress, Language
@@ -107,6 +107,12 @@ class AuditFacts:
         subject_fingerprint: Keyed fingerprint of the user that an app's backend named, prefixed
             with the key's id.
         channel: Of a send; None for text messages of the customers' own journeys.
+        block_fingerprint: Keyed fingerprint of the contact's block, prefixed with the key's id.
+        price: Of an ask that the guard judged: what its message costs.
+        spent_by: The sender whose price it is.
+        verdict: Of the guard, as `verdict_word` has it.
+        reasons: Of the verdict, as `reasons_text` writes them.
+        known_by: Of an ask that was not judged by where its message goes.
         visit: None for requests that no visitor makes.
     """
 
@@ -130,6 +136,12 @@ class AuditFacts:
     verification_id: str | None = None
     subject_fingerprint: str | None = None
     channel: Channel | None = None
+    block_fingerprint: str | None = None
+    price: Money | None = None
+    spent_by: str | None = None
+    verdict: str | None = None
+    reasons: str | None = None
+    known_by: KnownBy | None = None
     visit: Visit | None = attrs.field(default=None, eq=False)
 
 

@@ -27,6 +27,8 @@ _PERCENT_OF_ROOM: Final = 5
 
 _ALL: Final = "*"
 
+_OF_SENDER: Final = "sender:"
+
 _MESSAGES: Final = 20
 """Messages in a slice of what has no limit."""
 
@@ -36,7 +38,7 @@ class BudgetKey(NamedTuple):
     The key that a budget is stored under.
 
     Attributes:
-        account: The flow, or the app.
+        account: The flow, the app, or that of a sender.
         region: None for all regions together.
     """
 
@@ -45,6 +47,16 @@ class BudgetKey(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.account} {self.region or _ALL}"
+
+
+def sender_account(name: str) -> str:
+    """The account of what is spent with the sender of that name, whoever the messages are for."""
+    return f"{_OF_SENDER}{name}"
+
+
+def sender_of(account: str) -> str | None:
+    """The name of the sender whose account that is; None if it is none of a sender."""
+    return account.removeprefix(_OF_SENDER) if account.startswith(_OF_SENDER) else None
 
 
 def budget_key(text: str) -> BudgetKey:
@@ -83,6 +95,11 @@ class Slice(NamedTuple):
     spent: Money = 0
     debt: Money = 0
     stretch: Money = 0
+
+    @property
+    def without_stretch(self) -> "Slice":
+        """This without what the stretch owes."""
+        return Slice(self.spent, self.debt)
 
     def plus(self, other: "Slice") -> "Slice":
         """The sums."""

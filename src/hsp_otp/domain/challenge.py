@@ -32,6 +32,22 @@ from hsp_otp.domain.challenge_outcomes import (
 from hsp_otp.domain.code import Code, derive
 from hsp_otp.domain.contact import Channel, Contact, ContactKind
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.guard import Assessment
+from hsp_otp.domain.guard import as_of as ledgers_as_of
+from hsp_otp.domain.guarded_asks import (
+    OWED_FOR,
+    assess,
+    capped,
+    owed_by,
+    owed_keys,
+    paid_back,
+    paid_by,
+    paid_rows,
+    refusal_of,
+    with_debt,
+    without_debts,
+)
+from hsp_otp.domain.guarded_asks import level_of as guard_level
 from hsp_otp.domain.instant import CLOCK_SKEW, Duration, Instant, after, believed, is_credible
 from hsp_otp.domain.keys import Key, KeyRing
 from hsp_otp.domain.lanes import Devices, Lane, Let, lane_of, let_of
@@ -44,7 +60,6 @@ from hsp_otp.domain.quota import (
     Quota,
     Refusal,
     Usage,
-    UsageKey,
     admitted_at,
     as_of,
     charge,
@@ -64,6 +79,7 @@ from hsp_otp.domain.slot_record import (
     Drawn,
     Ended,
     Held,
+    HeldKey,
     LaneRecord,
     Presented,
     Request,
@@ -100,12 +116,13 @@ def lanes_of(request: Request) -> tuple[Lane, ...]:
     return (Lane.KNOWN, Lane.OTHERS) if request.devices else (Lane.OTHERS,)
 
 
-def usage_keys(request: Request) -> tuple[UsageKey, ...]:
+def held_keys(request: Request) -> tuple[HeldKey, ...]:
     """The keys that limit sends in addition to the slot, in every lane of *request*."""
+    ledgers = () if request.guarded is None else request.guarded.keys
     if request.demands is not None:
         demands = request.demands + request.call_demands
-        return (*dict.fromkeys(one.key for one in demands), *request.claims)
-    return send_keys([request.sent(lane) for lane in lanes_of(request)])
+        return (*dict.fromkeys(one.key for one in demands), *request.claims, *ledgers)
+    return (*send_keys([request.sent(lane) for lane in lanes_of(request)]), *ledgers)
 
 
 def lane_for(
@@ -151,9 +168,10 @@ def ask(
     lane: Lane = Lane.OTHERS,
 ) -> Decision[Held, AskOutcome]:
     """
-    Judge the lock, then all limits on sends together, then the work. If they admit the request,
-    charge them and put a new challenge into the lane, which ends the older one. Whatever channel
-    the request is for, its outcome tells when a text message may be asked for.
+    Judge the lock, then all limits on sends and the guard together, then the work, then the caps.
+    If they admit the request, charge them and put a new challenge into the lane, which ends the
+    older one. Whatever channel the request is for, its outcome tells when the limits admit a text
+    message.
     """
     held = _as_of(held, now)
     record = held.record
@@ -167,14 +185,21 @@ def ask(
         return Decision(MalformedWork(), held)
     demands = demands_of(request, policy, lane, is_let=let is not None)
     refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=let is not None)
+    assessment, refusal = _guarded(held, request, lane, now, refusal, is_let=let is not None)
     if refusal is not None:
         return Decision(refusal, held)
     level = work_level(held.usages, request.sent(lane), policy, now) if let is None else 0
+    if assessment is not None and request.guarded is not None and policy.asks_for_work:
+        level = max(level, guard_level(assessment, request.guarded))
     done = _work_done(record, request, level)
     if level and done is None:
-        return Decision(WorkRequired(level), held)
+        return Decision(WorkRequired(level, assessment), held)
+    refusal = _capped(request, assessment)
+    if refusal is not None:
+        return Decision(refusal, held)
     challenge = _issued(request, drawn, policy, lane, now)
     own = record.lane(lane)
+    owed = owed_by(request, assessment, drawn.challenge_id, now)
     asked = (*_still_counted(own.asked, policy, now), Asked(now, request.client))
     own = attrs.evolve(own, challenge=challenge, asked_at=now, asked=asked)
     spent = _unspent(record, now) if done is None else (*_unspent(record, now), done)
@@ -183,11 +208,20 @@ def ask(
             with_lane(record, lane, own), lets=_lets(record, now, used=let, sends=1), work=spent
         ),
         charge(held.usages, demands, now),
+        held.ledgers,
     )
+    becomes = with_debt(becomes, request, owed, now)
     again = request.by_text
     known = let is None and again is request
     resend_at = _resend_at(becomes, again, policy, lane, now, demands=demands if known else None)
-    return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
+    issued = Issued(
+        challenge,
+        resend_at,
+        has_live_code(record, lane, now),
+        assessment,
+        owed,
+    )
+    return Decision(issued, becomes)
 
 
 def ask_of_app(
@@ -215,6 +249,8 @@ def ask_of_app(
         return Decision(locked, held)
     demands = demands_of(request, policy, lane)
     refusal = _refusal(held, request, policy, lane, now, demands=demands, is_let=not cools)
+    assessment, refusal = _guarded(held, request, lane, now, refusal)
+    refusal = refusal or _capped(request, assessment)
     if refusal is not None:
         return Decision(refusal, held)
     if resends is None:
@@ -225,9 +261,19 @@ def ask_of_app(
     # Nothing is sent to a test contact, so nobody has to wait for it.
     asked_at = now if request.fixed is None else record.others.asked_at
     own = attrs.evolve(record.others, challenge=challenge, asked_at=asked_at)
-    becomes = Held(attrs.evolve(record, others=own), charge(held.usages, demands, now))
-    resend_at = _resend_at(becomes, request, policy, lane, now)
-    return Decision(Issued(challenge, resend_at, has_live_code(record, lane, now)), becomes)
+    owed = owed_by(request, assessment, drawn.send_id, now)
+    becomes = Held(
+        attrs.evolve(record, others=own), charge(held.usages, demands, now), held.ledgers
+    )
+    becomes = with_debt(becomes, request, owed, now)
+    issued = Issued(
+        challenge,
+        _resend_at(becomes, request, policy, lane, now),
+        has_live_code(record, lane, now),
+        assessment,
+        owed,
+    )
+    return Decision(issued, becomes)
 
 
 def check(
@@ -463,8 +509,9 @@ def after_loss(record: SlotRecord, asked_at: Mapping[Lane, Instant]) -> SlotReco
     """
     The part of *record* that is still reliable if the store may have lost the latest writes to it.
 
-    Its challenges may have been used, superseded or withdrawn since, so they are void. *asked_at*
-    is when another store says that the latest code of each lane was issued.
+    Its challenges may have been used, superseded or withdrawn since, so they are void; and what it
+    owes may have been paid, and must not be paid twice. *asked_at* is when another store says that
+    the latest code of each lane was issued.
     """
 
     def reliable(lane: Lane) -> LaneRecord:
@@ -472,14 +519,18 @@ def after_loss(record: SlotRecord, asked_at: Mapping[Lane, Instant]) -> SlotReco
         known = [at for at in (own.asked_at, asked_at.get(lane)) if at is not None]
         return attrs.evolve(own, challenge=None, asked_at=max(known, default=None))
 
-    return attrs.evolve(record, others=reliable(Lane.OTHERS), known=reliable(Lane.KNOWN))
+    return attrs.evolve(record, others=reliable(Lane.OTHERS), known=reliable(Lane.KNOWN), owed=())
 
 
 def is_over(record: SlotRecord, policy: Policy, now: Instant) -> bool:
     """Whether *record* has no effect any more on any machine: an empty one can replace it."""
     slowest = after(now, -CLOCK_SKEW)
     longest = max((quota.window for quota in policy.failures), default=0)
-    ends = [*(one.until for one in record.lets), *(one.expires_at for one in record.work)]
+    ends = [
+        *(one.until for one in record.lets),
+        *(one.expires_at for one in record.work),
+        *(after(one.at, OWED_FOR) for one in record.owed),
+    ]
     if record.devices is not None:
         ends.append(record.devices.until)
     for lane in record.lanes:
@@ -610,8 +661,8 @@ def _verified(
     held: Held, request: Request, challenge: Challenge, policy: Policy, *, lane: Lane, now: Instant
 ) -> Decision[Held, CheckOutcome]:
     """
-    A success ends the runs of both lanes, makes the device known, and gives the addresses that
-    asked in this lane their sends back.
+    A success ends the runs of both lanes, makes the device known, gives the addresses that asked
+    in this lane their sends back, and pays for all sends to the contact.
     """
     record = held.record
     used = attrs.evolve(challenge, attempts=challenge.attempts + 1, ended=Ended.USED)
@@ -630,21 +681,32 @@ def _verified(
     ]
     usages = given_back(held.usages, asked)
     kept = devices if policy.knows_devices else None
-    becomes = Held(attrs.evolve(record, others=others, known=known, devices=kept), usages)
+    paid = paid_by(record, request.contact, now)
+    record = without_debts(
+        attrs.evolve(record, others=others, known=known, devices=kept), request.contact
+    )
+    becomes = Held(record, usages, held.ledgers)
     elsewhere = tuple((sent, at) for sent, at in asked if sent.client != request.client)
     resend_at = _resend_at(becomes, request, policy, lane, now)
-    return Decision(Verified(used, resend_at, devices, elsewhere), becomes)
+    return Decision(Verified(used, resend_at, devices, elsewhere, paid), becomes)
 
 
-def give_back(held: Held, sent: Sequence[tuple[Sent, Instant]]) -> Decision[Held, None]:
-    """Give other addresses the sends back that a right code has paid for."""
-    usages = given_back(held.usages, sent)
-    return Decision(None, held if usages is held.usages else Held(held.record, usages))
+def give_back(held: Held, verified: Verified, now: Instant) -> Decision[Held, None]:
+    """
+    Give other addresses the sends back that a right code has paid for, and pay what groups owe of
+    them.
+    """
+    usages = given_back(held.usages, verified.given_back)
+    ledgers = paid_back(held.ledgers, verified.paid, now)
+    if usages is held.usages and ledgers is held.ledgers:
+        return Decision(None, held)
+    rows = paid_rows(verified.paid, now, is_verified=True)
+    return Decision(None, Held(held.record, usages, ledgers), rows)
 
 
-def give_back_keys(sent: Sequence[tuple[Sent, Instant]]) -> tuple[UsageKey, ...]:
+def give_back_keys(verified: Verified) -> tuple[HeldKey, ...]:
     """The keys that `give_back` reads and changes."""
-    return client_keys(one for one, _ in sent)
+    return (*client_keys(one for one, _ in verified.given_back), *owed_keys(verified.paid))
 
 
 def _is_live(challenge: Challenge, now: Instant) -> bool:
@@ -731,6 +793,32 @@ def _still_counted(asked: tuple[Asked, ...], policy: Policy, now: Instant) -> tu
     return tuple(one for one in asked if one.at > now - longest - CLOCK_SKEW)
 
 
+def _guarded(
+    held: Held,
+    request: Request,
+    lane: Lane,
+    now: Instant,
+    refusal: Refusal | None,
+    *,
+    is_let: bool = False,
+) -> tuple[Assessment | None, Refusal | None]:
+    """What the guard makes of *request*, and the refusal with the longest wait, *refusal* too."""
+    guarded = request.guarded
+    if guarded is None:
+        return None, refusal
+    assessment = assess(held, guarded, lane, now, is_let=is_let)
+    own = refusal_of(assessment, guarded)
+    if own is not None and (refusal is None or own.retry_at > refusal.retry_at):
+        return assessment, own
+    return assessment, refusal
+
+
+def _capped(request: Request, assessment: Assessment | None) -> Refusal | None:
+    if request.guarded is None or assessment is None:
+        return None
+    return capped(assessment, request.guarded)
+
+
 def _share_of_run(policy: Policy, lane: Lane) -> int:
     """
     Of the failures in a row, what one lane may have.
@@ -750,14 +838,14 @@ def _as_of(held: Held, now: Instant) -> Held:
 
     Asks and failures count as of now. Nobody can tell how old a code is, so it is void.
     """
-    usages = as_of(held.usages, now)
+    usages, ledgers = as_of(held.usages, now), ledgers_as_of(held.ledgers, now)
     others, known = (_lane_as_of(lane, now) for lane in held.record.lanes)
     record = held.record
     if others is not record.others or known is not record.known:
         record = attrs.evolve(record, others=others, known=known)
-    if record is held.record and usages is held.usages:
+    if record is held.record and usages is held.usages and ledgers is held.ledgers:
         return held
-    return Held(record, usages)
+    return Held(record, usages, ledgers)
 
 
 def _lane_as_of(lane: LaneRecord, now: Instant) -> LaneRecord:

@@ -6,11 +6,12 @@ from typing import ClassVar
 import attrs
 
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import Assessment
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.lanes import Devices
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.send_limits import Sent
-from hsp_otp.domain.slot_record import Challenge
+from hsp_otp.domain.slot_record import Challenge, Owed
 
 
 @attrs.frozen
@@ -20,12 +21,16 @@ class Issued:
 
     Attributes:
         again: It took the place of a live code.
+        assessment: What the guard made of the ask, if it judged it.
+        owed: What is owed of its message until the code is right, if anything is.
     """
 
     word: ClassVar[str] = "sent"
     challenge: Challenge
     resend_at: Instant | None
     again: bool = False
+    assessment: Assessment | None = None
+    owed: Owed | None = None
 
 
 @attrs.frozen
@@ -43,10 +48,17 @@ class Locked:
 
 @attrs.frozen
 class WorkRequired:
-    """Too many strangers have asked: work of *level* has to be done first. Nothing was charged."""
+    """
+    Too many strangers have asked, or the guard wants it: work of *level* has to be done first.
+    Nothing was charged.
+
+    Attributes:
+        assessment: What the guard made of the ask, if it judged it.
+    """
 
     word: ClassVar[str] = "work_required"
     level: int
+    assessment: Assessment | None = None
 
 
 @attrs.frozen
@@ -64,6 +76,7 @@ class Verified:
     Attributes:
         devices: What the token of this device is made of.
         given_back: Sends that are still to be given back to other addresses than the caller's.
+        paid: Sends of the slot that are still to be paid back.
     """
 
     word: ClassVar[str] = "verified"
@@ -71,6 +84,7 @@ class Verified:
     resend_at: Instant | None
     devices: Devices
     given_back: tuple[tuple[Sent, Instant], ...] = ()
+    paid: tuple[Owed, ...] = ()
 
 
 @attrs.frozen

@@ -11,7 +11,7 @@ from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.instant import MINUTE, Duration, Instant, day_of
 from hsp_otp.domain.names import Language
-from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.purposes import Flow, Slot
 
 EARLY_FOR: Final[Duration] = MINUTE
 """How long a receipt may arrive before its message is recorded, and how long it is kept."""
@@ -52,16 +52,35 @@ class AppSend:
 
 
 @attrs.frozen(kw_only=True)
+class LostSend:
+    """
+    A send whose message will not arrive.
+
+    Attributes:
+        slot: The slot of its code.
+        app_send: None if it is of no app.
+    """
+
+    id: str
+    slot: Slot = attrs.field(repr=False)
+    app_send: AppSend | None = None
+
+
+@attrs.frozen(kw_only=True)
 class TakenMessage:
     """
     A message that a provider took, for the send of a code.
 
     Attributes:
+        send_id: The id of the send.
+        slot: The slot of its code.
         at: When the code was issued.
         language: None if it is not known.
         app_send: None if it is of no app.
     """
 
+    send_id: str
+    slot: Slot = attrs.field(repr=False)
     state: DeliveryState
     at: Instant
     flow: Flow
@@ -76,11 +95,11 @@ class Noted:
     The receipt was accepted, whether or not it changed the state.
 
     Attributes:
-        lost: The send of an app whose message will not arrive; None if it may, or is of no app.
+        lost: The send whose message will not arrive; None if it may.
     """
 
     word: ClassVar[str] = "noted"
-    lost: AppSend | None = None
+    lost: LostSend | None = None
 
 
 @attrs.frozen
@@ -137,4 +156,6 @@ def note(
 
 def _noted(message: TakenMessage) -> Noted:
     """Told again with every receipt, since what follows from it may have been interrupted."""
-    return Noted(message.app_send if message.state in LOST else None)
+    if message.state not in LOST:
+        return Noted()
+    return Noted(LostSend(id=message.send_id, slot=message.slot, app_send=message.app_send))

@@ -17,7 +17,6 @@ import attrs
 from hsp_otp.domain import ledger as ledgers
 from hsp_otp.domain.instant import DAY, HOUR, Duration, Instant, after
 from hsp_otp.domain.ledger import DebtLimit, Ledger
-from hsp_otp.domain.names import ClientAddress
 from hsp_otp.domain.prices import DOLLAR, Money, in_dollars, money
 from hsp_otp.domain.work import LEVELS
 
@@ -36,6 +35,21 @@ class Group(enum.Enum):
 
     # Groups are in the keys of ledgers, and that of `enum` is in Python.
     __hash__ = object.__hash__
+
+
+class GuardMode(enum.Enum):
+    """What follows from a verdict; the values are those of the setting."""
+
+    ENFORCE = "enforce"
+    RECORD = "record"
+    OFF = "off"
+
+
+class KnownBy(enum.Enum):
+    """Why an ask is not judged by where its message goes: either has verified here before."""
+
+    DEVICE = "device"
+    NUMBER = "number"
 
 
 WHO: Final = frozenset({Group.ADDRESS, Group.NETWORK})
@@ -277,29 +291,56 @@ class GuardedAsk:
     is_known: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class Guarded:
+    """
+    What the guard judges an ask by, as far as it is known before the slot is read.
+
+    Attributes:
+        account: The flow, or the app.
+        keys: The ledgers that its message would be owed in; none if caps alone judge it.
+        price: Of its message, by the dearest sender that may be tried.
+        spent_by: That sender.
+        cap: The refusal of a cap that is reached; None if the money has been put aside.
+        mode: `ENFORCE` or `RECORD`.
+    """
+
+    account: str
+    keys: tuple[LedgerKey, ...]
+    money: RegionMoney
+    price: Money
+    spent_by: str
+    cap: Refused | None = None
+    policy: GuardPolicy
+    mode: GuardMode = GuardMode.ENFORCE
+
+
+@attrs.frozen(kw_only=True)
+class Assessment:
+    """
+    What the guard made of an ask.
+
+    Attributes:
+        verdict: None if caps alone judged the ask and admitted it.
+        known_by: Why it was not judged by where its message goes; None if it was.
+    """
+
+    price: Money
+    spent_by: str
+    verdict: Verdict | None = None
+    known_by: KnownBy | None = None
+
+    @property
+    def debt(self) -> Debt:
+        """Who owes the message, if it is sent."""
+        if self.verdict is None:
+            return Debt.NOBODY
+        return debt_of(self.verdict, is_known=self.known_by is not None)
+
+
 def block_of(range_: str) -> str:
     """The part that a million numbers share, about what an operator is given, of their *range_*."""
     return range_[:-2]
-
-
-def ledger_keys(account: str, client: ClientAddress | None, range_: str) -> tuple[LedgerKey, ...]:
-    """
-    The ledgers that a message to a number of *range_* is owed in.
-
-    Args:
-        account: A flow, or an app: none uses up what another may owe.
-        client: None if nobody knows who asked.
-    """
-    where = (
-        LedgerKey(Group.RANGE, f"{account} {range_}"),
-        LedgerKey(Group.BLOCK, f"{account} {block_of(range_)}"),
-    )
-    if client is None:
-        return where
-    network = LedgerKey(Group.NETWORK, f"{account} {client.network}")
-    if client.network == client.value:
-        return (network, *where)
-    return (LedgerKey(Group.ADDRESS, f"{account} {client.value}"), network, *where)
 
 
 def debt_of(verdict: Verdict, *, is_known: bool) -> Debt:

@@ -38,13 +38,20 @@ class Series(NamedTuple):
 
     def since(self, bucket: int) -> int:
         """The sum of *bucket* and all later ones."""
-        return sum(self.amounts[bisect_left(self.buckets, bucket) :])
+        buckets, amounts = self
+        if not buckets or buckets[-1] < bucket:
+            return 0
+        return sum(amounts if buckets[0] >= bucket else amounts[bisect_left(buckets, bucket) :])
 
     def of(self, bucket: int) -> int:
         """The amount of one bucket."""
-        place = bisect_left(self.buckets, bucket)
-        is_there = place < len(self.buckets) and self.buckets[place] == bucket
-        return self.amounts[place] if is_there else 0
+        buckets, amounts = self
+        if not buckets:
+            return 0
+        if buckets[-1] == bucket:
+            return amounts[-1]
+        place = bisect_left(buckets, bucket)
+        return amounts[place] if place < len(buckets) and buckets[place] == bucket else 0
 
     def plus(self, bucket: int, amount: int, *, since: int) -> "Series":
         """
@@ -53,20 +60,25 @@ class Series(NamedTuple):
         A negative *amount* takes no more away than there is.
         """
         buckets, amounts = self
-        first = 0 if buckets and buckets[0] >= since else bisect_left(buckets, since)
-        if buckets and buckets[-1] == bucket:  # nearly always: it is the present one
+        if not buckets:
+            return _series((bucket,), (amount,)) if amount > 0 else self
+        first = 0 if buckets[0] >= since else bisect_left(buckets, since)
+        last = buckets[-1]
+        if last == bucket:  # nearly always: it is the present one
             place, end, total = len(buckets) - 1, len(buckets), amounts[-1] + amount
             if total > 0:
-                return Series(buckets[first:], (*amounts[first:place], total))
+                return _series(buckets[first:], (*amounts[first:place], total))
+        elif last < bucket and amount > 0:
+            return _series((*buckets[first:], bucket), (*amounts[first:], amount))
         else:
             place = bisect_left(buckets, bucket, first)
             is_there = place < len(buckets) and buckets[place] == bucket
             end, total = place + is_there, amount + (amounts[place] if is_there else 0)
         if total <= 0:
-            return Series(
+            return _series(
                 buckets[first:place] + buckets[end:], amounts[first:place] + amounts[end:]
             )
-        return Series(
+        return _series(
             (*buckets[first:place], bucket, *buckets[end:]),
             (*amounts[first:place], total, *amounts[end:]),
         )
@@ -79,6 +91,12 @@ class Series(NamedTuple):
         place = bisect_left(self.buckets, latest + 1)
         past = Series(self.buckets[:place], self.amounts[:place])
         return past.plus(latest, ahead, since=0)
+
+
+def _series(buckets: tuple[int, ...], amounts: tuple[int, ...]) -> Series:
+    """A series, made without the two calls in Python that the class takes."""
+    made: Series = tuple.__new__(Series, (buckets, amounts))  # pyright: ignore[reportUnknownMemberType] - of `tuple`
+    return made
 
 
 @attrs.frozen(kw_only=True)
@@ -172,7 +190,19 @@ def verify(ledger: Ledger, amount: int, now: Instant) -> Ledger:
 
 def pay(ledger: Ledger, amount: int, at: Instant, now: Instant) -> Ledger:
     """`forgive` a debt whose code was right, and `verify` its amount."""
-    return verify(forgive(ledger, amount, at), amount, now)
+    hour, day, first_hour, first_day = _buckets(now // HOUR)
+    owed_hours, owed_days = ledger.owed_hours, ledger.owed_days
+    owed_at = at // HOUR
+    forgiven = min(amount, owed_hours.of(owed_at))
+    if forgiven:
+        owed_hours = owed_hours.plus(owed_at, -forgiven, since=0)
+        owed_days = owed_days.plus(owed_at // 24, -forgiven, since=0)
+    return Ledger(
+        owed_hours=owed_hours,
+        owed_days=owed_days,
+        verified_hours=ledger.verified_hours.plus(hour, amount, since=first_hour),
+        verified_days=ledger.verified_days.plus(day, amount, since=first_day),
+    )
 
 
 def merged(one: Ledger, other: Ledger) -> Ledger:

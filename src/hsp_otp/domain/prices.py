@@ -35,6 +35,9 @@ class SenderPrices:
         return self.default if region is None else self.regions.get(region, self.default)
 
 
+_UNKNOWN: Final = SenderPrices({})
+
+
 @attrs.frozen
 class Prices:
     """The prices of every sender, by its name; a sender that has none takes `UNKNOWN_PRICE`."""
@@ -43,9 +46,16 @@ class Prices:
 
     def of(self, region: str | None, senders: Iterable[str], segments: int) -> Money:
         """The price of a message to *region* by the dearest of *senders* that may be tried."""
-        unknown = SenderPrices({})
-        dearest = max((self.senders.get(name, unknown).of(region) for name in senders), default=0)
-        return dearest * segments
+        return self.dearest(region, senders)[0] * segments
+
+    def dearest(self, region: str | None, senders: Iterable[str]) -> tuple[Money, str]:
+        """The price of a segment to *region* by the dearest of *senders*, and its name."""
+        dearest, its_name = 0, ""
+        for name in senders:
+            price = self.senders.get(name, _UNKNOWN).of(region)
+            if not its_name or price > dearest:
+                dearest, its_name = price, name
+        return dearest, its_name
 
     def lacks(self, regions: Iterable[str], senders: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """The pairs of a sender and a region that have no price of their own."""

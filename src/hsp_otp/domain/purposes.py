@@ -53,6 +53,7 @@ class FlowRow:
         signs_in: Success signs somebody in, which makes the client known.
         share_of_others: How much of the sends to one contact that others may use the flow may use;
             None means all.
+        is_judged: The guard judges its asks by groups, since anybody may name any number.
         page: Prefix of the names of its page's settings: ``login`` makes ``HSP_OTP_LOGIN_LOGO``.
             Empty without a page.
         service_name: The setting that holds the service's name, for messages and the page.
@@ -61,6 +62,7 @@ class FlowRow:
     title: str
     signs_in: bool = False
     share_of_others: Fraction | None = None
+    is_judged: bool = False
     page: str = ""
     service_name: str = "service_name"
 
@@ -70,10 +72,11 @@ FLOWS: Final[Mapping[Flow, FlowRow]] = {
     Flow.SIGNUP: FlowRow(
         title="Signup",
         share_of_others=policy.SIGNUP_SHARE_OF_OTHERS,
+        is_judged=True,
         page="signup",
         service_name="signup_service_name",
     ),
-    Flow.VERIFICATION: FlowRow(title="Verification"),
+    Flow.VERIFICATION: FlowRow(title="Verification", is_judged=True),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
+from hsp_otp.domain.guard import Assessment, Group
 from hsp_otp.domain.instant import (
     CLOCK_SKEW,
     DAY,
@@ -42,6 +43,25 @@ class Limit(enum.Enum):
     LOOKUPS = "lookup_rate_limited"
     APP = "app_rate_limited"
     NAMED = "named_limit"
+    RANGE = "range_rate_limited"
+    REGION = "region_rate_limited"
+    SPEND = "spend_limited"
+
+
+LIMITS: Final[Mapping[Group, Limit]] = {
+    Group.ADDRESS: Limit.CLIENT,
+    Group.NETWORK: Limit.CLIENT,
+    Group.RANGE: Limit.RANGE,
+    Group.BLOCK: Limit.RANGE,
+    Group.REGION: Limit.REGION,
+    Group.STRETCH: Limit.REGION,
+    Group.REGION_CAP: Limit.REGION,
+    Group.CAP: Limit.SPEND,
+}
+"""The limit that the guard refuses an ask by, by the group that is full."""
+
+OF_GUARD: Final = frozenset({Limit.RANGE, Limit.REGION, Limit.SPEND})
+"""The limits that the guard alone has; other ways than a message by phone may be open."""
 
 
 class Quota(NamedTuple):
@@ -103,12 +123,14 @@ class Refusal:
         live: Of the cooldown, whether the code that was sent last can still be right; None of other
             limits.
         name: Of the limit that an app has named; None of other limits.
+        assessment: What the guard made of the ask, if the guard refused it.
     """
 
     limit: Limit
     retry_at: Instant
     live: bool | None = None
     name: str | None = None
+    assessment: Assessment | None = None
 
     @property
     def word(self) -> str:

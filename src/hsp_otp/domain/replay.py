@@ -10,10 +10,12 @@ from hsp_otp.domain import ledger as ledgers
 from hsp_otp.domain.budgets import Budget, BudgetKey, Caps, Payment, capped, charged, settled
 from hsp_otp.domain.guard import (
     Debt,
+    Free,
     Group,
     GuardedAsk,
     GuardPolicy,
     LedgerKey,
+    Refused,
     RegionMoney,
     Usual,
     Verdict,
@@ -37,6 +39,10 @@ class PastAsk:
         id: Of its request.
         keys: The ledgers that it is owed in.
         is_known: It was not judged by where the message goes.
+        is_judged: Groups judge it beside the caps.
+        told: The verdict that it had, as `str` writes it; None if caps alone judged it.
+        is_admitted: Its message was charged.
+        count: Requests that it stands for.
         verified_at: When its code was right; None if it never was.
         undelivered_at: When a receipt said that the message did not arrive, or its senders refused
             it.
@@ -49,9 +55,16 @@ class PastAsk:
     keys: tuple[LedgerKey, ...]
     price: Money
     is_known: bool = False
+    is_judged: bool = True
+    told: str | None = None
+    is_admitted: bool = True
+    count: int = 1
     verified_at: Instant | None = None
     undelivered_at: Instant | None = None
 
+
+_REFUSED: Final = "refused"
+_STRETCH: Final = "stretch"
 
 _NEW: Final = Ledger()
 _EMPTY: Final = Budget()
@@ -92,18 +105,33 @@ class Replay:
     _usual: dict[str, dict[str, Usual]] = attrs.field(factory=dict[str, dict[str, Usual]])
     _means: dict[str, int] = attrs.field(factory=dict[str, int])
     _day: int = -1
+    _number: int = 0
     _coming: list[_PaidBack] = attrs.field(factory=list[_PaidBack])
 
     def judged(self, asks: Iterable[PastAsk]) -> Iterator[Judged]:
         """The verdicts of *asks*, which are in the order of their instants."""
-        for number, ask in enumerate(asks):
-            while self._coming and self._coming[0].at <= ask.at:
-                self._pay_back(heapq.heappop(self._coming))
-            yield Judged(ask, self._judge(ask, number))
+        for ask in asks:
+            self._go_on(ask.at)
+            yield Judged(ask, self._judge(ask))
 
-    def _judge(self, ask: PastAsk, number: int) -> Verdict:
+    def remember(self, ask: PastAsk) -> None:
+        """Take *ask* for what it was told, so that the asks after it find what it has left."""
+        self._go_on(ask.at)
+        if ask.is_admitted:
+            self._charge(ask, _debt_told(ask))
+
+    def _go_on(self, now: Instant) -> None:
+        while self._coming and self._coming[0].at <= now:
+            self._pay_back(heapq.heappop(self._coming))
+
+    def _judge(self, ask: PastAsk) -> Verdict:
         now, key = ask.at, BudgetKey(ask.account, ask.region)
         self._learn(now // DAY)
+        if not ask.is_judged:
+            refused = self._capped(ask)
+            if refused is None:
+                self._charge(ask, Debt.NOBODY)
+            return refused or Free()
         usual = self._usual.get(ask.account, {})
         budget = self._budgets.get(key, _EMPTY)
         of_region = RegionMoney(
@@ -119,20 +147,40 @@ class Replay:
         debt = debt_of(verdict, is_known=ask.is_known)
         if debt is Debt.NOBODY:
             return verdict
-        altogether = BudgetKey(ask.account, None)
-        for one, group in ((key, Group.REGION_CAP), (altogether, Group.CAP)):
-            cap, spent = self.caps.of(one), self._budgets.get(one, _EMPTY).spent
-            if cap and ledgers.owed(spent, DAY, now) + ask.price > cap:
-                return capped(spent, group, cap, ask.price, now)
+        refused = self._capped(ask)
+        if refused is None:
+            self._charge(ask, debt)
+        return refused or verdict
+
+    def _capped(self, ask: PastAsk) -> Refused | None:
+        whole = BudgetKey(ask.account, None)
+        region = BudgetKey(ask.account, ask.region)
+        for one, group in ((region, Group.REGION_CAP), (whole, Group.CAP)):
+            cap = self.caps.of(one)
+            if cap:
+                spent = self._budgets.get(one, _EMPTY).spent
+                if ledgers.owed(spent, DAY, ask.at) + ask.price > cap:
+                    return capped(spent, group, cap, ask.price, ask.at)
+        return None
+
+    def _charge(self, ask: PastAsk, debt: Debt) -> None:
+        now, region = ask.at, BudgetKey(ask.account, ask.region)
         for owes in owing(ask.keys, debt):
             self._ledgers[owes] = ledgers.charge(self._ledgers.get(owes, _NEW), 1, now)
-        for one in (key, altogether):
-            self._budgets[one] = charged(self._budgets.get(one, _EMPTY), debt, ask.price, now)
+        self._budgets[region] = charged(self._budgets.get(region, _EMPTY), debt, ask.price, now)
+        # Nobody asks what all regions together owe.
+        whole = BudgetKey(ask.account, None)
+        self._budgets[whole] = charged(
+            self._budgets.get(whole, _EMPTY), Debt.NOBODY, ask.price, now
+        )
+        if debt is Debt.NOBODY:
+            return
         for at, is_verified in ((ask.undelivered_at, False), (ask.verified_at, True)):
             if at is not None:
-                heapq.heappush(self._coming, _PaidBack(at, number, ask, debt, is_verified))
+                self._number += 1
+                paid = _PaidBack(at, self._number, ask, debt, is_verified)
+                heapq.heappush(self._coming, paid)
                 break
-        return verdict
 
     def _pay_back(self, paid: _PaidBack) -> None:
         ask, now = paid.ask, paid.at
@@ -160,3 +208,12 @@ class Replay:
             account: mean_factor(usual.values(), self.policy)
             for account, usual in self._usual.items()
         }
+
+
+def _debt_told(ask: PastAsk) -> Debt:
+    """Who owes a past message by the verdict that it had."""
+    if ask.told is None or ask.told == _REFUSED:
+        return Debt.NOBODY
+    if ask.told == _STRETCH:
+        return Debt.STRETCH
+    return Debt.CLIENT if ask.is_known else Debt.ALL

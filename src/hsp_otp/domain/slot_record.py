@@ -13,11 +13,13 @@ import attrs
 
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel, Contact
-from hsp_otp.domain.guard import LedgerKey, Ledgers
+from hsp_otp.domain.debtors import ledger_keys
+from hsp_otp.domain.guard import Debt, Guarded, LedgerKey, Ledgers, owing
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.lanes import Devices, Lane, Let
 from hsp_otp.domain.ledger import Ledger
 from hsp_otp.domain.names import ClientAddress
+from hsp_otp.domain.prices import Money
 from hsp_otp.domain.purposes import Flow, Purpose, Slot
 from hsp_otp.domain.quota import Demand, Usage, UsageKey, Usages
 from hsp_otp.domain.send_limits import Sent
@@ -102,6 +104,39 @@ class Asked:
 
 
 @attrs.frozen(kw_only=True)
+class Owed:
+    """
+    A message that is owed until a code of its contact is right.
+
+    Attributes:
+        at: When its send was admitted.
+        client: None if an app's backend did not name it.
+        account: The flow, or the app.
+        contact: Its canonical form.
+        debt: Who owes it.
+    """
+
+    send_id: str
+    at: Instant
+    client: ClientAddress | None
+    account: str
+    contact: str = attrs.field(repr=False)
+    region: str
+    debt: Debt
+    price: Money
+
+    @property
+    def range(self) -> str:
+        """The range of the number."""
+        return Contact.stored(self.contact).range
+
+    @property
+    def keys(self) -> tuple[LedgerKey, ...]:
+        """The ledgers that it is owed in."""
+        return owing(ledger_keys(self.account, self.client, self.range), self.debt)
+
+
+@attrs.frozen(kw_only=True)
 class LaneRecord:
     """
     Everything known about one lane of a slot.
@@ -132,6 +167,7 @@ class SlotRecord:
         devices: The known devices; None if there are none.
         lets: The addresses that an operator lets in.
         work: Solved work, which is admitted only once.
+        owed: What was sent in either lane and is owed, oldest first.
     """
 
     others: LaneRecord = LaneRecord()
@@ -139,6 +175,7 @@ class SlotRecord:
     devices: Devices | None = None
     lets: tuple[Let, ...] = ()
     work: tuple[Solved, ...] = ()
+    owed: tuple[Owed, ...] = ()
 
     def lane(self, lane: Lane) -> LaneRecord:
         """What is known about *lane*."""
@@ -183,6 +220,7 @@ class Request:
         claims: Of an app: where the idempotency key of the request is noted, the first under the
             present secret key; the others are only read.
         fixed: Of an app: the code of the contact, if it is a test contact.
+        guarded: What the guard judges it by; None if it does not.
     """
 
     slot: Slot
@@ -198,6 +236,7 @@ class Request:
     call_demands: tuple[Demand, ...] = ()
     claims: tuple[UsageKey, ...] = ()
     fixed: FixedCode | None = None
+    guarded: Guarded | None = None
 
     @property
     def by_text(self) -> "Request":

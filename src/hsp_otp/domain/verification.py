@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 import attrs
 
+from hsp_otp.domain.app_limits import send_claimed_by
 from hsp_otp.domain.challenge import (
     ask_of_app,
     check,
@@ -33,6 +34,7 @@ from hsp_otp.domain.challenge_outcomes import (
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
 from hsp_otp.domain.delivery import AppSend
+from hsp_otp.domain.guarded_asks import forgive
 from hsp_otp.domain.instant import CLOCK_SKEW, DAY, SECOND, Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import (
@@ -244,6 +246,7 @@ def before_interrupted(
     usages = taken_back(held.usages, demands_of(by_channel, policy), at)
     challenge = attrs.evolve(challenge, send_id=lost.id, channel=lost.channel)
     others = attrs.evolve(others, challenge=challenge, asked_at=None)
+    held = forgive(held, fallback_id(lost.id, by_channel.channel), now).becomes
     return attrs.evolve(held, record=attrs.evolve(held.record, others=others), usages=usages)
 
 
@@ -400,7 +403,7 @@ def _ask(
 ) -> Decision[Held, Issued | Refusal | Locked | Claimed]:
     if _is_claimed(held, request, now):
         return Decision(Claimed(), held)
-    held = _without_void(held, request, policy)
+    held = _without_void(held, request, policy, now)
     decision = ask_of_app(held, request, drawn, policy, now, resends=live, cools=cools)
     outcome, becomes = decision.outcome, decision.becomes
     if isinstance(outcome, Issued) and request.claims:
@@ -428,7 +431,7 @@ def _is_recent(admitted_at: Instant, now: Instant) -> bool:
     return admitted_at > after(now, -_CLAIM - CLOCK_SKEW)
 
 
-def _without_void(held: Held, request: Request, policy: Policy) -> Held:
+def _without_void(held: Held, request: Request, policy: Policy, now: Instant) -> Held:
     """*held* without what sends with the key of *request* that never got a row were charged."""
     for key in request.claims:
         for at in held.usages.get(key, ()):
@@ -436,7 +439,9 @@ def _without_void(held: Held, request: Request, policy: Policy) -> Held:
             record, others = held.record, held.record.others
             if others.asked_at == at:
                 record = attrs.evolve(record, others=attrs.evolve(others, asked_at=None))
-            held = Held(record, usages)
+            held = attrs.evolve(held, record=record, usages=usages)
+        # Its message never went out.
+        held = forgive(held, send_claimed_by(key) or "", now).becomes
     return held
 
 

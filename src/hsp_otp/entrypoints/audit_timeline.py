@@ -7,7 +7,10 @@ from hsp_otp.domain.audit import Action
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
+from hsp_otp.domain.guard import CAPS, Group, Reason, read_reasons
+from hsp_otp.domain.instant import DAY, HOUR
 from hsp_otp.domain.lanes import Lane
+from hsp_otp.domain.prices import in_dollars
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.entrypoints.time_range import in_short
 from hsp_otp.ports.audit_queries import Entry
@@ -53,6 +56,9 @@ _CAME_TO: Final[Mapping[str, str]] = {
     "lookup_rate_limited": "refused, too many look-ups",
     "app_rate_limited": "refused, too many codes sent for this app",
     "named_limit": "refused by a limit that the app has named",
+    "range_rate_limited": "refused, too many unverified codes sent to numbers like this one",
+    "region_rate_limited": "refused, too much spent on codes to its country",
+    "spend_limited": "refused, too much spent on codes",
     "replayed": "a repeated request, which sent nothing",
     "idempotency_in_progress": "the same request was still under way",
     "idempotency_mismatch": "its key belongs to another request",
@@ -113,6 +119,25 @@ _BY: Final[Mapping[str, str]] = {
 _OF_PASSES: Final = {Action.LOOK_UP.value, Action.PUT_PASS.value, Action.END_PASS.value}
 """Actions whose sentence ends with the pass."""
 
+_JUDGED: Final[Mapping[str, str]] = {
+    "free": "judged free",
+    "work": "judged to need work of level {}",
+    "stretch": "let through for the hardest work",
+    "refused": "judged too much",
+}
+"""The verdicts of the guard."""
+
+_WHOSE: Final[Mapping[Group, str]] = {
+    Group.ADDRESS: "for this address",
+    Group.NETWORK: "for this network",
+    Group.RANGE: "to this range of numbers",
+    Group.BLOCK: "to this block of numbers",
+    Group.REGION: "to its country",
+    Group.STRETCH: "what is lent to its country",
+    Group.REGION_CAP: "codes to its country",
+    Group.CAP: "all codes",
+}
+
 _MORE: Final[Mapping[str, str]] = {
     "reason": "because: {}",
     "app": "for the app {}",
@@ -131,6 +156,8 @@ def in_words(entry: Entry) -> str:
     parts = [f"{did}: {came_to}" if came_to else did]
     if entry.outcome == Issued.word:
         parts += _delivery(entry)
+    if entry.verdict is not None and entry.reasons:
+        parts.append(_verdict(entry.verdict, read_reasons(entry.reasons)[0]))
     if entry.retry_at is not None:
         parts.append(f"until {in_short(entry.retry_at)}")
     elif entry.outcome == Locked.word:
@@ -143,6 +170,33 @@ def in_words(entry: Entry) -> str:
         if value and not is_said:
             parts.append(words.format(value))
     return ", ".join(parts)
+
+
+def why_in_words(reason: Reason) -> str:
+    """Describe how full a group is, in lower case and without a full stop."""
+    hours = reason.window // HOUR
+    window = f"{hours} hours" if reason.window <= DAY else f"{hours // 24} days"
+    window = "an hour" if hours == 1 else window
+    whose = _WHOSE[reason.group]
+    if reason.group in CAPS or reason.group is Group.STRETCH:
+        return (
+            f"{whose} would cost ${in_dollars(reason.owed)} in {window}, and may cost "
+            f"${in_dollars(reason.allowed)}"
+        )
+    if reason.group is Group.REGION:
+        owed, allowed = f"${in_dollars(reason.owed)}", f"${in_dollars(reason.allowed)}"
+    else:
+        owed, allowed = str(reason.owed), str(reason.allowed)
+    return (
+        f"of the codes sent {whose} in {window}, this one included, {owed} are not entered, and "
+        f"{allowed} may be"
+    )
+
+
+def _verdict(verdict: str, reason: Reason) -> str:
+    word, _, level = verdict.partition(":")
+    told = _JUDGED[word].format(level)
+    return f"{told}: {why_in_words(reason)}"
 
 
 def _did(entry: Entry) -> str:

@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from hsp_otp.adapters.early_receipts import CLOSE_SECONDS, FallBack, MemoryEarlyReceipts
+from hsp_otp.adapters.early_receipts import CLOSE_SECONDS, Follow, MemoryEarlyReceipts
 from hsp_otp.adapters.instrumentation.ports import NobodyCounts, Observer, Watch
 from hsp_otp.adapters.jwt import (
     JwtAccessTokens,
@@ -42,6 +42,8 @@ from hsp_otp.adapters.secret_keys import (
 from hsp_otp.adapters.senders.circuit_breaker import CircuitBreaker
 from hsp_otp.adapters.senders.failover import Failover
 from hsp_otp.adapters.senders.provider import CallMeans, Means
+from hsp_otp.adapters.senders.spend_webhook import SpendWebhook
+from hsp_otp.adapters.senders.webhook import NAME as WEBHOOK
 from hsp_otp.adapters.sql.api_keys import SqlApiKeys
 from hsp_otp.adapters.sql.apps import SqlApps
 from hsp_otp.adapters.sql.database import Database
@@ -51,8 +53,10 @@ from hsp_otp.adapters.sql.limit_recovery import SqlLimitRecovery
 from hsp_otp.adapters.sql.pass_changes import SqlPassRepository
 from hsp_otp.adapters.sql.passes import SqlPasses
 from hsp_otp.adapters.sql.sends import SqlSends
+from hsp_otp.adapters.sql.spending_queries import SqlSpendingQueries
 from hsp_otp.adapters.sql.stores import (
     SqlApprovals,
+    SqlBudgets,
     SqlFamilies,
     SqlSignupSessions,
     SqlSignupSteps,
@@ -63,8 +67,10 @@ from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.sql.verifications import SqlVerifications
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import GuardMode
 from hsp_otp.domain.instant import DAY, SECOND
 from hsp_otp.domain.names import SessionId
+from hsp_otp.domain.prices import Prices
 from hsp_otp.domain.signup import SignupSession
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.entrypoints.private_files import make_private_folder
@@ -72,13 +78,18 @@ from hsp_otp.entrypoints.readiness import DATABASE_SECONDS, REDIS_SECONDS, Share
 from hsp_otp.entrypoints.senders import calls_url, receipts_url
 from hsp_otp.entrypoints.services import Dashboard, Sandbox, Services
 from hsp_otp.entrypoints.settings.model import Settings, UsedSender
-from hsp_otp.flows.assembly import Numbers, Ports, Rings, build
+from hsp_otp.flows.assembly import GuardNumbers, Numbers, Ports, Rings, build
 from hsp_otp.flows.receipts import take_receipt
+from hsp_otp.flows.sender_caps import CappedSender
+from hsp_otp.flows.spend_watch import SpendWatch
+from hsp_otp.flows.spending import Spending
 from hsp_otp.ports.calls import CallControl
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Receipts
+from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import Sender
 from hsp_otp.ports.signups import SignupSessions
 from hsp_otp.ports.usage_counter import UsageCounter
 
@@ -87,6 +98,8 @@ if TYPE_CHECKING:
     from hsp_otp.adapters.opentelemetry.spans import Spans
     from hsp_otp.adapters.prometheus.metrics import Metrics
     from hsp_otp.adapters.redis.client import RedisClient
+
+_SETTLE_SECONDS: Final = 5
 
 _CLOCK: Final = "clock"
 """The file in the folder of development mode that says how far the clock is ahead."""
@@ -188,17 +201,30 @@ async def _open_senders(
     clock: Clock,
     randomness: Randomness,
     observer: Observer,
+    *,
+    spending: Spending,
 ) -> dict[Channel, Failover]:
-    """Return, for each channel that has senders, one sender that tries them in turn."""
+    """
+    Return, for each channel that has senders, one sender that tries them in turn.
+
+    Args:
+        spending: The money of senders that have a cap.
+    """
     used = settings.used_senders
+    prices, caps = _prices(settings), settings.guard.sender_caps
+    is_capped = settings.guard.mode is not GuardMode.OFF
     opened: dict[Channel, Failover] = {}
     for channel, names in _sender_names(settings).items():
-        circuits: list[CircuitBreaker] = []
+        circuits: list[Sender[Any]] = []
         for name in names:
             means = means_of(settings, used[name], clock, randomness)
             opening = used[name].provider.open(used[name].account, means)
             sender = await stack.enter_async_context(opening)
-            circuits.append(CircuitBreaker(name, observer.sender(name, sender), clock))
+            circuit = CircuitBreaker(name, observer.sender(name, sender), clock)
+            capped = CappedSender(
+                name=name, sender=circuit, spending=spending, prices=prices, clock=clock
+            )
+            circuits.append(capped if is_capped and name in caps else circuit)
         opened[channel] = Failover(circuits, clock, names)
     return opened
 
@@ -295,12 +321,18 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
         stores = open_stores(settings, commits, history, redis, clock=clock, randomness=randomness)
         for work in stores.upkeep:
             await stack.enter_async_context(_running(work))
-        senders = await _open_senders(stack, settings, clock, randomness, observer)
+        budgets = SqlBudgets(commits, database)
+        by_senders = Spending(budgets, settings.guard.policy, settings.guard.caps)
+        await _keep_telling(stack, by_senders, clock)
+        senders = await _open_senders(
+            stack, settings, clock, randomness, observer, spending=by_senders
+        )
         if metrics is not None:
             _watch(metrics, settings, commits, stores.usage, senders)
         parts = _Parts(
             database=database,
             commits=commits,
+            budgets=budgets,
             api_keys=api_keys,
             stores=stores,
             history=history,
@@ -312,9 +344,13 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
             ports = _recorded(sandbox, ports)
         ports = _observed(observer, settings, ports)
         journeys = build(ports, _rings(settings), _numbers(settings))
-        fall_back = journeys.verification_delivery.fall_back
-        stack.push_async_callback(_close_early, early, commits, fall_back)
-        await stack.enter_async_context(_running(partial(early.keep_trying, fall_back)))
+        if settings.guard.mode is not GuardMode.OFF:
+            watch = _spend_watch(settings, parts, ports, metrics)
+            await stack.enter_async_context(_running(watch.keep_looking))
+        follow = journeys.lost_messages.follow
+        await _keep_telling(stack, journeys.spending, clock)
+        stack.push_async_callback(_close_early, early, commits, follow)
+        await stack.enter_async_context(_running(partial(early.keep_trying, follow)))
         services = Services(
             settings=settings,
             clock=clock,
@@ -327,7 +363,7 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
                 early=early,
                 clock=clock,
                 further=_further(settings),
-                fall_back=fall_back,
+                follow=follow,
             ),
             receipts=receipts(settings, clock, randomness),
             calls=calls(settings, clock, randomness),
@@ -376,6 +412,7 @@ class _Parts:
 
     database: Database
     commits: GroupCommit
+    budgets: SqlBudgets
     api_keys: SqlApiKeys
     stores: Stores
     history: SqlLimitRecovery
@@ -426,6 +463,7 @@ def _ports(
         audit=parts.commits,
         sign_ins=parts.history,
         senders=senders,
+        budgets=parts.budgets,
         messages=parts.messages,
         access_tokens=JwtAccessTokens(
             keys=parts.signing_keys,
@@ -483,7 +521,7 @@ async def _open_dashboard(
     from hsp_otp.adapters.sql.traffic_queries import SqlTrafficQueries  # noqa: PLC0415
     from hsp_otp.entrypoints.metrics_folder import began, folder  # noqa: PLC0415
     from hsp_otp.flows.operators import Operators  # noqa: PLC0415
-    from hsp_otp.flows.overview import Overview  # noqa: PLC0415
+    from hsp_otp.flows.overview import Overview, SpendingNumbers  # noqa: PLC0415
 
     clock = ports.clock
     stats = SenderStats(folder(), clock, began())
@@ -493,6 +531,14 @@ async def _open_dashboard(
         SqlAuditQueries(parts.database),
         SqlTestContacts(parts.database),
         clock,
+        None
+        if settings.guard.mode is GuardMode.OFF
+        else SpendingNumbers(
+            queries=SqlSpendingQueries(parts.database),
+            apps=SqlApps(parts.database),
+            caps=settings.guard.caps,
+            policy=settings.guard.policy,
+        ),
     )
     stack.push_async_callback(overview.close)
     # Kept in SQL because Redis may forget it; operators' sign-ins are rare and use SQL anyway.
@@ -516,6 +562,24 @@ async def _open_dashboard(
         story=overview.story,
         senders=partial(stats.senders, tuple(settings.used_senders)),
     )
+
+
+def _spend_watch(
+    settings: Settings, parts: _Parts, ports: Ports, metrics: "Metrics | None"
+) -> SpendWatch:
+    guard = settings.guard
+    watch = SpendWatch(
+        queries=SqlSpendingQueries(parts.database),
+        usage=SqlUsage(parts.commits),
+        apps=ports.apps,
+        alerts=SpendWebhook(
+            url=guard.spend_alert_url, key=settings.accounts[WEBHOOK].secret, clock=ports.clock
+        ),
+        clock=ports.clock,
+        caps=guard.caps,
+        policy=guard.policy,
+    )
+    return watch if metrics is None else attrs.evolve(watch, show=metrics.spending)
 
 
 async def _open_metrics(stack: AsyncExitStack) -> "Metrics":
@@ -585,7 +649,21 @@ def _numbers(settings: Settings) -> Numbers:
         family_lifetime=settings.refresh_token_days * DAY,
         app_policies=settings.app_policies,
         reach=reach_of(settings),
+        guard=GuardNumbers(
+            mode=settings.guard.mode,
+            policy=settings.guard.policy,
+            caps=settings.guard.caps,
+            prices=_prices(settings),
+            senders=_sender_names(settings),
+        ),
     )
+
+
+def _prices(settings: Settings) -> Prices:
+    """Return the prices of all senders that are used, by their names."""
+    known, used = settings.guard.prices.prices.senders, settings.used_senders.values()
+    named = {one.name: one.provider.name for one in used if one.provider.name in known}
+    return Prices({**known, **{name: known[provider] for name, provider in named.items()}})
 
 
 def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
@@ -614,14 +692,31 @@ def _observed(observer: Observer, settings: Settings, ports: Ports) -> Ports:
     )
 
 
-async def _close_early(
-    early: MemoryEarlyReceipts, commits: GroupCommit, fall_back: FallBack
-) -> None:
+async def _close_early(early: MemoryEarlyReceipts, commits: GroupCommit, follow: Follow) -> None:
     """Apply receipts for the last time, while there still are senders."""
     await commits.flush()  # the rows that were set aside may belong to their messages
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            await early.close(fall_back)
+            await early.close(follow)
+
+
+async def _keep_telling(stack: AsyncExitStack, spending: Spending, clock: Clock) -> None:
+    """Tell the budgets what *spending* has to tell, in time and at the end."""
+    stack.push_async_callback(_give_back, spending, clock)
+    await stack.enter_async_context(_running(partial(_keep_settling, spending, clock)))
+
+
+async def _keep_settling(spending: Spending, clock: Clock) -> None:
+    """Tell the budgets every few seconds what is due, for ever."""
+    while True:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        with suppress(Unavailable):  # what was to be told stays spent and owed
+            await spending.flush(clock.now())
+
+
+async def _give_back(spending: Spending, clock: Clock) -> None:
+    with suppress(Unavailable):
+        await spending.close(clock.now())
 
 
 @asynccontextmanager

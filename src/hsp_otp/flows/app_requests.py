@@ -7,7 +7,7 @@ import attrs
 from hsp_otp.domain.app_limits import AppSent, send_demands
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import Action, AuditFacts, AuditRow
-from hsp_otp.domain.challenge import look, next_sends, usage_keys
+from hsp_otp.domain.challenge import held_keys, look, next_sends
 from hsp_otp.domain.challenge_outcomes import Exhausted
 from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision
@@ -203,7 +203,7 @@ class AppRequests:
         def decide(held: Held) -> Decision[Held, Seen]:
             return Decision(see(verification, held, request, policy, now), held)
 
-        return await self.slots.transition(verification.slot, usage_keys(request), decide)
+        return await self.slots.transition(verification.slot, held_keys(request), decide)
 
     async def view(self, verification: Verification, seen: Seen, now: Instant) -> View:
         """*verification* as it stands, by what was *seen* of its slot."""

@@ -1,26 +1,32 @@
 """Builds the journeys over their ports, for the service and for every test."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 
+from hsp_otp.domain.budgets import Caps
 from hsp_otp.domain.contact import Channel
+from hsp_otp.domain.guard import GuardMode, GuardPolicy
 from hsp_otp.domain.instant import Duration
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.policy import ClientLimits, Policy
+from hsp_otp.domain.prices import Prices
 from hsp_otp.domain.purposes import Purpose
 from hsp_otp.domain.verification_request import Reach
 from hsp_otp.flows.api_keys import ApiKeys
 from hsp_otp.flows.app_requests import AppRequests
 from hsp_otp.flows.apps import Apps
 from hsp_otp.flows.calls import Calls
+from hsp_otp.flows.guarding import Guarding
 from hsp_otp.flows.house_passes import HousePasses
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.pass_login import PassLogin
+from hsp_otp.flows.receipts import LostMessages
 from hsp_otp.flows.sessions import Sessions
 from hsp_otp.flows.signup import Signup
+from hsp_otp.flows.spending import Spending
 from hsp_otp.flows.verification import Verifying
 from hsp_otp.flows.verification_asks import VerificationAsks
 from hsp_otp.flows.verification_delivery import VerificationDelivery
@@ -30,6 +36,7 @@ from hsp_otp.flows.visits import Visits
 from hsp_otp.ports.api_keys import ApiKeyRepository
 from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.audit import AuditTrail
+from hsp_otp.ports.budgets import Budgets
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.limit_recovery import SignInHistory
@@ -73,6 +80,7 @@ class Ports:
     audit: AuditTrail
     sign_ins: SignInHistory
     senders: Mapping[Channel, Senders]
+    budgets: Budgets
     messages: Messages
     access_tokens: AccessTokens
     proofs: Proofs
@@ -105,6 +113,22 @@ class Rings:
 
 
 @attrs.frozen(kw_only=True)
+class GuardNumbers:
+    """
+    The numbers of the guard against toll fraud.
+
+    Attributes:
+        senders: The names of each channel's senders, whose prices count.
+    """
+
+    mode: GuardMode = GuardMode.ENFORCE
+    policy: GuardPolicy = GuardPolicy()
+    caps: Caps = Caps()
+    prices: Prices = Prices()
+    senders: Mapping[Channel, Sequence[str]] = attrs.field(factory=dict[Channel, Sequence[str]])
+
+
+@attrs.frozen(kw_only=True)
 class Numbers:
     """
     The numbers that govern the journeys.
@@ -123,6 +147,7 @@ class Numbers:
     family_lifetime: Duration
     app_policies: Mapping[Purpose, Policy]
     reach: Reach
+    guard: GuardNumbers
 
 
 @attrs.frozen(kw_only=True)
@@ -132,11 +157,13 @@ class Journeys:
 
     Attributes:
         otp: The engine that they share.
+        spending: The money of this process, whose `flush` is to be called every few seconds.
         visits: Counts what no journey audits.
     """
 
     limiter: Limiter
     otp: Otp
+    spending: Spending
     sessions: Sessions
     pass_login: PassLogin
     signup: Signup
@@ -147,6 +174,7 @@ class Journeys:
     verification: Verifying
     verification_lookups: VerificationLookups
     verification_delivery: VerificationDelivery
+    lost_messages: LostMessages
     calls: Calls
     visits: Visits
 
@@ -154,16 +182,16 @@ class Journeys:
     def by_name(self) -> dict[str, Any]:
         """The journeys, without what they share."""
         told = {field.name: getattr(self, field.name) for field in attrs.fields(Journeys)}
-        return {
-            name: one
-            for name, one in told.items()
-            if not isinstance(one, Limiter | Otp | Visits | VerificationDelivery)
-        }
+        return {name: one for name, one in told.items() if not isinstance(one, _SHARED)}
+
+
+_SHARED: Final = (Limiter, Otp, Spending, Visits, VerificationDelivery, LostMessages)
 
 
 def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
     """Build the journeys over *ports*."""
     limiter = Limiter(usage=ports.usage, limits=numbers.client_limits, sign_ins=ports.sign_ins)
+    spending = Spending(ports.budgets, numbers.guard.policy, numbers.guard.caps)
     otp = Otp(
         slots=ports.slots,
         limiter=limiter,
@@ -173,6 +201,13 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         clock=ports.clock,
         randomness=ports.randomness,
         work=ports.work,
+        guard=Guarding(
+            mode=numbers.guard.mode,
+            policy=numbers.guard.policy,
+            prices=numbers.guard.prices,
+            senders=numbers.guard.senders,
+            spending=spending,
+        ),
         codes=rings.codes,
         devices=rings.devices,
         policies=numbers.policies,
@@ -207,6 +242,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
     return Journeys(
         limiter=limiter,
         otp=otp,
+        spending=spending,
         sessions=sessions,
         pass_login=PassLogin(
             otp=otp,
@@ -255,6 +291,7 @@ def build(ports: Ports, rings: Rings, numbers: Numbers) -> Journeys:
         ),
         verification_lookups=VerificationLookups(requests),
         verification_delivery=delivery,
+        lost_messages=LostMessages(otp=otp, delivery=delivery),
         calls=Calls(
             sends=ports.sends,
             slots=ports.slots,

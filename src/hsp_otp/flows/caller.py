@@ -6,8 +6,9 @@ from typing import Any
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, Entered, Visit
-from hsp_otp.domain.challenge_outcomes import Locked
-from hsp_otp.domain.contact import Contact
+from hsp_otp.domain.challenge_outcomes import Issued, Locked, WorkRequired
+from hsp_otp.domain.contact import Contact, ContactKind
+from hsp_otp.domain.guard import Assessment, block_of, reasons_text
 from hsp_otp.domain.instant import Instant
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lanes import Lane
@@ -68,6 +69,9 @@ def about(facts: AuditFacts, contact: Contact, fingerprints: KeyRing) -> AuditFa
         region=contact.region,
         contact_fingerprint=fingerprints.fingerprint(contact.value),
         range_fingerprint=fingerprints.fingerprint(contact.range),
+        block_fingerprint=None
+        if contact.kind is not ContactKind.PHONE
+        else fingerprints.fingerprint(block_of(contact.range)),
     )
 
 
@@ -84,11 +88,28 @@ def with_outcome(
     something nor *changed* the state that was judged.
     """
     refused = isinstance(outcome, Refusal)
+    if isinstance(outcome, Issued | Refusal | WorkRequired):
+        facts = assessed(facts, outcome.assessment)
     return AuditRow(
         facts=facts,
         outcome=outcome.word,
         folds=refused or not (changed or facts.charged),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
+    )
+
+
+def assessed(facts: AuditFacts, assessment: Assessment | None) -> AuditFacts:
+    """*facts* of an ask with what the guard made of it, if it judged it."""
+    if assessment is None:
+        return facts
+    verdict = assessment.verdict
+    return attrs.evolve(
+        facts,
+        price=assessment.price,
+        spent_by=assessment.spent_by,
+        verdict=None if verdict is None else str(verdict),
+        reasons=reasons_text(verdict.reasons) if verdict is not None and verdict.reasons else None,
+        known_by=assessment.known_by,
     )
 
 

@@ -9,18 +9,16 @@ from typing import ClassVar, TypeVar, assert_never
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, SendRow
+from hsp_otp.domain.audit import Action, AuditFacts, HandedOverRow, Row, SendRow
 from hsp_otp.domain.challenge import (
     ask,
     check,
     code_of,
-    give_back,
-    give_back_keys,
     has_live_code,
+    held_keys,
     lane_for,
     lane_of_check,
     look,
-    usage_keys,
     withdraw,
 )
 from hsp_otp.domain.challenge_outcomes import (
@@ -37,19 +35,24 @@ from hsp_otp.domain.challenge_outcomes import (
     WrongCode,
 )
 from hsp_otp.domain.client_limits import Counted
+from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
+from hsp_otp.domain.guarded_asks import forgive, owed_keys
 from hsp_otp.domain.instant import Duration, Instant, after
 from hsp_otp.domain.keys import KeyRing
 from hsp_otp.domain.lanes import device_token
 from hsp_otp.domain.names import Language
 from hsp_otp.domain.policy import NONCE_BYTES, WORK_BYTES, WORK_LIFETIME, Policy
-from hsp_otp.domain.purposes import Purpose, Slot
+from hsp_otp.domain.purposes import FLOWS, Purpose, Slot
 from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
-from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Presented, Request
-from hsp_otp.flows.caller import new_id, of_ask, of_guess, with_outcome
+from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Owed, Presented, Request
+from hsp_otp.domain.sms_segments import segments
+from hsp_otp.flows.caller import assessed, new_id, of_ask, of_guess, with_outcome
+from hsp_otp.flows.guarding import Guarding, debt_rows
 from hsp_otp.flows.limits import Limiter
+from hsp_otp.flows.spending import Reserved
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.challenges import SlotRepository
 from hsp_otp.ports.clock import Clock
@@ -126,6 +129,7 @@ class Otp:
     Attributes:
         senders: One for each channel.
         work: What strangers do before they get more codes.
+        guard: Bounds what is spent on messages.
         codes: The ring of codes.
         devices: The ring of device tokens.
         policies: One for each purpose.
@@ -139,6 +143,7 @@ class Otp:
     clock: Clock
     randomness: Randomness
     work: ProofOfWork
+    guard: Guarding
     codes: KeyRing
     devices: KeyRing
     policies: Mapping[Purpose, Policy]
@@ -158,7 +163,7 @@ class Otp:
             Unavailable: A store did not answer. No code of this request can succeed unless its
                 message went out.
         """
-        outcome = await self.issue(request, facts, work)
+        outcome = await self.issue(request, facts, language, work)
         if isinstance(outcome, Issued):
             return await self.deliver(outcome, request, facts, language)
         return outcome
@@ -167,6 +172,7 @@ class Otp:
         self,
         request: Request,
         facts: AuditFacts,
+        language: Language,
         work: str | None = None,
         *,
         locked_as: Counted | None = None,
@@ -177,6 +183,7 @@ class Otp:
         The challenge and its send row are stored when this returns.
 
         Args:
+            language: The language of the message.
             locked_as: What an ask is charged to the client as, if the slot is locked.
         """
         if not self.senders[request.channel].available():
@@ -200,16 +207,23 @@ class Otp:
             decision = ask(held, request, drawn, policy, now, lane=lane)
             outcome = decision.outcome
             if isinstance(outcome, Issued):
-                row = _send_row(outcome, request, facts)
-                return Decision(_Judged(outcome, facts), decision.becomes, (row,))
+                rows: tuple[Row, ...] = (_send_row(outcome, request, facts), *debt_rows(outcome))
+                return Decision(_Judged(outcome, facts), decision.becomes, rows)
             told = of_ask(facts, lane, again=has_live_code(held.record, lane, now))
             # The row of a charge is written with it.
             is_charged = isinstance(outcome, Locked) and locked_as is not None
             rows = () if is_charged else _audited(decision, held, told).rows
             return Decision(_Judged(outcome, told), decision.becomes, rows)
 
-        found = await self.slots.transition(request.slot, usage_keys(request), decide)
-        outcome = found.outcome
+        request, reserved = await self._reserve(request, policy, language, facts.region, now)
+        issued: Issued | None = None
+        try:
+            found = await self.slots.transition(request.slot, held_keys(request), decide)
+            outcome = found.outcome
+            if isinstance(outcome, Issued):
+                issued = outcome
+        finally:
+            self.guard.settle(reserved, issued)
         if isinstance(outcome, Locked) and locked_as is not None:
             told = found.facts
             return await self.limiter.admit(locked_as, request.client, told, outcome) or outcome
@@ -232,10 +246,11 @@ class Otp:
             for_good = not failure.tries_next
         finally:
             if receipt is None:
-                resend_at = await self.unsent(request, challenge, facts)
+                resend_at = await self.unsent(request, issued, facts)
         if receipt is None:
             undelivered = Undelivered(resend_at, for_good, challenge.channel)
-            await self.audit.write(with_outcome(facts, undelivered, changed=True))
+            told = assessed(facts, issued.assessment)
+            await self.audit.write(with_outcome(told, undelivered, changed=True))
             return undelivered
         await self.audit.write(
             attrs.evolve(
@@ -266,23 +281,29 @@ class Otp:
 
         return await self.slots.transition(slot, (), decide)
 
-    async def unsent(
-        self, request: Request, challenge: Challenge, facts: AuditFacts
-    ) -> Instant | None:
+    async def unsent(self, request: Request, issued: Issued, facts: AuditFacts) -> Instant | None:
         """
-        `withdraw` the *challenge* of a request whose message nobody got, and end the cooldown.
+        `withdraw` the challenge of a request whose message nobody got, and end the cooldown. Nobody
+        owes the message; what was spent stays spent, since some sender may have taken it.
 
         Returns:
             When a new code may be asked for; None if only an operator can unlock.
         """
+        challenge = issued.challenge
         policy, now = self.policies[challenge.purpose], self.clock.now()
+        owed = () if issued.owed is None else (issued.owed,)
 
-        def decide(held: Held) -> Decision[Held, Standing]:
+        def decide(held: Held) -> Decision[Held, tuple[Standing, Owed | None]]:
             ended = _told_of_withdrawal(withdraw(held, challenge.id, undelivered=True), facts)
-            looked = look(ended.becomes, request.by_text, policy, now, lane=challenge.lane)
-            return Decision(looked.outcome, ended.becomes, ended.rows)
+            forgiven = forgive(ended.becomes, challenge.id, now)
+            looked = look(forgiven.becomes, request.by_text, policy, now, lane=challenge.lane)
+            told = looked.outcome, forgiven.outcome
+            return Decision(told, forgiven.becomes, ended.rows + forgiven.rows)
 
-        standing = await self.slots.transition(request.slot, usage_keys(request), decide)
+        keys = (*held_keys(request), *owed_keys(owed))
+        standing, forgiven = await self.slots.transition(request.slot, keys, decide)
+        if forgiven is not None:
+            self.guard.pay((forgiven,), is_verified=False)
         return standing.resend_at
 
     async def look(self, request: Request, challenge_id: str | None = None) -> Standing:
@@ -304,7 +325,7 @@ class Otp:
 
         # A call is limited by what limits a text message, and more.
         widest = attrs.evolve(request, channel=Channel.VOICE) if calls else request
-        return await self.slots.transition(request.slot, usage_keys(widest), decide)
+        return await self.slots.transition(request.slot, held_keys(widest), decide)
 
     async def check(
         self, request: Request, presented: Presented, facts: AuditFacts
@@ -352,15 +373,54 @@ class Otp:
             is_first = isinstance(guessed, WrongCode) and guessed.attempts_remaining == most - 1
             return _audited(decision, held, of_guess(facts, lane, is_first=is_first))
 
-        outcome = await self.slots.transition(request.slot, usage_keys(request), decide)
-        if isinstance(outcome, Verified) and outcome.given_back:
-            # If this is lost, limits are stricter than they need to be; the code stays right.
-            with suppress(Unavailable):
-                sent = outcome.given_back
-                await self.slots.transition(
-                    request.slot, give_back_keys(sent), partial(give_back, sent=sent)
-                )
+        outcome = await self.slots.transition(request.slot, held_keys(request), decide)
+        if isinstance(outcome, Verified):
+            await self.pay_back(request.slot, outcome, now)
         return outcome
+
+    async def pay_back(self, slot: Slot, verified: Verified, now: Instant) -> None:
+        """
+        Give back and pay what a right code has paid for.
+
+        If this is lost, limits are stricter than they need to be; the code stays right.
+        """
+        with suppress(Unavailable):
+            await self.guard.pay_back(self.slots, slot, verified, now)
+
+    async def _reserve(
+        self,
+        request: Request,
+        policy: Policy,
+        language: Language,
+        region: str | None,
+        now: Instant,
+    ) -> tuple[Request, Reserved | None]:
+        purpose = request.slot.purpose
+
+        def count() -> int:
+            return self.segments(purpose, policy.digits, policy.lifetime, language)
+
+        return await self.guard.reserve(
+            request,
+            request.flow.value,
+            now,
+            region=region,
+            text=(purpose, language),
+            segments=count,
+            is_judged=FLOWS[request.flow].is_judged,
+        )
+
+    def segments(
+        self,
+        purpose: Purpose,
+        digits: int,
+        lifetime: Duration,
+        language: Language,
+        letterhead: Letterhead | None = None,
+    ) -> int:
+        """The segments of a text message with any code of so many *digits*."""
+        code = Code("0" * digits)
+        return segments(self.messages.sms(purpose, code, lifetime, language, letterhead).text)
 
     def _pose(self, request: Request, required: WorkRequired, now: Instant) -> Work:
         return self.work.pose(

@@ -1,19 +1,24 @@
 """The dashboard's traffic overview, queried once for all viewers of the same stretch of time."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import attrs
 
+from hsp_otp.domain.budgets import Caps
 from hsp_otp.domain.fraud_patterns import Suspicion
+from hsp_otp.domain.guard import GuardPolicy
 from hsp_otp.domain.instant import DAY, HOUR, MINUTE, SECOND, Duration, Instant, after
 from hsp_otp.domain.policy import FUNNEL_DAYS
+from hsp_otp.domain.spend_report import BudgetUse, budget_uses
 from hsp_otp.domain.test_contacts import KeptTestContact
+from hsp_otp.ports.apps import AppRegister
 from hsp_otp.ports.audit_queries import AuditQueries, Entry, Span, Tally, Wanted
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.failures import Unavailable
+from hsp_otp.ports.spending_queries import FullBlock, SpendingQueries, Spent
 from hsp_otp.ports.test_contacts import TestContactRegister
 from hsp_otp.ports.traffic_queries import Delivery, Movement, Proof, StepCount, TrafficQueries
 
@@ -66,6 +71,39 @@ STRETCHES: Final = {
 
 
 @attrs.frozen(kw_only=True)
+class Spending:
+    """
+    What messages cost in the last 24 hours.
+
+    Attributes:
+        uses: How much of each budget is used.
+        spent: What was sent.
+        full_blocks: The blocks of numbers that were too full for the most asks.
+        names: The names of apps, by their ids.
+    """
+
+    uses: Sequence[BudgetUse]
+    spent: Sequence[Spent]
+    full_blocks: Sequence[FullBlock]
+    names: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class SpendingNumbers:
+    """
+    What the money is asked for, and held against.
+
+    Attributes:
+        apps: Their names.
+    """
+
+    queries: SpendingQueries
+    apps: AppRegister
+    caps: Caps
+    policy: GuardPolicy
+
+
+@attrs.frozen(kw_only=True)
 class Seen:
     """
     The result of the queries.
@@ -77,6 +115,7 @@ class Seen:
         by_country: The same steps.
         by_language: The same steps.
         test_contacts: Those that are alive.
+        spending: None if nothing bounds it.
     """
 
     stretch: Stretch
@@ -92,6 +131,7 @@ class Seen:
     by_country: Sequence[StepCount]
     by_language: Sequence[StepCount]
     test_contacts: Sequence[KeptTestContact]
+    spending: Spending | None = None
 
 
 @attrs.frozen
@@ -110,12 +150,18 @@ class Look:
 
 @attrs.define
 class Overview:
-    """Makes the queries, and keeps the answers for a while."""
+    """
+    Makes the queries, and keeps the answers for a while.
+
+    Attributes:
+        money: None if nothing bounds what messages cost.
+    """
 
     traffic: TrafficQueries
     audit: AuditQueries
     test_contacts: TestContactRegister
     clock: Clock
+    money: SpendingNumbers | None = None
     patience_seconds: float = _PATIENCE_SECONDS
     _kept: dict[str, tuple[Seen, Instant]] = attrs.field(
         factory=dict[str, tuple[Seen, Instant]], init=False
@@ -178,7 +224,19 @@ class Overview:
             by_country=await self.traffic.steps(first_day, "country"),
             by_language=await self.traffic.steps(first_day, "language"),
             test_contacts=[one for one in await self.test_contacts.list() if one.lives(began)],
+            spending=None if self.money is None else await _spending(self.money, began),
         )
         now = self.clock.now()
         self._kept[stretch.word] = seen, after(now, max(_FRESH, _REST * (now - began)))
         return seen
+
+
+async def _spending(money: SpendingNumbers, now: Instant) -> Spending:
+    day = Span(after(now, -DAY))
+    tenants = await money.apps.tenants()
+    return Spending(
+        uses=budget_uses(await money.queries.budgets(), money.caps, money.policy, now),
+        spent=await money.queries.spent(day),
+        full_blocks=await money.queries.full_blocks(day, _TOP),
+        names={app.id: app.name for app in tenants.apps},
+    )

@@ -4,22 +4,48 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import attrs
+
 from hsp_otp.domain.delivery import (
     EARLY_FOR,
-    AppSend,
     DeliveryState,
     EarlyReceipt,
+    LostSend,
     Noted,
     UnknownMessage,
     message_id,
     note,
 )
 from hsp_otp.domain.instant import after
+from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.verification_delivery import VerificationDelivery
 from hsp_otp.ports.clock import Clock
 from hsp_otp.ports.deliveries import Deliveries, EarlyReceipts
 from hsp_otp.ports.failures import Unavailable
 
 _NO_FURTHER: Final[Mapping[str, Sequence[str]]] = {}
+
+
+@attrs.frozen(kw_only=True)
+class LostMessages:
+    """What follows from messages that will not arrive."""
+
+    otp: Otp
+    delivery: VerificationDelivery
+
+    async def follow(self, lost: LostSend) -> None:
+        """
+        Let nobody owe the message, and send the code of an app by its next channel.
+
+        It happens once for each send, however often this is called.
+
+        Raises:
+            Unavailable: A store did not answer; call it again.
+        """
+        otp = self.otp
+        await otp.guard.forgive(otp.slots, lost.slot, lost.id, otp.clock.now())
+        if lost.app_send is not None:
+            await self.delivery.fall_back(lost.app_send)
 
 
 async def take_receipt(
@@ -31,7 +57,7 @@ async def take_receipt(
     early: EarlyReceipts,
     clock: Clock,
     further: Mapping[str, Sequence[str]] = _NO_FURTHER,
-    fall_back: Callable[[AppSend], Awaitable[None]] | None = None,
+    follow: Callable[[LostSend], Awaitable[None]] | None = None,
 ) -> Noted | UnknownMessage:
     """
     Record a report of *sender* about a message. Keep it if the message is not recorded yet, or if
@@ -40,7 +66,7 @@ async def take_receipt(
     Args:
         further: The further senders of a provider, by the name of its first one, which reports for
             all of them.
-        fall_back: Called with the send of an app whose message will not arrive.
+        follow: Called with a send whose message will not arrive.
 
     Raises:
         Unavailable: A store did not answer; the provider should report again.
@@ -54,9 +80,9 @@ async def take_receipt(
             name, provider_message_id, partial(note, reported=reported)
         )
         if isinstance(outcome, Noted):
-            if outcome.lost is not None and fall_back is not None:
+            if outcome.lost is not None and follow is not None:
                 try:
-                    await fall_back(outcome.lost)
+                    await follow(outcome.lost)
                 except Unavailable:  # not every provider reports again
                     early.keep(receipt)
                     raise

@@ -169,7 +169,9 @@ class Signup:
         facts = attrs.evolve(facts, visit=attrs.evolve(visit_of(caller), entered=entered))
         session = session_id or SessionId(new_id(self.otp.randomness))
         request = attrs.evolve(_request(session, phone, caller), channel=channel)
-        outcome = await self.otp.issue(request, facts, caller.work, locked_as=Counted.REJECTED)
+        outcome = await self.otp.issue(
+            request, facts, caller.language, caller.work, locked_as=Counted.REJECTED
+        )
         if not isinstance(outcome, Issued):
             return outcome
         stepped = await self.sessions.transition(
@@ -182,7 +184,7 @@ class Signup:
             ),
         )
         if not isinstance(stepped, Stepped):  # the session has ended or moved on meanwhile
-            await self.otp.unsent(request, outcome.challenge, facts)
+            await self.otp.unsent(request, outcome, facts)
             return await self._ended(stepped, facts)
         if stepped.left is not None:
             left = Contact.of_phone(stepped.left.phone)

@@ -6,6 +6,7 @@ from typing import Final, assert_never
 
 import attrs
 
+from hsp_otp.domain import ledger as ledgers
 from hsp_otp.domain.budgets import (
     Bounds,
     Budget,
@@ -39,6 +40,8 @@ _EMPTY_FOR: Final[Duration] = SECOND
 
 _NO_LEASE: Final = Lease(Slice(), Instant(0), Instant(0))
 
+_NOTHING: Final = Returned(Slice(), Instant(0))
+
 
 @attrs.frozen
 class Reserved:
@@ -47,13 +50,16 @@ class Reserved:
 
     Attributes:
         region: What the message is judged by.
-        taken: Out of the budgets of the region and of the account, with when each was leased.
+        taken: Out of the budgets of the region and of the account, with when each was leased;
+            nothing if a cap is reached.
+        cap: The refusal of that cap, as far as this process can know.
     """
 
     key: BudgetKey
     region: RegionMoney
     taken: Returned
     altogether: Returned
+    cap: Refused | None = None
 
 
 @attrs.define(eq=False)
@@ -63,6 +69,7 @@ class _Purse:
 
     Attributes:
         budget: As it was stored with the last lease, which counts as spent there.
+        in_flight: Of the stretch, what is put aside for messages that are being judged.
         empty_until: When a part that had no room is asked for again, each by its own.
         returned: What was reserved out of earlier leases and not used.
     """
@@ -71,6 +78,7 @@ class _Purse:
     budget: Budget = Budget()
     lease: Lease = _NO_LEASE
     factor: int = 100
+    in_flight: Money = 0
     empty_until: Instant = Instant(0)
     empty_for: Slice = Slice()
     returned: list[Returned] = attrs.field(factory=list[Returned])
@@ -78,9 +86,16 @@ class _Purse:
     turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
     def is_short(self, wanted: Slice, now: Instant) -> bool:
-        """Whether a new lease is needed, and could help."""
+        """
+        Whether a new lease is needed, and could help.
+
+        Few messages need the stretch, and each has some for a moment only: while some of it is put
+        aside, no more is leased.
+        """
         if now >= self.lease.until:
             return True
+        if self.in_flight:
+            wanted = wanted.without_stretch
         is_empty = now < self.empty_until
         return any(
             left < want and not (is_empty and empty and want >= empty)
@@ -95,13 +110,18 @@ class _Purse:
                 for left, want in zip(self.lease.left, wanted, strict=True)
             )
         )
-        self.lease = attrs.evolve(self.lease, left=self.lease.left.minus(taken))
+        lease = self.lease
+        self.lease = Lease(lease.left.minus(taken), lease.taken_at, lease.until)
+        self.in_flight += taken.stretch
         return Returned(taken, self.lease.taken_at)
 
     def put_back(self, rest: Slice, at: Instant) -> None:
         """Give back what was taken out of the lease of that instant."""
+        if not any(rest):
+            return
         if at == self.lease.taken_at:
-            self.lease = attrs.evolve(self.lease, left=self.lease.left.plus(rest))
+            lease = self.lease
+            self.lease = Lease(lease.left.plus(rest), lease.taken_at, lease.until)
         else:
             self.returned.append(Returned(rest, at))
 
@@ -142,46 +162,52 @@ class Spending:
     )
 
     async def reserve(
-        self, account: str, region: str, price: Money, now: Instant
-    ) -> Reserved | Refused:
+        self, account: str, region: str, price: Money, now: Instant, *, is_judged: bool = True
+    ) -> Reserved:
         """
-        Put money aside for a message; call `settle` once it is known who owes it.
+        Put money aside for a message; call `settle` once it is sent, or `release`.
 
-        Returns:
-            A refusal if a cap is reached, as far as this process can know.
+        Args:
+            is_judged: Somebody may owe the message. Otherwise it is only spent.
 
         Raises:
             Unavailable: The budgets did not answer.
         """
         own = self._purse(BudgetKey(account, region))
         altogether = self._purse(BudgetKey(account, None))
-        wanted, whole = Slice(price, price, price), Slice(spent=price)
+        whole = Slice(spent=price)
+        wanted = Slice(price, price, price) if is_judged else whole
         client_factor = await self._client_factor(account, now)
         while own.is_short(wanted, now) or altogether.is_short(whole, now):
             await self._renew(own, wanted, now)
             await self._renew(altogether, whole, now)
-        for purse, group in ((own, Group.REGION_CAP), (altogether, Group.CAP)):
-            if purse.lease.left.spent < price:
-                return capped(purse.budget.spent, group, self.caps.of(purse.key), price, now)
         # A group fits if, and only if, the lease has the money.
-        budget = settled(own.budget, now, returned=(own.lease.rest,))
+        rest, at = own.lease.rest
         money = RegionMoney(
             region=region,
-            debt=budget.debt,
-            stretch=budget.stretch,
+            debt=ledgers.forgive(own.budget.debt, rest.debt, at),
+            stretch=ledgers.forgive(own.budget.stretch, rest.stretch, at),
             factor=own.factor,
             client_factor=client_factor,
         )
+        for purse, group in ((own, Group.REGION_CAP), (altogether, Group.CAP)):
+            if purse.lease.left.spent < price:
+                cap = capped(purse.budget.spent, group, self.caps.of(purse.key), price, now)
+                return Reserved(own.key, money, _NOTHING, _NOTHING, cap)
         return Reserved(own.key, money, own.take(wanted), altogether.take(whole))
 
+    def release(self, reserved: Reserved) -> None:
+        """Give everything back that was put aside for a message that is not sent."""
+        own = self._purse(reserved.key)
+        own.in_flight -= reserved.taken.rest.stretch
+        own.put_back(*reserved.taken)
+        self._purse(BudgetKey(reserved.key.account, None)).put_back(*reserved.altogether)
+
     def settle(self, reserved: Reserved, debt: Debt) -> None:
-        """Give back what a message that is owed as *debt* says does not need."""
+        """Give back what a message that is sent, and owed as *debt* says, does not need."""
         taken, at = reserved.taken
         match debt:
-            case Debt.NOBODY:
-                rest = taken
-                self._purse(BudgetKey(reserved.key.account, None)).put_back(*reserved.altogether)
-            case Debt.CLIENT:
+            case Debt.NOBODY | Debt.CLIENT:
                 rest = Slice(debt=taken.debt, stretch=taken.stretch)
             case Debt.ALL:
                 rest = Slice(stretch=taken.stretch)
@@ -189,7 +215,30 @@ class Spending:
                 rest = Slice(debt=taken.debt)
             case _:
                 assert_never(debt)
-        self._purse(reserved.key).put_back(rest, at)
+        own = self._purse(reserved.key)
+        own.in_flight -= taken.stretch
+        own.put_back(rest, at)
+
+    async def take(self, account: str, price: Money, now: Instant) -> Returned | None:
+        """
+        Spend money of an account in no region, owed by nobody; None if its cap is reached.
+
+        Raises:
+            Unavailable: The budgets did not answer.
+        """
+        purse, whole = self._purse(BudgetKey(account, None)), Slice(spent=price)
+        while purse.is_short(whole, now):
+            await self._renew(purse, whole, now)
+        return None if purse.lease.left.spent < price else purse.take(whole)
+
+    def give_back(self, account: str, taken: Returned) -> None:
+        """Give back what was taken for a message that was not sent."""
+        self._purse(BudgetKey(account, None)).put_back(*taken)
+
+    def is_empty(self, account: str, now: Instant) -> bool:
+        """Whether the cap of an account was found to be reached a moment ago."""
+        purse = self._purse(BudgetKey(account, None))
+        return now < purse.empty_until and purse.empty_for.spent > 0
 
     def pay(self, account: str, region: str, payments: Iterable[Payment]) -> None:
         """Note money that is not owed any more; it is told with the next lease."""

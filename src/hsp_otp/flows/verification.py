@@ -7,7 +7,7 @@ import attrs
 from hsp_otp.domain.app_limits import check_demand
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import Action, AuditFacts, AuditRow, EndedRow, ProvedRow, Row
-from hsp_otp.domain.challenge import usage_keys
+from hsp_otp.domain.challenge import held_keys
 from hsp_otp.domain.challenge_outcomes import (
     Exhausted,
     Locked,
@@ -159,9 +159,7 @@ class Verifying:
             return Decision(seen, decision.becomes, rows)
 
         async with audited_failures(self.otp.audit, facts):
-            outcome = await self.otp.slots.transition(
-                verification.slot, usage_keys(request), decide
-            )
+            outcome = await self.otp.slots.transition(verification.slot, held_keys(request), decide)
             if isinstance(outcome, Over):
                 return outcome
             stored = await self.requests.verifications.find(verification.id) or verification
@@ -228,9 +226,11 @@ class Verifying:
             changed = isinstance(outcome, WrongCode)
             return Decision(outcome, becomes, (with_outcome(facts, outcome, changed=changed),))
 
-        outcome = await self.otp.slots.transition(verification.slot, usage_keys(request), decide)
+        outcome = await self.otp.slots.transition(verification.slot, held_keys(request), decide)
         if not isinstance(outcome, Verified | VerifiedBefore):
             return outcome
+        if isinstance(outcome, Verified):
+            await self.otp.pay_back(verification.slot, outcome, now)
         return await self._approve(app, verification, outcome, facts)
 
     async def _approve(

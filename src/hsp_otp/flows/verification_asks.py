@@ -7,6 +7,7 @@ import attrs
 from hsp_otp.domain.app_limits import claim_keys
 from hsp_otp.domain.apps import App
 from hsp_otp.domain.audit import Action, AuditFacts, EndedRow, Row, SendRow
+from hsp_otp.domain.challenge_outcomes import Issued
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant, after
 from hsp_otp.domain.keys import KeyRing
@@ -20,7 +21,10 @@ from hsp_otp.domain.verification_record import NamedValue, Verification, fallbac
 from hsp_otp.domain.verification_request import Wanted
 from hsp_otp.flows.app_requests import AppRequests, Backend
 from hsp_otp.flows.caller import new_id
+from hsp_otp.flows.guarding import debt_rows
 from hsp_otp.flows.otp import Otp
+from hsp_otp.flows.spending import Reserved
+from hsp_otp.ports.messages import Letterhead
 from hsp_otp.ports.sender import Senders
 
 
@@ -157,6 +161,39 @@ class VerificationAsks:
             facts=attrs.evolve(ask.facts, channel=channel),
         )
 
+    async def reserve(self, ask: Ask) -> tuple[Ask, Reserved | None]:
+        """
+        *ask* with what the guard judges it by, and the money that is put aside for its message:
+        `settle` it.
+
+        Raises:
+            Unavailable: The budgets did not answer.
+        """
+        verification, policy = ask.verification, ask.policy
+
+        def count() -> int:
+            return self.otp.segments(
+                verification.purpose,
+                policy.digits,
+                policy.lifetime,
+                verification.language,
+                letterhead_of(ask),
+            )
+
+        request, reserved = await self.otp.guard.reserve(
+            ask.request,
+            ask.app.id,
+            ask.at,
+            region=ask.facts.region,
+            text=(
+                *(ask.app.id, ask.app.changed_at, verification.purpose, verification.language),
+                *(policy.digits, policy.lifetime, verification.app_hash),
+            ),
+            segments=count,
+            names=ask.app.rules.senders.get(ask.request.channel, ()),
+        )
+        return attrs.evolve(ask, request=request), reserved
+
     def following(self, ask: Ask, senders: Mapping[Channel, Senders]) -> list[Ask]:
         """
         What may follow if the message of *ask* does not arrive: a send of its own by each channel
@@ -184,6 +221,18 @@ class VerificationAsks:
         )
 
 
+def letterhead_of(ask: Ask) -> Letterhead:
+    """What the messages of the app of *ask* say in place of the service's."""
+    rules = ask.app.rules
+    return Letterhead(
+        service_name=rules.service_name,
+        web_origin=rules.web_origin,
+        android_hash=ask.verification.app_hash,
+        email_from=rules.email_from,
+        wordings=rules.texts,
+    )
+
+
 def is_available(app: App, channel: Channel, senders: Mapping[Channel, Senders]) -> bool:
     """Whether a message of *app* by *channel* would be tried at all."""
     found = senders.get(channel)  # None: it had some when the code was asked for
@@ -195,8 +244,12 @@ def is_resent(ask: Ask, challenge: Challenge) -> bool:
     return challenge.nonce != ask.drawn.nonce
 
 
-def rows_of(ask: Ask, held: Held, challenge: Challenge) -> tuple[Row, ...]:
-    """The rows of an admitted send: the verification, the send, and the end of another."""
+def rows_of(ask: Ask, held: Held, issued: Issued) -> tuple[Row, ...]:
+    """
+    The rows of an admitted send: the verification, the send, what is owed of it, and the end of
+    another.
+    """
+    challenge = issued.challenge
     contact = challenge.contact
     send = SendRow(
         id=ask.send_id,
@@ -221,7 +274,7 @@ def rows_of(ask: Ask, held: Held, challenge: Challenge) -> tuple[Row, ...]:
         if replaced is None
         else (EndedRow(verification_id=replaced[0].id, status=replaced[1], at=ask.at),)
     )
-    return (stored_as(ask.verification, challenge), send, *ended)
+    return (stored_as(ask.verification, challenge), send, *debt_rows(issued), *ended)
 
 
 def stored_as(verification: Verification, challenge: Challenge) -> Verification:

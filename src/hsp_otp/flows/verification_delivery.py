@@ -1,29 +1,36 @@
 """Hands the messages of verifications over, and records whether a sender took them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
 from hsp_otp.domain.audit import Action, AuditRow, EndedRow, HandedOverRow, UnsentRow
-from hsp_otp.domain.challenge import look, next_sends, usage_keys
+from hsp_otp.domain.challenge import held_keys, look, next_sends
 from hsp_otp.domain.challenge_outcomes import Issued, Locked, NotStanding, Withdrawn
 from hsp_otp.domain.circuit import share
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.delivery import AppSend
+from hsp_otp.domain.guarded_asks import forgive, owed_keys
 from hsp_otp.domain.instant import Duration, Instant
 from hsp_otp.domain.quota import Refusal
-from hsp_otp.domain.slot_record import Held
+from hsp_otp.domain.slot_record import Held, Owed
 from hsp_otp.domain.verification import Claimed, before_interrupted, fall_back, undelivered
 from hsp_otp.domain.verification_record import Status, fallback_id
 from hsp_otp.flows.app_requests import AppRequests
-from hsp_otp.flows.caller import audited_failures, with_outcome
+from hsp_otp.flows.caller import assessed, audited_failures, with_outcome
 from hsp_otp.flows.otp import Otp
-from hsp_otp.flows.verification_asks import Ask, VerificationAsks, rows_of, stored_as
+from hsp_otp.flows.spending import Reserved
+from hsp_otp.flows.verification_asks import (
+    Ask,
+    VerificationAsks,
+    letterhead_of,
+    rows_of,
+    stored_as,
+)
 from hsp_otp.flows.verification_outcomes import NotDelivered, Sent, View
 from hsp_otp.ports.apps import AppRepository
 from hsp_otp.ports.failures import SendFailed, Unavailable
-from hsp_otp.ports.messages import Letterhead
 from hsp_otp.ports.sender import SEND_WITHIN, Receipt
 from hsp_otp.ports.verifications import KeptSend
 
@@ -100,6 +107,7 @@ class VerificationDelivery:
         while True:
             ask = admitted.ask
             facts = attrs.evolve(ask.facts, verification_id=admitted.issued.challenge.id)
+            facts = assessed(facts, admitted.issued.assessment)
             channels = 1 + len(self.asks.following(ask, self.otp.senders))
             receipt: Receipt | None = None
             moved: _Moved = _Unsent(None)
@@ -174,17 +182,17 @@ class VerificationDelivery:
             if one.request.channel not in place.used
         ]
 
-        def decide(held: Held) -> Decision[Held, _Next]:
+        def decide(held: Held, asks: Sequence[Ask]) -> Decision[Held, _Next]:
             before = place.before_interrupted(held)
             if isinstance(before, Claimed):
                 return Decision(before, held)
-            found = self._next(lost.id, following, before, resent=True)
+            found = self._next(lost.id, asks, before, resent=True)
             if isinstance(found.outcome, Refusal | Locked):
                 return attrs.evolve(found, rows=(with_outcome(ask.facts, found.outcome),))
             return found
 
         async with audited_failures(self.otp.audit, ask.facts):
-            admitted = await self._judged(ask, decide)
+            admitted = await self._admit_one(ask, following, decide)
             if isinstance(admitted, Admitted):
                 await self.deliver(admitted)
         if isinstance(admitted, Claimed) and not await self._is_followed(lost):
@@ -214,19 +222,25 @@ class VerificationDelivery:
             return True
         ask = place.ask
         resent = not all(send.was_refused for send in place.sends if send.id != lost.id)
-        moved = self._moving(ask, lost.verification_id, resent=resent)
+        paid = list[Owed]()
+        moved = self._moving(ask, lost.verification_id, paid, resent=resent)
 
-        def decide(held: Held) -> Decision[Held, _Moved | Claimed | NotStanding]:
+        def decide(
+            held: Held, asks: Sequence[Ask]
+        ) -> Decision[Held, _Moved | Claimed | NotStanding]:
+            paid.clear()
             before = place.before_interrupted(held)
             if isinstance(before, Claimed):
                 return Decision(before, held)
             if before is held:
                 return Decision(NotStanding(), held)
-            found = moved(before)
+            found = moved(before, asks)
             return Decision(found.outcome, found.becomes, found.rows)
 
         async with audited_failures(self.otp.audit, ask.facts):
-            outcome = await self._judged(ask, decide)
+            following = self.asks.following(ask, self.otp.senders)
+            outcome = await self._admit_one(ask, following, decide)
+            self.otp.guard.pay(paid, is_verified=False)
             if isinstance(outcome, Admitted):
                 await self.deliver(outcome)
             elif isinstance(outcome, _Unsent):
@@ -255,49 +269,85 @@ class VerificationDelivery:
         ids = {fallback_id(lost.id, channel) for channel in Channel}
         return any(send.id in ids for send in sends)
 
-    async def _judged(self, ask: Ask, decide: Callable[[Held], Decision[Held, O]]) -> O:
-        return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
+    async def _admit_one(
+        self,
+        ask: Ask,
+        following: Sequence[Ask],
+        decide: Callable[[Held, Sequence[Ask]], Decision[Held, O]],
+        owed: Iterable[Owed] = (),
+    ) -> O:
+        """
+        Apply *decide* to the slot of *ask*, with money put aside for each of the asks *following*.
+
+        Args:
+            owed: Sends that it may let nobody owe any more.
+        """
+        put_aside = list[tuple[Ask, Reserved | None]]()
+        admitted: Admitted | None = None
+        try:
+            for one in following:
+                put_aside.append(await self.asks.reserve(one))
+            asks = [one for one, _ in put_aside]
+            keys = [key for one in (ask, *asks) for key in held_keys(one.request)]
+
+            def decide_on(held: Held) -> Decision[Held, O]:
+                return decide(held, asks)
+
+            found = await self.otp.slots.transition(
+                ask.request.slot, tuple(dict.fromkeys((*keys, *owed_keys(owed)))), decide_on
+            )
+            admitted = found if isinstance(found, Admitted) else None
+        finally:
+            for one, reserved in put_aside:
+                issued = admitted.issued if admitted and admitted.ask is one else None
+                self.otp.guard.settle(reserved, issued)
+        return found
 
     async def _hand_over(self, admitted: Admitted, within: Duration) -> Receipt:
         ask, challenge = admitted.ask, admitted.issued.challenge
-        rules = ask.app.rules
         return await self.otp.hand_over(
             challenge,
             ask.verification.language,
             challenge.expires_at - ask.at,
-            letterhead=Letterhead(
-                service_name=rules.service_name,
-                web_origin=rules.web_origin,
-                android_hash=ask.verification.app_hash,
-                email_from=rules.email_from,
-                wordings=rules.texts,
-            ),
-            senders=rules.senders.get(challenge.channel, ()),
+            letterhead=letterhead_of(ask),
+            senders=ask.app.rules.senders.get(challenge.channel, ()),
             send_id=ask.send_id,
             within=within,
         )
 
     async def _move_on(self, admitted: Admitted, *, goes_on: bool) -> _Moved:
         """Record that no sender took a message, and admit a send by the next channel."""
-        ask, challenge_id = admitted.ask, admitted.issued.challenge.id
-        moved = self._moving(ask, challenge_id, goes_on=goes_on, resent=admitted.resent)
-        return await self._judged(ask, moved)
+        ask, issued, paid = admitted.ask, admitted.issued, list[Owed]()
+        following = self.asks.following(ask, self.otp.senders) if goes_on else []
+        owed = () if issued.owed is None else (issued.owed,)
+        move = self._moving(ask, issued.challenge.id, paid, resent=admitted.resent)
+        moved = await self._admit_one(ask, following, move, owed)
+        self.otp.guard.pay(paid, is_verified=False)
+        return moved
 
     def _moving(
-        self, ask: Ask, challenge_id: str, *, resent: bool, goes_on: bool = True
-    ) -> Callable[[Held], Decision[Held, _Moved]]:
-        """The rule that admits a send in place of that of *ask*, which no sender took."""
+        self, ask: Ask, challenge_id: str, paid: list[Owed], *, resent: bool
+    ) -> Callable[[Held, Sequence[Ask]], Decision[Held, _Moved]]:
+        """
+        The rule that admits a send in place of that of *ask*, which no sender took.
+
+        Args:
+            paid: Becomes what nobody owes any more of it.
+        """
         now = self.otp.clock.now()
-        following = self.asks.following(ask, self.otp.senders) if goes_on else []
         unsent = UnsentRow(send_id=ask.send_id, at=now)
         failed = EndedRow(verification_id=challenge_id, status=Status.FAILED, at=now)
 
-        def decide(held: Held) -> Decision[Held, _Moved]:
-            found = self._next(ask.send_id, following, held, resent=resent)
+        def decide(held: Held, asks: Sequence[Ask]) -> Decision[Held, _Moved]:
+            forgiven = forgive(held, ask.send_id, now)
+            paid[:] = () if forgiven.outcome is None else (forgiven.outcome,)
+            held, rows = forgiven.becomes, (unsent, *forgiven.rows)
+            found = self._next(ask.send_id, asks, held, resent=resent)
             if isinstance(found.outcome, Admitted):
-                return Decision(found.outcome, found.becomes, (unsent, *found.rows))
+                return Decision(found.outcome, found.becomes, (*rows, *found.rows))
             ended = undelivered(held, challenge_id, ask.at, resent=resent)
-            rows = (unsent, failed) if isinstance(ended.outcome, Withdrawn) else (unsent,)
+            if isinstance(ended.outcome, Withdrawn):
+                rows = (*rows, failed)
             looked = look(ended.becomes, ask.request, ask.policy, now)
             return Decision(_Unsent(looked.outcome.resend_at), ended.becomes, rows)
 
@@ -322,6 +372,6 @@ class VerificationDelivery:
             if isinstance(outcome, Issued):
                 waits = next_sends(becomes, ask.request, ask.policy, ask.at)
                 admitted = Admitted(ask=ask, issued=outcome, resent=resent, next=waits)
-                return Decision(admitted, becomes, rows_of(ask, held, outcome.challenge))
+                return Decision(admitted, becomes, rows_of(ask, held, outcome))
             refused = outcome
         return Decision(refused, held)

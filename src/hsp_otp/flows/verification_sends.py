@@ -11,7 +11,7 @@ from hsp_otp.domain.audit import (
     Action,
     AuditRow,
 )
-from hsp_otp.domain.challenge import next_sends, usage_keys
+from hsp_otp.domain.challenge import held_keys, next_sends
 from hsp_otp.domain.challenge_outcomes import Exhausted, Issued, Locked, NotStanding
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.decision import Decision
@@ -166,9 +166,13 @@ class VerificationSends:
             return Decision(found, held, (row,))
 
         async with audited_failures(self.otp.audit, facts):
-            found = await self.otp.slots.transition(
-                ask.request.slot, usage_keys(ask.request), decide
-            )
+            ask, reserved = await self.asks.reserve(ask)
+            try:
+                found = await self.otp.slots.transition(
+                    ask.request.slot, held_keys(ask.request), decide
+                )
+            finally:
+                self.otp.guard.settle(reserved, None)
         return Prospect(found)
 
     async def _without_asking(
@@ -208,13 +212,22 @@ class VerificationSends:
             decision = rule(held, ask)
             outcome, becomes, rows = decision.outcome, decision.becomes, decision.rows
             if isinstance(outcome, Issued):
-                rows = rows_of(ask, held, outcome.challenge)
+                rows = rows_of(ask, held, outcome)
             elif not isinstance(outcome, Claimed):
                 rows = (with_outcome(ask.facts, outcome),)
             waits = next_sends(becomes, ask.request, ask.policy, ask.at)
-            return Decision((outcome, waits), becomes, rows)
+            return Decision((outcome, _not_before(waits, outcome)), becomes, rows)
 
-        return await self.otp.slots.transition(ask.request.slot, usage_keys(ask.request), decide)
+        ask, reserved = await self.asks.reserve(ask)
+        issued: Issued | None = None
+        try:
+            found = await self.otp.slots.transition(
+                ask.request.slot, held_keys(ask.request), decide
+            )
+            issued = found[0] if isinstance(found[0], Issued) else None
+        finally:
+            self.otp.guard.settle(reserved, issued)
+        return found
 
     async def _answer(
         self, ask: Ask, outcome: Asked, waits: Mapping[Channel, Instant | None]
@@ -286,3 +299,16 @@ class VerificationSends:
         """Audit a request that changed nothing."""
         await self.otp.audit.write(with_outcome(ask.facts, outcome))
         return outcome
+
+
+def _not_before(
+    waits: Mapping[Channel, Instant | None], outcome: object
+) -> Mapping[Channel, Instant | None]:
+    """
+    *waits* until the guard admits a send, too, if it is what has refused one: it judges all
+    channels to a number.
+    """
+    if not isinstance(outcome, Refusal) or outcome.assessment is None:
+        return waits
+    ready = outcome.retry_at
+    return {channel: at and max(at, ready) for channel, at in waits.items()}

@@ -26,6 +26,7 @@ class Entry:
         count: Requests that the row stands for.
         state: The state of the message that was handed over; None if there is none, or no longer.
         state_at: When a receipt last changed it.
+        price: In micro-dollars.
     """
 
     id: int
@@ -54,6 +55,11 @@ class Entry:
     verification_id: str | None
     subject_fingerprint: str | None
     channel: str | None
+    block_fingerprint: str | None
+    price: int | None
+    spent_by: str | None
+    verdict: str | None
+    reasons: str | None
     count: int
 
 

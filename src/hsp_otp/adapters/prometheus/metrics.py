@@ -1,6 +1,7 @@
 """All metrics of a worker, as described in docs/metrics.md."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
@@ -8,14 +9,18 @@ import phonenumbers
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from hsp_otp.domain.audit import Action, AuditRow, Row, StepRow
+from hsp_otp.domain.budgets import sender_of
 from hsp_otp.domain.challenge_outcomes import Issued, Locked
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.delivery import DeliveryState
 from hsp_otp.domain.funnel import counted, figure_of, is_loss
+from hsp_otp.domain.guard import read_reasons
 from hsp_otp.domain.instant import SECOND, Duration
+from hsp_otp.domain.prices import DOLLAR
 from hsp_otp.domain.purposes import Flow
 from hsp_otp.domain.quota import Limit
 from hsp_otp.domain.refresh_tokens import TokenReused
+from hsp_otp.domain.spend_report import BudgetUse
 from hsp_otp.domain.verification_record import Status
 from hsp_otp.ports.failures import Unavailable
 
@@ -28,6 +33,9 @@ _NONE: Final = "none"
 """The label for a missing value."""
 
 _REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
+
+_ALL: Final = "all"
+"""The label of all regions together."""
 
 _LIMITS: Final = frozenset({*(limit.value for limit in Limit), Locked.word})
 
@@ -50,10 +58,12 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         """Create all metrics, readable here if there is a *registry*, otherwise only in files."""
         self._registry = registry
+        self._regions_shown: set[str] = set()
         self._looks: list[Callable[[], None]] = []
         self._create_request_metrics()
         self._create_message_metrics()
         self._create_store_metrics()
+        self._create_spend_metrics()
         self._gauge("workers", "Processes that serve requests.", "livesum").set(1)
         # A rise is visible only in a series that already exists, so important series begin at 0.
         self._refreshes.labels(TokenReused.word)
@@ -192,6 +202,27 @@ class Metrics:
         )
         self._lost = self._counter("audit_rows_lost_total", "Rows that were lost.")
 
+    def _create_spend_metrics(self) -> None:
+        self._spent = self._counter(
+            "spend_dollars_total",
+            "What messages cost that a sender took.",
+            *("flow", "region", "sender"),
+        )
+        self._judged = self._counter(
+            "guard_total",
+            "Requests to send a code that the guard judged, by the group that is too full.",
+            *("flow", "verdict", "limit", "region"),
+        )
+        self._owed = self._gauge(
+            "owed_dollars", "What is not paid back of 24 hours.", "livemax", "region"
+        )
+        self._owed_ratio = self._gauge(
+            "owed_ratio", "What a region owes of what it may owe.", "livemax", "region"
+        )
+        self._cap_ratio = self._gauge(
+            "spend_cap_ratio", "What is spent of the fullest cap.", "livemax", "region"
+        )
+
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"hsp_otp_{name}", meaning, labels, registry=self._registry)
 
@@ -257,6 +288,34 @@ class Metrics:
         self._call_seconds.labels(port, store).observe(seconds)
         self._call_errors.labels(port, store).inc(isinstance(failure, Unavailable))
 
+    def spending(self, uses: Sequence[BudgetUse]) -> None:
+        """
+        Show how full budgets are: the fullest of each region, by flow and app.
+
+        Those of senders are left out: where one is full, the next sender is tried.
+        """
+        owed = defaultdict[str, float](float)
+        owed_ratio, cap_ratio = defaultdict[str, float](float), defaultdict[str, float](float)
+        for use in uses:
+            if sender_of(use.key.account) is not None:
+                continue
+            region = _ALL if use.key.region is None else _region(use.key.region)
+            cap_ratio[region] = max(cap_ratio[region], use.spent_ratio)
+            if use.key.region is not None:
+                owed[region] += use.owed / DOLLAR
+                owed_ratio[region] = max(owed_ratio[region], use.owed_ratio)
+        for gauge, found in (
+            (self._owed, owed),
+            (self._owed_ratio, owed_ratio),
+            (self._cap_ratio, cap_ratio),
+        ):
+            # A budget that is over is not stored any more.
+            for region in self._regions_shown - found.keys():
+                gauge.labels(region).set(0)
+            for region, value in found.items():
+                gauge.labels(region).set(value)
+        self._regions_shown |= cap_ratio.keys() - {_ALL}
+
     def watch_sender(
         self, sender: str, *, is_open: Callable[[], bool], skips: Callable[[], int]
     ) -> None:
@@ -307,7 +366,7 @@ class Metrics:
         flow, language = row.flow.value, row.language or _NONE
         figure = figure_of(row.step, row.word)
         if figure is not None:
-            region = row.region if row.region in _REGIONS else _NONE
+            region = _region(row.region)
             self._figures.labels(flow, figure, region, language).inc(row.count)
         elif is_loss(row.word):
             self._losses.labels(flow, row.step.value, row.word, language).inc(row.count)
@@ -321,11 +380,21 @@ class Metrics:
         if row.outcome == Issued.word:
             channel = row.facts.channel or Channel.SMS
             self._sent.labels(flow, region, channel.value, row.sender or _NONE).inc()
+            if row.facts.price:
+                dollars = row.facts.price / DOLLAR
+                self._spent.labels(flow, region, row.facts.spent_by or _NONE).inc(dollars)
+
+    def _count_judged(self, row: AuditRow, flow: str, region: str) -> None:
+        verdict = row.facts.verdict
+        if verdict is not None:
+            full = (one.group.value for one in read_reasons(row.facts.reasons or "") if one.is_full)
+            word = verdict.partition(":")[0]
+            self._judged.labels(flow, word, next(full, _NONE), region).inc()
 
     def _count(self, row: AuditRow) -> None:
         facts = row.facts
         flow = _NONE if facts.flow is None else facts.flow.value
-        region = facts.region if facts.region in _REGIONS else _NONE
+        region = _region(facts.region)
         match facts.action:
             case Action.SEND:
                 self._asks.labels(flow, row.outcome, region).inc()
@@ -358,7 +427,12 @@ class Metrics:
                 # Counted by app, asked for by nobody, or an operator's, which the audit records.
                 pass
         self._count_sent(row, flow, region)
+        self._count_judged(row, flow, region)
         if facts.app is not None:
             self._of_apps.labels(facts.app, facts.action.value, row.outcome).inc()
         if row.outcome in _LIMITS:
             self._refusals.labels(flow, row.outcome).inc()
+
+
+def _region(found: str | None) -> str:
+    return found if found in _REGIONS else _NONE

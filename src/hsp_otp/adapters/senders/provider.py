@@ -151,6 +151,7 @@ class Shape(enum.Enum):
     ONE = "a text or a whole number"
     FLAG = "true or false"
     LIST = "a list, or a text with commas"
+    AMOUNTS = "a number, a text with commas, or a list of both"
 
 
 def setting(

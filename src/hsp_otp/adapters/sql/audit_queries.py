@@ -51,8 +51,11 @@ _IN_ORDER: Final = (audit.c.at, audit.c.id)
 _COUNT: Final = audit.c["count"]
 _REFUSED: Final = (*(limit.value for limit in Limit), Locked.word, WorkRequired.word)
 
-_NOT_TOLD: Final = {"network", "charged", "flood_key"}
-"""Columns that only the limits need."""
+_NOT_TOLD: Final = {
+    *("network", "charged", "flood_key"),
+    "known_by",
+}
+"""Columns that only the limits and the guard need."""
 
 _ENTRY: Final = select(
     *(column for column in audit.columns if column.name not in _NOT_TOLD),

@@ -16,7 +16,7 @@ from hsp_otp.domain.contact import Channel, Contact
 from hsp_otp.domain.decision import Decision, O
 from hsp_otp.domain.delivery import AppSend, DeliveryState, TakenMessage
 from hsp_otp.domain.instant import Instant
-from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.purposes import Flow, Slot
 from hsp_otp.ports.clock import Clock
 
 
@@ -62,7 +62,7 @@ class SqlDeliveries:
 
 _MESSAGE: Final = select(
     *(sends.c.state, sends.c.at, sends.c.flow, sends.c.contact, sends.c.language),
-    *(sends.c.id, sends.c.verification_id, sends.c.channel),
+    *(sends.c.id, sends.c.slot, sends.c.verification_id, sends.c.channel),
 )
 
 
@@ -70,6 +70,8 @@ def _taken(row: Any) -> TakenMessage | None:  # noqa: ANN401 - a row of `_MESSAG
     if row is None or row.state is None:
         return None
     return TakenMessage(
+        send_id=row.id,
+        slot=Slot.stored(row.slot),
         state=DeliveryState(row.state),
         at=Instant(row.at),
         flow=Flow(row.flow),

@@ -26,6 +26,7 @@ from hsp_otp.domain.app_limits import (
 from hsp_otp.domain.challenge_outcomes import Verified
 from hsp_otp.domain.client_limits import MISSES_OF_ALL, Charged, recount
 from hsp_otp.domain.contact import Channel, Contact
+from hsp_otp.domain.debtors import ledger_keys
 from hsp_otp.domain.guard import (
     WHO,
     Debt,
@@ -34,7 +35,6 @@ from hsp_otp.domain.guard import (
     Ledgers,
     OwedSend,
     block_of,
-    ledger_keys,
     owing,
     recounted,
 )

@@ -207,6 +207,7 @@ def _without_number(row: AuditRow) -> AuditRow:
         region=None,
         contact_fingerprint=None,
         range_fingerprint=None,
+        block_fingerprint=None,
         subject_fingerprint=None,
         verification_id=None,
     )
@@ -222,6 +223,7 @@ _DERIVED: Final[Mapping[str, Callable[[AuditFacts], Any]]] = {
     "charged": lambda facts: " ".join(facts.charged) or None,
     "lane": lambda facts: None if facts.lane is None else facts.lane.value,
     "channel": lambda facts: None if facts.channel is None else facts.channel.value,
+    "known_by": lambda facts: None if facts.known_by is None else facts.known_by.value,
 }
 """The columns that hold something other than the member of that name."""
 

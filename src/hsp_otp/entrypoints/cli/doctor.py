@@ -20,6 +20,7 @@ from hsp_otp.adapters.sql.audit_queries import SqlAuditQueries
 from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.postgres import READERS, WRITERS
 from hsp_otp.adapters.sql.schema import schema_of
+from hsp_otp.adapters.sql.spending_queries import SqlSpendingQueries
 from hsp_otp.adapters.sql.test_contacts import SqlTestContacts
 from hsp_otp.adapters.system import SystemClock, SystemRandomness
 from hsp_otp.domain.instant import DAY, Instant
@@ -44,6 +45,7 @@ from hsp_otp.entrypoints.cli.doctor_checks import (
     worst,
     wrong,
 )
+from hsp_otp.entrypoints.cli.guard_checks import of_caps, of_guard, of_prices
 from hsp_otp.entrypoints.cli.output import FLAG
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.settings.checks import check_to_serve, missing_variables
@@ -115,6 +117,7 @@ async def _look() -> list[Finding]:
     if findings[0].status is Status.OK or settings.secret_keys:
         findings += _of_keys(settings)
     findings += of_outside(settings)
+    findings.append(of_guard(settings))
     if settings.ops_users is not None:
         findings += of_operators(settings.ops_users)
     findings += [one async for one in _of_database(settings)]
@@ -214,7 +217,13 @@ async def _of_open_database(settings: Settings, database: Database) -> AsyncGene
     keys = await SqlApiKeys(database).list()
     for found in (*of_api_keys(keys, settings), *of_exchange(keys, settings)):
         yield found
-    for found in of_apps((await SqlApps(database).tenants()).apps, settings):
+    apps = (await SqlApps(database).tenants()).apps
+    spent = await SqlSpendingQueries(database).spent(Span(Instant(after - DAY)))
+    for found in (
+        *of_apps(apps, settings),
+        *of_prices(settings, apps, after),
+        *of_caps(settings, apps, spent),
+    ):
         yield found
     yield of_test_contacts(await SqlTestContacts(database).list(), after)
     if settings.trusted_proxies:

@@ -4,14 +4,20 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from hsp_otp.adapters.sql.database import Database
 from hsp_otp.adapters.sql.schema import upgrade
+from hsp_otp.adapters.sql.spending_queries import SqlSpendingQueries
 from hsp_otp.domain.apps import ACCOUNT, APP
+from hsp_otp.domain.budgets import BudgetKey
 from hsp_otp.domain.names import sid_of
+from hsp_otp.domain.prices import Money, in_dollars
+from hsp_otp.domain.purposes import Flow
+from hsp_otp.domain.spend_report import budget_uses
 from hsp_otp.entrypoints.cli.common import insist_on_fit, insist_on_known, insist_on_newest
 from hsp_otp.entrypoints.development import (
     DEMO_PASS,
@@ -28,7 +34,7 @@ from hsp_otp.entrypoints.settings.checks import check_to_serve
 from hsp_otp.entrypoints.settings.kubernetes import HOW_TO_STOP_IT
 from hsp_otp.entrypoints.settings.load import load, passed_over
 from hsp_otp.entrypoints.settings.model import DEVELOPMENT, PREFIX, Settings
-from hsp_otp.entrypoints.wiring import open_database, open_redis_of
+from hsp_otp.entrypoints.wiring import clock_of, open_database, open_redis_of
 
 BANNER: Final = """
 hsp-otp is running at {url} in development mode: codes are shown here, not sent.
@@ -79,8 +85,7 @@ def serve() -> int:
     """
     settings = _served(load())
     _warn_of_variables()
-    asyncio.run(_insist(settings))
-    return _run(settings)
+    return _run(settings, asyncio.run(_insist(settings)))
 
 
 def dev(*, host: str | None = None, port: str | None = None) -> int:
@@ -99,15 +104,18 @@ def dev(*, host: str | None = None, port: str | None = None) -> int:
             os.environ[f"{PREFIX}{name}"] = value
     settings = _served(load())
     _warn_of_variables()
-    demo = asyncio.run(_prepare(settings))
-    return _run(settings, partial(_banner, settings, demo))
+    demo, spent = asyncio.run(_prepare(settings))
+    return _run(settings, spent, partial(_banner, settings, demo))
 
 
-async def _insist(settings: Settings) -> None:
+async def _insist(settings: Settings) -> Mapping[str, Any]:
+    """Check the stores; return the caps and how much of them is used."""
     async with open_database(settings) as database:
         await insist_on_fit(database, for_good=not settings.in_development)
         await insist_on_newest(database)
+        spent = await _spent(settings, database)
     await _insist_on_redis(settings)
+    return spent
 
 
 async def _insist_on_redis(settings: Settings) -> None:
@@ -123,8 +131,8 @@ async def _insist_on_redis(settings: Settings) -> None:
             _warn(found.what)
 
 
-async def _prepare(settings: Settings) -> DemoApp | None:
-    """Prepare the stores and their demo data; return the demo app, if it can be used."""
+async def _prepare(settings: Settings) -> tuple[DemoApp | None, Mapping[str, Any]]:
+    """Prepare the stores and their demo data; return the demo app, if any, and as `_insist`."""
     demo = None
     async with open_database(settings) as database:
         await insist_on_fit(database)
@@ -133,8 +141,30 @@ async def _prepare(settings: Settings) -> DemoApp | None:
         await add_demo_pass(database)
         if settings.serves_verifications or settings.serves_twilio_verify:
             demo = await add_demo_app(database, settings)
+        spent = await _spent(settings, database)
     await _insist_on_redis(settings)
-    return demo
+    return demo, spent
+
+
+async def _spent(settings: Settings, database: Database) -> Mapping[str, Any]:
+    """Return the caps in dollars, and what the last 24 hours have used of them."""
+    guard = settings.guard
+    stored = await SqlSpendingQueries(database).budgets()
+    uses = budget_uses(stored, guard.caps, guard.policy, clock_of(settings).now())
+    told: dict[str, Any] = {"guard": guard.mode.value}
+    for flow in (Flow.SIGNUP, Flow.PASS_LOGIN):
+        spent = sum(use.spent for use in uses if use.key == (flow.value, None))
+        told[flow.value] = _of_cap(spent, guard.caps.of(BudgetKey(flow.value, None)))
+    others = (f"{region}={in_dollars(cap)}" for region, cap in guard.caps.regions.items())
+    told["per_region"] = ",".join((in_dollars(guard.caps.region), *others))
+    told["fullest"] = max((use.spent_percent for use in uses), default=0)
+    prices = guard.prices
+    told["prices"] = f"{'bundled, ' if prices.is_bundled else ''}{prices.dated or 'without a date'}"
+    return told
+
+
+def _of_cap(spent: Money, cap: Money) -> str:
+    return f"{in_dollars(spent)}/{in_dollars(cap) if cap else 'none'}"
 
 
 def _warn_of_variables() -> None:
@@ -173,7 +203,9 @@ def _for_backends(settings: Settings, demo: DemoApp, url: str) -> str:
     return shown + SANDBOX.format(url=url)
 
 
-def _run(settings: Settings, banner: Callable[[str], str] | None = None) -> int:
+def _run(
+    settings: Settings, spent: Mapping[str, Any], banner: Callable[[str], str] | None = None
+) -> int:
     listening = _bind(settings.host, settings.port)
     showing = None
     if settings.metrics_port is not None:
@@ -181,7 +213,7 @@ def _run(settings: Settings, banner: Callable[[str], str] | None = None) -> int:
     if banner:
         host, port = listening.getsockname()[:2]
         print(banner(f"http://{host}:{port}"), flush=True)
-    return OK if server.run(settings, listening, showing) else FAILED
+    return OK if server.run(settings, listening, showing, spending=spent) else FAILED
 
 
 def _bind(host: str, port: int) -> socket.socket:

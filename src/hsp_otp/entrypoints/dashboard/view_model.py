@@ -16,6 +16,7 @@ from hsp_otp.entrypoints.dashboard.alerts import Alarm, of_surge, of_suspicion
 from hsp_otp.entrypoints.dashboard.charts import Picture, Series, lying, stacked
 from hsp_otp.entrypoints.dashboard.conversion import Conversion, conversion_of
 from hsp_otp.entrypoints.dashboard.formatting import UNKNOWN, country, seconds
+from hsp_otp.entrypoints.dashboard.money import MoneyFacts, money_of
 from hsp_otp.entrypoints.dashboard.time_series import Chosen, Counts, Figure, most_first, sent_of
 from hsp_otp.flows.overview import Seen
 from hsp_otp.ports.audit_queries import Tally
@@ -93,6 +94,7 @@ class Facts:
     to_verify: Sequence[Took]
     to_deliver: Sequence[Took]
     conversion: Conversion
+    money: MoneyFacts | None
 
 
 def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
@@ -133,6 +135,7 @@ def facts_of(seen: Seen, wanted: Chosen, reporting: Collection[str]) -> Facts:
         to_verify=_to_verify(counts.proofs),
         to_deliver=_to_deliver(counts.deliveries),
         conversion=conversion_of(seen, chosen.flow, reporting),
+        money=money_of(seen.spending),
     )
 
 

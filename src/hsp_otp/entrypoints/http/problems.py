@@ -21,7 +21,7 @@ from hsp_otp.domain.challenge_outcomes import (
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.instant import Instant, seconds_until
 from hsp_otp.domain.names import ENGLISH
-from hsp_otp.domain.quota import Limit, Refusal
+from hsp_otp.domain.quota import OF_GUARD, Limit, Refusal
 from hsp_otp.entrypoints.http.languages import told
 from hsp_otp.entrypoints.services import Services
 from hsp_otp.flows.otp import NotSent, Undelivered, WorkPosed
@@ -52,7 +52,8 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     Seconds: `retry_after_seconds` until the same request may succeed, `resend_in` until a new
     code may be asked for, `next` until each channel may be used (null: only an operator can
     unlock), `work_seconds` that a phone needs for `work`. `live` says whether the code that was
-    sent last is still good. `limit` is the app's name of a limit.
+    sent last is still good. `limit` is the app's name of a limit. `other_ways` are the words of
+    other ways to verify, of which there are none yet.
     """
 
     type_: str
@@ -68,6 +69,7 @@ class ProblemBody(msgspec.Struct, rename={"type_": "type"}):
     retry_after_seconds: int | msgspec.UnsetType = msgspec.UNSET
     live: bool | msgspec.UnsetType = msgspec.UNSET
     next: dict[str, int | None] | msgspec.UnsetType = msgspec.UNSET
+    other_ways: list[str] | msgspec.UnsetType = msgspec.UNSET
     limit: str | msgspec.UnsetType = msgspec.UNSET
     verification_status: str | msgspec.UnsetType = msgspec.UNSET
     resend_in: int | msgspec.UnsetType = msgspec.UNSET
@@ -96,6 +98,7 @@ class Problem:
         retry_seconds: When to repeat the request, if no limit makes it wait.
         next: When each channel may be used; None if only an operator can unlock.
         limit: The app's name of the limit.
+        other_ways: Where no message is sent: the words of other ways to verify.
         verification_status: What has become of the verification.
         replayed: An earlier request with the same idempotency key met the same.
     """
@@ -114,6 +117,7 @@ class Problem:
     retry_seconds: int | None = None
     next: Mapping[Channel, Instant | None] | None = None
     limit: str | None = None
+    other_ways: tuple[str, ...] | None = None
     verification_status: str | None = None
     replayed: bool = False
 
@@ -182,7 +186,14 @@ def members_of(handlers: Iterable[HTTPRouteHandler]) -> dict[str, str]:
 def of_refusal(refusal: Refusal) -> Problem:
     """Return the problem of a request that a limit refuses."""
     sentence = "resend_later" if refusal.live is False else ""
-    return Problem(429, refusal.word, refusal.retry_at, live=refusal.live, sentence=sentence)
+    return Problem(
+        429,
+        refusal.word,
+        refusal.retry_at,
+        live=refusal.live,
+        sentence=sentence,
+        other_ways=() if refusal.limit in OF_GUARD else None,
+    )
 
 
 def of_key(outcome: Unauthorized | Forbidden | Refusal) -> Problem:
@@ -257,6 +268,12 @@ def _told(request: Request[Any, Any, Any], problem: Problem) -> tuple[str, dict[
     return problem.reason, {"Content-Language": ENGLISH}
 
 
+_AS_THEY_ARE: Final = (
+    *("live", "attempts_remaining", "next_step", "limit", "verification_status", "other_ways"),
+)
+"""Members of a problem that its answer tells as they are."""
+
+
 def _members(problem: Problem, now: Instant) -> dict[str, Any]:
     """The members that only some problems have."""
     told: dict[str, Any] = {}
@@ -266,7 +283,7 @@ def _members(problem: Problem, now: Instant) -> dict[str, Any]:
         told["resend_in"] = seconds_until(problem.resend_at, now)
     if problem.next is not None:
         told["next"] = waits_of(problem.next, now)
-    for name in ("live", "attempts_remaining", "next_step", "limit", "verification_status"):
+    for name in _AS_THEY_ARE:
         if getattr(problem, name) is not None:
             told[name] = getattr(problem, name)
     if problem.work is not None:

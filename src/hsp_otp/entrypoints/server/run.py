@@ -5,11 +5,12 @@ import linecache
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 from tempfile import gettempdir
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import structlog
@@ -233,22 +234,30 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
-def run(settings: Settings, listening: socket.socket, showing: socket.socket | None = None) -> bool:
+def run(
+    settings: Settings,
+    listening: socket.socket,
+    showing: socket.socket | None = None,
+    *,
+    spending: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
     """
     Serve until told to stop, and return whether the server started.
 
-    *showing* is the socket that serves the metrics, if any. Raises CommandError if the folder for
-    metrics cannot be made.
+    *showing* is the socket that serves the metrics, if any, and *spending* tells the log what may
+    be spent. Raises CommandError if the folder for metrics cannot be made.
     """
     logs.configure(for_people=settings.in_development)
     measuring = metrics_listener.kept(showing, keep_alive=settings.keep_alive_seconds)
     with measuring if settings.measures else nullcontext():
-        return _run(settings, listening)
+        return _run(settings, listening, spending)
 
 
-def _run(settings: Settings, listening: socket.socket) -> bool:
+def _run(settings: Settings, listening: socket.socket, spending: Mapping[str, Any]) -> bool:
     host, port = listening.getsockname()[:2]
     _log.info("listening", host=host, port=port)
+    if spending:
+        _log.info("spending", **spending)
     serving = config(
         "hsp_otp.entrypoints.server.run:app",
         lifespan="on",

@@ -12,6 +12,8 @@ from hsp_otp.adapters.messages import MAX_AUTOFILL_BYTES
 from hsp_otp.adapters.operator_accounts import read_accounts
 from hsp_otp.adapters.redis.topology import Topology
 from hsp_otp.adapters.senders.provider import Provider
+from hsp_otp.adapters.senders.standard_webhooks import KEY_TAKES
+from hsp_otp.adapters.senders.webhook import NAME as WEBHOOK
 from hsp_otp.domain.code import Code
 from hsp_otp.domain.contact import Channel
 from hsp_otp.domain.names import ENGLISH
@@ -47,6 +49,10 @@ def check_to_serve(settings: Settings) -> None:
     _check_traces(settings)
     if settings.ops_users is not None:
         ops_accounts(settings.ops_users)
+    if settings.guard.spend_alert_url and not settings.accounts[WEBHOOK].secret:
+        raise SettingsError(
+            f"{PREFIX}WEBHOOK_SECRET: missing; {PREFIX}SPEND_ALERT_URL needs it, takes {KEY_TAKES}"
+        )
     if settings.proof_audience == settings.jwt_audience:
         raise SettingsError(
             f"{PREFIX}PROOF_AUDIENCE: got {settings.jwt_audience!r}, the audience of access "

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Final, cast
 
 import attrs
@@ -39,7 +40,7 @@ class Given:
     def text(self, shape: Shape) -> str:
         """Return the value as a variable's text; raises WrongTypeError if *shape* forbids it."""
         value = self.value
-        if isinstance(value, list) and shape is Shape.LIST:
+        if isinstance(value, list) and shape in {Shape.LIST, Shape.AMOUNTS}:
             entries = cast("list[object]", value)
             return ",".join(_text(entry, shape, "a list that contains {}") for entry in entries)
         return _text(self.value, shape, "{}")
@@ -108,6 +109,8 @@ def _text(value: object, shape: Shape, told: str) -> str:
             return "true" if value else "false"
         case int() if not isinstance(value, bool) and abs(value) < _MOST:
             return str(value)
+        case Decimal() if shape is Shape.AMOUNTS:
+            return str(value)
         case _:
             raise WrongTypeError(told.format(_type(value)))
 
@@ -118,7 +121,7 @@ def _type(value: object) -> str:
             return "true" if value else "false"
         case int():
             return "a number that is too large"
-        case float():
+        case Decimal():
             return "a number with a decimal point or an exponent"
         case datetime() | date() | time():
             return "a date or time"

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from hsp_otp.adapters.senders.provider import ReasonError
 from hsp_otp.entrypoints.errors import SettingsError
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings.branding import Branding
 from hsp_otp.entrypoints.settings.checks import check_development, check_redis
 from hsp_otp.entrypoints.settings.file import Given, WrongTypeError, given_in_file
+from hsp_otp.entrypoints.settings.guard import GuardSettings
 from hsp_otp.entrypoints.settings.kubernetes import is_service_variable
 from hsp_otp.entrypoints.settings.model import (
     NUMBERS,
@@ -21,6 +24,7 @@ from hsp_otp.entrypoints.settings.model import (
     Settings,
     branding_variables,
     common_variables,
+    guard_variables,
     page_variables,
     purpose_variables,
     sender_variables,
@@ -80,9 +84,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         for purpose, made in NUMBERS.items()
     }
     branding = {flow: Branding(**_values(branding_variables(flow), merged)) for flow in PAGES}
+    guard = GuardSettings(**_values(guard_variables(), merged))
     common = _values(common_variables(), merged)
     settings = Settings(
         **common,
+        guard=guard,
         numbers=numbers,
         accounts=accounts,
         branding=branding,
@@ -101,6 +107,24 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             f"{PREFIX}METRICS_PORT: got {settings.port}, which is {PREFIX}PORT; takes another"
         )
     return settings
+
+
+def guard_in_file(path: str, guard: GuardSettings) -> GuardSettings:
+    """
+    Return *guard* with the settings of the TOML file at *path*, which has no others.
+
+    Raises:
+        SettingsError: The file cannot be read, or has something else.
+    """
+    known = {name.removeprefix(PREFIX).lower() for name, _ in guard_variables()}
+    try:
+        found = given_in_file(path, PREFIX, known, {})
+    except ValueError as error:
+        raise SettingsError(f"{path!r} {error}") from None
+    if unknown := sorted(found.keys() - known):
+        raise SettingsError(f"{path!r} has {unknown[0]!r}; takes {', '.join(sorted(known))}")
+    given = {PREFIX + name.upper(): one for name, one in found.items()}
+    return attrs.evolve(guard, **_values(guard_variables(), given))
 
 
 def passed_over(environ: Mapping[str, str] | None = None) -> str:

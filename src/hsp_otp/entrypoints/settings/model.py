@@ -32,6 +32,7 @@ from hsp_otp.entrypoints.client_address import (
 from hsp_otp.entrypoints.senders import SENDERS
 from hsp_otp.entrypoints.settings import readers
 from hsp_otp.entrypoints.settings.branding import Branding
+from hsp_otp.entrypoints.settings.guard import GuardSettings
 from hsp_otp.entrypoints.settings.readers import choice, count, flag
 
 PREFIX: Final = "HSP_OTP_"
@@ -483,6 +484,8 @@ class Settings:
     """The settings of every sender's own, by its name."""
     numbers: Mapping[Purpose, Any] = attrs.field(factory=_numbers)
     """The settings of every purpose's own, as `NUMBERS` makes them."""
+    guard: GuardSettings = attrs.field(factory=GuardSettings)
+    """The settings of the guard against toll fraud."""
     branding: Mapping[Flow, Branding] = attrs.field(factory=_branding)
     """The settings of every page's own, without the names; see `brand`."""
     configured: frozenset[Flow] = frozenset()
@@ -636,6 +639,7 @@ def variables() -> list[tuple[str, Field]]:
     found: dict[str, Field] = {}
     for name, field in (
         *common_variables(),
+        *guard_variables(),
         *(one for purpose in PURPOSES for one in purpose_variables(purpose)),
         *(one for flow in PAGES for one in branding_variables(flow)),
         *(one for provider in SENDERS.values() for one in sender_variables(provider)),
@@ -648,6 +652,14 @@ def common_variables() -> list[tuple[str, Field]]:
     """Return the settings that belong to no sender, with their variables."""
     return [
         (PREFIX + field.name.upper(), field) for field in attrs.fields(Settings) if field.metadata
+    ]
+
+
+def guard_variables() -> list[tuple[str, Field]]:
+    """Return the settings of the guard against toll fraud."""
+    return [
+        (PREFIX + (field.metadata["variable"] or field.name.upper()), field)
+        for field in attrs.fields(GuardSettings)
     ]
 
 

@@ -3,6 +3,7 @@
 import codecs
 import re
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,7 @@ _TWICE: Final = "Cannot overwrite a value"
 
 def read_toml(path: str) -> dict[str, object]:
     """
-    Read the TOML file at *path*.
+    Read the TOML file at *path*, with a `Decimal` for each number that has a decimal point.
 
     Raises:
         ValueError: The file cannot be read. The message completes a sentence about the file; it
@@ -32,7 +33,7 @@ def read_toml(path: str) -> dict[str, object]:
         raise ValueError("cannot be read: this is not a valid file name") from None
     text = _decoded(content)
     try:
-        return tomllib.loads(text)
+        return tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"is not TOML: {_told(str(error), text)}") from None
     except RecursionError:

@@ -89,7 +89,11 @@ async def validate_pass(
         PASS_CODE_REQUIRED,
         CHANNEL_NOT_AVAILABLE,
         INVALID_PASS,
-        *answers_of(of_send, Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, Limit.LOOKUPS),
+        *answers_of(
+            of_send,
+            *(Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN, Limit.LOOKUPS),
+            *(Limit.REGION, Limit.SPEND),
+        ),
         request={"pass_code": "HSP-1234-5678"},
         success={
             "sent": True,

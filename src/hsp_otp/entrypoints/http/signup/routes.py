@@ -94,7 +94,13 @@ async def signup_csrf(request: AnyRequest) -> Response[CsrfBody]:
         INVALID_PHONE,
         REGION_NOT_ALLOWED,
         FORGED,
-        *answers_of(of_signup_send, Limit.CONTACT_SENDS, Limit.CLIENT, Limit.COOLDOWN),
+        *answers_of(
+            of_signup_send,
+            Limit.CONTACT_SENDS,
+            Limit.CLIENT,
+            Limit.COOLDOWN,
+            *(Limit.RANGE, Limit.REGION, Limit.SPEND),
+        ),
         request={"phone": "+91 98765 43210"},
         success={
             "success": True,

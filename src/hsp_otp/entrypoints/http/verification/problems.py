@@ -124,6 +124,7 @@ def of_standing(outcome: Unacceptable) -> Problem:
 _LIMITS: Final = (
     *(Limit.CONTACT_SENDS, Limit.MAILBOX_SENDS, Limit.APP, Limit.CLIENT, Limit.NAMED),
     Limit.COOLDOWN,
+    *(Limit.RANGE, Limit.REGION, Limit.SPEND),
 )
 _ONLY_OF_STARTS: Final = (Flaw.LOCALE, Flaw.APP_HASH, Flaw.METADATA, Flaw.TRANSACTION)
 
