@@ -14,6 +14,8 @@ from typing import Any
 import attrs
 import pytest
 
+from hsp_otp.adapters.system import SystemClock
+from hsp_otp.domain.instant import to_iso
 from hsp_otp.entrypoints.cli.main import main
 from tests.e2e.server import COMMAND, Server, command, environment
 from tests.gateway import Gateway
@@ -238,9 +240,12 @@ def test_a_house_in_order(tmp_path: Path) -> None:
     """Where all is well, doctor says so line by line, and shows no secret."""
     made = command(tmp_path, "keys", "new", "keys").stdout
     keys = dict(line.removeprefix("HSP_OTP_").split("=", 1) for line in made.splitlines())
+    today = to_iso(SystemClock().now())[:10]
+    (tmp_path / "prices.toml").write_text(f"dated = {today}\n[webhook]\nIN = 0.08\n")
     with Gateway(PLAYS["webhook"]) as gateway:
         settings = {
             **keys,
+            "PRICES": "prices.toml",
             **PLAYS["webhook"].settings(gateway.url),
             "SENDERS": "webhook",
             "PUBLIC_URL": "https://otp.example.com",
