@@ -71,7 +71,7 @@ class OverSqlite:
     def _made(self) -> dict[str, Any]:
         """What stands in the place of parts of the wiring."""
 
-        async def senders(*_: object) -> dict[Channel, Phones]:
+        async def senders(*_: object, **__: object) -> dict[Channel, Phones]:
             return dict.fromkeys(Channel, self.phones)
 
         return {
