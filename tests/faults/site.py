@@ -41,6 +41,10 @@ _SETTINGS: Final = {
     "LOOKUPS_PER_CLIENT_HOUR": "0",
     "FAILED_GUESSES_PER_DAY": "0",
     "FAILED_GUESSES_PER_30_DAYS": "0",
+    # Thousands of messages would reach the caps of a day.
+    "SPEND_PER_DAY": "0",
+    "LOGIN_SPEND_PER_DAY": "0",
+    "SPEND_PER_REGION_DAY": "0",
 }
 
 
