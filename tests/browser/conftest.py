@@ -350,9 +350,14 @@ def named_house(
 
 
 def serve(folder: Path, prepared: Prepared, gateway: Gateway, **settings: str) -> Iterator[House]:
-    """Serve with the prepared keys and database, in *folder*."""
+    """
+    Serve with the prepared keys and database, in *folder*.
+
+    Without the guard: hundreds of visitors have numbers of the same few ranges, and do not enter
+    all their codes.
+    """
     shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
-    given = {"PUBLIC_URL": "", "WORKERS": "1", **settings}
+    given = {"PUBLIC_URL": "", "WORKERS": "1", "GUARD": "off", **settings}
     with start(folder, prepared.keys, gateway, **given) as server:
         yield House(server, gateway)
 
