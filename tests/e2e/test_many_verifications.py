@@ -107,6 +107,8 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A worker has verified many numbers for an app, each by an idempotency key."""
     folder = tmp_path_factory.mktemp("many")
     settings, database = {"MODE": "development", "CODE_DIGITS": "10"}, folder / "hsp-otp.db"
+    # Thousands of messages would reach the caps of a day.
+    settings |= {"SPEND_PER_DAY": "0", "SPEND_PER_REGION_DAY": "0"}
     with ExitStack() as stack:
         if request.param == "postgres":
             url = asyncio.run(DATABASES.empty())
