@@ -360,6 +360,9 @@ def hsp_otp(bench: Bench, other: Path | None = None) -> list[Target]:
         "HSP_OTP_SECRET_KEYS": f"k1:{secret['s']}",
         "HSP_OTP_JWT_ALGORITHM": "HS256",
         "HSP_OTP_JWT_KEYS": f"j1:{secret['j']}",
+        # No round reaches these.
+        "HSP_OTP_LOGIN_SPEND_PER_DAY": "1000000",
+        "HSP_OTP_SPEND_PER_REGION_DAY": "1000000",
     }
     kinds = {
         "hsp-otp sqlite": {},

@@ -2,15 +2,19 @@
 Measure the cost of a request in one process without a socket, and the most expensive functions.
 
 Run it as ``PYTHONPATH=. .venv/bin/python bench/profiling.py [--store STORE] [--requests N]
-[--provider] [--samples | --functions]``. STORE is sqlite, postgres, redis (for counts) or
-challenges (in Redis too). 32 clients at once look up, ask and check, each for a different person
-and from a different address. With ``--provider``, the service is in production mode and hands its
-messages to a provider over HTTP. ``--samples`` tells what each part of a request costs, by samples
-of CPU time. ``--functions`` shows the ten most expensive functions of each layer, by their own
-time, which measuring them makes longer.
+[--signup] [--provider] [--samples | --functions]``. STORE is sqlite, postgres, redis (for counts)
+or challenges (in Redis too). 32 clients at once look up, ask and check, each for a different person
+and from a different address; with ``--signup``, they ask and check there, where the spend guard
+judges them. With ``--provider``, the service is in production mode and hands its messages to a
+provider over HTTP. ``--samples`` tells what each part of a request costs, by samples of CPU time.
+``--functions`` shows the ten most expensive functions of each layer, by their own time, which
+measuring them makes longer.
+
+``--guard N`` measures what the guard adds to a signup: it runs itself N times with the guard on and
+off, in turn, and prints the ratios.
 """
 
-# ruff: noqa: INP001, PLR2004, S101 - a script that prints
+# ruff: noqa: INP001, PLR2004, S101, T201 - a script that prints
 
 import argparse
 import asyncio
@@ -24,6 +28,7 @@ import pstats
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -70,24 +75,34 @@ the event loop's."""
 RESULTS: Final = sys.stdout
 
 Job = tuple[str, dict[str, str], str]
+"""A path, a body, and the address of the client."""
+
+GUARDED: Final = {
+    # No run reaches these, and all of them are judged.
+    **dict.fromkeys(("SPEND_PER_DAY", "SPEND_PER_REGION_DAY", "LOGIN_SPEND_PER_DAY"), "1000000"),
+    "REGION_DEBT": "1000000",
+    "BLOCK_DEBT": "1000+30%/24h,1000+15%/30d",
+}
 
 
-async def call(app: Any, job: Job) -> None:  # noqa: ANN401 - ASGI
-    """Make one request."""
+async def call(app: Any, job: Job, csrf: str = "") -> Any:  # noqa: ANN401 - ASGI, JSON
+    """Make one request, and return its answer."""
     path, told, client = job
     sent: list[dict[str, Any]] = []
-    body = json.dumps(told).encode()
+    body = json.dumps(told).encode() if told else b""
     headers = {
         b"host": b"localhost",
         b"content-type": b"application/json",
         b"content-length": b"%d" % len(body),
         b"x-forwarded-for": client.encode(),
     }
+    if csrf:
+        headers |= {b"cookie": f"csrftoken={csrf}".encode(), b"x-csrftoken": csrf.encode()}
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "POST",
+        "method": "POST" if told else "GET",
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
@@ -107,6 +122,7 @@ async def call(app: Any, job: Job) -> None:  # noqa: ANN401 - ASGI
 
     await app(scope, receive, send)
     assert sent[0]["status"] == 200, sent
+    return json.loads(sent[1]["body"])
 
 
 @contextlib.asynccontextmanager
@@ -127,13 +143,19 @@ async def served() -> Any:  # noqa: ANN401 - ASGI
     await life
 
 
-async def phase(app: Any, name: str, jobs: list[Job], measure: str | None = None) -> None:  # noqa: ANN401
-    """Run *jobs*, and print their cost; *measure* is samples or functions."""
-    left = iter(jobs)
+async def phase(
+    app: Any,  # noqa: ANN401 - ASGI
+    name: str,
+    jobs: list[Job],
+    measure: str | None = None,
+    csrf: str = "",
+) -> list[Any]:
+    """Run *jobs*, print their cost, and return their answers; *measure* is samples or functions."""
+    left, answers = iter(enumerate(jobs)), list[Any]([None] * len(jobs))
 
     async def work() -> None:
-        for job in left:
-            await call(app, job)
+        for place, job in left:
+            answers[place] = await call(app, job, csrf)
 
     profile, samples = cProfile.Profile(), Counter[str]()
     if measure == "functions":
@@ -153,6 +175,7 @@ async def phase(app: Any, name: str, jobs: list[Job], measure: str | None = None
         _show(profile, count)
     for part, number in samples.most_common():
         print(f"  {number / samples.total() * cpu / count * 1e6:6.0f} us  {part}", file=RESULTS)
+    return answers
 
 
 def _part(frame: FrameType | None) -> str:
@@ -260,15 +283,71 @@ async def run(requests: int, codes: Callable[[], dict[str, str]], measure: str |
         await phase(app, "verify", checks, measure)
 
 
+async def run_signup(
+    requests: int, codes: Callable[[], dict[str, str]], measure: str | None
+) -> None:
+    """Run both phases of signup, after a short warm-up."""
+
+    def asks(people: Iterable[int]) -> list[Job]:
+        return [("/users/api/send-otp/", {"phone": number_of(who)}, address(who)) for who in people]
+
+    people = range(requests)
+    async with served() as app:
+        csrf = (await call(app, ("/users/api/csrf/", {}, address(0))))["csrf_token"]
+        await phase(app, "warm", asks(range(requests, requests + 500)), csrf=csrf)
+        sessions = await phase(app, "ask", asks(people), measure, csrf)
+        sent = codes()
+        checks = [
+            (
+                "/users/api/verify-otp/",
+                {"session_id": one["session_id"], "otp_code": sent[number_of(who)]},
+                address(who),
+            )
+            for who, one in zip(people, sessions, strict=True)
+        ]
+        await phase(app, "check", checks, measure, csrf)
+
+
+def compare_guard(asked: argparse.Namespace) -> None:
+    """Measure signup with the guard and without it, in turn, and print the ratios."""
+    found: dict[str, list[dict[str, float]]] = {"enforce": [], "off": []}
+    command = [sys.executable, __file__, "--store", asked.store, "--requests", str(asked.requests)]
+    for _ in range(asked.guard):
+        for mode, results in found.items():
+            done = subprocess.run(  # noqa: S603 - this very script
+                [*command, "--signup"],
+                env=os.environ | {"HSP_OTP_GUARD": mode},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            lines = (line.split() for line in done.stdout.splitlines())
+            results.append({words[0]: float(words[1]) for words in lines})
+            print(mode, results[-1], flush=True)
+    for name in ("ask", "check"):
+        on, off = ([one[name] for one in results] for results in found.values())
+        ratios = sorted(a / b for a, b in zip(on, off, strict=True))
+        middle = [statistics.median(one) for one in (on, off, ratios)]
+        print(f"{asked.store} {name}: {middle[0]:.0f} us with the guard, {middle[1]:.0f} without")
+        print(
+            f"  {middle[2]:.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f} in {asked.guard} pairs)"
+        )
+
+
 def main() -> None:
     """Measure one store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", default="postgres")
     parser.add_argument("--requests", type=int, default=3000)
+    parser.add_argument("--signup", action="store_true")
+    parser.add_argument("--guard", type=int, default=0, metavar="N", help="compare on and off")
     parser.add_argument("--provider", action="store_true")
     for measure in ("samples", "functions"):
         parser.add_argument(f"--{measure}", dest="measure", action="store_const", const=measure)
     asked = parser.parse_args()
+    if asked.guard:
+        compare_guard(asked)
+        return
     folder = Path(tempfile.mkdtemp(prefix="otp-profile-"))
     taken, console = folder / "taken", io.StringIO()
 
@@ -279,7 +358,7 @@ def main() -> None:
 
     try:
         with contextlib.ExitStack() as stack:
-            given = {"MODE": "development", "JWT_ALGORITHM": "EdDSA"}
+            given = {"MODE": "development", "JWT_ALGORITHM": "EdDSA"} | GUARDED
             given |= stack.enter_context(stored(asked.store, folder))
             if asked.provider:
                 given |= stack.enter_context(provided(taken))
@@ -289,7 +368,8 @@ def main() -> None:
             nowhere = stack.enter_context(Path(os.devnull).open("w"))
             stack.enter_context(contextlib.redirect_stdout(console))
             stack.enter_context(contextlib.redirect_stderr(nowhere))
-            uvloop.run(run(asked.requests, codes, asked.measure))
+            measured = run_signup if asked.signup else run
+            uvloop.run(measured(asked.requests, codes, asked.measure))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -43,9 +43,9 @@ _USERS: Final = " UNION ".join(
 _MOST_STEPS: Final = 100
 """Steps of requests in one transaction, limited so that none holds the lock for long."""
 
-_GATHER_SECONDS: Final = 0.01
-"""How long the first step of a transaction waits for others. A backend often puts many passes
-within milliseconds, and fewer transactions leave more time to the requests of customers."""
+_APART_SECONDS: Final = 0.05
+"""How long after the begin of a transaction the next one begins. A backend often puts many passes
+within a second, and fewer transactions leave more time to the requests of customers."""
 
 _BATCH: Final = 500
 """Rows of an import in one transaction. It holds the lock for about 20 ms, and a request waits up
@@ -71,8 +71,8 @@ class SqlPassRepository:
     """
     Changes passes, one transaction at a time.
 
-    Steps that wait meanwhile share the next transaction, so that they use one connection at most,
-    however many there are.
+    The first one begins at once; steps that wait until the next share it, so that they use one
+    connection at most, however many there are.
     """
 
     def __init__(self, database: Database, found: SqlPasses) -> None:
@@ -80,6 +80,7 @@ class SqlPassRepository:
         self._found = found
         self._waiting: deque[_Waiting] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._not_before = 0.0
 
     async def find_kept(self, code: PassCode) -> KeptPass | None:
         """Implement `PassRepository.find_kept`."""
@@ -106,7 +107,9 @@ class SqlPassRepository:
         try:
             with telling(self._waiting):
                 while self._waiting:
-                    await asyncio.sleep(_GATHER_SECONDS)
+                    loop = asyncio.get_running_loop()
+                    await asyncio.sleep(self._not_before - loop.time())
+                    self._not_before = loop.time() + _APART_SECONDS
                     count = min(len(self._waiting), _MOST_STEPS)
                     await self._settle([self._waiting.popleft() for _ in range(count)])
         finally:

@@ -83,8 +83,8 @@ class SqliteConnections:
         self._studying = _engine(url, "FULL", "query_only=ON", "temp_store=MEMORY", _CACHE)
         self._turns = asyncio.Semaphore(self.most_transactions)
         event.listen(self._writing, "begin", _begin_immediate)
-        self._settling = _Thread(url, synchronous)
-        self._fetching = _Thread(url, "FULL")
+        self._settling = _Thread(self._url, synchronous)
+        self._fetching = _Thread(self._url, "FULL")
 
     async def close(self) -> None:
         """Close all connections."""
@@ -120,7 +120,8 @@ class SqliteConnections:
     async def fetch(self, statement: str, given: Given, by: float) -> list[Any]:
         """Implement `Connections.fetch`."""
         asked = on_sqlite(statement)
-        return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
+        async with _failing_as_unavailable(self._url):
+            return await self._fetching.run(lambda one: one.execute(asked, given).fetchall(), by)
 
     @asynccontextmanager
     async def write(self, by: float) -> AsyncGenerator[AsyncConnection]:
@@ -161,7 +162,7 @@ class _Thread:
     threads for every statement.
     """
 
-    def __init__(self, url: str, synchronous: str) -> None:
+    def __init__(self, url: URL, synchronous: str) -> None:
         self._url = url
         self._synchronous = synchronous
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
@@ -172,18 +173,16 @@ class _Thread:
         The result of *work* on the connection, retried until *by* while the lock is held.
 
         Raises:
-            RefusedError: A statement was refused because of its data.
-            Unavailable: The database failed, or the lock was held all the time.
+            sqlite3.DatabaseError: The database failed, refused a statement, or was locked.
         """
         loop = asyncio.get_running_loop()
-        async with _failing_as_unavailable(make_url(self._url)):
-            while True:
-                try:
-                    return await loop.run_in_executor(self._thread, self._worked, work)
-                except sqlite3.OperationalError as error:
-                    if not _says_locked(error) or is_past(by):
-                        raise
-                await asyncio.sleep(_RETRY_SECONDS)
+        while True:
+            try:
+                return await loop.run_in_executor(self._thread, self._worked, work)
+            except sqlite3.OperationalError as error:
+                if not _says_locked(error) or is_past(by):
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def close(self) -> None:
         """Close the connection and the thread."""
@@ -256,13 +255,12 @@ def _write(connection: sqlite3.Connection, written: Written) -> None:
             raise MovedError
 
 
-def _connect(url: str, synchronous: str) -> sqlite3.Connection:
+def _connect(url: URL, synchronous: str) -> sqlite3.Connection:
     """A connection for one thread; raises OperationalError if the file is locked or unusable."""
-    parsed = make_url(url)
-    path = _path(parsed)
+    path = _path(url)
     if path is not None:
         _make_private(path)
-    positional, named = aiosqlite.dialect().create_connect_args(parsed)
+    positional, named = aiosqlite.dialect().create_connect_args(url)
     opened: Callable[..., sqlite3.Connection] = sqlite3.connect
     connection = opened(*positional, **{**named, "timeout": 0, "isolation_level": None})
     try:
