@@ -131,7 +131,7 @@ def measure(name: str, puts: int, settings: dict[str, str], others: dict[str, st
             sum(one > MOST * usual_one for one in times) / len(times)
             for usual_one in (usual, beside)
         )
-        print(f"  {when:<22}{len(times):7}  {told}{slow:14.1%}{slower:12.1%}")
+        print(f"  {when:<22}{len(times):7}  {told}{slow:13.1%}{slower:11.1%}")
     return not failed + also and statistics.median(found["beside puts"]) <= MOST * usual
 
 
