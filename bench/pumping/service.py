@@ -254,7 +254,7 @@ class Service:
                 spent = self.budgets[key].spent
                 return budgets.capped(spent, group, self.caps.of(key), price, now)
         for key, _, needed in bounds:
-            leases[key] = attrs.evolve(leases[key], left=leases[key].left.minus(needed))
+            leases[key] = leases[key]._replace(left=leases[key].left.minus(needed))
         return None
 
     def _settle(self, messages: Iterable[Message], now: Instant, *, is_verified: bool) -> None:

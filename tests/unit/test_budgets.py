@@ -82,7 +82,7 @@ def test_what_is_left_of_a_lease_comes_back() -> None:
     """Given back whole, it leaves the budget as it was."""
     taken = renewed(Budget(), BOUNDS, PRICE, START)
     assert settled(taken.becomes, START, returned=[taken.outcome.rest]) == Budget()
-    spent = attrs.evolve(taken.outcome, left=taken.outcome.left.minus(Slice(10, 10, 0)))
+    spent = taken.outcome._replace(left=taken.outcome.left.minus(Slice(10, 10, 0)))
     again = settled(taken.becomes, START, returned=[spent.rest])
     assert ledgers.owed(again.spent, DAY, START) == 10
     assert ledgers.owed(again.debt, DAY, START) == 10
@@ -172,7 +172,7 @@ class Processes(RuleBasedStateMachine):
             decision = renewed(self.budget, Bounds(spent=120), PRICE, self.now, returned=returned)
             self.budget, lease = decision.becomes, decision.outcome
         if lease.left.spent >= PRICE:
-            lease = attrs.evolve(lease, left=lease.left.minus(Slice(PRICE)))
+            lease = lease._replace(left=lease.left.minus(Slice(PRICE)))
             self.spent.append(self.now)
         self.leases[process] = lease
 

@@ -236,7 +236,7 @@ def test_the_longer_wait_answers() -> None:
     refused = world.sign_up(NEIGHBOURS[0], client="10.0.0.1")
     assert isinstance(refused, Refusal)
     assert (refused.limit, refused.assessment) == (Limit.CONTACT_SENDS, None)
-    assert world.audit.rows[-1].facts.verdict is None
+    assert world.audit.rows[-1].verdict is None
 
 
 def test_the_wait_suffices() -> None:
@@ -262,12 +262,12 @@ def test_a_range_that_is_nearly_full_asks_for_work() -> None:
     payload = str(posed.work.parameters["solution"])
     assert payload.split("|")[1] == "6"
     row = world.audit.rows[-1]
-    assert (row.outcome, row.facts.verdict) == ("work_required", "stretch")
+    assert (row.outcome, row.verdict) == ("work_required", "stretch")
     caller = Caller(ClientAddress("10.9.9.9"), "r1", work=payload)
     sent = run(world.signup.send(PhoneNumber(NEIGHBOURS[3]), None, caller))
     assert isinstance(sent, SignupCodeSent)
     assert world.audit.debts[-1].debt is Debt.STRETCH
-    assert world.audit.rows[-1].facts.verdict == "stretch"
+    assert world.audit.rows[-1].verdict == "stretch"
 
 
 def test_what_is_nearly_full_asks_for_little_work() -> None:
@@ -276,8 +276,8 @@ def test_what_is_nearly_full_asks_for_little_work() -> None:
     outcomes = ask(world, NEIGHBOURS[:6])
     assert words(outcomes) == [*["sent"] * 4, "work_required", "work_required"]
     row = world.audit.rows[-1]
-    assert row.facts.verdict == "work:1"
-    assert row.facts.reasons == "block 5/6 24h"
+    assert row.verdict == "work:1"
+    assert row.reasons == "block 5/6 24h"
 
 
 # --- Caps
@@ -293,7 +293,7 @@ def test_the_cap_of_a_region() -> None:
     assert isinstance(refused, Refusal)
     assert refused.retry_at == after(START, 25 * HOUR)
     row = world.audit.rows[-1]
-    assert (row.facts.verdict, row.facts.reasons) == ("refused", "region-cap 0.24/0.20$ 24h")
+    assert (row.verdict, row.reasons) == ("refused", "region-cap 0.24/0.20$ 24h")
     assert budget(world)[0] == 2 * PRICE
 
 
@@ -316,10 +316,10 @@ def test_pass_login_owes_nobody_anything() -> None:
     assert [one.word for one in sent] == ["sent", "sent", "spend_limited"]
     assert world.audit.debts == []
     assert owed(world, Group.RANGE, "pass_login +91987654") == 0
-    facts = world.audit.rows[-1].facts
-    assert (facts.price, facts.spent_by, facts.verdict) == (PRICE, "outbox", "refused")
-    facts = next(row.facts for row in world.audit.rows if row.outcome == "sent")
-    assert (facts.price, facts.verdict, facts.reasons) == (PRICE, None, None)
+    row = world.audit.rows[-1]
+    assert (row.price, row.spent_by, row.verdict) == (PRICE, "outbox", "refused")
+    row = next(row for row in world.audit.rows if row.outcome == "sent")
+    assert (row.price, row.verdict, row.reasons) == (PRICE, None, None)
 
 
 def test_an_operator_lets_an_address_past_the_groups_and_not_past_a_cap() -> None:
@@ -361,9 +361,9 @@ def test_the_row_of_an_admitted_ask() -> None:
     """Price, sender and verdict; and the row of what is owed, without a contact."""
     world = guarded()
     ask(world, NEIGHBOURS[:2])
-    facts = world.audit.rows[-1].facts
-    assert (facts.price, facts.spent_by) == (PRICE, "outbox")
-    assert (facts.verdict, facts.reasons, facts.known_by) == ("free", None, None)
+    row = world.audit.rows[-1]
+    assert (row.price, row.spent_by) == (PRICE, "outbox")
+    assert (row.verdict, row.reasons, row.known_by) == ("free", None, None)
     assert world.audit.debts[-1] == DebtRow(
         send_id=world.audit.sends[-1].id,
         at=START,
@@ -381,8 +381,8 @@ def test_reasons_are_sufficient() -> None:
     ask(world, NEIGHBOURS[:5])
     row = world.audit.rows[-1]
     assert row.outcome == "range_rate_limited"
-    assert row.facts.reasons == "range 4/3 24h"
-    assert verdict_word(read_reasons(row.facts.reasons)) == row.facts.verdict == "refused"
+    assert row.reasons == "range 4/3 24h"
+    assert verdict_word(read_reasons(row.reasons)) == row.verdict == "refused"
     assert row.retry_at == after(START, 25 * HOUR)
 
 
@@ -391,7 +391,7 @@ def test_recording_refuses_by_caps_alone() -> None:
     world = guarded(GuardMode.RECORD, works=True, caps=Caps(default=6 * PRICE, region=0))
     outcomes = ask(world, NEIGHBOURS[:7])
     assert words(outcomes) == [*["sent"] * 6, "spend_limited"]
-    verdicts = [row.facts.verdict for row in world.audit.rows]
+    verdicts = [row.verdict for row in world.audit.rows]
     assert verdicts == [*["free"] * 3, *["refused"] * 4]
     assert owed(world) == len(world.audit.debts) == 3
     assert budget(world)[:2] == (6 * PRICE, 3 * PRICE)
@@ -401,8 +401,8 @@ def test_no_guard() -> None:
     """It neither judges nor caps, and writes nothing."""
     world = guarded(GuardMode.OFF, caps=Caps(default=1, region=1))
     assert words(ask(world, NEIGHBOURS[:6])) == ["sent"] * 6
-    assert {row.facts.verdict for row in world.audit.rows} == {None}
-    assert {row.facts.price for row in world.audit.rows} == {None}
+    assert {row.verdict for row in world.audit.rows} == {None}
+    assert {row.price for row in world.audit.rows} == {None}
     assert world.audit.debts == []
     assert world.budgets.stored == {}
 
@@ -424,12 +424,12 @@ def test_a_known_number_is_not_judged_by_its_range() -> None:
         world.clock.advance(HOUR)
         known.append(world.sign_up(NEIGHBOURS[9], client=f"10.8.{number}.1"))
     assert words(known) == [*["sent"] * 3, "range_rate_limited"]
-    facts = world.audit.rows[-2].facts
-    assert (facts.known_by, facts.verdict) == (KnownBy.NUMBER, "free")
+    row = world.audit.rows[-2]
+    assert (row.known_by, row.verdict) == (KnownBy.NUMBER, "free")
     assert world.audit.debts[-1].debt is Debt.CLIENT
     assert owed(world, Group.ADDRESS, "signup 10.8.2.1") == 1
     assert owed(world) == 4
-    assert world.audit.rows[-1].facts.known_by is None
+    assert world.audit.rows[-1].known_by is None
 
 
 def test_a_known_device_is_not_judged_by_its_range() -> None:
@@ -444,7 +444,7 @@ def test_a_known_device_is_not_judged_by_its_range() -> None:
     caller = Caller(ClientAddress("10.8.8.8"), "r1", devices=(proved.device_token,))
     again = run(world.signup.send(PhoneNumber(NEIGHBOURS[9]), None, caller))
     assert isinstance(again, SignupCodeSent)
-    assert world.audit.rows[-1].facts.known_by is KnownBy.DEVICE
+    assert world.audit.rows[-1].known_by is KnownBy.DEVICE
 
 
 # --- Messages that do not arrive
@@ -459,8 +459,8 @@ def test_a_message_that_no_sender_took_is_owed_by_nobody() -> None:
     assert (owed(world), budget(world)) == (0, (PRICE, 0, 0))
     (paid,) = world.audit.paid
     assert (paid.send_id, paid.is_verified) == (world.audit.debts[0].send_id, False)
-    facts = world.audit.rows[-1].facts
-    assert (world.audit.rows[-1].outcome, facts.price, facts.verdict) == (
+    row = world.audit.rows[-1]
+    assert (world.audit.rows[-1].outcome, row.price, row.verdict) == (
         "sms_failed",
         PRICE,
         "free",
@@ -527,7 +527,7 @@ def test_apps_have_ranges_of_their_own() -> None:
     assert refused.word == "range_rate_limited"
     assert set(refused.next.values()) == {after(START, 25 * HOUR)}
     row = told.world.audit.rows[-1]
-    assert (row.facts.app, row.facts.verdict) == ("shop", "refused")
+    assert (row.facts.app, row.verdict) == ("shop", "refused")
     assert told.world.audit.debts[-1].account == SHOP.id
     assert told.world.audit.debts[-1].client is None
 
@@ -612,7 +612,7 @@ def test_nothing_that_no_sender_takes_is_owed_by_an_app() -> None:
     assert isinstance(told.start(), NotDelivered)
     assert owed(told.world, Group.RANGE, f"{SHOP.id} +91987654") == 0
     assert [one.ended for one in told.world.audit.verifications.values()] == [Status.FAILED]
-    assert told.world.audit.rows[-1].facts.price == PRICE
+    assert told.world.audit.rows[-1].price == PRICE
 
 
 def test_an_e_mail_is_not_judged() -> None:
@@ -624,7 +624,7 @@ def test_an_e_mail_is_not_judged() -> None:
     )
     told.app = attrs.evolve(SHOP, rules=rules)
     assert isinstance(told.start("ada@example.com"), Sent)
-    assert told.world.audit.rows[-1].facts.price is None
+    assert told.world.audit.rows[-1].price is None
     assert told.start().word == "region_rate_limited"
 
 
@@ -642,8 +642,8 @@ def test_the_senders_of_an_app_have_their_price() -> None:
     rules = attrs.evolve(SHOP.rules, senders={Channel.SMS: ("voice",)})
     told.app = attrs.evolve(SHOP, rules=rules)
     assert isinstance(told.start(), Sent)
-    facts = told.world.audit.rows[-1].facts
-    assert (facts.price, facts.spent_by) == (2 * PRICE, "voice")
+    row = told.world.audit.rows[-1]
+    assert (row.price, row.spent_by) == (2 * PRICE, "voice")
 
 
 def test_a_claim_without_a_row_is_forgiven() -> None:

@@ -108,11 +108,6 @@ class AuditFacts:
             with the key's id.
         channel: Of a send; None for text messages of the customers' own journeys.
         block_fingerprint: Keyed fingerprint of the contact's block, prefixed with the key's id.
-        price: Of an ask that the guard judged: what its message costs.
-        spent_by: The sender whose price it is.
-        verdict: Of the guard, as `verdict_word` has it.
-        reasons: Of the verdict, as `reasons_text` writes them.
-        known_by: Of an ask that was not judged by where its message goes.
         visit: None for requests that no visitor makes.
     """
 
@@ -137,11 +132,6 @@ class AuditFacts:
     subject_fingerprint: str | None = None
     channel: Channel | None = None
     block_fingerprint: str | None = None
-    price: Money | None = None
-    spent_by: str | None = None
-    verdict: str | None = None
-    reasons: str | None = None
-    known_by: KnownBy | None = None
     visit: Visit | None = attrs.field(default=None, eq=False)
 
 
@@ -160,6 +150,11 @@ class AuditRow:
             names no number.
         sender: The adapter that took the message.
         provider_message_id: The provider's own id for the message.
+        price: Of an ask that the guard judged: what its message costs.
+        spent_by: The sender whose price it is.
+        verdict: Of the guard, as `verdict_word` has it.
+        reasons: Of the verdict, as `reasons_text` writes them.
+        known_by: Of an ask that was not judged by where its message goes.
     """
 
     facts: AuditFacts
@@ -168,6 +163,11 @@ class AuditRow:
     folds: bool = False
     sender: str | None = None
     provider_message_id: str | None = None
+    price: Money | None = None
+    spent_by: str | None = None
+    verdict: str | None = None
+    reasons: str | None = None
+    known_by: KnownBy | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -101,6 +101,12 @@ class Slice(NamedTuple):
         """This without what the stretch owes."""
         return Slice(self.spent, self.debt)
 
+    def covers(self, other: "Slice") -> bool:
+        """Whether no part of *other* is more than that of this."""
+        return (
+            self.spent >= other.spent and self.debt >= other.debt and self.stretch >= other.stretch
+        )
+
     def plus(self, other: "Slice") -> "Slice":
         """The sums."""
         return Slice(self.spent + other.spent, self.debt + other.debt, self.stretch + other.stretch)
@@ -117,8 +123,7 @@ class Returned(NamedTuple):
     at: Instant
 
 
-@attrs.frozen
-class Lease:
+class Lease(NamedTuple):
     """
     A slice that one process may spend.
 

@@ -8,7 +8,7 @@ code stops working in the same step, while the failed guesses and the cooldown n
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -38,6 +38,7 @@ from hsp_otp.domain.guarded_asks import (
     OWED_FOR,
     assess,
     capped,
+    charged,
     owed_by,
     owed_keys,
     paid_back,
@@ -203,14 +204,18 @@ def ask(
     asked = (*_still_counted(own.asked, policy, now), Asked(now, request.client))
     own = attrs.evolve(own, challenge=challenge, asked_at=now, asked=asked)
     spent = _unspent(record, now) if done is None else (*_unspent(record, now), done)
-    becomes = Held(
-        attrs.evolve(
-            with_lane(record, lane, own), lets=_lets(record, now, used=let, sends=1), work=spent
-        ),
-        charge(held.usages, demands, now),
-        held.ledgers,
+    slot = attrs.evolve(
+        record,
+        **_member_of(lane, own),
+        lets=_lets(record, now, used=let, sends=1),
+        work=spent,
+        owed=with_debt(record.owed, owed, now),
     )
-    becomes = with_debt(becomes, request, owed, now)
+    becomes = Held(
+        slot,
+        charge(held.usages, demands, now),
+        charged(held.ledgers, request, owed, now),
+    )
     again = request.by_text
     known = let is None and again is request
     resend_at = _resend_at(becomes, again, policy, lane, now, demands=demands if known else None)
@@ -263,9 +268,10 @@ def ask_of_app(
     own = attrs.evolve(record.others, challenge=challenge, asked_at=asked_at)
     owed = owed_by(request, assessment, drawn.send_id, now)
     becomes = Held(
-        attrs.evolve(record, others=own), charge(held.usages, demands, now), held.ledgers
+        attrs.evolve(record, others=own, owed=with_debt(record.owed, owed, now)),
+        charge(held.usages, demands, now),
+        charged(held.ledgers, request, owed, now),
     )
-    becomes = with_debt(becomes, request, owed, now)
     issued = Issued(
         challenge,
         _resend_at(becomes, request, policy, lane, now),
@@ -652,9 +658,11 @@ def demands_of(
 
 def with_lane(record: SlotRecord, lane: Lane, becomes: LaneRecord) -> SlotRecord:
     """*record* with another *lane*."""
-    if lane is Lane.KNOWN:
-        return attrs.evolve(record, known=becomes)
-    return attrs.evolve(record, others=becomes)
+    return attrs.evolve(record, **_member_of(lane, becomes))
+
+
+def _member_of(lane: Lane, becomes: LaneRecord) -> dict[str, Any]:
+    return {lane.value: becomes}
 
 
 def _verified(

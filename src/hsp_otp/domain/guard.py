@@ -261,8 +261,10 @@ class RegionMoney:
     What is known of the money of a region, read before an ask is judged.
 
     Attributes:
-        debt: What the region owes and has verified; without what this process has leased.
+        debt: What the region owes and has verified.
         stretch: What the stretch owes.
+        unused_debt: What this process has leased of *debt*, which nobody owes yet.
+        unused_stretch: The same of *stretch*.
         factor: Percent that the shares of the region's groups grow to.
         client_factor: Percent that the shares of clients grow to.
     """
@@ -270,6 +272,8 @@ class RegionMoney:
     region: str
     debt: Ledger = Ledger()
     stretch: Ledger = Ledger()
+    unused_debt: Money = 0
+    unused_stretch: Money = 0
     factor: int
     client_factor: int
 
@@ -417,21 +421,24 @@ def reasons(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -
         if ask.is_known and not is_who:
             continue
         one = held.get(key, _NOTHING)
-        factor = of_region.client_factor if is_who else of_region.factor
+        most = 100 * (1 + ledgers.most_owed(one))
         for limit in policy.limits(group):
-            would_owe, allowed = 1, limit.floor
-            if one is not _NOTHING:
-                would_owe += ledgers.owed(one, limit.window, now)
-                allowed = ledgers.allowance(one, limit, factor, now)
-            if limit.floor and 100 * would_owe >= _EASY_PERCENT * allowed:
+            if not limit.floor or most < _EASY_PERCENT * limit.floor:
+                continue  # nearly always; nothing lowers an allowance below the floor
+            would_owe = 1 + ledgers.owed(one, limit.window, now)
+            factor = of_region.client_factor if is_who else of_region.factor
+            allowed = ledgers.allowance(one, limit, factor, now)
+            if 100 * would_owe >= _EASY_PERCENT * allowed:
                 found.append(Reason(group, would_owe, allowed, limit.window))
     if not ask.is_known and policy.region_debts.get(of_region.region, policy.region_debt):
-        would_owe = ledgers.owed(of_region.debt, DAY, now) + ask.price
+        owed = max(0, ledgers.owed(of_region.debt, DAY, now) - of_region.unused_debt)
+        would_owe = owed + ask.price
         allowed = region_allowance(of_region, policy, now)
         if 100 * would_owe >= _EASY_PERCENT * allowed:
             found.append(Reason(Group.REGION, would_owe, allowed, DAY))
     if policy.stretch and any(one.owed > one.allowed for one in found):
-        would_owe = ledgers.owed(of_region.stretch, DAY, now) + ask.price
+        owed = max(0, ledgers.owed(of_region.stretch, DAY, now) - of_region.unused_stretch)
+        would_owe = owed + ask.price
         found.append(Reason(Group.STRETCH, would_owe, policy.stretch, DAY))
     return found
 
@@ -476,12 +483,11 @@ def judge(held: Ledgers, ask: GuardedAsk, policy: GuardPolicy, now: Instant) -> 
 
 
 def charged(held: Ledgers, keys: Iterable[LedgerKey], debt: Debt, now: Instant) -> Ledgers:
-    """*held* with one more message that is owed; the very mapping if nobody owes it."""
+    """*held*, as of *now*, with one more message that is owed; itself if nobody owes it."""
     owe = owing(keys, debt)
     if not owe:
         return held
-    becomes = {key: ledgers.charge(_as_of(held.get(key), now), 1, now) for key in owe}
-    return {**held, **becomes}
+    return {**held, **{key: ledgers.charge(held.get(key, _NOTHING), 1, now) for key in owe}}
 
 
 def paid(

@@ -116,16 +116,18 @@ def owed_by(
     )
 
 
-def with_debt(held: Held, request: Request, owed: Owed | None, now: Instant) -> Held:
-    """*held* with what is *owed* of an admitted send; itself if nothing is."""
+def with_debt(before: tuple[Owed, ...], owed: Owed | None, now: Instant) -> tuple[Owed, ...]:
+    """What a slot owes with an admitted send; what it owed *before* if nobody owes the send."""
+    if owed is None:
+        return before
+    return (*(one for one in before if is_owed(one, now)), owed)[-_MOST:]
+
+
+def charged(held: Ledgers, request: Request, owed: Owed | None, now: Instant) -> Ledgers:
+    """*held* with what is *owed* of an admitted send; the very mapping if nothing is."""
     if owed is None or request.guarded is None:
         return held
-    kept = tuple(one for one in held.record.owed if is_owed(one, now))
-    return Held(
-        attrs.evolve(held.record, owed=(*kept, owed)[-_MOST:]),
-        held.usages,
-        guard.charged(held.ledgers, request.guarded.keys, owed.debt, now),
-    )
+    return guard.charged(held, request.guarded.keys, owed.debt, now)
 
 
 def is_owed(owed: Owed, now: Instant) -> bool:

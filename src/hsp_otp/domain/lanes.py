@@ -21,7 +21,7 @@ from hsp_otp.domain.purposes import Subject
 
 
 class Lane(enum.Enum):
-    """Who asks or guesses, by the word that the audit has for it."""
+    """Who asks or guesses, by the word that the audit and a slot's record have for it."""
 
     KNOWN = "known"
     OTHERS = "others"

@@ -133,6 +133,11 @@ def owed(ledger: Ledger, window: Duration, now: Instant) -> int:
     return _owed(ledger, size).since(now // size - window // size)
 
 
+def most_owed(ledger: Ledger) -> int:
+    """No less than is owed within any window."""
+    return max(sum(ledger.owed_hours.amounts), sum(ledger.owed_days.amounts))
+
+
 def verified(ledger: Ledger, window: Duration, now: Instant) -> int:
     """What was verified within *window*, and at most one bucket less."""
     size = bucket_size(window)

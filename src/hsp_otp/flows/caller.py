@@ -18,6 +18,7 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.ports.audit import AuditTrail
 from hsp_otp.ports.failures import Unavailable
 from hsp_otp.ports.randomness import Randomness
+from hsp_otp.ports.sender import Receipt
 
 
 @attrs.frozen
@@ -80,36 +81,35 @@ def with_outcome(
     outcome: Any,  # noqa: ANN401 - any outcome of a rule; it has a word
     *,
     changed: bool = False,
+    assessment: Assessment | None = None,
+    receipt: Receipt | None = None,
 ) -> AuditRow:
     """
     The row of a request with this outcome, and the end of the wait if it was refused.
 
     A refusal may be part of a flood, and so may a request that charged nothing and neither granted
     something nor *changed* the state that was judged.
+
+    Args:
+        assessment: What the guard made of it, unless its outcome tells.
+        receipt: Of the sender that took its message.
     """
     refused = isinstance(outcome, Refusal)
     if isinstance(outcome, Issued | Refusal | WorkRequired):
-        facts = assessed(facts, outcome.assessment)
+        assessment = outcome.assessment
+    verdict = None if assessment is None else assessment.verdict
     return AuditRow(
         facts=facts,
         outcome=outcome.word,
         folds=refused or not (changed or facts.charged),
         retry_at=outcome.retry_at if isinstance(outcome, Refusal | Locked) else None,
-    )
-
-
-def assessed(facts: AuditFacts, assessment: Assessment | None) -> AuditFacts:
-    """*facts* of an ask with what the guard made of it, if it judged it."""
-    if assessment is None:
-        return facts
-    verdict = assessment.verdict
-    return attrs.evolve(
-        facts,
-        price=assessment.price,
-        spent_by=assessment.spent_by,
+        sender=None if receipt is None else receipt.sender,
+        provider_message_id=None if receipt is None else receipt.provider_message_id,
+        price=None if assessment is None else assessment.price,
+        spent_by=None if assessment is None else assessment.spent_by,
         verdict=None if verdict is None else str(verdict),
         reasons=reasons_text(verdict.reasons) if verdict is not None and verdict.reasons else None,
-        known_by=assessment.known_by,
+        known_by=None if assessment is None else assessment.known_by,
     )
 
 

@@ -49,7 +49,7 @@ from hsp_otp.domain.quota import Refusal
 from hsp_otp.domain.repeated_success import VerifiedAgain, check_in_browser
 from hsp_otp.domain.slot_record import Challenge, Drawn, Held, Owed, Presented, Request
 from hsp_otp.domain.sms_segments import segments
-from hsp_otp.flows.caller import assessed, new_id, of_ask, of_guess, with_outcome
+from hsp_otp.flows.caller import new_id, of_ask, of_guess, with_outcome
 from hsp_otp.flows.guarding import Guarding, debt_rows
 from hsp_otp.flows.limits import Limiter
 from hsp_otp.flows.spending import Reserved
@@ -249,15 +249,12 @@ class Otp:
                 resend_at = await self.unsent(request, issued, facts)
         if receipt is None:
             undelivered = Undelivered(resend_at, for_good, challenge.channel)
-            told = assessed(facts, issued.assessment)
-            await self.audit.write(with_outcome(told, undelivered, changed=True))
+            await self.audit.write(
+                with_outcome(facts, undelivered, changed=True, assessment=issued.assessment)
+            )
             return undelivered
         await self.audit.write(
-            attrs.evolve(
-                with_outcome(facts, issued, changed=True),
-                sender=receipt.sender,
-                provider_message_id=receipt.provider_message_id,
-            ),
+            with_outcome(facts, issued, changed=True, receipt=receipt),
             HandedOverRow(
                 send_id=challenge.id,
                 sender=receipt.sender,

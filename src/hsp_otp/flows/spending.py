@@ -6,7 +6,6 @@ from typing import Final, assert_never
 
 import attrs
 
-from hsp_otp.domain import ledger as ledgers
 from hsp_otp.domain.budgets import (
     Bounds,
     Budget,
@@ -92,28 +91,28 @@ class _Purse:
         Few messages need the stretch, and each has some for a moment only: while some of it is put
         aside, no more is leased.
         """
-        if now >= self.lease.until:
+        lease = self.lease
+        if now >= lease.until:
             return True
+        if lease.left.covers(wanted):
+            return False
         if self.in_flight:
             wanted = wanted.without_stretch
         is_empty = now < self.empty_until
         return any(
             left < want and not (is_empty and empty and want >= empty)
-            for left, want, empty in zip(self.lease.left, wanted, self.empty_for, strict=True)
+            for left, want, empty in zip(lease.left, wanted, self.empty_for, strict=True)
         )
 
     def take(self, wanted: Slice) -> Returned:
         """Take as much of *wanted* as the lease has whole parts of."""
-        taken = Slice(
-            *(
-                want if left >= want else 0
-                for left, want in zip(self.lease.left, wanted, strict=True)
-            )
-        )
-        lease = self.lease
+        lease, taken = self.lease, wanted
+        if not lease.left.covers(wanted):
+            parts = zip(lease.left, wanted, strict=True)
+            taken = Slice(*(want if left >= want else 0 for left, want in parts))
         self.lease = Lease(lease.left.minus(taken), lease.taken_at, lease.until)
         self.in_flight += taken.stretch
-        return Returned(taken, self.lease.taken_at)
+        return Returned(taken, lease.taken_at)
 
     def put_back(self, rest: Slice, at: Instant) -> None:
         """Give back what was taken out of the lease of that instant."""
@@ -127,7 +126,7 @@ class _Purse:
 
     def end(self) -> None:
         """Let the lease be over."""
-        self.lease = attrs.evolve(self.lease, until=Instant(0))
+        self.lease = self.lease._replace(until=Instant(0))
 
     def to_settle(self) -> tuple[tuple[Returned, ...], tuple[Payment, ...]]:
         """
@@ -182,11 +181,12 @@ class Spending:
             await self._renew(own, wanted, now)
             await self._renew(altogether, whole, now)
         # A group fits if, and only if, the lease has the money.
-        rest, at = own.lease.rest
         money = RegionMoney(
             region=region,
-            debt=ledgers.forgive(own.budget.debt, rest.debt, at),
-            stretch=ledgers.forgive(own.budget.stretch, rest.stretch, at),
+            debt=own.budget.debt,
+            stretch=own.budget.stretch,
+            unused_debt=own.lease.left.debt,
+            unused_stretch=own.lease.left.stretch,
             factor=own.factor,
             client_factor=client_factor,
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
-from hsp_otp.domain.audit import Action, AuditRow, EndedRow, HandedOverRow, UnsentRow
+from hsp_otp.domain.audit import Action, EndedRow, HandedOverRow, UnsentRow
 from hsp_otp.domain.challenge import held_keys, look, next_sends
 from hsp_otp.domain.challenge_outcomes import Issued, Locked, NotStanding, Withdrawn
 from hsp_otp.domain.circuit import share
@@ -18,7 +18,7 @@ from hsp_otp.domain.slot_record import Held, Owed
 from hsp_otp.domain.verification import Claimed, before_interrupted, fall_back, undelivered
 from hsp_otp.domain.verification_record import Status, fallback_id
 from hsp_otp.flows.app_requests import AppRequests
-from hsp_otp.flows.caller import assessed, audited_failures, with_outcome
+from hsp_otp.flows.caller import audited_failures, with_outcome
 from hsp_otp.flows.otp import Otp
 from hsp_otp.flows.spending import Reserved
 from hsp_otp.flows.verification_asks import (
@@ -107,7 +107,6 @@ class VerificationDelivery:
         while True:
             ask = admitted.ask
             facts = attrs.evolve(ask.facts, verification_id=admitted.issued.challenge.id)
-            facts = assessed(facts, admitted.issued.assessment)
             channels = 1 + len(self.asks.following(ask, self.otp.senders))
             receipt: Receipt | None = None
             moved: _Moved = _Unsent(None)
@@ -123,16 +122,14 @@ class VerificationDelivery:
                 break
             if isinstance(moved, _Unsent):
                 unsent = NotDelivered(resend_at=moved.resend_at)
-                await self.otp.audit.write(with_outcome(facts, unsent, changed=True))
+                assessment = admitted.issued.assessment
+                await self.otp.audit.write(
+                    with_outcome(facts, unsent, changed=True, assessment=assessment)
+                )
                 return unsent
             admitted = moved
         await self.otp.audit.write(
-            AuditRow(
-                facts=facts,
-                outcome=Sent.word,
-                sender=receipt.sender,
-                provider_message_id=receipt.provider_message_id,
-            ),
+            with_outcome(facts, admitted.issued, changed=True, receipt=receipt),
             HandedOverRow(
                 send_id=ask.send_id,
                 sender=receipt.sender,

@@ -380,14 +380,14 @@ class Metrics:
         if row.outcome == Issued.word:
             channel = row.facts.channel or Channel.SMS
             self._sent.labels(flow, region, channel.value, row.sender or _NONE).inc()
-            if row.facts.price:
-                dollars = row.facts.price / DOLLAR
-                self._spent.labels(flow, region, row.facts.spent_by or _NONE).inc(dollars)
+            if row.price:
+                dollars = row.price / DOLLAR
+                self._spent.labels(flow, region, row.spent_by or _NONE).inc(dollars)
 
     def _count_judged(self, row: AuditRow, flow: str, region: str) -> None:
-        verdict = row.facts.verdict
+        verdict = row.verdict
         if verdict is not None:
-            full = (one.group.value for one in read_reasons(row.facts.reasons or "") if one.is_full)
+            full = (one.group.value for one in read_reasons(row.reasons or "") if one.is_full)
             word = verdict.partition(":")[0]
             self._judged.labels(flow, word, next(full, _NONE), region).inc()
 

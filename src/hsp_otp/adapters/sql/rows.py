@@ -214,16 +214,16 @@ def _without_number(row: AuditRow) -> AuditRow:
     return attrs.evolve(row, facts=facts)
 
 
-_DERIVED: Final[Mapping[str, Callable[[AuditFacts], Any]]] = {
-    "flow": lambda facts: None if facts.flow is None else facts.flow.value,
-    "purpose": lambda facts: None if facts.purpose is None else facts.purpose.value,
-    "action": lambda facts: facts.action.value,
-    "client": lambda facts: None if facts.client is None else facts.client.value,
-    "network": lambda facts: None if facts.client is None else facts.client.network,
-    "charged": lambda facts: " ".join(facts.charged) or None,
-    "lane": lambda facts: None if facts.lane is None else facts.lane.value,
-    "channel": lambda facts: None if facts.channel is None else facts.channel.value,
-    "known_by": lambda facts: None if facts.known_by is None else facts.known_by.value,
+_DERIVED: Final[Mapping[str, Callable[[AuditRow], Any]]] = {
+    "flow": lambda row: None if row.facts.flow is None else row.facts.flow.value,
+    "purpose": lambda row: None if row.facts.purpose is None else row.facts.purpose.value,
+    "action": lambda row: row.facts.action.value,
+    "client": lambda row: None if row.facts.client is None else row.facts.client.value,
+    "network": lambda row: None if row.facts.client is None else row.facts.client.network,
+    "charged": lambda row: " ".join(row.facts.charged) or None,
+    "lane": lambda row: None if row.facts.lane is None else row.facts.lane.value,
+    "channel": lambda row: None if row.facts.channel is None else row.facts.channel.value,
+    "known_by": lambda row: None if row.known_by is None else row.known_by.value,
 }
 """The columns that hold something other than the member of that name."""
 
@@ -251,7 +251,7 @@ def _audited(row: AuditRow, flood_key: str | None = None, count: int = 1) -> tup
     """
     told = [*_READ(row)]
     for place, derive in _PLACES:
-        told[place] = derive(row.facts)
+        told[place] = derive(row)
     told[_FLOOD_KEY] = flood_key
     told[_COUNT] = count
     return tuple(told)

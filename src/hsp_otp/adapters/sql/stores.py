@@ -62,7 +62,7 @@ class SqlSlots:
             decision = decide(held)
             changed = _changed(held.usages, decision.becomes.usages, records)
             for one, ledger in decision.becomes.ledgers.items():
-                if ledger != held.ledgers[one]:
+                if ledger is not held.ledgers[one]:
                     changed[kept[one]] = LEDGERS.format.encode(ledger)
             if decision.becomes.record is not held.record:
                 changed[key] = SLOTS.format.encode(decision.becomes.record)
